@@ -1,0 +1,246 @@
+"""The one description of a network and its training: :class:`DesireConfig`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+RESETS = ("subtract", "zero")
+
+
+def _number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
+    kinds = (int,) if integer else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        what = "an integer" if integer else "a finite number"
+        raise ValueError(f"{name} is {value!r}: expected {what}, {allowed}")
+    return value
+
+
+@dataclass(frozen=True)
+class DesireConfig:
+    """Shape, neuron model, learning rule and schedule of one network.
+
+    Parameters
+    ----------
+    layer_sizes : tuple of int
+        Neurons a layer, input first: ``(N_0, N_1, ..., N_L)``, each at least 1, at least two layers.
+    num_steps : int
+        Length T of the spike trains in time steps, at least 1.
+    decay : float
+        Decay β of membrane potential and trace a time step, in [0, 1) (Eq. 1 and 3).
+    threshold : float
+        Firing threshold θ of encoder and neurons, above 0 (Eq. 1).
+    error_margin : int
+        Margin m in spikes, in [0, T): a neuron counts as fully active at T − m spikes.
+    desire_threshold_hidden, desire_threshold_output : float
+        Ternarisation thresholds θ_hid and θ_out, at least 0 (Eq. 10, 11, 15).
+    dropout_input, dropout_hidden : float
+        Probability that a neuron is dropped for a sample, in [0, 1) (Sec. 3.3).
+    learning_rate : float
+        η of the first epoch, at least 0 (Eq. 4).
+    learning_rate_decay : float
+        λ in η_e = η_0 · exp(−λ·e), at least 0 (Sec. 4.2).
+    batch_size : int
+        Samples whose updates are summed before the weights change; 1 is the online rule.
+    epochs : int
+        Passes over the training set, at least 0.
+    seed : int
+        Seed of weights, dropout masks and sample order, in [0, 2**63).
+    reset : {"subtract", "zero"}
+        What a spike does to the membrane potential: deduct θ (the paper), or set it to 0, for
+        networks meant for neurons that cannot deduct.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of its range; the message names the field, the value and the range.
+    """
+
+    layer_sizes: tuple[int, ...]
+    num_steps: int = 20
+    decay: float = 0.75
+    threshold: float = 1.0
+    error_margin: int = 4
+    desire_threshold_hidden: float = 0.05
+    desire_threshold_output: float = 0.30
+    dropout_input: float = 0.0
+    dropout_hidden: float = 0.3
+    learning_rate: float = 1e-5
+    learning_rate_decay: float = 0.04
+    batch_size: int = 64
+    epochs: int = 150
+    seed: int = 0
+    reset: str = "subtract"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layer_sizes", self._checked_layer_sizes())
+        self._check_integer("num_steps", 1)
+        _number("error_margin", self.error_margin, "at least 0", integer=True)
+        if not 0 <= self.error_margin < self.num_steps:
+            raise ValueError(
+                f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
+                f"and num_steps is {self.num_steps}"
+            )
+        for name in ("decay", "dropout_input", "dropout_hidden"):
+            value = _number(name, getattr(self, name), "0 <= value < 1")
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
+        if _number("threshold", self.threshold, "above 0") <= 0:
+            raise ValueError(f"threshold is {self.threshold!r}: expected threshold > 0")
+        for name in (
+            "desire_threshold_hidden",
+            "desire_threshold_output",
+            "learning_rate",
+            "learning_rate_decay",
+        ):
+            if _number(name, getattr(self, name), "at least 0") < 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: expected {name} >= 0")
+        self._check_integer("batch_size", 1)
+        self._check_integer("epochs", 0)
+        self._check_integer("seed", 0)
+        if self.seed >= 2**63:
+            raise ValueError(f"seed is {self.seed}: expected 0 <= seed < 2**63")
+        if self.reset not in RESETS:
+            raise ValueError(f"reset is {self.reset!r}: expected one of {', '.join(RESETS)}")
+
+    def _checked_layer_sizes(self) -> tuple[int, ...]:
+        try:
+            sizes = tuple(self.layer_sizes)
+        except TypeError:
+            raise ValueError(
+                f"layer_sizes is {self.layer_sizes!r}: expected a sequence of integers, input first"
+            ) from None
+        if len(sizes) < 2:
+            raise ValueError(
+                f"layer_sizes is {sizes}: expected at least two layers, input and output"
+            )
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise ValueError(f"layer_sizes is {sizes}: expected integers of at least 1")
+        return sizes
+
+    def _check_integer(self, name: str, smallest: int) -> None:
+        value = _number(name, getattr(self, name), f"at least {smallest}", integer=True)
+        if value < smallest:
+            raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
+
+    @classmethod
+    def preset(cls, name: str) -> DesireConfig:
+        """Return the named configuration: ``digits``, ``mnist`` or ``fashion-mnist``.
+
+        Raises
+        ------
+        ValueError
+            If there is no preset of that name.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"preset is {name!r}: expected one of {', '.join(PRESETS)}")
+        return PRESETS[name]
+
+    @property
+    def num_layers(self) -> int:
+        """Number L of plastic layers."""
+        return len(self.layer_sizes) - 1
+
+    @property
+    def window_steps(self) -> int:
+        """Lava time steps of one sample's window, T + L."""
+        return self.num_steps + self.num_layers
+
+    def dropout_of(self, layer: int) -> float:
+        """Return the probability of dropping a neuron of `layer`; 0 is the input, L the output.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        if not 0 <= layer <= self.num_layers:
+            raise ValueError(f"layer is {layer}: expected 0 <= layer <= {self.num_layers}")
+        if layer == 0:
+            return self.dropout_input
+        return self.dropout_hidden if layer < self.num_layers else 0.0
+
+    def dropout_gain(self, layer: int) -> float:
+        """Return g = 1 / (1 − P_drop) of `layer`, what its spikes are scaled by in training."""
+        return 1.0 / (1.0 - self.dropout_of(layer))
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Return η_e = η_0 · exp(−λ·e) of the epoch e, counted from 0 (Sec. 4.2)."""
+        return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
+
+    def replace(self, **changes: Any) -> DesireConfig:
+        """Return a copy with some fields changed, validated anew.
+
+        Raises
+        ------
+        ValueError
+            If a name is no field, or a value is out of range.
+        """
+        self._refuse_unknown(changes)
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON types."""
+        return {**dataclasses.asdict(self), "layer_sizes": list(self.layer_sizes)}
+
+    def to_json(self) -> str:
+        """Return the fields as a JSON object, one field a line."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> DesireConfig:
+        """Build a configuration from what :meth:`to_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If a field is unknown, missing or out of range.
+        """
+        if not isinstance(fields, Mapping):
+            raise ValueError(f"config is a {type(fields).__name__}: expected an object of fields")
+        cls._refuse_unknown(fields)
+        if "layer_sizes" not in fields:
+            raise ValueError("config has no layer_sizes: expected a list of integers, input first")
+        return cls(**fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> DesireConfig:
+        """Build a configuration from what :meth:`to_json` returned.
+
+        Raises
+        ------
+        ValueError
+            If the text is not a JSON object, or a field is unknown, missing or out of range.
+        """
+        try:
+            fields = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"config is not JSON: {error}") from None
+        return cls.from_dict(fields)
+
+    @classmethod
+    def _refuse_unknown(cls, fields: Mapping[str, Any]) -> None:
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(str(name) for name in fields if name not in known)
+        if unknown:
+            raise ValueError(
+                f"config has no field {', '.join(unknown)}: expected some of {', '.join(known)}"
+            )
+
+
+PRESETS: dict[str, DesireConfig] = {
+    "digits": DesireConfig(
+        layer_sizes=(64, 200, 100, 10), learning_rate=1e-4, batch_size=16, epochs=30
+    ),
+    "mnist": DesireConfig(layer_sizes=(784, 1600, 800, 10)),
+    "fashion-mnist": DesireConfig(
+        layer_sizes=(784, 1000, 100, 10), dropout_input=0.05, dropout_hidden=0.4, epochs=600
+    ),
+}
+"""The named configurations. ``mnist`` and ``fashion-mnist`` are the paper's two experiments with
+minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1`` is that rule."""

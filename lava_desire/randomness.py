@@ -1,0 +1,115 @@
+"""The one place that draws random numbers: weights, dropout masks, the order of samples.
+
+Every draw comes from a Philox generator keyed by the run's seed and by what the draw is for, so
+that the numbers depend on neither device, batch size nor which other draws were made before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+_WEIGHTS, _DROPOUT, _ORDER = range(3)
+_DRAWS_A_COUNT = 8  # a Philox counter yields four 64-bit words, that is eight 32-bit draws
+
+
+def _generator(seed: int, purpose: int, index: int) -> np.random.Generator:
+    key = np.array([seed, (purpose << 32) | index], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def initial_weights(layer_sizes: Sequence[int], seed: int) -> list[npt.NDArray[np.float32]]:
+    """Draw Kaiming-normal weights, N(0, 2 / fan-in).
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        ``(N_0, ..., N_L)``.
+    seed : int
+        The run's seed.
+
+    Returns
+    -------
+    list of ndarray
+        L float32 arrays of shape (N_ℓ, N_{ℓ−1}).
+    """
+    weights = []
+    for layer, (fan_in, fan_out) in enumerate(
+        zip(layer_sizes[:-1], layer_sizes[1:], strict=True), start=1
+    ):
+        normal = _generator(seed, _WEIGHTS, layer).standard_normal((fan_out, fan_in))
+        weights.append((normal * np.sqrt(2.0 / fan_in)).astype(np.float32))
+    return weights
+
+
+def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64]:
+    """Return the order in which an epoch visits the samples: a permutation, (num_samples,) int64.
+
+    It depends on the arguments alone, so that a resumed epoch goes on where it was.
+    """
+    return _generator(seed, _ORDER, epoch).permutation(num_samples)
+
+
+class DropoutStream:
+    """Dropout masks of one layer, sample after sample (Sec. 3.3).
+
+    Sample k has the same mask however the draws before it were grouped.
+
+    Parameters
+    ----------
+    num_neurons : int
+        Neurons N of the layer.
+    probability : float
+        Probability that a neuron is dropped, in [0, 1).
+    seed : int
+        The run's seed.
+    layer : int
+        The layer's number, 0 for the input.
+    """
+
+    def __init__(self, num_neurons: int, probability: float, seed: int, layer: int) -> None:
+        if not 0 <= probability < 1:
+            raise ValueError(f"probability is {probability!r}: expected 0 <= probability < 1")
+        self.num_neurons = num_neurons
+        self.probability = probability
+        self._seed = seed
+        self._layer = layer
+        # Whole counters a sample, so that any sample can be reached by advancing the counter.
+        self._draws_a_sample = -(-num_neurons // _DRAWS_A_COUNT) * _DRAWS_A_COUNT
+        self.seek(0)
+
+    @property
+    def position(self) -> int:
+        """Number of the next sample."""
+        return self._position
+
+    def seek(self, sample: int) -> None:
+        """Make `sample`, counted from 0, the next one to be drawn."""
+        if sample < 0:
+            raise ValueError(f"sample is {sample}: expected sample >= 0")
+        self._position = sample
+        self._generator = _generator(self._seed, _DROPOUT, self._layer)
+        counters = sample * (self._draws_a_sample // _DRAWS_A_COUNT)
+        philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
+        philox.advance(counters)
+
+    def draw(self, num_samples: int = 1) -> npt.NDArray[np.bool_]:
+        """Draw the masks of the next samples.
+
+        Parameters
+        ----------
+        num_samples : int
+            How many.
+
+        Returns
+        -------
+        ndarray
+            (num_samples, N) bool, true where the neuron is kept.
+        """
+        self._position += num_samples
+        if self.probability == 0:
+            return np.ones((num_samples, self.num_neurons), dtype=bool)
+        draws = self._generator.random((num_samples, self._draws_a_sample), dtype=np.float32)
+        return draws[:, : self.num_neurons] >= self.probability

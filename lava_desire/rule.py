@@ -1,0 +1,396 @@
+"""Desire backpropagation, one pure function an equation.
+
+The functions take NumPy arrays and torch tensors alike and return what they were given. Shapes are
+written time first: T time steps, B samples, N neurons; (..., N) means any leading dimensions.
+Equation numbers are those of Gerlinghoff et al., "Desire backpropagation", Neurocomputing 2023.
+
+Sums over synapses are accumulated in float64 and rounded once to float32. The order of the sum
+then decides no spike, and every backend that does the same computes the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+Array = Any
+"""A NumPy array or a torch tensor."""
+
+UNDECIDED = -1
+"""The prediction where no output neuron spikes more than all others (Sec. 4.2)."""
+
+
+def encode_step(potential: Array, brightness: Array, threshold: float) -> tuple[Array, Array]:
+    """Advance the rate encoder, a non-leaky integrate-and-fire neuron a pixel, by one time step.
+
+    p ← p + x;  s = [p ≥ θ];  p ← p − θ·s  (Sec. 4.1)
+
+    Parameters
+    ----------
+    potential : array
+        Membrane potential p, (..., N) float32; zero before the first step.
+    brightness : array
+        x, (..., N) float32 in [0, 1].
+    threshold : float
+        θ > 0.
+
+    Returns
+    -------
+    spikes : array
+        s, (..., N) bool.
+    potential : array
+        p after the step, (..., N) float32.
+    """
+    xp = array_namespace(potential, brightness)
+    potential = potential + brightness
+    spikes = potential >= threshold
+    return spikes, potential - threshold * xp.astype(spikes, potential.dtype)
+
+
+def encode(brightness: Array, num_steps: int, threshold: float) -> Array:
+    """Encode brightness as spike trains by running :func:`encode_step` T times from rest.
+
+    Parameters
+    ----------
+    brightness : array
+        (..., N) float32 in [0, 1].
+    num_steps : int
+        T.
+    threshold : float
+        θ > 0.
+
+    Returns
+    -------
+    array
+        Spikes, (T, ..., N) bool.
+    """
+    xp = array_namespace(brightness)
+    potential = xp.zeros_like(brightness)
+    trains = []
+    for _ in range(num_steps):
+        spikes, potential = encode_step(potential, brightness, threshold)
+        trains.append(spikes)
+    return xp.stack(trains)
+
+
+def synaptic_current(weights: Array, spikes: Array, gain: float = 1.0) -> Array:
+    """Sum the weighted input spikes of every neuron, the middle term of Eq. 1: a = W (g·u).
+
+    Parameters
+    ----------
+    weights : array
+        W, (N_o, N_i) float32.
+    spikes : array
+        u, (..., N_i), 0 or 1.
+    gain : float
+        g, 1 / (1 − P_drop) of the presynaptic layer while training, else 1 (Eq. 16).
+
+    Returns
+    -------
+    array
+        a, (..., N_o) float32.
+    """
+    xp = array_namespace(weights, spikes)
+    wide = xp.astype(spikes, xp.float64) * gain
+    return xp.astype(wide @ xp.astype(weights, xp.float64).T, xp.float32)
+
+
+def integrate_and_fire(
+    potential: Array,
+    current: Array,
+    decay: float,
+    threshold: float,
+    mask: Array | None = None,
+    reset: str = "subtract",
+) -> tuple[Array, Array]:
+    """Advance leaky integrate-and-fire neurons by one time step: decay, integrate, compare, reset.
+
+    p ← β·p + a;  s = [p ≥ θ] · m;  p ← p − θ·s  (Eq. 1 and 16)
+
+    Parameters
+    ----------
+    potential : array
+        Membrane potential p, (..., N) float32.
+    current : array
+        Synaptic current a of this step, (..., N) float32.
+    decay : float
+        β in [0, 1).
+    threshold : float
+        θ > 0; a potential that equals it fires.
+    mask : array, optional
+        Dropout mask m, broadcast to (..., N) bool; a neuron with a false mask never fires.
+    reset : {"subtract", "zero"}
+        Whether a spike deducts θ from the potential or sets it to 0.
+
+    Returns
+    -------
+    spikes : array
+        s, (..., N) bool.
+    potential : array
+        p after the reset, (..., N) float32.
+    """
+    xp = array_namespace(potential, current)
+    potential = decay * potential + current
+    spikes = potential >= threshold
+    if mask is not None:
+        spikes = spikes & mask
+    if reset == "zero":
+        return spikes, xp.where(spikes, xp.zeros_like(potential), potential)
+    return spikes, potential - threshold * xp.astype(spikes, potential.dtype)
+
+
+def decay_trace(trace: Array, spikes: Array, decay: float) -> Array:
+    """Advance spike traces by one time step: r[t] = β·r[t−1] + u[t]  (Eq. 3).
+
+    Parameters
+    ----------
+    trace : array
+        r, (..., N), float64 where the sums of Eq. 4 shall be exact.
+    spikes : array
+        u, (..., N), 0 or 1.
+    decay : float
+        β in [0, 1).
+
+    Returns
+    -------
+    array
+        r after the step, of the shape and dtype of `trace`.
+    """
+    xp = array_namespace(trace, spikes)
+    return decay * trace + xp.astype(spikes, trace.dtype)
+
+
+def firing_rate(counts: Array, num_steps: int, error_margin: int) -> Array:
+    """Normalise spike counts: ρ = n / (T − m), the sum in Eq. 5 and 14.
+
+    Parameters
+    ----------
+    counts : array
+        n, (..., N) integers in [0, T].
+    num_steps, error_margin : int
+        T and m < T; at T − m spikes a neuron counts as fully active.
+
+    Returns
+    -------
+    array
+        ρ, (..., N) float32 in [0, T / (T − m)].
+    """
+    xp = array_namespace(counts)
+    return xp.astype(counts, xp.float32) / float(num_steps - error_margin)
+
+
+def predict(counts: Array) -> Array:
+    """Return the class whose output neuron spikes most, :data:`UNDECIDED` for a tie (Sec. 4.2).
+
+    Parameters
+    ----------
+    counts : array
+        Spike counts of the output layer, (..., K) integers.
+
+    Returns
+    -------
+    array
+        (...,) int64 in [0, K), or −1 where the largest count occurs more than once.
+    """
+    xp = array_namespace(counts)
+    largest = xp.max(counts, axis=-1, keepdims=True)
+    ties = xp.sum(xp.astype(counts == largest, xp.int64), axis=-1) > 1
+    winner = xp.astype(xp.argmax(counts, axis=-1), xp.int64)
+    return xp.where(ties, xp.full_like(winner, UNDECIDED), winner)
+
+
+def ternarize(values: Array, threshold: float) -> Array:
+    """Map values to {−1, 0, +1}: sgn x where |x| > θ, else 0  (Eq. 10).
+
+    Parameters
+    ----------
+    values : array
+        x, any shape, float32.
+    threshold : float
+        θ ≥ 0; a value of magnitude θ is 0.
+
+    Returns
+    -------
+    array
+        int8 in {−1, 0, +1}.
+    """
+    xp = array_namespace(values)
+    return xp.astype(values > threshold, xp.int8) - xp.astype(values < -threshold, xp.int8)
+
+
+def output_error(rate: Array, labels: Array) -> Array:
+    """Return how far the output rates are from their targets: e = ρ − ŝ  (Eq. 5).
+
+    Parameters
+    ----------
+    rate : array
+        ρ, (B, K) float32.
+    labels : array
+        Class of each sample, (B,) integers in [0, K).
+
+    Returns
+    -------
+    array
+        e, (B, K) float32; the target ŝ is 1 for the sample's class and 0 for the others.
+    """
+    xp = array_namespace(rate, labels)
+    return rate - xp.astype(_is_target(rate, labels), rate.dtype)
+
+
+def output_desire(rate: Array, labels: Array, threshold: float) -> Array:
+    """Derive the output neurons' desire from the label: d = T_θ(−e)  (Eq. 11).
+
+    The neuron of the sample's class wants more spikes or nothing, the others want fewer or nothing,
+    also where an error margin lets a rate exceed 1.
+
+    Parameters
+    ----------
+    rate : array
+        ρ, (B, K) float32.
+    labels : array
+        (B,) integers in [0, K).
+    threshold : float
+        θ_out ≥ 0.
+
+    Returns
+    -------
+    array
+        d, (B, K) int8: +1 or 0 for the sample's class, −1 or 0 for the others.
+    """
+    xp = array_namespace(rate, labels)
+    desire = ternarize(-output_error(rate, labels), threshold)
+    overshoots = _is_target(rate, labels) & (desire < 0)
+    return xp.where(overshoots, xp.zeros_like(desire), desire)
+
+
+def _is_target(rate: Array, labels: Array) -> Array:
+    xp = array_namespace(rate, labels)
+    on_device = {"device": rate.device} if xp.__name__.endswith("torch") else {}
+    classes = xp.arange(rate.shape[-1], dtype=xp.int64, **on_device)
+    return xp.astype(labels, xp.int64)[..., None] == classes
+
+
+def local_error(desire: Array, rate: Array, mask: Array | None = None) -> Array:
+    """Return the local error, negated so that it points where the neuron should go  (Eq. 14).
+
+    c = d · |(d + 1)/2 − ρ|, and 0 where d = 0 or the neuron is dropped.
+
+    Parameters
+    ----------
+    desire : array
+        d, (..., N) int8 in {−1, 0, +1}.
+    rate : array
+        ρ, (..., N) float32.
+    mask : array, optional
+        Dropout mask, broadcast to (..., N) bool.
+
+    Returns
+    -------
+    array
+        c, (..., N) float32.
+    """
+    xp = array_namespace(desire, rate)
+    direction = xp.astype(desire, rate.dtype)
+    if mask is not None:
+        direction = direction * xp.astype(mask, rate.dtype)
+    return direction * xp.abs((direction + 1) / 2 - rate)
+
+
+def backpropagate_error(weights: Array, errors: Array) -> Array:
+    """Send local errors back through the synapses: z = Wᵀ c  (Eq. 13, negated as c is).
+
+    Parameters
+    ----------
+    weights : array
+        W before this sample's update, (N_o, N_i) float32.
+    errors : array
+        c of the postsynaptic neurons, (..., N_o) float32.
+
+    Returns
+    -------
+    array
+        z, (..., N_i) float32.
+    """
+    xp = array_namespace(weights, errors)
+    wide = xp.astype(errors, xp.float64) @ xp.astype(weights, xp.float64)
+    return xp.astype(wide, xp.float32)
+
+
+def hidden_desire(z: Array, threshold: float) -> Array:
+    """Derive hidden neurons' desire from the errors that reached them: d = T_θ(z)  (Eq. 15).
+
+    Parameters
+    ----------
+    z : array
+        Sum of :func:`backpropagate_error`, (..., N) float32.
+    threshold : float
+        θ_hid ≥ 0.
+
+    Returns
+    -------
+    array
+        d, (..., N) int8 in {−1, 0, +1}.
+    """
+    return ternarize(z, threshold)
+
+
+def desired_pairings(desire: Array, spikes: Array, traces: Array) -> Array:
+    """Sum pairs of postsynaptic spike and presynaptic trace, signed by desire: Σ_b d_o Σ_t s_o·r_i.
+
+    The sum in Eq. 4 over a window and a minibatch. With float64 traces it is exact for β = 3/4,
+    T = 20 up to about 256 samples: order, threads and batches do not change it.
+
+    Parameters
+    ----------
+    desire : array
+        d · mask, (B, N_o) in {−1, 0, +1}.
+    spikes : array
+        Postsynaptic spikes s, (T, B, N_o), 0 or 1.
+    traces : array
+        Presynaptic traces r, (T, B, N_i) float32 or float64.
+
+    Returns
+    -------
+    array
+        (N_o, N_i), dtype of `traces`.
+    """
+    xp = array_namespace(desire, spikes, traces)
+    signed = xp.astype(spikes, traces.dtype) * xp.astype(desire, traces.dtype)
+    num_out, num_in = spikes.shape[-1], traces.shape[-1]
+    return xp.reshape(signed, (-1, num_out)).T @ xp.reshape(traces, (-1, num_in))
+
+
+def weight_change(pairings: Array, learning_rate: float) -> Array:
+    """Scale summed pairings to a change of weights: ΔW = η · Σ d_o s_o r_i  (Eq. 4).
+
+    Parameters
+    ----------
+    pairings : array
+        Result of :func:`desired_pairings`, (N_o, N_i).
+    learning_rate : float
+        η ≥ 0.
+
+    Returns
+    -------
+    array
+        ΔW, (N_o, N_i) float32, to be added to the weights.
+    """
+    xp = array_namespace(pairings)
+    return xp.astype(learning_rate * pairings, xp.float32)
+
+
+def local_loss(error: Array) -> Array:
+    """Return the squared-error loss of each neuron, e² / 2  (Eq. 6 before its sum).
+
+    Parameters
+    ----------
+    error : array
+        Output error or local error, (..., N) float32.
+
+    Returns
+    -------
+    array
+        (..., N) float32, at least 0.
+    """
+    return error * error / 2
