@@ -1,0 +1,24 @@
+"""Bulk training in torch, on CPU and GPU."""
+
+from lava_desire.engine.checkpoint import Checkpoint, CheckpointError, read_checkpoint
+from lava_desire.engine.interrupt import Interrupted
+from lava_desire.engine.kernels import PRECISIONS
+from lava_desire.engine.network import Activity, DesireNetwork, StepResult
+from lava_desire.engine.trainer import EpochRecord, History, Metrics, Progress, evaluate, fit
+
+__all__ = [
+    "PRECISIONS",
+    "Activity",
+    "Checkpoint",
+    "CheckpointError",
+    "DesireNetwork",
+    "EpochRecord",
+    "History",
+    "Interrupted",
+    "Metrics",
+    "Progress",
+    "StepResult",
+    "evaluate",
+    "fit",
+    "read_checkpoint",
+]

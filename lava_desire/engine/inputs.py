@@ -1,0 +1,149 @@
+"""The door of the engine: arguments become tensors here, or are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the torch device of that name.
+
+    Raises
+    ------
+    ValueError
+        If the name is none, or no such device is in this machine.
+    """
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device is {device!r}: expected cpu, cuda or cuda:N") from None
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"device is {device!r}: expected cpu, cuda or cuda:N")
+    if resolved.type == "cuda":
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (resolved.index or 0) >= found:
+            raise ValueError(
+                f"device is {device!r}: this machine offers torch {found} CUDA devices; use cpu"
+            )
+    return resolved
+
+
+def as_images(images: Any, num_inputs: int, device: torch.device) -> Tensor:
+    """Return images as a (B, N_0) uint8 or float32 tensor on `device`.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape or dtype, NaN, or outside [0, 1].
+    """
+    tensor = _as_tensor("images", images, device)
+    if tensor.ndim != 2 or tensor.shape[1] != num_inputs:
+        raise ValueError(
+            f"images have shape {tuple(tensor.shape)}: expected (B, {num_inputs}), "
+            "one row a sample"
+        )
+    if tensor.dtype == torch.uint8:
+        return tensor
+    if not tensor.is_floating_point():
+        raise ValueError(f"images are {tensor.dtype}: expected uint8, or float in [0, 1]")
+    tensor = tensor.to(torch.float32)
+    inside = (tensor >= 0) & (tensor <= 1)
+    if not bool(inside.all()):
+        value = tensor[~inside][0].item()
+        raise ValueError(f"images hold the brightness {value!r}: expected values in [0, 1]")
+    return tensor
+
+
+def as_labels(labels: Any, batch_size: int, num_classes: int, device: torch.device) -> Tensor:
+    """Return labels as a (B,) int64 tensor on `device`.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape or dtype, or outside [0, K).
+    """
+    tensor = _as_tensor("labels", labels, device)
+    if tensor.shape != (batch_size,):
+        raise ValueError(
+            f"labels have shape {tuple(tensor.shape)}: expected ({batch_size},), one an image"
+        )
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ValueError(f"labels are {tensor.dtype}: expected integers")
+    outside = (tensor < 0) | (tensor >= num_classes)
+    if bool(outside.any()):
+        raise ValueError(
+            f"labels hold {tensor[outside][0].item()}: expected classes in [0, {num_classes})"
+        )
+    return tensor.to(torch.int64)
+
+
+def as_masks(
+    masks: Sequence[Any], batch_size: int, layer_sizes: Sequence[int], device: torch.device
+) -> list[Tensor]:
+    """Return dropout masks as L tensors (B, N_ℓ) bool, input to last hidden layer.
+
+    Raises
+    ------
+    ValueError
+        If their number, a shape or a dtype is another.
+    """
+    num_masks = len(layer_sizes) - 1
+    if len(masks) != num_masks:
+        raise ValueError(
+            f"dropout_masks holds {len(masks)} masks: expected {num_masks}, of the input and of "
+            "each hidden layer"
+        )
+    tensors = []
+    for layer, (mask, size) in enumerate(zip(masks, layer_sizes, strict=False)):
+        tensor = _as_tensor(f"dropout_masks[{layer}]", mask, device)
+        if tensor.dtype != torch.bool:
+            raise ValueError(f"dropout_masks[{layer}] is {tensor.dtype}: expected bool")
+        if tensor.shape not in ((size,), (batch_size, size)):
+            raise ValueError(
+                f"dropout_masks[{layer}] has shape {tuple(tensor.shape)}: expected "
+                f"({batch_size}, {size}) or ({size},)"
+            )
+        tensors.append(tensor.expand(batch_size, size))
+    return tensors
+
+
+def as_weights(
+    weights: Sequence[Any], layer_sizes: Sequence[int], device: torch.device
+) -> list[Tensor]:
+    """Return copies of the weights as L float32 tensors (N_ℓ, N_{ℓ−1}) on `device`.
+
+    Raises
+    ------
+    ValueError
+        If their number or a shape is another, or a value is not finite.
+    """
+    if len(weights) != len(layer_sizes) - 1:
+        raise ValueError(
+            f"weights holds {len(weights)} arrays: expected {len(layer_sizes) - 1}, one a layer"
+        )
+    tensors = []
+    for layer, given in enumerate(weights):
+        tensor = _as_tensor(f"weights[{layer}]", given, device)
+        expected = (layer_sizes[layer + 1], layer_sizes[layer])
+        if tensor.shape != expected:
+            raise ValueError(
+                f"weights[{layer}] has shape {tuple(tensor.shape)}: expected {expected}, "
+                "neurons by inputs"
+            )
+        if not tensor.is_floating_point():
+            raise ValueError(f"weights[{layer}] are {tensor.dtype}: expected float32")
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"weights[{layer}] holds NaN or infinity: expected finite values")
+        tensors.append(tensor.detach().to(torch.float32, copy=True).contiguous())
+    return tensors
+
+
+def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:
+    try:
+        return torch.as_tensor(value, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} cannot become a tensor: {error}") from None

@@ -1,0 +1,51 @@
+"""Stopping a long computation between two steps, not within one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by a signal, after its state had been saved.
+
+    Attributes
+    ----------
+    folder : Path or None
+        The run folder that holds the checkpoint; None if the run kept none.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(str(folder) if folder else "no folder was given: nothing is saved")
+        self.folder = folder
+
+
+class InterruptFlag:
+    """While entered, the first SIGINT or SIGTERM sets a flag; a second SIGINT acts as usual.
+
+    Outside the main thread, where Python allows no signal handlers, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> InterruptFlag:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.is_set and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.is_set = True
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,152 @@
+"""The hot loops of bulk training: spike products, LIF scan, traces.
+
+Each does what its namesake in :mod:`lava_desire.rule` does for one step, for a whole window at
+once, and is tested against it. A :class:`Products` object is the arithmetic of one precision.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lava_desire import rule
+
+PRECISIONS = ("float32", "bfloat16x2")
+"""Arithmetic of the sums over synapses; state and weights are float32 in each.
+
+``float32``
+    The exact reference: sums in float64, rounded once.
+``bfloat16x2``
+    Weights and traces as the sum of two bfloat16 terms (16 significant bits), sums in float32.
+"""
+
+
+class Products(Protocol):
+    """The sums over synapses and over a window, in one precision."""
+
+    def synaptic_current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+        """Return W (g·u): (N_o, N_i) float32 and (R, N_i) bool → (R, N_o) float32 (Eq. 1)."""
+
+    def pairings(self, signed_spikes: Tensor, traces: Tensor) -> Tensor:
+        """Return Σ_r s_o·r_i: (R, N_o) int8 and (R, N_i) float → (N_o, N_i) float (Eq. 4)."""
+
+    trace_dtype: torch.dtype
+
+
+class ExactProducts:
+    """Sums in float64, rounded once to float32: independent of order, batch and threads."""
+
+    trace_dtype = torch.float64
+
+    def synaptic_current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+        """See :class:`Products`."""
+        current: Tensor = rule.synaptic_current(weights, spikes, gain)
+        return current
+
+    def pairings(self, signed_spikes: Tensor, traces: Tensor) -> Tensor:
+        """See :class:`Products`."""
+        return signed_spikes.to(traces.dtype).T @ traces
+
+
+class SplitProducts:
+    """Two bfloat16 terms a weight and a trace, sums in float32.
+
+    On CUDA the two terms go through the tensor cores; torch offers no bfloat16 product with a
+    float32 result on a CPU, so there the two terms are added first, which is exact, and multiplied
+    in float32.
+    """
+
+    trace_dtype = torch.float32
+
+    def synaptic_current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+        """See :class:`Products`."""
+        high, low = split_bfloat16(weights)
+        if weights.is_cuda:
+            left = spikes.to(torch.bfloat16)
+            current = torch.mm(left, high.T, out_dtype=torch.float32)
+            current += torch.mm(left, low.T, out_dtype=torch.float32)
+        else:
+            current = spikes.to(torch.float32) @ (high.float() + low.float()).T
+        return current if gain == 1 else current.mul_(gain)
+
+    def pairings(self, signed_spikes: Tensor, traces: Tensor) -> Tensor:
+        """See :class:`Products`."""
+        high, low = split_bfloat16(traces)
+        if traces.is_cuda:
+            left = signed_spikes.to(torch.bfloat16).T
+            sums = torch.mm(left, high, out_dtype=torch.float32)
+            return sums.add_(torch.mm(left, low, out_dtype=torch.float32))
+        return signed_spikes.to(torch.float32).T @ (high.float() + low.float())
+
+
+def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Split float32 values into two bfloat16 terms whose sum is within 2⁻¹⁷ of them, relatively."""
+    high = values.to(torch.bfloat16)
+    return high, (values - high.to(values.dtype)).to(torch.bfloat16)
+
+
+def make_products(precision: str) -> Products:
+    """Return the arithmetic of `precision`, one of :data:`PRECISIONS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision.
+    """
+    if precision == "float32":
+        return ExactProducts()
+    if precision == "bfloat16x2":
+        return SplitProducts()
+    raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
+
+
+def lif_scan(
+    current: Tensor, decay: float, threshold: float, mask: Tensor | None, reset: str
+) -> Tensor:
+    """Run :func:`rule.integrate_and_fire` over a window from rest.
+
+    Parameters
+    ----------
+    current : Tensor
+        (T, B, N) float32.
+    decay, threshold : float
+        β and θ.
+    mask : Tensor or None
+        Dropout mask, (B, N) bool.
+    reset : str
+        See :class:`~lava_desire.config.DesireConfig`.
+
+    Returns
+    -------
+    Tensor
+        Spikes, (T, B, N) bool.
+    """
+    potential = torch.zeros_like(current[0])
+    spikes = torch.empty(current.shape, dtype=torch.bool, device=current.device)
+    for step, step_current in enumerate(current):
+        spikes[step], potential = rule.integrate_and_fire(
+            potential, step_current, decay, threshold, mask, reset
+        )
+    return spikes
+
+
+def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
+    """Run :func:`rule.decay_trace` over a window: (T, B, N) bool → (T, B, N) of `dtype` (Eq. 3)."""
+    traces = spikes.to(dtype)
+    for step in range(1, len(traces)):
+        traces[step].add_(traces[step - 1], alpha=decay)
+    return traces
+
+
+def delay(spikes: Tensor) -> Tensor:
+    """Delay a train by one time step, silence first: the synapse between spiking layers."""
+    return torch.cat([torch.zeros_like(spikes[:1]), spikes[:-1]])
+
+
+def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -> Tensor:
+    """Tabulate the encoder for the 256 brightnesses of an 8-bit image: (T, 256) bool."""
+    levels = torch.arange(256, dtype=torch.float32) / 255
+    table: Tensor = rule.encode(levels, num_steps, threshold)
+    return table.to(device)

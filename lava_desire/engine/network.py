@@ -1,0 +1,371 @@
+"""A network trained by desire backpropagation, on minibatches, in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lava_desire import rule
+from lava_desire.config import DesireConfig
+from lava_desire.engine import kernels
+from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
+from lava_desire.randomness import DropoutStream, initial_weights
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a forward pass saw.
+
+    Parameters
+    ----------
+    spikes : list of Tensor
+        L + 1 spike trains, input first, (T, B, N_ℓ) bool.
+    counts : list of Tensor
+        L + 1 spike counts, (B, N_ℓ) int64.
+    prediction : Tensor
+        Class a sample, (B,) int64; −1 where the largest output count occurs more than once.
+    masks : list of Tensor or None
+        Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
+    """
+
+    spikes: list[Tensor]
+    counts: list[Tensor]
+    prediction: Tensor
+    masks: list[Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a training step saw.
+
+    Parameters
+    ----------
+    activity : Activity
+        The forward pass, with the weights before the update.
+    desires : list of Tensor
+        L desires, layer 1 first, (B, N_ℓ) int8 in {−1, 0, +1}, before the dropout mask.
+    num_correct : int
+        Samples whose prediction was their label.
+    num_active : int
+        Samples with a desire in at least one layer: those that changed weights.
+    """
+
+    activity: Activity
+    desires: list[Tensor]
+    num_correct: int
+    num_active: int
+
+    @property
+    def counts(self) -> list[Tensor]:
+        """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
+        return self.activity.counts
+
+    @property
+    def spikes(self) -> list[Tensor]:
+        """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
+        return self.activity.spikes
+
+
+class DesireNetwork:
+    """A fully connected spiking network that learns by desire backpropagation.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Shape, neuron model and rule.
+    device : str or torch.device
+        Where weights live and steps run: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    weights : sequence of array, optional
+        L arrays (N_ℓ, N_{ℓ−1}), finite; drawn from the config's seed when not given. They are
+        copied.
+    precision : str
+        Arithmetic of the sums over synapses, one of :data:`~lava_desire.engine.kernels.PRECISIONS`;
+        ``"float32"`` is the exact reference.
+
+    Attributes
+    ----------
+    weights : list of Tensor
+        L float32 tensors (N_ℓ, N_{ℓ−1}).
+
+    Raises
+    ------
+    ValueError
+        If the device is not there, the precision unknown, or weights do not fit the config.
+    """
+
+    def __init__(
+        self,
+        config: DesireConfig,
+        device: str | torch.device = "cpu",
+        weights: Sequence[Any] | None = None,
+        *,
+        precision: str = "float32",
+    ) -> None:
+        if not isinstance(config, DesireConfig):
+            raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
+        self.config = config
+        self.device = resolve_device(device)
+        self.precision = precision
+        self._products = kernels.make_products(precision)
+        if weights is None:
+            weights = initial_weights(config.layer_sizes, config.seed)
+        self.weights: list[Tensor] = as_weights(weights, config.layer_sizes, self.device)
+        self._encoder_table = kernels.encode_uint8_table(
+            config.num_steps, config.threshold, self.device
+        )
+        self._dropout = [
+            DropoutStream(size, config.dropout_of(layer), config.seed, layer)
+            for layer, size in enumerate(config.layer_sizes[:-1])
+        ]
+
+    @property
+    def samples_seen(self) -> int:
+        """Samples whose dropout masks have been drawn: the position of the random streams."""
+        return self._dropout[0].position
+
+    @samples_seen.setter
+    def samples_seen(self, sample: int) -> None:
+        for stream in self._dropout:
+            stream.seek(sample)
+
+    @torch.inference_mode()
+    def forward(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> Activity:
+        """Run a batch through the network.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+        dropout_masks : sequence of array, optional
+            Masks of the input and the hidden layers, (B, N_ℓ) or (N_ℓ,) bool, true where a neuron
+            is kept. Given masks mean training: presynaptic spikes are scaled by 1 / (1 − P_drop)
+            (Eq. 16). Without them the pass is an evaluation.
+
+        Returns
+        -------
+        Activity
+
+        Raises
+        ------
+        ValueError
+            If shapes, dtypes or values are not those above.
+        """
+        config = self.config
+        images = as_images(images, config.layer_sizes[0], self.device)
+        masks = None
+        if dropout_masks is not None:
+            masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+        return self.forward_checked(images, masks)
+
+    def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
+        """Do what :meth:`forward` does, with tensors that passed its checks before."""
+        config = self.config
+        spikes = [self._encode(images)]
+        if masks is not None:
+            spikes[0] &= masks[0]
+        for layer, weights in enumerate(self.weights, start=1):
+            inputs = self._layer_input(spikes, layer)
+            gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
+            current = self._products.synaptic_current(weights, inputs.flatten(0, 1), gain)
+            mask = masks[layer] if masks is not None and layer < config.num_layers else None
+            spikes.append(
+                kernels.lif_scan(
+                    current.unflatten(0, inputs.shape[:2]),
+                    config.decay,
+                    config.threshold,
+                    mask,
+                    config.reset,
+                )
+            )
+        counts = [train.sum(0) for train in spikes]
+        return Activity(spikes, counts, rule.predict(counts[-1]), masks)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        if images.dtype == torch.uint8:
+            return self._encoder_table[:, images.int()]
+        spikes: Tensor = rule.encode(images, self.config.num_steps, self.config.threshold)
+        return spikes
+
+    @staticmethod
+    def _layer_input(spikes: list[Tensor], layer: int) -> Tensor:
+        """Return what layer ℓ receives: the encoder's spikes at once, a layer's one step later."""
+        return spikes[0] if layer == 1 else kernels.delay(spikes[layer - 1])
+
+    @torch.inference_mode()
+    def desires(self, activity: Activity, labels: Any) -> list[Tensor]:
+        """Pass desires backward from the labels, with the present weights (Eq. 11, 14, 15).
+
+        Parameters
+        ----------
+        activity : Activity
+            A forward pass of this network.
+        labels : array
+            (B,) integers in [0, N_L).
+
+        Returns
+        -------
+        list of Tensor
+            L desires, layer 1 first, (B, N_ℓ) int8 in {−1, 0, +1}, before the dropout mask.
+
+        Raises
+        ------
+        ValueError
+            If labels do not fit the batch or the classes.
+        """
+        config = self.config
+        labels = as_labels(
+            labels, len(activity.prediction), config.layer_sizes[-1], self.device
+        )
+        return self._desires(activity, labels)
+
+    def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
+        config = self.config
+        rates = [
+            rule.firing_rate(counts, config.num_steps, config.error_margin)
+            for counts in activity.counts
+        ]
+        desire = rule.output_desire(rates[-1], labels, config.desire_threshold_output)
+        desires = [desire]
+        for layer in range(config.num_layers, 1, -1):
+            error = rule.local_error(desire, rates[layer], _mask_of(activity, layer))
+            z = rule.backpropagate_error(self.weights[layer - 1], error)
+            desire = rule.hidden_desire(z, config.desire_threshold_hidden)
+            desires.insert(0, desire)
+        return desires
+
+    @torch.inference_mode()
+    def train_step(
+        self,
+        images: Any,
+        labels: Any,
+        learning_rate: float,
+        dropout_masks: Sequence[Any] | None = None,
+    ) -> StepResult:
+        """Learn from one minibatch: forward, desires, summed update (Eq. 1 to 16).
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+        labels : array
+            (B,) integers in [0, N_L).
+        learning_rate : float
+            η ≥ 0.
+        dropout_masks : sequence of array, optional
+            ``[input mask, layer-1 mask, …, layer-(L−1) mask]``, (B, N_ℓ) bool, true where a neuron
+            is kept; drawn from the network's random streams when not given.
+
+        Returns
+        -------
+        StepResult
+
+        Raises
+        ------
+        ValueError
+            If an argument is not as above; the weights are then unchanged.
+        """
+        config = self.config
+        if not 0 <= learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number >= 0")
+        images = as_images(images, config.layer_sizes[0], self.device)
+        labels = as_labels(labels, len(images), config.layer_sizes[-1], self.device)
+        masks = None
+        if dropout_masks is not None:
+            masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+        return self.train_step_checked(images, labels, learning_rate, masks)
+
+    @torch.inference_mode()
+    def train_step_checked(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        learning_rate: float,
+        masks: list[Tensor] | None = None,
+    ) -> StepResult:
+        """Do what :meth:`train_step` does, with tensors that passed its checks before."""
+        if masks is None:
+            masks = [
+                torch.from_numpy(stream.draw(len(images))).to(self.device)
+                for stream in self._dropout
+            ]
+        activity = self.forward_checked(images, masks)
+        desires = self._desires(activity, labels)
+        num_active = self._update(activity, desires, learning_rate)
+        num_correct = int((activity.prediction == labels).sum())
+        return StepResult(activity, desires, num_correct, num_active)
+
+    def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
+        """Add the summed change of weights (Eq. 4) of the samples that desire any."""
+        active_anywhere = torch.zeros_like(activity.prediction, dtype=torch.bool)
+        for layer, weights in enumerate(self.weights, start=1):
+            desire = desires[layer - 1]
+            mask = _mask_of(activity, layer)
+            if mask is not None:
+                desire = desire * mask
+            active = desire.any(dim=1)
+            active_anywhere |= active
+            chosen = active.nonzero().squeeze(1)
+            if len(chosen) == 0:
+                continue
+            inputs = self._layer_input(activity.spikes, layer).index_select(1, chosen)
+            signed = activity.spikes[layer].index_select(1, chosen) * desire[chosen]
+            traces = kernels.trace_scan(inputs, self.config.decay, self._products.trace_dtype)
+            sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
+            weights += rule.weight_change(sums, learning_rate)
+        return int(active_anywhere.sum())
+
+    def predict(self, images: Any) -> Tensor:
+        """Classify images: (B, N_0) → (B,) int64, −1 where the network is undecided.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
+        return self.forward(images).prediction
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and config to a safetensors file, atomically.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an older file at `path` is then still whole.
+        """
+        from lava_desire.engine.checkpoint import save_network
+
+        save_network(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, device: str | torch.device = "cpu", *, precision: str = "float32"
+    ) -> DesireNetwork:
+        """Read what :meth:`save`, or a training run, has written.
+
+        Raises
+        ------
+        ValueError
+            If the file is no such file, or is damaged.
+        OSError
+            If it cannot be read.
+        """
+        from lava_desire.engine.checkpoint import load_network
+
+        return load_network(path, device, precision=precision)
+
+    def numpy_weights(self) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+        """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}) float32."""
+        return [weights.cpu().numpy().copy() for weights in self.weights]
+
+
+def _mask_of(activity: Activity, layer: int) -> Tensor | None:
+    """Return the dropout mask of layer ℓ; the output layer, and evaluation, have none."""
+    if activity.masks is None or layer >= len(activity.masks):
+        return None
+    return activity.masks[layer]
