@@ -1,0 +1,42 @@
+# `make` lists what one can do here. Every target sets up what it needs; PYTHON=... chooses the
+# interpreter that the virtual environment is made with.
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types layers docs bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+$(READY): pyproject.toml constraints.txt tools/bootstrap tools/find-python
+	@tools/bootstrap $(VENV)
+
+demo: $(READY)  ## train a network on handwritten digits and look at it
+	@$(RUN) lava_desire demo --force
+
+test: $(READY)  ## run the tests
+	@$(RUN) pytest
+
+check: lint types layers test  ## lint, types, import layers and tests: what CI runs
+
+lint: $(READY)  ## check style and format
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+types: $(READY)  ## check types
+	@$(RUN) mypy
+
+layers: $(READY)  ## check who imports whom
+	@$(VENV)/bin/lint-imports
+
+docs: $(READY)  ## build the API reference into build/docs
+	@$(RUN) pdoc --math --docformat numpy -o build/docs lava_desire
+	@echo "build/docs/index.html"
+
+bench: $(READY)  ## measure the engine on this machine
+	@$(RUN) benchmarks.engine
+
+clean:  ## remove the virtual environment and everything built
+	rm -rf $(VENV) build dist *.egg-info
