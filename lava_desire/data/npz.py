@@ -71,9 +71,7 @@ def load_npz(path: str | Path) -> Dataset:
         train, test = fixed_split(whole)
         arrays = dict(zip(_SPLIT, (images[train], whole[train], images[test], whole[test])))
     try:
-        return Dataset(
-            path.stem, num_classes=num_classes, image_shape=image_shape, **arrays
-        )
+        return Dataset(path.stem, num_classes=num_classes, image_shape=image_shape, **arrays)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -95,8 +93,8 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[
     with archive.open(f"{name}.npy") as stream:
         try:
             version = npy.read_magic(stream)
-            read_header = npy.read_array_header_1_0 if version == (1, 0) else (
-                npy.read_array_header_2_0
+            read_header = (
+                npy.read_array_header_1_0 if version == (1, 0) else (npy.read_array_header_2_0)
             )
             shape, fortran_order, dtype = read_header(stream)
         except (ValueError, SyntaxError, TypeError, MemoryError) as error:

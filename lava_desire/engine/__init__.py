@@ -2,7 +2,7 @@
 
 from lava_desire.engine.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.engine.interrupt import Interrupted
-from lava_desire.engine.kernels import PRECISIONS
+from lava_desire.engine.kernels import PRECISIONS, default_precision
 from lava_desire.engine.network import Activity, DesireNetwork, StepResult
 from lava_desire.engine.trainer import EpochRecord, History, Metrics, Progress, evaluate, fit
 
@@ -18,6 +18,7 @@ __all__ = [
     "Metrics",
     "Progress",
     "StepResult",
+    "default_precision",
     "evaluate",
     "fit",
     "read_checkpoint",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,8 +44,7 @@ def as_images(images: Any, num_inputs: int, device: torch.device) -> Tensor:
     tensor = _as_tensor("images", images, device)
     if tensor.ndim != 2 or tensor.shape[1] != num_inputs:
         raise ValueError(
-            f"images have shape {tuple(tensor.shape)}: expected (B, {num_inputs}), "
-            "one row a sample"
+            f"images have shape {tuple(tensor.shape)}: expected (B, {num_inputs}), one row a sample"
         )
     if tensor.dtype == torch.uint8:
         return tensor
@@ -143,6 +143,8 @@ def as_weights(
 
 
 def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        value = value.copy()  # torch has no read-only tensors and would warn
     try:
         return torch.as_tensor(value, device=device)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -87,6 +87,11 @@ def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
     return high, (values - high.to(values.dtype)).to(torch.bfloat16)
 
 
+def default_precision(device: str | torch.device) -> str:
+    """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact."""
+    return "bfloat16x2" if torch.device(device).type == "cuda" else "float32"
+
+
 def make_products(precision: str) -> Products:
     """Return the arithmetic of `precision`, one of :data:`PRECISIONS`.
 

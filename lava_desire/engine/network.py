@@ -219,9 +219,7 @@ class DesireNetwork:
             If labels do not fit the batch or the classes.
         """
         config = self.config
-        labels = as_labels(
-            labels, len(activity.prediction), config.layer_sizes[-1], self.device
-        )
+        labels = as_labels(labels, len(activity.prediction), config.layer_sizes[-1], self.device)
         return self._desires(activity, labels)
 
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:

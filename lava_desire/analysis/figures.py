@@ -1,0 +1,207 @@
+"""Figures, each drawn into a PNG file.
+
+Colours are of the Okabe-Ito palette, and lines differ in style as well as in colour, so that the
+figures survive colour blindness and grey print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lava_desire.config import DesireConfig
+from lava_desire.engine import Activity, History, Metrics
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+
+
+def plot_learning_curve(history: History, path: str | Path) -> None:
+    """Draw accuracy and share of active samples over the epochs.
+
+    Parameters
+    ----------
+    history : History
+        At least one epoch.
+    path : path
+        Where the PNG goes.
+
+    Raises
+    ------
+    ValueError
+        If there is no epoch to draw.
+    OSError
+        If the file cannot be written.
+    """
+    best = history.best
+    if best is None:
+        raise ValueError("history holds no epoch: expected at least one to draw")
+    epochs = [record.epoch for record in history.records]
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(
+        epochs,
+        [100 * record.test_accuracy for record in history.records],
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label="test",
+    )
+    axes.plot(
+        epochs,
+        [100 * record.train_accuracy for record in history.records],
+        color=ORANGE,
+        linestyle="--",
+        label="training, under dropout",
+    )
+    axes.plot(best.epoch, 100 * best.test_accuracy, "*", color="black", markersize=11)
+    axes.annotate(
+        f"best {100 * best.test_accuracy:.2f} %, epoch {best.epoch}",
+        (best.epoch, 100 * best.test_accuracy),
+        xytext=(0, -16),
+        textcoords="offset points",
+        ha="right" if best.epoch > len(epochs) / 2 else "left",
+        va="top",
+    )
+    axes.set(xlabel="epoch", ylabel="accuracy (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    active = axes.twinx()
+    active.plot(
+        epochs,
+        [100 * record.active_share for record in history.records],
+        color=GREEN,
+        linestyle=":",
+        label="samples with desire",
+    )
+    active.set(ylabel="samples with desire (%)", ylim=(0, 100))
+    handles = [*axes.get_lines()[:2], *active.get_lines()]
+    axes.legend(handles=handles, loc="center right", framealpha=0.9)
+    figure.savefig(path, dpi=150)
+
+
+def plot_confusion(metrics: Metrics, path: str | Path, title: str = "") -> None:
+    """Draw the confusion matrix, its last column the samples left undecided.
+
+    Parameters
+    ----------
+    metrics : Metrics
+        Result of an evaluation.
+    path : path
+        Where the PNG goes.
+    title : str
+        What stands above.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    counts = metrics.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    num_classes = len(counts)
+    size = max(5.0, 0.45 * num_classes + 2)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if num_classes <= 20:
+        for row, column in np.argwhere(counts):
+            axes.text(
+                column,
+                row,
+                str(counts[row, column]),
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
+    names = [str(label) for label in range(num_classes)]
+    axes.set_xticks(range(num_classes + 1), [*names, "none"])
+    axes.set_yticks(range(num_classes), names)
+    axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=title)
+    figure.colorbar(image, label="share of the label's samples")
+    figure.savefig(path, dpi=150)
+
+
+def plot_classified_images(
+    config: DesireConfig,
+    activity: Activity,
+    images: Any,
+    labels: Sequence[int],
+    image_shape: tuple[int, int],
+    path: str | Path,
+) -> None:
+    """Draw each image above the spikes of the network that classified it.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        The network's configuration.
+    activity : Activity
+        An evaluation of `images`.
+    images : array
+        (B, N_0) brightness; one column of the figure an image, so a handful.
+    labels : sequence of int
+        (B,) classes.
+    image_shape : tuple of int
+        (height, width).
+    path : path
+        Where the PNG goes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    num_images, num_layers = len(labels), config.num_layers
+    figure = Figure(figsize=(1.75 * num_images + 0.9, 2.1 + 1.9 * num_layers), layout="constrained")
+    rows = figure.subplots(
+        num_layers + 1,
+        num_images,
+        squeeze=False,
+        sharex="row",
+        sharey="row",
+        height_ratios=[1, *[1.2] * num_layers],
+    )
+    brightness = np.asarray(images).reshape(num_images, *image_shape)
+    for column, (axes, label) in enumerate(zip(rows[0], labels, strict=True)):
+        axes.imshow(brightness[column], cmap="gray_r")
+        predicted = int(activity.prediction[column])
+        verdict = "undecided" if predicted < 0 else f"says {predicted}"
+        axes.set_title(
+            f"{label}: {verdict}",
+            fontsize=11,
+            fontweight="normal" if predicted == label else "bold",
+            color="black" if predicted == label else ORANGE,
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
+    for layer, row in enumerate(rows[1:], start=1):
+        spikes = activity.spikes[layer].cpu().numpy()
+        for column, axes in enumerate(row):
+            time, neuron = np.nonzero(spikes[:, column])
+            wide = config.layer_sizes[layer] <= 20
+            axes.scatter(
+                time,
+                neuron,
+                s=22 if wide else 4,
+                marker="|",
+                linewidths=1.4 if wide else 0.8,
+                color=BLUE,
+            )
+            axes.set_xlim(-0.5, config.num_steps - 0.5)
+            if wide:
+                axes.set_yticks(range(config.layer_sizes[layer]))
+                axes.tick_params(axis="y", labelsize=7)
+                axes.axhspan(
+                    int(labels[column]) - 0.5, int(labels[column]) + 0.5, color=ORANGE, alpha=0.18
+                )
+        kind = "output" if layer == num_layers else "hidden"
+        row[0].set_ylabel(f"{kind} layer {layer}\nneuron")
+    for axes in rows[-1]:
+        axes.set_xlabel("time step")
+    figure.savefig(path, dpi=130)

@@ -1,0 +1,88 @@
+"""The command line: ``lava-desire train | eval | info | demo``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from lava_desire.cli import commands
+from lava_desire.engine import Interrupted
+
+__all__ = ["main"]
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="lava-desire",
+    help="Train and use multi-layer spiking networks that learn by desire backpropagation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("train")(commands.train)
+app.command("eval")(commands.eval_)
+app.command("info")(commands.info)
+app.command("demo")(commands.demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input (one line says what), 130 interrupted.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands after the program's name; from the command line when not given.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the status above.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = app(args=_gather_layers(arguments), standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        status = 0
+    except click.ClickException as error:
+        status = _refuse(error.format_message())
+    except Interrupted as error:
+        where = f"resume with: lava-desire train --resume {error.folder}" if error.folder else ""
+        print(f"interrupted, saved; {where}", file=sys.stderr)
+        status = INTERRUPTED
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except (ValueError, OSError, ImportError) as error:
+        status = _refuse(str(error))
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str) -> int:
+    print(f"lava-desire: error: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _gather_layers(arguments: Sequence[str]) -> list[str]:
+    """Write ``--layers 200 100`` as ``--layers=200,100``: an option takes one value here."""
+    rest = list(arguments)
+    gathered: list[str] = []
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--layers":
+            sizes = []
+            while rest and re.fullmatch(r"-?[\d,]+", rest[0]):
+                sizes.append(rest.pop(0))
+            argument = f"--layers={','.join(sizes)}"
+        gathered.append(argument)
+    return gathered

@@ -1,0 +1,262 @@
+"""The commands, each a function whose parameters are its options."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+
+from lava_desire.analysis import plot_classified_images, plot_confusion
+from lava_desire.cli.display import JsonLines, LiveTable, Silence
+from lava_desire.cli.run import (
+    AUTO,
+    LEARNING_CURVE,
+    Run,
+    Source,
+    base_config,
+    environment,
+    make_network,
+    new_folder,
+    open_run,
+    terminal_width,
+    train_run,
+)
+from lava_desire.engine import PRECISIONS, DesireNetwork, Metrics, default_precision, evaluate
+from lava_desire.engine.trainer import BEST, CHECKPOINT
+
+_NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
+
+# typer reads these at run time, where Python 3.10 needs Optional spelled out.
+Dataset = Annotated[
+    str | None, typer.Option(help="digits, mnist or fashion-mnist.", show_default="digits")
+]
+DataFile = Annotated[str | None, typer.Option("--data", help="A .npz file of your own arrays.")]
+DataDir = Annotated[
+    str | None,
+    typer.Option(help="Folder of the IDX files; else LAVA_DESIRE_DATA, else a download."),
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="cpu")]
+Precision = Annotated[str, typer.Option(help=f"{AUTO}, {' or '.join(PRECISIONS)}.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def _number(help_text: str, panel: str) -> Any:
+    return typer.Option(help=help_text, rich_help_panel=panel, show_default="preset's")
+
+
+def train(
+    dataset: Dataset = None,
+    data: DataFile = None,
+    data_dir: DataDir = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Start from this preset.", show_default="the dataset's")
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Start from this JSON file.")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Run folder.", show_default="runs/<dataset>-<time>")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run in the folder.")] = False,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with the run in this folder, to the bit.")
+    ] = None,
+    device: Device = None,
+    precision: Precision = AUTO,
+    layers: Annotated[
+        str | None, _number("Sizes of the hidden layers: --layers 200 100.", _NETWORK)
+    ] = None,
+    num_steps: Annotated[int | None, _number("Time steps T.", _NETWORK)] = None,
+    decay: Annotated[float | None, _number("Decay of potential and trace.", _NETWORK)] = None,
+    threshold: Annotated[float | None, _number("Firing threshold.", _NETWORK)] = None,
+    reset: Annotated[str | None, _number("subtract or zero.", _NETWORK)] = None,
+    error_margin: Annotated[int | None, _number("Margin m in spikes.", _RULE)] = None,
+    desire_threshold_hidden: Annotated[float | None, _number("Hidden layers.", _RULE)] = None,
+    desire_threshold_output: Annotated[float | None, _number("Output layer.", _RULE)] = None,
+    dropout_input: Annotated[float | None, _number("Probability, inputs.", _RULE)] = None,
+    dropout_hidden: Annotated[float | None, _number("Probability, hidden.", _RULE)] = None,
+    learning_rate: Annotated[float | None, _number("Of the first epoch.", _SCHEDULE)] = None,
+    learning_rate_decay: Annotated[float | None, _number("An epoch.", _SCHEDULE)] = None,
+    batch_size: Annotated[int | None, _number("1: the online rule.", _SCHEDULE)] = None,
+    epochs: Annotated[int | None, _number("Passes over the data.", _SCHEDULE)] = None,
+    seed: Annotated[int | None, _number("Weights, masks, order.", _SCHEDULE)] = None,
+    quiet: Quiet = False,
+    json_: Json = False,
+) -> None:
+    """Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped."""
+    fields = {
+        "num_steps": num_steps,
+        "decay": decay,
+        "threshold": threshold,
+        "reset": reset,
+        "error_margin": error_margin,
+        "desire_threshold_hidden": desire_threshold_hidden,
+        "desire_threshold_output": desire_threshold_output,
+        "dropout_input": dropout_input,
+        "dropout_hidden": dropout_hidden,
+        "learning_rate": learning_rate,
+        "learning_rate_decay": learning_rate_decay,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "seed": seed,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    if resume is not None:
+        others = [*(name for name in given if name != "epochs")]
+        options = {"dataset": dataset, "data": data, "preset": preset, "config": config}
+        options |= {"output": output, "layers": layers}
+        others += [name for name, value in options.items() if value is not None]
+        if others:
+            raise ValueError(
+                f"--resume goes on with the settings of the run, and {', '.join(others)} is given: "
+                "expected --epochs, --device or none"
+            )
+        run = open_run(Path(resume), device, epochs)
+    else:
+        source = Source(dataset or (None if data else "digits"), data_dir, data)
+        samples = source.load()
+        settings = base_config(preset, config, layers, samples).replace(**given)
+        network = make_network(settings, device or "cpu", precision)
+        run = Run(source, samples, network, new_folder(output, samples.name, force))
+    console = Console(quiet=quiet or json_, width=terminal_width())
+    _introduce(console, run)
+    started = time.monotonic()
+    history = train_run(run, _display(console, quiet, json_))
+    seconds = time.monotonic() - started
+    best, last = history.best, history.last
+    if json_ and not quiet:
+        summary = {"folder": str(run.folder), "seconds": seconds}
+        summary |= {"best": best and asdict(best), "last": last and asdict(last)}
+        print(json.dumps(summary))
+    if best is not None and last is not None:
+        console.print(
+            f"best {100 * best.test_accuracy:.2f} % (epoch {best.epoch}), "
+            f"last {100 * last.test_accuracy:.2f} %, {seconds:.0f} s; "
+            f"everything is in {run.folder}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def eval_(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")],
+    dataset: Dataset = None,
+    data: DataFile = None,
+    data_dir: DataDir = None,
+    device: Device = None,
+    precision: Precision = AUTO,
+    confusion: Annotated[
+        str | None, typer.Option(help="Draw the confusion matrix into this PNG.")
+    ] = None,
+    quiet: Quiet = False,
+    json_: Json = False,
+) -> None:
+    """Classify the test images with a trained network."""
+    path = Path(checkpoint)
+    if path.is_dir():
+        path = path / BEST if (path / BEST).exists() else path / CHECKPOINT
+    chosen = default_precision(device or "cpu") if precision == AUTO else precision
+    network = DesireNetwork.load(path, device or "cpu", precision=chosen)
+    samples = Source(dataset or (None if data else "digits"), data_dir, data).load()
+    metrics = evaluate(network, samples.test)
+    if confusion is not None:
+        plot_confusion(metrics, confusion, f"{samples.name}, {metrics.num_samples} test samples")
+    if quiet:
+        return
+    if json_:
+        values = {"checkpoint": str(path), "accuracy": metrics.accuracy, **_plain(metrics)}
+        print(json.dumps(values))
+    else:
+        print(
+            f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} test samples are right, "
+            f"{metrics.num_undecided} undecided ({path}, {network.precision} on {network.device})"
+        )
+
+
+def info(json_: Json = False) -> None:
+    """Say what this machine offers: devices, precision, versions, Lava."""
+    facts: dict[str, Any] = environment()
+    facts["cuda"] = [
+        torch.cuda.get_device_name(index)
+        for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    ]
+    facts["default precision"] = default_precision("cuda" if facts["cuda"] else "cpu")
+    facts["lava-nc"] = _version("lava-nc")
+    if json_:
+        print(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        print(f"{name:18} {shown or 'none'}")
+
+
+def demo(
+    output: Annotated[str, typer.Option(help="Folder of the demo.")] = "runs/demo",
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
+) -> None:
+    """Train on handwritten digits and draw what the network does with held-out ones."""
+    console = Console(width=terminal_width())
+    source = Source("digits")
+    samples = source.load()
+    network = make_network(base_config(None, None, None, samples), "cpu", AUTO)
+    run = Run(source, samples, network, new_folder(output, "demo", force))
+    _introduce(console, run)
+    started = time.monotonic()
+    train_run(run, LiveTable(console))
+    seconds = time.monotonic() - started
+    metrics = evaluate(network, samples.test)
+    confusion, rasters = run.folder / "confusion.png", run.folder / "digits.png"
+    plot_confusion(metrics, confusion, f"digits, {metrics.num_samples} held-out samples")
+    shown = [int((samples.test_labels == digit).argmax()) for digit in (0, 2, 3, 5, 8, 9)]
+    images = samples.test_images[shown]
+    plot_classified_images(
+        network.config,
+        network.forward(images),
+        images,
+        [int(samples.test_labels[index]) for index in shown],
+        samples.image_shape or (1, samples.num_inputs),
+        rasters,
+    )
+    print(
+        f"\n{100 * metrics.accuracy:.2f} % of {metrics.num_samples} digits that it never saw are "
+        f"recognised, after {seconds:.0f} s of training.\n"
+        f"  learning curve     {run.folder / LEARNING_CURVE}\n"
+        f"  confusion matrix   {confusion}\n"
+        f"  digits and spikes  {rasters}\n"
+        f"  the network        {run.folder / CHECKPOINT}"
+    )
+
+
+def _introduce(console: Console, run: Run) -> None:
+    config, data = run.network.config, run.data
+    console.print(
+        f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test samples; "
+        f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
+        f"batch {config.batch_size}, seed {config.seed}; "
+        f"{run.network.precision} on {run.network.device}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _display(console: Console, quiet: bool, as_json: bool) -> Silence:
+    if quiet:
+        return Silence()
+    return JsonLines() if as_json else LiveTable(console)
+
+
+def _plain(metrics: Metrics) -> dict[str, Any]:
+    return {**asdict(metrics), "confusion": metrics.confusion.tolist()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,109 @@
+"""How training is shown: a live line and a table for people, JSON lines for programs, or nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from lava_desire.engine import EpochRecord, Progress
+
+_HEADER = " epoch   training       test   with desire   samples/s"
+_REFRESH_SECONDS = 0.1
+
+
+class Silence:
+    """Shows nothing."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def update(self, progress: Progress) -> None:
+        """Take note of progress."""
+
+
+class JsonLines(Silence):
+    """Prints one JSON object an epoch."""
+
+    def __init__(self) -> None:
+        self._shown: int | None = None
+
+    def update(self, progress: Progress) -> None:
+        """Print the epoch that has ended, if one has."""
+        if self._shown is None:
+            self._shown = len(progress.records)
+        for record in progress.records[self._shown :]:
+            print(json.dumps(asdict(record)), flush=True)
+        self._shown = len(progress.records)
+
+
+class LiveTable(Silence):
+    """Prints a table row an epoch and keeps a line of the running epoch below it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._shown: int | None = None
+        self._drawn = 0.0
+        self._started = time.monotonic()
+        self._steps_before: float | None = None
+
+    def __enter__(self) -> LiveTable:
+        self._console.print(_HEADER, style="bold")
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._live.__exit__(*exception)
+
+    def update(self, progress: Progress) -> None:
+        """Redraw the line, ten times a second at most, and print the epoch that has ended."""
+        done = progress.epoch + progress.samples_done / progress.num_samples
+        if self._shown is None:
+            self._shown, self._steps_before = len(progress.records), done
+        for record in progress.records[self._shown :]:
+            self._console.print(_row(record, progress.num_epochs), highlight=False)
+        self._shown = len(progress.records)
+        now = time.monotonic()
+        if now - self._drawn < _REFRESH_SECONDS or not self._console.is_terminal:
+            return
+        self._drawn = now
+        self._live.update(Text(self._line(progress, done, now)), refresh=True)
+
+    def _line(self, progress: Progress, done: float, now: float) -> str:
+        seen = max(progress.samples_done, 1)
+        learned = done - (self._steps_before or 0)
+        left = "?"
+        if learned > 0:
+            left = _duration((progress.num_epochs - done) * (now - self._started) / learned)
+        return (
+            f"{progress.epoch + 1:3d}/{progress.num_epochs:<3d} "
+            f"{100 * progress.num_correct / seen:8.2f} %   "
+            f"{progress.samples_done}/{progress.num_samples} samples   "
+            f"{100 * progress.num_active / seen:5.1f} % with desire   "
+            f"{progress.samples_done / max(progress.seconds, 1e-9):.0f} samples/s   {left} left"
+        )
+
+
+def _row(record: EpochRecord, num_epochs: int) -> str:
+    return (
+        f"{record.epoch:3d}/{num_epochs:<3d} {100 * record.train_accuracy:8.2f} % "
+        f"{100 * record.test_accuracy:8.2f} %    {100 * record.active_share:7.1f} % "
+        f"{record.samples_per_second:11.0f}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

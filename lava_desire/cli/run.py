@@ -1,0 +1,188 @@
+"""A training run as the command line knows it: a data source, a network and a folder."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lava_desire import __version__
+from lava_desire.analysis import plot_learning_curve
+from lava_desire.config import PRESETS, DesireConfig
+from lava_desire.data import Dataset, load_dataset, load_npz
+from lava_desire.engine import DesireNetwork, History, default_precision, fit, read_checkpoint
+from lava_desire.engine.checkpoint import write_atomically
+from lava_desire.engine.trainer import BEST, CHECKPOINT, CONFIG, METRICS_CSV, METRICS_JSON
+
+RUN = "run.json"
+LEARNING_CURVE = "learning_curve.png"
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the samples come from: a named data set and its folder, or a user's file."""
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.dataset is not None:
+            raise ValueError(
+                f"both --data {self.file} and --dataset {self.dataset} are given: expected one"
+            )
+
+    def load(self) -> Dataset:
+        """Load the samples."""
+        if self.file is not None:
+            return load_npz(self.file)
+        return load_dataset(self.dataset or "digits", self.data_dir)
+
+
+@dataclass
+class Run:
+    """What :func:`train_run` needs."""
+
+    source: Source
+    data: Dataset
+    network: DesireNetwork
+    folder: Path
+    resume: bool = False
+
+
+def base_config(
+    preset: str | None, file: str | None, layers: str | None, data: Dataset
+) -> DesireConfig:
+    """Return the preset or the config file asked for, sized for the data.
+
+    Without either the preset of the data set's name is taken, and for a user's own data the
+    digits preset, whose schedule suits small sets.
+    """
+    if preset is not None and file is not None:
+        raise ValueError(f"both --preset {preset} and --config {file} are given: expected one")
+    if file is not None:
+        config = DesireConfig.from_json(Path(file).read_text(encoding="utf-8"))
+    else:
+        config = DesireConfig.preset(preset or (data.name if data.name in PRESETS else "digits"))
+    hidden = config.layer_sizes[1:-1] if layers is None else parse_layers(layers)
+    return config.replace(layer_sizes=(data.num_inputs, *hidden, data.num_classes))
+
+
+def parse_layers(text: str) -> tuple[int, ...]:
+    """Read the sizes of the hidden layers: ``"200,100"`` becomes ``(200, 100)``."""
+    try:
+        sizes = tuple(int(size) for size in text.replace(",", " ").split())
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise ValueError(
+            f"--layers is {text!r}: expected the sizes of the hidden layers, each at least 1, "
+            "as in --layers 200 100"
+        )
+    return sizes
+
+
+def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
+    """Build the network, its precision chosen by device where it is left open."""
+    if precision == AUTO:
+        precision = default_precision(device)
+    return DesireNetwork(config, device, precision=precision)
+
+
+def new_folder(output: str | None, name: str, force: bool) -> Path:
+    """Return the folder of a new run, emptied of an older run only when that is asked for."""
+    if output is None:
+        return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(output)
+    if (folder / CHECKPOINT).exists():
+        if not force:
+            raise FileExistsError(
+                f"{folder} already holds a run: go on with --resume {folder}, choose another "
+                "folder, or replace it with --force"
+            )
+        for name in (RUN, CONFIG, METRICS_CSV, METRICS_JSON, BEST, LEARNING_CURVE, CHECKPOINT):
+            (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+def open_run(folder: Path, device: str | None, epochs: int | None) -> Run:
+    """Open a run to go on with it: the data, config and precision are those of its files."""
+    path = folder / RUN
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no run to resume: {RUN} is missing")
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+        source = Source(**notes["source"])
+        device = device or notes["device"]
+        precision = notes["precision"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    config = read_checkpoint(folder / CHECKPOINT).config
+    if epochs is not None:
+        config = config.replace(epochs=epochs)
+    network = DesireNetwork(config, device, precision=precision)
+    return Run(source, source.load(), network, folder, resume=True)
+
+
+def train_run(run: Run, display: Any) -> History:
+    """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
+    network = run.network
+    if not run.resume:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        notes = {
+            "source": asdict(run.source),
+            "device": str(network.device),
+            "precision": network.precision,
+            "environment": environment(),
+        }
+        write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
+    with display:
+        history = fit(
+            network,
+            run.data.train,
+            run.data.test,
+            folder=run.folder,
+            resume=run.resume,
+            on_progress=display.update,
+        )
+    if history.records:
+        plot_learning_curve(history, run.folder / LEARNING_CURVE)
+    return history
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions and the machine that a result depends on."""
+    return {
+        "lava_desire": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": processor_name(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def processor_name() -> str:
+    """Return what the operating system calls the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def terminal_width() -> int:
+    """Return the width of the terminal, or 100 where the output goes to a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
