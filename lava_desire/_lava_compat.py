@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def import_lava() -> None:
             with _unhashable_defaults_allowed(_OBSTACLE):
                 module = importlib.import_module(_OBSTACLE)
             # The module keeps the name it imported; hand it the real decorator.
-            module.dataclass = dataclasses.dataclass  # type: ignore[attr-defined]
+            module.dataclass = dataclasses.dataclass
         importlib.import_module(_OBSTACLE)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "lava":
@@ -67,7 +68,7 @@ def _lenient(strict: Callable[..., Any], module_name: str) -> Callable[..., Any]
         if cls is None:
             return lambda decorated: dataclass(decorated, **options)
         if cls.__module__ == module_name:
-            for name in cls.__dict__.get("__annotations__", {}):
+            for name in inspect.get_annotations(cls):
                 default = cls.__dict__.get(name)
                 if dataclasses.is_dataclass(default) and type(default).__hash__ is None:
                     setattr(cls, name, dataclasses.field(default_factory=_copier(default)))

@@ -27,7 +27,7 @@ class DesireConfig:
     Parameters
     ----------
     layer_sizes : tuple of int
-        Neurons a layer, input first: ``(N_0, N_1, ..., N_L)``, each at least 1, at least two layers.
+        Neurons a layer, input first: ``(N_0, ..., N_L)``, two layers or more, each at least 1.
     num_steps : int
         Length T of the spike trains in time steps, at least 1.
     decay : float

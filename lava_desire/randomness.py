@@ -7,6 +7,7 @@ that the numbers depend on neither device, batch size nor which other draws were
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +37,7 @@ def initial_weights(layer_sizes: Sequence[int], seed: int) -> list[npt.NDArray[n
         L float32 arrays of shape (N_ℓ, N_{ℓ−1}).
     """
     weights = []
-    for layer, (fan_in, fan_out) in enumerate(
-        zip(layer_sizes[:-1], layer_sizes[1:], strict=True), start=1
-    ):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(layer_sizes), start=1):
         normal = _generator(seed, _WEIGHTS, layer).standard_normal((fan_out, fan_in))
         weights.append((normal * np.sqrt(2.0 / fan_in)).astype(np.float32))
     return weights

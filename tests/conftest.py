@@ -34,7 +34,7 @@ def golden_path(request: pytest.FixtureRequest, shared_dir: Path) -> Path:
 def pytest_runtest_makereport(item, call):
     """Where the recorded runs must be compared with, a skip is a failure."""
     report = (yield).get_result()
-    if report.skipped and item.get_closest_marker("golden"):
-        if os.environ.get("LAVA_DESIRE_REQUIRE_SHARED"):
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid} was skipped, and LAVA_DESIRE_REQUIRE_SHARED is set"
+    required = "LAVA_DESIRE_REQUIRE_SHARED" in os.environ
+    if required and report.skipped and item.get_closest_marker("golden"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and LAVA_DESIRE_REQUIRE_SHARED is set"

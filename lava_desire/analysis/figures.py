@@ -59,14 +59,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         label="training, under dropout",
     )
     axes.plot(best.epoch, 100 * best.test_accuracy, "*", color="black", markersize=11)
-    axes.annotate(
-        f"best {100 * best.test_accuracy:.2f} %, epoch {best.epoch}",
-        (best.epoch, 100 * best.test_accuracy),
-        xytext=(0, -16),
-        textcoords="offset points",
-        ha="right" if best.epoch > len(epochs) / 2 else "left",
-        va="top",
-    )
+    axes.set_title(f"best {100 * best.test_accuracy:.2f} %, in epoch {best.epoch}", fontsize=11)
     axes.set(xlabel="epoch", ylabel="accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""How training is shown: a live line and a table for people, JSON lines for programs, or nothing."""
+"""How training is shown: a table and a live line for people, JSON lines for programs."""
 
 from __future__ import annotations
 

@@ -80,8 +80,8 @@ class Dataset:
         return self.test_images, self.test_labels
 
 
-def _checked_images(images: Any, name: str) -> Array:
-    images = np.asarray(images)
+def _checked_images(given: Any, name: str) -> Array:
+    images: Array = np.asarray(given)
     if images.ndim != 2 or 0 in images.shape:
         raise DataError(
             f"{name} have shape {images.shape}: expected (S, N), one row a sample, none empty"
@@ -99,8 +99,8 @@ def _checked_images(images: Any, name: str) -> Array:
     return images.astype(np.float32, copy=False)
 
 
-def _checked_labels(labels: Any, name: str, num_samples: int, num_classes: int) -> Array:
-    labels = np.asarray(labels)
+def _checked_labels(given: Any, name: str, num_samples: int, num_classes: int) -> Array:
+    labels: Array = np.asarray(given)
     if labels.shape != (num_samples,):
         raise DataError(
             f"{name} have shape {labels.shape}: expected ({num_samples},), one an image"

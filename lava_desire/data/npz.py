@@ -69,7 +69,9 @@ def load_npz(path: str | Path) -> Dataset:
                 "expected as many"
             )
         train, test = fixed_split(whole)
-        arrays = dict(zip(_SPLIT, (images[train], whole[train], images[test], whole[test])))
+        arrays = dict(
+            zip(_SPLIT, (images[train], whole[train], images[test], whole[test]), strict=True)
+        )
     try:
         return Dataset(path.stem, num_classes=num_classes, image_shape=image_shape, **arrays)
     except DataError as error:
@@ -92,11 +94,11 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[Any]:
     with archive.open(f"{name}.npy") as stream:
         try:
-            version = npy.read_magic(stream)
+            version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
             read_header = (
                 npy.read_array_header_1_0 if version == (1, 0) else (npy.read_array_header_2_0)
             )
-            shape, fortran_order, dtype = read_header(stream)
+            shape, fortran_order, dtype = read_header(stream)  # type: ignore[no-untyped-call]
         except (ValueError, SyntaxError, TypeError, MemoryError) as error:
             raise DataError(f"{path}: {name} has a damaged header: {error}") from None
         size = math.prod(shape) * dtype.itemsize

@@ -176,7 +176,7 @@ class DesireNetwork:
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
             spikes.append(
                 kernels.lif_scan(
-                    current.unflatten(0, inputs.shape[:2]),
+                    current.view(*inputs.shape[:2], -1),
                     config.decay,
                     config.threshold,
                     mask,

@@ -142,7 +142,9 @@ def evaluate(
     num_classes = network.config.layer_sizes[-1]
     confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=network.device)
     loss = 0.0
-    for chunk, target in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+    for chunk, target in zip(
+        torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
+    ):
         activity = network.forward_checked(chunk)
         column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
         cells = torch.bincount(target * (num_classes + 1) + column, minlength=confusion.numel())
