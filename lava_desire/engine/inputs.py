@@ -143,8 +143,9 @@ def as_weights(
 
 
 def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:
-    if isinstance(value, np.ndarray) and not value.flags.writeable:
-        value = value.copy()  # torch has no read-only tensors and would warn
+    if isinstance(value, np.ndarray):
+        # torch takes neither read-only arrays nor negative strides; others are not copied.
+        value = np.require(value, requirements=["C", "W"])
     try:
         return torch.as_tensor(value, device=device)
     except (TypeError, ValueError, RuntimeError) as error:

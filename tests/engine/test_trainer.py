@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig
+from lava_desire.data import load_dataset
+from lava_desire.engine import (
+    CheckpointError,
+    DesireNetwork,
+    Interrupted,
+    evaluate,
+    fit,
+    read_checkpoint,
+)
+
+CONFIG = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=3, seed=7)
+TIMING = ("samples_per_second", "seconds")
+
+
+@pytest.fixture(scope="module")
+def data():
+    digits = load_dataset("digits")
+    return (digits.train_images[:300], digits.train_labels[:300]), (
+        digits.test_images[:100],
+        digits.test_labels[:100],
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    network = DesireNetwork(CONFIG)
+    history = fit(network, *data, folder=folder)
+    return network.numpy_weights(), history, folder
+
+
+def without_timing(history):
+    return [
+        {name: value for name, value in vars(record).items() if name not in TIMING}
+        for record in history.records
+    ]
+
+
+class StopHereError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("minibatch", [1, 7, 19, 20, 33])
+def test_a_run_broken_off_anywhere_goes_on_to_the_bit(data, unbroken, tmp_path, minibatch):
+    weights, history, _ = unbroken
+    calls = 0
+
+    def stop(progress):
+        nonlocal calls
+        calls += 1
+        if calls == minibatch:
+            raise StopHereError
+
+    with pytest.raises(StopHereError):
+        fit(DesireNetwork(CONFIG), *data, folder=tmp_path, checkpoint_seconds=0, on_progress=stop)
+    network = DesireNetwork(CONFIG)
+    resumed = fit(network, *data, folder=tmp_path, resume=True)
+    for mine, expected in zip(network.numpy_weights(), weights, strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    assert without_timing(resumed) == without_timing(history)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on_to_the_bit(data, unbroken, tmp_path, number):
+    handler = signal.getsignal(number)
+
+    def interrupt(progress):
+        if progress.epoch == 1 and progress.samples_done == 160:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Interrupted) as caught:
+        fit(DesireNetwork(CONFIG), *data, folder=tmp_path, on_progress=interrupt)
+    assert caught.value.folder == tmp_path
+    assert signal.getsignal(number) is handler
+    assert read_checkpoint(tmp_path / "checkpoint.safetensors").state["samples_done"] == 160
+    network = DesireNetwork(CONFIG)
+    fit(network, *data, folder=tmp_path, resume=True)
+    for mine, expected in zip(network.numpy_weights(), unbroken[0], strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+SCRIPT = """
+import sys
+from lava_desire import DesireConfig
+from lava_desire.data import load_dataset
+from lava_desire.engine import DesireNetwork, fit
+digits = load_dataset("digits")
+config = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=6, seed=7)
+started = lambda progress: print(progress.samples_done, flush=True)
+fit(DesireNetwork(config), digits.train, digits.test, folder=sys.argv[1],
+    resume=sys.argv[2] == "resume", checkpoint_seconds=0, on_progress=started)
+"""
+
+
+def test_a_run_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path):
+    digits = load_dataset("digits")
+    config = CONFIG.replace(epochs=6)
+    expected = DesireNetwork(config)
+    fit(expected, digits.train, digits.test)
+    moment = random.Random(11)
+    mode = "begin"
+    for _ in range(4):
+        with subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(tmp_path), mode], stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout.readline()
+            time.sleep(moment.uniform(0.05, 0.4))
+            process.kill()
+        mode = "resume"
+    network = DesireNetwork(config)
+    fit(network, digits.train, digits.test, folder=tmp_path, resume=True)
+    for mine, other in zip(network.numpy_weights(), expected.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_metrics_are_the_same_in_every_file(unbroken):
+    _, history, folder = unbroken
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    summary = json.loads((folder / "metrics.json").read_text())
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert [float(row["test_accuracy"]) for row in rows] == [
+        record.test_accuracy for record in history.records
+    ]
+    assert summary["epochs"] == [vars(record) for record in history.records]
+    assert summary["best"]["epoch"] == history.best.epoch
+    assert summary["last"]["epoch"] == 3
+
+
+def test_the_best_network_is_kept(data, unbroken):
+    _, history, folder = unbroken
+    best = DesireNetwork.load(folder / "best.safetensors")
+    assert evaluate(best, data[1]).accuracy == history.best.test_accuracy
+
+
+def test_more_epochs_may_be_asked_for(data, tmp_path):
+    fit(DesireNetwork(CONFIG.replace(epochs=1)), *data, folder=tmp_path)
+    network = DesireNetwork(CONFIG.replace(epochs=2))
+    history = fit(network, *data, folder=tmp_path, resume=True)
+    assert [record.epoch for record in history.records] == [1, 2]
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(data, unbroken):
+    folder = unbroken[2]
+    before = (folder / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        fit(DesireNetwork(CONFIG), *data, folder=folder)
+    assert (folder / "checkpoint.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"seed": 8}, "seed"), ({"layer_sizes": (64, 31, 10)}, "layer_sizes")],
+)
+def test_another_network_does_not_go_on_with_this_run(data, unbroken, change, named):
+    with pytest.raises(CheckpointError, match=named):
+        fit(DesireNetwork(CONFIG.replace(**change)), *data, folder=unbroken[2], resume=True)
+
+
+def test_other_data_or_precision_do_not_go_on_with_this_run(data, unbroken):
+    (images, labels), test = data
+    with pytest.raises(CheckpointError, match="trained with data"):
+        fit(DesireNetwork(CONFIG), (images[::-1], labels), test, folder=unbroken[2], resume=True)
+    network = DesireNetwork(CONFIG, precision="bfloat16x2")
+    with pytest.raises(CheckpointError, match="trained with precision float32"):
+        fit(network, *data, folder=unbroken[2], resume=True)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    calls = []
+    with pytest.raises(OSError, match="file"):
+        fit(DesireNetwork(CONFIG), *data, folder=tmp_path / "file", on_progress=calls.append)
+    assert not calls
+
+
+def test_undecided_samples_are_wrong_and_have_a_column_of_their_own():
+    weights = [np.eye(2, dtype=np.float32) * 2]
+    config = DesireConfig((2, 2), num_steps=10, error_margin=0)
+    images = np.array([[1, 0], [0, 1], [0, 1], [1, 1]], np.float32)
+    metrics = evaluate(DesireNetwork(config, weights=weights), (images, np.array([0, 1, 0, 1])))
+    np.testing.assert_array_equal(metrics.confusion, [[1, 1, 0], [0, 1, 1]])
+    assert (metrics.num_samples, metrics.num_correct, metrics.num_undecided) == (4, 2, 1)
+    assert metrics.accuracy == 0.5
+
+
+def test_the_batch_of_an_evaluation_does_not_matter(data):
+    network = DesireNetwork(CONFIG)
+    one, many = (evaluate(network, data[1], batch_size=size) for size in (1, 64))
+    np.testing.assert_array_equal(one.confusion, many.confusion)
+
+
+def test_progress_tells_where_training_is(data):
+    seen = []
+    fit(
+        DesireNetwork(CONFIG.replace(epochs=1)),
+        *data,
+        on_progress=lambda progress: seen.append((progress.epoch, progress.samples_done)),
+    )
+    assert seen[:2] == [(0, 16), (0, 32)]
+    assert seen[-2:] == [(0, 300), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ((np.zeros((0, 64), np.uint8), np.zeros(0, int)), "train holds no samples"),
+        (np.zeros(3), "train is a ndarray"),
+        ((np.zeros((2, 63), np.uint8), np.zeros(2, int)), "train: images have shape"),
+    ],
+)
+def test_unusable_data_are_named(data, train, message):
+    with pytest.raises(ValueError, match=message):
+        fit(DesireNetwork(CONFIG), train, data[1])
