@@ -1,17 +1,21 @@
 """The hot loops of bulk training: spike products, LIF scan, traces.
 
 Each does what its namesake in :mod:`lava_desire.rule` does for one step, for a whole window at
-once, and is tested against it. A :class:`Products` object is the arithmetic of one precision.
+once, and is tested against it. :class:`Kernels` is what a network needs; :func:`make_kernels`
+chooses between the torch operations here, for any device, and the compiled, event-driven ones of
+:mod:`lava_desire.engine.compiled` for the CPU. A :class:`Products` object is the arithmetic of one
+precision.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from lava_desire import rule
+from lava_desire.config import DesireConfig
 
 PRECISIONS = ("float32", "bfloat16x2")
 """Arithmetic of the sums over synapses; state and weights are float32 in each.
@@ -145,9 +149,9 @@ def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
     return traces
 
 
-def delay(spikes: Tensor) -> Tensor:
-    """Delay a train by one time step, silence first: the synapse between spiking layers."""
-    return torch.cat([torch.zeros_like(spikes[:1]), spikes[:-1]])
+def delay(spikes: Tensor, lag: int) -> Tensor:
+    """Delay trains, (T, B, N), by `lag` time steps, silence first."""
+    return torch.cat([torch.zeros_like(spikes[:lag]), spikes[: len(spikes) - lag]])
 
 
 def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -> Tensor:
@@ -155,3 +159,133 @@ def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -
     levels = torch.arange(256, dtype=torch.float32) / 255
     table: Tensor = rule.encode(levels, num_steps, threshold)
     return table.to(device)
+
+
+class Kernels(Protocol):
+    """What a network computes with. Trains are (B, N) spike trains in a form of its own."""
+
+    def arrange(self, weights: Tensor) -> Tensor:
+        """Return weights in the memory layout that the kernels like best."""
+
+    def encode(self, images: Tensor) -> Any:
+        """Encode (B, N_0) uint8 or float32 images as trains."""
+
+    def drop(self, trains: Any, mask: Tensor) -> Any:
+        """Silence the neurons whose mask, (B, N) bool, is false."""
+
+    def counts(self, trains: Any) -> Tensor:
+        """Count the spikes: (B, N) int64."""
+
+    def unpack(self, trains: Any) -> Tensor:
+        """Return the trains as (T, B, N) bool."""
+
+    def run_layer(
+        self, weights: Tensor, trains: Any, lag: int, gain: float, mask: Tensor | None
+    ) -> Any:
+        """Run a layer on trains that arrive `lag` steps after they were sent (Eq. 1 and 16)."""
+
+    def backpropagate_error(self, weights: Tensor, errors: Tensor) -> Tensor:
+        """Return z = Wᵀ c: (B, N_o) float32 → (B, N_i) float32 (Eq. 13)."""
+
+    def learn(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        inputs: Any,
+        lag: int,
+        outputs: Any,
+    ) -> None:
+        """Add the summed change to the weights; `desire` is d · mask, (B, N_o) int8 (Eq. 4)."""
+
+
+class TorchKernels:
+    """Torch operations on any device: the currents of a layer's whole window in one product.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    device : torch.device
+        Where it lives.
+    precision : str
+        One of :data:`PRECISIONS`.
+    """
+
+    def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
+        self._config = config
+        self._products = make_products(precision)
+        self._table = encode_uint8_table(config.num_steps, config.threshold, device)
+
+    def arrange(self, weights: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        return weights
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        if images.dtype == torch.uint8:
+            return self._table[:, images.int()]
+        spikes: Tensor = rule.encode(images, self._config.num_steps, self._config.threshold)
+        return spikes
+
+    def drop(self, trains: Tensor, mask: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        return trains & mask
+
+    def counts(self, trains: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        return trains.sum(0)
+
+    def unpack(self, trains: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        return trains
+
+    def run_layer(
+        self, weights: Tensor, trains: Tensor, lag: int, gain: float, mask: Tensor | None
+    ) -> Tensor:
+        """See :class:`Kernels`."""
+        inputs = delay(trains, lag)
+        current = self._products.synaptic_current(weights, inputs.flatten(0, 1), gain)
+        current = current.view(*inputs.shape[:2], -1)
+        config = self._config
+        return lif_scan(current, config.decay, config.threshold, mask, config.reset)
+
+    def backpropagate_error(self, weights: Tensor, errors: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        z: Tensor = rule.backpropagate_error(weights, errors)
+        return z
+
+    def learn(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        inputs: Tensor,
+        lag: int,
+        outputs: Tensor,
+    ) -> None:
+        """See :class:`Kernels`. Samples without desire are left out of the product."""
+        chosen = desire.any(dim=1).nonzero().squeeze(1)
+        if len(chosen) == 0:
+            return
+        signed = outputs.index_select(1, chosen) * desire[chosen]
+        received = delay(inputs.index_select(1, chosen), lag)
+        traces = trace_scan(received, self._config.decay, self._products.trace_dtype)
+        sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
+        weights += rule.weight_change(sums, learning_rate)
+
+
+def make_kernels(config: DesireConfig, device: torch.device, precision: str) -> Kernels:
+    """Choose the kernels for a network: compiled ones where they apply, else torch operations.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision.
+    """
+    if precision == "float32" and device.type == "cpu":
+        from lava_desire.engine.compiled import MAX_STEPS, CompiledKernels
+
+        if config.num_steps <= MAX_STEPS:
+            return CompiledKernels(config)
+    return TorchKernels(config, device, precision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,28 @@ class Activity:
 
     Parameters
     ----------
-    spikes : list of Tensor
-        L + 1 spike trains, input first, (T, B, N_ℓ) bool.
+    trains : list
+        L + 1 spike trains, input first, in the form of `kernels`; :attr:`spikes` is for reading.
     counts : list of Tensor
         L + 1 spike counts, (B, N_ℓ) int64.
     prediction : Tensor
         Class a sample, (B,) int64; −1 where the largest output count occurs more than once.
     masks : list of Tensor or None
         Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
+    kernels : Kernels
+        What the pass was computed with.
     """
 
-    spikes: list[Tensor]
+    trains: list[Any]
     counts: list[Tensor]
     prediction: Tensor
-    masks: list[Tensor] | None = None
+    masks: list[Tensor] | None
+    kernels: kernels.Kernels
+
+    @cached_property
+    def spikes(self) -> list[Tensor]:
+        """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
+        return [self.kernels.unpack(train) for train in self.trains]
 
 
 @dataclass(frozen=True)
@@ -112,13 +121,13 @@ class DesireNetwork:
         self.config = config
         self.device = resolve_device(device)
         self.precision = precision
-        self._products = kernels.make_products(precision)
+        self._kernels = kernels.make_kernels(config, self.device, precision)
         if weights is None:
             weights = initial_weights(config.layer_sizes, config.seed)
-        self.weights: list[Tensor] = as_weights(weights, config.layer_sizes, self.device)
-        self._encoder_table = kernels.encode_uint8_table(
-            config.num_steps, config.threshold, self.device
-        )
+        self.weights: list[Tensor] = [
+            self._kernels.arrange(tensor)
+            for tensor in as_weights(weights, config.layer_sizes, self.device)
+        ]
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.layer_sizes[:-1])
@@ -166,36 +175,16 @@ class DesireNetwork:
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
         """Do what :meth:`forward` does, with tensors that passed its checks before."""
         config = self.config
-        spikes = [self._encode(images)]
+        trains = [self._kernels.encode(images)]
         if masks is not None:
-            spikes[0] &= masks[0]
+            trains[0] = self._kernels.drop(trains[0], masks[0])
         for layer, weights in enumerate(self.weights, start=1):
-            inputs = self._layer_input(spikes, layer)
             gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
-            current = self._products.synaptic_current(weights, inputs.flatten(0, 1), gain)
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            spikes.append(
-                kernels.lif_scan(
-                    current.view(*inputs.shape[:2], -1),
-                    config.decay,
-                    config.threshold,
-                    mask,
-                    config.reset,
-                )
-            )
-        counts = [train.sum(0) for train in spikes]
-        return Activity(spikes, counts, rule.predict(counts[-1]), masks)
-
-    def _encode(self, images: Tensor) -> Tensor:
-        if images.dtype == torch.uint8:
-            return self._encoder_table[:, images.int()]
-        spikes: Tensor = rule.encode(images, self.config.num_steps, self.config.threshold)
-        return spikes
-
-    @staticmethod
-    def _layer_input(spikes: list[Tensor], layer: int) -> Tensor:
-        """Return what layer ℓ receives: the encoder's spikes at once, a layer's one step later."""
-        return spikes[0] if layer == 1 else kernels.delay(spikes[layer - 1])
+            lag = _lag(layer)
+            trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
+        counts = [self._kernels.counts(train) for train in trains]
+        return Activity(trains, counts, rule.predict(counts[-1]), masks, self._kernels)
 
     @torch.inference_mode()
     def desires(self, activity: Activity, labels: Any) -> list[Tensor]:
@@ -232,7 +221,7 @@ class DesireNetwork:
         desires = [desire]
         for layer in range(config.num_layers, 1, -1):
             error = rule.local_error(desire, rates[layer], _mask_of(activity, layer))
-            z = rule.backpropagate_error(self.weights[layer - 1], error)
+            z = self._kernels.backpropagate_error(self.weights[layer - 1], error)
             desire = rule.hidden_desire(z, config.desire_threshold_hidden)
             desires.insert(0, desire)
         return desires
@@ -306,16 +295,9 @@ class DesireNetwork:
             mask = _mask_of(activity, layer)
             if mask is not None:
                 desire = desire * mask
-            active = desire.any(dim=1)
-            active_anywhere |= active
-            chosen = active.nonzero().squeeze(1)
-            if len(chosen) == 0:
-                continue
-            inputs = self._layer_input(activity.spikes, layer).index_select(1, chosen)
-            signed = activity.spikes[layer].index_select(1, chosen) * desire[chosen]
-            traces = kernels.trace_scan(inputs, self.config.decay, self._products.trace_dtype)
-            sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
-            weights += rule.weight_change(sums, learning_rate)
+            active_anywhere |= desire.any(dim=1)
+            before, behind = activity.trains[layer - 1 : layer + 1]
+            self._kernels.learn(weights, learning_rate, desire, before, _lag(layer), behind)
         return int(active_anywhere.sum())
 
     def predict(self, images: Any) -> Tensor:
@@ -367,3 +349,8 @@ def _mask_of(activity: Activity, layer: int) -> Tensor | None:
     if activity.masks is None or layer >= len(activity.masks):
         return None
     return activity.masks[layer]
+
+
+def _lag(layer: int) -> int:
+    """Return the synaptic delay before layer ℓ: the encoder is heard at once, a layer later."""
+    return 0 if layer == 1 else 1
