@@ -44,7 +44,7 @@ def import_lava() -> None:
             with _unhashable_defaults_allowed(_OBSTACLE):
                 module = importlib.import_module(_OBSTACLE)
             # The module keeps the name it imported; hand it the real decorator.
-            module.dataclass = dataclasses.dataclass
+            vars(module)["dataclass"] = dataclasses.dataclass
         importlib.import_module(_OBSTACLE)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "lava":
@@ -56,7 +56,7 @@ def import_lava() -> None:
 def _unhashable_defaults_allowed(module_name: str) -> Iterator[None]:
     """Replace ``dataclasses.dataclass`` by one that is lenient with the classes of one module."""
     strict = dataclasses.dataclass
-    dataclasses.dataclass = _lenient(strict, module_name)  # type: ignore[assignment]
+    dataclasses.dataclass = _lenient(strict, module_name)
     try:
         yield
     finally:
