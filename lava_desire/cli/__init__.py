@@ -6,22 +6,22 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from lava_desire.cli import commands
-from lava_desire.engine import Interrupted
 
 __all__ = ["main"]
 
+# Some versions of typer bring a click of their own: this is the one whose errors it raises.
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="lava-desire",
     help="Train and use multi-layer spiking networks that learn by desire backpropagation.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -44,21 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     SystemExit
         Always, with the status above.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = app(args=_gather_layers(arguments), standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        status = 0
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         status = _refuse(error.format_message())
-    except Interrupted as error:
-        where = f"resume with: lava-desire train --resume {error.folder}" if error.folder else ""
-        print(f"interrupted, saved; {where}", file=sys.stderr)
-        status = INTERRUPTED
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

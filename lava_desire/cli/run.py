@@ -13,18 +13,27 @@ from typing import Any
 
 import numpy as np
 import torch
+import typer
 
 from lava_desire import __version__
 from lava_desire.analysis import plot_learning_curve
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.data import Dataset, load_dataset, load_npz
-from lava_desire.engine import DesireNetwork, History, default_precision, fit, read_checkpoint
+from lava_desire.engine import (
+    DesireNetwork,
+    History,
+    Interrupted,
+    default_precision,
+    fit,
+    read_checkpoint,
+)
 from lava_desire.engine.checkpoint import write_atomically
 from lava_desire.engine.trainer import BEST, CHECKPOINT, CONFIG, METRICS_CSV, METRICS_JSON
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
 AUTO = "auto"
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -99,10 +108,8 @@ def make_network(config: DesireConfig, device: str, precision: str) -> DesireNet
 
 
 def new_folder(output: str | None, name: str, force: bool) -> Path:
-    """Return the folder of a new run, emptied of an older run only when that is asked for."""
-    if output is None:
-        return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(output)
+    """Make the folder of a new run, emptied of an older run only when that is asked for."""
+    folder = Path(output or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     if (folder / CHECKPOINT).exists():
         if not force:
             raise FileExistsError(
@@ -111,6 +118,7 @@ def new_folder(output: str | None, name: str, force: bool) -> Path:
             )
         for name in (RUN, CONFIG, METRICS_CSV, METRICS_JSON, BEST, LEARNING_CURVE, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -137,7 +145,6 @@ def train_run(run: Run, display: Any) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
     network = run.network
     if not run.resume:
-        run.folder.mkdir(parents=True, exist_ok=True)
         notes = {
             "source": asdict(run.source),
             "device": str(network.device),
@@ -145,15 +152,23 @@ def train_run(run: Run, display: Any) -> History:
             "environment": environment(),
         }
         write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
-    with display:
-        history = fit(
-            network,
-            run.data.train,
-            run.data.test,
-            folder=run.folder,
-            resume=run.resume,
-            on_progress=display.update,
+    try:
+        with display:
+            history = fit(
+                network,
+                run.data.train,
+                run.data.test,
+                folder=run.folder,
+                resume=run.resume,
+                on_progress=display.update,
+            )
+    except Interrupted as interrupted:
+        # typer would take it for a plain Ctrl-C and say nothing.
+        print(
+            f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
+            file=sys.stderr,
         )
+        raise typer.Exit(INTERRUPTED) from interrupted
     if history.records:
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history

@@ -93,7 +93,7 @@ def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def default_precision(device: str | torch.device) -> str:
     """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact."""
-    return "bfloat16x2" if torch.device(device).type == "cuda" else "float32"
+    return "bfloat16x2" if str(device).startswith("cuda") else "float32"
 
 
 def make_products(precision: str) -> Products:

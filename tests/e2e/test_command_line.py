@@ -1,0 +1,243 @@
+"""The command line as a user meets it: what it prints, writes, and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lava_desire.cli import main
+from lava_desire.engine import DesireNetwork
+
+SMALL = ["--layers", "20", "--epochs", "2"]
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Call the command in an empty folder; return exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return call
+
+
+def weights_of(folder):
+    return DesireNetwork.load(folder / "checkpoint.safetensors").numpy_weights()
+
+
+def test_training_leaves_everything_in_its_folder(run, tmp_path):
+    status, out, err = run("train", *SMALL, "--output", "mine")
+    assert (status, err) == (0, "")
+    assert "network 64-20-10" in out
+    assert "float32 on cpu" in out
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {
+        "run.json",
+        "config.json",
+        "metrics.csv",
+        "metrics.json",
+        "checkpoint.safetensors",
+        "best.safetensors",
+        "learning_curve.png",
+    }
+    assert (tmp_path / "mine" / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
+    status, out, _ = run("eval", "mine")
+    assert status == 0
+    assert "% of 359 test samples are right" in out
+
+
+def test_json_is_one_object_a_line(run):
+    status, out, _ = run("train", *SMALL, "--output", "mine", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [line["epoch"] for line in lines[:-1]] == [1, 2]
+    assert lines[-1]["last"] == lines[1]
+    status, out, _ = run("eval", "mine", "--json")
+    assert json.loads(out)["accuracy"] == lines[-1]["best"]["test_accuracy"]
+
+
+def test_quiet_prints_nothing(run):
+    assert run("train", *SMALL, "--output", "mine", "--quiet") == (0, "", "")
+
+
+def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
+    options = {
+        "num_steps": 10,
+        "decay": 0.5,
+        "threshold": 1.5,
+        "error_margin": 2,
+        "desire_threshold_hidden": 0.1,
+        "desire_threshold_output": 0.2,
+        "dropout_input": 0.1,
+        "dropout_hidden": 0.2,
+        "learning_rate": 1e-3,
+        "learning_rate_decay": 0.1,
+        "batch_size": 32,
+        "epochs": 1,
+        "seed": 4,
+        "reset": "zero",
+    }
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    assert run("train", "--layers", "12", "8", *arguments, "--output", "mine")[0] == 0
+    written = json.loads((tmp_path / "mine" / "config.json").read_text())
+    assert written == {**options, "layer_sizes": [64, 12, 8, 10]}
+
+
+def test_a_resumed_run_ends_as_one_that_was_asked_for_at_once(run, tmp_path):
+    run("train", *SMALL, "--output", "short", "--quiet")
+    assert run("train", "--resume", "short", "--epochs", "3", "--quiet")[0] == 0
+    run("train", "--layers", "20", "--epochs", "3", "--output", "long", "--quiet")
+    for one, other in zip(
+        weights_of(tmp_path / "short"), weights_of(tmp_path / "long"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
+    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20", "--epochs", "40"]
+    with subprocess.Popen(
+        [*command, "--output", "mine", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert json.loads(process.stdout.readline())["epoch"] == 1
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "interrupted, saved; resume with: lava-desire train --resume mine\n"
+    assert run("train", "--resume", "mine", "--quiet")[0] == 0
+    run("train", "--layers", "20", "--epochs", "40", "--output", "whole", "--quiet")
+    for one, other in zip(
+        weights_of(tmp_path / "mine"), weights_of(tmp_path / "whole"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_users_own_arrays_can_be_learned(run, tmp_path):
+    labels = np.arange(40) % 2
+    np.savez(tmp_path / "mine.npz", images=np.eye(2, dtype=np.float32)[labels], labels=labels)
+    status, out, _ = run("train", "--data", "mine.npz", *SMALL, "--output", "run")
+    assert status == 0
+    assert "network 2-20-2" in out
+
+
+def test_info_tells_versions_and_backends(run):
+    status, out, _ = run("info", "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert {"python", "torch", "numpy", "lava_desire", "lava-nc", "cuda"} <= set(facts)
+    assert run("info")[0] == 0
+
+
+def test_the_demo_draws_what_it_says(run, tmp_path):
+    status, out, _ = run("demo")
+    assert status == 0
+    for name in ("learning_curve.png", "confusion.png", "digits.png"):
+        path = next(line.split()[-1] for line in out.splitlines() if line.endswith(name))
+        assert (tmp_path / path).read_bytes()[:4] == b"\x89PNG"
+    metrics = json.loads((tmp_path / "runs/demo/metrics.json").read_text())
+    assert metrics["best"]["test_accuracy"] >= 0.96
+    assert run("demo")[0] == 2
+
+
+def refused(result, *parts):
+    status, out, err = result
+    assert (status, out) == (2, "")
+    assert err.startswith("lava-desire: error: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "cifar"], "'cifar': expected one of digits"),
+        (["--preset", "cifar"], "'cifar': expected one of digits"),
+        (["--layers", "0"], "--layers is '0'"),
+        (["--layers"], "--layers is ''"),
+        (["--layers", "-5"], "--layers is '-5'"),
+        (["--dropout-hidden", "-0.1"], "dropout_hidden is -0.1: expected 0 <= dropout_hidden < 1"),
+        (["--dropout-input", "1.5"], "dropout_input is 1.5"),
+        (["--error-margin", "20"], "error_margin is 20"),
+        (["--learning-rate", "nan"], "learning_rate is nan"),
+        (["--epochs", "many"], "many"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--reset", "soft"], "reset is 'soft'"),
+        (["--device", "tpu"], "device is 'tpu'"),
+        (["--device", "cuda:99"], "device is 'cuda:99'"),
+        (["--precision", "float8"], "precision is 'float8'"),
+        (["--colour", "red"], "--colour"),
+        (["--data", "a.npz", "--dataset", "digits"], "expected one"),
+        (["--data", "none.npz"], "none.npz"),
+        (["--config", "none.json"], "none.json"),
+        (["--resume", "nowhere"], "nowhere holds no run"),
+        (["--resume", "nowhere", "--seed", "3"], "seed is given"),
+        (["--dataset", "mnist", "--data-dir", "nowhere"], "train-images-idx3-ubyte"),
+        (["--output", "/proc/nothing/mine"], "/proc/nothing"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_write_nothing(run, tmp_path, arguments, message):
+    refused(run("train", *arguments), message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_a_run_is_kept(run, tmp_path):
+    run("train", *SMALL, "--output", "mine", "--quiet")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    refused(run("train", *SMALL, "--output", "mine"), "already holds a run", "--force")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before
+    assert run("train", *SMALL, "--seed", "1", "--output", "mine", "--quiet", "--force")[0] == 0
+
+
+def test_a_checkpoint_that_does_not_fit_or_is_cut_is_refused(run, tmp_path):
+    run("train", *SMALL, "--output", "mine", "--quiet")
+    np.savez(tmp_path / "other.npz", images=np.eye(10, dtype=np.float32), labels=np.arange(10) % 2)
+    refused(run("eval", "mine", "--data", "other.npz"), "images have shape (2, 10)")
+    for name in ("best", "checkpoint"):
+        path = tmp_path / "mine" / f"{name}.safetensors"
+        path.write_bytes(path.read_bytes()[:-7])
+    refused(run("eval", "mine"), "best.safetensors")
+    refused(run("train", "--resume", "mine", "--epochs", "3"), "checkpoint.safetensors")
+    refused(run("eval", "nothing.safetensors"), "nothing.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": np.full((9, 2), np.nan), "labels": np.arange(9)}, "is nan"),
+        ({"images": np.full((9, 2), 1.5), "labels": np.arange(9)}, "is 1.5"),
+        ({"images": np.zeros((9, 2)), "labels": np.arange(8)}, "expected as many"),
+        ({"images": np.zeros((9, 2)), "labels": np.arange(9) - 1}, "is -1"),
+    ],
+)
+def test_bad_arrays_are_one_line(run, tmp_path, arrays, message):
+    np.savez(tmp_path / "mine.npz", **arrays)
+    refused(run("train", "--data", "mine.npz", "--output", "run"), message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_idx_files_are_one_line(run, tmp_path):
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    path = folder / "train-images-idx3-ubyte"
+    arguments = ("train", "--dataset", "mnist", "--data-dir", tmp_path)
+    path.write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, 60000, 28, 28) + b"cut")
+    refused(run(*arguments), "holds 3 bytes of data")
+    path.write_bytes(b"\0\0\x0b\x03")
+    refused(run(*arguments), "magic number")
+    path.write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, 1, 2, 2) + bytes(4))
+    refused(run(*arguments), "SHA-256")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from lava_desire import DesireConfig
+from lava_desire.config import PRESETS
+
+
+def test_the_presets_hold_the_values_of_the_paper():
+    mnist = DesireConfig.preset("mnist")
+    assert mnist.layer_sizes == (784, 1600, 800, 10)
+    assert (mnist.num_steps, mnist.decay, mnist.threshold, mnist.error_margin) == (20, 0.75, 1, 4)
+    assert (mnist.desire_threshold_hidden, mnist.desire_threshold_output) == (0.05, 0.30)
+    assert (mnist.dropout_input, mnist.dropout_hidden, mnist.epochs) == (0, 0.3, 150)
+    assert (mnist.learning_rate, mnist.learning_rate_decay) == (1e-5, 0.04)
+    fashion = DesireConfig.preset("fashion-mnist")
+    assert fashion.layer_sizes == (784, 1000, 100, 10)
+    assert (fashion.dropout_input, fashion.dropout_hidden, fashion.epochs) == (0.05, 0.4, 600)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_configuration_survives_json(name):
+    config = DesireConfig.preset(name).replace(seed=3)
+    assert DesireConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("layer_sizes", ()),
+        ("layer_sizes", (784,)),
+        ("layer_sizes", (784, 0, 10)),
+        ("layer_sizes", (784, 10.0)),
+        ("layer_sizes", 7),
+        ("num_steps", 0),
+        ("num_steps", 2.5),
+        ("num_steps", True),
+        ("error_margin", 20),
+        ("error_margin", -1),
+        ("decay", 1.0),
+        ("decay", -0.1),
+        ("decay", math.nan),
+        ("threshold", 0),
+        ("desire_threshold_hidden", -0.1),
+        ("desire_threshold_output", math.inf),
+        ("dropout_input", -0.1),
+        ("dropout_hidden", 1.0),
+        ("dropout_hidden", 1.5),
+        ("learning_rate", -1e-5),
+        ("learning_rate", "fast"),
+        ("learning_rate_decay", -1),
+        ("batch_size", 0),
+        ("epochs", -1),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("reset", "soft"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"{field} is ") as caught:
+        DesireConfig.preset("mnist").replace(**{field: value})
+    assert "expected" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "config is a list"),
+        ("{}", "no layer_sizes"),
+        ('{"layer_sizes": [2, 1], "rate": 1}', "no field rate"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_unreadable_json_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        DesireConfig.from_json(text)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'cifar': expected one of digits, mnist, fashion-mnist"):
+        DesireConfig.preset("cifar")
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        DesireConfig.preset("mnist").num_steps = 3  # type: ignore[misc]
+
+
+def test_dropout_spares_the_output_layer():
+    config = DesireConfig((4, 3, 2), dropout_input=0.2, dropout_hidden=0.5)
+    assert [config.dropout_of(layer) for layer in range(3)] == [0.2, 0.5, 0.0]
+    assert [config.dropout_gain(layer) for layer in range(3)] == [1.25, 2.0, 1.0]
+    with pytest.raises(ValueError, match="layer is 3"):
+        config.dropout_of(3)
+
+
+def test_a_window_has_a_step_more_for_each_layer():
+    assert DesireConfig((4, 3, 2), num_steps=20).window_steps == 22
+
+
+def test_the_learning_rate_decays_exponentially():
+    config = DesireConfig((2, 1), learning_rate=2.0, learning_rate_decay=0.5)
+    assert config.learning_rate_at(0) == 2.0
+    assert config.learning_rate_at(4) == pytest.approx(2.0 * math.exp(-2))
+
+
+def test_json_has_plain_types_only():
+    assert json.loads(DesireConfig((2, 1)).to_json())["layer_sizes"] == [2, 1]

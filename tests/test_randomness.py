@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lava_desire.randomness import DropoutStream, epoch_order, initial_weights
+
+
+def test_weights_are_kaiming_normal():
+    weights = initial_weights((500, 400, 10), seed=1)
+    assert [(w.shape, w.dtype) for w in weights] == [
+        ((400, 500), np.float32),
+        ((10, 400), np.float32),
+    ]
+    assert abs(weights[0].mean()) < 1e-3
+    assert weights[0].std() == pytest.approx(np.sqrt(2 / 500), rel=0.01)
+
+
+def test_a_seed_gives_the_same_weights_and_another_others():
+    one, same, other = (initial_weights((5, 4), seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).all()
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.integers(1, 30))
+def test_a_sample_has_its_mask_however_draws_are_grouped(groups, num_neurons):
+    together = DropoutStream(num_neurons, 0.4, seed=9, layer=1).draw(sum(groups))
+    stream = DropoutStream(num_neurons, 0.4, seed=9, layer=1)
+    np.testing.assert_array_equal(np.concatenate([stream.draw(n) for n in groups]), together)
+    assert stream.position == sum(groups)
+
+
+@given(st.integers(0, 40))
+def test_any_sample_can_be_sought(sample):
+    together = DropoutStream(13, 0.4, seed=9, layer=1).draw(41)
+    stream = DropoutStream(13, 0.4, seed=9, layer=1)
+    stream.seek(sample)
+    np.testing.assert_array_equal(stream.draw(1)[0], together[sample])
+
+
+def test_neurons_are_dropped_as_often_as_asked():
+    assert DropoutStream(1000, 0.3, 0, 1).draw(100).mean() == pytest.approx(0.7, abs=0.01)
+    assert DropoutStream(10, 0.0, 0, 1).draw(100).all()
+
+
+def test_layers_have_streams_of_their_own():
+    one, other = (DropoutStream(100, 0.5, 0, layer).draw(4) for layer in (1, 2))
+    assert (one != other).any()
+
+
+def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own():
+    first, second = epoch_order(0, 0, 100), epoch_order(0, 1, 100)
+    np.testing.assert_array_equal(np.sort(first), np.arange(100))
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, epoch_order(0, 0, 100))
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.0])
+def test_an_impossible_probability_is_refused(probability):
+    with pytest.raises(ValueError, match="probability is"):
+        DropoutStream(3, probability, 0, 0)
