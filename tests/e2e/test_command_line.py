@@ -174,7 +174,7 @@ def refused(result, *parts):
         (["--dropout-input", "1.5"], "dropout_input is 1.5"),
         (["--error-margin", "20"], "error_margin is 20"),
         (["--learning-rate", "nan"], "learning_rate is nan"),
-        (["--epochs", "many"], "many"),
+        (["--epochs", "many"], "--epochs"),
         (["--seed", "-1"], "seed is -1"),
         (["--reset", "soft"], "reset is 'soft'"),
         (["--device", "tpu"], "device is 'tpu'"),
