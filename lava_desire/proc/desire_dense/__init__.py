@@ -1,0 +1,1 @@
+"""A plastic connection."""

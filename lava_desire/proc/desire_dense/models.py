@@ -1,0 +1,102 @@
+"""How the plastic connection runs on a CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_desire import rule
+from lava_desire.proc.desire_dense.process import DesireDense
+from lava_desire.proc.window import step_in_window
+
+
+@implements(proc=DesireDense, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyDesireDenseModelFloat(PyLoihiProcessModel):
+    """Floating point: trains are kept over the window, and paired in one product at its end."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    s_post_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
+    desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
+    z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
+    weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+    learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._config = proc_params["config"]
+        layer = proc_params["layer"]
+        num_in, num_out = self._config.layer_sizes[layer - 1 : layer + 1]
+        self._gain = self._config.dropout_gain(layer - 1)
+        self._step_of_desire = self._config.num_steps + 1 + self._config.num_layers - layer
+        self._activation = np.zeros(num_out, np.float32)
+        self._z = np.zeros(num_in, np.float32)
+        self._received = np.zeros((self._config.num_steps, num_in), dtype=bool)
+        self._answered = np.zeros((self._config.num_steps, num_out), dtype=bool)
+        self._desire = np.zeros(num_out, np.int8)
+        self._must_learn = False
+
+    def run_spk(self) -> None:
+        """Send what was computed one step ago, then receive and compute."""
+        config = self._config
+        step = step_in_window(self.time_step, config)
+        self.a_out.send(self._activation)
+        self.z_out.send(self._z)
+        spikes = self.s_in.recv()
+        answers = self.s_post_in.recv()
+        desire = self.desire_in.recv()
+        self._must_learn = False
+        if step == 1:
+            # Input-major and in float64: a sum over active inputs then adds whole rows.
+            self._rows = self.weights.T.astype(np.float64)
+            self._z = np.zeros_like(self._z)
+        if step <= config.num_steps:
+            self._received[step - 1] = spikes
+        if 2 <= step <= config.num_steps + 1:
+            self._answered[step - 2] = answers
+        gain = self._gain if self.training[0] else 1.0
+        active = np.flatnonzero(spikes)
+        self._activation = (self._rows[active].sum(axis=0) * gain).astype(np.float32)
+        if step == self._step_of_desire:
+            self._desire = desire.astype(np.int8)
+            self._z = self._backpropagate()
+            self._must_learn = bool(self.learning_enabled[0] and self._desire.any())
+        elif step > self._step_of_desire:
+            self._z = np.zeros_like(self._z)
+
+    def _backpropagate(self) -> Any:
+        config = self._config
+        rate = rule.firing_rate(self._answered.sum(axis=0), config.num_steps, config.error_margin)
+        error = rule.local_error(self._desire, rate)
+        return rule.backpropagate_error(self.weights, error)
+
+    def lrn_guard(self) -> bool:
+        """Learn in the step in which a desire has arrived."""
+        return self._must_learn
+
+    def run_lrn(self) -> None:
+        """Pair postsynaptic spikes with presynaptic traces, for those that take part alone."""
+        active = np.flatnonzero(self._received.any(axis=0))
+        chosen = np.flatnonzero(self._answered.any(axis=0) & (self._desire != 0))
+        if not len(active) or not len(chosen):
+            return
+        trace = np.zeros(len(active))
+        traces = np.empty((len(self._received), len(active)))
+        for step, spikes in enumerate(self._received[:, active]):
+            traces[step] = trace = rule.decay_trace(trace, spikes, self._config.decay)
+        pairings = rule.desired_pairings(
+            self._desire[None, chosen], self._answered[:, None, chosen], traces[:, None]
+        )
+        change = rule.weight_change(pairings, float(self.learning_rate[0]))
+        self.weights[np.ix_(chosen, active)] += change

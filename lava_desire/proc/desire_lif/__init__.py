@@ -1,0 +1,1 @@
+"""A layer of leaky integrate-and-fire neurons with desire."""

@@ -1,0 +1,74 @@
+"""The layer of neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_desire.config import DesireConfig
+from lava_desire.proc.window import check_layer, check_masks
+
+
+class DesireLIF(AbstractProcess):
+    """A layer of leaky integrate-and-fire neurons that know what they desire.
+
+    p ← β·p + a;  s = [p ≥ θ] · m;  p ← p − θ·s  (Eq. 1 and 16);  d = T_θ(z)  (Eq. 15)
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Sizes, β, θ, reset, desire threshold and dropout are taken from it.
+    layer : int
+        ℓ in 1 to L.
+    training : bool
+        Whether neurons are dropped.
+    dropout_masks : array, optional
+        (S, N_ℓ) bool, used in turn; drawn from the config's seed when not given.
+
+    Ports
+    -----
+    a_in : (N_ℓ,) float32, activation.
+    s_out : (N_ℓ,) bool, spikes of t = step − 2 in the steps 2 to T + 1 of a window.
+    z_in : (N_ℓ,) float32, errors of the layer above, seen through its weights.
+    desire_out : (N_ℓ,) int8, desire of the neurons that are kept, in the step in which z arrives.
+
+    Vars
+    ----
+    potential : (N_ℓ,) float32.
+    mask : (N_ℓ,) bool, neurons that are kept.
+    desire : (N_ℓ,) int8, the latest desire, of dropped neurons as well.
+    training : (1,) bool; takes effect with the next window.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above.
+    """
+
+    _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
+
+    def __init__(
+        self,
+        *,
+        config: DesireConfig,
+        layer: int,
+        training: bool = True,
+        dropout_masks: Any = None,
+        **options: Any,
+    ) -> None:
+        check_layer(config, layer)
+        size = config.layer_sizes[layer]
+        masks = check_masks(dropout_masks, size)
+        super().__init__(config=config, layer=layer, dropout_masks=masks, **options)
+        self.a_in = InPort(shape=(size,))
+        self.s_out = OutPort(shape=(size,))
+        self.z_in = InPort(shape=(size,))
+        self.desire_out = OutPort(shape=(size,))
+        self.potential = Var(shape=(size,), init=0)
+        self.mask = Var(shape=(size,), init=np.ones(size, dtype=bool))
+        self.desire = Var(shape=(size,), init=0)
+        self.training = Var(shape=(1,), init=np.array([training]))

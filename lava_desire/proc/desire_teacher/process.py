@@ -1,0 +1,61 @@
+"""The teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_desire.config import DesireConfig
+from lava_desire.proc.window import check_layer
+
+
+class DesireTeacher(AbstractProcess):
+    """Compares the output spikes with the label and says what the output neurons should desire.
+
+    d_k = +1 if 1 − ρ_k > θ_out for the label k;  d = −1 if ρ > θ_out for the others  (Eq. 11)
+
+    Parameters
+    ----------
+    config : DesireConfig
+        N_L, T, error margin and θ_out are taken from it.
+
+    Ports
+    -----
+    s_in : (N_L,) bool, output spikes.
+    label_in : (1,) int64, the class in [0, N_L), read in step T + 1 of a window.
+    desire_out : (N_L,) int8, in step T + 1; zeros otherwise.
+    prediction_out : (1,) int64, in step T + 1: the class, or −1 where the network is undecided.
+    counts_out : (N_L,) int64, in step T + 1: spikes of the window.
+
+    Vars
+    ----
+    counts : (N_L,) int64, spikes so far in this window.
+    desire : (N_L,) int8, of the latest window.
+    prediction : (1,) int64, of the latest window.
+    num_samples, num_correct : (1,) int64, since the start.
+
+    Raises
+    ------
+    ValueError
+        If config is none.
+    """
+
+    _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
+
+    def __init__(self, *, config: DesireConfig, **options: Any) -> None:
+        check_layer(config, 1)
+        super().__init__(config=config, **options)
+        size = config.layer_sizes[-1]
+        self.s_in = InPort(shape=(size,))
+        self.label_in = InPort(shape=(1,))
+        self.desire_out = OutPort(shape=(size,))
+        self.prediction_out = OutPort(shape=(1,))
+        self.counts_out = OutPort(shape=(size,))
+        self.counts = Var(shape=(size,), init=0)
+        self.desire = Var(shape=(size,), init=0)
+        self.prediction = Var(shape=(1,), init=-1)
+        self.num_samples = Var(shape=(1,), init=0)
+        self.num_correct = Var(shape=(1,), init=0)

@@ -1,0 +1,39 @@
+"""Dropout masks of a layer, one a window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lava_desire.config import DesireConfig
+from lava_desire.randomness import DropoutStream
+
+
+class MaskSequence:
+    """The masks that the engine would draw for the same samples, or those that are given.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Sizes, probabilities and seed.
+    layer : int
+        0 is the input, L the output, which is never dropped.
+    given : ndarray or None
+        (S, N) bool, used in turn and then from the beginning.
+    """
+
+    def __init__(self, config: DesireConfig, layer: int, given: Any) -> None:
+        self._size = config.layer_sizes[layer]
+        self._given = given
+        self._used = 0
+        self._stream = DropoutStream(self._size, config.dropout_of(layer), config.seed, layer)
+
+    def next(self, training: bool) -> Any:
+        """Return the mask of the next sample, (N,) bool; evaluation keeps all and draws none."""
+        if not training:
+            return np.ones(self._size, dtype=bool)
+        if self._given is None:
+            return self._stream.draw()[0]
+        self._used += 1
+        return self._given[(self._used - 1) % len(self._given)]

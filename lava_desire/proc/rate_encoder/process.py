@@ -1,0 +1,65 @@
+"""The rate encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_desire.config import DesireConfig
+from lava_desire.proc.window import check_layer, check_masks
+
+
+class RateEncoder(AbstractProcess):
+    """Turns brightness into spike trains: a non-leaky integrate-and-fire neuron a pixel.
+
+    p ← p + x;  s = [p ≥ θ];  p ← p − θ·s  (Sec. 4.1)
+
+    Parameters
+    ----------
+    config : DesireConfig
+        N_0, T, θ and input dropout are taken from it.
+    training : bool
+        Whether inputs are dropped.
+    dropout_masks : array, optional
+        (S, N_0) bool, used in turn; drawn from the config's seed when not given.
+
+    Ports
+    -----
+    brightness_in : (N_0,) float32 in [0, 1].
+    s_out : (N_0,) bool, spikes of t = step − 1 in the steps 1 to T of a window.
+
+    Vars
+    ----
+    potential : (N_0,) float32.
+    mask : (N_0,) bool, inputs that are kept.
+    training : (1,) bool; takes effect with the next window.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above.
+    """
+
+    _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
+
+    def __init__(
+        self,
+        *,
+        config: DesireConfig,
+        training: bool = True,
+        dropout_masks: Any = None,
+        **options: Any,
+    ) -> None:
+        check_layer(config, 1)
+        size = config.layer_sizes[0]
+        masks = check_masks(dropout_masks, size)
+        super().__init__(config=config, dropout_masks=masks, **options)
+        self.brightness_in = InPort(shape=(size,))
+        self.s_out = OutPort(shape=(size,))
+        self.potential = Var(shape=(size,), init=0)
+        self.mask = Var(shape=(size,), init=np.ones(size, dtype=bool))
+        self.training = Var(shape=(1,), init=np.array([training]))

@@ -1,0 +1,1 @@
+"""A data set, one sample a window."""

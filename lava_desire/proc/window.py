@@ -1,0 +1,59 @@
+"""The time steps of one sample: where in its window a process is.
+
+A window has T + L steps for L plastic layers, counted from 1:
+
+=============  =====================================================================
+1              state is reset, dropout masks are drawn
+1 to T         the encoder sends the spikes of t = step − 1
+2 to T + 1     the layers run t = step − 2
+T + 1          the teacher sends the output desire to connection L
+T + 2 …        connection ℓ + 1 sends z, layer ℓ its desire to connection ℓ
+T + L          connection 1 has its desire
+=============  =====================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lava_desire.config import DesireConfig
+
+
+def step_in_window(time_step: int, config: DesireConfig) -> int:
+    """Return where in its window Lava's time step is, in 1 to T + L."""
+    return (time_step - 1) % config.window_steps + 1
+
+
+def check_layer(config: Any, layer: Any) -> None:
+    """Refuse what is no configuration or no layer of it.
+
+    Raises
+    ------
+    ValueError
+        Naming parameter, value and what is allowed.
+    """
+    if not isinstance(config, DesireConfig):
+        raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
+    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= config.num_layers:
+        raise ValueError(f"layer is {layer!r}: expected 1 <= layer <= {config.num_layers}")
+
+
+def check_masks(masks: Any, num_neurons: int) -> Any:
+    """Return dropout masks as (S, N) bool, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape or dtype.
+    """
+    if masks is None:
+        return None
+    masks = np.asarray(masks)
+    if masks.dtype != bool or masks.ndim != 2 or masks.shape[1] != num_neurons or not len(masks):
+        raise ValueError(
+            f"dropout_masks are {masks.dtype} {masks.shape}: expected bool (S, {num_neurons}), one "
+            "row a sample"
+        )
+    return masks

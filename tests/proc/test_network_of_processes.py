@@ -1,0 +1,228 @@
+"""The processes, composed by hand, do what the recorded runs did."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+
+from lava_desire import DesireConfig
+from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
+
+from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
+from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
+from lava.proc.io.source import RingBuffer  # isort: skip
+from lava.proc.monitor.process import Monitor  # isort: skip
+
+
+class Network:
+    """Source, encoder, connections, layers and teacher, wired as a user would."""
+
+    def __init__(self, config, weights, images, labels, masks=None, training=True):
+        masks = masks or [None] * config.num_layers
+        common = {"config": config, "training": training}
+        self.source = SampleSource(config=config, images=images, labels=labels)
+        self.encoder = RateEncoder(dropout_masks=masks[0], **common)
+        self.dense = [
+            DesireDense(
+                layer=layer, weights=weights[layer - 1], learning_enabled=training, **common
+            )
+            for layer in range(1, config.num_layers + 1)
+        ]
+        self.lif = [
+            DesireLIF(
+                layer=layer,
+                dropout_masks=masks[layer] if layer < config.num_layers else None,
+                **common,
+            )
+            for layer in range(1, config.num_layers + 1)
+        ]
+        self.teacher = DesireTeacher(config=config)
+        self.source.brightness_out.connect(self.encoder.brightness_in)
+        self.source.label_out.connect(self.teacher.label_in)
+        below = self.encoder
+        for dense, lif in zip(self.dense, self.lif, strict=True):
+            below.s_out.connect(dense.s_in)
+            dense.a_out.connect(lif.a_in)
+            lif.s_out.connect(dense.s_post_in)
+            if lif is not self.lif[-1]:
+                lif.desire_out.connect(dense.desire_in)
+            if below is not self.encoder:
+                dense.z_out.connect(below.z_in)
+            below = lif
+        below.s_out.connect(self.teacher.s_in)
+        self.teacher.desire_out.connect(self.dense[-1].desire_in)
+
+    def run(self, steps):
+        self.teacher.run(RunSteps(steps), Loihi2SimCfg(select_tag="floating_pt"))
+
+
+def probed(member, steps):
+    monitor = Monitor()
+    monitor.probe(member, steps)
+
+    def values():
+        process = next(iter(monitor.get_data().values()))
+        return next(iter(process.values()))
+
+    return values
+
+
+@pytest.mark.golden
+def test_lava_repeats_the_recording(golden_path):
+    with np.load(golden_path) as file:
+        recorded = {name: file[name] for name in file.files}
+    fields = json.loads(str(recorded["config_json"]))
+    config = DesireConfig(
+        tuple(int(size) for size in recorded["sizes"]),
+        **{name: fields[name] for name in fields if name in DesireConfig.__dataclass_fields__},
+    )
+    num_layers, window = config.num_layers, config.window_steps
+    num_samples = len(recorded["labels"])
+    steps = num_samples * window
+    network = Network(
+        config,
+        [recorded[f"weights_init_{k}"] for k in range(num_layers)],
+        recorded["images"],
+        recorded["labels"],
+        [
+            recorded["input_mask"].astype(bool),
+            *(recorded[f"dropout_mask_{k}"].astype(bool) for k in range(num_layers - 1)),
+        ],
+    )
+    spikes = [probed(lif.s_out, steps) for lif in network.lif]
+    desires = [probed(lif.desire, steps) for lif in network.lif[:-1]]
+    desires.append(probed(network.teacher.desire, steps))
+    try:
+        network.run(steps)
+        weights = [dense.weights.get() for dense in network.dense]
+        trains = [values().reshape(num_samples, window, -1) for values in spikes]
+        wanted = [values().reshape(num_samples, window, -1)[:, -1] for values in desires]
+    finally:
+        network.teacher.stop()
+    for layer in range(num_layers):
+        aligned = trains[layer][:, 1 : 1 + config.num_steps]
+        np.testing.assert_array_equal(aligned[:3], recorded[f"spikes_{layer}"])
+        np.testing.assert_array_equal(trains[layer].sum(1), recorded[f"spike_count_{layer}"])
+        np.testing.assert_array_equal(wanted[layer], recorded[f"desire_{layer}"])
+        assert np.abs(weights[layer] - recorded[f"weights_final_{layer}"]).max() < 1e-6
+
+
+CONFIG = DesireConfig((4, 6, 3), num_steps=8, error_margin=1, learning_rate=1e-2)
+IMAGES = np.eye(4, dtype=np.float32)[:3]
+LABELS = np.arange(3)
+
+
+def small(**options):
+    generator = np.random.default_rng(0)
+    weights = [generator.normal(0.5, 0.7, shape).astype(np.float32) for shape in ((6, 4), (3, 6))]
+    return Network(CONFIG, weights, IMAGES, LABELS, **options)
+
+
+def test_a_run_in_pieces_is_a_run_in_one():
+    finals = []
+    for pieces in ([30], [7, 1, 22]):
+        network = small()
+        try:
+            for piece in pieces:
+                network.run(piece)
+            finals.append([dense.weights.get() for dense in network.dense])
+        finally:
+            network.teacher.stop()
+    for one, other in zip(*finals, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_evaluation_changes_no_weight_and_learning_does():
+    for training in (False, True):
+        network = small(training=training)
+        before = [dense.weights.init.copy() for dense in network.dense]
+        try:
+            network.run(6 * CONFIG.window_steps)
+            changed = [
+                bool((dense.weights.get() != old).any())
+                for dense, old in zip(network.dense, before, strict=True)
+            ]
+            samples = int(network.teacher.num_samples.get()[0])
+        finally:
+            network.teacher.stop()
+        assert any(changed) == training
+        assert samples == 6
+
+
+def test_weights_can_be_set_and_learning_switched_off_between_runs():
+    network = small()
+    try:
+        network.run(CONFIG.window_steps)
+        new = np.full((6, 4), 0.25, np.float32)
+        network.dense[0].weights.set(new)
+        network.dense[0].learning_enabled.set(np.array([False]))
+        network.run(CONFIG.window_steps)
+        np.testing.assert_array_equal(network.dense[0].weights.get(), new)
+    finally:
+        network.teacher.stop()
+
+
+def test_a_network_can_run_until_it_is_paused():
+    network = small()
+    try:
+        network.teacher.run(RunContinuous(), Loihi2SimCfg(select_tag="floating_pt"))
+        network.teacher.pause()
+        assert network.teacher.num_samples.get()[0] >= 0
+    finally:
+        network.teacher.stop()
+
+
+def test_a_stock_ring_buffer_can_be_the_encoder():
+    steps = CONFIG.window_steps
+    trains = np.zeros((4, steps))
+    trains[0, : CONFIG.num_steps] = 1
+    ring = RingBuffer(data=trains)
+    dense = DesireDense(config=CONFIG, layer=1, weights=np.ones((6, 4), np.float32))
+    lif = DesireLIF(config=CONFIG, layer=1, training=False)
+    ring.s_out.connect(dense.s_in)
+    dense.a_out.connect(lif.a_in)
+    dense.training.init[0] = False
+    spikes = probed(lif.s_out, steps)
+    try:
+        lif.run(RunSteps(steps), Loihi2SimCfg(select_tag="floating_pt"))
+        data = spikes().reshape(steps, 6)
+    finally:
+        lif.stop()
+    assert data[1 : 1 + CONFIG.num_steps].all()
+    assert not data[1 + CONFIG.num_steps :].any()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: DesireLIF(config=CONFIG, layer=3), "layer is 3: expected 1 <= layer <= 2"),
+        (lambda: DesireLIF(config=None, layer=1), "config is a NoneType"),
+        (
+            lambda: DesireDense(config=CONFIG, layer=1, weights=np.ones((4, 6))),
+            r"weights are float64 \(4, 6\): expected float \(6, 4\)",
+        ),
+        (
+            lambda: DesireDense(config=CONFIG, layer=1, weights=np.full((6, 4), np.nan)),
+            "weights hold NaN",
+        ),
+        (
+            lambda: RateEncoder(config=CONFIG, dropout_masks=np.ones((2, 3), bool)),
+            r"dropout_masks are bool \(2, 3\)",
+        ),
+        (
+            lambda: SampleSource(config=CONFIG, images=IMAGES, labels=LABELS + 1),
+            r"labels hold 3: expected classes in \[0, 3\)",
+        ),
+        (
+            lambda: SampleSource(config=CONFIG, images=IMAGES[:, :3], labels=LABELS),
+            r"images have shape \(3, 3\)",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

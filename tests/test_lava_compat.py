@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from lava_desire import _lava_compat
+
+WITHOUT_LAVA = """
+import sys
+sys.modules["lava"] = None
+try:
+    import lava_desire.proc
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_lava_imports_and_the_decorator_is_restored():
+    pytest.importorskip("lava", reason="Lava is not installed")
+    strict = dataclasses.dataclass
+    _lava_compat.import_lava()
+    assert dataclasses.dataclass is strict
+    assert sys.modules["lava.magma.compiler.var_model"].dataclass is strict
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 allows such a default")
+def test_a_mutable_default_is_still_refused_elsewhere():
+    with _lava_compat._unhashable_defaults_allowed("some.module"), pytest.raises(ValueError):  # noqa: PT011
+
+        @dataclasses.dataclass
+        class Elsewhere:
+            values: list = []  # noqa: RUF008
+
+
+def test_the_decorator_is_restored_after_an_error():
+    strict = dataclasses.dataclass
+    with pytest.raises(KeyError), _lava_compat._unhashable_defaults_allowed("some.module"):
+        raise KeyError
+    assert dataclasses.dataclass is strict
+
+
+def test_each_object_gets_a_default_of_its_own():
+    @dataclasses.dataclass
+    class Inner:
+        value: int = 1
+
+    with _lava_compat._unhashable_defaults_allowed(__name__):
+
+        @dataclasses.dataclass
+        class Outer:
+            inner: Inner = Inner()  # noqa: RUF009
+
+    first, second = Outer(), Outer()
+    assert first.inner == second.inner
+    if sys.version_info >= (3, 11):
+        assert first.inner is not second.inner
+
+
+def test_without_lava_one_line_says_what_to_install():
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LAVA], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == f"Lava is not installed; run: {_lava_compat.INSTALL_COMMAND}\n"
+
+
+def test_the_package_imports_neither_torch_nor_lava():
+    script = "import sys, lava_desire; print({'torch', 'lava'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
