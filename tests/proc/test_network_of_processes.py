@@ -11,6 +11,7 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig
 from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
+from lava_desire.randomness import initial_weights
 
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
@@ -226,3 +227,33 @@ def test_a_stock_ring_buffer_can_be_the_encoder():
 def test_a_wrong_argument_is_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_two_hundred_digits_learned_online_end_as_in_the_engine():
+    engine = pytest.importorskip("lava_desire.engine", reason="torch is not installed")
+    from lava_desire.data import load_dataset
+
+    config = DesireConfig((64, 30, 20, 10), learning_rate=1e-3, dropout_input=0.1, seed=4)
+    images, labels = (array[:200] for array in load_dataset("digits").train)
+    weights = initial_weights(config.layer_sizes, config.seed)
+    network = Network(config, weights, images, labels)
+    steps = 200 * config.window_steps
+    desires = [probed(lif.desire, steps) for lif in network.lif[:-1]]
+    desires.append(probed(network.teacher.desire, steps))
+    predictions = probed(network.teacher.prediction, steps)
+    try:
+        network.run(steps)
+        learned = [dense.weights.get() for dense in network.dense]
+        wanted = [values().reshape(200, config.window_steps, -1)[:, -1] for values in desires]
+        predicted = predictions().reshape(200, config.window_steps)[:, -1]
+    finally:
+        network.teacher.stop()
+    twin = engine.DesireNetwork(config)
+    for sample in range(200):
+        one = slice(sample, sample + 1)
+        result = twin.train_step(images[one], labels[one], config.learning_rate)
+        assert predicted[sample] == result.activity.prediction[0]
+        for layer in range(config.num_layers):
+            np.testing.assert_array_equal(wanted[layer][sample], result.desires[layer][0])
+    for mine, other in zip(learned, twin.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
