@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench clean
+.PHONY: help demo test check lint types layers docs bench check-exports clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 $(READY): pyproject.toml constraints.txt tools/bootstrap tools/find-python
 	@tools/bootstrap $(VENV)
@@ -38,5 +38,8 @@ docs: $(READY)  ## build the API reference into build/docs
 bench: $(READY)  ## measure the engine on this machine
 	@$(RUN) benchmarks.engine
 
+check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
+	@tools/check-exports $(VENV)/bin/python
+
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info
