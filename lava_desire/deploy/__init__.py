@@ -10,16 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lava_desire.deploy.integer_network import IntegerNetwork
-    from lava_desire.deploy.loihi_rule import loihi_learning_rule
+    from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
+    from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
+    from lava_desire.deploy.loihi_neuron import DesireLearningLIF
+    from lava_desire.deploy.loihi_rule import LoihiRule, loihi_learning_rule
     from lava_desire.deploy.netx_file import to_netx
     from lava_desire.deploy.nir_graph import from_nir, to_nir
-    from lava_desire.deploy.lava_processes import to_lava
 
 __all__ = [
+    "DesireLearningLIF",
     "IntegerNetwork",
+    "LavaNetwork",
+    "LoihiRule",
     "from_nir",
     "loihi_learning_rule",
+    "scale_to_integers",
     "to_lava",
     "to_netx",
     "to_nir",
@@ -27,9 +32,13 @@ __all__ = [
 
 # No module bears the name of what it holds, which importing it would hide.
 _HOMES = {
+    "DesireLearningLIF": "loihi_neuron_models",
     "IntegerNetwork": "integer_network",
+    "LavaNetwork": "lava_processes",
+    "LoihiRule": "loihi_rule",
     "from_nir": "nir_graph",
     "loihi_learning_rule": "loihi_rule",
+    "scale_to_integers": "integer_network",
     "to_lava": "lava_processes",
     "to_netx": "netx_file",
     "to_nir": "nir_graph",
