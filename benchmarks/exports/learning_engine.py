@@ -39,9 +39,7 @@ class Chip:
         weights = initial_weights(CONFIG.layer_sizes, CONFIG.seed)
         self.fixed, self.window = fixed, window_steps
         # Half of the 9 bits is left for the weights to grow into.
-        self.scales = [
-            np.floor(127 / np.abs(array).max()) if fixed else 1.0 for array in weights
-        ]
+        self.scales = [np.floor(127 / np.abs(array).max()) if fixed else 1.0 for array in weights]
         trains = encode_images(samples, CONFIG)
         windows = np.zeros((len(samples), window_steps, CONFIG.layer_sizes[0]), np.int32)
         windows[:, : CONFIG.num_steps] = trains.transpose(1, 0, 2)
@@ -85,7 +83,7 @@ class Chip:
     def learn(self, label: int) -> bool:
         """Run one window, with the desires of its spike counts; return whether it was right."""
         self._run(CONFIG.num_steps + 1)
-        hidden, output = (neurons.count.get() for neurons in self.neurons)
+        output = self.neurons[-1].count.get()
         rate = rule.firing_rate(output[None], CONFIG.num_steps, CONFIG.error_margin)
         desire = rule.output_desire(rate, np.array([label]), CONFIG.desire_threshold_output)
         above = (self.dense[1].weights.get() / self.scales[1]).astype(np.float32)
@@ -145,9 +143,7 @@ def similarity(given: Any, wanted: Any) -> dict[str, float]:
         "correlation_of_samples": float(np.corrcoef(given.ravel(), wanted.ravel())[0, 1]),
         "correlation_of_sums": float(np.corrcoef(*summed)[0, 1]),
         "slope_of_sums": float(summed[0] @ summed[1] / (summed[1] @ summed[1])),
-        "relative_error_of_samples": float(
-            np.linalg.norm(given - wanted) / np.linalg.norm(wanted)
-        ),
+        "relative_error_of_samples": float(np.linalg.norm(given - wanted) / np.linalg.norm(wanted)),
         "relative_error_of_sums": float(
             np.linalg.norm(summed[0] - summed[1]) / np.linalg.norm(summed[1])
         ),

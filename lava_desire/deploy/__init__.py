@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lava_desire.deploy.loihi_neuron import DesireLearningLIF
     from lava_desire.deploy.loihi_rule import LoihiRule, loihi_learning_rule
     from lava_desire.deploy.netx_file import to_netx
-    from lava_desire.deploy.nir_graph import from_nir, to_nir
+    from lava_desire.deploy.nir_export import to_nir
+    from lava_desire.deploy.nir_import import from_nir
 
 __all__ = [
     "DesireLearningLIF",
@@ -36,12 +37,12 @@ _HOMES = {
     "IntegerNetwork": "integer_network",
     "LavaNetwork": "lava_processes",
     "LoihiRule": "loihi_rule",
-    "from_nir": "nir_graph",
+    "from_nir": "nir_import",
     "loihi_learning_rule": "loihi_rule",
     "scale_to_integers": "integer_network",
     "to_lava": "lava_processes",
     "to_netx": "netx_file",
-    "to_nir": "nir_graph",
+    "to_nir": "nir_export",
 }
 
 

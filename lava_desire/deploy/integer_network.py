@@ -46,8 +46,8 @@ class IntegerNetwork:
     Raises
     ------
     ValueError
-        If an argument is not as above, 4096·β is no integer, or the sum over all inputs that can
-        spike exceeds the 24 bits of the current, where Lava would wrap around.
+        If an argument is not as above, or the sum over all inputs that can spike exceeds the 24
+        bits of the current, where Lava would wrap around.
     """
 
     config: DesireConfig
@@ -81,19 +81,15 @@ class IntegerNetwork:
                     f"<= exponent <= {high}"
                 )
             _refuse_overflow(layer, array, int(exponent))
-        if (_unit := 1 << _DECAY_BITS) * self.config.decay % 1:
-            raise ValueError(
-                f"decay is {self.config.decay!r}: expected a multiple of 1/{_unit}, which the "
-                "12 bits of the decay can hold"
-            )
         object.__setattr__(self, "weights", tuple(checked))
         object.__setattr__(self, "thresholds", tuple(int(value) for value in self.thresholds))
         object.__setattr__(self, "weight_exponents", tuple(int(value) for value in exponents))
 
     @property
     def voltage_decay(self) -> int:
-        """Return dv = 4096·(1 − β), what a step takes of the potential, in 1/4096."""
-        return int((1 << _DECAY_BITS) * (1 - self.config.decay))
+        """Return dv, what a step takes of the potential: 1 − β to the nearest 1/4096."""
+        unit = 1 << _DECAY_BITS
+        return unit - min(round(unit * self.config.decay), unit - 1)
 
     def spikes(self, trains: Any) -> list[Any]:
         """Run the network in NumPy, in the integers of Lava's processes.
@@ -132,6 +128,22 @@ class IntegerNetwork:
             inputs = outputs
         return result
 
+    def without_exponents(self) -> IntegerNetwork:
+        """Return a network whose exponents are 0: thresholds are divided by 2^exponent, rounded.
+
+        It is not the same to the bit: potentials are rounded to 1/64 of another unit.
+
+        Raises
+        ------
+        ValueError
+            If a threshold leaves its 17 bits.
+        """
+        thresholds = [
+            round(threshold / 2.0**exponent)
+            for threshold, exponent in zip(self.thresholds, self.weight_exponents, strict=True)
+        ]
+        return IntegerNetwork(self.config, self.weights, tuple(thresholds))
+
     def _reset(self, potential: Any, fired: Any, threshold: int) -> Any:
         if self.config.reset == "zero":
             return np.where(fired, 0, potential)
@@ -141,6 +153,36 @@ class IntegerNetwork:
         """Classify images, (B, N_0) uint8 or float in [0, 1]: (B,) int64, −1 where undecided."""
         trains = encode_images(images, self.config)
         return rule.predict(self.spikes(trains)[-1].sum(axis=0))
+
+
+def as_integers(network: Any) -> IntegerNetwork:
+    """Return a network in fixed point as what backends are given; integers as they are.
+
+    Raises
+    ------
+    ValueError
+        If the network computes in floating point, or is none.
+    """
+    if isinstance(network, IntegerNetwork):
+        return network
+    if getattr(network, "arithmetic", None) != "fixed_point":
+        raise ValueError(
+            f"network is a {type(network).__name__}: expected an IntegerNetwork or a network in "
+            "fixed point"
+        )
+    formats = network.rule.formats
+    return IntegerNetwork(
+        network.config,
+        tuple(network.numpy_weights()),
+        tuple(layer.threshold for layer in formats),
+        tuple(layer.weight_exp for layer in formats),
+    )
+
+
+def is_floating(network: Any) -> bool:
+    """Return whether a network is one of the engine, in floating point."""
+    arithmetic = getattr(network, "arithmetic", "floating_point")
+    return isinstance(network, DesireNetwork) and arithmetic == "floating_point"
 
 
 def encode_images(images: Any, config: DesireConfig) -> Any:
@@ -183,7 +225,7 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     Raises
     ------
     ValueError
-        If a weight exceeds the threshold 127 times, or the decay is no multiple of 1/4096.
+        If a weight exceeds the threshold 127 times.
     """
     weights, thresholds = [], []
     for layer, array in enumerate(network.numpy_weights(), start=1):

@@ -21,7 +21,12 @@ import numpy as np
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.deploy.integer_network import IntegerNetwork, encode_images
+from lava_desire.deploy.integer_network import (
+    IntegerNetwork,
+    as_integers,
+    encode_images,
+    is_floating,
+)
 from lava_desire.engine import DesireNetwork
 
 FLOATING, FIXED = "floating_pt", "fixed_pt"
@@ -90,8 +95,13 @@ class LavaNetwork:
         ValueError
             If the images do not fit the network.
         """
-        trains = encode_images(images, self.config)
-        return self.output_spikes(trains).sum(axis=0)
+        return self.output_spikes(self._encode(images)).sum(axis=0)
+
+    def _encode(self, images: Any) -> Any:
+        if isinstance(self._source, IntegerNetwork):
+            return encode_images(images, self.config)
+        # In fixed point the engine has an encoder of its own.
+        return self._source.forward(images).spikes[0].cpu().numpy()
 
     def output_spikes(self, trains: Any) -> Any:
         """Run spike trains through freshly built processes: (T, B, N_0) → (T, B, N_L) bool."""
@@ -125,16 +135,10 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
     """
     import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 
-    if isinstance(network, DesireNetwork):
-        connections, neurons = _floating(network)
-        arithmetic = FLOATING
-    elif isinstance(network, IntegerNetwork):
-        connections, neurons = _fixed(network)
-        arithmetic = FIXED
+    if is_floating(network):
+        arithmetic, (connections, neurons) = FLOATING, _floating(network)
     else:
-        raise ValueError(
-            f"network is a {type(network).__name__}: expected a DesireNetwork or an IntegerNetwork"
-        )
+        arithmetic, (connections, neurons) = FIXED, _fixed(as_integers(network))
     for index, (connection, layer) in enumerate(zip(connections, neurons, strict=True)):
         if index:
             neurons[index - 1].s_out.connect(connection.s_in)
@@ -143,7 +147,7 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
     return LavaNetwork(network.config, arithmetic, name, connections, neurons, network)
 
 
-def _floating(network: DesireNetwork) -> tuple[list[Any], list[Any]]:
+def _floating(network: Any) -> tuple[list[Any], list[Any]]:
     from lava.proc.dense.process import Dense
 
     config = network.config
@@ -192,9 +196,7 @@ def _fixed(network: IntegerNetwork) -> tuple[list[Any], list[Any]]:
 def _resetting(config: DesireConfig, size: int, **parameters: Any) -> Any:
     from lava.proc.lif.process import LIFReset
 
-    return LIFReset(
-        shape=(size,), reset_interval=config.window_steps, reset_offset=1, **parameters
-    )
+    return LIFReset(shape=(size,), reset_interval=config.window_steps, reset_offset=1, **parameters)
 
 
 def _run(network: LavaNetwork, trains: Any) -> Any:

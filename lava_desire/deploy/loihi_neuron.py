@@ -15,7 +15,7 @@ from lava.magma.core.process.variable import Var  # isort: skip
 from lava.proc.lif.process import LearningLIF  # isort: skip
 
 
-class DesireLearningLIF(LearningLIF):  # type: ignore[misc]
+class DesireLearningLIF(LearningLIF):
     """Neurons of the rule's model that send spikes and desire to a stock ``LearningDense``.
 
     p ← β·p + a;  s = [p ≥ θ];  p ← p − θ·s  (Eq. 1)

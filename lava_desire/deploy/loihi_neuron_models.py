@@ -55,7 +55,7 @@ class _Window:
 @implements(proc=DesireLearningLIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyDesireLearningLIFModelFloat(_Window, LearningNeuronModelFloat):  # type: ignore[misc]
+class PyDesireLearningLIFModelFloat(_Window, LearningNeuronModelFloat):
     """Floating point."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -77,7 +77,12 @@ class PyDesireLearningLIFModelFloat(_Window, LearningNeuronModelFloat):  # type:
     def _advance(self, activation: Any) -> Any:
         config = self._config
         fired, self.v = equations.integrate_and_fire(
-            self.v, activation.astype(np.float32), config.decay, config.threshold, None, config.reset
+            self.v,
+            activation.astype(np.float32),
+            config.decay,
+            config.threshold,
+            None,
+            config.reset,
         )
         return fired
 
@@ -89,7 +94,7 @@ class PyDesireLearningLIFModelFloat(_Window, LearningNeuronModelFloat):  # type:
 @implements(proc=DesireLearningLIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):  # type: ignore[misc]
+class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
     """Integers: a potential of 24 bits that saturates, decay of 12 bits rounded toward zero."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)

@@ -14,7 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
+from lava_desire.deploy.integer_network import (
+    IntegerNetwork,
+    as_integers,
+    is_floating,
+    scale_to_integers,
+)
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 
@@ -33,7 +38,7 @@ def to_netx(
     Parameters
     ----------
     network : DesireNetwork or IntegerNetwork
-        Floating point weights are first scaled to integers, layer by layer, by the largest.
+        Weights in floating point are first scaled to integers, layer by layer, by the largest.
     path : str or Path
         The file, ``.net`` by lava-dl's custom; an older one is replaced when the new one is whole.
     convert_reset : bool
@@ -57,26 +62,24 @@ def to_netx(
         If ``h5py`` is not installed; the message says what to run.
     """
     h5py = import_optional("h5py")
-    if isinstance(network, DesireNetwork):
-        network = scale_to_integers(network)
-    elif not isinstance(network, IntegerNetwork):
-        raise ValueError(
-            f"network is a {type(network).__name__}: expected a DesireNetwork or an IntegerNetwork"
-        )
-    network = _resetting_to_zero(network, convert_reset)
-    weights = [_synapses(network, layer) for layer in range(network.config.num_layers)]
+    if isinstance(network, DesireNetwork) and is_floating(network):
+        integers = scale_to_integers(network)
+    else:
+        integers = as_integers(network)
+    integers = _resetting_to_zero(integers, convert_reset)
+    weights = [_synapses(integers, layer) for layer in range(integers.config.num_layers)]
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
         with h5py.File(temporary, "w") as file:
-            _write(h5py, file, network, weights)
+            _write(h5py, file, integers, weights)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return network
+    return integers
 
 
 def _resetting_to_zero(network: IntegerNetwork, convert: bool) -> IntegerNetwork:
@@ -106,7 +109,7 @@ def _synapses(network: IntegerNetwork, index: int) -> Any:
     if exponent < 0 or scaled.min() < low or scaled.max() > high:
         raise ValueError(
             f"weights of layer {layer} are {weights.min()} to {weights.max()} times 2^{exponent}: "
-            f"expected integers in [{low}, {high}], netx knows no exponent"
+            f"expected integers in [{low}, {high}], netx knows no exponent; see without_exponents"
         )
     # An odd weight beyond 8 bits would lose its last bit.
     return scaled.astype(np.int32)

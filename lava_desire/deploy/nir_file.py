@@ -51,7 +51,7 @@ def read_nir(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
         with h5py.File(path, "r") as file:
             _look_through(h5py, file, path, max_bytes)
         return nir.read(path)
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise ValueError(str(refused)) from None
     except (AssertionError, ArithmeticError, LookupError, MemoryError, OSError) as error:
         raise ValueError(f"{path} is no NIR file, or is damaged: {error!r}") from None
@@ -59,39 +59,39 @@ def read_nir(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
         raise ValueError(f"{path} is no NIR file, or is damaged: {error}") from None
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The file is built in a way that is not followed."""
 
 
 def _look_through(h5py: Any, file: Any, path: Path, max_bytes: int) -> None:
     if "node" not in file:
-        raise _Refused(f"{path} is no NIR file: it has no group 'node'")
+        raise _RefusedError(f"{path} is no NIR file: it has no group 'node'")
     waiting = [(file, "", 0)]
     seen: set[Any] = set()
     total = 0
     while waiting:
         group, place, depth = waiting.pop()
         if depth > _MAX_DEPTH:
-            raise _Refused(f"{path} nests deeper than {_MAX_DEPTH} groups at {place!r}")
+            raise _RefusedError(f"{path} nests deeper than {_MAX_DEPTH} groups at {place!r}")
         for name in group:
             inner = f"{place}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _Refused(f"{path} holds a link at {inner!r}: expected data")
+                raise _RefusedError(f"{path} holds a link at {inner!r}: expected data")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
-                raise _Refused(f"{path} holds {inner!r} twice, or within itself")
+                raise _RefusedError(f"{path} holds {inner!r} twice, or within itself")
             seen.add(address)
             if len(seen) > _MAX_OBJECTS:
-                raise _Refused(f"{path} holds more than {_MAX_OBJECTS} objects")
+                raise _RefusedError(f"{path} holds more than {_MAX_OBJECTS} objects")
             if isinstance(item, h5py.Group):
                 waiting.append((item, inner, depth + 1))
             elif isinstance(item, h5py.Dataset):
                 if item.is_virtual or item.external:
-                    raise _Refused(f"{path} keeps {inner!r} in another file: expected data")
+                    raise _RefusedError(f"{path} keeps {inner!r} in another file: expected data")
                 total += int(item.size or 0) * item.dtype.itemsize
                 if total > max_bytes:
-                    raise _Refused(
+                    raise _RefusedError(
                         f"{path} unpacks to more than {max_bytes} bytes at {inner!r}: expected "
                         "less; max_bytes sets the limit"
                     )

@@ -1,118 +1,26 @@
-"""Networks as NIR graphs, the exchange format of neuromorphic frameworks, and back.
+"""Networks out of NIR graphs: ours to the bit, those of others where they fit.
 
-NIR describes a neuron by a differential equation and stores no time step:
-
-    τ dv/dt = (v_leak − v) + R·I,    a spike where v > θ,    then v = v_reset
-
-One Euler step of length dt is v ← (1 − dt/τ)·v + (dt/τ)·R·I, and ours is p ← β·p + W·s (Eq. 1), so
-
-    τ = dt / (1 − β),    R = 1,    W_nir = W / (1 − β),    v_leak = v_reset = 0.
-
-The gain goes into the weights and not into R, which some readers ignore. For β = 1 − 2^−k it is a
-power of two and costs no bit; for any other β what rounding takes is kept beside the weights, so
-that the way back is exact. What the format cannot say (the time step, reset by subtraction, ``≥``,
-the delay of one step between layers) stands in the graph's metadata.
+The mapping is that of :mod:`lava_desire.deploy.nir_export`, read from right to left. A graph may
+come from anywhere, so all of it is checked before a network is built.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lava_desire.config import RESETS, DesireConfig
+from lava_desire.deploy.nir_export import COMPARISON, CONFIG, DELAY, RESIDUAL, unscaled
 from lava_desire.deploy.nir_file import MAX_BYTES, read_nir
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 
-DEFAULT_DT = 1e-4
-"""Seconds a time step: what SpikingJelly and snnTorch assume; Norse is told."""
-
-_CONFIG, _RESIDUAL = "lava_desire_config", "weight_residual"
-_COMPARISON, _DELAY = ">=", 1
 _MAX_LAYERS = 64
-
-
-def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
-    """Return a trained network as a NIR graph: Input, then Affine and LIF a layer, then Output.
-
-    The rate encoder is not part of the graph: feed it spikes. The delay of one step between
-    layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
-    earlier, so T − (L − 1) steps of the graph give the spike counts of T steps here.
-
-    Parameters
-    ----------
-    network : DesireNetwork
-        What to export.
-    dt : float
-        Seconds a time step, above 0; a reader must be told the same.
-
-    Returns
-    -------
-    nir.NIRGraph
-        Nodes ``input``, ``affine_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
-        ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write`` puts it on disk.
-
-    Raises
-    ------
-    ValueError
-        If dt is not above 0, or a scaled weight exceeds float32.
-    ImportError
-        If ``nir`` is not installed; the message says what to run.
-    """
-    nir = import_optional("nir")
-    if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
-        raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
-    config = network.config
-    nodes = {"input": nir.Input(input_type=np.array([config.layer_sizes[0]]))}
-    for layer, weights in enumerate(network.numpy_weights(), start=1):
-        nodes[f"affine_{layer}"] = _affine(nir, weights, config.decay)
-        nodes[f"lif_{layer}"] = _neurons(nir, config, len(weights), dt)
-    nodes["output"] = nir.Output(output_type=np.array([config.layer_sizes[-1]]))
-    names = list(nodes)
-    metadata = {
-        "dt": float(dt),
-        "num_steps": config.num_steps,
-        "reset": config.reset,
-        "comparison": _COMPARISON,
-        "delay": _DELAY,
-        _CONFIG: config.to_json(),
-    }
-    edges = list(zip(names[:-1], names[1:], strict=True))
-    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata)
-
-
-def _affine(nir: Any, weights: Any, decay: float) -> Any:
-    with np.errstate(over="ignore"):
-        scaled = (weights.astype(np.float64) / (1 - decay)).astype(np.float32)
-    if not np.isfinite(scaled).all():
-        raise ValueError(
-            f"weights reach {np.abs(weights).max():.3g}: divided by 1 − β = {1 - decay:.3g} they "
-            "exceed float32"
-        )
-    residual = weights - _unscaled(scaled, 1 - decay)
-    metadata = {_RESIDUAL: residual} if residual.any() else {}
-    return nir.Affine(weight=scaled, bias=np.zeros(len(weights), np.float32), metadata=metadata)
-
-
-def _unscaled(scaled: Any, gain: Any) -> Any:
-    """Return W = W_nir · gain, computed in float64 and rounded once."""
-    return (scaled.astype(np.float64) * gain).astype(np.float32)
-
-
-def _neurons(nir: Any, config: DesireConfig, size: int, dt: float) -> Any:
-    def filled(value: float) -> Any:
-        return np.full(size, value, np.float32)
-
-    return nir.LIF(
-        tau=filled(dt / (1 - config.decay)),
-        r=filled(1),
-        v_leak=filled(0),
-        v_threshold=filled(config.threshold),
-        v_reset=filled(0),
-    )
+_Layer = tuple[str, Any, str, Any]  # name and node of Affine or Linear, name and node of LIF
 
 
 def from_nir(
@@ -169,7 +77,7 @@ def from_nir(
         raise ValueError(f"source is a {type(source).__name__}: expected a NIRGraph or a path")
     pairs = _chain(nir, source)
     metadata = source.metadata if isinstance(source.metadata, dict) else {}
-    if _CONFIG in metadata:
+    if CONFIG in metadata:
         given = {"dt": dt, "num_steps": num_steps, "reset": reset}
         named = [name for name, value in given.items() if value is not None]
         if named:
@@ -185,7 +93,7 @@ def from_nir(
     return DesireNetwork(config, device, weights)
 
 
-def _chain(nir: Any, graph: Any) -> list[tuple[str, Any, str, Any]]:
+def _chain(nir: Any, graph: Any) -> list[_Layer]:
     """Return (name, Affine or Linear, name, LIF) a layer, or say what else the graph holds."""
     order = _order(graph)
     ends = (graph.nodes[order[0]], graph.nodes[order[-1]])
@@ -211,13 +119,17 @@ def _chain(nir: Any, graph: Any) -> list[tuple[str, Any, str, Any]]:
             raise ValueError(f"node {second!r} is {_kind(neurons)}: expected LIF")
         _check_layer(first, affine, second, neurons)
         pairs.append((first, affine, second, neurons))
-    for (name, _, _, before), (_, behind, _, _) in zip(pairs[:-1], pairs[1:], strict=True):
+    for (name, _, _, before), (_, behind, _, _) in pairwise(pairs):
         if behind.weight.shape[1] != before.tau.shape[0]:
             raise ValueError(
                 f"the layer behind {name!r} takes {behind.weight.shape[1]} inputs: expected "
                 f"{before.tau.shape[0]}, one a neuron"
             )
     return pairs
+
+
+def _kind(node: Any) -> str:
+    return type(node).__name__
 
 
 def _order(graph: Any) -> list[str]:
@@ -247,8 +159,8 @@ def _check_layer(first: str, affine: Any, second: str, neurons: Any) -> None:
     weight = np.asarray(affine.weight)
     if weight.ndim != 2 or weight.dtype.kind != "f" or not np.isfinite(weight).all():
         raise ValueError(
-            f"weight of {first!r} is {weight.dtype} {weight.shape}: expected finite floats, neurons "
-            "by inputs"
+            f"weight of {first!r} is {weight.dtype} {weight.shape}: expected finite floats, "
+            "neurons by inputs"
         )
     if np.any(getattr(affine, "bias", 0)):
         raise ValueError(f"{first!r} has a bias: expected zero, neurons here have none")
@@ -269,16 +181,16 @@ def _check_layer(first: str, affine: Any, second: str, neurons: Any) -> None:
 
 
 def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float]:
-    expected = {"comparison": _COMPARISON, "delay": _DELAY}
+    expected = {"comparison": COMPARISON, "delay": DELAY}
     for name, value in expected.items():
         if metadata.get(name) != value:
             raise ValueError(
                 f"metadata says {name} = {metadata.get(name)!r}: expected {value!r}, as all "
                 "networks here have"
             )
-    text, dt = metadata[_CONFIG], metadata.get("dt")
+    text, dt = metadata[CONFIG], metadata.get("dt")
     if not isinstance(text, str):
-        raise ValueError(f"metadata {_CONFIG} is a {type(text).__name__}: expected JSON")
+        raise ValueError(f"metadata {CONFIG} is a {type(text).__name__}: expected JSON")
     config = DesireConfig.from_json(text)
     if metadata.get("reset") != config.reset or metadata.get("num_steps") != config.num_steps:
         raise ValueError(
@@ -294,7 +206,7 @@ def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float]:
 
 
 def _foreign_config(
-    pairs: list[tuple[str, Any, str, Any]],
+    pairs: list[_Layer],
     dt: float | None,
     num_steps: int | None,
     reset: str | None,
@@ -330,9 +242,7 @@ def _foreign_config(
     )
 
 
-def _check_against(
-    config: DesireConfig, dt: float, pairs: list[tuple[str, Any, str, Any]]
-) -> None:
+def _check_against(config: DesireConfig, dt: float, pairs: list[_Layer]) -> None:
     """Refuse a graph whose neurons differ from each other, or from its configuration."""
     sizes = (pairs[0][1].weight.shape[1], *(len(neurons.tau) for *_, neurons in pairs))
     if tuple(sizes) != config.layer_sizes:
@@ -353,16 +263,16 @@ def _weights(affine: Any, neurons: Any, config: DesireConfig, dt: float) -> Any:
     """Return W = W_nir · R · (1 − β), with what rounding had taken."""
     resistance = np.asarray(neurons.r, np.float64)
     with np.errstate(over="ignore"):
-        weights = _unscaled(np.asarray(affine.weight), (resistance * (1 - config.decay))[:, None])
+        weights = unscaled(np.asarray(affine.weight), (resistance * (1 - config.decay))[:, None])
     metadata = affine.metadata if isinstance(affine.metadata, dict) else {}
-    residual = metadata.get(_RESIDUAL)
+    residual = metadata.get(RESIDUAL)
     if residual is None:
         return weights
     residual = np.asarray(residual)
     if residual.shape != weights.shape or residual.dtype != np.float32:
         raise ValueError(
-            f"{_RESIDUAL} is {residual.dtype} {residual.shape}: expected float32 {weights.shape}"
+            f"{RESIDUAL} is {residual.dtype} {residual.shape}: expected float32 {weights.shape}"
         )
     if (np.abs(residual) > 1e-6 * np.abs(weights) + 1e-37).any():
-        raise ValueError(f"{_RESIDUAL} exceeds the rounding of the weights: the file was changed")
+        raise ValueError(f"{RESIDUAL} exceeds the rounding of the weights: the file was changed")
     return weights + residual
