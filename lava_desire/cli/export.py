@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from lava_desire.cli.run import RUN, Source
 from lava_desire.engine import DesireNetwork
+from lava_desire.engine.checkpoint import write_atomically
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 TARGETS = ("lava", "fixed", "nir", "netx")
@@ -77,7 +79,9 @@ def _nir(network: DesireNetwork, target: Path) -> str:
     from lava_desire.deploy.optional import import_optional
 
     graph = to_nir(network)
-    import_optional("nir").write(target, graph)
+    packed = io.BytesIO()
+    import_optional("nir").write(packed, graph)
+    write_atomically(target, packed.getvalue())
     config = network.config
     steps = config.num_steps - config.num_layers + 1
     report = (
