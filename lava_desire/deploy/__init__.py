@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
-    from lava_desire.deploy.loihi_neuron import DesireLearningLIF
+    from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
     from lava_desire.deploy.loihi_rule import LoihiRule, loihi_learning_rule
     from lava_desire.deploy.netx_file import to_netx
     from lava_desire.deploy.nir_export import to_nir
@@ -33,7 +33,7 @@ __all__ = [
 
 # No module bears the name of what it holds, which importing it would hide.
 _HOMES = {
-    "DesireLearningLIF": "loihi_neuron_models",
+    "DesireLearningLIF": "loihi_neuron.models",
     "IntegerNetwork": "integer_network",
     "LavaNetwork": "lava_processes",
     "LoihiRule": "loihi_rule",

@@ -17,11 +17,11 @@ IMAGES = load_dataset("digits").test_images[:25]
 
 def learned(**changes):
     """Return a network that has seen some digits, so that its output neurons spike."""
-    network = DesireNetwork(CONFIG.replace(learning_rate=1e-3, **changes))
+    network = DesireNetwork(CONFIG.replace(**changes))
     digits = load_dataset("digits")
-    for first in range(0, 400, 16):
+    for first in range(0, 1200, 16):
         part = slice(first, first + 16)
-        network.train_step(digits.train_images[part], digits.train_labels[part], 1e-3)
+        network.train_step(digits.train_images[part], digits.train_labels[part], 1e-4)
     return network
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lava_desire import rule as equations
 from lava_desire.deploy.integer_network import STATE_SHIFT
-from lava_desire.deploy.loihi_neuron import DesireLearningLIF
+from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
 from lava.magma.core.model.py.neuron import (  # isort: skip
