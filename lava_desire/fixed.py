@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lava_desire.fixed_format import (
     ACCUMULATOR_LIMIT,
@@ -27,7 +26,8 @@ from lava_desire.fixed_format import (
     LayerFormat,
 )
 
-Array = npt.NDArray[Any]
+Array = Any
+"""A NumPy array."""
 _WORD_BITS = 32
 
 

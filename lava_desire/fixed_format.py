@@ -80,12 +80,12 @@ class LayerFormat:
     @property
     def lowest(self) -> int:
         """The smallest mantissa."""
-        return -(2 ** (self.weight_bits - 1))
+        return -(1 << self.weight_bits - 1)
 
     @property
     def highest(self) -> int:
         """The largest mantissa."""
-        return 2 ** (self.weight_bits - 1) - 1
+        return (1 << self.weight_bits - 1) - 1
 
     def step(self, threshold: float) -> float:
         """Return the weight of mantissa 1, for a network whose threshold is θ = `threshold`."""
@@ -270,7 +270,7 @@ class IntegerRule:
 
     def gain_into(self, layer: int, training: bool) -> int:
         """Return g of the input of layer ℓ in 1/64: what its activation is multiplied by."""
-        return self._gains[layer - 1] if training else 2**ALIGNMENT_BITS
+        return self._gains[layer - 1] if training else 1 << ALIGNMENT_BITS
 
     def hidden_threshold(self, layer: int) -> int:
         """Return θ_hid of layer ℓ < L on the scale of z: mantissas of layer ℓ + 1 times spikes."""

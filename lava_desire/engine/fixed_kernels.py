@@ -307,4 +307,7 @@ def learn(
             gather_changes(
                 outputs[:, sample], traces, desire[sample], chosen, rate_mantissa, changes
             )
-    return add_changes(rows, chosen, changes, shift, weight_key, weight_counter, lowest, highest)
+    held: int = add_changes(
+        rows, chosen, changes, shift, weight_key, weight_counter, lowest, highest
+    )
+    return held

@@ -168,11 +168,15 @@ class FixedPointNetwork(DesireNetwork):
             for mantissas, layer in zip(self.numpy_weights(), self.rule.formats, strict=True)
         ]
 
+    def format_fields(self) -> list[dict[str, int]]:
+        """See :meth:`DesireNetwork.format_fields`."""
+        return self.rule.to_dicts()
+
     def take_ranges(self) -> list[LayerRange]:
         """Return what integers each layer has reached, and begin to observe anew."""
         ranges = [
-            LayerRange(*(int(note) for note in notes), held)
-            for notes, held in zip(self._notes, self._held, strict=True)
+            LayerRange(*notes, held)
+            for notes, held in zip(self._notes.tolist(), self._held, strict=True)
         ]
         self._notes[:] = 0
         self._held = [0] * len(self._held)

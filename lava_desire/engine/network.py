@@ -365,9 +365,13 @@ class DesireNetwork:
 
         return load_network(path, device, precision=precision)
 
-    def numpy_weights(self) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
-        """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}) float32."""
+    def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}), of their own dtype."""
         return [weights.cpu().numpy().copy() for weights in self.weights]
+
+    def format_fields(self) -> list[dict[str, int]]:
+        """Return how the weights are written in fixed point, for a checkpoint; else nothing."""
+        return []
 
 
 def _mask_of(activity: Activity, layer: int) -> Tensor | None:
