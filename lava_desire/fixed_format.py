@@ -245,10 +245,10 @@ class IntegerRule:
             )
         self.full_count = config.num_steps - config.error_margin
         self.output_threshold = _whole(config.desire_threshold_output * self.full_count)
-        self._gains = [self._gain(layer) for layer in range(config.num_layers)]
+        self._gains: list[int] = [self._gain(layer) for layer in range(config.num_layers)]
 
     def _gain(self, layer: int) -> int:
-        gain = round(2**ALIGNMENT_BITS * self.config.dropout_gain(layer))
+        gain = round((1 << ALIGNMENT_BITS) * self.config.dropout_gain(layer))
         if gain > _LARGEST_GAIN:
             raise ValueError(
                 f"dropout of layer {layer} is {self.config.dropout_of(layer)}: expected at most "

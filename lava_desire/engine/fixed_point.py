@@ -175,8 +175,10 @@ class FixedPointNetwork(DesireNetwork):
     def take_ranges(self) -> list[LayerRange]:
         """Return what integers each layer has reached, and begin to observe anew."""
         ranges = [
-            LayerRange(*notes, held)
-            for notes, held in zip(self._notes.tolist(), self._held, strict=True)
+            LayerRange(lowest, highest, activations, potentials, held)
+            for (lowest, highest, activations, potentials), held in zip(
+                self._notes.tolist(), self._held, strict=True
+            )
         ]
         self._notes[:] = 0
         self._held = [0] * len(self._held)
