@@ -25,7 +25,7 @@ from lava_desire.cli.run import environment
 from lava_desire.deploy import quantize
 from lava_desire.engine.operations import count_operations
 from lava_desire.engine.trainer import CHECKPOINT, History
-from lava_desire.fixed_format import default_formats
+from lava_desire.fixed import default_formats
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "fixed_point"

@@ -17,7 +17,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed_format import formats_from_dicts
+from lava_desire.fixed import formats_from_dicts
 
 if TYPE_CHECKING:
     from lava_desire.engine.network import DesireNetwork

@@ -12,7 +12,7 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire import fixed
 from lava_desire.config import DesireConfig
-from lava_desire.fixed_format import IntegerRule, LayerFormat
+from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.proc.window import check_layer
 
 
@@ -39,7 +39,7 @@ class DesireDense(AbstractProcess):
         Whether weights change.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point;
-        :func:`~lava_desire.fixed_format.default_formats` when not given.
+        :func:`~lava_desire.fixed.default_formats` when not given.
 
     Ports
     -----

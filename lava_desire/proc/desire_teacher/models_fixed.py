@@ -13,7 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import fixed, rule
-from lava_desire.fixed_format import IntegerRule
+from lava_desire.fixed import IntegerRule
 from lava_desire.proc.desire_teacher.process import DesireTeacher
 from lava_desire.proc.window import step_in_window
 
