@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lava_desire.cli.run import RUN, Source
+from lava_desire.cli.run import FIXED_POINT, RUN, Source
 from lava_desire.engine import DesireNetwork
 from lava_desire.engine.checkpoint import write_atomically
 from lava_desire.engine.trainer import BEST, CHECKPOINT
@@ -107,12 +106,10 @@ def _netx(network: DesireNetwork, target: Path, convert_reset: bool) -> str:
 
 
 def _fixed(network: DesireNetwork, target: Path, source: Source, weight_bits: int) -> str:
-    try:
-        quantize: Any = import_module("lava_desire.deploy.quantization").quantize
-    except ModuleNotFoundError as error:
-        if error.name != "lava_desire.deploy.quantization":
-            raise
-        raise ValueError("--to fixed: this version does not quantise networks yet") from None
+    from lava_desire.deploy import quantize
+
+    if network.arithmetic == FIXED_POINT:
+        raise ValueError("the network is in fixed point already: copy its checkpoint")
     samples = source.load()
     quantized = quantize(network, samples.train, weight_bits, test=samples.test)
     quantized.network.save(target)

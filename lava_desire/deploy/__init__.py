@@ -1,4 +1,4 @@
-"""The ways out: a trained network for other backends, chips and frameworks.
+"""Ways out: a trained network in integers, for other backends, chips and frameworks.
 
 Names load on first use, so that what one of them needs (Lava, ``nir``, ``h5py``) is not asked of
 the others.
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from lava_desire.deploy.netx_file import to_netx
     from lava_desire.deploy.nir_export import to_nir
     from lava_desire.deploy.nir_import import from_nir
+    from lava_desire.deploy.quantization import Quantized, quantize
 
 __all__ = [
     "DesireLearningLIF",
     "IntegerNetwork",
     "LavaNetwork",
     "LoihiRule",
+    "Quantized",
     "from_nir",
     "loihi_learning_rule",
+    "quantize",
     "scale_to_integers",
     "to_lava",
     "to_netx",
@@ -37,8 +40,10 @@ _HOMES = {
     "IntegerNetwork": "integer_network",
     "LavaNetwork": "lava_processes",
     "LoihiRule": "loihi_rule",
+    "Quantized": "quantization",
     "from_nir": "nir_import",
     "loihi_learning_rule": "loihi_rule",
+    "quantize": "quantization",
     "scale_to_integers": "integer_network",
     "to_lava": "lava_processes",
     "to_netx": "netx_file",

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import rule
+from lava_desire import fixed, rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
+from lava_desire.fixed import LayerFormat
 
 WEIGHT_LIMITS = (-128, 127)
 """Weights are 8-bit integers, times 2^exponent."""
@@ -17,7 +18,7 @@ WEIGHT_LIMITS = (-128, 127)
 STATE_SHIFT = 6
 """Activation and threshold are shifted left by this many bits before they meet the potential."""
 
-_DECAY_BITS = 12
+_DECAY_UNIT = 4096
 _STATE_LIMIT = 2**23
 _THRESHOLD_LIMIT = 2**17
 _EXPONENT_LIMITS = (-8, 7)
@@ -39,7 +40,7 @@ class IntegerNetwork:
     weights : sequence of array
         L integer arrays (N_ℓ, N_{ℓ−1}) in [−128, 127].
     thresholds : sequence of int
-        L mantissas vth in [0, 2^17).
+        L mantissas vth in [1, 2^17).
     weight_exponents : sequence of int, optional
         L exponents in [−8, 7]; 0 when not given.
 
@@ -69,9 +70,9 @@ class IntegerNetwork:
         for layer, (array, threshold, exponent) in enumerate(
             zip(checked, self.thresholds, exponents, strict=True), start=1
         ):
-            if not _is_integer(threshold) or not 0 <= threshold < _THRESHOLD_LIMIT:
+            if not _is_integer(threshold) or not 1 <= threshold < _THRESHOLD_LIMIT:
                 raise ValueError(
-                    f"threshold of layer {layer} is {threshold!r}: expected an integer, 0 <= "
+                    f"threshold of layer {layer} is {threshold!r}: expected an integer, 1 <= "
                     f"threshold < {_THRESHOLD_LIMIT}"
                 )
             low, high = _EXPONENT_LIMITS
@@ -88,8 +89,13 @@ class IntegerNetwork:
     @property
     def voltage_decay(self) -> int:
         """Return dv, what a step takes of the potential: 1 − β to the nearest 1/4096."""
-        unit = 1 << _DECAY_BITS
-        return unit - min(round(unit * self.config.decay), unit - 1)
+        return _DECAY_UNIT - min(round(_DECAY_UNIT * self.config.decay), _DECAY_UNIT - 1)
+
+    @property
+    def formats(self) -> tuple[LayerFormat, ...]:
+        """Return exponents and thresholds as the processes of this library take them."""
+        pairs = zip(self.weight_exponents, self.thresholds, strict=True)
+        return tuple(LayerFormat(exponent, threshold) for exponent, threshold in pairs)
 
     def spikes(self, trains: Any) -> list[Any]:
         """Run the network in NumPy, in the integers of Lava's processes.
@@ -106,24 +112,21 @@ class IntegerNetwork:
         """
         result = []
         inputs = np.asarray(trains, dtype=bool)
+        decay = _DECAY_UNIT - self.voltage_decay
         for layer, weights in enumerate(self.weights):
-            exponent = self.weight_exponents[layer]
-            threshold = self.thresholds[layer] << STATE_SHIFT
             potential = np.zeros((inputs.shape[1], len(weights)), np.int64)
             outputs = np.zeros((*inputs.shape[:2], len(weights)), dtype=bool)
             for step in range(len(inputs)):
-                if layer == 0 or step > 0:
-                    heard = inputs[step if layer == 0 else step - 1]
-                    sums = heard.astype(np.int64) @ weights.T.astype(np.int64)
-                else:
-                    sums = np.zeros_like(potential)
-                activation = sums << exponent if exponent > 0 else sums >> -exponent
-                kept = np.abs(potential) * ((1 << _DECAY_BITS) - self.voltage_decay)
-                potential = np.sign(potential) * (kept >> _DECAY_BITS)
-                potential = potential + (activation << STATE_SHIFT)
-                potential = np.clip(potential, 1 - _STATE_LIMIT, _STATE_LIMIT - 1)
-                outputs[step] = potential > threshold
-                potential = self._reset(potential, outputs[step], threshold)
+                heard = inputs[step] if layer == 0 else inputs[step - 1] & (step > 0)
+                activation = fixed.synaptic_activation(weights, heard, self.weight_exponents[layer])
+                outputs[step], potential = fixed.integrate_and_fire(
+                    potential,
+                    activation,
+                    1 << STATE_SHIFT,
+                    decay,
+                    self.thresholds[layer] << STATE_SHIFT,
+                    reset=self.config.reset,
+                )
             result.append(outputs)
             inputs = outputs
         return result
@@ -143,11 +146,6 @@ class IntegerNetwork:
             for threshold, exponent in zip(self.thresholds, self.weight_exponents, strict=True)
         ]
         return IntegerNetwork(self.config, self.weights, tuple(thresholds))
-
-    def _reset(self, potential: Any, fired: Any, threshold: int) -> Any:
-        if self.config.reset == "zero":
-            return np.where(fired, 0, potential)
-        return potential - fired * threshold
 
     def predict(self, images: Any) -> Any:
         """Classify images, (B, N_0) uint8 or float in [0, 1]: (B,) int64, −1 where undecided."""

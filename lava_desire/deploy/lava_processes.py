@@ -129,7 +129,7 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
     Raises
     ------
     ValueError
-        If the network is none, or its integers are more than stock processes can do.
+        If the network is none.
     ImportError
         If Lava is not installed; the message holds the command that installs it.
     """
@@ -138,7 +138,7 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
     if is_floating(network):
         arithmetic, (connections, neurons) = FLOATING, _floating(network)
     else:
-        arithmetic, (connections, neurons) = FIXED, _fixed(as_integers(network))
+        arithmetic, (connections, neurons) = FIXED, _fixed(network)
     for index, (connection, layer) in enumerate(zip(connections, neurons, strict=True)):
         if index:
             neurons[index - 1].s_out.connect(connection.s_in)
@@ -166,16 +166,11 @@ def _floating(network: Any) -> tuple[list[Any], list[Any]]:
     ]
 
 
-def _fixed(network: IntegerNetwork) -> tuple[list[Any], list[Any]]:
+def _fixed(network: Any) -> tuple[list[Any], list[Any]]:
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
 
-    config = network.config
-    if config.reset == "subtract":
-        raise ValueError(
-            "reset is 'subtract': stock Lava neurons reset to zero; train with reset='zero', or "
-            "run the fixed-point processes of lava_desire.proc"
-        )
+    integers, config = as_integers(network), network.config
     # Lava's mixed-sign weights are even numbers up to 254: twice ours, at half the exponent.
     connections = [
         Dense(
@@ -184,12 +179,19 @@ def _fixed(network: IntegerNetwork) -> tuple[list[Any], list[Any]]:
             num_weight_bits=8,
             sign_mode=SignMode.MIXED,
         )
-        for array, exponent in zip(network.weights, network.weight_exponents, strict=True)
+        for array, exponent in zip(integers.weights, integers.weight_exponents, strict=True)
     ]
+    if config.reset == "subtract":
+        from lava_desire.proc import DesireLIF
+
+        return connections, [
+            DesireLIF(config=config, layer=layer, training=False, formats=integers.formats)
+            for layer in range(1, config.num_layers + 1)
+        ]
     # Lava adds 1 to du: 4095 keeps nothing of the current.
     return connections, [
-        _resetting(config, size, vth=threshold, du=4095, dv=network.voltage_decay)
-        for size, threshold in zip(config.layer_sizes[1:], network.thresholds, strict=True)
+        _resetting(config, size, vth=threshold, du=4095, dv=integers.voltage_decay)
+        for size, threshold in zip(config.layer_sizes[1:], integers.thresholds, strict=True)
     ]
 
 

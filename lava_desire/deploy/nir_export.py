@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.config import DesireConfig
+from lava_desire.deploy.integer_network import is_floating
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 
@@ -57,11 +58,15 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     Raises
     ------
     ValueError
-        If dt is not above 0, or a scaled weight exceeds float32.
+        If the network is in fixed point, dt is not above 0, or a scaled weight exceeds float32.
     ImportError
         If ``nir`` is not installed; the message says what to run.
     """
     nir = import_optional("nir")
+    if not is_floating(network):
+        raise ValueError(
+            f"network is a {type(network).__name__}: expected a DesireNetwork in floating point"
+        )
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
     config = network.config

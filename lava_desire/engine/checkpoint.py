@@ -17,6 +17,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
 from lava_desire.config import DesireConfig
+from lava_desire.fixed import formats_from_dicts
 
 if TYPE_CHECKING:
     from lava_desire.engine.network import DesireNetwork
@@ -38,17 +39,25 @@ class Checkpoint:
     config : DesireConfig
         The network's configuration.
     weights : list of ndarray
-        L float32 arrays (N_ℓ, N_{ℓ−1}).
+        L arrays (N_ℓ, N_{ℓ−1}): float32, or the int8 mantissas of a network in fixed point.
     samples_seen : int
         Position of the random streams of dropout.
     state : dict
         What the trainer needs to go on, JSON types; empty for a network that is only saved.
+    formats : list of dict
+        How the weights of a network in fixed point are written; empty in floating point.
     """
 
     config: DesireConfig
-    weights: list[np.ndarray[Any, np.dtype[np.float32]]]
+    weights: list[np.ndarray[Any, Any]]
     samples_seen: int = 0
     state: dict[str, Any] = field(default_factory=dict)
+    formats: list[dict[str, int]] = field(default_factory=list)
+
+    @property
+    def arithmetic(self) -> str:
+        """What the network computes in, as :class:`DesireNetwork` takes it."""
+        return "fixed_point" if self.formats else "floating_point"
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -94,6 +103,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
         "samples_seen": str(checkpoint.samples_seen),
         "state": json.dumps(checkpoint.state),
     }
+    if checkpoint.formats:
+        metadata["formats"] = json.dumps(checkpoint.formats)
     metadata["sha256"] = _digest(arrays, metadata)
     write_atomically(path, dump_arrays(arrays, metadata))
 
@@ -139,6 +150,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         [array for array in weights if array is not None],
         int(metadata["samples_seen"]),
         json.loads(metadata["state"]),
+        json.loads(metadata.get("formats", "[]")),
     )
 
 
@@ -153,7 +165,13 @@ def _digest(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -
 
 def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = None) -> Checkpoint:
     """Take a snapshot of a network, and of a trainer's state."""
-    return Checkpoint(network.config, network.numpy_weights(), network.samples_seen, state or {})
+    return Checkpoint(
+        network.config,
+        network.numpy_weights(),
+        network.samples_seen,
+        state or {},
+        network.format_fields(),
+    )
 
 
 def save_network(network: DesireNetwork, path: str | Path) -> None:
@@ -168,6 +186,14 @@ def load_network(
     from lava_desire.engine.network import DesireNetwork
 
     checkpoint = read_checkpoint(path)
-    network = DesireNetwork(checkpoint.config, device, checkpoint.weights, precision=precision)
+    formats = formats_from_dicts(checkpoint.formats) if checkpoint.formats else None
+    network = DesireNetwork(
+        checkpoint.config,
+        device,
+        checkpoint.weights,
+        precision=precision,
+        arithmetic=checkpoint.arithmetic,
+        formats=formats,
+    )
     network.samples_seen = checkpoint.samples_seen
     return network

@@ -20,5 +20,6 @@ from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
 # Lava finds the models of a process among the modules that have been imported.
 for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder", "sample_source"):
     import_module(f"lava_desire.proc.{_name}.models")
+    import_module(f"lava_desire.proc.{_name}.models_fixed")
 
 __all__ = ["DesireDense", "DesireLIF", "DesireTeacher", "RateEncoder", "SampleSource"]

@@ -53,7 +53,7 @@ def test_a_layer_hears_the_one_below_a_step_later():
         ({"weights": (np.ones((3, 4)),)}, "are float64"),
         ({"weights": (np.ones((4, 3), int),)}, r"\(4, 3\): expected integers \(3, 4\)"),
         ({"weights": ()}, "weights holds 0 values: expected 1"),
-        ({"thresholds": (-1,)}, "threshold of layer 1 is -1"),
+        ({"thresholds": (0,)}, "threshold of layer 1 is 0"),
         ({"thresholds": (1 << 17,)}, "threshold of layer 1 is 131072"),
         ({"thresholds": (1.5,)}, "threshold of layer 1 is 1.5"),
         ({"weight_exponents": (8,)}, "weight exponent of layer 1 is 8"),

@@ -117,6 +117,10 @@ def test_a_graph_of_others_is_taken_with_what_it_does_not_say():
         (lambda: from_nir(to_nir(DesireNetwork(CONFIG)), dt=1e-4), "dt is given, and the graph"),
         (lambda: from_nir(3), "source is a int: expected a NIRGraph or a path"),
         (lambda: to_nir(DesireNetwork(CONFIG), dt=-1.0), "dt is -1.0"),
+        (
+            lambda: to_nir(DesireNetwork(CONFIG, arithmetic="fixed_point")),
+            "network is a FixedPointNetwork: expected a DesireNetwork in floating point",
+        ),
     ],
 )
 def test_a_wrong_argument_or_parameter_is_named(build, message):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
-from lava_desire.deploy import IntegerNetwork, scale_to_integers, to_lava
-from lava_desire.deploy.integer_network import encode_images
+from lava_desire.deploy import IntegerNetwork, quantize, scale_to_integers, to_lava
+from lava_desire.deploy.integer_network import as_integers, encode_images
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
@@ -36,13 +36,28 @@ def test_floating_point_repeats_the_engine(reset):
     np.testing.assert_array_equal(given, wanted)
 
 
-def test_fixed_point_repeats_the_integers_window_after_window():
-    integers = scale_to_integers(learned())
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_fixed_point_repeats_the_integers_window_after_window(reset):
+    integers = scale_to_integers(learned(reset=reset))
     trains = encode_images(IMAGES, CONFIG)
     wanted = integers.spikes(trains)[-1]
     assert wanted.any()
     exported = to_lava(integers)
     np.testing.assert_array_equal(exported.output_spikes(trains), wanted)
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_the_engine_in_fixed_point_is_repeated_from_images_on(reset):
+    digits = load_dataset("digits")
+    twin = quantize(learned(reset=reset), digits.train, test=digits.test).network
+    exported = to_lava(twin)
+    assert exported.arithmetic == "fixed_pt"
+    counts = exported.count_spikes(IMAGES)
+    assert counts.any()
+    np.testing.assert_array_equal(counts, twin.forward(IMAGES).counts[-1].numpy())
+    spikes = as_integers(twin).spikes(twin.forward(IMAGES).spikes[0].numpy())
+    for mine, other in zip(spikes, twin.forward(IMAGES).spikes[1:], strict=True):
+        np.testing.assert_array_equal(mine, other.numpy())
 
 
 def test_exponents_are_shifted_as_by_the_integers():
@@ -71,9 +86,6 @@ def test_the_user_is_told_which_neurons_they_got():
 
 
 def test_what_stock_processes_cannot_do_is_refused():
-    soft = scale_to_integers(DesireNetwork(CONFIG.replace(reset="subtract")))
-    with pytest.raises(ValueError, match="stock Lava neurons reset to zero"):
-        to_lava(soft)
     with pytest.raises(ValueError, match="network is a str"):
         to_lava("net")
     with pytest.raises(ValueError, match=r"spike trains have shape \(3, 1, 64\): expected \(12"):

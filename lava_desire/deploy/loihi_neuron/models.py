@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_desire import fixed
 from lava_desire import rule as equations
 from lava_desire.deploy.integer_network import STATE_SHIFT
 from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
@@ -19,8 +20,6 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort  # isort: skip
 from lava.magma.core.model.py.type import LavaPyType  # isort: skip
 from lava.magma.core.resources import CPU  # isort: skip
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # isort: skip
-
-_STATE_LIMIT = 2**23
 
 
 class _Window:
@@ -115,14 +114,15 @@ class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
         self._kept = round(4096 * self._config.decay)
 
     def _advance(self, activation: Any) -> Any:
-        threshold = int(self.vth) << STATE_SHIFT
-        wide = self.v.astype(np.int64)
-        wide = np.sign(wide) * (np.abs(wide) * self._kept >> 12)
-        wide = wide + (activation.astype(np.int64) << STATE_SHIFT)
-        wide = np.clip(wide, 1 - _STATE_LIMIT, _STATE_LIMIT - 1)
-        fired = wide >= threshold
-        rest = 0 if self._config.reset == "zero" else wide - threshold
-        self.v = np.where(fired, rest, wide).astype(np.int32)
+        fired, potential = fixed.integrate_and_fire(
+            self.v.astype(np.int64),
+            activation.astype(np.int64),
+            1 << STATE_SHIFT,
+            self._kept,
+            int(self.vth) << STATE_SHIFT,
+            reset=self._config.reset,
+        )
+        self.v = potential.astype(np.int32)
         return fired
 
     @staticmethod

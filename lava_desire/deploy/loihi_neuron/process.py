@@ -18,7 +18,7 @@ from lava.proc.lif.process import LearningLIF  # isort: skip
 class DesireLearningLIF(LearningLIF):
     """Neurons of the rule's model that send spikes and desire to a stock ``LearningDense``.
 
-    p ← β·p + a;  s = [p ≥ θ];  p ← p − θ·s  (Eq. 1)
+    p ← β·p + a;  s = [p ≥ θ];  p ← p − θ·s  (Eq. 1), and s = [p > θ] in fixed point.
 
     Connect ``s_out_bap``, ``s_out_y1``, ``s_out_y2`` and ``s_out_y3`` to the ports ``s_in_bap``,
     ``s_in_y1``, … of the ``LearningDense`` that leads here, whose learning rule is ``rule.rule``.

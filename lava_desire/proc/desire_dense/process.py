@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
+from lava_desire import fixed
 from lava_desire.config import DesireConfig
+from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.proc.window import check_layer
 
 
@@ -28,23 +31,29 @@ class DesireDense(AbstractProcess):
     layer : int
         ℓ in 1 to L: the connection leads from layer ℓ − 1 to layer ℓ.
     weights : array
-        W, (N_ℓ, N_{ℓ−1}) float, finite.
+        W, (N_ℓ, N_{ℓ−1}): float, finite, or the integer mantissas of a network in fixed point. Each
+        becomes the other where the models need it.
     training : bool
         Whether input spikes are scaled by 1 / (1 − P_drop) (Eq. 16).
     learning_enabled : bool
         Whether weights change.
+    formats : sequence of LayerFormat, optional
+        How the L layers are written in fixed point;
+        :func:`~lava_desire.fixed.default_formats` when not given.
 
     Ports
     -----
     s_in : (N_{ℓ−1},) bool, presynaptic spikes.
     s_post_in : (N_ℓ,) bool, postsynaptic spikes.
-    a_out : (N_ℓ,) float32, activation.
+    a_out : (N_ℓ,) float32, activation; int32 in fixed point.
     desire_in : (N_ℓ,) int8, desire of the neurons that are kept.
-    z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it.
+    z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it;
+        int32 in fixed point.
 
     Vars
     ----
-    weights : (N_ℓ, N_{ℓ−1}) float32; values set from outside take effect with the next window.
+    weights : (N_ℓ, N_{ℓ−1}) float32, mantissas in fixed point; values set from outside take effect
+        with the next window.
     learning_rate : (1,) float64, η.
     learning_enabled, training : (1,) bool.
 
@@ -64,19 +73,26 @@ class DesireDense(AbstractProcess):
         weights: Any,
         training: bool = True,
         learning_enabled: bool = True,
+        formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
         shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
         weights = np.asarray(weights)
-        if weights.shape != shape or weights.dtype.kind != "f":
+        if weights.shape != shape or weights.dtype.kind not in "fiu":
             raise ValueError(
                 f"weights are {weights.dtype} {weights.shape}: expected float {shape}, neurons by "
                 "inputs"
             )
-        if not np.isfinite(weights).all():
+        if weights.dtype.kind == "f" and not np.isfinite(weights).all():
             raise ValueError("weights hold NaN or infinity: expected finite values")
-        super().__init__(config=config, layer=layer, **options)
+        given = weights
+        if formats is not None or weights.dtype.kind != "f":
+            form = IntegerRule(config, formats).format_of(layer)
+            given = fixed.as_mantissas("weights", weights, shape, form, config.threshold)
+            if weights.dtype.kind != "f":
+                weights = fixed.dequantize_weights(given, form, config.threshold)
+        super().__init__(config=config, layer=layer, formats=formats, given=given, **options)
         self.s_in = InPort(shape=shape[1:])
         self.s_post_in = InPort(shape=shape[:1])
         self.a_out = OutPort(shape=shape[:1])

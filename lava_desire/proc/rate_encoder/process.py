@@ -29,12 +29,12 @@ class RateEncoder(AbstractProcess):
 
     Ports
     -----
-    brightness_in : (N_0,) float32 in [0, 1].
+    brightness_in : (N_0,) float32 in [0, 1]; int32 in [0, 255] in fixed point.
     s_out : (N_0,) bool, spikes of t = step − 1 in the steps 1 to T of a window.
 
     Vars
     ----
-    potential : (N_0,) float32.
+    potential : (N_0,) float32; int32 in fixed point.
     mask : (N_0,) bool, inputs that are kept.
     training : (1,) bool; takes effect with the next window.
 

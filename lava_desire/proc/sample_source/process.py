@@ -27,7 +27,8 @@ class SampleSource(AbstractProcess):
 
     Ports
     -----
-    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window.
+    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window; int32 in
+        [0, 255] in fixed point.
     label_out : (1,) int64, the same in every step of a window.
 
     Vars

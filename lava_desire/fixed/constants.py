@@ -1,0 +1,166 @@
+"""Every constant of a network's rule as an integer, computed once from its configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from lava_desire.config import DesireConfig
+from lava_desire.fixed.format import LayerFormat, default_formats
+from lava_desire.fixed.limits import (
+    ALIGNMENT_BITS,
+    BRIGHTEST,
+    DECAY_BITS,
+    IMPULSE_BITS,
+    MAX_INPUTS,
+    MAX_SHIFT,
+    MAX_STEPS,
+    STATE_LIMIT,
+    TRACE_LIMIT,
+)
+
+_LARGEST_GAIN = 2**16 - 1
+_RATE_BITS = 8
+# A product like 0.3 · 10 may come out just below the integer that it is.
+_NEARLY = 1e-9
+
+
+class IntegerRule:
+    """Every constant of one network's rule, as integers.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    formats : sequence of LayerFormat, optional
+        L formats, layer 1 first; :func:`default_formats` when not given.
+
+    Attributes
+    ----------
+    decay : int
+        β in 1/4096, in [0, 4095], of membrane potential and trace.
+    impulse : int
+        What a spike adds to a trace in 1/256, in [1, 127 · 256]: a train without a gap comes to
+        127.
+    encoder_threshold : int
+        θ of the encoder, in the unit in which the brightest pixel is 255.
+    full_count : int
+        T − m, the spikes of a fully active neuron.
+    output_threshold : int
+        A deviation of more spikes than this makes an output neuron desire (Eq. 11).
+
+    Raises
+    ------
+    ValueError
+        If formats do not fit the config, or a constant does not fit its bits.
+    """
+
+    def __init__(self, config: DesireConfig, formats: Sequence[LayerFormat] | None = None) -> None:
+        formats = default_formats(config) if formats is None else tuple(formats)
+        if len(formats) != config.num_layers:
+            raise ValueError(
+                f"formats holds {len(formats)} formats: expected {config.num_layers}, one a layer"
+            )
+        for layer in formats:
+            if not isinstance(layer, LayerFormat):
+                raise ValueError(f"formats holds {layer!r}: expected LayerFormat")
+        if config.num_steps > MAX_STEPS:
+            raise ValueError(
+                f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} in fixed point"
+            )
+        if max(config.layer_sizes) > MAX_INPUTS:
+            raise ValueError(
+                f"layer_sizes is {config.layer_sizes}: expected at most {MAX_INPUTS} neurons a "
+                "layer in fixed point"
+            )
+        self.config = config
+        self.formats = tuple(formats)
+        self.decay = min(round(config.decay * 2**DECAY_BITS), 2**DECAY_BITS - 1)
+        self.impulse = max(
+            (TRACE_LIMIT << IMPULSE_BITS) * (2**DECAY_BITS - self.decay) >> DECAY_BITS, 1
+        )
+        self.encoder_threshold = round(BRIGHTEST * config.threshold)
+        if not 1 <= self.encoder_threshold <= STATE_LIMIT - BRIGHTEST:
+            raise ValueError(
+                f"threshold is {config.threshold}: expected {1 / BRIGHTEST:.4f} <= threshold <= "
+                f"{STATE_LIMIT // BRIGHTEST - 1} in fixed point"
+            )
+        self.full_count = config.num_steps - config.error_margin
+        self.output_threshold = _whole(config.desire_threshold_output * self.full_count)
+        self._gains: list[int] = [self._gain(layer) for layer in range(config.num_layers)]
+
+    def _gain(self, layer: int) -> int:
+        gain = round((1 << ALIGNMENT_BITS) * self.config.dropout_gain(layer))
+        if gain > _LARGEST_GAIN:
+            raise ValueError(
+                f"dropout of layer {layer} is {self.config.dropout_of(layer)}: expected at most "
+                f"{1 - 2**ALIGNMENT_BITS / _LARGEST_GAIN:.4f} in fixed point"
+            )
+        return gain
+
+    def format_of(self, layer: int) -> LayerFormat:
+        """Return the format of layer ℓ in 1 to L."""
+        return self.formats[layer - 1]
+
+    def step_of(self, layer: int) -> float:
+        """Return the weight of mantissa 1 in layer ℓ."""
+        return self.format_of(layer).step(self.config.threshold)
+
+    def threshold_of(self, layer: int) -> int:
+        """Return the threshold of layer ℓ on the scale of its membrane potential."""
+        return self.format_of(layer).threshold << ALIGNMENT_BITS
+
+    def gain_into(self, layer: int, training: bool) -> int:
+        """Return g of the input of layer ℓ in 1/64: what its activation is multiplied by."""
+        return self._gains[layer - 1] if training else 1 << ALIGNMENT_BITS
+
+    def hidden_threshold(self, layer: int) -> int:
+        """Return θ_hid of layer ℓ < L on the scale of z: mantissas of layer ℓ + 1 times spikes."""
+        limit = self.config.desire_threshold_hidden * self.full_count / self.step_of(layer + 1)
+        return _whole(min(limit, STATE_LIMIT))
+
+    def rate_of(self, layer: int, learning_rate: float) -> tuple[int, int]:
+        """Write a learning rate on the grid of layer ℓ: η / (impulse · step) = mantissa / 2^shift.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        learning_rate : float
+            η ≥ 0.
+
+        Returns
+        -------
+        mantissa : int
+            In [128, 255]; smaller where η would need a shift above 31, 0 for η = 0.
+        shift : int
+            In [0, 31].
+
+        Raises
+        ------
+        ValueError
+            If one pair of spikes would change a weight by more than 255 steps a unit of trace.
+        """
+        factor = learning_rate / (self.impulse / 2**IMPULSE_BITS * self.step_of(layer))
+        if factor == 0:
+            return 0, 0
+        shift = min(_RATE_BITS - 1 - math.floor(math.log2(factor)), MAX_SHIFT)
+        mantissa = round(math.ldexp(factor, shift))
+        if mantissa == 2**_RATE_BITS:
+            mantissa, shift = mantissa // 2, shift - 1
+        if shift < 0:
+            raise ValueError(
+                f"learning_rate is {learning_rate!r}: expected at most "
+                f"{learning_rate / factor * 255:.3g} on the grid of layer {layer}"
+            )
+        return mantissa, shift
+
+    def to_dicts(self) -> list[dict[str, int]]:
+        """Return the formats as plain JSON types."""
+        return [asdict(layer) for layer in self.formats]
+
+
+def _whole(limit: float) -> int:
+    """Return the integer n for which x > `limit` and x > n say the same of any integer x."""
+    return math.floor(limit + _NEARLY)
