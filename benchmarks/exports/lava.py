@@ -44,7 +44,6 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     arguments = parser.parse_args()
     mnist = load_dataset("mnist", arguments.data_dir)
-    images = mnist.test_images[: arguments.images]
     rows = []
     for reset in ("zero", "subtract"):
         config = DesireConfig((784, 200, 100, 10), reset=reset, epochs=1, learning_rate=3e-5)
@@ -53,7 +52,10 @@ def main() -> None:
         integers = quantize(network, mnist.train, test=mnist.test).network
         for chosen in (integers, network):
             accuracy = evaluate(chosen, mnist.test).accuracy
-            rows.append({"test_accuracy": accuracy, **compare(chosen, images)})
+            # The integers on stock processes are what a chip would get: they are shown at length.
+            long = reset == "zero" and chosen is integers
+            count = arguments.images if long else arguments.images // 5
+            rows.append({"test_accuracy": accuracy, **compare(chosen, mnist.test_images[:count])})
             print(json.dumps(rows[-1]), flush=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result = {

@@ -23,7 +23,7 @@ from lava_desire.deploy.integer_network import encode_images
 from lava_desire.randomness import initial_weights
 
 RESULT = Path(__file__).parents[1] / "results" / "learning_engine.json"
-CONFIG = DesireConfig((64, 30, 10), learning_rate=1e-3, dropout_hidden=0.0, batch_size=1)
+CONFIG = DesireConfig((64, 30, 10), learning_rate=2e-4, dropout_hidden=0.0, batch_size=1)
 COMPARED_SAMPLES = 100
 LEARNED_SAMPLES = 500
 CASES = [("float", False, 32), ("float", False, 64), ("fixed", True, 32), ("fixed", True, 64)]
@@ -194,7 +194,7 @@ def main() -> None:
     for name, fixed, window in CASES:
         changes[f"{name}, window {window}"] = compare(fixed, window, images, labels)
         write(changes, learned)
-    for name, fixed in (("float", False), ("fixed", True)):
+    for name, fixed in (("fixed", True), ("float", False)):
         learned[f"{name}, window 32"] = learn(fixed, 32, digits)
         write(changes, learned)
     print(RESULT)
