@@ -99,6 +99,7 @@ class FixedPointNetwork(DesireNetwork):
         arithmetic: str = FIXED_POINT,
         formats: Sequence[LayerFormat] | None = None,
     ) -> None:
+        # Nothing of what the network in floating point is made of is needed here.
         if not isinstance(config, DesireConfig):
             raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
         self.device = resolve_device(device)
