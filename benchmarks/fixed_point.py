@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "fixed_point"
 RUNS = ROOT / "runs" / "fixed_point"
 BITS = (8, 7, 6, 5, 4)
-FINE_TUNED_BITS = (4,)
+FINE_TUNED_BITS = (8, 4)
 MNIST = DesireConfig.preset("mnist").replace(layer_sizes=(784, 200, 100, 10), epochs=10)
 DIGITS = DesireConfig.preset("digits")
 
