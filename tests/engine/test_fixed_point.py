@@ -197,6 +197,7 @@ def test_potentials_are_held_at_the_end_of_24_bits_and_counted():
     assert (potentials.diff(dim=0) >= 0).all()
     (reached,) = network.take_ranges()
     assert reached.highest == STATE_LIMIT
+    assert reached.largest_activation == 3 * 127 << 7
     assert reached.potentials_saturated == 27
     (reached,) = network.take_ranges()
     assert reached.potentials_saturated == 0
