@@ -141,7 +141,8 @@ def quantize(
     fine_tune_epochs : int
         Epochs to learn in integers afterwards, under the integer rule.
     learning_rate : float, optional
-        η of fine-tuning; when not given that of the epoch after the config's last.
+        η of fine-tuning; a tenth of the config's when not given. Small ones are better: steps on a
+        coarse grid are noisy.
 
     Returns
     -------
@@ -261,7 +262,7 @@ def _fine_tune(
 ) -> None:
     config = network.config
     if learning_rate is None:
-        learning_rate = config.learning_rate_at(config.epochs)
+        learning_rate = config.learning_rate / 10
     whole = network.config
     network.config = config.replace(epochs=epochs, learning_rate=learning_rate)
     try:

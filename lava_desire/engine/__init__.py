@@ -4,6 +4,7 @@ from lava_desire.engine.checkpoint import Checkpoint, CheckpointError, read_chec
 from lava_desire.engine.interrupt import Interrupted
 from lava_desire.engine.kernels import PRECISIONS, default_precision
 from lava_desire.engine.network import Activity, DesireNetwork, StepResult
+from lava_desire.engine.operations import LayerOperations, count_operations
 from lava_desire.engine.trainer import EpochRecord, History, Metrics, Progress, evaluate, fit
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "EpochRecord",
     "History",
     "Interrupted",
+    "LayerOperations",
     "Metrics",
     "Progress",
     "StepResult",
+    "count_operations",
     "default_precision",
     "evaluate",
     "fit",

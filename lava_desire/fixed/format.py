@@ -20,7 +20,9 @@ from lava_desire.fixed.limits import THRESHOLD_BITS, WEIGHT_BITS, WEIGHT_EXPONEN
 Array = Any
 """A NumPy array."""
 
-_FINE_THRESHOLD = 512  # an integer threshold above it is within 0.1 % of the one that was meant
+# An integer threshold above the first is within 0.1 % of the one that was meant; below the second a
+# membrane potential can reach 16 thresholds.
+_FINE_THRESHOLD, _HIGH_THRESHOLD = 512, 8192
 # Weights that learn need room: the spread of Kaiming-normal weights times this is the largest.
 _SPREADS = 6.0
 
@@ -83,7 +85,8 @@ class LayerFormat:
         """Choose exponent and threshold for mantissas that count in `step`.
 
         The exponent is the one nearest to zero with which the threshold's mantissa is precise to
-        0.1 %; it is not negative where that can be had, because then no bit is ever shifted out.
+        0.1 % and leaves the membrane potential room; it is not negative where that can be had,
+        because then no bit is ever shifted out.
 
         Parameters
         ----------
@@ -117,8 +120,9 @@ class LayerFormat:
                 f"step is {step!r} at a threshold of {threshold!r}: expected one between "
                 "2**-24 and 2**7 of the threshold"
             )
-        fine = [pair for pair in fitting if pair[1] >= _FINE_THRESHOLD]
-        exponent, mantissa = fine[0] if fine else max(fitting, key=lambda pair: pair[1])
+        fine = [pair for pair in fitting if _FINE_THRESHOLD <= pair[1] <= _HIGH_THRESHOLD]
+        nearest = min(fitting, key=lambda pair: abs(math.log2(pair[1] / _FINE_THRESHOLD)))
+        exponent, mantissa = fine[0] if fine else nearest
         return cls(exponent, mantissa, weight_bits)
 
 
