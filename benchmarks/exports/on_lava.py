@@ -17,7 +17,7 @@ from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire.cli.run import environment
 from lava_desire.deploy import quantize, to_lava
 
-RESULT = Path(__file__).parents[1] / "results" / "lava.json"
+RESULT = Path(__file__).parents[1] / "results" / "exports_on_lava.json"
 
 
 def compare(network: DesireNetwork, images: Any) -> dict[str, Any]:
