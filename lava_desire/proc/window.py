@@ -40,6 +40,25 @@ def check_layer(config: Any, layer: Any) -> None:
         raise ValueError(f"layer is {layer!r}: expected 1 <= layer <= {config.num_layers}")
 
 
+def sample_shape(batch_size: int, num_neurons: int) -> tuple[int, ...]:
+    """Return the shape of a port that carries a value a neuron: (N,), or (B, N) where B > 1."""
+    return (num_neurons,) if batch_size == 1 else (batch_size, num_neurons)
+
+
+def check_count(name: str, value: Any, smallest: int) -> int:
+    """Return a whole number, or refuse it by the name of its parameter.
+
+    Raises
+    ------
+    ValueError
+        If it is no integer, or smaller than `smallest`.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < smallest:
+        raise ValueError(f"{name} is {value!r}: expected an integer of at least {smallest}")
+    return int(value)
+
+
 def check_masks(masks: Any, num_neurons: int) -> Any:
     """Return dropout masks as (S, N) bool, or refuse them.
 

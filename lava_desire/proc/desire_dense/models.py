@@ -29,6 +29,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
     desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+    change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -61,6 +62,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             # Input-major and in float64: a sum over active inputs then adds whole rows.
             self._rows = self.weights.T.astype(np.float64)
             self._z = np.zeros_like(self._z)
+            self.change = np.zeros_like(self.change)
         if step <= config.num_steps:
             self._received[step - 1] = spikes
         if 2 <= step <= config.num_steps + 1:
@@ -100,3 +102,4 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         )
         change = rule.weight_change(pairings, float(self.learning_rate[0]))
         self.weights[np.ix_(chosen, active)] += change
+        self.change[chosen] = np.abs(change).sum(axis=1)

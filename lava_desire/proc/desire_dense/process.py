@@ -45,6 +45,7 @@ class DesireDense(AbstractProcess):
     Vars
     ----
     weights : (N_ℓ, N_{ℓ−1}) float32; values set from outside take effect with the next window.
+    change : (N_ℓ,) float32, Σ_i |ΔW| of each neuron in this window; zeros until it learns.
     learning_rate : (1,) float64, η.
     learning_enabled, training : (1,) bool.
 
@@ -83,6 +84,7 @@ class DesireDense(AbstractProcess):
         self.desire_in = InPort(shape=shape[:1])
         self.z_out = OutPort(shape=shape[1:])
         self.weights = Var(shape=shape, init=weights.astype(np.float32))
+        self.change = Var(shape=shape[:1], init=0)
         self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))

@@ -37,7 +37,9 @@ class PyDesireLIFModelFloat(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._config = proc_params["config"]
         layer = proc_params["layer"]
-        self._masks = MaskSequence(self._config, layer, proc_params["dropout_masks"])
+        self._masks = MaskSequence(
+            self._config, layer, proc_params["dropout_masks"], proc_params["samples_seen"]
+        )
         # Connection ℓ + 1 sends z in this step; the output layer's desire is the teacher's.
         is_hidden = layer < self._config.num_layers
         steps = self._config.num_steps + 1 + self._config.num_layers - layer

@@ -10,7 +10,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_layer, check_masks
+from lava_desire.proc.window import check_count, check_layer, check_masks
 
 
 class DesireLIF(AbstractProcess):
@@ -28,6 +28,8 @@ class DesireLIF(AbstractProcess):
         Whether neurons are dropped.
     dropout_masks : array, optional
         (S, N_ℓ) bool, used in turn; drawn from the config's seed when not given.
+    samples_seen : int
+        Samples that have had their masks before, so that a network goes on where it stopped.
 
     Ports
     -----
@@ -58,12 +60,16 @@ class DesireLIF(AbstractProcess):
         layer: int,
         training: bool = True,
         dropout_masks: Any = None,
+        samples_seen: int = 0,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
         size = config.layer_sizes[layer]
         masks = check_masks(dropout_masks, size)
-        super().__init__(config=config, layer=layer, dropout_masks=masks, **options)
+        samples_seen = check_count("samples_seen", samples_seen, 0)
+        super().__init__(
+            config=config, layer=layer, dropout_masks=masks, samples_seen=samples_seen, **options
+        )
         self.a_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))
         self.z_in = InPort(shape=(size,))

@@ -33,6 +33,9 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
     prediction: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     num_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     num_correct: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    num_active: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    confusion: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    loss: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -61,8 +64,14 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
         rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
         self.desire = rule.output_desire(rate, label, config.desire_threshold_output)[0]
         self.prediction = rule.predict(counts)
-        self.num_samples = self.num_samples + 1
-        self.num_correct = self.num_correct + (self.prediction == label)
+        self._keep_score(label, rate)
         self.desire_out.send(self.desire)
         self.prediction_out.send(self.prediction)
         self.counts_out.send(self.counts)
+
+    def _keep_score(self, label: Any, rate: Any) -> None:
+        self.num_samples = self.num_samples + 1
+        self.num_correct = self.num_correct + (self.prediction == label)
+        self.num_active = self.num_active + bool(self.desire.any())
+        self.confusion[label[0], self.prediction[0]] += 1  # undecided is −1: the last column
+        self.loss = self.loss + rule.local_loss(rule.output_error(rate, label)).sum()

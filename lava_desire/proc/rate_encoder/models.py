@@ -28,12 +28,15 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
-        self._masks = MaskSequence(self._config, 0, proc_params["dropout_masks"])
+        self._masks = MaskSequence(
+            self._config, 0, proc_params["dropout_masks"], proc_params["samples_seen"]
+        )
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
@@ -42,6 +45,7 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
         if step == 1:
             self.potential = np.zeros_like(self.potential)
             self.mask = self._masks.next(bool(self.training[0]))
+            self.samples_seen = self.samples_seen + self.training
         if step <= self._config.num_steps:
             spikes, self.potential = rule.encode_step(
                 self.potential, brightness, self._config.threshold
