@@ -17,6 +17,7 @@ import typer
 
 from lava_desire import __version__
 from lava_desire.analysis import plot_learning_curve
+from lava_desire.checkpoint import write_atomically
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.data import Dataset, load_dataset, load_npz
 from lava_desire.engine import (
@@ -27,7 +28,6 @@ from lava_desire.engine import (
     fit,
     read_checkpoint,
 )
-from lava_desire.engine.checkpoint import write_atomically
 from lava_desire.engine.trainer import BEST, CHECKPOINT, CONFIG, METRICS_CSV, METRICS_JSON
 
 RUN = "run.json"

@@ -1,6 +1,6 @@
 """Bulk training in torch, on CPU and GPU."""
 
-from lava_desire.engine.checkpoint import Checkpoint, CheckpointError, read_checkpoint
+from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.engine.interrupt import Interrupted
 from lava_desire.engine.kernels import PRECISIONS, default_precision
 from lava_desire.engine.network import Activity, DesireNetwork, StepResult

@@ -290,15 +290,39 @@ class DesireNetwork:
     def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights (Eq. 4) of the samples that desire any."""
         active_anywhere = torch.zeros_like(activity.prediction, dtype=torch.bool)
-        for layer, weights in enumerate(self.weights, start=1):
-            desire = desires[layer - 1]
-            mask = _mask_of(activity, layer)
-            if mask is not None:
-                desire = desire * mask
-            active_anywhere |= desire.any(dim=1)
-            before, behind = activity.trains[layer - 1 : layer + 1]
-            self._kernels.learn(weights, learning_rate, desire, before, _lag(layer), behind)
+        for layer in range(1, self.config.num_layers + 1):
+            active_anywhere |= self.update_layer(layer, activity, desires[layer - 1], learning_rate)
         return int(active_anywhere.sum())
+
+    @torch.inference_mode()
+    def update_layer(
+        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+    ) -> Tensor:
+        """Add the summed change of weights of one layer (Eq. 4): a part of :meth:`train_step`.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        activity : Activity
+            A forward pass of this network.
+        desire : Tensor
+            Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
+        learning_rate : float
+            η ≥ 0.
+
+        Returns
+        -------
+        Tensor
+            (B,) bool, samples with a desire in neurons that are kept.
+        """
+        mask = _mask_of(activity, layer)
+        if mask is not None:
+            desire = desire * mask
+        before, behind = activity.trains[layer - 1 : layer + 1]
+        weights = self.weights[layer - 1]
+        self._kernels.learn(weights, learning_rate, desire, before, _lag(layer), behind)
+        return desire.any(dim=1)
 
     def predict(self, images: Any) -> Tensor:
         """Classify images: (B, N_0) → (B,) int64, −1 where the network is undecided.

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from lava_desire import rule
-from lava_desire.config import DesireConfig
-from lava_desire.engine.checkpoint import (
+from lava_desire.checkpoint import (
     Checkpoint,
     CheckpointError,
-    network_checkpoint,
     read_checkpoint,
     write_atomically,
     write_checkpoint,
 )
+from lava_desire.config import DesireConfig
+from lava_desire.engine.checkpoint import network_checkpoint
 from lava_desire.engine.inputs import as_images, as_labels
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
 from lava_desire.engine.network import DesireNetwork

@@ -14,11 +14,13 @@ T + L          connection 1 has its desire
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lava_desire.config import DesireConfig
+from lava_desire.randomness import initial_weights
 
 
 def step_in_window(time_step: int, config: DesireConfig) -> int:
@@ -59,6 +61,26 @@ def check_count(name: str, value: Any, smallest: int) -> int:
     return int(value)
 
 
+def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
+    """Return the weights of connection ℓ as (N_ℓ, N_{ℓ−1}) float32, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape or dtype, or not finite.
+    """
+    shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
+    weights = np.asarray(weights)
+    if weights.shape != shape or weights.dtype.kind != "f":
+        raise ValueError(
+            f"weights are {weights.dtype} {weights.shape}: expected float {shape}, neurons of "
+            f"layer {layer} by inputs"
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError(f"weights of layer {layer} hold NaN or infinity: expected finite values")
+    return weights.astype(np.float32)
+
+
 def check_masks(masks: Any, num_neurons: int) -> Any:
     """Return dropout masks as (S, N) bool, or refuse them.
 
@@ -76,3 +98,34 @@ def check_masks(masks: Any, num_neurons: int) -> Any:
             "row a sample"
         )
     return masks
+
+
+def check_per_layer(
+    config: Any, weights: Sequence[Any] | None, masks: Sequence[Any] | None
+) -> tuple[list[Any], list[Any]]:
+    """Return the weights of all connections and the masks of input and hidden layers, or refuse.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        The network.
+    weights : sequence of array or None
+        See :func:`check_weights`; None draws them from the config's seed.
+    masks : sequence of array or None
+        See :func:`check_masks`; None leaves each to be drawn from the config's seed.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer than L of either, or one is refused.
+    """
+    check_layer(config, 1)
+    weights = initial_weights(config.layer_sizes, config.seed) if weights is None else weights
+    masks = [None] * config.num_layers if masks is None else masks
+    for name, given in (("weights", weights), ("dropout_masks", masks)):
+        if len(given) != config.num_layers:
+            raise ValueError(f"{name} holds {len(given)} arrays: expected {config.num_layers}")
+    return (
+        [check_weights(config, layer, array) for layer, array in enumerate(weights, start=1)],
+        [check_masks(mask, size) for mask, size in zip(masks, config.layer_sizes, strict=False)],
+    )

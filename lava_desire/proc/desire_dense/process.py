@@ -10,7 +10,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_layer
+from lava_desire.proc.window import check_layer, check_weights
 
 
 class DesireDense(AbstractProcess):
@@ -68,22 +68,15 @@ class DesireDense(AbstractProcess):
         **options: Any,
     ) -> None:
         check_layer(config, layer)
-        shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
-        weights = np.asarray(weights)
-        if weights.shape != shape or weights.dtype.kind != "f":
-            raise ValueError(
-                f"weights are {weights.dtype} {weights.shape}: expected float {shape}, neurons by "
-                "inputs"
-            )
-        if not np.isfinite(weights).all():
-            raise ValueError("weights hold NaN or infinity: expected finite values")
+        weights = check_weights(config, layer, weights)
+        shape = weights.shape
         super().__init__(config=config, layer=layer, **options)
         self.s_in = InPort(shape=shape[1:])
         self.s_post_in = InPort(shape=shape[:1])
         self.a_out = OutPort(shape=shape[:1])
         self.desire_in = InPort(shape=shape[:1])
         self.z_out = OutPort(shape=shape[1:])
-        self.weights = Var(shape=shape, init=weights.astype(np.float32))
+        self.weights = Var(shape=shape, init=weights)
         self.change = Var(shape=shape[:1], init=0)
         self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))

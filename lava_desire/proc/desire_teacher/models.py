@@ -14,6 +14,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
 from lava_desire.proc.desire_teacher.process import DesireTeacher
+from lava_desire.proc.scoring import check_labels, keep_score
 from lava_desire.proc.window import step_in_window
 
 
@@ -55,23 +56,12 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
             self.prediction_out.send(np.zeros_like(self.prediction))
             self.counts_out.send(np.zeros_like(self.counts))
             return
-        if not 0 <= label[0] < config.layer_sizes[-1]:
-            raise ValueError(
-                f"DesireTeacher: the label is {label[0]}: expected a class in "
-                f"[0, {config.layer_sizes[-1]})"
-            )
+        check_labels("DesireTeacher", label, config.layer_sizes[-1])
         counts = self.counts[None]
         rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
         self.desire = rule.output_desire(rate, label, config.desire_threshold_output)[0]
         self.prediction = rule.predict(counts)
-        self._keep_score(label, rate)
+        keep_score(self, label, counts, config)
         self.desire_out.send(self.desire)
         self.prediction_out.send(self.prediction)
         self.counts_out.send(self.counts)
-
-    def _keep_score(self, label: Any, rate: Any) -> None:
-        self.num_samples = self.num_samples + 1
-        self.num_correct = self.num_correct + (self.prediction == label)
-        self.num_active = self.num_active + bool(self.desire.any())
-        self.confusion[label[0], self.prediction[0]] += 1  # undecided is −1: the last column
-        self.loss = self.loss + rule.local_loss(rule.output_error(rate, label)).sum()
