@@ -297,7 +297,8 @@ class DesireNetwork:
                 desire = desire * mask
             active_anywhere |= desire.any(dim=1)
             before, behind = activity.trains[layer - 1 : layer + 1]
-            self._kernels.learn(weights, learning_rate, desire, before, _lag(layer), behind)
+            rate = learning_rate * self.config.learning_rate_scale_of(layer)
+            self._kernels.learn(weights, rate, desire, before, _lag(layer), behind)
         return int(active_anywhere.sum())
 
     def predict(self, images: Any) -> Tensor:

@@ -83,6 +83,7 @@ class DesireDense(AbstractProcess):
         self.desire_in = InPort(shape=shape[:1])
         self.z_out = OutPort(shape=shape[1:])
         self.weights = Var(shape=shape, init=weights.astype(np.float32))
-        self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
+        rate = config.learning_rate * config.learning_rate_scale_of(layer)
+        self.learning_rate = Var(shape=(1,), init=np.array([rate]))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))
