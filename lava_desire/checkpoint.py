@@ -42,12 +42,15 @@ class Checkpoint:
         Position of the random streams of dropout.
     state : dict
         What the trainer needs to go on, JSON types; empty for a network that is only saved.
+    average : list of ndarray
+        The moving average of the weights, shaped as they are; empty where none is kept.
     """
 
     config: DesireConfig
     weights: list[np.ndarray[Any, np.dtype[np.float32]]]
     samples_seen: int = 0
     state: dict[str, Any] = field(default_factory=dict)
+    average: list[np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=list)
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -87,6 +90,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
         If the file cannot be written; an older one at `path` is then still whole.
     """
     arrays = {f"weights.{layer}": array for layer, array in enumerate(checkpoint.weights, start=1)}
+    for layer, array in enumerate(checkpoint.average, start=1):
+        arrays[f"average.{layer}"] = array
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -124,21 +129,30 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if metadata.pop("sha256", None) != _digest(arrays, metadata):
         raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
     config = DesireConfig.from_json(metadata["config"])
-    weights = [arrays.get(f"weights.{layer}") for layer in range(1, config.num_layers + 1)]
-    sizes = config.layer_sizes
-    for layer, array in enumerate(weights, start=1):
-        if array is None or array.shape != (sizes[layer], sizes[layer - 1]):
-            shape = None if array is None else array.shape
-            raise CheckpointError(
-                f"{path} holds weights.{layer} of shape {shape}: "
-                f"expected {(sizes[layer], sizes[layer - 1])}"
-            )
     return Checkpoint(
         config,
-        [array for array in weights if array is not None],
+        _layers_of(arrays, "weights", config, path),
         int(metadata["samples_seen"]),
         json.loads(metadata["state"]),
+        _layers_of(arrays, "average", config, path) if "average.1" in arrays else [],
     )
+
+
+def _layers_of(
+    arrays: dict[str, np.ndarray[Any, Any]], name: str, config: DesireConfig, path: str | Path
+) -> list[np.ndarray[Any, Any]]:
+    """Return the L arrays of that name, whose shapes must be those of the config."""
+    found = []
+    for layer in range(1, config.num_layers + 1):
+        array = arrays.get(f"{name}.{layer}")
+        expected = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
+        if array is None or array.shape != expected:
+            shape = None if array is None else array.shape
+            raise CheckpointError(
+                f"{path} holds {name}.{layer} of shape {shape}: expected {expected}"
+            )
+        found.append(array)
+    return found
 
 
 def _digest(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:

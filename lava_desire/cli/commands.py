@@ -25,6 +25,7 @@ from lava_desire.cli.run import (
     make_network,
     new_folder,
     open_run,
+    parse_scale,
     terminal_width,
     train_run,
 )
@@ -32,6 +33,7 @@ from lava_desire.engine import PRECISIONS, DesireNetwork, Metrics, default_preci
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
+_BEYOND = "Beyond the paper"
 
 # typer reads these at run time, where Python 3.10 needs Optional spelled out.
 Dataset = Annotated[
@@ -86,6 +88,9 @@ def train(
     batch_size: Annotated[int | None, _number("1: the online rule.", _SCHEDULE)] = None,
     epochs: Annotated[int | None, _number("Passes over the data.", _SCHEDULE)] = None,
     seed: Annotated[int | None, _number("Weights, masks, order.", _SCHEDULE)] = None,
+    learning_rate_scale: Annotated[str | None, _number("Factor a layer: 1,1,2.", _BEYOND)] = None,
+    image_shift: Annotated[int | None, _number("Shift images, pixels.", _BEYOND)] = None,
+    weight_average: Annotated[float | None, _number("Factor of the average.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
@@ -105,6 +110,9 @@ def train(
         "batch_size": batch_size,
         "epochs": epochs,
         "seed": seed,
+        "learning_rate_scale": parse_scale(learning_rate_scale),
+        "image_shift": image_shift,
+        "weight_average": weight_average,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if resume is not None:

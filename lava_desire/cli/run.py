@@ -28,7 +28,8 @@ from lava_desire.engine import (
     fit,
     read_checkpoint,
 )
-from lava_desire.engine.trainer import BEST, CHECKPOINT, CONFIG, METRICS_CSV, METRICS_JSON
+from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
+from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
@@ -100,6 +101,18 @@ def parse_layers(text: str) -> tuple[int, ...]:
     return sizes
 
 
+def parse_scale(text: str | None) -> tuple[float, ...] | None:
+    """Read factors on the learning rate, one a plastic layer: ``"1,1,2"``."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(factor) for factor in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(
+            f"--learning-rate-scale is {text!r}: expected numbers, one a plastic layer, as in 1,1,2"
+        ) from None
+
+
 def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
     """Build the network, its precision chosen by device where it is left open."""
     if precision == AUTO:
@@ -116,7 +129,8 @@ def new_folder(output: str | None, name: str, force: bool) -> Path:
                 f"{folder} already holds a run: go on with --resume {folder}, choose another "
                 "folder, or replace it with --force"
             )
-        for name in (RUN, CONFIG, METRICS_CSV, METRICS_JSON, BEST, LEARNING_CURVE, CHECKPOINT):
+        metrics = (METRICS_CSV, METRICS_JSON, LEARNING_CURVE)
+        for name in (RUN, CONFIG, *metrics, BEST, BEST_AVERAGE, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -309,7 +309,7 @@ class DesireNetwork:
         desire : Tensor
             Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
         learning_rate : float
-            η ≥ 0.
+            η ≥ 0, before the layer's factor.
 
         Returns
         -------
@@ -321,7 +321,8 @@ class DesireNetwork:
             desire = desire * mask
         before, behind = activity.trains[layer - 1 : layer + 1]
         weights = self.weights[layer - 1]
-        self._kernels.learn(weights, learning_rate, desire, before, _lag(layer), behind)
+        rate = learning_rate * self.config.learning_rate_scale_of(layer)
+        self._kernels.learn(weights, rate, desire, before, _lag(layer), behind)
         return desire.any(dim=1)
 
     def predict(self, images: Any) -> Tensor:

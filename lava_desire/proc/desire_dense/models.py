@@ -40,6 +40,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         layer = proc_params["layer"]
         num_in, num_out = self._config.layer_sizes[layer - 1 : layer + 1]
         self._gain = self._config.dropout_gain(layer - 1)
+        self._learning_rate_scale = self._config.learning_rate_scale_of(layer)
         self._step_of_desire = self._config.num_steps + 1 + self._config.num_layers - layer
         self._activation = np.zeros(num_out, np.float32)
         self._z = np.zeros(num_in, np.float32)
@@ -100,6 +101,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         pairings = rule.desired_pairings(
             self._desire[None, chosen], self._answered[:, None, chosen], traces[:, None]
         )
-        change = rule.weight_change(pairings, float(self.learning_rate[0]))
+        rate = float(self.learning_rate[0]) * self._learning_rate_scale
+        change = rule.weight_change(pairings, rate)
         self.weights[np.ix_(chosen, active)] += change
         self.change[chosen] = np.abs(change).sum(axis=1)

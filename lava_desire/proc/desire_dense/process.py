@@ -46,7 +46,7 @@ class DesireDense(AbstractProcess):
     ----
     weights : (N_ℓ, N_{ℓ−1}) float32; values set from outside take effect with the next window.
     change : (N_ℓ,) float32, Σ_i |ΔW| of each neuron in this window; zeros until it learns.
-    learning_rate : (1,) float64, η.
+    learning_rate : (1,) float64, η, before the layer's factor.
     learning_enabled, training : (1,) bool.
 
     Raises
