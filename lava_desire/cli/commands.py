@@ -69,6 +69,10 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="Go on with the run in this folder, to the bit.")
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="torch, or lava: online, as processes.", show_default="torch"),
+    ] = None,
     device: Device = None,
     precision: Precision = AUTO,
     layers: Annotated[
@@ -123,15 +127,19 @@ def train(
         if others:
             raise ValueError(
                 f"--resume goes on with the settings of the run, and {', '.join(others)} is given: "
-                "expected --epochs, --device or none"
+                "expected --epochs, --backend, --device or none"
             )
-        run = open_run(Path(resume), device, epochs)
+        run = open_run(Path(resume), device, epochs, backend)
     else:
         source = Source(dataset or (None if data else "digits"), data_dir, data)
         samples = source.load()
+        if backend == "lava":
+            # A Lava network learns online; a preset's minibatch is not for it.
+            given.setdefault("batch_size", 1)
         settings = base_config(preset, config, layers, samples).replace(**given)
         network = make_network(settings, device or "cpu", precision)
-        run = Run(source, samples, network, new_folder(output, samples.name, force))
+        folder = new_folder(output, samples.name, force)
+        run = Run(source, samples, network, folder, backend=backend or "torch")
     console = Console(quiet=quiet or json_, width=terminal_width())
     _introduce(console, run)
     started = time.monotonic()
@@ -247,7 +255,11 @@ def _introduce(console: Console, run: Run) -> None:
         f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test samples; "
         f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "
-        f"{run.network.precision} on {run.network.device}",
+        + (
+            "Lava processes on cpu"
+            if run.backend == "lava"
+            else f"{run.network.precision} on {run.network.device}"
+        ),
         highlight=False,
         soft_wrap=True,
     )

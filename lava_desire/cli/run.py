@@ -25,11 +25,10 @@ from lava_desire.engine import (
     History,
     Interrupted,
     default_precision,
-    fit,
     read_checkpoint,
 )
 from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
-from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG
+from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG, TrainingRun
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
@@ -67,6 +66,7 @@ class Run:
     network: DesireNetwork
     folder: Path
     resume: bool = False
+    backend: str = "torch"
 
 
 def base_config(
@@ -136,8 +136,10 @@ def new_folder(output: str | None, name: str, force: bool) -> Path:
     return folder
 
 
-def open_run(folder: Path, device: str | None, epochs: int | None) -> Run:
-    """Open a run to go on with it: the data, config and precision are those of its files."""
+def open_run(
+    folder: Path, device: str | None, epochs: int | None, backend: str | None = None
+) -> Run:
+    """Open a run to go on with it: what is not given is as its files say."""
     path = folder / RUN
     if not path.is_file():
         raise ValueError(f"{folder} holds no run to resume: {RUN} is missing")
@@ -146,13 +148,14 @@ def open_run(folder: Path, device: str | None, epochs: int | None) -> Run:
         source = Source(**notes["source"])
         device = device or notes["device"]
         precision = notes["precision"]
+        backend = backend or notes.get("backend", "torch")
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     config = read_checkpoint(folder / CHECKPOINT).config
     if epochs is not None:
         config = config.replace(epochs=epochs)
     network = DesireNetwork(config, device, precision=precision)
-    return Run(source, source.load(), network, folder, resume=True)
+    return Run(source, source.load(), network, folder, resume=True, backend=backend)
 
 
 def train_run(run: Run, display: Any) -> History:
@@ -163,18 +166,15 @@ def train_run(run: Run, display: Any) -> History:
             "source": asdict(run.source),
             "device": str(network.device),
             "precision": network.precision,
+            "backend": run.backend,
             "environment": environment(),
         }
         write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
+    training = _training_class(run.backend)
     try:
         with display:
-            history = fit(
-                network,
-                run.data.train,
-                run.data.test,
-                folder=run.folder,
-                resume=run.resume,
-                on_progress=display.update,
+            history = training(network, run.data.train, run.data.test, run.folder).carry_out(
+                run.resume, on_progress=display.update
             )
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
@@ -186,6 +186,17 @@ def train_run(run: Run, display: Any) -> History:
     if history.records:
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
+
+
+def _training_class(backend: str) -> type[TrainingRun]:
+    """Return what trains: the engine, or a network of Lava processes."""
+    if backend == "torch":
+        return TrainingRun
+    if backend != "lava":
+        raise ValueError(f"--backend is {backend!r}: expected torch or lava")
+    from lava_desire.cli.lava_backend import LavaTrainingRun
+
+    return LavaTrainingRun
 
 
 def environment() -> dict[str, Any]:

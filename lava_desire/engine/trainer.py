@@ -22,7 +22,7 @@ from lava_desire.checkpoint import (
 from lava_desire.engine.augment import shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.checkpoint import network_checkpoint
-from lava_desire.engine.evaluation import checked_data, evaluate
+from lava_desire.engine.evaluation import Metrics, checked_data, evaluate
 from lava_desire.engine.history import EpochRecord, History, Progress, write_metrics
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
 from lava_desire.engine.network import DesireNetwork
@@ -79,18 +79,21 @@ def fit(
     OSError
         If the folder cannot be written.
     """
-    run = _Run(network, train, test, Path(folder) if folder is not None else None)
-    if resume:
-        run.resume()
-    else:
-        run.begin()
-    with InterruptFlag() as interrupt:
-        run.go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
-    return run.history
+    run = TrainingRun(network, train, test, Path(folder) if folder is not None else None)
+    return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
-class _Run:
-    """One call of :func:`fit`: the network, its data and where in them it is."""
+class TrainingRun:
+    """One call of :func:`fit`: the network, its data and where in them it is.
+
+    Another backend overrides what learns, what evaluates and what is given back at the end; files,
+    schedule and interrupts stay the same.
+
+    Parameters
+    ----------
+    network, train, test, folder
+        As of :func:`fit`.
+    """
 
     def __init__(
         self,
@@ -112,7 +115,29 @@ class _Run:
         self.epoch, self.samples_done, self.num_correct, self.num_active = epoch, 0, 0, 0
         self.seconds = 0.0
 
+    def carry_out(
+        self,
+        resume: bool = False,
+        checkpoint_seconds: float = 60.0,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> History:
+        """Train to the last epoch; see :func:`fit`."""
+        if resume:
+            self.resume()
+        else:
+            self.begin()
+        try:
+            with InterruptFlag() as interrupt:
+                self._go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
+        finally:
+            self.close()
+        return self.history
+
+    def close(self) -> None:
+        """Give back what the run holds; the engine's holds nothing."""
+
     def begin(self) -> None:
+        """Open the folder of a new run."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +149,7 @@ class _Run:
         self.save()
 
     def resume(self) -> None:
+        """Go back to where the checkpoint in the folder is."""
         if self.folder is None:
             raise ValueError("resume is True without a folder: expected the folder of a run")
         path = self.folder / CHECKPOINT
@@ -162,6 +188,7 @@ class _Run:
                 )
 
     def save(self) -> None:
+        """Write a checkpoint, if there is a folder."""
         if self.folder is None:
             return
         state = {
@@ -180,7 +207,7 @@ class _Run:
             state["minibatches_averaged"] = self.average.num_minibatches
         write_checkpoint(checkpoint, self.folder / CHECKPOINT)
 
-    def go(
+    def _go(
         self,
         interrupt: InterruptFlag,
         checkpoint_seconds: float,
@@ -201,6 +228,10 @@ class _Run:
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
+
+    def _metrics(self) -> Metrics:
+        """Classify the test set with the weights at the end of an epoch."""
+        return evaluate(self.network, self.test)
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, minibatch by minibatch."""
@@ -233,7 +264,7 @@ class _Run:
         return torch.from_numpy(shifts).to(labels.device)
 
     def _finish_epoch(self) -> None:
-        metrics = evaluate(self.network, self.test)
+        metrics = self._metrics()
         averaged = evaluate(self.average.network, self.test) if self.average else None
         num_samples = len(self.train[1])
         best_before, best_average_before = self.history.best, self.history.best_average

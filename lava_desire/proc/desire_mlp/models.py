@@ -41,8 +41,6 @@ class SubDesireMLPModel(AbstractSubProcessModel):
         chain = DesireChain.build(
             config,
             [var.init for var in proc.weights],
-            training=bool(proc.training.init[0]),
-            learning_enabled=bool(proc.learning_enabled.init[0]),
             dropout_masks=parameters["dropout_masks"],
             samples_seen=parameters["samples_seen"],
         )

@@ -21,7 +21,9 @@ class SharedVar(Var):
     """A Var of a network that stands for the Vars of that name of several of its parts."""
 
     def share(self, parts: Sequence[Var]) -> None:
-        """Be read from the first of the parts' Vars, and set all of them."""
+        """Be read from the first of the parts' Vars, set all of them, and give them its value."""
+        for part in parts:
+            part.init = self.init
         self.alias(parts[0])
         self._others = parts[1:]
 
