@@ -16,6 +16,7 @@ from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
 from lava_desire.proc.desire_mlp.process import DesireMLP  # noqa: E402
 from lava_desire.proc.desire_teacher.process import DesireTeacher  # noqa: E402
+from lava_desire.proc.inspection import WindowRecorder, plot_window  # noqa: E402
 from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
 from lava_desire.proc.run_config import DesireSimCfg  # noqa: E402
 from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
@@ -40,4 +41,6 @@ __all__ = [
     "DesireTeacher",
     "RateEncoder",
     "SampleSource",
+    "WindowRecorder",
+    "plot_window",
 ]
