@@ -247,6 +247,27 @@ def demo(
         f"  digits and spikes  {rasters}\n"
         f"  the network        {run.folder / CHECKPOINT}"
     )
+    _compare_with_lava(run)
+
+
+def _compare_with_lava(run: Run) -> None:
+    """Classify the held-out samples once more, with Lava processes, and say whether they agree."""
+    try:
+        from lava_desire.cli.lava_backend import predict_in_lava
+    except ImportError as error:
+        print(f"\nThe same network as Lava processes was left out: {error}")
+        return
+    started = time.monotonic()
+    images, labels = run.data.test
+    ours = run.network.predict(images).numpy()
+    theirs = predict_in_lava(run.folder / CHECKPOINT, images, labels)
+    agreeing, seconds = int((ours == theirs).sum()), time.monotonic() - started
+    print(
+        f"\nThe same network as Lava processes, spike by spike, on the same digits: {agreeing} of "
+        f"{len(labels)} predictions agree ({seconds:.0f} s)."
+    )
+    if agreeing < len(labels):
+        raise ValueError("the Lava processes and the engine disagree: expected the same spikes")
 
 
 def _introduce(console: Console, run: Run) -> None:

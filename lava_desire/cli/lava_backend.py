@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,40 @@ from lava_desire.engine.trainer import TrainingRun
 from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.proc.monitor.process import Monitor  # isort: skip
 
 _WINDOWS_A_RUN = 16  # between two looks at progress and interrupts
+
+
+def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
+    """Classify images with a stored network as Lava processes.
+
+    Parameters
+    ----------
+    checkpoint : path
+        The network.
+    images, labels : array
+        As :class:`~lava_desire.proc.SampleSource` takes them.
+
+    Returns
+    -------
+    ndarray
+        (S,) int64 classes, −1 where the network is undecided.
+    """
+    network = DesireMLP.from_checkpoint(checkpoint, training=False, learning_enabled=False)
+    source = SampleSource(config=network.config, images=images, labels=labels)
+    source.brightness_out.connect(network.brightness_in)
+    source.label_out.connect(network.label_in)
+    config, num_steps = network.config, len(labels) * network.config.window_steps
+    monitor = Monitor()
+    monitor.probe(network.prediction_out, num_steps)
+    try:
+        network.run(RunSteps(num_steps), DesireSimCfg())
+        sent = monitor.get_data()[network.name][network.prediction_out.name]
+    finally:
+        network.stop()
+    windows = np.reshape(sent, (len(labels), config.window_steps))
+    return windows[:, config.num_steps].astype(np.int64)
 
 
 class LavaTrainingRun(TrainingRun):
