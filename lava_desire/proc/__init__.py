@@ -11,14 +11,24 @@ from lava_desire._lava_compat import import_lava
 
 import_lava()
 
+from lava_desire.proc._supervision import ProcessError, install  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
 from lava_desire.proc.desire_teacher.process import DesireTeacher  # noqa: E402
 from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
 from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
 
+install()
+
 # Lava finds the models of a process among the modules that have been imported.
 for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder", "sample_source"):
     import_module(f"lava_desire.proc.{_name}.models")
 
-__all__ = ["DesireDense", "DesireLIF", "DesireTeacher", "RateEncoder", "SampleSource"]
+__all__ = [
+    "DesireDense",
+    "DesireLIF",
+    "DesireTeacher",
+    "ProcessError",
+    "RateEncoder",
+    "SampleSource",
+]

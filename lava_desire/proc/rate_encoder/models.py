@@ -34,6 +34,7 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._config = proc_params["config"]
         self._masks = MaskSequence(self._config, 0, proc_params["dropout_masks"])
+        self._no_spikes = np.zeros(self._config.layer_sizes[0], dtype=bool)
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
@@ -43,9 +44,15 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
             self.potential = np.zeros_like(self.potential)
             self.mask = self._masks.next(bool(self.training[0]))
         if step <= self._config.num_steps:
+            darkest, brightest = brightness.min(), brightness.max()
+            if not (darkest >= 0 and brightest <= 1):
+                raise ValueError(
+                    f"the brightness reaches from {darkest:g} to {brightest:g}: "
+                    "expected values in [0, 1]"
+                )
             spikes, self.potential = rule.encode_step(
                 self.potential, brightness, self._config.threshold
             )
             self.s_out.send(spikes & self.mask)
         else:
-            self.s_out.send(np.zeros(self.mask.shape, dtype=bool))
+            self.s_out.send(self._no_spikes)
