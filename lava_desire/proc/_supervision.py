@@ -1,15 +1,15 @@
 """Lava runs that end, and say why, when one of their processes fails.
 
-As released, Lava 0.10 does not: when a model raises before it has sent, its neighbours wait for the
-message, the service that keeps the processes in step waits for its neighbours, and ``run``, ``pause``,
-``stop`` or ``Var.get`` wait for the service, forever. Where the others do not wait, the run ends with
-"1 Exception(s) occurred. See output above", and there is no output. An interrupted run leaves its
-children to be waited for at the interpreter's exit.
+As released, Lava 0.10 does not: when a model raises before it has sent, its neighbours wait for
+the message, the service that keeps the processes in step waits for its neighbours, and ``run``,
+``pause``, ``stop`` or ``Var.get`` wait for the service, forever. Where the others do not wait, the
+run ends with "1 Exception(s) occurred. See output above", and there is no output. An interrupted
+run leaves its children to be waited for at the interpreter's exit.
 
 :func:`install` puts a runtime in the place of Lava's that looks at its children whenever it has
 waited for a moment. The first failure ends every child, frees the shared memory and raises
-:class:`ProcessError`, which names the process; so does an interrupt, and the end of the interpreter.
-Networks whose processes do not fail run as before.
+:class:`ProcessError`, which names the process. An interrupt and the interpreter's exit end the
+children too. Networks whose processes do not fail run as before.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class ProcessError(RuntimeError):
         super().__init__("; ".join(f"{each.process}: {each.reason}" for each in failures))
 
 
-class _ChildTraceback(Exception):
-    """Shows the traceback of a child as the cause of what it raised."""
+class _ChildError(Exception):
+    """Holds the traceback of a child, to be shown as the cause of what it raised."""
 
 
 class _WatchedPort:
@@ -115,6 +115,9 @@ class _ResumableService(LoihiPyRuntimeService):
 
 class SupervisedRuntime(Runtime):
     """Lava's runtime, with a look at the children wherever it waits."""
+
+    _is_running: bool
+    exception_q: list[Any]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -286,7 +289,7 @@ class SupervisedRuntime(Runtime):
             self._release(kill=True)
             cause = error.failures[0].error
             if cause is not None:
-                cause.__cause__ = _ChildTraceback("\n" + error.failures[0].traceback)
+                cause.__cause__ = _ChildError("\n" + error.failures[0].traceback)
             raise error from cause
         except Exception as error:
             if not self._is_initialized:

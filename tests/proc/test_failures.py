@@ -15,68 +15,17 @@ import pytest
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from composed import CONFIG, IMAGES, LABELS, Network, probed, small
+from troublesome.process import Troublesome
 
-from lava_desire.proc import DesireDense, DesireTeacher, ProcessError
+from lava_desire.proc import DesireTeacher, ProcessError
 from lava_desire.proc._supervision import SupervisedRuntime, install, uninstall
 
-from lava.magma.core.decorator import implements, requires, tag  # isort: skip
-from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
-from lava.magma.core.model.py.ports import PyOutPort  # isort: skip
-from lava.magma.core.model.py.type import LavaPyType  # isort: skip
 from lava.magma.core.process import process as lava_process  # isort: skip
-from lava.magma.core.process.ports.ports import OutPort  # isort: skip
-from lava.magma.core.process.process import AbstractProcess  # isort: skip
-from lava.magma.core.resources import CPU  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # isort: skip
 from lava.proc.io.source import RingBuffer  # isort: skip
 
 NOT_A_NUMBER = np.full((6, 4), np.nan, np.float32)
-
-
-class Troublesome(AbstractProcess):
-    """Does in its run what `trouble` says, one of the methods of its model."""
-
-    def __init__(self, trouble):
-        super().__init__(trouble=trouble)
-        self.s_out = OutPort(shape=(10,))
-
-
-class Unsendable(Exception):
-    """Cannot be unpickled: its constructor takes two arguments and its args hold one."""
-
-    def __init__(self, one, other):
-        super().__init__(one)
-
-
-@implements(proc=Troublesome, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyTroublesomeModel(PyLoihiProcessModel):
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-
-    def __init__(self, proc_params):
-        super().__init__(proc_params)
-        if proc_params["trouble"] == "constructor":
-            raise OSError("no such device")
-
-    def run_spk(self):
-        if self.time_step == 3:
-            getattr(self, "do_" + self.proc_params["trouble"])()
-        self.s_out.send(np.zeros(10))
-
-    def do_raise(self):
-        raise KeyError("third step")
-
-    def do_raise_unsendable(self):
-        raise Unsendable("third", "step")
-
-    def do_die(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def do_exit(self):
-        sys.exit(3)
 
 
 def blocked_by(trouble):
@@ -90,7 +39,7 @@ def blocked_by(trouble):
     [
         ("constructor", r"Troublesome \(Process_\d+\): OSError: no such device"),
         ("raise", r"Troublesome \(Process_\d+\): KeyError: 'third step'"),
-        ("raise_unsendable", r"Troublesome \(Process_\d+\): Unsendable: third"),
+        ("raise_unsendable", r"Troublesome \(Process_\d+\): UnsendableError: third"),
         ("die", r"Troublesome \(Process_\d+\): killed by SIGKILL"),
         ("exit", r"Troublesome \(Process_\d+\): its operating-system process ended with .* 3"),
     ],
@@ -168,7 +117,9 @@ def test_an_activation_that_is_no_number_is_named():
     network.run(1)
     huge = np.full((6, 4), 3e38, np.float32)
     network.dense[0].weights.set(huge)
-    with pytest.raises(ProcessError, match="DesireLIF of layer 1 .* potential is no longer finite"):
+    with pytest.raises(
+        ProcessError, match=r"DesireLIF of layer 1 .* potential is no longer finite"
+    ):
         network.run(40)
 
 
