@@ -18,11 +18,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lava.magma.compiler.channels.interfaces import ChannelType
+from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.runtime.message_infrastructure.multiprocessing import (
     MultiProcessing,
     SystemProcess,
 )
 from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
+
+from lava_desire.proc._channels import DirectChannel, DirectSelector
 
 _SECONDS_TO_TERMINATE = 2.0
 _NOT_YET = object()
@@ -115,6 +119,19 @@ def exit_with_parent() -> None:
     threading.Thread(target=wait, name="exit with parent", daemon=True).start()
 
 
+class _BuilderInChild:
+    """Builds what Lava would, with a selector that needs no threads."""
+
+    def __init__(self, builder: Any) -> None:
+        self._builder = builder
+
+    def build(self) -> Any:
+        built = self._builder.build()
+        if isinstance(built, AbstractPyProcessModel):
+            built._selector = DirectSelector()
+        return built
+
+
 class SupervisedProcessing(MultiProcessing):
     """Lava's message infrastructure with children that report.
 
@@ -128,6 +145,12 @@ class SupervisedProcessing(MultiProcessing):
         super().__init__()
         self._label_of = label_of
 
+    def channel_class(self, channel_type: ChannelType) -> Any:
+        """Return what channels between Python processes are made of."""
+        if channel_type is ChannelType.PyPy:
+            return DirectChannel
+        return super().channel_class(channel_type)
+
     def start(self) -> None:
         """Start the process that owns the shared memory."""
         self._smm = SharedMemoryManager()
@@ -138,7 +161,7 @@ class SupervisedProcessing(MultiProcessing):
         actor = Actor(
             self._label_of(builder),
             target=target_fn,
-            kwargs={"builder": builder, "exception_q": exception_q},
+            kwargs={"builder": _BuilderInChild(builder), "exception_q": exception_q},
         )
         actor.start()
         self._actors.append(actor)

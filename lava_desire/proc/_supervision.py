@@ -68,8 +68,8 @@ class _WatchedPort:
 
     Parameters
     ----------
-    port : CspSendPort or CspRecvPort
-        Lava's.
+    port : DirectSendPort or DirectRecvPort
+        The port.
     check : callable
         Raises if a child has failed.
     """
@@ -83,25 +83,21 @@ class _WatchedPort:
 
     def wait(self) -> bool:
         """Wait a moment for a message; return whether there is one."""
-        try:
-            self._port._queue.get(timeout=_PATIENCE, peek=True)
-        except Empty:
-            self._check()
-            return False
-        return True
+        if self._port.wait(_PATIENCE):
+            return True
+        self._check()
+        return False
 
     def recv(self) -> Any:
         """Receive a message."""
-        while not (self._port.probe() or self.wait()):
+        while not self.wait():
             pass
         return self._port.recv()
 
     def send(self, data: Any) -> None:
         """Send a message, as soon as the channel has room."""
-        if not self._port.probe():
-            while not self._port._semaphore.acquire(timeout=_PATIENCE):
-                self._check()
-            self._port._semaphore.release()  # nobody else sends here: the room stays
+        while not self._port.wait(_PATIENCE):
+            self._check()
         self._port.send(data)
 
 
