@@ -11,6 +11,7 @@ from lava_desire._lava_compat import import_lava
 
 import_lava()
 
+from lava_desire.proc._supervision import ProcessError, install  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
@@ -20,6 +21,8 @@ from lava_desire.proc.inspection import WindowRecorder, plot_window  # noqa: E40
 from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
 from lava_desire.proc.run_config import DesireSimCfg  # noqa: E402
 from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
+
+install()
 
 # Lava finds the models of a process among the modules that have been imported.
 for _name in (
@@ -39,6 +42,7 @@ __all__ = [
     "DesireMLP",
     "DesireSimCfg",
     "DesireTeacher",
+    "ProcessError",
     "RateEncoder",
     "SampleSource",
     "WindowRecorder",

@@ -10,19 +10,20 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 
 
-def check_labels(who: str, labels: Any, num_classes: int) -> None:
-    """Refuse labels outside the classes, naming the process that received them.
+def check_labels(labels: Any, num_classes: int) -> Any:
+    """Return labels, which may be floats from a stock source, as integers, or refuse them.
 
     Raises
     ------
     ValueError
-        If a label is not in [0, `num_classes`).
+        If a label is no class in [0, `num_classes`).
     """
-    outside = (labels < 0) | (labels >= num_classes)
-    if outside.any():
+    wrong = (labels < 0) | (labels >= num_classes) | (labels % 1 != 0)
+    if wrong.any():
         raise ValueError(
-            f"{who}: the label is {labels[outside][0]}: expected a class in [0, {num_classes})"
+            f"the label is {labels[wrong][0]:g}: expected a class in [0, {num_classes})"
         )
+    return labels.astype(np.int64)
 
 
 def keep_score(model: Any, labels: Any, counts: Any, config: DesireConfig) -> None:

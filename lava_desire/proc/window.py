@@ -61,6 +61,21 @@ def check_count(name: str, value: Any, smallest: int) -> int:
     return int(value)
 
 
+def check_brightness(brightness: Any) -> None:
+    """Refuse brightness, an array of numbers, outside [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN or outside.
+    """
+    darkest, brightest = brightness.min(), brightness.max()
+    if not (darkest >= 0 and brightest <= 1):  # written so that NaN is outside
+        raise ValueError(
+            f"the brightness reaches from {darkest:g} to {brightest:g}: expected values in [0, 1]"
+        )
+
+
 def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     """Return the weights of connection ℓ as (N_ℓ, N_{ℓ−1}) float32, or refuse them.
 

@@ -23,7 +23,7 @@ from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.desire_mlp.process import DesireMLP
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.scoring import check_labels, keep_score
-from lava_desire.proc.window import step_in_window
+from lava_desire.proc.window import check_brightness, step_in_window
 
 
 @implements(proc=DesireMLP, protocol=LoihiProtocol)
@@ -163,6 +163,7 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
 
     def _run_window(self, brightness: Any) -> None:
         torch, network = self._torch, self._network
+        check_brightness(brightness)
         images = torch.from_numpy(brightness.reshape(self._batch_size, -1).astype(np.float32))
         masks = None
         if self.training[0]:
@@ -176,7 +177,7 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
 
     def _teach(self, labels: Any) -> None:
         """Let the teacher's desire arise from the labels, and those of all layers from it."""
-        check_labels(f"DesireMLP {self.model_id}", labels, self._config.layer_sizes[-1])
+        labels = check_labels(labels, self._config.layer_sizes[-1])
         self._desires = self._network.desires(self._activity, self._torch.from_numpy(labels))
         self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)
         self.prediction = self._activity.prediction.cpu().numpy()
@@ -239,5 +240,9 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
         if self._network is None:
             return
         for layer in self._layers:
-            weights = self._torch.from_numpy(getattr(self, f"weights_{layer}"))
-            self._network.weights[layer - 1].copy_(weights)
+            weights = getattr(self, f"weights_{layer}")
+            if not np.isfinite(weights).all():
+                raise ValueError(
+                    f"weights of layer {layer} hold NaN or infinity: expected finite values"
+                )
+            self._network.weights[layer - 1].copy_(self._torch.from_numpy(weights))

@@ -41,6 +41,10 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
+        size = self._config.layer_sizes[-1]
+        self._no_desire = np.zeros(size, np.int8)
+        self._no_counts = np.zeros(size, np.int64)
+        self._no_prediction = np.zeros(1, np.int64)
 
     def run_spk(self) -> None:
         """Count spikes; at the end of the trains send desire, prediction and counts."""
@@ -52,11 +56,11 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
             self.counts = np.zeros_like(self.counts)
         self.counts = self.counts + spikes
         if step != config.num_steps + 1:
-            self.desire_out.send(np.zeros_like(self.desire))
-            self.prediction_out.send(np.zeros_like(self.prediction))
-            self.counts_out.send(np.zeros_like(self.counts))
+            self.desire_out.send(self._no_desire)
+            self.prediction_out.send(self._no_prediction)
+            self.counts_out.send(self._no_counts)
             return
-        check_labels("DesireTeacher", label, config.layer_sizes[-1])
+        label = check_labels(label, config.layer_sizes[-1])
         counts = self.counts[None]
         rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
         self.desire = rule.output_desire(rate, label, config.desire_threshold_output)[0]

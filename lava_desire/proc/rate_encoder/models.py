@@ -15,7 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_desire import rule
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.rate_encoder.process import RateEncoder
-from lava_desire.proc.window import step_in_window
+from lava_desire.proc.window import check_brightness, step_in_window
 
 
 @implements(proc=RateEncoder, protocol=LoihiProtocol)
@@ -37,6 +37,7 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
         self._masks = MaskSequence(
             self._config, 0, proc_params["dropout_masks"], proc_params["samples_seen"]
         )
+        self._no_spikes = np.zeros(self._config.layer_sizes[0], dtype=bool)
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
@@ -47,9 +48,10 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
             self.mask = self._masks.next(bool(self.training[0]))
             self.samples_seen = self.samples_seen + self.training
         if step <= self._config.num_steps:
+            check_brightness(brightness)
             spikes, self.potential = rule.encode_step(
                 self.potential, brightness, self._config.threshold
             )
             self.s_out.send(spikes & self.mask)
         else:
-            self.s_out.send(np.zeros(self.mask.shape, dtype=bool))
+            self.s_out.send(self._no_spikes)
