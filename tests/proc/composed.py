@@ -15,10 +15,9 @@ from lava.proc.monitor.process import Monitor  # isort: skip
 class Network:
     """Source, encoder, connections, layers and teacher, wired as a user would."""
 
-    def __init__(self, config, weights, images, labels, masks=None, training=True):
+    def __init__(self, config, weights, images, labels, masks=None, training=True, source=True):
         masks = masks or [None] * config.num_layers
         common = {"config": config, "training": training}
-        self.source = SampleSource(config=config, images=images, labels=labels)
         self.encoder = RateEncoder(dropout_masks=masks[0], **common)
         self.dense = [
             DesireDense(
@@ -35,8 +34,10 @@ class Network:
             for layer in range(1, config.num_layers + 1)
         ]
         self.teacher = DesireTeacher(config=config)
-        self.source.brightness_out.connect(self.encoder.brightness_in)
-        self.source.label_out.connect(self.teacher.label_in)
+        if source:
+            self.source = SampleSource(config=config, images=images, labels=labels)
+            self.source.brightness_out.connect(self.encoder.brightness_in)
+            self.source.label_out.connect(self.teacher.label_in)
         below = self.encoder
         for dense, lif in zip(self.dense, self.lif, strict=True):
             below.s_out.connect(dense.s_in)
