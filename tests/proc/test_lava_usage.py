@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,4 +306,24 @@ def test_twenty_networks_leave_nothing():
     for _ in range(20):
         network = small()
         network.run(2)
+        network.teacher.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks at /proc")
+def test_a_long_run_needs_no_more_memory_than_a_short_one():
+    network = small()
+    try:
+        network.run(1000)
+        infrastructure = network.teacher._runtime._messaging_infrastructure
+        pids = [actor.pid for actor in infrastructure.actors]
+        segments = len(infrastructure.smm._shared_memory_handles)
+
+        def pages():
+            return np.array([int(Path(f"/proc/{p}/statm").read_text().split()[1]) for p in pids])
+
+        before = pages()
+        network.run(4000)
+        assert (pages() - before).max() < 64  # a quarter of a MiB; a kept message a step is more
+        assert len(infrastructure.smm._shared_memory_handles) == segments
+    finally:
         network.teacher.stop()
