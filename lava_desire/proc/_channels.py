@@ -102,17 +102,17 @@ class DirectSendPort(_Direct, CspSendPort):
         if self.thread is not None or data.__class__ is not np.ndarray:
             self._send_as_lava_does(data)
             return
-        with self._io_watchdog:
-            if data.shape != self._shape:
-                raise ValueError(
-                    f"a message of shape {data.shape} was sent by {self._name}: "
-                    f"expected {self._shape}"
-                )
-            self.wait()
-            self._room -= 1
-            self._array[self._idx][...] = data
-            self._idx = (self._idx + 1) % self._size
-            self._req.release()
+        if data.shape != self._shape:
+            raise ValueError(
+                f"a message of shape {data.shape} was sent by {self._name}: expected {self._shape}"
+            )
+        if self._room == 0:
+            with self._io_watchdog:
+                self.wait()
+        self._room -= 1
+        self._array[self._idx][...] = data
+        self._idx = (self._idx + 1) % self._size
+        self._req.release()
 
     def _send_as_lava_does(self, data: Any) -> None:
         if self.thread is None:
@@ -157,12 +157,13 @@ class DirectRecvPort(_Direct, CspRecvPort):
         """Receive the next message."""
         if self.thread is not None:
             return super().recv()
-        with self._io_watchdog:
-            self._req.acquire()
-            message = self._array[self._idx].copy()
-            self._idx = (self._idx + 1) % self._size
-            self._ack.release()
-            return message
+        if not self._req.acquire(False):
+            with self._io_watchdog:
+                self._req.acquire()
+        message = self._array[self._idx].copy()
+        self._idx = (self._idx + 1) % self._size
+        self._ack.release()
+        return message
 
 
 class DirectChannel(PyPyChannel):

@@ -15,15 +15,16 @@ from lava.proc.monitor.process import Monitor  # isort: skip
 class Network:
     """A source and a chain of processes, under short names."""
 
-    def __init__(self, config, weights, images, labels, masks=None, training=True):
-        self.source = SampleSource(config=config, images=images, labels=labels)
+    def __init__(self, config, weights, images, labels, masks=None, training=True, source=True):
         chain = DesireChain.build(
             config, weights, training=training, learning_enabled=training, dropout_masks=masks
         )
         self.encoder, self.teacher = chain.encoder, chain.teacher
         self.dense, self.lif = chain.connections, chain.layers
-        self.source.brightness_out.connect(self.encoder.brightness_in)
-        self.source.label_out.connect(self.teacher.label_in)
+        if source:
+            self.source = SampleSource(config=config, images=images, labels=labels)
+            self.source.brightness_out.connect(self.encoder.brightness_in)
+            self.source.label_out.connect(self.teacher.label_in)
 
     def run(self, steps):
         self.teacher.run(RunSteps(steps), Loihi2SimCfg(select_tag="floating_pt"))
