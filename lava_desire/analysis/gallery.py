@@ -55,7 +55,8 @@ FIGURES = {
 }
 """Names of the figures, as in the paper, and what they show."""
 
-_DECADES_OF_E = 6.0  # over its epochs the paper's rate falls by e⁻⁶: short schedules do the same
+_DECAY_IN_ALL = 6.0  # over its epochs the paper's rate falls by e⁻⁶: short schedules do the same
+_ACTIVITY_SAMPLES = 2000  # whose mean is Fig. 7: it is measured at many moments
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Scale:
     @classmethod
     def quick(cls) -> Scale:
         """Return what shows in seconds that everything runs."""
-        return cls((5, 10), (5, 20), 1, 500, 10, 2, 100, 400, 3, 1, 1e-3)
+        return cls((5, 10), (5, 20), 2, 1000, 20, 2, 100, 400, 3, 1, 1e-4)
 
     def replace(self, **changes: Any) -> Scale:
         """Return a copy with some fields changed."""
@@ -191,7 +192,7 @@ class Gallery:
         return picture
 
     def _scheduled(self, epochs: int) -> DesireConfig:
-        return self._base.replace(epochs=epochs, learning_rate_decay=_DECADES_OF_E / epochs)
+        return self._base.replace(epochs=epochs, learning_rate_decay=_DECAY_IN_ALL / epochs)
 
     def _fig4(self) -> AccuracySweep:
         return measure_accuracy(
@@ -232,7 +233,7 @@ class Gallery:
         """Train that network, and return what was measured of losses and of activity."""
         folder = self.folder / "runs" / "fig6-fig7"
         images, labels = self.data.test
-        some = (images[: self._some_samples], labels[: self._some_samples])
+        some = (images[:_ACTIVITY_SAMPLES], labels[:_ACTIVITY_SAMPLES])
         losses = Snapshots(
             [self._samples(epoch) for epoch in range(1, self._watched.epochs + 1)],
             lambda network: local_losses(network, self.data.test),
@@ -255,8 +256,6 @@ class Gallery:
             watch=(losses, activity),
         )
         return losses, activity
-
-    _some_samples = 2000
 
     @property
     def _moments(self) -> list[float]:
@@ -318,7 +317,7 @@ class Gallery:
         plot_local_losses(curve, path, f"Local test losses and accuracy, {words}")
 
     def _plot_fig7(self, measured: ActivityByClass, path: Path) -> None:
-        words = f"{self._network_name}, {self._some_samples} test samples"
+        words = f"{self._network_name}, {min(_ACTIVITY_SAMPLES, len(self.data.test_labels))} test samples"
         plot_activity_by_class(measured, path, f"Spike activity by class, {words}")
 
     def _plot_fig8(self, measured: Contribution, path: Path) -> None:

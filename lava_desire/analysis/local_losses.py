@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.ticker import MaxNLocator
 
 from lava_desire import rule
 from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, new_figure, save_figure
@@ -126,6 +127,7 @@ def plot_local_losses(curve: LossCurve, path: str | Path, title: str = "") -> No
         axes.plot(curve.epochs, curve.mean[layer - 1], markersize=3, label="mean", **style)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(layer_name(layer, num_layers, curve.layer_sizes[layer]), fontsize=10)
         grid(axes)
         right = axes.twinx()
