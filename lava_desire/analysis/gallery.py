@@ -317,7 +317,8 @@ class Gallery:
         plot_local_losses(curve, path, f"Local test losses and accuracy, {words}")
 
     def _plot_fig7(self, measured: ActivityByClass, path: Path) -> None:
-        words = f"{self._network_name}, {min(_ACTIVITY_SAMPLES, len(self.data.test_labels))} test samples"
+        num_samples = min(_ACTIVITY_SAMPLES, len(self.data.test_labels))
+        words = f"{self._network_name}, {num_samples} test samples"
         plot_activity_by_class(measured, path, f"Spike activity by class, {words}")
 
     def _plot_fig8(self, measured: Contribution, path: Path) -> None:
