@@ -121,11 +121,11 @@ def measure_contribution(
     for place, index in enumerate(order[: bins * samples_a_bin]):
         image, label = images[index : index + 1], labels[index : index + 1]
         contribution = input_contribution(network, network.forward(image), label)[0]
-        values[place // samples_a_bin] += contribution / samples_a_bin
+        values[place // samples_a_bin] += contribution
         result = network.train_step(image, label, config.learning_rate)
-        wanted = bool(result.desires[0].any())
-        with_desire[place // samples_a_bin] += wanted / samples_a_bin
-    return Contribution(samples_a_bin, values, with_desire.tolist(), config.learning_rate)
+        with_desire[place // samples_a_bin] += bool(result.desires[0].any())
+    shares = (with_desire / samples_a_bin).tolist()
+    return Contribution(samples_a_bin, values / samples_a_bin, shares, config.learning_rate)
 
 
 def plot_contribution(measured: Contribution, path: str | Path, title: str = "") -> None:
