@@ -169,7 +169,7 @@ def plot_contribution(measured: Contribution, path: str | Path, title: str = "")
     )
     bottom.axhline(0, color="0.6", linewidth=0.8)
     bottom.set(xlabel="training samples seen", ylabel="sum over inputs")
-    bottom.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    bottom.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.32), ncols=3)
     grid(bottom)
     top.set_title(
         title

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from lava_desire.analysis.ablation import (
-    BASE,
+    BASES,
     VARIANTS,
     gather_ablation,
     plot_ablation,
@@ -81,6 +81,7 @@ def reproduce(
     largest: Annotated[
         int | None, typer.Option(help="Figures: most neurons timed.", show_default="10000")
     ] = None,
+    base: Annotated[str, typer.Option(help=f"Ablation: {' or '.join(BASES)} network.")] = "small",
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
@@ -104,7 +105,7 @@ def reproduce(
                 _train(experiment, config.replace(seed=one), folder, data_dir, quick, device, shown)
             _report(experiment, folder, quick, console, json_ and not quiet)
         elif experiment == ABLATION:
-            _ablate(seeds, epochs, only, folder, data_dir, quick, device, console)
+            _ablate(seeds, epochs, only, base, folder, data_dir, quick, device, console)
         else:
             scale = Scale.quick() if quick else Scale.laptop()
             given: dict[str, Any] = {"epochs": epochs, "largest": largest}
@@ -159,23 +160,27 @@ def _ablate(
     seeds: list[int],
     epochs: int | None,
     only: str | None,
+    base_name: str,
     folder: Path,
     data_dir: str | None,
     quick: bool,
     device: str,
     console: Console,
 ) -> None:
+    if base_name not in BASES:
+        raise ValueError(f"--base is {base_name!r}: expected one of {', '.join(BASES)}")
     names = only.split(",") if only else list(VARIANTS)
-    base = BASE
+    base, num_samples = BASES[base_name].config, BASES[base_name].train_samples
     if quick:
         # The data set that needs no download.
         data = Source("digits").load()
-        base = BASE.replace(layer_sizes=(64, 20, 10), epochs=_QUICK_EPOCHS)
+        base = base.replace(layer_sizes=(64, 20, 10), epochs=_QUICK_EPOCHS)
         names = [name for name in names if "layer" not in name]
     else:
         data = Source("mnist", data_dir).load()
     base = base.replace(epochs=epochs or base.epochs)
-    train_variants(names, seeds, data.train, data.test, folder, base, device)
+    train = (data.train_images[:num_samples], data.train_labels[:num_samples])
+    train_variants(names, seeds, train, data.test, folder, base, device)
     variants = {name: changes for name, changes in VARIANTS.items() if name in names}
     ablation = gather_ablation(folder, base, VARIANTS if not quick else variants)
     save_measurement(ablation, folder / "ablation.json", **provenance())
@@ -183,7 +188,8 @@ def _ablate(
     plot_ablation(
         ablation,
         folder / "ablation.png",
-        f"{data.name}, {layers}, {base.epochs} epochs: single changes to the base",
+        f"{data.name}, {layers}, {base.epochs} epochs of {len(train[1])} samples: "
+        "single changes to the base",
     )
     console.print(f"everything is in {folder}")
 

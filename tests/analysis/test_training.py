@@ -5,7 +5,7 @@ import pytest
 
 from lava_desire import DesireConfig
 from lava_desire.analysis.ablation import (
-    BASE,
+    BASES,
     VARIANTS,
     gather_ablation,
     plot_ablation,
@@ -22,6 +22,7 @@ from lava_desire.analysis.experiments import (
 from lava_desire.analysis.training import Snapshots, is_finished, train_or_resume
 from lava_desire.engine import CheckpointError
 
+SMALL = BASES["small"].config
 CONFIG = DesireConfig((64, 12, 10), learning_rate=3e-4, batch_size=16, epochs=2)
 
 
@@ -98,12 +99,12 @@ def test_a_smoke_test_takes_the_first_samples(digits):
 
 
 def test_every_variant_is_a_valid_configuration_that_differs():
-    configs = [BASE.replace(**changes) for changes in VARIANTS.values()]
+    configs = [SMALL.replace(**changes) for changes in VARIANTS.values()]
     assert all(one != other for i, one in enumerate(configs) for other in configs[:i])
 
 
 def test_an_ablation_gathers_what_has_finished(digits, tmp_path):
-    base = BASE.replace(layer_sizes=(64, 12, 10), epochs=1)
+    base = SMALL.replace(layer_sizes=(64, 12, 10), epochs=1)
     names = ["base", "shift-1"]
     train_variants(names, [0, 1], digits.train, digits.test, tmp_path, base)
     unfinished = run_folder(tmp_path, "batch-16", 0)
@@ -124,7 +125,7 @@ def test_an_ablation_gathers_what_has_finished(digits, tmp_path):
 
 
 def test_a_run_under_a_wrong_name_is_refused(digits, tmp_path):
-    base = BASE.replace(layer_sizes=(64, 12, 10), epochs=1)
+    base = SMALL.replace(layer_sizes=(64, 12, 10), epochs=1)
     train_or_resume(base, digits.train, digits.test, run_folder(tmp_path, "shift-1", 0))
     with pytest.raises(ValueError, match="that is not shift-1"):
         gather_ablation(tmp_path, base)
