@@ -313,8 +313,13 @@ class Gallery:
         return f"{self.data.name}, {'-'.join(map(str, self._watched.layer_sizes))}"
 
     def _plot_fig6(self, curve: LossCurve, path: Path) -> None:
-        words = f"{self._network_name}, {curve.epochs[-1]} epochs (the paper: 150)"
-        plot_local_losses(curve, path, f"Local test losses and accuracy, {words}")
+        config = self._watched
+        words = (
+            f"{self._network_name}, {curve.epochs[-1]} epochs (the paper: 150), batch "
+            f"{config.batch_size}, learning rate {config.learning_rate:g}, "
+            f"decay {config.learning_rate_decay:g} an epoch"
+        )
+        plot_local_losses(curve, path, f"Local test losses and accuracy\n{words}")
 
     def _plot_fig7(self, measured: ActivityByClass, path: Path) -> None:
         num_samples = min(_ACTIVITY_SAMPLES, len(self.data.test_labels))
