@@ -37,20 +37,28 @@ class Checkpoint:
     config : DesireConfig
         The network's configuration.
     weights : list of ndarray
-        L float32 arrays (N_ℓ, N_{ℓ−1}).
+        L arrays (N_ℓ, N_{ℓ−1}): float32, or the int8 mantissas of a network in fixed point.
     samples_seen : int
         Position of the random streams of dropout.
     state : dict
         What the trainer needs to go on, JSON types; empty for a network that is only saved.
     average : list of ndarray
         The moving average of the weights, shaped as they are; empty where none is kept.
+    formats : list of dict
+        How the weights of a network in fixed point are written; empty in floating point.
     """
 
     config: DesireConfig
-    weights: list[np.ndarray[Any, np.dtype[np.float32]]]
+    weights: list[np.ndarray[Any, Any]]
     samples_seen: int = 0
     state: dict[str, Any] = field(default_factory=dict)
     average: list[np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=list)
+    formats: list[dict[str, int]] = field(default_factory=list)
+
+    @property
+    def arithmetic(self) -> str:
+        """What the network computes in: ``"fixed_point"`` or ``"floating_point"``."""
+        return "fixed_point" if self.formats else "floating_point"
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -98,6 +106,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
         "samples_seen": str(checkpoint.samples_seen),
         "state": json.dumps(checkpoint.state),
     }
+    if checkpoint.formats:
+        metadata["formats"] = json.dumps(checkpoint.formats)
     metadata["sha256"] = _digest(arrays, metadata)
     write_atomically(path, dump_arrays(arrays, metadata))
 
@@ -135,6 +145,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         int(metadata["samples_seen"]),
         json.loads(metadata["state"]),
         _layers_of(arrays, "average", config, path) if "average.1" in arrays else [],
+        json.loads(metadata.get("formats", "[]")),
     )
 
 

@@ -1,4 +1,4 @@
-"""The one place that draws random numbers: weights, dropout masks, order and shifts of samples.
+"""The one place that draws random numbers: weights, dropout, order and shifts of samples, rounding.
 
 Every draw comes from a Philox generator keyed by the run's seed and by what the draw is for, so
 that the numbers depend on neither device, batch size nor which other draws were made before.
@@ -12,13 +12,19 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS = range(4)
-_DRAWS_A_COUNT = 8  # a Philox counter yields four 64-bit words, that is eight 32-bit draws
+_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
+_ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
+_WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
+_DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
+_COUNTER_PERIOD = 2**256
 
 
 def _generator(seed: int, purpose: int, index: int) -> np.random.Generator:
-    key = np.array([seed, (purpose << 32) | index], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(np.random.Philox(key=_key(seed, purpose, index)))
+
+
+def _key(seed: int, purpose: int, index: int) -> npt.NDArray[np.uint64]:
+    return np.array([seed, (purpose << 32) | index], dtype=np.uint64)
 
 
 def initial_weights(layer_sizes: Sequence[int], seed: int) -> list[npt.NDArray[np.float32]]:
@@ -135,3 +141,63 @@ class DropoutStream:
             return np.ones((num_samples, self.num_neurons), dtype=bool)
         draws = self._generator.random((num_samples, self._draws_a_sample), dtype=np.float32)
         return draws[:, : self.num_neurons] >= self.probability
+
+
+class RoundingStream:
+    """Random words of stochastic rounding: a table of them for every sample that is learned.
+
+    Any row of any sample can be drawn, and is the same whatever was drawn before.
+
+    Parameters
+    ----------
+    purpose : {"trace", "weight"}
+        Trace: a row a time step and a word an input. Weight: a row a neuron and a word a synapse.
+    num_rows, row_length : int
+        Shape of a sample's table.
+    seed : int
+        The run's seed.
+    layer : int
+        The plastic layer's number, from 1.
+    """
+
+    def __init__(self, purpose: str, num_rows: int, row_length: int, seed: int, layer: int) -> None:
+        if purpose not in _ROUNDINGS:
+            raise ValueError(f"purpose is {purpose!r}: expected one of {', '.join(_ROUNDINGS)}")
+        self.num_rows = num_rows
+        self.row_length = row_length
+        self.counters_a_row = -(-row_length // _DRAWS_A_COUNT)
+        self.key = _key(seed, _ROUNDINGS[purpose], layer)
+        self._philox = np.random.Philox(key=self.key)
+        self._counter = 0
+
+    def counter_of(self, sample: int, row: int = 0) -> int:
+        """Return the number of the Philox counter with which a row of a sample begins."""
+        return (sample * self.num_rows + row) * self.counters_a_row
+
+    def draw(self, sample: int, row: int = 0, count: int | None = None) -> npt.NDArray[np.uint32]:
+        """Draw rows of a sample's table.
+
+        Parameters
+        ----------
+        sample : int
+            Number of the sample among those that are learned, from 0.
+        row : int
+            The first row.
+        count : int, optional
+            How many rows; all that are left when not given.
+
+        Returns
+        -------
+        ndarray
+            (count, row_length) uint32, uniform.
+        """
+        count = self.num_rows - row if count is None else count
+        wanted = self.counter_of(sample, row)
+        if wanted != self._counter:
+            self._philox.advance((wanted - self._counter) % _COUNTER_PERIOD)
+        counters = count * self.counters_a_row
+        self._counter = wanted + counters
+        # Little-endian, so that the words are the same on every machine.
+        words = self._philox.random_raw(counters * _WORDS_A_COUNT).astype("<u8", copy=False)
+        table = words.view("<u4").reshape(count, self.counters_a_row * _DRAWS_A_COUNT)
+        return table[:, : self.row_length].astype(np.uint32, copy=False)

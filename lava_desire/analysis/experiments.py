@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lava_desire.checkpoint import write_atomically
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import CheckpointError, History, read_checkpoint
-from lava_desire.checkpoint import write_atomically
 from lava_desire.engine.history import EpochRecord
 from lava_desire.engine.trainer import CHECKPOINT
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lava_desire.fixed_format import formats_from_dicts
 
 if TYPE_CHECKING:
     from lava_desire.engine.network import DesireNetwork
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = None) -> Checkpoint:
     """Take a snapshot of a network, and of a trainer's state."""
-    return Checkpoint(network.config, network.numpy_weights(), network.samples_seen, state or {})
+    return Checkpoint(
+        network.config,
+        network.numpy_weights(),
+        network.samples_seen,
+        state or {},
+        formats=network.format_fields(),
+    )
 
 
 def save_network(network: DesireNetwork, path: str | Path) -> None:
@@ -30,6 +37,14 @@ def load_network(
     from lava_desire.engine.network import DesireNetwork
 
     checkpoint = read_checkpoint(path)
-    network = DesireNetwork(checkpoint.config, device, checkpoint.weights, precision=precision)
+    formats = formats_from_dicts(checkpoint.formats) if checkpoint.formats else None
+    network = DesireNetwork(
+        checkpoint.config,
+        device,
+        checkpoint.weights,
+        precision=precision,
+        arithmetic=checkpoint.arithmetic,
+        formats=formats,
+    )
     network.samples_seen = checkpoint.samples_seen
     return network

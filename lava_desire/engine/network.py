@@ -16,7 +16,10 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine import kernels
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
+from lava_desire.fixed_format import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
+
+ARITHMETICS = ("floating_point", "fixed_point")
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,11 @@ class DesireNetwork:
     precision : str
         Arithmetic of the sums over synapses, one of :data:`~lava_desire.engine.kernels.PRECISIONS`;
         ``"float32"`` is the exact reference.
+    arithmetic : {"floating_point", "fixed_point"}
+        Fixed point makes a :class:`~lava_desire.engine.fixed_point.FixedPointNetwork`: int8
+        weights, and the integers of Lava's fixed-point processes.
+    formats : sequence of LayerFormat, optional
+        How the weights are written in fixed point.
 
     Attributes
     ----------
@@ -107,8 +115,21 @@ class DesireNetwork:
     Raises
     ------
     ValueError
-        If the device is not there, the precision unknown, or weights do not fit the config.
+        If the device is not there, precision or arithmetic unknown, or weights do not fit the
+        config.
     """
+
+    def __new__(cls, *_: Any, arithmetic: str = "floating_point", **__: Any) -> DesireNetwork:
+        """Make a network of the class that computes in that arithmetic."""
+        if arithmetic not in ARITHMETICS:
+            raise ValueError(
+                f"arithmetic is {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}"
+            )
+        if arithmetic == "fixed_point" and cls is DesireNetwork:
+            from lava_desire.engine.fixed_point import FixedPointNetwork
+
+            return object.__new__(FixedPointNetwork)
+        return object.__new__(cls)
 
     def __init__(
         self,
@@ -117,12 +138,17 @@ class DesireNetwork:
         weights: Sequence[Any] | None = None,
         *,
         precision: str = "float32",
+        arithmetic: str = "floating_point",
+        formats: Sequence[LayerFormat] | None = None,
     ) -> None:
+        if formats is not None:
+            raise ValueError("formats are given: expected none in floating point")
         if not isinstance(config, DesireConfig):
             raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
         self.config = config
         self.device = resolve_device(device)
         self.precision = precision
+        self.arithmetic = arithmetic
         self._kernels = kernels.make_kernels(config, self.device, precision)
         if weights is None:
             weights = initial_weights(config.layer_sizes, config.seed)
@@ -368,9 +394,13 @@ class DesireNetwork:
 
         return load_network(path, device, precision=precision)
 
-    def numpy_weights(self) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
-        """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}) float32."""
+    def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}), of their own dtype."""
         return [weights.cpu().numpy().copy() for weights in self.weights]
+
+    def format_fields(self) -> list[dict[str, int]]:
+        """Return how the weights are written in fixed point, for a checkpoint; else nothing."""
+        return []
 
 
 def _mask_of(activity: Activity, layer: int) -> Tensor | None:

@@ -178,6 +178,11 @@ class TrainingRun:
                 )
         if not checkpoint.state:
             raise CheckpointError(f"{path} holds a network but no training state to resume")
+        if checkpoint.formats != self.network.format_fields():
+            raise CheckpointError(
+                f"{path} was trained with formats {checkpoint.formats}: expected "
+                f"{self.network.format_fields()}"
+            )
         for name, expected in (
             ("precision", self.network.precision),
             ("data", self._fingerprint),

@@ -34,6 +34,7 @@ for _name in (
     "sample_source",
 ):
     import_module(f"lava_desire.proc.{_name}.models")
+    import_module(f"lava_desire.proc.{_name}.models_fixed")
 
 __all__ = [
     "DesireChain",

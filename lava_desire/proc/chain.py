@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lava_desire.config import DesireConfig
+from lava_desire.fixed_format import LayerFormat
+from lava_desire.proc.checks import check_count, check_per_layer
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.desire_lif.process import DesireLIF
 from lava_desire.proc.desire_teacher.process import DesireTeacher
 from lava_desire.proc.rate_encoder.process import RateEncoder
-from lava_desire.proc.window import check_count, check_per_layer
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class DesireChain:
         learning_enabled: bool = True,
         dropout_masks: Sequence[Any] | None = None,
         samples_seen: int = 0,
+        formats: Sequence[LayerFormat] | None = None,
     ) -> DesireChain:
         """Build the processes of a network and connect them.
 
@@ -55,7 +57,8 @@ class DesireChain:
         config : DesireConfig
             The network.
         weights : sequence of array, optional
-            L arrays (N_ℓ, N_{ℓ−1}) float; drawn from the config's seed when not given.
+            L arrays (N_ℓ, N_{ℓ−1}), float, or integer mantissas; drawn from the config's seed when
+            not given.
         training, learning_enabled : bool
             Whether neurons are dropped and spikes scaled, and whether weights change.
         dropout_masks : sequence, optional
@@ -63,6 +66,8 @@ class DesireChain:
             the config's seed when not given.
         samples_seen : int
             Samples that have had their dropout masks before.
+        formats : sequence of LayerFormat, optional
+            How the L layers are written in fixed point.
 
         Raises
         ------
@@ -70,17 +75,26 @@ class DesireChain:
             If an argument is not as above.
         """
         weights, masks = check_per_layer(config, weights, dropout_masks)
-        samples_seen = check_count("samples_seen", samples_seen, 0)
-        common: dict[str, Any] = {"config": config, "training": training}
+        common: dict[str, Any] = {
+            "config": config,
+            "training": training,
+            "samples_seen": check_count("samples_seen", samples_seen, 0),
+        }
         chain = cls(
             config,
-            RateEncoder(dropout_masks=masks[0], samples_seen=samples_seen, **common),
+            RateEncoder(dropout_masks=masks[0], **common),
             tuple(
-                DesireDense(layer=layer, weights=array, learning_enabled=learning_enabled, **common)
+                DesireDense(
+                    layer=layer,
+                    weights=array,
+                    learning_enabled=learning_enabled,
+                    formats=formats,
+                    **common,
+                )
                 for layer, array in enumerate(weights, start=1)
             ),
             tuple(
-                DesireLIF(layer=layer, dropout_masks=mask, samples_seen=samples_seen, **common)
+                DesireLIF(layer=layer, dropout_masks=mask, formats=formats, **common)
                 for layer, mask in enumerate((*masks[1:], None), start=1)
             ),
             DesireTeacher(config=config),

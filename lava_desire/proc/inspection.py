@@ -13,7 +13,7 @@ from lava.proc.monitor.process import Monitor
 from lava_desire.config import DesireConfig
 from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
 from lava_desire.proc.chain import DesireChain
-from lava_desire.proc.window import check_count
+from lava_desire.proc.checks import check_count
 
 Array = Any
 

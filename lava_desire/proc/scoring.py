@@ -10,22 +10,6 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 
 
-def check_labels(labels: Any, num_classes: int) -> Any:
-    """Return labels, which may be floats from a stock source, as integers, or refuse them.
-
-    Raises
-    ------
-    ValueError
-        If a label is no class in [0, `num_classes`).
-    """
-    wrong = (labels < 0) | (labels >= num_classes) | (labels % 1 != 0)
-    if wrong.any():
-        raise ValueError(
-            f"the label is {labels[wrong][0]:g}: expected a class in [0, {num_classes})"
-        )
-    return labels.astype(np.int64)
-
-
 def keep_score(model: Any, labels: Any, counts: Any, config: DesireConfig) -> None:
     """Add the samples of a window to the score of a process model.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_layer, check_weights
+from lava_desire.fixed_format import LayerFormat
+from lava_desire.proc.checks import check_count, check_layer, check_weights, in_both_arithmetics
 
 
 class DesireDense(AbstractProcess):
@@ -28,24 +30,33 @@ class DesireDense(AbstractProcess):
     layer : int
         ℓ in 1 to L: the connection leads from layer ℓ − 1 to layer ℓ.
     weights : array
-        W, (N_ℓ, N_{ℓ−1}) float, finite.
+        W, (N_ℓ, N_{ℓ−1}): float, finite, or the integer mantissas of a network in fixed point. Each
+        becomes the other where the models need it.
     training : bool
         Whether input spikes are scaled by 1 / (1 − P_drop) (Eq. 16).
     learning_enabled : bool
         Whether weights change.
+    samples_seen : int
+        Samples that it has learned from before: where the random draws of fixed point go on.
+    formats : sequence of LayerFormat, optional
+        How the L layers are written in fixed point;
+        :func:`~lava_desire.fixed_format.default_formats` when not given.
 
     Ports
     -----
     s_in : (N_{ℓ−1},) bool, presynaptic spikes.
     s_post_in : (N_ℓ,) bool, postsynaptic spikes.
-    a_out : (N_ℓ,) float32, activation.
+    a_out : (N_ℓ,) float32, activation; int32 in fixed point.
     desire_in : (N_ℓ,) int8, desire of the neurons that are kept.
-    z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it.
+    z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it;
+        int32 in fixed point.
 
     Vars
     ----
-    weights : (N_ℓ, N_{ℓ−1}) float32; values set from outside take effect with the next window.
-    change : (N_ℓ,) float32, Σ_i |ΔW| of each neuron in this window; zeros until it learns.
+    weights : (N_ℓ, N_{ℓ−1}) float32, mantissas in fixed point; values set from outside take effect
+        with the next window.
+    change : (N_ℓ,) float32, Σ_i |ΔW| of each neuron in this window; zeros until it learns. In
+        mantissas in fixed point.
     learning_rate : (1,) float64, η, before the layer's factor.
     learning_enabled, training : (1,) bool.
 
@@ -65,12 +76,22 @@ class DesireDense(AbstractProcess):
         weights: Any,
         training: bool = True,
         learning_enabled: bool = True,
+        samples_seen: int = 0,
+        formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
         weights = check_weights(config, layer, weights)
+        weights, given = in_both_arithmetics(config, layer, weights, formats)
         shape = weights.shape
-        super().__init__(config=config, layer=layer, **options)
+        super().__init__(
+            config=config,
+            layer=layer,
+            samples_seen=check_count("samples_seen", samples_seen, 0),
+            formats=formats,
+            given=given,
+            **options,
+        )
         self.s_in = InPort(shape=shape[1:])
         self.s_post_in = InPort(shape=shape[:1])
         self.a_out = OutPort(shape=shape[:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_count, check_layer, check_masks
+from lava_desire.fixed_format import IntegerRule, LayerFormat
+from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
 class DesireLIF(AbstractProcess):
@@ -30,17 +32,21 @@ class DesireLIF(AbstractProcess):
         (S, N_ℓ) bool, used in turn; drawn from the config's seed when not given.
     samples_seen : int
         Samples that have had their masks before, so that a network goes on where it stopped.
+    formats : sequence of LayerFormat, optional
+        How the L layers are written in fixed point;
+        :func:`~lava_desire.fixed_format.default_formats` when not given.
 
     Ports
     -----
-    a_in : (N_ℓ,) float32, activation.
+    a_in : (N_ℓ,) float32, activation; int32 in fixed point.
     s_out : (N_ℓ,) bool, spikes of t = step − 2 in the steps 2 to T + 1 of a window.
-    z_in : (N_ℓ,) float32, errors of the layer above, seen through its weights.
+    z_in : (N_ℓ,) float32, errors of the layer above, seen through its weights;
+        int32 in fixed point.
     desire_out : (N_ℓ,) int8, desire of the neurons that are kept, in the step in which z arrives.
 
     Vars
     ----
-    potential : (N_ℓ,) float32.
+    potential : (N_ℓ,) float32; int32 of 24 bits in fixed point.
     mask : (N_ℓ,) bool, neurons that are kept.
     desire : (N_ℓ,) int8, the latest desire, of dropped neurons as well.
     training : (1,) bool; takes effect with the next window.
@@ -61,14 +67,22 @@ class DesireLIF(AbstractProcess):
         training: bool = True,
         dropout_masks: Any = None,
         samples_seen: int = 0,
+        formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
         size = config.layer_sizes[layer]
         masks = check_masks(dropout_masks, size)
         samples_seen = check_count("samples_seen", samples_seen, 0)
+        if formats is not None:
+            IntegerRule(config, formats)
         super().__init__(
-            config=config, layer=layer, dropout_masks=masks, samples_seen=samples_seen, **options
+            config=config,
+            layer=layer,
+            dropout_masks=masks,
+            samples_seen=samples_seen,
+            formats=formats,
+            **options,
         )
         self.a_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))

@@ -20,14 +20,15 @@ from lava.magma.core.resources import CPU, GPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire.proc.chain import DesireChain
+from lava_desire.proc.checks import check_brightness, check_labels
 from lava_desire.proc.desire_mlp.process import DesireMLP
 from lava_desire.proc.masks import MaskSequence
-from lava_desire.proc.scoring import check_labels, keep_score
-from lava_desire.proc.window import check_brightness, step_in_window
+from lava_desire.proc.scoring import keep_score
+from lava_desire.proc.window import step_in_window
 
 
 @implements(proc=DesireMLP, protocol=LoihiProtocol)
-@tag("floating_pt")
+@tag("floating_pt", "fixed_pt")
 class SubDesireMLPModel(AbstractSubProcessModel):
     """Encoder, connections, layers and teacher as processes; which arithmetic the tag decides."""
 
@@ -40,9 +41,10 @@ class SubDesireMLPModel(AbstractSubProcessModel):
             )
         chain = DesireChain.build(
             config,
-            [var.init for var in proc.weights],
+            parameters["given"],
             dropout_masks=parameters["dropout_masks"],
             samples_seen=parameters["samples_seen"],
+            formats=parameters["formats"],
         )
         # Lava finds the parts among the attributes.
         self.encoder, self.teacher = chain.encoder, chain.teacher

@@ -14,7 +14,9 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_count, check_per_layer, sample_shape
+from lava_desire.fixed_format import IntegerRule, LayerFormat, formats_from_dicts
+from lava_desire.proc.checks import check_count, check_per_layer, in_both_arithmetics
+from lava_desire.proc.window import sample_shape
 
 
 class SharedVar(Var):
@@ -38,16 +40,18 @@ class DesireMLP(AbstractProcess):
     """A network that learns by desire backpropagation, as one process.
 
     Two kinds of model stand behind it, chosen by the tag of the run configuration
-    (:class:`~lava_desire.proc.DesireSimCfg`): ``"floating_pt"`` builds encoder, connections, layers
-    and teacher as processes of their own, and ``"torch"`` runs the engine once a window. From
-    outside they are the same, step by step.
+    (:class:`~lava_desire.proc.DesireSimCfg`): ``"floating_pt"`` and ``"fixed_pt"`` build encoder,
+    connections, layers and teacher as processes of their own, in that arithmetic, and ``"torch"``
+    runs the engine in floating point, once a window. From outside ``"floating_pt"`` and ``"torch"``
+    are the same, step by step.
 
     Parameters
     ----------
     config : DesireConfig
         The network.
     weights : sequence of array, optional
-        L arrays (N_ℓ, N_{ℓ−1}) float, finite; drawn from the config's seed when not given.
+        L arrays (N_ℓ, N_{ℓ−1}), float, finite, or integer mantissas; drawn from the config's seed
+        when not given.
     training : bool
         Whether neurons are dropped and spikes scaled (Eq. 16).
     learning_enabled : bool
@@ -66,6 +70,8 @@ class DesireMLP(AbstractProcess):
         the run begins, in the operating-system process that Lava makes for the model.
     precision : {"float32", "bfloat16x2"}
         Arithmetic of the torch model; ``"float32"`` is exact.
+    formats : sequence of LayerFormat, optional
+        How the L layers are written in fixed point, with the tag ``"fixed_pt"``.
 
     Ports
     -----
@@ -79,7 +85,8 @@ class DesireMLP(AbstractProcess):
 
     Vars
     ----
-    weights_1 … weights_L : (N_ℓ, N_{ℓ−1}) float32; also as the list :attr:`weights`.
+    weights_1 … weights_L : (N_ℓ, N_{ℓ−1}) float32, mantissas in fixed point; also as the list
+        :attr:`weights`.
     desire_1 … desire_{L−1} : (N_ℓ,) or (B, N_ℓ) int8, latest desire of each hidden layer.
     desire : (N_L,) or (B, N_L) int8, latest desire of the output layer.
     counts : (N_L,) or (B, N_L) int64, output spikes so far in this window.
@@ -110,6 +117,7 @@ class DesireMLP(AbstractProcess):
         batch_size: int = 1,
         device: str = "cpu",
         precision: str = "float32",
+        formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
         samples_seen = check_count("samples_seen", samples_seen, 0)
@@ -119,13 +127,19 @@ class DesireMLP(AbstractProcess):
         if precision not in ("float32", "bfloat16x2"):
             raise ValueError(f"precision is {precision!r}: expected float32 or bfloat16x2")
         weights, masks = check_per_layer(config, weights, dropout_masks)
+        both = [
+            in_both_arithmetics(config, layer, array, formats)
+            for layer, array in enumerate(weights, start=1)
+        ]
         super().__init__(
             config=config,
+            given=[given for _, given in both],
             dropout_masks=masks,
             samples_seen=samples_seen,
             batch_size=batch_size,
             device=str(device),
             precision=precision,
+            formats=formats,
             **options,
         )
         num_classes = config.layer_sizes[-1]
@@ -136,7 +150,7 @@ class DesireMLP(AbstractProcess):
         self.prediction_out = OutPort(shape=(batch_size,))
         self.counts_out = OutPort(shape=classes)
         self.desire_out = OutPort(shape=classes)
-        for layer, array in enumerate(weights, start=1):
+        for layer, (array, _) in enumerate(both, start=1):
             setattr(self, f"weights_{layer}", Var(shape=array.shape, init=array))
             if layer < config.num_layers:
                 shape = sample_shape(batch_size, config.layer_sizes[layer])
@@ -187,6 +201,8 @@ class DesireMLP(AbstractProcess):
         """
         checkpoint = read_checkpoint(path)
         options = {"samples_seen": checkpoint.samples_seen, **options}
+        if checkpoint.formats:
+            options.setdefault("formats", formats_from_dicts(checkpoint.formats))
         return cls(config=checkpoint.config, weights=checkpoint.weights, **options)
 
     def to_checkpoint(self, path: str | Path) -> None:
@@ -206,9 +222,19 @@ class DesireMLP(AbstractProcess):
         OSError
             If the file cannot be written; an older one is then still whole.
         """
-        weights = [np.asarray(_read(var, self), np.float32) for var in self.weights]
+        dtype: type = np.float32
+        formats: list[dict[str, int]] = []
+        if self._runs_in_fixed_point():
+            dtype = np.int8
+            formats = IntegerRule(self.config, self.proc_params["formats"]).to_dicts()
+        weights: list[Any] = [np.asarray(_read(var, self), dtype) for var in self.weights]
         samples_seen = int(np.asarray(_read(self.samples_seen, self))[0])
-        write_checkpoint(Checkpoint(self.config, weights, samples_seen), path)
+        checkpoint = Checkpoint(self.config, weights, samples_seen, formats=formats)
+        write_checkpoint(checkpoint, path)
+
+    def _runs_in_fixed_point(self) -> bool:
+        part = self.weights[0].aliased_var
+        return part is not None and "fixed_pt" in part.process.model_class.tags
 
 
 def _read(var: Var, network: DesireMLP) -> Any:

@@ -13,16 +13,14 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
+from lava_desire.proc.checks import check_labels
 from lava_desire.proc.desire_teacher.process import DesireTeacher
-from lava_desire.proc.scoring import check_labels, keep_score
+from lava_desire.proc.scoring import keep_score
 from lava_desire.proc.window import step_in_window
 
 
-@implements(proc=DesireTeacher, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyDesireTeacherModelFloat(PyLoihiProcessModel):
-    """Floating point."""
+class AbstractPyDesireTeacherModel(PyLoihiProcessModel):
+    """What the teacher does in either arithmetic."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
@@ -62,10 +60,25 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
             return
         label = check_labels(label, config.layer_sizes[-1])
         counts = self.counts[None]
-        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
-        self.desire = rule.output_desire(rate, label, config.desire_threshold_output)[0]
+        self.desire = self._output_desire(counts, label)[0]
         self.prediction = rule.predict(counts)
         keep_score(self, label, counts, config)
         self.desire_out.send(self.desire)
         self.prediction_out.send(self.prediction)
         self.counts_out.send(self.counts)
+
+    def _output_desire(self, counts: Any, labels: Any) -> Any:
+        """Return what the output neurons desire, (1, N_L) int8 (Eq. 11)."""
+        raise NotImplementedError
+
+
+@implements(proc=DesireTeacher, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyDesireTeacherModelFloat(AbstractPyDesireTeacherModel):
+    """Floating point."""
+
+    def _output_desire(self, counts: Any, labels: Any) -> Any:
+        config = self._config
+        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
+        return rule.output_desire(rate, labels, config.desire_threshold_output)

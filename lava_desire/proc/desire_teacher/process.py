@@ -9,7 +9,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_layer
+from lava_desire.proc.checks import check_layer
 
 
 class DesireTeacher(AbstractProcess):

@@ -13,9 +13,10 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
+from lava_desire.proc.checks import check_brightness
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.rate_encoder.process import RateEncoder
-from lava_desire.proc.window import check_brightness, step_in_window
+from lava_desire.proc.window import step_in_window
 
 
 @implements(proc=RateEncoder, protocol=LoihiProtocol)

@@ -10,7 +10,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_count, check_layer, check_masks
+from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
 class RateEncoder(AbstractProcess):
@@ -31,12 +31,12 @@ class RateEncoder(AbstractProcess):
 
     Ports
     -----
-    brightness_in : (N_0,) float32 in [0, 1].
+    brightness_in : (N_0,) float32 in [0, 1]; int32 in [0, 255] in fixed point.
     s_out : (N_0,) bool, spikes of t = step − 1 in the steps 1 to T of a window.
 
     Vars
     ----
-    potential : (N_0,) float32.
+    potential : (N_0,) float32; int32 in fixed point.
     mask : (N_0,) bool, inputs that are kept.
     samples_seen : (1,) int64, samples that have had their masks.
     training : (1,) bool; takes effect with the next window.

@@ -10,7 +10,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_count, check_layer, sample_shape
+from lava_desire.proc.checks import check_count, check_layer
+from lava_desire.proc.window import sample_shape
 
 
 class SampleSource(AbstractProcess):
@@ -36,7 +37,8 @@ class SampleSource(AbstractProcess):
 
     Ports
     -----
-    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window.
+    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window; int32 in
+        [0, 255] in fixed point.
     label_out : (1,) int64, the same in every step of a window.
         With B > 1 these are (B, N_0) and (B,).
 

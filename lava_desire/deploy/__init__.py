@@ -1,0 +1,23 @@
+"""Ways out: trained networks in integers, and on other backends. Names load on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# No module may have the name of one of its names: importing it would hide the name.
+_HOMES = {
+    "Quantized": "lava_desire.deploy.quantization",
+    "quantize": "lava_desire.deploy.quantization",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,269 @@
+"""A network trained in floating point becomes one in integers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lava_desire.engine import DesireNetwork, evaluate, fit
+from lava_desire.engine.fixed_point import FixedPointNetwork, LayerRange
+from lava_desire.engine.inputs import as_images, as_labels
+from lava_desire.fixed_format import WEIGHT_BITS, LayerFormat, default_formats
+
+# A few neurons may have weights a hundred times as large as the others: what a scale clips must
+# then be weighed against what it rounds, over many powers of two.
+_CANDIDATES_A_POWER = 2
+_POWERS = 9
+_CALIBRATION_SAMPLES = 500
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What became of one layer.
+
+    Parameters
+    ----------
+    weight_bits, weight_exp, threshold : int
+        Its format, see :class:`~lava_desire.fixed_format.LayerFormat`.
+    step : float
+        The weight that mantissa 1 stands for.
+    largest_weight : float
+        Largest magnitude before.
+    clipped_share : float
+        Share of the weights that were held at the end of the range.
+    rounding_error : float
+        Root mean square of the change of the other weights, in steps.
+    count_error : float
+        Root mean square deviation of the spike counts from those before, calibration samples, with
+        the layers below in integers.
+    range : LayerRange
+        Integers reached in evaluating the test samples.
+    """
+
+    weight_bits: int
+    weight_exp: int
+    threshold: int
+    step: float
+    largest_weight: float
+    clipped_share: float
+    rounding_error: float
+    count_error: float
+    range: LayerRange
+
+
+@dataclass(frozen=True)
+class Report:
+    """What quantisation did.
+
+    Parameters
+    ----------
+    layers : list of LayerReport
+        Layer 1 first, before fine-tuning.
+    accuracy_before, accuracy_after : float
+        On the test samples, in floating point and in integers; after fine-tuning where there was
+        any.
+    accuracy_untuned : float
+        In integers before fine-tuning.
+    num_samples : int
+        Test samples.
+    fine_tune_epochs : int
+        Epochs learned in integers.
+    weight_bytes : int
+        Of all weights, packed.
+    """
+
+    layers: list[LayerReport]
+    accuracy_before: float
+    accuracy_after: float
+    accuracy_untuned: float
+    num_samples: int
+    fine_tune_epochs: int
+    weight_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"accuracy on {self.num_samples} samples: {100 * self.accuracy_before:.2f} % before, "
+            f"{100 * self.accuracy_untuned:.2f} % in integers, {100 * self.accuracy_after:.2f} % "
+            f"after {self.fine_tune_epochs} epochs of fine-tuning; {self.weight_bytes} bytes",
+            "layer bits exp threshold      step  clipped  count error  potential reached",
+        ]
+        for number, layer in enumerate(self.layers, start=1):
+            lines.append(
+                f"{number:5} {layer.weight_bits:4} {layer.weight_exp:3} {layer.threshold:9} "
+                f"{layer.step:9.3g} {100 * layer.clipped_share:6.2f} % {layer.count_error:12.3f}  "
+                f"[{layer.range.lowest}, {layer.range.highest}], "
+                f"{layer.range.potentials_saturated} saturated"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A network in integers, and the report of how it came about."""
+
+    network: FixedPointNetwork
+    report: Report
+
+
+def quantize(
+    network: DesireNetwork,
+    data: tuple[Any, Any],
+    weight_bits: int = 8,
+    *,
+    test: tuple[Any, Any] | None = None,
+    fine_tune_epochs: int = 0,
+    learning_rate: float | None = None,
+) -> Quantized:
+    """Write a network in integers, each layer on the scale that keeps its spike counts best.
+
+    For each layer, input first, scales from the largest weight down to 1/512 of it are tried, and
+    the one is taken with which the layer's spike counts deviate least from those in floating point
+    (squared, over the first 500 samples), given the layers below in integers.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        A network in floating point; it is not changed.
+    data : tuple
+        ``(images, labels)`` to choose scales with, and to fine-tune on.
+    weight_bits : int
+        Bits of a weight with its sign, in [2, 8].
+    test : tuple, optional
+        ``(images, labels)`` of the report's accuracies; `data` when not given.
+    fine_tune_epochs : int
+        Epochs to learn in integers afterwards, under the integer rule.
+    learning_rate : float, optional
+        η of fine-tuning; when not given that of the epoch after the config's last.
+
+    Returns
+    -------
+    Quantized
+
+    Raises
+    ------
+    ValueError
+        If the network is in integers already, or an argument is not as above.
+    """
+    if isinstance(network, FixedPointNetwork):
+        raise ValueError("network is in fixed point: expected one in floating point")
+    if weight_bits not in WEIGHT_BITS:
+        raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
+    if fine_tune_epochs < 0:
+        raise ValueError(f"fine_tune_epochs is {fine_tune_epochs}: expected at least 0")
+    sizes, cpu = network.config.layer_sizes, torch.device("cpu")
+    images = as_images(data[0], sizes[0], cpu)
+    as_labels(data[1], len(images), sizes[-1], cpu)
+    if not len(images):
+        raise ValueError("data holds no samples: expected at least one")
+    test = data if test is None else test
+    integer, count_errors = _on_best_scales(network, images[:_CALIBRATION_SAMPLES], weight_bits)
+    integer.take_ranges()
+    untuned = evaluate(integer, test)
+    ranges = integer.take_ranges()
+    layers = [
+        _layer_report(*parts)
+        for parts in zip(
+            network.numpy_weights(),
+            integer.numpy_weights(),
+            integer.rule.formats,
+            [network.config.threshold] * len(ranges),
+            count_errors,
+            ranges,
+            strict=True,
+        )
+    ]
+    after = untuned
+    if fine_tune_epochs:
+        _fine_tune(integer, data, test, fine_tune_epochs, learning_rate)
+        after = evaluate(integer, test)
+    report = Report(
+        layers,
+        evaluate(network, test).accuracy,
+        after.accuracy,
+        untuned.accuracy,
+        untuned.num_samples,
+        fine_tune_epochs,
+        sum(weights.numel() for weights in integer.weights) * weight_bits // 8,
+    )
+    return Quantized(integer, report)
+
+
+def _on_best_scales(
+    network: DesireNetwork, images: Any, weight_bits: int
+) -> tuple[FixedPointNetwork, list[float]]:
+    """Choose the scale of each layer in turn; return the network and its errors of counts."""
+    wanted = network.forward(images.to(network.device)).counts
+    formats = list(default_formats(network.config, weight_bits))
+    errors = []
+    for layer, weights in enumerate(network.numpy_weights()):
+        # The layers above do not matter yet, but a network cut off here takes no time for them.
+        config = network.config.replace(layer_sizes=network.config.layer_sizes[: layer + 2])
+        tried: list[tuple[float, int, LayerFormat]] = []
+        for form in _candidates(weights, network.config.threshold, weight_bits):
+            kept = [*formats[:layer], form]
+            integer = _in_integers(config, network.numpy_weights()[: layer + 1], kept)
+            counts = integer.forward(images).counts[-1].to(wanted[0].device)
+            error = float((counts - wanted[layer + 1]).double().square().mean().sqrt())
+            tried.append((error, len(tried), form))
+        error, _, formats[layer] = min(tried)
+        errors.append(error)
+    return _in_integers(network.config, network.numpy_weights(), formats), errors
+
+
+def _candidates(weights: Any, threshold: float, weight_bits: int) -> list[LayerFormat]:
+    largest = float(np.abs(weights).max()) or threshold
+    exponents = np.arange(_POWERS * _CANDIDATES_A_POWER + 1) / _CANDIDATES_A_POWER
+    steps = largest * 2.0**-exponents / (2 ** (weight_bits - 1) - 1)
+    return [LayerFormat.of_step(float(step), threshold, weight_bits) for step in steps]
+
+
+def _in_integers(config: Any, weights: Any, formats: Any) -> FixedPointNetwork:
+    network = DesireNetwork(config, weights=weights, arithmetic="fixed_point", formats=formats)
+    assert isinstance(network, FixedPointNetwork)
+    return network
+
+
+def _layer_report(
+    weights: Any,
+    mantissas: Any,
+    form: LayerFormat,
+    threshold: float,
+    count_error: float,
+    reached: LayerRange,
+) -> LayerReport:
+    step = form.step(threshold)
+    exact = weights.astype(np.float64) / step
+    clipped = (exact < form.lowest - 0.5) | (exact > form.highest + 0.5)
+    inside = (exact - mantissas)[~clipped]
+    return LayerReport(
+        form.weight_bits,
+        form.weight_exp,
+        form.threshold,
+        step,
+        float(np.abs(weights).max()),
+        float(clipped.mean()),
+        float(np.sqrt(np.square(inside).mean())) if inside.size else 0.0,
+        count_error,
+        reached,
+    )
+
+
+def _fine_tune(
+    network: FixedPointNetwork, data: Any, test: Any, epochs: int, learning_rate: float | None
+) -> None:
+    config = network.config
+    if learning_rate is None:
+        learning_rate = config.learning_rate_at(config.epochs)
+    whole = network.config
+    network.config = config.replace(epochs=epochs, learning_rate=learning_rate)
+    try:
+        fit(network, data, test)
+    finally:
+        network.config = whole

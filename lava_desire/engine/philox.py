@@ -1,0 +1,65 @@
+"""NumPy's Philox generator, compiled, so that a kernel draws only the words that it needs.
+
+Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a
+counter and a key into four 64-bit words. The tests compare every word with those of
+``numpy.random.Philox``, which :mod:`lava_desire.randomness` draws from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+ROUNDS = 10
+_FIRST_MULTIPLIER = np.uint64(0xD2E7470EE14C6C93)
+_SECOND_MULTIPLIER = np.uint64(0xCA5A826395121157)
+_FIRST_BUMP = np.uint64(0x9E3779B97F4A7C15)
+_SECOND_BUMP = np.uint64(0xBB67AE8584CAA73B)
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _high_product(one: Any, other: Any) -> Any:
+    """Return the upper 64 bits of the product of two 64-bit words."""
+    one_low, one_high = one & _LOW, one >> _HALF
+    other_low, other_high = other & _LOW, other >> _HALF
+    low = one_low * other_low
+    middle = one_high * other_low + (low >> _HALF)
+    carried = (middle & _LOW) + one_low * other_high
+    return one_high * other_high + (middle >> _HALF) + (carried >> _HALF)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def draw_eight(key: Any, counter: int, words: Any) -> None:
+    """Draw the eight 32-bit words of one counter.
+
+    Parameters
+    ----------
+    key : ndarray
+        (2,) uint64.
+    counter : int
+        Number of the counter among those that NumPy's generator goes through, from 0, below
+        2**63 − 1.
+    words : ndarray
+        Filled: (8,) uint32, in the order in which NumPy's words lie in little-endian memory.
+    """
+    # NumPy increments the counter before it draws.
+    first, second = np.uint64(counter + 1), np.uint64(0)
+    third, fourth = np.uint64(0), np.uint64(0)
+    key_first, key_second = key[0], key[1]
+    for _ in range(ROUNDS):
+        first, second, third, fourth = (
+            _high_product(_SECOND_MULTIPLIER, third) ^ second ^ key_first,
+            _SECOND_MULTIPLIER * third,
+            _high_product(_FIRST_MULTIPLIER, first) ^ fourth ^ key_second,
+            _FIRST_MULTIPLIER * first,
+        )
+        key_first += _FIRST_BUMP
+        key_second += _SECOND_BUMP
+    words[0], words[1] = np.uint32(first & _LOW), np.uint32(first >> _HALF)
+    words[2], words[3] = np.uint32(second & _LOW), np.uint32(second >> _HALF)
+    words[4], words[5] = np.uint32(third & _LOW), np.uint32(third >> _HALF)
+    words[6], words[7] = np.uint32(fourth & _LOW), np.uint32(fourth >> _HALF)
