@@ -247,13 +247,13 @@ def demo(
         f"  digits and spikes  {rasters}\n"
         f"  the network        {run.folder / CHECKPOINT}"
     )
-    _compare_with_lava(run)
+    _show_in_lava(run)
 
 
-def _compare_with_lava(run: Run) -> None:
-    """Classify the held-out samples once more, with Lava processes, and say whether they agree."""
+def _show_in_lava(run: Run) -> None:
+    """Classify the held-out samples once more, with Lava processes, and draw a window of theirs."""
     try:
-        from lava_desire.cli.lava_backend import predict_in_lava
+        from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava
     except ImportError as error:
         print(f"\nThe same network as Lava processes was left out: {error}")
         return
@@ -268,6 +268,10 @@ def _compare_with_lava(run: Run) -> None:
     )
     if agreeing < len(labels):
         raise ValueError("the Lava processes and the engine disagree: expected the same spikes")
+    # A sample that is not recognised: its desires have somewhere to go.
+    sample, path = int((ours != labels).argmax()), run.folder / "window.png"
+    draw_window_in_lava(run.folder / CHECKPOINT, images[sample], int(labels[sample]), path)
+    print(f"  one window, desires flowing back  {path}")
 
 
 def _introduce(console: Console, run: Run) -> None:

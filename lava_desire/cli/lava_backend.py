@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from lava_desire.checkpoint import read_checkpoint
 from lava_desire.engine import Metrics
 from lava_desire.engine.trainer import TrainingRun
-from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+from lava_desire.proc import (
+    DesireChain,
+    DesireMLP,
+    DesireSimCfg,
+    SampleSource,
+    WindowRecorder,
+    plot_window,
+)
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
@@ -48,6 +56,35 @@ def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
         network.stop()
     windows = np.reshape(sent, (len(labels), config.window_steps))
     return windows[:, config.num_steps].astype(np.int64)
+
+
+def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: str | Path) -> None:
+    """Let a stored network learn one sample as Lava processes, and draw its window.
+
+    Parameters
+    ----------
+    checkpoint : path
+        The network.
+    image : array
+        (N_0,) brightness.
+    label : int
+        Its class.
+    path : path
+        Where the PNG goes.
+    """
+    stored = read_checkpoint(checkpoint)
+    chain = DesireChain.build(stored.config, stored.weights, training=False)
+    source = SampleSource(config=stored.config, images=image[None], labels=np.array([label]))
+    source.brightness_out.connect(chain.encoder.brightness_in)
+    source.label_out.connect(chain.teacher.label_in)
+    recorder = WindowRecorder(chain)
+    try:
+        chain.teacher.run(RunSteps(stored.config.window_steps), DesireSimCfg())
+        record = recorder.window()
+    finally:
+        chain.teacher.stop()
+    busiest = np.argsort(-record.spikes[-2].sum(axis=0), kind="stable")[:3]
+    plot_window(record, path, label=label, neurons=[int(neuron) for neuron in busiest])
 
 
 class LavaTrainingRun(TrainingRun):
