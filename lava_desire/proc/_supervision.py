@@ -315,6 +315,12 @@ class SupervisedRuntime(Runtime):
             else:
                 infrastructure.stop()
         if self._watchdog_manager is not None:
+            if kill:
+                # They would wait for the children that they watched.
+                for name in ("_lm", "_sm"):
+                    monitor = getattr(self._watchdog_manager, name, None)
+                    if monitor is not None:
+                        monitor.kill()
             self._watchdog_manager.stop()
 
 

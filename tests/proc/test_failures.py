@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from lava.magma.core.process import process as lava_process  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.io.source import RingBuffer  # isort: skip
+from lava.proc.lif.process import LIF  # isort: skip
 
 NOT_A_NUMBER = np.full((6, 4), np.nan, np.float32)
 
@@ -154,6 +157,30 @@ def test_a_value_of_another_shape_is_refused_and_the_network_goes_on():
         network.teacher.stop()
 
 
+def test_a_deadlock_is_found_by_the_watchdog_and_ended_by_an_interrupt(capfd):
+    # Stock neurons wait for their input before they send: alone in a cycle they wait forever.
+    neurons = LIF(shape=(3,))
+    neurons.s_out.connect(neurons.a_in)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupt = threading.Timer(4.0, _thread.interrupt_main)
+    interrupt.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            neurons.run(
+                RunSteps(3),
+                Loihi2SimCfg(select_tag="floating_pt"),
+                compile_config={
+                    "use_watchdog": True,
+                    "long_event_timeout": 600.0,
+                    "short_event_timeout": 0.5,
+                },
+            )
+    finally:
+        interrupt.cancel()
+        signal.signal(signal.SIGINT, handler)
+    assert "Blocked on LIF.s_out->LIF.a_in :: recv" in capfd.readouterr().out
+
+
 def test_a_network_that_has_ended_says_so():
     network = small()
     network.run(1)
@@ -174,8 +201,8 @@ def test_the_runtime_of_lava_can_be_given_back():
 
 
 SCRIPT = """
-import multiprocessing, os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins without it
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sys.path.insert(0, {folder!r})
 from composed import RunContinuous, small
 from lava.magma.core.run_conditions import RunSteps
@@ -200,17 +227,14 @@ def outlived(last, signal_number=None):
         text=True,
         start_new_session=True,
     )
-    try:
-        names = child.stdout.readline().split()
-        if signal_number is not None:
-            time.sleep(0.5)
-            # Ctrl-C in a terminal reaches every process of the group.
-            to_all = signal_number == signal.SIGINT
-            (os.killpg if to_all else os.kill)(child.pid, signal_number)
-        _, errors = child.communicate(timeout=60)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
+    names = child.stdout.readline().split()
+    if signal_number is not None:
+        time.sleep(0.5)
+        # Ctrl-C in a terminal reaches every process of the group.
+        os.killpg(child.pid, signal_number) if signal_number == signal.SIGINT else os.kill(
+            child.pid, signal_number
+        )
+    _, errors = child.communicate(timeout=60)
     pids = [int(name) for name in names if name.isdigit()]
     segments = [Path("/dev/shm") / name.lstrip("/") for name in names if not name.isdigit()]
     assert len(pids) > 8
