@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -186,8 +187,13 @@ class Gallery:
         self.folder.mkdir(parents=True, exist_ok=True)
         stored, picture = self.folder / f"{name}.json", self.folder / f"{name}.png"
         if not stored.exists():
-            notes = {"data": self.data.name, "scale": dataclasses.asdict(self.scale), **self.notes}
-            save_measurement(measure(), stored, **notes)
+            started = time.monotonic()
+            measured = measure()
+            seconds = round(time.monotonic() - started)
+            scale = dataclasses.asdict(self.scale)
+            save_measurement(
+                measured, stored, data=self.data.name, scale=scale, seconds=seconds, **self.notes
+            )
         plot(load_measurement(kind, stored), picture)
         return picture
 
