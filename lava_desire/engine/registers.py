@@ -75,7 +75,7 @@ def make_sum_rows(dtype: str, width: int) -> Callable[..., None]:
         for partial_sum, part in zip(sums, parts, strict=True):
             builder.store(builder.load(partial_sum), at(target, part), align=bits // 8)
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic  # type: ignore[untyped-decorator]
     def sum_rows(context: Any, rows: Any, chosen: Any, begin: Any, end: Any, result: Any) -> Any:
         address = types.intp
         return types.void(address, address, address, address, address), generate
