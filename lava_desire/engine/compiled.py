@@ -28,6 +28,7 @@ from lava_desire.engine.parallel import Workspace, in_parallel
 from lava_desire.engine.scan import TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
+    GROUP,
     exact_desires,
     learn_tiles,
     local_errors,
@@ -37,6 +38,7 @@ from lava_desire.engine.update import (
 __all__ = ["MAX_STEPS", "CompiledKernels"]
 
 _FEW = 8  # samples for which a product of matrices is not worth its search for the largest weight
+_PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
 _NO_MASK = np.empty((0, 0), np.bool_)
 
 
@@ -223,6 +225,7 @@ class CompiledKernels:
         if len(active):
             heard = list_events(inputs[active], lag, config.num_steps, self._workspace, "learn")
             rows = weights.T.contiguous()
+            room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
             chosen, trains = signs[active], outputs[active]
 
             def piece(first: int, last: int) -> None:
@@ -232,12 +235,15 @@ class CompiledKernels:
                     chosen,
                     trains,
                     heard.unit_words,
+                    heard.inputs,
+                    heard.unit_of,
                     heard.unit_begin,
-                    heard.members,
                     heard.num_units,
+                    heard.used,
                     config.num_steps,
                     config.decay,
                     self._workspace.take("sums", (len(rows), BLOCK), np.float64),
+                    self._workspace.take("pairings", (room, GROUP), np.float64),
                     first,
                     last,
                 )

@@ -43,6 +43,8 @@ class Events:
         (B, N + 1) int32: where a unit's members begin in `members`.
     members : ndarray
         (B, N) int32: inputs, unit by unit.
+    inputs, unit_of : ndarray
+        (B, N) int32: the inputs that are heard, in their own order, and the unit of each.
     num_units, num_sums : ndarray
         (B,) int64: units of the sample; the first `num_sums` of them have several members whose
         weights are summed before the window runs.
@@ -60,6 +62,8 @@ class Events:
     unit_words: Any
     unit_begin: Any
     members: Any
+    inputs: Any
+    unit_of: Any
     num_units: Any
     num_sums: Any
     events: Any
@@ -83,6 +87,8 @@ def list_events(words: Any, lag: int, num_steps: int, workspace: Workspace, name
         take("unit_words", (batch_size, size), np.uint64),
         take("unit_begin", (batch_size, size + 1), np.int32),
         take("members", (batch_size, size), np.int32),
+        take("inputs", (batch_size, size + 1), np.int32),
+        take("unit_of", (batch_size, size), np.int32),
         take("num_units", (batch_size,), np.int64),
         take("num_sums", (batch_size,), np.int64),
         take("events", (batch_size, num_steps * size + 1), np.int32),
@@ -95,6 +101,8 @@ def list_events(words: Any, lag: int, num_steps: int, workspace: Workspace, name
         events.unit_words,
         events.unit_begin,
         events.members,
+        events.inputs,
+        events.unit_of,
         events.num_units,
         events.num_sums,
         events.events,
@@ -152,7 +160,7 @@ def _used(words: Any) -> Any:
 
 @compiled
 def depth_of_sum(num_rows: int) -> int:
-    """Bound the additions a row passes through in :func:`~lava_desire.engine.scan.sum_rows`."""
+    """Bound the additions that a row passes through in a sum of :mod:`.registers`."""
     return num_rows // 4 + 6
 
 
@@ -166,6 +174,8 @@ def _list_events(
     unit_words: Any,
     unit_begin: Any,
     members: Any,
+    inputs: Any,
+    unit_of: Any,
     num_units: Any,
     num_sums: Any,
     events: Any,
@@ -174,20 +184,20 @@ def _list_events(
     most: Any,
 ) -> None:
     size = words.shape[1]
-    active = np.empty(size + 1, np.int32)
     row_of = np.empty(size, np.int32)
     for sample in range(first_sample, last_sample):
-        num_active = _arriving(words[sample], lag, num_steps, active, unit_words[sample])
+        num_active = _arriving(words[sample], lag, num_steps, inputs[sample], unit_words[sample])
         found, sums = _group(
-            active[:num_active],
+            inputs[sample, :num_active],
             unit_words[sample],
             unit_begin[sample],
             members[sample],
+            unit_of[sample],
             row_of,
             size,
         )
         num_units[sample], num_sums[sample] = found, sums
-        deepest = 0
+        deepest: Any = 0
         for unit in range(sums):
             width = unit_begin[sample, unit + 1] - unit_begin[sample, unit]
             deepest = max(deepest, depth_of_sum(width))
@@ -203,7 +213,7 @@ def _list_events(
 
 
 @compiled
-def _arriving(words: Any, lag: int, num_steps: int, active: Any, arriving: Any) -> int:
+def _arriving(words: Any, lag: int, num_steps: int, active: Any, arriving: Any) -> Any:
     """List the inputs that are heard within the window, and their trains as they arrive."""
     window = ~np.uint64(0) >> np.uint64(64 - num_steps)
     found: Any = 0
@@ -217,7 +227,13 @@ def _arriving(words: Any, lag: int, num_steps: int, active: Any, arriving: Any) 
 
 @compiled
 def _group(
-    active: Any, unit_words: Any, unit_begin: Any, members: Any, row_of: Any, size: int
+    active: Any,
+    unit_words: Any,
+    unit_begin: Any,
+    members: Any,
+    unit_of: Any,
+    row_of: Any,
+    size: int,
 ) -> Any:
     """Group inputs of the same train, where a sum of their weights saves additions.
 
@@ -232,7 +248,7 @@ def _group(
     kind_of = np.empty(num_active, np.int32)
     kinds = np.empty(num_active, np.uint64)
     sizes = np.zeros(num_active, np.int32)
-    num_kinds = 0
+    num_kinds: Any = 0
     for k in range(num_active):
         word = unit_words[k]
         slot = np.int64((word * _HASH) >> np.uint64(64 - bits))
@@ -245,7 +261,8 @@ def _group(
         kind_of[k] = table[slot]
         sizes[table[slot]] += 1
     place = np.full(num_kinds, -1, np.int32)  # where the next member of a kind goes
-    num_sums = 0
+    unit_of_kind = np.empty(num_kinds, np.int32)
+    num_sums: Any = 0
     filled: Any = 0
     unit_begin[0] = 0
     for kind in range(num_kinds):
@@ -253,6 +270,7 @@ def _group(
         if sizes[kind] * spikes > sizes[kind] + spikes + 1:
             place[kind] = filled
             filled += sizes[kind]
+            unit_of_kind[kind] = num_sums
             unit_words[num_sums] = kinds[kind]
             row_of[num_sums] = size + num_sums
             num_sums += 1
@@ -263,7 +281,9 @@ def _group(
         if place[kind] >= 0:
             members[place[kind]] = active[k]
             place[kind] += 1
+            unit_of[k] = unit_of_kind[kind]
         else:
+            unit_of[k] = found
             members[filled] = active[k]
             filled += 1
             unit_words[found] = kinds[kind]
@@ -278,10 +298,12 @@ def _order_by_step(
     unit_words: Any, unit_begin: Any, row_of: Any, num_steps: int, events: Any, step_begin: Any
 ) -> Any:
     """List the events step by step; return the most events, and the most inputs, of a step."""
-    longest, most, found = 0, 0, 0
+    longest: Any = 0
+    most: Any = 0
+    found: Any = 0
     for step in range(num_steps):
         step_begin[step] = found
-        num_inputs = 0
+        num_inputs: Any = 0
         for unit in range(len(unit_words)):
             events[found] = row_of[unit]
             fires = np.int64((unit_words[unit] >> np.uint64(step)) & np.uint64(1))

@@ -12,71 +12,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from lava_desire.engine.events import compiled
+from lava_desire.engine.registers import make_sum_rows
 
-TILE = 64
+TILE = 128
 """Neurons whose currents are summed in registers."""
 
-_LANES = 16
 _LARGE = 32.0  # thresholds: a potential beyond them is left to the exact sums
 _ROUNDOFF = 2.0**-24  # largest relative error of a float32 operation
 
 
-@intrinsic  # type: ignore[misc]
-def sum_rows(typing_context: Any, rows: Any, chosen: Any, begin: Any, end: Any, result: Any) -> Any:
-    """Add up the rows chosen[begin:end] of a (…, TILE) float32 array, in registers.
-
-    Arguments are addresses, of `rows`, of `chosen` (int32) and of the sum (TILE float32), and the
-    range. Four rows are added together before they are added to the sum, so that a row passes
-    through fewer additions, see :func:`~lava_desire.engine.events.depth_of_sum`. Numba keeps no
-    array in registers by itself; LLVM splits these vectors where a machine's are shorter.
-    """
-    signature = types.void(types.intp, types.intp, types.intp, types.intp, types.intp)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, chosen, begin, end, result = arguments
-        word, single = ir.IntType(64), ir.FloatType()
-        vector = ir.VectorType(single, _LANES)
-        parts = range(0, TILE, _LANES)
-        rows = builder.inttoptr(rows, single.as_pointer())
-        chosen = builder.inttoptr(chosen, ir.IntType(32).as_pointer())
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in parts]
-
-        def at(pointer: Any, index: Any) -> Any:
-            return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer())
-
-        def row(k: Any) -> Any:
-            index = builder.sext(builder.load(builder.gep(chosen, [k])), word)
-            return builder.gep(rows, [builder.mul(index, ir.Constant(word, TILE))])
-
-        def load(pointer: Any, part: int) -> Any:
-            return builder.load(at(pointer, ir.Constant(word, part)), align=4)
-
-        def add(partial_sum: Any, value: Any) -> None:
-            builder.store(builder.fadd(builder.load(partial_sum), value), partial_sum)
-
-        four = ir.Constant(word, 4)
-        whole = builder.and_(builder.sub(end, begin), ir.Constant(word, -4))
-        middle = builder.add(begin, whole)
-        with cgutils.for_range_slice(builder, begin, middle, four) as (k, _):
-            four_rows = [row(builder.add(k, ir.Constant(word, n))) for n in range(4)]
-            for partial_sum, part in zip(sums, parts, strict=True):
-                a, b, c, d = (load(one, part) for one in four_rows)
-                add(partial_sum, builder.fadd(builder.fadd(a, b), builder.fadd(c, d)))
-        with cgutils.for_range_slice(builder, middle, end, ir.Constant(word, 1)) as (k, _):
-            one = row(k)
-            for partial_sum, part in zip(sums, parts, strict=True):
-                add(partial_sum, load(one, part))
-        target = builder.inttoptr(result, single.as_pointer())
-        for partial_sum, part in zip(sums, parts, strict=True):
-            builder.store(builder.load(partial_sum), at(target, ir.Constant(word, part)), align=4)
-
-    return signature, generate
+sum_rows = make_sum_rows("float32", TILE)
 
 
 @compiled
@@ -193,9 +140,7 @@ def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any
 
 
 @compiled
-def _error_bound(
-    depth: int, magnitude: float, gain: float, decay: float, threshold: float
-) -> float:
+def _error_bound(depth: int, magnitude: float, gain: float, decay: float, threshold: float) -> Any:
     """Bound how far a potential in float32 is from the one whose currents are summed in float64.
 
     A sum of terms whose magnitudes add up to A, each of which passes through n additions, is off
@@ -253,18 +198,16 @@ def _exact_train(
     for unit in range(num_sums):
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
             sums[unit] += np.float64(weights[members[k]])
-    potential = np.float32(0)
-    word = np.uint64(0)
+    potential: Any = np.float32(0)
+    word: Any = np.uint64(0)
     for step in range(len(step_begin) - 1):
-        current = 0.0
+        current: Any = 0.0
         for k in range(step_begin[step], step_begin[step + 1]):
             row = events[k]
             current += sums[row - num_in] if row >= num_in else np.float64(weights[row])
         value = decay * potential + np.float32(current * gain)
         fires = value >= threshold
         word |= np.uint64(fires) << np.uint64(step)
-        if fires:
-            potential = value - threshold if subtract else np.float32(0)
-        else:
-            potential = value
+        rest = value - threshold if subtract else np.float32(0)
+        potential = rest if fires else value
     return word

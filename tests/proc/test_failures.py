@@ -227,14 +227,17 @@ def outlived(last, signal_number=None):
         text=True,
         start_new_session=True,
     )
-    names = child.stdout.readline().split()
-    if signal_number is not None:
-        time.sleep(0.5)
-        # Ctrl-C in a terminal reaches every process of the group.
-        os.killpg(child.pid, signal_number) if signal_number == signal.SIGINT else os.kill(
-            child.pid, signal_number
-        )
-    _, errors = child.communicate(timeout=60)
+    try:
+        names = child.stdout.readline().split()
+        if signal_number is not None:
+            time.sleep(0.5)
+            # Ctrl-C in a terminal reaches every process of the group.
+            to_all = signal_number == signal.SIGINT
+            (os.killpg if to_all else os.kill)(child.pid, signal_number)
+        _, errors = child.communicate(timeout=60)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
     pids = [int(name) for name in names if name.isdigit()]
     segments = [Path("/dev/shm") / name.lstrip("/") for name in names if not name.isdigit()]
     assert len(pids) > 8
