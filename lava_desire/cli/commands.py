@@ -17,6 +17,7 @@ from lava_desire.analysis import plot_classified_images, plot_confusion
 from lava_desire.cli.display import JsonLines, LiveTable, Silence
 from lava_desire.cli.run import (
     AUTO,
+    FIXED_POINT,
     LEARNING_CURVE,
     Run,
     Source,
@@ -24,6 +25,7 @@ from lava_desire.cli.run import (
     environment,
     make_network,
     new_folder,
+    on_backend,
     open_run,
     parse_scale,
     terminal_width,
@@ -45,7 +47,7 @@ DataDir = Annotated[
     typer.Option(help="Folder of the IDX files; else LAVA_DESIRE_DATA, else a download."),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="cpu")]
-Precision = Annotated[str, typer.Option(help=f"{AUTO}, {' or '.join(PRECISIONS)}.")]
+Precision = Annotated[str, typer.Option(help=f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
@@ -167,6 +169,9 @@ def eval_(
     data_dir: DataDir = None,
     device: Device = None,
     precision: Precision = AUTO,
+    backend: Annotated[
+        str | None, typer.Option(help="fixed: in integers, quantised where the network is not.")
+    ] = None,
     confusion: Annotated[
         str | None, typer.Option(help="Draw the confusion matrix into this PNG.")
     ] = None,
@@ -180,6 +185,7 @@ def eval_(
     chosen = default_precision(device or "cpu") if precision == AUTO else precision
     network = DesireNetwork.load(path, device or "cpu", precision=chosen)
     samples = Source(dataset or (None if data else "digits"), data_dir, data).load()
+    network = on_backend(network, backend, samples)
     metrics = evaluate(network, samples.test)
     if confusion is not None:
         plot_confusion(metrics, confusion, f"{samples.name}, {metrics.num_samples} test samples")

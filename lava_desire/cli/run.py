@@ -20,6 +20,7 @@ from lava_desire.analysis import plot_learning_curve
 from lava_desire.checkpoint import write_atomically
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.data import Dataset, load_dataset, load_npz
+from lava_desire.deploy import quantize
 from lava_desire.engine import (
     DesireNetwork,
     History,
@@ -33,6 +34,7 @@ from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG, T
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
 AUTO = "auto"
+FIXED_POINT = "fixed_point"
 INTERRUPTED = 130
 
 
@@ -114,10 +116,24 @@ def parse_scale(text: str | None) -> tuple[float, ...] | None:
 
 
 def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
-    """Build the network, its precision chosen by device where it is left open."""
+    """Build the network, its precision chosen by device where it is left open.
+
+    The precision ``fixed_point`` makes a network that learns in integers.
+    """
+    if precision == FIXED_POINT:
+        return DesireNetwork(config, device, arithmetic=FIXED_POINT)
     if precision == AUTO:
         precision = default_precision(device)
     return DesireNetwork(config, device, precision=precision)
+
+
+def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> DesireNetwork:
+    """Return the network in the arithmetic asked for; integers are scaled on the training set."""
+    if backend not in (None, "fixed"):
+        raise ValueError(f"--backend is {backend!r}: expected fixed, or none")
+    if backend is None or network.arithmetic == FIXED_POINT:
+        return network
+    return quantize(network, data.train, test=data.test).network
 
 
 def new_folder(output: str | None, name: str, force: bool) -> Path:
@@ -154,7 +170,7 @@ def open_run(
     config = read_checkpoint(folder / CHECKPOINT).config
     if epochs is not None:
         config = config.replace(epochs=epochs)
-    network = DesireNetwork(config, device, precision=precision)
+    network = make_network(config, device, precision)
     return Run(source, source.load(), network, folder, resume=True, backend=backend)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lava_desire.deploy.quantization import Quantized, quantize
 
 # No module may have the name of one of its names: importing it would hide the name.
 _HOMES = {
     "Quantized": "lava_desire.deploy.quantization",
     "quantize": "lava_desire.deploy.quantization",
 }
-__all__ = sorted(_HOMES)
+__all__ = ["Quantized", "quantize"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +23,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

@@ -11,7 +11,8 @@ import torch
 from lava_desire.engine import DesireNetwork, evaluate, fit
 from lava_desire.engine.fixed_point import FixedPointNetwork, LayerRange
 from lava_desire.engine.inputs import as_images, as_labels
-from lava_desire.fixed_format import WEIGHT_BITS, LayerFormat, default_formats
+from lava_desire.fixed import LayerFormat, default_formats
+from lava_desire.fixed.limits import WEIGHT_BITS
 
 # A few neurons may have weights a hundred times as large as the others: what a scale clips must
 # then be weighed against what it rounds, over many powers of two.
@@ -27,7 +28,7 @@ class LayerReport:
     Parameters
     ----------
     weight_bits, weight_exp, threshold : int
-        Its format, see :class:`~lava_desire.fixed_format.LayerFormat`.
+        Its format, see :class:`~lava_desire.fixed.LayerFormat`.
     step : float
         The weight that mantissa 1 stands for.
     largest_weight : float
@@ -140,7 +141,8 @@ def quantize(
     fine_tune_epochs : int
         Epochs to learn in integers afterwards, under the integer rule.
     learning_rate : float, optional
-        η of fine-tuning; when not given that of the epoch after the config's last.
+        η of fine-tuning; a tenth of the config's when not given. Small ones are better: steps on a
+        coarse grid are noisy.
 
     Returns
     -------
@@ -260,7 +262,7 @@ def _fine_tune(
 ) -> None:
     config = network.config
     if learning_rate is None:
-        learning_rate = config.learning_rate_at(config.epochs)
+        learning_rate = config.learning_rate / 10
     whole = network.config
     network.config = config.replace(epochs=epochs, learning_rate=learning_rate)
     try:

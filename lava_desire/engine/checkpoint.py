@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from lava_desire.fixed_format import formats_from_dicts
+from lava_desire.fixed import formats_from_dicts
 
 if TYPE_CHECKING:
     from lava_desire.engine.network import DesireNetwork

@@ -2,7 +2,7 @@
 
 Each does for a whole window what functions of :mod:`lava_desire.fixed` do for one step, and is
 tested against them. Sums are held in 32 bits where the limits of
-:class:`~lava_desire.fixed_format.IntegerRule` keep them inside, else in 64; states are saturated
+:class:`~lava_desire.fixed.IntegerRule` keep them inside, else in 64; states are saturated
 explicitly.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from lava_desire.engine.philox import draw_eight
-from lava_desire.fixed_format import (
+from lava_desire.fixed.limits import (
     ACCUMULATOR_LIMIT,
     DECAY_BITS,
     IMPULSE_BITS,

@@ -15,7 +15,8 @@ from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
 from lava_desire.engine.inputs import as_images, as_masks, resolve_device
 from lava_desire.engine.network import Activity, DesireNetwork
-from lava_desire.fixed_format import BRIGHTEST, IntegerRule, LayerFormat
+from lava_desire.fixed import IntegerRule, LayerFormat
+from lava_desire.fixed.limits import BRIGHTEST
 from lava_desire.randomness import DropoutStream, RoundingStream, initial_weights
 
 FIXED_POINT = "fixed_point"
@@ -77,7 +78,7 @@ class FixedPointNetwork(DesireNetwork):
         ``"fixed_point"``.
     formats : sequence of LayerFormat, optional
         L formats, layer 1 first; those of
-        :func:`~lava_desire.fixed_format.default_formats` when not given.
+        :func:`~lava_desire.fixed.default_formats` when not given.
 
     Attributes
     ----------

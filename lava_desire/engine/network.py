@@ -16,7 +16,7 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine import kernels
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
-from lava_desire.fixed_format import LayerFormat
+from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
 
 ARITHMETICS = ("floating_point", "fixed_point")

@@ -9,7 +9,7 @@ import numpy as np
 
 from lava_desire import fixed
 from lava_desire.config import DesireConfig
-from lava_desire.fixed_format import IntegerRule, LayerFormat
+from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.randomness import initial_weights
 
 

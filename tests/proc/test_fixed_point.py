@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 from lava_desire import DesireConfig
 from lava_desire.data import load_dataset
 from lava_desire.engine import DesireNetwork
-from lava_desire.fixed_format import LayerFormat, default_formats
+from lava_desire.fixed import LayerFormat, default_formats
 from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
 from lava_desire.proc.desire_dense.models_fixed import AbstractPyDesireDenseModelFixed
 from lava_desire.randomness import initial_weights

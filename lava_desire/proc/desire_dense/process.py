@@ -11,7 +11,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed_format import LayerFormat
+from lava_desire.fixed import LayerFormat
 from lava_desire.proc.checks import check_count, check_layer, check_weights, in_both_arithmetics
 
 
@@ -40,7 +40,7 @@ class DesireDense(AbstractProcess):
         Samples that it has learned from before: where the random draws of fixed point go on.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point;
-        :func:`~lava_desire.fixed_format.default_formats` when not given.
+        :func:`~lava_desire.fixed.default_formats` when not given.
 
     Ports
     -----

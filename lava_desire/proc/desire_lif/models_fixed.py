@@ -13,7 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import fixed
-from lava_desire.fixed_format import IntegerRule
+from lava_desire.fixed import IntegerRule
 from lava_desire.proc.desire_lif.process import DesireLIF
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.window import step_in_window

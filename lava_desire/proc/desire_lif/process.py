@@ -11,7 +11,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed_format import IntegerRule, LayerFormat
+from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
@@ -34,7 +34,7 @@ class DesireLIF(AbstractProcess):
         Samples that have had their masks before, so that a network goes on where it stopped.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point;
-        :func:`~lava_desire.fixed_format.default_formats` when not given.
+        :func:`~lava_desire.fixed.default_formats` when not given.
 
     Ports
     -----

@@ -14,7 +14,7 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
-from lava_desire.fixed_format import IntegerRule, LayerFormat, formats_from_dicts
+from lava_desire.fixed import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.proc.checks import check_count, check_per_layer, in_both_arithmetics
 from lava_desire.proc.window import sample_shape
 

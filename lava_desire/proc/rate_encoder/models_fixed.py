@@ -13,7 +13,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import fixed
-from lava_desire.fixed_format import BRIGHTEST, IntegerRule
+from lava_desire.fixed import IntegerRule
+from lava_desire.fixed.limits import BRIGHTEST
 from lava_desire.proc.checks import check_brightness
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.rate_encoder.process import RateEncoder

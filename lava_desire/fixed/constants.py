@@ -1,186 +1,29 @@
-"""How a network is written in integers: formats of the weights, and every constant of the rule.
-
-What the host computes once from a :class:`~lava_desire.config.DesireConfig`, in floating point,
-stands here; what a chip would compute, in integers alone, stands in :mod:`lava_desire.fixed`.
-``docs/fixed_point.md`` is the specification.
-"""
+"""Every constant of a network's rule as an integer, computed once from its configuration."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from lava_desire.config import DesireConfig
+from lava_desire.fixed.format import LayerFormat, default_formats
+from lava_desire.fixed.limits import (
+    ALIGNMENT_BITS,
+    BRIGHTEST,
+    DECAY_BITS,
+    IMPULSE_BITS,
+    MAX_INPUTS,
+    MAX_SHIFT,
+    MAX_STEPS,
+    STATE_LIMIT,
+    TRACE_LIMIT,
+)
 
-WEIGHT_BITS = range(2, 9)
-WEIGHT_EXPONENTS = range(-8, 8)
-STATE_BITS = 24
-STATE_LIMIT = 2 ** (STATE_BITS - 1) - 1
-ACCUMULATOR_LIMIT = 2**31 - 1
-DECAY_BITS = 12
-ALIGNMENT_BITS = 6
-THRESHOLD_BITS = 17
-TRACE_LIMIT = 127
-IMPULSE_BITS = 8
-BRIGHTEST = 255
-MAX_STEPS = 2**16
-MAX_INPUTS = 2**24
-MAX_SHIFT = 31
-
-_FINE_THRESHOLD = 512  # an integer threshold above it is within 0.1 % of the one that was meant
 _LARGEST_GAIN = 2**16 - 1
 _RATE_BITS = 8
-# Weights that learn need room: the spread of Kaiming-normal weights times this is the largest.
-_SPREADS = 6.0
 # A product like 0.3 · 10 may come out just below the integer that it is.
 _NEARLY = 1e-9
-
-
-@dataclass(frozen=True)
-class LayerFormat:
-    """How the weights of a layer and its threshold are written in integers.
-
-    A weight is ``w ≈ m · 2^weight_exp · θ / threshold`` with the mantissa m a signed integer of
-    `weight_bits` bits.
-
-    Parameters
-    ----------
-    weight_exp : int
-        Exponent of the weights, in [−8, 7].
-    threshold : int
-        Mantissa of the firing threshold, in [1, 2**17 − 1]; six bits below the membrane potential.
-    weight_bits : int
-        Bits of a weight's mantissa with its sign, in [2, 8].
-
-    Raises
-    ------
-    ValueError
-        If a field is out of its range; the message names the field, the value and the range.
-    """
-
-    weight_exp: int
-    threshold: int
-    weight_bits: int = 8
-
-    def __post_init__(self) -> None:
-        allowed = {
-            "weight_exp": WEIGHT_EXPONENTS,
-            "threshold": range(1, 2**THRESHOLD_BITS),
-            "weight_bits": WEIGHT_BITS,
-        }
-        for name, values in allowed.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value not in values:
-                raise ValueError(
-                    f"{name} is {value!r}: expected an integer in [{values[0]}, {values[-1]}]"
-                )
-
-    @property
-    def lowest(self) -> int:
-        """The smallest mantissa."""
-        return -(1 << self.weight_bits - 1)
-
-    @property
-    def highest(self) -> int:
-        """The largest mantissa."""
-        return (1 << self.weight_bits - 1) - 1
-
-    def step(self, threshold: float) -> float:
-        """Return the weight of mantissa 1, for a network whose threshold is θ = `threshold`."""
-        return threshold * 2.0**self.weight_exp / self.threshold
-
-    @classmethod
-    def of_step(cls, step: float, threshold: float, weight_bits: int = 8) -> LayerFormat:
-        """Choose exponent and threshold for mantissas that count in `step`.
-
-        The exponent is the one nearest to zero with which the threshold's mantissa is precise to
-        0.1 %; it is not negative where that can be had, because then no bit is ever shifted out.
-
-        Parameters
-        ----------
-        step : float
-            Weight of mantissa 1, above 0; what comes out may differ by as much as the threshold
-            has been rounded.
-        threshold : float
-            θ of the network.
-        weight_bits : int
-            Bits of a mantissa.
-
-        Returns
-        -------
-        LayerFormat
-
-        Raises
-        ------
-        ValueError
-            If no exponent and threshold come near.
-        """
-        if not (math.isfinite(step) and step > 0):
-            raise ValueError(f"step is {step!r}: expected a finite number > 0")
-        exponents = sorted(WEIGHT_EXPONENTS, key=lambda exponent: (exponent < 0, abs(exponent)))
-        fitting = [
-            (exponent, mantissa)
-            for exponent in exponents
-            if 1 <= (mantissa := round(threshold * 2.0**exponent / step)) < 2**THRESHOLD_BITS
-        ]
-        if not fitting:
-            raise ValueError(
-                f"step is {step!r} at a threshold of {threshold!r}: expected one between "
-                "2**-24 and 2**7 of the threshold"
-            )
-        fine = [pair for pair in fitting if pair[1] >= _FINE_THRESHOLD]
-        exponent, mantissa = fine[0] if fine else max(fitting, key=lambda pair: pair[1])
-        return cls(exponent, mantissa, weight_bits)
-
-
-def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFormat, ...]:
-    """Choose formats for a network that shall learn from scratch.
-
-    The largest mantissa stands for six times the spread of the initial weights.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    weight_bits : int
-        Bits of a mantissa, in [2, 8].
-
-    Returns
-    -------
-    tuple of LayerFormat
-        L formats, layer 1 first.
-
-    Raises
-    ------
-    ValueError
-        If `weight_bits` is out of range.
-    """
-    if weight_bits not in WEIGHT_BITS:
-        raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
-    return tuple(
-        LayerFormat.of_step(
-            _SPREADS * math.sqrt(2.0 / fan_in) / 2 ** (weight_bits - 1),
-            config.threshold,
-            weight_bits,
-        )
-        for fan_in in config.layer_sizes[:-1]
-    )
-
-
-def formats_from_dicts(fields: Sequence[Mapping[str, Any]]) -> tuple[LayerFormat, ...]:
-    """Build formats from what :meth:`IntegerRule.to_dicts` returned.
-
-    Raises
-    ------
-    ValueError
-        If a field is unknown, missing or out of range.
-    """
-    try:
-        return tuple(LayerFormat(**layer) for layer in fields)
-    except TypeError as error:
-        raise ValueError(f"formats are {fields!r}: {error}") from None
 
 
 class IntegerRule:

@@ -4,7 +4,7 @@ What :mod:`lava_desire.rule` is in floating point, with the word lengths of Loih
 fixed-point models call these functions; the engine's compiled kernels are tested against them. The
 functions take NumPy arrays alone, since that is what both hold. They compute in int64 and saturate
 explicitly to the stated ranges, so no integer wraps. ``docs/fixed_point.md`` is the specification;
-constants come from :class:`lava_desire.fixed_format.IntegerRule`.
+constants come from :class:`lava_desire.fixed.constants.IntegerRule`.
 
 Random numbers are uniform 32-bit words that the caller draws
 (:class:`lava_desire.randomness.RoundingStream`).
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.fixed_format import (
+from lava_desire.fixed.format import LayerFormat
+from lava_desire.fixed.limits import (
     ACCUMULATOR_LIMIT,
     BRIGHTEST,
     DECAY_BITS,
     IMPULSE_BITS,
     STATE_LIMIT,
     TRACE_LIMIT,
-    LayerFormat,
 )
 
 Array = Any
@@ -34,77 +34,6 @@ _WORD_BITS = 32
 def saturate(values: Array, limit: int = STATE_LIMIT) -> Array:
     """Return values held to [−limit, limit], (...,) int64; 24 bits where no limit is given."""
     return np.minimum(np.maximum(values, -limit), limit)  # np.clip takes longer on small arrays
-
-
-def quantize_weights(weights: Array, layer: LayerFormat, threshold: float) -> Array:
-    """Round weights to the nearest mantissa, ties to even, saturating.
-
-    Parameters
-    ----------
-    weights : ndarray
-        W, (N_o, N_i) float.
-    layer : LayerFormat
-        Of the layer.
-    threshold : float
-        θ of the network.
-
-    Returns
-    -------
-    ndarray
-        m, (N_o, N_i) int8.
-    """
-    mantissas = np.rint(np.asarray(weights, np.float64) / layer.step(threshold))
-    return np.clip(mantissas, layer.lowest, layer.highest).astype(np.int8)
-
-
-def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -> Array:
-    """Return the weights that mantissas stand for: (N_o, N_i) int8 → (N_o, N_i) float32."""
-    return (mantissas.astype(np.float64) * layer.step(threshold)).astype(np.float32)
-
-
-def as_mantissas(
-    name: str, weights: Array, shape: tuple[int, int], layer: LayerFormat, threshold: float
-) -> Array:
-    """Return mantissas as they are, and float weights rounded to the nearest, (N_o, N_i) int8.
-
-    Parameters
-    ----------
-    name : str
-        What to call them in an error.
-    weights : ndarray
-        Integers within the range of the format, or floats, finite.
-    shape : tuple of int
-        The shape that is expected.
-    layer : LayerFormat
-        Of the layer.
-    threshold : float
-        θ of the network.
-
-    Returns
-    -------
-    ndarray
-        A copy.
-
-    Raises
-    ------
-    ValueError
-        If shape, dtype or a value is another.
-    """
-    if weights.shape != shape:
-        raise ValueError(f"{name} has shape {weights.shape}: expected {shape}, neurons by inputs")
-    if weights.dtype.kind == "f":
-        if not np.isfinite(weights).all():
-            raise ValueError(f"{name} holds NaN or infinity: expected finite values")
-        return quantize_weights(weights, layer, threshold)
-    if weights.dtype.kind not in "iu":
-        raise ValueError(f"{name} is {weights.dtype}: expected integers or floats")
-    outside = (weights < layer.lowest) | (weights > layer.highest)
-    if outside.any():
-        raise ValueError(
-            f"{name} holds {weights[outside][0]}: expected mantissas in "
-            f"[{layer.lowest}, {layer.highest}]"
-        )
-    return weights.astype(np.int8)
 
 
 def integer_brightness(images: Array) -> Array:

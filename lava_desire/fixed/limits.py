@@ -1,0 +1,18 @@
+"""How many bits everything has. ``docs/fixed_point.md`` says why."""
+
+from __future__ import annotations
+
+WEIGHT_BITS = range(2, 9)
+WEIGHT_EXPONENTS = range(-8, 8)
+STATE_BITS = 24
+STATE_LIMIT = 2 ** (STATE_BITS - 1) - 1
+ACCUMULATOR_LIMIT = 2**31 - 1
+DECAY_BITS = 12
+ALIGNMENT_BITS = 6
+THRESHOLD_BITS = 17
+TRACE_LIMIT = 127
+IMPULSE_BITS = 8
+BRIGHTEST = 255
+MAX_STEPS = 2**16
+MAX_INPUTS = 2**24
+MAX_SHIFT = 31
