@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons clean
+.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -47,5 +47,8 @@ soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
 check-pythons:  ## test the processes on every Python found
 	@tools/check-pythons
 
+check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
+	@tools/check-exports $(VENV)/bin/python
+
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info

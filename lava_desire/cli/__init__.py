@@ -1,4 +1,4 @@
-"""The command line: ``lava-desire train | eval | reproduce | info | demo``."""
+"""The command line: ``lava-desire train | eval | reproduce | export | info | demo``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from lava_desire.cli import commands
+from lava_desire.cli.export import export
 from lava_desire.cli.reproduce import reproduce
 
 __all__ = ["main"]
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("train")(commands.train)
 app.command("eval")(commands.eval_)
 app.command("reproduce")(reproduce)
+app.command("export")(export)
 app.command("info")(commands.info)
 app.command("demo")(commands.demo)
 

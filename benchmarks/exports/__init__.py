@@ -1,0 +1,1 @@
+"""Exported networks, run where they were exported to."""

@@ -1,0 +1,107 @@
+"""Export trained networks, run them in other frameworks, and keep what differed.
+
+``make check-exports`` sets up the environments of the frameworks and runs this. It trains two
+networks on digits, one that resets by subtraction and one that resets to zero, and adds a random
+one of MNIST's size. Every layer is compared, by exporting the layers up to it as a network.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nir
+import numpy as np
+
+from benchmarks.engine import random_images
+from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
+from lava_desire.cli.run import environment
+from lava_desire.deploy import to_netx, to_nir
+
+RESULT = Path(__file__).parents[1] / "results" / "exports.json"
+EPOCHS = 10
+NETX_SAMPLES = 100
+
+
+def trained(reset: str) -> DesireNetwork:
+    """Train the digits preset."""
+    digits = load_dataset("digits")
+    network = DesireNetwork(DesireConfig.preset("digits").replace(epochs=EPOCHS, reset=reset))
+    fit(network, digits.train, digits.test)
+    return network
+
+
+def write_graphs(folder: Path, name: str, network: DesireNetwork, images: np.ndarray) -> None:
+    """Write a graph and its spikes for every number of layers."""
+    config = network.config
+    spikes = [train.numpy() for train in network.forward(images).spikes]
+    for depth in range(1, config.num_layers + 1):
+        part = DesireNetwork(
+            config.replace(layer_sizes=config.layer_sizes[: depth + 1]),
+            weights=network.numpy_weights()[:depth],
+        )
+        path = folder / f"{name}_layer_{depth}.nir"
+        nir.write(path, to_nir(part))
+        # The graph has no delay between layers, so its last layer is that much earlier.
+        steps = config.num_steps - (depth - 1)
+        np.savez(
+            path.with_suffix(".npz"), inputs=spikes[0][:steps], outputs=spikes[depth][depth - 1 :]
+        )
+
+
+def write_netx(folder: Path, name: str, network: DesireNetwork, images: np.ndarray) -> None:
+    """Write a netx file and the spikes of its integers."""
+    path = folder / f"{name}.net"
+    integers = to_netx(network, path, convert_reset=network.config.reset == "subtract")
+    inputs = network.forward(images).spikes[0].numpy()
+    outputs = integers.spikes(inputs)[-1]
+    np.savez(
+        path.with_suffix(".npz"),
+        inputs=inputs,
+        outputs=outputs,
+        window=network.config.window_steps,
+    )
+
+
+def main() -> None:
+    """Export, run, print, and write the result."""
+    frameworks, netx = sys.argv[1:]
+    digits = load_dataset("digits")
+    accuracies = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for reset in ("subtract", "zero"):
+            network = trained(reset)
+            accuracies[reset] = evaluate(network, digits.test).accuracy
+            write_graphs(folder, f"digits_{reset}", network, digits.test_images)
+            write_netx(folder, f"digits_{reset}", network, digits.test_images[:NETX_SAMPLES])
+            large = DesireNetwork(DesireConfig((784, 100, 10), reset=reset))
+            write_graphs(folder, f"random_{reset}", large, random_images(64)[0])
+            write_netx(folder, f"random_{reset}", large, random_images(64)[0])
+        here = Path(__file__).parent
+        results = {}
+        for python, script in ((frameworks, "frameworks"), (netx, "netx")):
+            command = [python, str(here / f"{script}.py"), str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+            # snnTorch prints every parameter of every layer; the rows are what is wanted.
+            print("\n".join(row for row in done.stdout.splitlines() if "bits differ" in row))
+            results[script] = json.loads((folder / f"{script}.json").read_text())
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    result = {
+        "command": "make check-exports",
+        "commit": commit.stdout.strip(),
+        "environment": environment(),
+        "digits_test_accuracy": accuracies,
+        **results,
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(RESULT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""``lava-desire export``: a trained network for another backend."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lava_desire.cli.run import FIXED_POINT, RUN, Source
+from lava_desire.engine import DesireNetwork
+from lava_desire.checkpoint import write_atomically
+from lava_desire.engine.trainer import BEST, CHECKPOINT
+
+TARGETS = ("lava", "fixed", "nir", "netx")
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")],
+    to: Annotated[str, typer.Option(help=f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}.")],
+    output: Annotated[
+        str, typer.Option(help="lava: a .py script; fixed: .safetensors; nir: .nir; netx: .net.")
+    ],
+    convert_reset: Annotated[
+        bool,
+        typer.Option("--convert-reset", help="netx: write reset by subtraction as reset to zero."),
+    ] = False,
+    weight_bits: Annotated[int, typer.Option(help="fixed: bits of a weight, 2 to 8.")] = 8,
+    data: Annotated[
+        str | None, typer.Option("--data", help="fixed: a .npz file to choose scales with.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="fixed: the same, by name.", show_default="the run's")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="fixed: folder of the IDX files.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Write a trained network for Lava, in integers, as a NIR graph, or for lava-dl."""
+    if to not in TARGETS:
+        raise ValueError(f"--to is {to!r}: expected one of {', '.join(TARGETS)}")
+    if convert_reset and to != "netx":
+        raise ValueError(f"--convert-reset is given with --to {to}: it is for netx")
+    folder = Path(run)
+    path = folder
+    if folder.is_dir():
+        path = folder / BEST if (folder / BEST).exists() else folder / CHECKPOINT
+    network = DesireNetwork.load(path)
+    target = Path(output)
+    if not target.parent.is_dir():
+        raise ValueError(f"--output is {output!r}: there is no folder {target.parent}")
+    if to == "lava":
+        report = _lava(network, target)
+    elif to == "nir":
+        report = _nir(network, target)
+    elif to == "netx":
+        report = _netx(network, target, convert_reset)
+    else:
+        source = _source(folder, Source(dataset, data_dir, data))
+        report = _fixed(network, target, source, weight_bits)
+    if not quiet:
+        print(report)
+
+
+def _lava(network: DesireNetwork, target: Path) -> str:
+    from lava_desire.deploy.lava_script import write_lava_script
+
+    script, weights = write_lava_script(network, target)
+    return (
+        f"{script} runs {_sizes(network)} on stock Lava processes (Dense, LIFReset), with the "
+        f"weights of {weights}: python {script} images.npz"
+    )
+
+
+def _nir(network: DesireNetwork, target: Path) -> str:
+    from lava_desire.deploy import to_nir
+    from lava_desire.deploy.optional import import_optional
+
+    graph = to_nir(network)
+    packed = io.BytesIO()
+    import_optional("nir").write(packed, graph)
+    write_atomically(target, packed.getvalue())
+    config = network.config
+    steps = config.num_steps - config.num_layers + 1
+    report = (
+        f"{target} holds {_sizes(network)} with dt = {graph.metadata['dt']} s; without the delay "
+        f"between layers {steps} steps give the spike counts of {config.num_steps} here"
+    )
+    if config.reset == "subtract":
+        report += "; readers reset to zero until told to subtract, see docs/export.md"
+    return report
+
+
+def _netx(network: DesireNetwork, target: Path, convert_reset: bool) -> str:
+    from lava_desire.deploy import to_netx
+
+    integers = to_netx(network, target, convert_reset=convert_reset)
+    report = (
+        f"{target} holds {_sizes(network)} in 8-bit integers; "
+        f"read it with netx.hdf5.Network(..., reset_interval={integers.config.window_steps})"
+    )
+    if network.config.reset == "subtract":
+        report += "; it now resets to zero and spikes less: measure its accuracy"
+    return report
+
+
+def _fixed(network: DesireNetwork, target: Path, source: Source, weight_bits: int) -> str:
+    from lava_desire.deploy import quantize
+
+    if network.arithmetic == FIXED_POINT:
+        raise ValueError("the network is in fixed point already: copy its checkpoint")
+    samples = source.load()
+    quantized = quantize(network, samples.train, weight_bits, test=samples.test)
+    quantized.network.save(target)
+    return f"{quantized.report}\n{target} holds {_sizes(network)} in integers"
+
+
+def _source(folder: Path, given: Source) -> Source:
+    """Return the data asked for, or that of the run."""
+    if given.dataset is not None or given.file is not None:
+        return given
+    path = (folder if folder.is_dir() else folder.parent) / RUN
+    if not path.is_file():
+        raise ValueError(f"{path} is not there to tell the data: expected --dataset or --data")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))["source"]
+        if given.data_dir is not None:
+            fields["data_dir"] = given.data_dir
+        return Source(**fields)
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+
+
+def _sizes(network: DesireNetwork) -> str:
+    return "-".join(map(str, network.config.layer_sizes))

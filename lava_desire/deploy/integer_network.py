@@ -1,0 +1,275 @@
+"""A network in the integers of Loihi: what fixed-point backends are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lava_desire import fixed, rule
+from lava_desire.config import DesireConfig
+from lava_desire.engine import DesireNetwork
+from lava_desire.fixed import LayerFormat
+
+WEIGHT_LIMITS = (-128, 127)
+"""Weights are 8-bit integers, times 2^exponent."""
+
+STATE_SHIFT = 6
+"""Activation and threshold are shifted left by this many bits before they meet the potential."""
+
+_DECAY_UNIT = 4096
+_STATE_LIMIT = 2**23
+_THRESHOLD_LIMIT = 2**17
+_EXPONENT_LIMITS = (-8, 7)
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """Weights, exponents and thresholds of a network in fixed point.
+
+    a = (Σ W·s) · 2^exponent;  v ← trunc(v·(4096 − dv) / 4096) + 64·a;  a spike where v > 64·vth
+
+    The comparison is strict and a spike sets v to 0, as in Lava's ``LIF`` with the tag
+    ``fixed_pt``, so that its arithmetic is this one to the bit.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Sizes, T, β and the reset; θ is that of the encoder.
+    weights : sequence of array
+        L integer arrays (N_ℓ, N_{ℓ−1}) in [−128, 127].
+    thresholds : sequence of int
+        L mantissas vth in [1, 2^17).
+    weight_exponents : sequence of int, optional
+        L exponents in [−8, 7]; 0 when not given.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, or the sum over all inputs that can spike exceeds the 24
+        bits of the current, where Lava would wrap around.
+    """
+
+    config: DesireConfig
+    weights: tuple[Any, ...]
+    thresholds: tuple[int, ...]
+    weight_exponents: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        num_layers = self.config.num_layers
+        exponents = tuple(self.weight_exponents) or (0,) * num_layers
+        lengths = {"weights": self.weights, "thresholds": self.thresholds}
+        for name, values in {**lengths, "weight_exponents": exponents}.items():
+            if len(values) != num_layers:
+                raise ValueError(f"{name} holds {len(values)} values: expected {num_layers}")
+        checked = [
+            _checked_weights(layer, array, self.config.layer_sizes)
+            for layer, array in enumerate(self.weights, start=1)
+        ]
+        for layer, (array, threshold, exponent) in enumerate(
+            zip(checked, self.thresholds, exponents, strict=True), start=1
+        ):
+            if not _is_integer(threshold) or not 1 <= threshold < _THRESHOLD_LIMIT:
+                raise ValueError(
+                    f"threshold of layer {layer} is {threshold!r}: expected an integer, 1 <= "
+                    f"threshold < {_THRESHOLD_LIMIT}"
+                )
+            low, high = _EXPONENT_LIMITS
+            if not _is_integer(exponent) or not low <= exponent <= high:
+                raise ValueError(
+                    f"weight exponent of layer {layer} is {exponent!r}: expected an integer, {low} "
+                    f"<= exponent <= {high}"
+                )
+            _refuse_overflow(layer, array, int(exponent))
+        object.__setattr__(self, "weights", tuple(checked))
+        object.__setattr__(self, "thresholds", tuple(int(value) for value in self.thresholds))
+        object.__setattr__(self, "weight_exponents", tuple(int(value) for value in exponents))
+
+    @property
+    def voltage_decay(self) -> int:
+        """Return dv, what a step takes of the potential: 1 − β to the nearest 1/4096."""
+        return _DECAY_UNIT - min(round(_DECAY_UNIT * self.config.decay), _DECAY_UNIT - 1)
+
+    @property
+    def formats(self) -> tuple[LayerFormat, ...]:
+        """Return exponents and thresholds as the processes of this library take them."""
+        pairs = zip(self.weight_exponents, self.thresholds, strict=True)
+        return tuple(LayerFormat(exponent, threshold) for exponent, threshold in pairs)
+
+    def spikes(self, trains: Any) -> list[Any]:
+        """Run the network in NumPy, in the integers of Lava's processes.
+
+        Parameters
+        ----------
+        trains : array
+            Input spikes, (T, B, N_0) bool.
+
+        Returns
+        -------
+        list of array
+            Spikes of the L layers, (T, B, N_ℓ) bool, layer ℓ ≥ 2 one step behind the one below.
+        """
+        result = []
+        inputs = np.asarray(trains, dtype=bool)
+        decay = _DECAY_UNIT - self.voltage_decay
+        for layer, weights in enumerate(self.weights):
+            potential = np.zeros((inputs.shape[1], len(weights)), np.int64)
+            outputs = np.zeros((*inputs.shape[:2], len(weights)), dtype=bool)
+            for step in range(len(inputs)):
+                heard = inputs[step] if layer == 0 else inputs[step - 1] & (step > 0)
+                activation = fixed.synaptic_activation(weights, heard, self.weight_exponents[layer])
+                outputs[step], potential = fixed.integrate_and_fire(
+                    potential,
+                    activation,
+                    1 << STATE_SHIFT,
+                    decay,
+                    self.thresholds[layer] << STATE_SHIFT,
+                    reset=self.config.reset,
+                )
+            result.append(outputs)
+            inputs = outputs
+        return result
+
+    def without_exponents(self) -> IntegerNetwork:
+        """Return a network whose exponents are 0: thresholds are divided by 2^exponent, rounded.
+
+        It is not the same to the bit: potentials are rounded to 1/64 of another unit.
+
+        Raises
+        ------
+        ValueError
+            If a threshold leaves its 17 bits.
+        """
+        thresholds = [
+            round(threshold / 2.0**exponent)
+            for threshold, exponent in zip(self.thresholds, self.weight_exponents, strict=True)
+        ]
+        return IntegerNetwork(self.config, self.weights, tuple(thresholds))
+
+    def predict(self, images: Any) -> Any:
+        """Classify images, (B, N_0) uint8 or float in [0, 1]: (B,) int64, −1 where undecided."""
+        trains = encode_images(images, self.config)
+        return rule.predict(self.spikes(trains)[-1].sum(axis=0))
+
+
+def as_integers(network: Any) -> IntegerNetwork:
+    """Return a network in fixed point as what backends are given; integers as they are.
+
+    Raises
+    ------
+    ValueError
+        If the network computes in floating point, or is none.
+    """
+    if isinstance(network, IntegerNetwork):
+        return network
+    if getattr(network, "arithmetic", None) != "fixed_point":
+        raise ValueError(
+            f"network is a {type(network).__name__}: expected an IntegerNetwork or a network in "
+            "fixed point"
+        )
+    formats = network.rule.formats
+    return IntegerNetwork(
+        network.config,
+        tuple(network.numpy_weights()),
+        tuple(layer.threshold for layer in formats),
+        tuple(layer.weight_exp for layer in formats),
+    )
+
+
+def is_floating(network: Any) -> bool:
+    """Return whether a network is one of the engine, in floating point."""
+    arithmetic = getattr(network, "arithmetic", "floating_point")
+    return isinstance(network, DesireNetwork) and arithmetic == "floating_point"
+
+
+def encode_images(images: Any, config: DesireConfig) -> Any:
+    """Return the spikes of the rate encoder for images, (B, N_0) → (T, B, N_0) bool.
+
+    Raises
+    ------
+    ValueError
+        If the images do not fit the network.
+    """
+    images = np.asarray(images)
+    if images.ndim != 2 or images.shape[1] != config.layer_sizes[0]:
+        raise ValueError(
+            f"images have shape {images.shape}: expected (B, {config.layer_sizes[0]}), one row a "
+            "sample"
+        )
+    if images.dtype == np.uint8:
+        images = images.astype(np.float32) / np.float32(255)
+    elif images.dtype.kind != "f" or not ((images >= 0) & (images <= 1)).all():
+        raise ValueError(f"images are {images.dtype}: expected uint8, or float in [0, 1]")
+    return rule.encode(images.astype(np.float32), config.num_steps, config.threshold)
+
+
+def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
+    """Return the simplest integer network: every layer scaled by its largest weight.
+
+    The scale is the largest at which the threshold is an integer, so that only the weights are
+    rounded. Scales chosen from data lose less.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        A trained network.
+
+    Returns
+    -------
+    IntegerNetwork
+        With exponents 0.
+
+    Raises
+    ------
+    ValueError
+        If a weight exceeds the threshold 127 times.
+    """
+    weights, thresholds = [], []
+    for layer, array in enumerate(network.numpy_weights(), start=1):
+        in_thresholds = array.astype(np.float64) / network.config.threshold
+        largest = float(np.abs(in_thresholds).max())
+        threshold = min(int(WEIGHT_LIMITS[1] / largest), _THRESHOLD_LIMIT - 1) if largest else 1
+        if threshold < 1:
+            raise ValueError(
+                f"weights of layer {layer} reach {largest:.4g} times the threshold: expected at "
+                f"most {WEIGHT_LIMITS[1]}, the largest 8-bit weight"
+            )
+        weights.append(np.rint(in_thresholds * threshold).astype(np.int64))
+        thresholds.append(threshold)
+    return IntegerNetwork(network.config, tuple(weights), tuple(thresholds))
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _checked_weights(layer: int, weights: Any, sizes: tuple[int, ...]) -> Any:
+    weights = np.asarray(weights)
+    shape = (sizes[layer], sizes[layer - 1])
+    if weights.shape != shape or weights.dtype.kind not in "iu":
+        raise ValueError(
+            f"weights of layer {layer} are {weights.dtype} {weights.shape}: expected integers "
+            f"{shape}, neurons by inputs"
+        )
+    low, high = WEIGHT_LIMITS
+    outside = (weights < low) | (weights > high)
+    if outside.any():
+        raise ValueError(
+            f"weights of layer {layer} hold {weights[outside][0]}: expected {low} to {high}"
+        )
+    return weights.astype(np.int64)
+
+
+def _refuse_overflow(layer: int, weights: Any, exponent: int) -> None:
+    """Refuse weights whose sum could leave the 24 bits of Lava's current, which wraps around."""
+    largest = max(
+        int(np.where(weights > 0, weights, 0).sum(axis=1).max()),
+        int(-np.where(weights < 0, weights, 0).sum(axis=1).min()),
+    )
+    reached = largest * 2.0**exponent * 2**STATE_SHIFT
+    if reached >= _STATE_LIMIT:
+        raise ValueError(
+            f"layer {layer} can sum its weights to {largest} · 2^{exponent}, {reached:.0f} in the "
+            f"current: expected below {_STATE_LIMIT}, where Lava's neurons wrap around"
+        )

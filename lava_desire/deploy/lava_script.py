@@ -1,0 +1,219 @@
+"""A trained network as a Python script that runs it in Lava, without this library."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_desire.deploy.integer_network import IntegerNetwork, as_integers, is_floating
+from lava_desire.engine import DesireNetwork
+from lava_desire.checkpoint import write_atomically
+
+_SETTINGS = "SETTINGS = {}\n"
+
+_SCRIPT = '''"""A trained spiking network on the stock processes of Lava: Dense and LIFReset.
+
+    python {name}.py images.npz [count]
+
+classifies `test_images` (or `images`) of the file, (S, {inputs}) uint8 or float in [0, 1], and
+compares with `test_labels` (or `labels`) where they are there. Needs numpy and lava-nc; on Python
+3.11 and 3.12, where Lava 0.10 does not import by itself, lava_desire as well. Weights are in
+{name}.npz beside this file.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+try:
+    from lava_desire._lava_compat import import_lava
+
+    import_lava()
+except ImportError:
+    pass
+
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.process import LIFReset
+from lava.utils.weightutils import SignMode
+
+{settings}
+
+def build():
+    """Return the connections and the layers of neurons, wired."""
+    window = SETTINGS["num_steps"] + len(SETTINGS["neurons"])
+    with np.load(Path(__file__).with_suffix(".npz")) as file:
+        weights = [file[f"weights_{{layer + 1}}"] for layer in range(len(SETTINGS["neurons"]))]
+    # In fixed point a weight is an even number up to 254; floating point has no use for the rest.
+    options = {{"num_weight_bits": 8, "sign_mode": SignMode.MIXED}}
+    connections = [
+        Dense(weights=array, weight_exp=exponent, **options)
+        for array, exponent in zip(weights, SETTINGS["weight_exponents"])
+    ]
+    # A sample takes a window of steps, and in the first of them all layers are cleared.
+    layers = [
+        LIFReset(shape=(len(array),), reset_interval=window, reset_offset=1, **parameters)
+        for array, parameters in zip(weights, SETTINGS["neurons"])
+    ]
+    for index, (connection, layer) in enumerate(zip(connections, layers)):
+        if index:
+            layers[index - 1].s_out.connect(connection.s_in)
+        connection.a_out.connect(layer.a_in)
+    return connections, layers, window
+
+
+def encode(images):
+    """Turn brightness into spikes: integrate, fire at the threshold, deduct it."""
+    if SETTINGS["brightest"] is not None:  # an encoder in integers
+        if images.dtype != np.uint8:
+            images = np.rint(images * SETTINGS["brightest"])
+        images = images.astype(np.int64)
+    elif images.dtype == np.uint8:
+        images = images.astype(np.float32) / np.float32(255)
+    else:
+        images = images.astype(np.float32)
+    threshold = SETTINGS["encoder_threshold"]
+    potential, trains = np.zeros_like(images), []
+    for _ in range(SETTINGS["num_steps"]):
+        potential = potential + images
+        trains.append(potential >= threshold)
+        potential = potential - threshold * trains[-1].astype(images.dtype)
+    return np.stack(trains)
+
+
+def count_spikes(images):
+    """Return the spikes of the output neurons, one row an image."""
+    connections, layers, window = build()
+    num_steps, num_samples = SETTINGS["num_steps"], len(images)
+    windows = np.zeros((num_samples, window, images.shape[1]), np.int32)
+    windows[:, :num_steps] = encode(images).transpose(1, 0, 2)
+    source = Source(data=windows.reshape(-1, images.shape[1]).T)
+    sink = Sink(shape=layers[-1].s_out.shape, buffer=num_samples * window)
+    source.s_out.connect(connections[0].s_in)
+    layers[-1].s_out.connect(sink.a_in)
+    try:
+        sink.run(RunSteps(num_samples * window), Loihi2SimCfg(select_tag=SETTINGS["tag"]))
+        received = sink.data.get()
+    finally:
+        sink.stop()
+    # The spikes of time t are sent in step t + 2 of a window, counted from 1.
+    spikes = received.T.reshape(num_samples, window, -1)[:, 1 : 1 + num_steps]
+    return spikes.sum(axis=1).astype(int)
+
+
+def main():
+    """Classify, and print one class a line, -1 where two counts are the largest."""
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    with np.load(sys.argv[1]) as file:
+        names = file.files
+        images = file["test_images" if "test_images" in names else "images"]
+        labels = [file[name] for name in ("test_labels", "labels") if name in names][:1]
+    images = images.reshape(len(images), -1)[: int(sys.argv[2]) if len(sys.argv) == 3 else None]
+    counts = count_spikes(images)
+    tied = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    predicted = np.where(tied, -1, counts.argmax(axis=1))
+    print(*predicted, sep="\\n")
+    if labels:
+        right = int((predicted == labels[0][: len(predicted)]).sum())
+        print(f"{{right}} of {{len(predicted)}} right", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> list[Path]:
+    """Write a script, and beside it its weights, that run a network on stock Lava processes.
+
+    Parameters
+    ----------
+    network : DesireNetwork or IntegerNetwork
+        A network that resets to zero. Floating point runs with the tag ``floating_pt``, integers
+        with ``fixed_pt``.
+    path : str or Path
+        The script, ``*.py``; the weights go to ``*.npz``.
+
+    Returns
+    -------
+    list of Path
+        The two files.
+
+    Raises
+    ------
+    ValueError
+        If the network resets by subtraction, which stock processes cannot, or the name is not that
+        of a script.
+    OSError
+        If a file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise ValueError(
+            f"output is {str(path)!r}: expected the name of a Python script, as net.py"
+        )
+    settings, weights = _floating(network) if is_floating(network) else _fixed(network)
+    config = network.config
+    if config.reset == "subtract":
+        raise ValueError(
+            "reset is 'subtract': stock Lava neurons reset to zero; train with --reset zero, or "
+            "use lava_desire.deploy.to_lava, which puts DesireLIF in their place"
+        )
+    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
+    text = _SCRIPT.format(
+        name=path.stem,
+        inputs=config.layer_sizes[0],
+        settings=_SETTINGS.format("{\n" + lines + "}"),
+    )
+    packed = io.BytesIO()
+    arrays = {f"weights_{layer}": array for layer, array in enumerate(weights, start=1)}
+    np.savez_compressed(packed, config=json.dumps(config.to_dict()), **arrays)
+    write_atomically(path.with_suffix(".npz"), packed.getvalue())
+    write_atomically(path, text.encode())
+    return [path, path.with_suffix(".npz")]
+
+
+def _floating(network: Any) -> tuple[dict[str, Any], list[Any]]:
+    config = network.config
+    neuron = {
+        "vth": float(np.nextafter(config.threshold, 0.0)),  # ours fire at the threshold itself
+        "du": 1.0,
+        "dv": 1.0 - config.decay,
+    }
+    settings = {
+        "tag": "floating_pt",
+        "num_steps": config.num_steps,
+        "encoder_threshold": config.threshold,
+        "brightest": None,
+        "weight_exponents": [0] * config.num_layers,
+        "neurons": [neuron] * config.num_layers,
+    }
+    return settings, [array.astype(np.float64) for array in network.numpy_weights()]
+
+
+def _fixed(network: Any) -> tuple[dict[str, Any], list[Any]]:
+    integers = as_integers(network)
+    config = integers.config
+    # A network of the engine in fixed point encodes in integers, plain integers as the rule does.
+    own_encoder = network is not integers
+    settings = {
+        "tag": "fixed_pt",
+        "num_steps": config.num_steps,
+        "encoder_threshold": network.rule.encoder_threshold if own_encoder else config.threshold,
+        "brightest": 255 if own_encoder else None,
+        "weight_exponents": [exponent - 1 for exponent in integers.weight_exponents],
+        "neurons": [
+            {"vth": threshold, "du": 4095, "dv": integers.voltage_decay}
+            for threshold in integers.thresholds
+        ],
+    }
+    return settings, [(2 * array).astype(np.int32) for array in integers.weights]

@@ -1,0 +1,195 @@
+"""Desire backpropagation for Loihi's learning engine.
+
+The engine knows spikes and traces of both sides of a synapse, its weight w and a tag t. Written for
+it, the rule ΔW = η·d·Σ_t s[t]·r[t] (Eq. 4) is
+
+    dt = 2^−e·y0·x1 − 2^−e·x0·y2 − u_k·t        gathers x1 at postsynaptic spikes, and forgets
+    dw = 2^−m·u_k·y1·t                          applies it once, at the end of a window
+
+x1 is the trace of the input, y0 the neuron's spike, y1 its desire (the third factor), and u_k is 1
+in every 2^k-th step. A spike reaches a synapse one step before the answer of the neuron, so when a
+neuron's spike of time t arrives, x1 holds β·r[t] + u[t+1]. The second term takes u[t+1] off again:
+x0 is the input's spike of that step, and the neuron sends in y2 what such a spike has added to x1.
+The tag is then β·Σ s·r, exactly, and β is made up for in the learning rate.
+
+What of the rule cannot be written for the engine stands in ``docs/loihi_learning.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from lava_desire.config import DesireConfig
+
+_TRACE_LIMIT, _TAG_LIMIT = 127, 255
+_THIRD_FACTOR_UNIT = 32  # in fixed point dw takes y1·t / 32
+_SMALLEST_SHIFT = 7  # bits of the accumulator below a weight's last
+_LARGEST_K = 9  # of u_k; Lava reads one digit
+_TRACE_TAU = 65535  # of y1 and y2, which decay that little in a step
+
+
+@dataclass(frozen=True)
+class LoihiRule:
+    """A learning rule for the engine, and what the neurons have to send it.
+
+    Parameters
+    ----------
+    rule : Loihi3FLearningRule
+        For ``LearningDense(learning_rule=...)`` and the learning neurons.
+    window_steps : int
+        Time steps of a sample, 2^k; the weights change in the last.
+    third_factor : float
+        What a neuron with desire +1 sends as y1 in the last step; −1 sends its negative.
+    impulse : float
+        What it sends as y2 in a step in which it fires: what an input spike adds to x1.
+    learning_rate : float
+        η of :class:`~lava_desire.config.DesireConfig` that comes out; fixed point has few values.
+    arithmetic : str
+        ``floating_pt`` or ``fixed_pt``.
+    """
+
+    rule: Any
+    window_steps: int
+    third_factor: float
+    impulse: float
+    learning_rate: float
+    arithmetic: str
+
+
+def loihi_learning_rule(
+    config: DesireConfig,
+    *,
+    learning_rate: float | None = None,
+    weight_scale: float | None = None,
+    window_steps: int | None = None,
+    rng_seed: int | None = None,
+) -> LoihiRule:
+    """Write the rule of Eq. 4 for Loihi's learning engine.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        T, L, β, and η where none is given.
+    learning_rate : float, optional
+        η, above 0.
+    weight_scale : float, optional
+        Integers a weight of 1 is held as. With it the rule is for ``fixed_pt``, else for
+        ``floating_pt``.
+    window_steps : int, optional
+        A longer window than the shortest, a power of two. Traces cannot be cleared: what is left
+        of the sample before is β^(window_steps − T) of its last trace.
+    rng_seed : int, optional
+        Seed of the traces' stochastic rounding; that of the weights cannot be set in Lava 0.10.
+
+    Returns
+    -------
+    LoihiRule
+        The rule, and what goes with it.
+
+    Raises
+    ------
+    ValueError
+        If the window is longer than 2^9 steps, β is 0, or η times `weight_scale` is below or above
+        what the engine's integers can hold.
+    ImportError
+        If Lava is not installed; the message holds the command that installs it.
+    """
+    if not isinstance(config, DesireConfig):
+        raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
+    eta = config.learning_rate if learning_rate is None else learning_rate
+    if not isinstance(eta, (int, float)) or not 0 < eta < math.inf:
+        raise ValueError(f"learning_rate is {eta!r}: expected a number above 0")
+    if config.decay == 0:
+        raise ValueError("decay is 0: expected a trace that lasts, 0 < decay < 1")
+    k = _window_exponent(config, window_steps)
+    if weight_scale is None:
+        # The engine lets y1 and y2 decay by one step before it uses them.
+        undecayed = math.exp(1 / _TRACE_TAU)
+        impulse, tag_shift, weight_shift = 1.0, 0, 0
+        third_factor, sent_impulse = eta / config.decay * undecayed, undecayed
+        achieved = eta
+    else:
+        if not isinstance(weight_scale, (int, float)) or not 0 < weight_scale < math.inf:
+            raise ValueError(f"weight_scale is {weight_scale!r}: expected a number above 0")
+        impulse = sent_impulse = float(math.floor(_TRACE_LIMIT * (1 - config.decay)))
+        tag_shift = _tag_shift(config, impulse)
+        unit = impulse * config.decay * 2.0**-tag_shift
+        third_factor, weight_shift = _third_factor(eta * weight_scale / unit)
+        achieved = third_factor / _THIRD_FACTOR_UNIT * 2.0**-weight_shift * unit / weight_scale
+    rule = _build(config, k, impulse, tag_shift, weight_shift, rng_seed)
+    arithmetic = "floating_pt" if weight_scale is None else "fixed_pt"
+    return LoihiRule(rule, 1 << k, third_factor, sent_impulse, achieved, arithmetic)
+
+
+def _window_exponent(config: DesireConfig, window_steps: int | None) -> int:
+    """Return k of the window asked for, or of the shortest that holds spikes and desires."""
+    # The last spike arrives in step T + 1; the step that changes weights reads the tag before it.
+    needed = config.num_steps + max(config.num_layers, 2)
+    shortest = max(1, math.ceil(math.log2(needed)))
+    if shortest > _LARGEST_K:
+        raise ValueError(
+            f"num_steps is {config.num_steps} and the network has {config.num_layers} layers, a "
+            f"window of {needed} steps: expected at most {1 << _LARGEST_K}, the longest that the "
+            "learning engine of Lava can time"
+        )
+    if window_steps is None:
+        return shortest
+    allowed = [1 << k for k in range(shortest, _LARGEST_K + 1)]
+    if window_steps not in allowed:
+        raise ValueError(
+            f"window_steps is {window_steps!r}: expected one of {', '.join(map(str, allowed))}"
+        )
+    return allowed.index(window_steps) + shortest
+
+
+def _tag_shift(config: DesireConfig, impulse: float) -> int:
+    """Return e so that the tag of two neurons that spike in every step does not saturate."""
+    traces = [
+        (1 - config.decay ** (step + 1)) / (1 - config.decay) for step in range(config.num_steps)
+    ]
+    largest = impulse * config.decay * sum(traces)
+    shift = max(0, math.ceil(math.log2(largest / _TAG_LIMIT)))
+    if shift > _SMALLEST_SHIFT:
+        raise ValueError(
+            f"the tag can reach {largest:.0f}: expected at most {_TAG_LIMIT << _SMALLEST_SHIFT}, "
+            "use fewer time steps"
+        )
+    return shift
+
+
+def _third_factor(factor: float) -> tuple[float, int]:
+    """Return (y1, m) with y1 / 32 · 2^−m nearest to `factor`."""
+    for shift in range(_SMALLEST_SHIFT, -1, -1):
+        value = round(factor * _THIRD_FACTOR_UNIT * 2**shift)
+        if value > _TRACE_LIMIT:
+            continue
+        if value < 1:
+            break
+        return float(value), shift
+    raise ValueError(
+        f"learning_rate · weight_scale needs a factor of {factor:.3g} in the engine: expected "
+        f"{0.5 / _THIRD_FACTOR_UNIT / 2**_SMALLEST_SHIFT:.3g} to "
+        f"{_TRACE_LIMIT / _THIRD_FACTOR_UNIT:.3g}"
+    )
+
+
+def _build(
+    config: DesireConfig, k: int, impulse: float, tag_shift: int, weight_shift: int, seed: Any
+) -> Any:
+    import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
+
+    from lava.magma.core.learning.learning_rule import Loihi3FLearningRule  # isort: skip
+
+    scale = f"2^-{tag_shift}*" if tag_shift else ""
+    applied = f"2^-{weight_shift}*" if weight_shift else ""
+    return Loihi3FLearningRule(
+        dw=f"{applied}u{k}*y1*t",
+        dt=f"{scale}y0*x1 - {scale}x0*y2 - u{k}*t",
+        x1_impulse=impulse,
+        x1_tau=-1 / math.log(config.decay),
+        # One step an epoch: of a longer one the engine would see the last spike alone.
+        t_epoch=1,
+        rng_seed=seed,
+    )

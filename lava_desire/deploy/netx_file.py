@@ -1,0 +1,131 @@
+"""Networks as HDF5 files for lava-dl's ``netx``, which builds Lava processes from them.
+
+``lava.lib.dl.netx.hdf5.Network`` turns such a file into ``Dense`` connections and ``LIF`` neurons,
+``LIFReset`` where it is given a ``reset_interval``. Its weights are integers, its neurons reset to
+zero, and it knows no exponent: that is all a file can say.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_desire.deploy.integer_network import (
+    IntegerNetwork,
+    as_integers,
+    is_floating,
+    scale_to_integers,
+)
+from lava_desire.deploy.optional import import_optional
+from lava_desire.engine import DesireNetwork
+
+_NO_CURRENT_MEMORY = 4096
+_SYNAPSE_LIMITS = (-256, 254)
+
+
+def to_netx(
+    network: DesireNetwork | IntegerNetwork, path: str | Path, *, convert_reset: bool = False
+) -> IntegerNetwork:
+    """Write a network as a file that ``lava.lib.dl.netx.hdf5.Network`` reads.
+
+    Read it with ``reset_interval=T + L`` to clear the potentials between samples. Spikes come out
+    as with :func:`~lava_desire.deploy.to_lava` in fixed point.
+
+    Parameters
+    ----------
+    network : DesireNetwork or IntegerNetwork
+        Weights in floating point are first scaled to integers, layer by layer, by the largest.
+    path : str or Path
+        The file, ``.net`` by lava-dl's custom; an older one is replaced when the new one is whole.
+    convert_reset : bool
+        Whether a network that resets by subtraction may be written as one that resets to zero.
+        What a neuron had beyond its threshold at a spike is then lost, so it spikes less, and the
+        accuracy has to be measured anew.
+
+    Returns
+    -------
+    IntegerNetwork
+        What was written, with ``reset="zero"``.
+
+    Raises
+    ------
+    ValueError
+        If the network resets by subtraction and is not to be converted, or its integers do not fit
+        the file.
+    OSError
+        If the file cannot be written.
+    ImportError
+        If ``h5py`` is not installed; the message says what to run.
+    """
+    h5py = import_optional("h5py")
+    if isinstance(network, DesireNetwork) and is_floating(network):
+        integers = scale_to_integers(network)
+    else:
+        integers = as_integers(network)
+    integers = _resetting_to_zero(integers, convert_reset)
+    weights = [_synapses(integers, layer) for layer in range(integers.config.num_layers)]
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        with h5py.File(temporary, "w") as file:
+            _write(h5py, file, integers, weights)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return integers
+
+
+def _resetting_to_zero(network: IntegerNetwork, convert: bool) -> IntegerNetwork:
+    if network.config.reset == "zero":
+        return network
+    if not convert:
+        raise ValueError(
+            "reset is 'subtract': netx builds neurons that reset to zero; train with "
+            "reset='zero', or pass convert_reset=True and measure what is left of the accuracy"
+        )
+    return IntegerNetwork(
+        network.config.replace(reset="zero"),
+        network.weights,
+        network.thresholds,
+        network.weight_exponents,
+    )
+
+
+def _synapses(network: IntegerNetwork, index: int) -> Any:
+    """Return a layer's weights as netx takes them, with the exponent multiplied in."""
+    layer, exponent = index + 1, network.weight_exponents[index]
+    weights = network.weights[index]
+    if not weights.any():
+        raise ValueError(f"weights of layer {layer} are all 0, which netx cannot read")
+    scaled = weights << exponent if exponent > 0 else weights
+    low, high = _SYNAPSE_LIMITS
+    if exponent < 0 or scaled.min() < low or scaled.max() > high:
+        raise ValueError(
+            f"weights of layer {layer} are {weights.min()} to {weights.max()} times 2^{exponent}: "
+            f"expected integers in [{low}, {high}], netx knows no exponent; see without_exponents"
+        )
+    # An odd weight beyond 8 bits would lose its last bit.
+    return scaled.astype(np.int32)
+
+
+def _write(h5py: Any, file: Any, network: IntegerNetwork, weights: list[Any]) -> None:
+    string = h5py.string_dtype("ascii")
+    for index, synapses in enumerate(weights):
+        layer = file.create_group(f"layer/{index}")
+        layer.create_dataset("type", (1,), dtype=string, data=np.array([b"dense"]))
+        layer.create_dataset("shape", data=np.array([len(synapses), 1, 1]))
+        layer.create_dataset("weight", data=synapses, compression="gzip")
+        neuron = layer.create_group("neuron")
+        neuron.create_dataset("type", (1,), dtype=string, data=np.array([b"CUBA"]))
+        neuron.create_dataset("iDecay", data=_NO_CURRENT_MEMORY)
+        neuron.create_dataset("vDecay", data=network.voltage_decay)
+        neuron.create_dataset("vThMant", data=network.thresholds[index])
+        neuron.create_dataset("refDelay", data=1)
+        neuron.create_dataset("gradedSpike", data=False)

@@ -1,0 +1,118 @@
+"""Networks as NIR graphs, the exchange format of neuromorphic frameworks.
+
+NIR describes a neuron by a differential equation and stores no time step:
+
+    τ dv/dt = (v_leak − v) + R·I,    a spike where v > θ,    then v = v_reset
+
+One Euler step of length dt is v ← (1 − dt/τ)·v + (dt/τ)·R·I, and ours is p ← β·p + W·s (Eq. 1), so
+
+    τ = dt / (1 − β),    R = 1,    W_nir = W / (1 − β),    v_leak = v_reset = 0.
+
+The gain goes into the weights and not into R, which some readers ignore. For β = 1 − 2^−k it is a
+power of two and costs no bit; for any other β what rounding takes is kept beside the weights, so
+that the way back is exact. What the format cannot say (the time step, reset by subtraction, ``≥``,
+the delay of one step between layers) stands in the graph's metadata.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lava_desire.config import DesireConfig
+from lava_desire.deploy.integer_network import is_floating
+from lava_desire.deploy.optional import import_optional
+from lava_desire.engine import DesireNetwork
+
+DEFAULT_DT = 1e-4
+"""Seconds a time step: what SpikingJelly and snnTorch assume; Norse is told."""
+
+CONFIG, RESIDUAL = "lava_desire_config", "weight_residual"
+COMPARISON, DELAY = ">=", 1
+"""What the metadata say beside dt, num_steps and reset."""
+
+
+def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
+    """Return a trained network as a NIR graph: Input, then Affine and LIF a layer, then Output.
+
+    The rate encoder is not part of the graph: feed it spikes. The delay of one step between
+    layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
+    earlier, so T − (L − 1) steps of the graph give the spike counts of T steps here.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        What to export.
+    dt : float
+        Seconds a time step, above 0; a reader must be told the same.
+
+    Returns
+    -------
+    nir.NIRGraph
+        Nodes ``input``, ``affine_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
+        ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write`` puts it on disk.
+
+    Raises
+    ------
+    ValueError
+        If the network is in fixed point, dt is not above 0, or a scaled weight exceeds float32.
+    ImportError
+        If ``nir`` is not installed; the message says what to run.
+    """
+    nir = import_optional("nir")
+    if not is_floating(network):
+        raise ValueError(
+            f"network is a {type(network).__name__}: expected a DesireNetwork in floating point"
+        )
+    if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
+        raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
+    config = network.config
+    nodes = {"input": nir.Input(input_type=np.array([config.layer_sizes[0]]))}
+    for layer, weights in enumerate(network.numpy_weights(), start=1):
+        nodes[f"affine_{layer}"] = _affine(nir, weights, config.decay)
+        nodes[f"lif_{layer}"] = _neurons(nir, config, len(weights), dt)
+    nodes["output"] = nir.Output(output_type=np.array([config.layer_sizes[-1]]))
+    names = list(nodes)
+    metadata = {
+        "dt": float(dt),
+        "num_steps": config.num_steps,
+        "reset": config.reset,
+        "comparison": COMPARISON,
+        "delay": DELAY,
+        CONFIG: config.to_json(),
+    }
+    return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)), metadata=metadata)
+
+
+def _affine(nir: Any, weights: Any, decay: float) -> Any:
+    with np.errstate(over="ignore"):
+        scaled = (weights.astype(np.float64) / (1 - decay)).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"weights reach {np.abs(weights).max():.3g}: divided by 1 − β = {1 - decay:.3g} they "
+            "exceed float32"
+        )
+    residual = weights - unscaled(scaled, 1 - decay)
+    metadata = {RESIDUAL: residual} if residual.any() else {}
+    return nir.Affine(weight=scaled, bias=np.zeros(len(weights), np.float32), metadata=metadata)
+
+
+def unscaled(scaled: Any, gain: Any) -> Any:
+    """Return W = W_nir · gain, computed in float64 and rounded once."""
+    return (scaled.astype(np.float64) * gain).astype(np.float32)
+
+
+def _neurons(nir: Any, config: DesireConfig, size: int, dt: float) -> Any:
+    def filled(value: float) -> Any:
+        return np.full(size, value, np.float32)
+
+    return nir.LIF(
+        tau=filled(dt / (1 - config.decay)),
+        r=filled(1),
+        v_leak=filled(0),
+        v_threshold=filled(config.threshold),
+        v_reset=filled(0),
+    )

@@ -1,0 +1,120 @@
+"""Networks in integers: the ranges hold, and nothing wraps around."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lava_desire import DesireConfig, DesireNetwork
+from lava_desire.deploy import IntegerNetwork, scale_to_integers
+from lava_desire.deploy.integer_network import as_integers
+
+CONFIG = DesireConfig((4, 3), num_steps=6, error_margin=1, reset="zero")
+WEIGHTS = (np.ones((3, 4), int),)
+
+
+def test_a_neuron_by_hand():
+    # 64·40 = 2560 a step; 3/4 of it is 1920; the threshold 64·60 = 3840 is passed, not met.
+    network = IntegerNetwork(CONFIG.replace(layer_sizes=(1, 1)), (np.array([[40]]),), (60,))
+    spikes = network.spikes(np.ones((6, 1, 1), bool))[0].ravel()
+    # v: 2560, 4480 fires, 2560, 4480 fires, …
+    assert spikes.tolist() == [False, True, False, True, False, True]
+
+
+def test_a_potential_that_meets_the_threshold_does_not_fire():
+    network = IntegerNetwork(
+        CONFIG.replace(layer_sizes=(1, 1), decay=0.0), (np.array([[60]]),), (60,)
+    )
+    assert not network.spikes(np.ones((6, 1, 1), bool))[0].any()
+
+
+def test_decay_rounds_toward_zero_on_both_sides():
+    config = CONFIG.replace(layer_sizes=(1, 1), num_steps=3)
+    network = IntegerNetwork(config, (np.array([[-1]]),), (10,))
+    assert network.voltage_decay == 1024
+    trains = np.zeros((3, 1, 1), bool)
+    assert not network.spikes(trains)[0].any()
+
+
+def test_a_layer_hears_the_one_below_a_step_later():
+    config = CONFIG.replace(layer_sizes=(1, 1, 1), num_steps=3)
+    network = IntegerNetwork(config, (np.array([[9]]),) * 2, (5, 5))
+    first, second = network.spikes(np.array([True, False, False])[:, None, None])
+    assert first.ravel().tolist() == [True, False, False]
+    assert second.ravel().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": (np.full((3, 4), 128),)}, "hold 128: expected -128 to 127"),
+        ({"weights": (np.ones((3, 4)),)}, "are float64"),
+        ({"weights": (np.ones((4, 3), int),)}, r"\(4, 3\): expected integers \(3, 4\)"),
+        ({"weights": ()}, "weights holds 0 values: expected 1"),
+        ({"thresholds": (0,)}, "threshold of layer 1 is 0"),
+        ({"thresholds": (1 << 17,)}, "threshold of layer 1 is 131072"),
+        ({"thresholds": (1.5,)}, "threshold of layer 1 is 1.5"),
+        ({"weight_exponents": (8,)}, "weight exponent of layer 1 is 8"),
+    ],
+)
+def test_a_wrong_argument_is_named(changes, message):
+    arguments = {"config": CONFIG, "weights": WEIGHTS, "thresholds": (5,), **changes}
+    with pytest.raises(ValueError, match=message):
+        IntegerNetwork(**arguments)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    size=st.integers(1, 3000),
+    weight=st.integers(-128, 127),
+    exponent=st.integers(-8, 7),
+)
+def test_a_sum_that_lava_would_wrap_around_is_refused(size, weight, exponent):
+    """Lava's current has 24 bits and wraps; a network that could reach them is not built."""
+    config = DesireConfig((size, 1), reset="zero")
+    reached = abs(weight) * size * 2.0**exponent * 64
+    build = {
+        "config": config,
+        "weights": (np.full((1, size), weight),),
+        "thresholds": (1,),
+        "weight_exponents": (exponent,),
+    }
+    if reached >= 2**23:
+        with pytest.raises(ValueError, match="where Lava's neurons wrap around"):
+            IntegerNetwork(**build)
+    else:
+        assert IntegerNetwork(**build).weight_exponents == (exponent,)
+
+
+def test_scaling_keeps_the_threshold_exact_and_weights_to_half_a_step():
+    network = DesireNetwork(DesireConfig((30, 20, 10), threshold=0.7, reset="zero"))
+    integers = scale_to_integers(network)
+    for array, mantissas, threshold in zip(
+        network.numpy_weights(), integers.weights, integers.thresholds, strict=True
+    ):
+        assert np.abs(mantissas - array / 0.7 * threshold).max() <= 0.5 + 1e-6
+        assert 120 < np.abs(mantissas).max() <= 127
+    assert as_integers(integers) is integers
+
+
+def test_a_weight_of_128_thresholds_does_not_fit():
+    network = DesireNetwork(CONFIG, weights=[np.full((3, 4), 128.0, np.float32)])
+    with pytest.raises(ValueError, match="reach 128 times the threshold: expected at most 127"):
+        scale_to_integers(network)
+
+
+def test_a_network_without_weights_never_fires():
+    network = scale_to_integers(DesireNetwork(CONFIG, weights=[np.zeros((3, 4), np.float32)]))
+    assert network.predict(np.ones((2, 4), np.float32)).tolist() == [-1, -1]
+
+
+def test_a_floating_network_is_no_integer_network():
+    with pytest.raises(ValueError, match="expected an IntegerNetwork or a network in fixed point"):
+        as_integers(DesireNetwork(CONFIG))
+
+
+def test_exponents_can_be_taken_out():
+    network = IntegerNetwork(CONFIG, WEIGHTS, (41,), (3,)).without_exponents()
+    assert (network.thresholds, network.weight_exponents) == ((5,), (0,))

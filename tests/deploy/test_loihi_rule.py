@@ -1,0 +1,147 @@
+"""The rule written for Loihi's learning engine changes weights as ours does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig, rule
+from lava_desire.deploy import DesireLearningLIF, LoihiRule, loihi_learning_rule
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+
+import lava_desire.proc  # noqa: F401
+
+from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
+from lava.proc.dense.process import LearningDense  # isort: skip
+from lava.proc.io.source import RingBuffer  # isort: skip
+
+CONFIG = DesireConfig((6, 4), num_steps=10, error_margin=2, learning_rate=1e-2)
+SAMPLES = 3
+
+
+def experiment(fixed, window_steps=None):
+    """Run three windows; return weights before and after, trains and desires of each."""
+    generator = np.random.default_rng(5)
+    weights = generator.normal(0.3, 0.4, (4, 6)).astype(np.float32)
+    scale = 100.0
+    chosen = loihi_learning_rule(
+        CONFIG, weight_scale=scale if fixed else None, window_steps=window_steps, rng_seed=1
+    )
+    if fixed:
+        weights = (2 * np.rint(weights * scale / 2)).astype(np.int32)
+    trains = generator.random((SAMPLES, CONFIG.num_steps, 6)) < 0.4
+    desires = generator.integers(-1, 2, (SAMPLES, 4))
+    steps = SAMPLES * chosen.window_steps
+    windows = np.zeros((SAMPLES, chosen.window_steps, 6), np.int32)
+    windows[:, : CONFIG.num_steps] = trains
+    wanted = np.zeros((SAMPLES, chosen.window_steps, 4), np.int32)
+    wanted[:, CONFIG.num_steps + 1] = desires
+    source = RingBuffer(data=windows.reshape(-1, 6).T)
+    teacher = RingBuffer(data=wanted.reshape(-1, 4).T)
+    dense = LearningDense(
+        weights=weights if fixed else weights.astype(np.float64), learning_rule=chosen.rule
+    )
+    neurons = DesireLearningLIF(
+        config=CONFIG, layer=1, rule=chosen, threshold=int(scale) if fixed else None
+    )
+    source.s_out.connect(dense.s_in)
+    teacher.s_out.connect(neurons.a_third_factor_in)
+    dense.a_out.connect(neurons.a_in)
+    for port in ("bap", "y1", "y2", "y3"):
+        getattr(neurons, f"s_out_{port}").connect(getattr(dense, f"s_in_{port}"))
+    tag = Loihi2SimCfg(select_tag=chosen.arithmetic)
+    learned = [weights]
+    try:
+        for _ in range(SAMPLES):
+            source.run(RunSteps(steps // SAMPLES), tag)
+            learned.append(dense.weights.get())
+    finally:
+        source.stop()
+    return chosen, [array / (scale if fixed else 1.0) for array in learned], trains, desires
+
+
+def expected_change(weights, trains, desires):
+    """Return Eq. 4 for one sample, with the spikes that these weights give."""
+    potential, trace = np.zeros(4, np.float32), np.zeros(6)
+    spikes, traces = [], []
+    for train in trains:
+        current = rule.synaptic_current(weights.astype(np.float32), train)
+        fired, potential = rule.integrate_and_fire(potential, current, CONFIG.decay, 1.0)
+        trace = rule.decay_trace(trace, train, CONFIG.decay)
+        spikes.append(fired)
+        traces.append(trace)
+    pairings = rule.desired_pairings(
+        desires[None], np.array(spikes)[:, None], np.array(traces)[:, None]
+    )
+    return rule.weight_change(pairings, CONFIG.learning_rate)
+
+
+def test_in_floating_point_it_is_our_rule_after_a_long_window():
+    chosen, learned, trains, desires = experiment(fixed=False, window_steps=64)
+    assert chosen.window_steps == 64
+    for sample in range(SAMPLES):
+        change = learned[sample + 1] - learned[sample]
+        wanted = expected_change(learned[sample], trains[sample], desires[sample])
+        assert np.abs(wanted).max() > 0.01
+        np.testing.assert_allclose(change, wanted, atol=1e-7)
+
+
+def test_in_the_shortest_window_the_trace_of_the_sample_before_is_left():
+    chosen, learned, trains, desires = experiment(fixed=False)
+    assert chosen.window_steps == 16
+    first = expected_change(learned[0], trains[0], desires[0])
+    np.testing.assert_allclose(learned[1] - learned[0], first, atol=1e-7)
+    second = expected_change(learned[1], trains[1], desires[1])
+    error = np.abs(learned[2] - learned[1] - second).max()
+    # The trace of an input is at most 4, and six steps of decay leave 18 % of it.
+    assert 1e-6 < error < 0.75**6 * 4 * CONFIG.learning_rate * 4
+
+
+def test_in_integers_it_is_our_rule_but_for_rounding():
+    chosen, learned, trains, desires = experiment(fixed=True, window_steps=64)
+    assert chosen.learning_rate == pytest.approx(CONFIG.learning_rate, rel=0.02)
+    for sample in range(SAMPLES):
+        change = learned[sample + 1] - learned[sample]
+        wanted = expected_change(learned[sample], trains[sample], desires[sample])
+        assert np.corrcoef(change.ravel(), wanted.ravel())[0, 1] > 0.98
+        assert np.abs(change - wanted).max() < 0.1 * np.abs(wanted).max() + 0.02
+
+
+def test_a_window_is_the_power_of_two_that_holds_spikes_and_desires():
+    for num_steps, sizes, window in ((20, (4, 3, 2), 32), (30, (4, 3, 2), 32), (31, (4, 3, 2), 64)):
+        config = DesireConfig(sizes, num_steps=num_steps)
+        assert loihi_learning_rule(config).window_steps == window
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"config": CONFIG.replace(num_steps=600)}, "expected at most 512, the longest"),
+        ({"window_steps": 20}, "window_steps is 20: expected one of 16, 32"),
+        ({"window_steps": 8}, "window_steps is 8: expected one of 16, 32"),
+        ({"config": CONFIG.replace(decay=0.0)}, "decay is 0"),
+        ({"learning_rate": 0}, "learning_rate is 0: expected a number above 0"),
+        ({"weight_scale": -1.0}, "weight_scale is -1.0"),
+        ({"weight_scale": 1e-6}, r"needs a factor of .* in the engine"),
+        ({"weight_scale": 1e9}, r"needs a factor of .* in the engine"),
+        ({"config": None}, "config is a NoneType"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        loihi_learning_rule(**{"config": CONFIG, **arguments})
+
+
+def test_a_neuron_wants_the_rule_and_its_threshold():
+    integers = loihi_learning_rule(CONFIG, weight_scale=100.0)
+    assert isinstance(integers, LoihiRule)
+    with pytest.raises(ValueError, match="threshold is None: expected an integer"):
+        DesireLearningLIF(config=CONFIG, layer=1, rule=integers)
+    with pytest.raises(ValueError, match="in floating point it is the config's"):
+        DesireLearningLIF(config=CONFIG, layer=1, rule=loihi_learning_rule(CONFIG), threshold=5)
+    with pytest.raises(ValueError, match="layer is 2"):
+        DesireLearningLIF(config=CONFIG, layer=2, rule=integers, threshold=5)
+    with pytest.raises(ValueError, match="rule is a str"):
+        DesireLearningLIF(config=CONFIG, layer=1, rule="dw")

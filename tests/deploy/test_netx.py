@@ -1,0 +1,69 @@
+"""Files for lava-dl's netx: what they hold, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig, DesireNetwork
+from lava_desire.deploy import IntegerNetwork, to_netx
+
+h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install lava_desire[export]")
+
+CONFIG = DesireConfig((5, 4, 3), reset="zero")
+
+
+def test_a_file_has_the_layout_that_netx_reads(tmp_path):
+    integers = to_netx(DesireNetwork(CONFIG), tmp_path / "net.net")
+    with h5py.File(tmp_path / "net.net") as file:
+        assert list(file["layer"]) == ["0", "1"]
+        for index, size in enumerate((4, 3)):
+            layer = file[f"layer/{index}"]
+            assert layer["type"].shape == (1,)
+            assert layer["type"][0] == b"dense"
+            assert layer["shape"][()].tolist() == [size, 1, 1]
+            np.testing.assert_array_equal(layer["weight"][()], integers.weights[index])
+            neuron = layer["neuron"]
+            assert neuron["type"][0] == b"CUBA"
+            values = {name: int(neuron[name][()]) for name in ("iDecay", "vDecay", "vThMant")}
+            assert values == {
+                "iDecay": 4096, "vDecay": 1024, "vThMant": integers.thresholds[index],
+            }  # fmt: skip
+            assert "messageBits" not in neuron
+
+
+def test_reset_by_subtraction_is_refused_unless_it_is_to_be_converted(tmp_path):
+    network = DesireNetwork(CONFIG.replace(reset="subtract"))
+    with pytest.raises(ValueError, match="netx builds neurons that reset to zero"):
+        to_netx(network, tmp_path / "net.net")
+    assert list(tmp_path.iterdir()) == []
+    assert to_netx(network, tmp_path / "net.net", convert_reset=True).config.reset == "zero"
+
+
+def test_an_exponent_is_multiplied_in_where_it_fits(tmp_path):
+    weights = (np.full((4, 5), -128), np.full((3, 4), 127))
+    written = to_netx(IntegerNetwork(CONFIG, weights, (9, 9), (1, 1)), tmp_path / "net.net")
+    assert written.weight_exponents == (1, 1)
+    with h5py.File(tmp_path / "net.net") as file:
+        assert file["layer/0/weight"][()].min() == -256
+        assert file["layer/1/weight"][()].max() == 254
+    for exponent in (2, -1):
+        network = IntegerNetwork(CONFIG, weights, (9, 9), (0, exponent))
+        with pytest.raises(ValueError, match=rf"layer 2 are 127 to 127 times 2\^{exponent}"):
+            to_netx(network, tmp_path / "net.net")
+
+
+def test_weights_that_netx_cannot_read_are_refused(tmp_path):
+    weights = (np.zeros((4, 5), int), np.ones((3, 4), int))
+    with pytest.raises(ValueError, match="weights of layer 1 are all 0"):
+        to_netx(IntegerNetwork(CONFIG, weights, (9, 9)), tmp_path / "net.net")
+
+
+def test_a_refused_or_failed_file_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "net.net"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("lava_desire.deploy.netx_file._write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        to_netx(DesireNetwork(CONFIG), path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

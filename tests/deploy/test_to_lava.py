@@ -1,0 +1,99 @@
+"""Trained networks on Lava's processes give the spikes that they give here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig, DesireNetwork, load_dataset
+from lava_desire.deploy import IntegerNetwork, quantize, scale_to_integers, to_lava
+from lava_desire.deploy.integer_network import as_integers, encode_images
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+
+CONFIG = DesireConfig((64, 20, 15, 10), num_steps=12, reset="zero")
+IMAGES = load_dataset("digits").test_images[:25]
+
+
+def learned(**changes):
+    """Return a network that has seen some digits, so that its output neurons spike."""
+    network = DesireNetwork(CONFIG.replace(**changes))
+    digits = load_dataset("digits")
+    for first in range(0, 1200, 16):
+        part = slice(first, first + 16)
+        network.train_step(digits.train_images[part], digits.train_labels[part], 1e-4)
+    return network
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_floating_point_repeats_the_engine(reset):
+    network = learned(reset=reset)
+    activity = network.forward(IMAGES)
+    exported = to_lava(network)
+    given = exported.output_spikes(activity.spikes[0].numpy())
+    wanted = activity.spikes[-1].numpy()
+    assert wanted.any()
+    np.testing.assert_array_equal(given, wanted)
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_fixed_point_repeats_the_integers_window_after_window(reset):
+    integers = scale_to_integers(learned(reset=reset))
+    trains = encode_images(IMAGES, CONFIG)
+    wanted = integers.spikes(trains)[-1]
+    assert wanted.any()
+    exported = to_lava(integers)
+    np.testing.assert_array_equal(exported.output_spikes(trains), wanted)
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_the_engine_in_fixed_point_is_repeated_from_images_on(reset):
+    digits = load_dataset("digits")
+    twin = quantize(learned(reset=reset), digits.train, test=digits.test).network
+    exported = to_lava(twin)
+    assert exported.arithmetic == "fixed_pt"
+    counts = exported.count_spikes(IMAGES)
+    assert counts.any()
+    np.testing.assert_array_equal(counts, twin.forward(IMAGES).counts[-1].numpy())
+    spikes = as_integers(twin).spikes(twin.forward(IMAGES).spikes[0].numpy())
+    for mine, other in zip(spikes, twin.forward(IMAGES).spikes[1:], strict=True):
+        np.testing.assert_array_equal(mine, other.numpy())
+
+
+def test_exponents_are_shifted_as_by_the_integers():
+    config = DesireConfig((6, 5, 4, 3), num_steps=6, error_margin=1, reset="zero")
+    generator = np.random.default_rng(0)
+    shapes = ((5, 6), (4, 5), (3, 4))
+    weights = tuple(generator.integers(-60, 128, shape) for shape in shapes)
+    integers = IntegerNetwork(config, weights, (300, 100, 30), (3, 0, -2))
+    trains = generator.random((6, 8, 6)) < 0.5
+    wanted = integers.spikes(trains)[-1]
+    assert 0 < wanted.sum() < wanted.size
+    np.testing.assert_array_equal(to_lava(integers).output_spikes(trains), wanted)
+
+
+def test_the_user_is_told_which_neurons_they_got():
+    stock = to_lava(DesireNetwork(CONFIG))
+    assert (stock.neuron_class, stock.is_stock, stock.arithmetic) == (
+        "LIFReset", True, "floating_pt",
+    )  # fmt: skip
+    assert "stock Lava processes (Dense and LIFReset); 15 time steps" in stock.description
+    ours = to_lava(DesireNetwork(CONFIG.replace(reset="subtract")))
+    assert (ours.neuron_class, ours.is_stock) == ("DesireLIF", False)
+    assert "no neuron of Lava resets by subtraction" in ours.description
+    integers = scale_to_integers(DesireNetwork(CONFIG))
+    assert to_lava(integers).arithmetic == "fixed_pt"
+
+
+def test_what_stock_processes_cannot_do_is_refused():
+    with pytest.raises(ValueError, match="network is a str"):
+        to_lava("net")
+    with pytest.raises(ValueError, match=r"spike trains have shape \(3, 1, 64\): expected \(12"):
+        to_lava(DesireNetwork(CONFIG)).output_spikes(np.zeros((3, 1, 64), bool))
+    with pytest.raises(ValueError, match=r"images have shape \(2, 3\)"):
+        to_lava(scale_to_integers(DesireNetwork(CONFIG))).predict(np.zeros((2, 3), np.uint8))
+
+
+def test_no_images_give_no_predictions():
+    exported = to_lava(scale_to_integers(DesireNetwork(CONFIG)))
+    assert exported.predict(np.zeros((0, 64), np.uint8)).shape == (0,)

@@ -1,0 +1,96 @@
+"""``lava-desire export`` as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig, DesireNetwork, load_dataset
+from lava_desire.cli import main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Call the command beside two networks; return exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    for reset in ("zero", "subtract"):
+        network = DesireNetwork(DesireConfig((64, 20, 10), reset=reset))
+        digits = load_dataset("digits")
+        for first in range(0, 320, 16):
+            part = slice(first, first + 16)
+            network.train_step(digits.train_images[part], digits.train_labels[part], 1e-3)
+        network.save(f"{reset}.safetensors")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_the_script_for_lava_classifies_as_the_network_does(run, tmp_path):
+    pytest.importorskip("lava.magma", reason="Lava is not installed")
+    status, out, err = run("export", "zero.safetensors", "--to", "lava", "--output", "net.py")
+    assert (status, err) == (0, "")
+    assert "64-20-10 on stock Lava processes (Dense, LIFReset)" in out
+    images, labels = load_dataset("digits").test
+    np.savez("images.npz", test_images=images, test_labels=labels)
+    done = subprocess.run(
+        [sys.executable, "net.py", "images.npz", "30"],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    wanted = DesireNetwork.load("zero.safetensors").predict(images[:30]).tolist()
+    assert [int(line) for line in done.stdout.split()] == wanted
+    assert f"{int((np.array(wanted) == labels[:30]).sum())} of 30 right" in done.stderr
+
+
+def test_a_nir_file_comes_back_and_names_the_steps(run):
+    pytest.importorskip("nir", reason="nir is not installed")
+    from lava_desire.deploy import from_nir
+
+    status, out, _ = run("export", "subtract.safetensors", "--to", "nir", "--output", "net.nir")
+    assert status == 0
+    assert "19 steps give the spike counts of 20 here; readers reset to zero until" in out
+    assert from_nir("net.nir").config == DesireConfig((64, 20, 10))
+
+
+def test_netx_converts_only_when_told(run, tmp_path):
+    pytest.importorskip("h5py", reason="h5py is not installed")
+    command = ("export", "subtract.safetensors", "--to", "netx", "--output", "net.net")
+    status, _, err = run(*command)
+    assert status == 2
+    assert "netx builds neurons that reset to zero" in err
+    assert not (tmp_path / "net.net").exists()
+    status, out, _ = run(*command, "--convert-reset")
+    assert status == 0
+    assert "measure its accuracy" in out
+    assert (tmp_path / "net.net").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("zero.safetensors", "--to", "onnx", "--output", "x"), "--to is 'onnx': expected one of"),
+        (("zero.safetensors", "--to", "nir", "--output", "no/x.nir"), "there is no folder no"),
+        (("zero.safetensors", "--to", "lava", "--output", "x.txt"), "the name of a Python script"),
+        (("subtract.safetensors", "--to", "lava", "--output", "x.py"), "reset is 'subtract'"),
+        (("none.safetensors", "--to", "nir", "--output", "x.nir"), "No such file"),
+        (
+            ("zero.safetensors", "--to", "nir", "--output", "x.nir", "--convert-reset"),
+            "--convert-reset is given with --to nir: it is for netx",
+        ),
+        (("zero.safetensors", "--to", "fixed", "--output", "x"), "run.json is not there"),
+    ],
+)
+def test_a_wrong_option_is_one_line(run, arguments, message):
+    status, out, err = run("export", *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
