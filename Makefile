@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench check-exports clean
+.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,15 @@ docs: $(READY)  ## build the API reference into build/docs
 
 bench: $(READY)  ## measure the engine on this machine
 	@$(RUN) benchmarks.engine
+
+bench-lava: $(READY)  ## measure a step in Lava beside stock processes
+	@$(RUN) benchmarks.lava
+
+soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
+	@$(RUN) benchmarks.lava_stress
+
+check-pythons:  ## test the processes on every Python found
+	@tools/check-pythons
 
 check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
 	@tools/check-exports $(VENV)/bin/python

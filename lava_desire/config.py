@@ -53,6 +53,16 @@ class DesireConfig:
     reset : {"subtract", "zero"}
         What a spike does to the membrane potential: deduct θ (the paper), or set it to 0, for
         networks meant for neurons that cannot deduct.
+    learning_rate_scale : tuple of float
+        Factor on η of each plastic layer, first to last, at least 0; ``()``, the paper's rule, is 1
+        for all.
+    image_shift : int
+        Largest shift s of a training image: in every epoch each is moved by a whole number of
+        pixels in [−s, s] down and across, drawn at random, and what it uncovers is dark. 0, the
+        paper's rule, moves none; more needs square images and s below their width.
+    weight_average : float
+        Factor a in [0, 1) of a moving average of the weights, a·average + (1 − a)·W after every
+        minibatch, that is evaluated and kept beside them. 0, the paper's rule, keeps none.
 
     Raises
     ------
@@ -75,6 +85,9 @@ class DesireConfig:
     epochs: int = 150
     seed: int = 0
     reset: str = "subtract"
+    learning_rate_scale: tuple[float, ...] = ()
+    image_shift: int = 0
+    weight_average: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer_sizes", self._checked_layer_sizes())
@@ -85,7 +98,7 @@ class DesireConfig:
                 f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
                 f"and num_steps is {self.num_steps}"
             )
-        for name in ("decay", "dropout_input", "dropout_hidden"):
+        for name in ("decay", "dropout_input", "dropout_hidden", "weight_average"):
             value = _number(name, getattr(self, name), "0 <= value < 1")
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
@@ -106,6 +119,8 @@ class DesireConfig:
             raise ValueError(f"seed is {self.seed}: expected 0 <= seed < 2**63")
         if self.reset not in RESETS:
             raise ValueError(f"reset is {self.reset!r}: expected one of {', '.join(RESETS)}")
+        object.__setattr__(self, "learning_rate_scale", self._checked_learning_rate_scale())
+        self._check_image_shift()
 
     def _checked_layer_sizes(self) -> tuple[int, ...]:
         try:
@@ -122,6 +137,38 @@ class DesireConfig:
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise ValueError(f"layer_sizes is {sizes}: expected integers of at least 1")
         return sizes
+
+    def _checked_learning_rate_scale(self) -> tuple[float, ...]:
+        given = self.learning_rate_scale
+        expected = f"expected {self.num_layers} numbers of at least 0, one a plastic layer, or none"
+        if isinstance(given, str):
+            raise ValueError(f"learning_rate_scale is {given!r}: {expected}")
+        try:
+            scale = tuple(given)
+        except TypeError:
+            raise ValueError(f"learning_rate_scale is {given!r}: {expected}") from None
+        for factor in scale:
+            if _number("learning_rate_scale", factor, expected) < 0:
+                raise ValueError(f"learning_rate_scale is {scale}: {expected}")
+        if len(scale) not in (0, self.num_layers):
+            raise ValueError(f"learning_rate_scale is {scale}: {expected}")
+        return scale
+
+    def _check_image_shift(self) -> None:
+        self._check_integer("image_shift", 0)
+        if self.image_shift == 0:
+            return
+        side = math.isqrt(self.layer_sizes[0])
+        if side * side != self.layer_sizes[0]:
+            raise ValueError(
+                f"image_shift is {self.image_shift}: expected 0 where the inputs are no square "
+                f"image, and there are {self.layer_sizes[0]}"
+            )
+        if self.image_shift >= side:
+            raise ValueError(
+                f"image_shift is {self.image_shift}: expected image_shift < {side}, the width of "
+                "an image"
+            )
 
     def _check_integer(self, name: str, smallest: int) -> None:
         value = _number(name, getattr(self, name), f"at least {smallest}", integer=True)
@@ -173,6 +220,18 @@ class DesireConfig:
         """Return η_e = η_0 · exp(−λ·e) of the epoch e, counted from 0 (Sec. 4.2)."""
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 
+    def learning_rate_scale_of(self, layer: int) -> float:
+        """Return the factor on η of the plastic layer ℓ = 1, ..., L; 1 in the paper.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        if not 1 <= layer <= self.num_layers:
+            raise ValueError(f"layer is {layer}: expected 1 <= layer <= {self.num_layers}")
+        return self.learning_rate_scale[layer - 1] if self.learning_rate_scale else 1.0
+
     def replace(self, **changes: Any) -> DesireConfig:
         """Return a copy with some fields changed, validated anew.
 
@@ -186,7 +245,8 @@ class DesireConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types."""
-        return {**dataclasses.asdict(self), "layer_sizes": list(self.layer_sizes)}
+        lists = ("layer_sizes", "learning_rate_scale")
+        return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in lists}
 
     def to_json(self) -> str:
         """Return the fields as a JSON object, one field a line."""

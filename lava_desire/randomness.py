@@ -1,4 +1,4 @@
-"""The one place that draws random numbers: weights, dropout, the order of samples, rounding.
+"""The one place that draws random numbers: weights, dropout, order and shifts of samples, rounding.
 
 Every draw comes from a Philox generator keyed by the run's seed and by what the draw is for, so
 that the numbers depend on neither device, batch size nor which other draws were made before.
@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-_WEIGHTS, _DROPOUT, _ORDER, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(5)
+_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
 _ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
 _WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
 _DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
@@ -55,6 +55,29 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64
     It depends on the arguments alone, so that a resumed epoch goes on where it was.
     """
     return _generator(seed, _ORDER, epoch).permutation(num_samples)
+
+
+def epoch_shifts(seed: int, epoch: int, num_samples: int, largest: int) -> npt.NDArray[np.int64]:
+    """Draw how far an epoch moves its images.
+
+    Parameters
+    ----------
+    seed : int
+        The run's seed.
+    epoch : int
+        Counted from 0.
+    num_samples : int
+        S.
+    largest : int
+        Largest shift in pixels, at least 0.
+
+    Returns
+    -------
+    ndarray
+        (S, 2) int64 in [−largest, largest]: pixels down and to the right, in the order in which
+        the epoch visits the samples. It depends on the arguments alone.
+    """
+    return _generator(seed, _SHIFTS, epoch).integers(-largest, largest + 1, (num_samples, 2))
 
 
 class DropoutStream:

@@ -57,6 +57,15 @@ def test_a_configuration_survives_json(name):
         ("seed", -1),
         ("seed", 2**63),
         ("reset", "soft"),
+        ("learning_rate_scale", (1.0, 2.0)),
+        ("learning_rate_scale", (1.0, -1.0, 1.0)),
+        ("learning_rate_scale", "111"),
+        ("learning_rate_scale", 2.0),
+        ("image_shift", -1),
+        ("image_shift", 28),
+        ("image_shift", 1.5),
+        ("weight_average", 1.0),
+        ("weight_average", -0.5),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(field, value):
@@ -107,6 +116,27 @@ def test_the_learning_rate_decays_exponentially():
     config = DesireConfig((2, 1), learning_rate=2.0, learning_rate_decay=0.5)
     assert config.learning_rate_at(0) == 2.0
     assert config.learning_rate_at(4) == pytest.approx(2.0 * math.exp(-2))
+
+
+def test_images_that_are_not_square_are_not_shifted():
+    with pytest.raises(ValueError, match="image_shift is 1: expected 0 where the inputs"):
+        DesireConfig((785, 10), image_shift=1)
+
+
+def test_the_presets_leave_the_options_beyond_the_paper_off():
+    for name in ("digits", "mnist", "fashion-mnist"):
+        config = DesireConfig.preset(name)
+        assert config.learning_rate_scale == ()
+        assert (config.image_shift, config.weight_average) == (0, 0)
+        assert config.learning_rate_scale_of(1) == 1
+
+
+def test_each_layer_has_its_learning_rate_scale():
+    config = DesireConfig((4, 3, 2), learning_rate_scale=[0.5, 2])
+    assert [config.learning_rate_scale_of(layer) for layer in (1, 2)] == [0.5, 2]
+    assert DesireConfig.from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="layer is 0"):
+        config.learning_rate_scale_of(0)
 
 
 def test_json_has_plain_types_only():

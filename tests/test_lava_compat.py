@@ -59,6 +59,37 @@ def test_each_object_gets_a_default_of_its_own():
         assert first.inner is not second.inner
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="later Pythons need the shim")
+def test_on_python_3_10_the_decorator_is_left_alone():
+    pytest.importorskip("lava", reason="Lava is not installed")
+    ended = run(
+        "from lava_desire import _lava_compat as compat\n"
+        "compat._unhashable_defaults_allowed = None; compat.import_lava()"
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def run(script):
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+
+def test_lava_imports_where_multiprocessing_has_been_used():
+    pytest.importorskip("lava", reason="Lava is not installed")
+    ended = run(
+        "import multiprocessing as m; m.Queue(); ask = m.set_start_method\n"
+        "import lava_desire.proc; print(m.get_start_method(), m.set_start_method is ask)"
+    )
+    assert (ended.stdout, ended.returncode) == ("fork True\n", 0), ended.stderr
+
+
+def test_another_start_method_is_named():
+    pytest.importorskip("lava", reason="Lava is not installed")
+    ended = run("import multiprocessing as m; m.set_start_method('spawn'); import lava_desire.proc")
+    assert "ImportError: Lava forks its processes, and multiprocessing is set to 'spawn'" in (
+        ended.stderr
+    )
+
+
 def test_without_lava_one_line_says_what_to_install():
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_LAVA], capture_output=True, text=True, check=True

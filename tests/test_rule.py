@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lava_desire import rule
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 rates = arrays(np.float32, (3, 5), elements=st.floats(0, 2, width=32))
 signed = arrays(np.int8, (3, 5), elements=st.sampled_from([-1, 0, 1]))
@@ -134,6 +139,7 @@ def test_the_order_of_neurons_does_not_matter(desire, spikes, inputs, order):
     np.testing.assert_array_equal(turned, straight[order][:, order])
 
 
+@pytest.mark.skipif(torch is None, reason="torch is not installed")
 @settings(max_examples=50)
 @given(reals, rates, signed, trains, st.sampled_from(["subtract", "zero"]))
 def test_torch_gives_the_bits_that_numpy_gives(values, rate, desire, spikes, reset):

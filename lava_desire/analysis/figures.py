@@ -16,8 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, History, Metrics
-
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+from lava_desire.palette import BLUE, GREEN, ORANGE
 
 
 def plot_learning_curve(history: History, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``lava-desire train | eval | export | info | demo``."""
+"""The command line: ``lava-desire train | eval | reproduce | export | info | demo``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from lava_desire.cli import commands
 from lava_desire.cli.export import export
+from lava_desire.cli.reproduce import reproduce
 
 __all__ = ["main"]
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("train")(commands.train)
 app.command("eval")(commands.eval_)
+app.command("reproduce")(reproduce)
 app.command("export")(export)
 app.command("info")(commands.info)
 app.command("demo")(commands.demo)

@@ -27,6 +27,7 @@ from lava_desire.cli.run import (
     new_folder,
     on_backend,
     open_run,
+    parse_scale,
     terminal_width,
     train_run,
 )
@@ -34,6 +35,7 @@ from lava_desire.engine import PRECISIONS, DesireNetwork, Metrics, default_preci
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
+_BEYOND = "Beyond the paper"
 
 # typer reads these at run time, where Python 3.10 needs Optional spelled out.
 Dataset = Annotated[
@@ -69,6 +71,10 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="Go on with the run in this folder, to the bit.")
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="torch, or lava: online, as processes.", show_default="torch"),
+    ] = None,
     device: Device = None,
     precision: Precision = AUTO,
     layers: Annotated[
@@ -88,6 +94,9 @@ def train(
     batch_size: Annotated[int | None, _number("1: the online rule.", _SCHEDULE)] = None,
     epochs: Annotated[int | None, _number("Passes over the data.", _SCHEDULE)] = None,
     seed: Annotated[int | None, _number("Weights, masks, order.", _SCHEDULE)] = None,
+    learning_rate_scale: Annotated[str | None, _number("Factor a layer: 1,1,2.", _BEYOND)] = None,
+    image_shift: Annotated[int | None, _number("Shift images, pixels.", _BEYOND)] = None,
+    weight_average: Annotated[float | None, _number("Factor of the average.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
@@ -107,6 +116,9 @@ def train(
         "batch_size": batch_size,
         "epochs": epochs,
         "seed": seed,
+        "learning_rate_scale": parse_scale(learning_rate_scale),
+        "image_shift": image_shift,
+        "weight_average": weight_average,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if resume is not None:
@@ -117,15 +129,19 @@ def train(
         if others:
             raise ValueError(
                 f"--resume goes on with the settings of the run, and {', '.join(others)} is given: "
-                "expected --epochs, --device or none"
+                "expected --epochs, --backend, --device or none"
             )
-        run = open_run(Path(resume), device, epochs)
+        run = open_run(Path(resume), device, epochs, backend)
     else:
         source = Source(dataset or (None if data else "digits"), data_dir, data)
         samples = source.load()
+        if backend == "lava":
+            # A Lava network learns online; a preset's minibatch is not for it.
+            given.setdefault("batch_size", 1)
         settings = base_config(preset, config, layers, samples).replace(**given)
         network = make_network(settings, device or "cpu", precision)
-        run = Run(source, samples, network, new_folder(output, samples.name, force))
+        folder = new_folder(output, samples.name, force)
+        run = Run(source, samples, network, folder, backend=backend or "torch")
     console = Console(quiet=quiet or json_, width=terminal_width())
     _introduce(console, run)
     started = time.monotonic()
@@ -237,6 +253,31 @@ def demo(
         f"  digits and spikes  {rasters}\n"
         f"  the network        {run.folder / CHECKPOINT}"
     )
+    _show_in_lava(run)
+
+
+def _show_in_lava(run: Run) -> None:
+    """Classify the held-out samples once more, with Lava processes, and draw a window of theirs."""
+    try:
+        from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava
+    except ImportError as error:
+        print(f"\nThe same network as Lava processes was left out: {error}")
+        return
+    started = time.monotonic()
+    images, labels = run.data.test
+    ours = run.network.predict(images).numpy()
+    theirs = predict_in_lava(run.folder / CHECKPOINT, images, labels)
+    agreeing, seconds = int((ours == theirs).sum()), time.monotonic() - started
+    print(
+        f"\nThe same network as Lava processes, spike by spike, on the same digits: {agreeing} of "
+        f"{len(labels)} predictions agree ({seconds:.0f} s)."
+    )
+    if agreeing < len(labels):
+        raise ValueError("the Lava processes and the engine disagree: expected the same spikes")
+    # A sample that is not recognised: its desires have somewhere to go.
+    sample, path = int((ours != labels).argmax()), run.folder / "window.png"
+    draw_window_in_lava(run.folder / CHECKPOINT, images[sample], int(labels[sample]), path)
+    print(f"  one window, desires flowing back  {path}")
 
 
 def _introduce(console: Console, run: Run) -> None:
@@ -245,7 +286,11 @@ def _introduce(console: Console, run: Run) -> None:
         f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test samples; "
         f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "
-        f"{run.network.precision} on {run.network.device}",
+        + (
+            "Lava processes on cpu"
+            if run.backend == "lava"
+            else f"{run.network.precision} on {run.network.device}"
+        ),
         highlight=False,
         soft_wrap=True,
     )

@@ -17,6 +17,7 @@ import typer
 
 from lava_desire import __version__
 from lava_desire.analysis import plot_learning_curve
+from lava_desire.checkpoint import write_atomically
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.data import Dataset, load_dataset, load_npz
 from lava_desire.deploy import quantize
@@ -25,11 +26,10 @@ from lava_desire.engine import (
     History,
     Interrupted,
     default_precision,
-    fit,
     read_checkpoint,
 )
-from lava_desire.engine.checkpoint import write_atomically
-from lava_desire.engine.trainer import BEST, CHECKPOINT, CONFIG, METRICS_CSV, METRICS_JSON
+from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
+from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG, TrainingRun
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
@@ -68,6 +68,7 @@ class Run:
     network: DesireNetwork
     folder: Path
     resume: bool = False
+    backend: str = "torch"
 
 
 def base_config(
@@ -102,6 +103,18 @@ def parse_layers(text: str) -> tuple[int, ...]:
     return sizes
 
 
+def parse_scale(text: str | None) -> tuple[float, ...] | None:
+    """Read factors on the learning rate, one a plastic layer: ``"1,1,2"``."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(factor) for factor in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(
+            f"--learning-rate-scale is {text!r}: expected numbers, one a plastic layer, as in 1,1,2"
+        ) from None
+
+
 def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
     """Build the network, its precision chosen by device where it is left open.
 
@@ -132,14 +145,17 @@ def new_folder(output: str | None, name: str, force: bool) -> Path:
                 f"{folder} already holds a run: go on with --resume {folder}, choose another "
                 "folder, or replace it with --force"
             )
-        for name in (RUN, CONFIG, METRICS_CSV, METRICS_JSON, BEST, LEARNING_CURVE, CHECKPOINT):
+        metrics = (METRICS_CSV, METRICS_JSON, LEARNING_CURVE)
+        for name in (RUN, CONFIG, *metrics, BEST, BEST_AVERAGE, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def open_run(folder: Path, device: str | None, epochs: int | None) -> Run:
-    """Open a run to go on with it: the data, config and precision are those of its files."""
+def open_run(
+    folder: Path, device: str | None, epochs: int | None, backend: str | None = None
+) -> Run:
+    """Open a run to go on with it: what is not given is as its files say."""
     path = folder / RUN
     if not path.is_file():
         raise ValueError(f"{folder} holds no run to resume: {RUN} is missing")
@@ -148,13 +164,14 @@ def open_run(folder: Path, device: str | None, epochs: int | None) -> Run:
         source = Source(**notes["source"])
         device = device or notes["device"]
         precision = notes["precision"]
+        backend = backend or notes.get("backend", "torch")
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     config = read_checkpoint(folder / CHECKPOINT).config
     if epochs is not None:
         config = config.replace(epochs=epochs)
     network = make_network(config, device, precision)
-    return Run(source, source.load(), network, folder, resume=True)
+    return Run(source, source.load(), network, folder, resume=True, backend=backend)
 
 
 def train_run(run: Run, display: Any) -> History:
@@ -165,18 +182,15 @@ def train_run(run: Run, display: Any) -> History:
             "source": asdict(run.source),
             "device": str(network.device),
             "precision": network.precision,
+            "backend": run.backend,
             "environment": environment(),
         }
         write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
+    training = _training_class(run.backend)
     try:
         with display:
-            history = fit(
-                network,
-                run.data.train,
-                run.data.test,
-                folder=run.folder,
-                resume=run.resume,
-                on_progress=display.update,
+            history = training(network, run.data.train, run.data.test, run.folder).carry_out(
+                run.resume, on_progress=display.update
             )
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
@@ -188,6 +202,17 @@ def train_run(run: Run, display: Any) -> History:
     if history.records:
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
+
+
+def _training_class(backend: str) -> type[TrainingRun]:
+    """Return what trains: the engine, or a network of Lava processes."""
+    if backend == "torch":
+        return TrainingRun
+    if backend != "lava":
+        raise ValueError(f"--backend is {backend!r}: expected torch or lava")
+    from lava_desire.cli.lava_backend import LavaTrainingRun
+
+    return LavaTrainingRun
 
 
 def environment() -> dict[str, Any]:

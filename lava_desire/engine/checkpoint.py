@@ -1,166 +1,17 @@
-"""Weights and training state on disk: safetensors, written atomically, checked when read."""
+"""Networks of the engine as checkpoints; the file format is :mod:`lava_desire.checkpoint`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as dump_arrays
 
-from lava_desire.config import DesireConfig
+from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.fixed import formats_from_dicts
 
 if TYPE_CHECKING:
     from lava_desire.engine.network import DesireNetwork
-
-FORMAT = "lava-desire/1"
-_HEADER_LENGTH_BYTES = 8
-
-
-class CheckpointError(ValueError):
-    """A file is no checkpoint, is damaged, or belongs to another network."""
-
-
-@dataclass
-class Checkpoint:
-    """All that is needed to use a network, or to go on training it.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        The network's configuration.
-    weights : list of ndarray
-        L arrays (N_ℓ, N_{ℓ−1}): float32, or the int8 mantissas of a network in fixed point.
-    samples_seen : int
-        Position of the random streams of dropout.
-    state : dict
-        What the trainer needs to go on, JSON types; empty for a network that is only saved.
-    formats : list of dict
-        How the weights of a network in fixed point are written; empty in floating point.
-    """
-
-    config: DesireConfig
-    weights: list[np.ndarray[Any, Any]]
-    samples_seen: int = 0
-    state: dict[str, Any] = field(default_factory=dict)
-    formats: list[dict[str, int]] = field(default_factory=list)
-
-    @property
-    def arithmetic(self) -> str:
-        """What the network computes in, as :class:`DesireNetwork` takes it."""
-        return "fixed_point" if self.formats else "floating_point"
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new one is there, whole.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written; the old file is then untouched.
-    """
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write a checkpoint atomically.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; an older one at `path` is then still whole.
-    """
-    arrays = {f"weights.{layer}": array for layer, array in enumerate(checkpoint.weights, start=1)}
-    metadata = {
-        "format": FORMAT,
-        "config": checkpoint.config.to_json(),
-        "samples_seen": str(checkpoint.samples_seen),
-        "state": json.dumps(checkpoint.state),
-    }
-    if checkpoint.formats:
-        metadata["formats"] = json.dumps(checkpoint.formats)
-    metadata["sha256"] = _digest(arrays, metadata)
-    write_atomically(path, dump_arrays(arrays, metadata))
-
-
-def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint and check that it is whole.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is not one of ours, is truncated, or a bit of it has changed.
-    OSError
-        If it cannot be read.
-    """
-    content = Path(path).read_bytes()
-    try:
-        arrays = load_arrays(content)
-        length = int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
-        header = json.loads(content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length])
-        metadata = header.get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint, or is truncated ({len(content)} bytes): {error}"
-        ) from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {metadata.get('format')!r}: expected {FORMAT!r}"
-        )
-    if metadata.pop("sha256", None) != _digest(arrays, metadata):
-        raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
-    config = DesireConfig.from_json(metadata["config"])
-    weights = [arrays.get(f"weights.{layer}") for layer in range(1, config.num_layers + 1)]
-    sizes = config.layer_sizes
-    for layer, array in enumerate(weights, start=1):
-        if array is None or array.shape != (sizes[layer], sizes[layer - 1]):
-            shape = None if array is None else array.shape
-            raise CheckpointError(
-                f"{path} holds weights.{layer} of shape {shape}: "
-                f"expected {(sizes[layer], sizes[layer - 1])}"
-            )
-    return Checkpoint(
-        config,
-        [array for array in weights if array is not None],
-        int(metadata["samples_seen"]),
-        json.loads(metadata["state"]),
-        json.loads(metadata.get("formats", "[]")),
-    )
-
-
-def _digest(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = None) -> Checkpoint:
@@ -170,7 +21,7 @@ def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = No
         network.numpy_weights(),
         network.samples_seen,
         state or {},
-        network.format_fields(),
+        formats=network.format_fields(),
     )
 
 

@@ -54,6 +54,10 @@ class _Trains:
     def unpack(trains: Any) -> Tensor:
         return torch.from_numpy(trains)
 
+    @staticmethod
+    def counts(trains: Any) -> Tensor:
+        return torch.from_numpy(trains.sum(0, dtype=np.int64))
+
 
 class FixedPointNetwork(DesireNetwork):
     """A :class:`DesireNetwork` in the integers of Lava's ``fixed_pt`` processes, on the CPU.
@@ -271,9 +275,8 @@ class FixedPointNetwork(DesireNetwork):
                 self._notes[layer - 1],
             )
             trains.append(spikes)
-        counts = [torch.from_numpy(train.sum(0, dtype=np.int64)) for train in trains]
         reader: Any = _Trains()
-        return Activity(trains, counts, rule.predict(counts[-1]), masks, reader)
+        return Activity(trains, rule.predict(reader.counts(trains[-1])), masks, reader)
 
     def _rows(self, layer: int) -> Any:
         """Return the mantissas of layer ℓ, input-major: (N_{ℓ−1}, N_ℓ), not copied."""
@@ -295,22 +298,19 @@ class FixedPointNetwork(DesireNetwork):
         return [torch.from_numpy(desire) for desire in desires]
 
     def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
-        """Change the weights by the summed accumulators of the samples that desire any."""
-        rates = [self.rule.rate_of(layer, learning_rate) for layer in range(1, len(desires) + 1)]
-        active_anywhere = np.zeros(len(activity.prediction), dtype=bool)
-        for layer, (desire, rate) in enumerate(zip(desires, rates, strict=True), start=1):
-            wanted = desire.numpy()
-            mask = _mask_of(activity, layer)
-            if mask is not None:
-                wanted = wanted * mask
-            active_anywhere |= wanted.any(axis=1)
-            self._learn(layer, activity, wanted, *rate)
-        self._learned += len(active_anywhere)
-        return int(active_anywhere.sum())
+        num_active = super()._update(activity, desires, learning_rate)
+        self._learned += len(activity.prediction)
+        return num_active
 
-    def _learn(
-        self, layer: int, activity: Activity, desire: Any, rate_mantissa: int, shift: int
-    ) -> None:
+    def update_layer(
+        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+    ) -> Tensor:
+        """Change one layer by the summed accumulators of the samples that desire any."""
+        rate_mantissa, shift = self.rule.rate_of(layer, learning_rate)
+        wanted = desire.numpy()
+        mask = _mask_of(activity, layer)
+        if mask is not None:
+            wanted = wanted * mask
         before, behind = activity.trains[layer - 1 : layer + 1]
         traces, weights = self._trace_words[layer - 1], self._weight_words[layer - 1]
         form = self.rule.format_of(layer)
@@ -319,7 +319,7 @@ class FixedPointNetwork(DesireNetwork):
             before,
             _lag(layer),
             behind,
-            desire,
+            wanted,
             self.rule.decay,
             self.rule.impulse,
             rate_mantissa,
@@ -331,6 +331,7 @@ class FixedPointNetwork(DesireNetwork):
             form.lowest,
             form.highest,
         )
+        return torch.from_numpy(wanted.any(axis=1))
 
     def _traces_of(self, layer: int, trains: Any, sample: int, first_sample: int) -> Any:
         stream = self._trace_words[layer - 1]

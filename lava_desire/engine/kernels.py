@@ -184,19 +184,22 @@ class Kernels(Protocol):
     ) -> Any:
         """Run a layer on trains that arrive `lag` steps after they were sent (Eq. 1 and 16)."""
 
-    def backpropagate_error(self, weights: Tensor, errors: Tensor) -> Tensor:
-        """Return z = Wᵀ c: (B, N_o) float32 → (B, N_i) float32 (Eq. 13)."""
+    def hidden_desire(
+        self, weights: Tensor, desire: Tensor, trains: Any, mask: Tensor | None
+    ) -> Tensor:
+        """Pass the desires of a layer, (B, N_o) int8, to the one before (Eq. 13 to 15)."""
 
     def learn(
         self,
         weights: Tensor,
         learning_rate: float,
         desire: Tensor,
+        mask: Tensor | None,
         inputs: Any,
         lag: int,
         outputs: Any,
-    ) -> None:
-        """Add the summed change to the weights; `desire` is d · mask, (B, N_o) int8 (Eq. 4)."""
+    ) -> Tensor:
+        """Add the summed change to the weights; return which samples desire any (Eq. 4)."""
 
 
 class TorchKernels:
@@ -250,29 +253,38 @@ class TorchKernels:
         config = self._config
         return lif_scan(current, config.decay, config.threshold, mask, config.reset)
 
-    def backpropagate_error(self, weights: Tensor, errors: Tensor) -> Tensor:
+    def hidden_desire(
+        self, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
+    ) -> Tensor:
         """See :class:`Kernels`."""
-        z: Tensor = rule.backpropagate_error(weights, errors)
-        return z
+        config = self._config
+        rate = rule.firing_rate(self.counts(trains), config.num_steps, config.error_margin)
+        z = rule.backpropagate_error(weights, rule.local_error(desire, rate, mask))
+        desires: Tensor = rule.hidden_desire(z, config.desire_threshold_hidden)
+        return desires
 
     def learn(
         self,
         weights: Tensor,
         learning_rate: float,
         desire: Tensor,
+        mask: Tensor | None,
         inputs: Tensor,
         lag: int,
         outputs: Tensor,
-    ) -> None:
+    ) -> Tensor:
         """See :class:`Kernels`. Samples without desire are left out of the product."""
-        chosen = desire.any(dim=1).nonzero().squeeze(1)
-        if len(chosen) == 0:
-            return
-        signed = outputs.index_select(1, chosen) * desire[chosen]
-        received = delay(inputs.index_select(1, chosen), lag)
-        traces = trace_scan(received, self._config.decay, self._products.trace_dtype)
-        sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
-        weights += rule.weight_change(sums, learning_rate)
+        if mask is not None:
+            desire = desire * mask
+        desiring = desire.any(dim=1)
+        chosen = desiring.nonzero().squeeze(1)
+        if len(chosen):
+            signed = outputs.index_select(1, chosen) * desire[chosen]
+            received = delay(inputs.index_select(1, chosen), lag)
+            traces = trace_scan(received, self._config.decay, self._products.trace_dtype)
+            sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
+            weights += rule.weight_change(sums, learning_rate)
+        return desiring
 
 
 def make_kernels(config: DesireConfig, device: torch.device, precision: str) -> Kernels:

@@ -30,8 +30,6 @@ class Activity:
     ----------
     trains : list
         L + 1 spike trains, input first, in the form of `kernels`; :attr:`spikes` is for reading.
-    counts : list of Tensor
-        L + 1 spike counts, (B, N_ℓ) int64.
     prediction : Tensor
         Class a sample, (B,) int64; −1 where the largest output count occurs more than once.
     masks : list of Tensor or None
@@ -41,10 +39,14 @@ class Activity:
     """
 
     trains: list[Any]
-    counts: list[Tensor]
     prediction: Tensor
     masks: list[Tensor] | None
     kernels: kernels.Kernels
+
+    @cached_property
+    def counts(self) -> list[Tensor]:
+        """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
+        return [self.kernels.counts(train) for train in self.trains]
 
     @cached_property
     def spikes(self) -> list[Tensor]:
@@ -209,8 +211,8 @@ class DesireNetwork:
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
             lag = _lag(layer)
             trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
-        counts = [self._kernels.counts(train) for train in trains]
-        return Activity(trains, counts, rule.predict(counts[-1]), masks, self._kernels)
+        prediction = rule.predict(self._kernels.counts(trains[-1]))
+        return Activity(trains, prediction, masks, self._kernels)
 
     @torch.inference_mode()
     def desires(self, activity: Activity, labels: Any) -> list[Tensor]:
@@ -239,16 +241,16 @@ class DesireNetwork:
 
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
         config = self.config
-        rates = [
-            rule.firing_rate(counts, config.num_steps, config.error_margin)
-            for counts in activity.counts
-        ]
-        desire = rule.output_desire(rates[-1], labels, config.desire_threshold_output)
-        desires = [desire]
+        counts = self._kernels.counts(activity.trains[-1])
+        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
+        desires = [rule.output_desire(rate, labels, config.desire_threshold_output)]
         for layer in range(config.num_layers, 1, -1):
-            error = rule.local_error(desire, rates[layer], _mask_of(activity, layer))
-            z = self._kernels.backpropagate_error(self.weights[layer - 1], error)
-            desire = rule.hidden_desire(z, config.desire_threshold_hidden)
+            desire = self._kernels.hidden_desire(
+                self.weights[layer - 1],
+                desires[0],
+                activity.trains[layer],
+                _mask_of(activity, layer),
+            )
             desires.insert(0, desire)
         return desires
 
@@ -315,16 +317,43 @@ class DesireNetwork:
 
     def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights (Eq. 4) of the samples that desire any."""
-        active_anywhere = torch.zeros_like(activity.prediction, dtype=torch.bool)
-        for layer, weights in enumerate(self.weights, start=1):
-            desire = desires[layer - 1]
-            mask = _mask_of(activity, layer)
-            if mask is not None:
-                desire = desire * mask
-            active_anywhere |= desire.any(dim=1)
-            before, behind = activity.trains[layer - 1 : layer + 1]
-            self._kernels.learn(weights, learning_rate, desire, before, _lag(layer), behind)
-        return int(active_anywhere.sum())
+        active = torch.zeros_like(activity.prediction, dtype=torch.bool)
+        for layer, desire in enumerate(desires, start=1):
+            active |= self.update_layer(layer, activity, desire, learning_rate)
+        return int(active.sum())
+
+    @torch.inference_mode()
+    def update_layer(
+        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+    ) -> Tensor:
+        """Add the summed change of weights of one layer (Eq. 4): a part of :meth:`train_step`.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        activity : Activity
+            A forward pass of this network.
+        desire : Tensor
+            Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
+        learning_rate : float
+            η ≥ 0, before the layer's factor.
+
+        Returns
+        -------
+        Tensor
+            (B,) bool, samples with a desire in neurons that are kept.
+        """
+        before, behind = activity.trains[layer - 1 : layer + 1]
+        return self._kernels.learn(
+            self.weights[layer - 1],
+            learning_rate * self.config.learning_rate_scale_of(layer),
+            desire,
+            _mask_of(activity, layer),
+            before,
+            _lag(layer),
+            behind,
+        )
 
     def predict(self, images: Any) -> Tensor:
         """Classify images: (B, N_0) → (B,) int64, −1 where the network is undecided.

@@ -3,164 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire import rule
-from lava_desire.config import DesireConfig
-from lava_desire.engine.checkpoint import (
+from lava_desire.checkpoint import (
     Checkpoint,
     CheckpointError,
-    network_checkpoint,
     read_checkpoint,
     write_atomically,
     write_checkpoint,
 )
-from lava_desire.engine.inputs import as_images, as_labels
+from lava_desire.engine.augment import shift_images
+from lava_desire.engine.average import WeightAverage
+from lava_desire.engine.checkpoint import network_checkpoint
+from lava_desire.engine.evaluation import Metrics, checked_data, evaluate
+from lava_desire.engine.history import EpochRecord, History, Progress, write_metrics
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
 from lava_desire.engine.network import DesireNetwork
-from lava_desire.randomness import epoch_order
+from lava_desire.randomness import epoch_order, epoch_shifts
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
+BEST_AVERAGE = "best_average.safetensors"
 CONFIG = "config.json"
-METRICS_CSV = "metrics.csv"
-METRICS_JSON = "metrics.json"
-_EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """How well a network classifies a data set.
-
-    Parameters
-    ----------
-    num_samples, num_correct, num_undecided : int
-        Samples; those whose predicted class is their label; those without a predicted class,
-        which count as wrong.
-    confusion : ndarray
-        (K, K + 1) int64: samples by label (row) and prediction (column), the last column undecided.
-    loss : float
-        Squared output error summed over the classes, mean over the samples (Eq. 5 and 6).
-    """
-
-    num_samples: int
-    num_correct: int
-    num_undecided: int
-    confusion: np.ndarray[Any, np.dtype[np.int64]]
-    loss: float
-
-    @property
-    def accuracy(self) -> float:
-        """Share of samples classified correctly, in [0, 1]."""
-        return self.num_correct / self.num_samples
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One line of the metrics: an epoch, counted from 1, and what came of it.
-
-    Accuracies and `active_share`, the share of samples that desired a change, are in [0, 1];
-    `train_accuracy` is counted during training, under dropout and with changing weights.
-    """
-
-    epoch: int
-    learning_rate: float
-    train_accuracy: float
-    test_accuracy: float
-    test_loss: float
-    undecided_share: float
-    active_share: float
-    samples_per_second: float
-    seconds: float
-
-
-@dataclass
-class History:
-    """The epochs of a training run, oldest first."""
-
-    records: list[EpochRecord] = field(default_factory=list)
-
-    @property
-    def best(self) -> EpochRecord | None:
-        """The first epoch with the highest test accuracy; None before the first epoch."""
-        return max(self.records, key=lambda record: record.test_accuracy, default=None)
-
-    @property
-    def last(self) -> EpochRecord | None:
-        """The latest epoch; None before the first one."""
-        return self.records[-1] if self.records else None
-
-
-@dataclass
-class Progress:
-    """Where training is, for whoever shows it. Counts are of the present epoch."""
-
-    epoch: int
-    num_epochs: int
-    samples_done: int
-    num_samples: int
-    num_correct: int
-    num_active: int
-    seconds: float
-    records: list[EpochRecord]
-
-
-@torch.inference_mode()
-def evaluate(
-    network: DesireNetwork, data: tuple[Any, Any], batch_size: int = _EVALUATION_BATCH
-) -> Metrics:
-    """Classify a data set without dropout.
-
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network.
-    data : tuple
-        ``(images, labels)``: (S, N_0) uint8 or float in [0, 1], and (S,) integers.
-    batch_size : int
-        Samples a forward pass; it does not change the result.
-
-    Returns
-    -------
-    Metrics
-
-    Raises
-    ------
-    ValueError
-        If the data do not fit the network, or are empty.
-    """
-    images, labels = _checked(network, data, "data")
-    num_classes = network.config.layer_sizes[-1]
-    confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=network.device)
-    loss = 0.0
-    for chunk, target in zip(
-        torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
-    ):
-        activity = network.forward_checked(chunk)
-        column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
-        cells = torch.bincount(target * (num_classes + 1) + column, minlength=confusion.numel())
-        confusion += cells.view_as(confusion)
-        rate = rule.firing_rate(
-            activity.counts[-1], network.config.num_steps, network.config.error_margin
-        )
-        loss += float(rule.local_loss(rule.output_error(rate, target)).sum())
-    table = confusion.cpu().numpy()
-    return Metrics(
-        num_samples=len(labels),
-        num_correct=int(np.trace(table)),
-        num_undecided=int(table[:, -1].sum()),
-        confusion=table,
-        loss=loss / len(labels),
-    )
 
 
 def fit(
@@ -208,18 +79,21 @@ def fit(
     OSError
         If the folder cannot be written.
     """
-    run = _Run(network, train, test, Path(folder) if folder is not None else None)
-    if resume:
-        run.resume()
-    else:
-        run.begin()
-    with InterruptFlag() as interrupt:
-        run.go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
-    return run.history
+    run = TrainingRun(network, train, test, Path(folder) if folder is not None else None)
+    return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
-class _Run:
-    """One call of :func:`fit`: the network, its data and where in them it is."""
+class TrainingRun:
+    """One call of :func:`fit`: the network, its data and where in them it is.
+
+    Another backend overrides what learns, what evaluates and what is given back at the end; files,
+    schedule and interrupts stay the same.
+
+    Parameters
+    ----------
+    network, train, test, folder
+        As of :func:`fit`.
+    """
 
     def __init__(
         self,
@@ -229,10 +103,11 @@ class _Run:
         folder: Path | None,
     ) -> None:
         self.network = network
-        self.train = _checked(network, train, "train")
-        self.test = _checked(network, test, "test")
+        self.train = checked_data(network, train, "train")
+        self.test = checked_data(network, test, "test")
         self.folder = folder
         self.history = History()
+        self.average = WeightAverage(network) if network.config.weight_average else None
         self._fingerprint = _fingerprint(*self.train, *self.test) if folder else ""
         self._start_epoch(0)
 
@@ -240,7 +115,29 @@ class _Run:
         self.epoch, self.samples_done, self.num_correct, self.num_active = epoch, 0, 0, 0
         self.seconds = 0.0
 
+    def carry_out(
+        self,
+        resume: bool = False,
+        checkpoint_seconds: float = 60.0,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> History:
+        """Train to the last epoch; see :func:`fit`."""
+        if resume:
+            self.resume()
+        else:
+            self.begin()
+        try:
+            with InterruptFlag() as interrupt:
+                self._go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
+        finally:
+            self.close()
+        return self.history
+
+    def close(self) -> None:
+        """Give back what the run holds; the engine's holds nothing."""
+
     def begin(self) -> None:
+        """Open the folder of a new run."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -252,6 +149,7 @@ class _Run:
         self.save()
 
     def resume(self) -> None:
+        """Go back to where the checkpoint in the folder is."""
         if self.folder is None:
             raise ValueError("resume is True without a folder: expected the folder of a run")
         path = self.folder / CHECKPOINT
@@ -266,6 +164,8 @@ class _Run:
         self.history.records = [EpochRecord(**record) for record in state["records"]]
         for name in ("epoch", "samples_done", "num_correct", "num_active", "seconds"):
             setattr(self, name, state[name])
+        if self.average is not None:
+            self.average.restore(checkpoint.average, state["minibatches_averaged"])
 
     def _check_fits(self, checkpoint: Checkpoint, path: Path) -> None:
         mine = self.network.config.to_dict()
@@ -293,6 +193,7 @@ class _Run:
                 )
 
     def save(self) -> None:
+        """Write a checkpoint, if there is a folder."""
         if self.folder is None:
             return
         state = {
@@ -305,9 +206,13 @@ class _Run:
             "precision": self.network.precision,
             "data": self._fingerprint,
         }
-        write_checkpoint(network_checkpoint(self.network, state), self.folder / CHECKPOINT)
+        checkpoint = network_checkpoint(self.network, state)
+        if self.average is not None:
+            checkpoint.average = self.average.network.numpy_weights()
+            state["minibatches_averaged"] = self.average.num_minibatches
+        write_checkpoint(checkpoint, self.folder / CHECKPOINT)
 
-    def go(
+    def _go(
         self,
         interrupt: InterruptFlag,
         checkpoint_seconds: float,
@@ -329,6 +234,10 @@ class _Run:
             saved = time.monotonic()
             on_progress(self._progress())
 
+    def _metrics(self) -> Metrics:
+        """Classify the test set with the weights at the end of an epoch."""
+        return evaluate(self.network, self.test)
+
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, minibatch by minibatch."""
         images, labels = self.train
@@ -336,18 +245,34 @@ class _Run:
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
         order = order.to(labels.device)
         learning_rate = config.learning_rate_at(self.epoch)
+        shifts = self._shifts()
         while self.samples_done < len(labels):
-            chosen = order[self.samples_done : self.samples_done + config.batch_size]
-            result = self.network.train_step_checked(images[chosen], labels[chosen], learning_rate)
+            part = slice(self.samples_done, self.samples_done + config.batch_size)
+            chosen = order[part]
+            shown = images[chosen]
+            if shifts is not None:
+                shown = shift_images(shown, shifts[part])
+            result = self.network.train_step_checked(shown, labels[chosen], learning_rate)
+            if self.average is not None:
+                self.average.update()
             self.samples_done += len(chosen)
             self.num_correct += result.num_correct
             self.num_active += result.num_active
             yield
 
+    def _shifts(self) -> Tensor | None:
+        """Return how far this epoch moves its samples, in its order; None where they stay."""
+        config, labels = self.network.config, self.train[1]
+        if config.image_shift == 0:
+            return None
+        shifts = epoch_shifts(config.seed, self.epoch, len(labels), config.image_shift)
+        return torch.from_numpy(shifts).to(labels.device)
+
     def _finish_epoch(self) -> None:
-        metrics = evaluate(self.network, self.test)
+        metrics = self._metrics()
+        averaged = evaluate(self.average.network, self.test) if self.average else None
         num_samples = len(self.train[1])
-        best_before = self.history.best
+        best_before, best_average_before = self.history.best, self.history.best_average
         record = EpochRecord(
             epoch=self.epoch + 1,
             learning_rate=self.network.config.learning_rate_at(self.epoch),
@@ -358,6 +283,7 @@ class _Run:
             active_share=self.num_active / num_samples,
             samples_per_second=num_samples / max(self.seconds, 1e-9),
             seconds=self.seconds,
+            average_accuracy=averaged.accuracy if averaged else None,
         )
         self.history.records.append(record)
         self._start_epoch(self.epoch + 1)
@@ -367,6 +293,8 @@ class _Run:
         # the same again, while the other order could lose them.
         if best_before is None or record.test_accuracy > best_before.test_accuracy:
             write_checkpoint(network_checkpoint(self.network), self.folder / BEST)
+        if self.average is not None and self.history.best_average is not best_average_before:
+            write_checkpoint(network_checkpoint(self.average.network), self.folder / BEST_AVERAGE)
         write_metrics(self.history, self.folder)
         self.save()
 
@@ -381,39 +309,6 @@ class _Run:
             self.seconds,
             self.history.records,
         )
-
-
-def write_metrics(history: History, folder: Path) -> None:
-    """Write the epochs as ``metrics.csv`` and ``metrics.json``, each atomically."""
-    names = list(EpochRecord.__dataclass_fields__)
-    rows = [asdict(record) for record in history.records]
-    lines = [",".join(names), *(",".join(str(row[name]) for name in names) for row in rows)]
-    write_atomically(folder / METRICS_CSV, ("\n".join(lines) + "\n").encode())
-    best, last = history.best, history.last
-    summary = {
-        "best": asdict(best) if best else None,
-        "last": asdict(last) if last else None,
-        "epochs": rows,
-    }
-    write_atomically(folder / METRICS_JSON, (json.dumps(summary, indent=2) + "\n").encode())
-
-
-def _checked(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tuple[Tensor, Tensor]:
-    try:
-        images, labels = data
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} is a {type(data).__name__}: expected a pair (images, labels)"
-        ) from None
-    config: DesireConfig = network.config
-    try:
-        images = as_images(images, config.layer_sizes[0], network.device)
-        labels = as_labels(labels, len(images), config.layer_sizes[-1], network.device)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    if len(labels) == 0:
-        raise ValueError(f"{name} holds no samples: expected at least one")
-    return images, labels
 
 
 def _fingerprint(*tensors: Tensor) -> str:

@@ -128,7 +128,7 @@ class IntegerRule:
         layer : int
             ℓ in 1 to L.
         learning_rate : float
-            η ≥ 0.
+            η ≥ 0, before the layer's factor.
 
         Returns
         -------
@@ -142,6 +142,7 @@ class IntegerRule:
         ValueError
             If one pair of spikes would change a weight by more than 255 steps a unit of trace.
         """
+        learning_rate *= self.config.learning_rate_scale_of(layer)
         factor = learning_rate / (self.impulse / 2**IMPULSE_BITS * self.step_of(layer))
         if factor == 0:
             return 0, 0

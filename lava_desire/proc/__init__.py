@@ -11,15 +11,35 @@ from lava_desire._lava_compat import import_lava
 
 import_lava()
 
+from lava_desire.proc._supervision import ProcessError, install  # noqa: E402
+from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
+from lava_desire.proc.desire_mlp.process import DesireMLP  # noqa: E402
 from lava_desire.proc.desire_teacher.process import DesireTeacher  # noqa: E402
+from lava_desire.proc.inspection import WindowRecorder, plot_window  # noqa: E402
 from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
+from lava_desire.proc.run_config import DesireSimCfg  # noqa: E402
 from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
+
+install()
 
 # Lava finds the models of a process among the modules that have been imported.
 for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder", "sample_source"):
     import_module(f"lava_desire.proc.{_name}.models")
     import_module(f"lava_desire.proc.{_name}.models_fixed")
+import_module("lava_desire.proc.desire_mlp.models")
 
-__all__ = ["DesireDense", "DesireLIF", "DesireTeacher", "RateEncoder", "SampleSource"]
+__all__ = [
+    "DesireChain",
+    "DesireDense",
+    "DesireLIF",
+    "DesireMLP",
+    "DesireSimCfg",
+    "DesireTeacher",
+    "ProcessError",
+    "RateEncoder",
+    "SampleSource",
+    "WindowRecorder",
+    "plot_window",
+]

@@ -21,19 +21,27 @@ class MaskSequence:
         0 is the input, L the output, which is never dropped.
     given : ndarray or None
         (S, N) bool, used in turn and then from the beginning.
+    samples_seen : int
+        Samples that have had their masks before: the next mask is that of this sample.
     """
 
-    def __init__(self, config: DesireConfig, layer: int, given: Any) -> None:
+    def __init__(self, config: DesireConfig, layer: int, given: Any, samples_seen: int = 0) -> None:
         self._size = config.layer_sizes[layer]
         self._given = given
-        self._used = 0
+        self._used = samples_seen
         self._stream = DropoutStream(self._size, config.dropout_of(layer), config.seed, layer)
+        self._stream.seek(samples_seen)
 
     def next(self, training: bool) -> Any:
         """Return the mask of the next sample, (N,) bool; evaluation keeps all and draws none."""
         if not training:
             return np.ones(self._size, dtype=bool)
+        return self.draw(1)[0]
+
+    def draw(self, num_samples: int) -> Any:
+        """Return the masks of the next samples, (num_samples, N) bool."""
         if self._given is None:
-            return self._stream.draw()[0]
-        self._used += 1
-        return self._given[(self._used - 1) % len(self._given)]
+            return self._stream.draw(num_samples)
+        samples = np.arange(self._used, self._used + num_samples)
+        self._used += num_samples
+        return self._given[samples % len(self._given)]

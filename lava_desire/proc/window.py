@@ -14,10 +14,6 @@ T + L          connection 1 has its desire
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from lava_desire.config import DesireConfig
 
 
@@ -26,34 +22,6 @@ def step_in_window(time_step: int, config: DesireConfig) -> int:
     return (time_step - 1) % config.window_steps + 1
 
 
-def check_layer(config: Any, layer: Any) -> None:
-    """Refuse what is no configuration or no layer of it.
-
-    Raises
-    ------
-    ValueError
-        Naming parameter, value and what is allowed.
-    """
-    if not isinstance(config, DesireConfig):
-        raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
-    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= config.num_layers:
-        raise ValueError(f"layer is {layer!r}: expected 1 <= layer <= {config.num_layers}")
-
-
-def check_masks(masks: Any, num_neurons: int) -> Any:
-    """Return dropout masks as (S, N) bool, or refuse them.
-
-    Raises
-    ------
-    ValueError
-        If they are of another shape or dtype.
-    """
-    if masks is None:
-        return None
-    masks = np.asarray(masks)
-    if masks.dtype != bool or masks.ndim != 2 or masks.shape[1] != num_neurons or not len(masks):
-        raise ValueError(
-            f"dropout_masks are {masks.dtype} {masks.shape}: expected bool (S, {num_neurons}), one "
-            "row a sample"
-        )
-    return masks
+def sample_shape(batch_size: int, num_neurons: int) -> tuple[int, ...]:
+    """Return the shape of a port that carries a value a neuron: (N,), or (B, N) where B > 1."""
+    return (num_neurons,) if batch_size == 1 else (batch_size, num_neurons)

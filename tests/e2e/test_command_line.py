@@ -86,11 +86,15 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "epochs": 1,
         "seed": 4,
         "reset": "zero",
+        "image_shift": 1,
+        "weight_average": 0.5,
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    arguments.append("--learning-rate-scale=1,0.5,2")
     assert run("train", "--layers", "12", "8", *arguments, "--output", "mine")[0] == 0
     written = json.loads((tmp_path / "mine" / "config.json").read_text())
-    assert written == {**options, "layer_sizes": [64, 12, 8, 10]}
+    lists = {"layer_sizes": [64, 12, 8, 10], "learning_rate_scale": [1, 0.5, 2]}
+    assert written == {**options, **lists}
 
 
 def test_a_resumed_run_ends_as_one_that_was_asked_for_at_once(run, tmp_path):
@@ -177,6 +181,10 @@ def refused(result, *parts):
         (["--epochs", "many"], "--epochs"),
         (["--seed", "-1"], "seed is -1"),
         (["--reset", "soft"], "reset is 'soft'"),
+        (["--learning-rate-scale", "fast"], "--learning-rate-scale is 'fast'"),
+        (["--learning-rate-scale", "1,1"], "learning_rate_scale is (1.0, 1.0): expected 3"),
+        (["--image-shift", "8"], "image_shift is 8: expected image_shift < 8"),
+        (["--weight-average", "1"], "weight_average is 1"),
         (["--device", "tpu"], "device is 'tpu'"),
         (["--device", "cuda:99"], "device is 'cuda:99'"),
         (["--precision", "float8"], "precision is 'float8'"),

@@ -9,67 +9,15 @@ import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
-from lava_desire import DesireConfig
-from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
+from composed import CONFIG, IMAGES, LABELS, Network, probed, small
+
+from lava_desire import DesireConfig, rule
+from lava_desire.proc import DesireDense, DesireLIF, RateEncoder, SampleSource
 from lava_desire.randomness import initial_weights
 
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.io.source import RingBuffer  # isort: skip
-from lava.proc.monitor.process import Monitor  # isort: skip
-
-
-class Network:
-    """Source, encoder, connections, layers and teacher, wired as a user would."""
-
-    def __init__(self, config, weights, images, labels, masks=None, training=True):
-        masks = masks or [None] * config.num_layers
-        common = {"config": config, "training": training}
-        self.source = SampleSource(config=config, images=images, labels=labels)
-        self.encoder = RateEncoder(dropout_masks=masks[0], **common)
-        self.dense = [
-            DesireDense(
-                layer=layer, weights=weights[layer - 1], learning_enabled=training, **common
-            )
-            for layer in range(1, config.num_layers + 1)
-        ]
-        self.lif = [
-            DesireLIF(
-                layer=layer,
-                dropout_masks=masks[layer] if layer < config.num_layers else None,
-                **common,
-            )
-            for layer in range(1, config.num_layers + 1)
-        ]
-        self.teacher = DesireTeacher(config=config)
-        self.source.brightness_out.connect(self.encoder.brightness_in)
-        self.source.label_out.connect(self.teacher.label_in)
-        below = self.encoder
-        for dense, lif in zip(self.dense, self.lif, strict=True):
-            below.s_out.connect(dense.s_in)
-            dense.a_out.connect(lif.a_in)
-            lif.s_out.connect(dense.s_post_in)
-            if lif is not self.lif[-1]:
-                lif.desire_out.connect(dense.desire_in)
-            if below is not self.encoder:
-                dense.z_out.connect(below.z_in)
-            below = lif
-        below.s_out.connect(self.teacher.s_in)
-        self.teacher.desire_out.connect(self.dense[-1].desire_in)
-
-    def run(self, steps):
-        self.teacher.run(RunSteps(steps), Loihi2SimCfg(select_tag="floating_pt"))
-
-
-def probed(member, steps):
-    monitor = Monitor()
-    monitor.probe(member, steps)
-
-    def values():
-        process = next(iter(monitor.get_data().values()))
-        return next(iter(process.values()))
-
-    return values
 
 
 @pytest.mark.golden
@@ -110,17 +58,6 @@ def test_lava_repeats_the_recording(golden_path):
         np.testing.assert_array_equal(trains[layer].sum(1), recorded[f"spike_count_{layer}"])
         np.testing.assert_array_equal(wanted[layer], recorded[f"desire_{layer}"])
         assert np.abs(weights[layer] - recorded[f"weights_final_{layer}"]).max() < 1e-6
-
-
-CONFIG = DesireConfig((4, 6, 3), num_steps=8, error_margin=1, learning_rate=1e-2)
-IMAGES = np.eye(4, dtype=np.float32)[:3]
-LABELS = np.arange(3)
-
-
-def small(**options):
-    generator = np.random.default_rng(0)
-    weights = [generator.normal(0.5, 0.7, shape).astype(np.float32) for shape in ((6, 4), (3, 6))]
-    return Network(CONFIG, weights, IMAGES, LABELS, **options)
 
 
 def test_a_run_in_pieces_is_a_run_in_one():
@@ -208,7 +145,7 @@ def test_a_stock_ring_buffer_can_be_the_encoder():
         ),
         (
             lambda: DesireDense(config=CONFIG, layer=1, weights=np.full((6, 4), np.nan)),
-            "weights hold NaN",
+            "weights of layer 1 hold NaN",
         ),
         (
             lambda: RateEncoder(config=CONFIG, dropout_masks=np.ones((2, 3), bool)),
@@ -229,31 +166,53 @@ def test_a_wrong_argument_is_named(build, message):
         build()
 
 
-def test_two_hundred_digits_learned_online_end_as_in_the_engine():
+def test_two_hundred_digits_learned_online_are_the_engines_in_every_step():
     engine = pytest.importorskip("lava_desire.engine", reason="torch is not installed")
     from lava_desire.data import load_dataset
 
     config = DesireConfig((64, 30, 20, 10), learning_rate=1e-3, dropout_input=0.1, seed=4)
-    images, labels = (array[:200] for array in load_dataset("digits").train)
+    num_samples, window, num_layers = 200, config.window_steps, config.num_layers
+    images, labels = (array[:num_samples] for array in load_dataset("digits").train)
     weights = initial_weights(config.layer_sizes, config.seed)
     network = Network(config, weights, images, labels)
-    steps = 200 * config.window_steps
-    desires = [probed(lif.desire, steps) for lif in network.lif[:-1]]
-    desires.append(probed(network.teacher.desire, steps))
-    predictions = probed(network.teacher.prediction, steps)
+    steps = num_samples * window
+    probes = {
+        "spikes": [probed(lif.s_out, steps) for lif in network.lif],
+        "desires": [
+            *(probed(lif.desire, steps) for lif in network.lif[:-1]),
+            probed(network.teacher.desire, steps),
+        ],
+        "z": [probed(dense.z_out, steps) for dense in network.dense[1:]],
+        "prediction": [probed(network.teacher.prediction, steps)],
+    }
     try:
         network.run(steps)
         learned = [dense.weights.get() for dense in network.dense]
-        wanted = [values().reshape(200, config.window_steps, -1)[:, -1] for values in desires]
-        predicted = predictions().reshape(200, config.window_steps)[:, -1]
+        seen = {
+            name: [read().reshape(num_samples, window, -1) for read in readers]
+            for name, readers in probes.items()
+        }
     finally:
         network.teacher.stop()
     twin = engine.DesireNetwork(config)
-    for sample in range(200):
+    for sample in range(num_samples):
         one = slice(sample, sample + 1)
+        before = twin.numpy_weights()
         result = twin.train_step(images[one], labels[one], config.learning_rate)
-        assert predicted[sample] == result.activity.prediction[0]
-        for layer in range(config.num_layers):
-            np.testing.assert_array_equal(wanted[layer][sample], result.desires[layer][0])
+        assert seen["prediction"][0][sample, -1] == result.activity.prediction[0]
+        for layer in range(1, num_layers + 1):
+            spikes = seen["spikes"][layer - 1][sample, 1 : 1 + config.num_steps]
+            np.testing.assert_array_equal(spikes, result.spikes[layer][:, 0])
+            desire = result.desires[layer - 1].numpy()
+            np.testing.assert_array_equal(seen["desires"][layer - 1][sample, -1], desire[0])
+            if layer > 1:
+                mask = result.activity.masks[layer].numpy() if layer < num_layers else None
+                rate = rule.firing_rate(
+                    result.counts[layer].numpy(), config.num_steps, config.error_margin
+                )
+                error = rule.local_error(desire, rate, mask)
+                z = rule.backpropagate_error(before[layer - 1], error)
+                sent_in = config.num_steps + 2 + num_layers - layer
+                np.testing.assert_array_equal(seen["z"][layer - 2][sample, sent_in - 1], z[0])
     for mine, other in zip(learned, twin.numpy_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)

@@ -9,7 +9,7 @@ import numpy as np
 import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.loihi_rule import LoihiRule
-from lava_desire.proc.window import check_layer
+from lava_desire.proc.checks import check_layer
 
 from lava.magma.core.process.variable import Var  # isort: skip
 from lava.proc.lif.process import LearningLIF  # isort: skip

@@ -29,6 +29,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
     desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+    change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -39,41 +40,63 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         layer = proc_params["layer"]
         num_in, num_out = self._config.layer_sizes[layer - 1 : layer + 1]
         self._gain = self._config.dropout_gain(layer - 1)
+        self._learning_rate_scale = self._config.learning_rate_scale_of(layer)
         self._step_of_desire = self._config.num_steps + 1 + self._config.num_layers - layer
         self._activation = np.zeros(num_out, np.float32)
-        self._z = np.zeros(num_in, np.float32)
+        self._no_z = np.zeros(num_in, np.float32)
+        self._z = self._no_z
         self._received = np.zeros((self._config.num_steps, num_in), dtype=bool)
         self._answered = np.zeros((self._config.num_steps, num_out), dtype=bool)
         self._desire = np.zeros(num_out, np.int8)
         self._must_learn = False
+        # Weights by input and in float64: a sum over active inputs then adds whole rows.
+        self._rows = np.zeros((num_in, num_out))
+        self._rows_are_of: Any = None
 
     def run_spk(self) -> None:
         """Send what was computed one step ago, then receive and compute."""
-        config = self._config
-        step = step_in_window(self.time_step, config)
+        num_steps = self._config.num_steps
+        step = step_in_window(self.time_step, self._config)
         self.a_out.send(self._activation)
         self.z_out.send(self._z)
         spikes = self.s_in.recv()
         answers = self.s_post_in.recv()
         desire = self.desire_in.recv()
         self._must_learn = False
+        self._z = self._no_z
         if step == 1:
-            # Input-major and in float64: a sum over active inputs then adds whole rows.
-            self._rows = self.weights.T.astype(np.float64)
-            self._z = np.zeros_like(self._z)
-        if step <= config.num_steps:
+            self._take_new_weights()
+            self.change = np.zeros_like(self.change)
+        if step <= num_steps:
             self._received[step - 1] = spikes
-        if 2 <= step <= config.num_steps + 1:
+        if 2 <= step <= num_steps + 1:
             self._answered[step - 2] = answers
-        gain = self._gain if self.training[0] else 1.0
-        active = np.flatnonzero(spikes)
-        self._activation = (self._rows[active].sum(axis=0) * gain).astype(np.float32)
+        self._activation = self._activate(spikes)
         if step == self._step_of_desire:
             self._desire = desire.astype(np.int8)
-            self._z = self._backpropagate()
-            self._must_learn = bool(self.learning_enabled[0] and self._desire.any())
-        elif step > self._step_of_desire:
-            self._z = np.zeros_like(self._z)
+            if self._desire.any():
+                self._z = self._backpropagate()
+                self._must_learn = bool(self.learning_enabled[0])
+
+    def _take_new_weights(self) -> None:
+        # A RefPort puts another array in place of the Var's; set() writes into it.
+        if self._rows_are_of is self.weights:
+            return
+        if not np.isfinite(self.weights).all():
+            raise ValueError("weights hold NaN or infinity: expected finite values")
+        self.weights = self.weights.astype(np.float32, copy=False)
+        self._rows[:] = self.weights.T
+        self._rows_are_of = self.weights
+
+    def on_var_update(self) -> None:
+        """Look at the weights anew when the next window begins."""
+        self._rows_are_of = None
+
+    def _activate(self, spikes: Any) -> Any:
+        total = self._rows.take(np.flatnonzero(spikes), axis=0).sum(axis=0)
+        if self.training[0]:
+            total *= self._gain
+        return total.astype(np.float32)
 
     def _backpropagate(self) -> Any:
         config = self._config
@@ -98,5 +121,9 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         pairings = rule.desired_pairings(
             self._desire[None, chosen], self._answered[:, None, chosen], traces[:, None]
         )
-        change = rule.weight_change(pairings, float(self.learning_rate[0]))
-        self.weights[np.ix_(chosen, active)] += change
+        rate = float(self.learning_rate[0]) * self._learning_rate_scale
+        change = rule.weight_change(pairings, rate)
+        changed = np.ix_(chosen, active)
+        self.weights[changed] += change
+        self._rows[np.ix_(active, chosen)] = self.weights[changed].T
+        self.change[chosen] = np.abs(change).sum(axis=1)

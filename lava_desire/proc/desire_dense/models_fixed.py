@@ -32,6 +32,7 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
     desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
+    change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -50,7 +51,7 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
         self._step_of_desire = config.num_steps + 1 + config.num_layers - layer
         self._trace_words = RoundingStream("trace", config.num_steps, num_in, config.seed, layer)
         self._weight_words = RoundingStream("weight", num_out, num_in, config.seed, layer)
-        self._sample = -1
+        self._sample = proc_params["samples_seen"] - 1
         self._is_learning = self._must_learn = False
         self._activation = np.zeros(num_out, np.int64)
         self._z = np.zeros(num_in, np.int64)
@@ -97,6 +98,7 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
         self._is_learning = bool(self.learning_enabled[0])
         self._sample += self._is_learning
         self._z = np.zeros_like(self._z)
+        self.change = np.zeros_like(self.change)
         self._counts = np.zeros_like(self._counts)
         self.trace = np.zeros_like(self.trace)
         self._pairings[:] = 0
@@ -124,9 +126,10 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
         words = np.concatenate(
             [self._weight_words.draw(self._sample, int(row), 1) for row in chosen]
         )
-        self.weights[chosen] = fixed.add_change(
-            self.weights[chosen], change, shift, words, self._format
-        )
+        before = self.weights[chosen]
+        after = fixed.add_change(before, change, shift, words, self._format)
+        self.weights[chosen] = after
+        self.change[chosen] = np.abs(after - before).sum(axis=1)
 
 
 @implements(proc=DesireDense, protocol=LoihiProtocol)

@@ -10,10 +10,9 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from lava_desire import fixed
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import IntegerRule, LayerFormat
-from lava_desire.proc.window import check_layer
+from lava_desire.fixed import LayerFormat
+from lava_desire.proc.checks import check_count, check_layer, check_weights, in_both_arithmetics
 
 
 class DesireDense(AbstractProcess):
@@ -37,6 +36,8 @@ class DesireDense(AbstractProcess):
         Whether input spikes are scaled by 1 / (1 − P_drop) (Eq. 16).
     learning_enabled : bool
         Whether weights change.
+    samples_seen : int
+        Samples that it has learned from before: where the random draws of fixed point go on.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point;
         :func:`~lava_desire.fixed.default_formats` when not given.
@@ -54,7 +55,9 @@ class DesireDense(AbstractProcess):
     ----
     weights : (N_ℓ, N_{ℓ−1}) float32, mantissas in fixed point; values set from outside take effect
         with the next window.
-    learning_rate : (1,) float64, η.
+    change : (N_ℓ,) float32, Σ_i |ΔW| of each neuron in this window; zeros until it learns. In
+        mantissas in fixed point.
+    learning_rate : (1,) float64, η, before the layer's factor.
     learning_enabled, training : (1,) bool.
 
     Raises
@@ -73,32 +76,29 @@ class DesireDense(AbstractProcess):
         weights: Any,
         training: bool = True,
         learning_enabled: bool = True,
+        samples_seen: int = 0,
         formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
-        shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
-        weights = np.asarray(weights)
-        if weights.shape != shape or weights.dtype.kind not in "fiu":
-            raise ValueError(
-                f"weights are {weights.dtype} {weights.shape}: expected float {shape}, neurons by "
-                "inputs"
-            )
-        if weights.dtype.kind == "f" and not np.isfinite(weights).all():
-            raise ValueError("weights hold NaN or infinity: expected finite values")
-        given = weights
-        if formats is not None or weights.dtype.kind != "f":
-            form = IntegerRule(config, formats).format_of(layer)
-            given = fixed.as_mantissas("weights", weights, shape, form, config.threshold)
-            if weights.dtype.kind != "f":
-                weights = fixed.dequantize_weights(given, form, config.threshold)
-        super().__init__(config=config, layer=layer, formats=formats, given=given, **options)
+        weights = check_weights(config, layer, weights)
+        weights, given = in_both_arithmetics(config, layer, weights, formats)
+        shape = weights.shape
+        super().__init__(
+            config=config,
+            layer=layer,
+            samples_seen=check_count("samples_seen", samples_seen, 0),
+            formats=formats,
+            given=given,
+            **options,
+        )
         self.s_in = InPort(shape=shape[1:])
         self.s_post_in = InPort(shape=shape[:1])
         self.a_out = OutPort(shape=shape[:1])
         self.desire_in = InPort(shape=shape[:1])
         self.z_out = OutPort(shape=shape[1:])
-        self.weights = Var(shape=shape, init=weights.astype(np.float32))
+        self.weights = Var(shape=shape, init=weights)
+        self.change = Var(shape=shape[:1], init=0)
         self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))

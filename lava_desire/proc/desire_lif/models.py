@@ -37,11 +37,16 @@ class PyDesireLIFModelFloat(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._config = proc_params["config"]
         layer = proc_params["layer"]
-        self._masks = MaskSequence(self._config, layer, proc_params["dropout_masks"])
+        self._masks = MaskSequence(
+            self._config, layer, proc_params["dropout_masks"], proc_params["samples_seen"]
+        )
         # Connection ℓ + 1 sends z in this step; the output layer's desire is the teacher's.
         is_hidden = layer < self._config.num_layers
         steps = self._config.num_steps + 1 + self._config.num_layers - layer
         self._step_of_desire = steps if is_hidden else None
+        size = self._config.layer_sizes[layer]
+        self._no_spikes = np.zeros(size, dtype=bool)
+        self._no_desire = np.zeros(size, dtype=np.int8)
 
     def run_spk(self) -> None:
         """Send the spikes of one time step, and the desire when z has come."""
@@ -57,16 +62,13 @@ class PyDesireLIFModelFloat(PyLoihiProcessModel):
                 self.potential, current, config.decay, config.threshold, self.mask, config.reset
             )
             if not np.isfinite(self.potential).all():
-                raise ValueError(f"{self._name()}: the membrane potential is no longer finite")
+                raise ValueError("the membrane potential is no longer finite")
             self.s_out.send(spikes)
         else:
-            self.s_out.send(np.zeros(self.mask.shape, dtype=bool))
+            self.s_out.send(self._no_spikes)
         z = self.z_in.recv()
         if step == self._step_of_desire:
             self.desire = rule.hidden_desire(z, config.desire_threshold_hidden)
             self.desire_out.send(self.desire * self.mask)
         else:
-            self.desire_out.send(np.zeros(self.mask.shape, dtype=np.int8))
-
-    def _name(self) -> str:
-        return f"DesireLIF of layer {self.proc_params['layer']}"
+            self.desire_out.send(self._no_desire)

@@ -42,7 +42,9 @@ class PyDesireLIFModelFixed(PyLoihiProcessModel):
         self._config = config = proc_params["config"]
         self._layer = layer = proc_params["layer"]
         self._rule = IntegerRule(config, proc_params["formats"])
-        self._masks = MaskSequence(config, layer, proc_params["dropout_masks"])
+        self._masks = MaskSequence(
+            config, layer, proc_params["dropout_masks"], proc_params["samples_seen"]
+        )
         self._gain = self._rule.gain_into(layer, False)
         # Connection ℓ + 1 sends z in this step; the output layer's desire is the teacher's.
         is_hidden = layer < config.num_layers

@@ -12,7 +12,7 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
-from lava_desire.proc.window import check_layer, check_masks
+from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
 class DesireLIF(AbstractProcess):
@@ -30,6 +30,8 @@ class DesireLIF(AbstractProcess):
         Whether neurons are dropped.
     dropout_masks : array, optional
         (S, N_ℓ) bool, used in turn; drawn from the config's seed when not given.
+    samples_seen : int
+        Samples that have had their masks before, so that a network goes on where it stopped.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point;
         :func:`~lava_desire.fixed.default_formats` when not given.
@@ -64,16 +66,23 @@ class DesireLIF(AbstractProcess):
         layer: int,
         training: bool = True,
         dropout_masks: Any = None,
+        samples_seen: int = 0,
         formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
         size = config.layer_sizes[layer]
         masks = check_masks(dropout_masks, size)
+        samples_seen = check_count("samples_seen", samples_seen, 0)
         if formats is not None:
             IntegerRule(config, formats)
         super().__init__(
-            config=config, layer=layer, dropout_masks=masks, formats=formats, **options
+            config=config,
+            layer=layer,
+            dropout_masks=masks,
+            samples_seen=samples_seen,
+            formats=formats,
+            **options,
         )
         self.a_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))

@@ -13,15 +13,14 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
+from lava_desire.proc.checks import check_labels
 from lava_desire.proc.desire_teacher.process import DesireTeacher
+from lava_desire.proc.scoring import keep_score
 from lava_desire.proc.window import step_in_window
 
 
-@implements(proc=DesireTeacher, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyDesireTeacherModelFloat(PyLoihiProcessModel):
-    """Floating point."""
+class AbstractPyDesireTeacherModel(PyLoihiProcessModel):
+    """What the teacher does in either arithmetic."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
@@ -33,10 +32,17 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
     prediction: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     num_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     num_correct: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    num_active: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    confusion: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    loss: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
+        size = self._config.layer_sizes[-1]
+        self._no_desire = np.zeros(size, np.int8)
+        self._no_counts = np.zeros(size, np.int64)
+        self._no_prediction = np.zeros(1, np.int64)
 
     def run_spk(self) -> None:
         """Count spikes; at the end of the trains send desire, prediction and counts."""
@@ -48,21 +54,31 @@ class PyDesireTeacherModelFloat(PyLoihiProcessModel):
             self.counts = np.zeros_like(self.counts)
         self.counts = self.counts + spikes
         if step != config.num_steps + 1:
-            self.desire_out.send(np.zeros_like(self.desire))
-            self.prediction_out.send(np.zeros_like(self.prediction))
-            self.counts_out.send(np.zeros_like(self.counts))
+            self.desire_out.send(self._no_desire)
+            self.prediction_out.send(self._no_prediction)
+            self.counts_out.send(self._no_counts)
             return
-        if not 0 <= label[0] < config.layer_sizes[-1]:
-            raise ValueError(
-                f"DesireTeacher: the label is {label[0]}: expected a class in "
-                f"[0, {config.layer_sizes[-1]})"
-            )
+        label = check_labels(label, config.layer_sizes[-1])
         counts = self.counts[None]
-        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
-        self.desire = rule.output_desire(rate, label, config.desire_threshold_output)[0]
+        self.desire = self._output_desire(counts, label)[0]
         self.prediction = rule.predict(counts)
-        self.num_samples = self.num_samples + 1
-        self.num_correct = self.num_correct + (self.prediction == label)
+        keep_score(self, label, counts, config)
         self.desire_out.send(self.desire)
         self.prediction_out.send(self.prediction)
         self.counts_out.send(self.counts)
+
+    def _output_desire(self, counts: Any, labels: Any) -> Any:
+        """Return what the output neurons desire, (1, N_L) int8 (Eq. 11)."""
+        raise NotImplementedError
+
+
+@implements(proc=DesireTeacher, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyDesireTeacherModelFloat(AbstractPyDesireTeacherModel):
+    """Floating point."""
+
+    def _output_desire(self, counts: Any, labels: Any) -> Any:
+        config = self._config
+        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
+        return rule.output_desire(rate, labels, config.desire_threshold_output)

@@ -4,68 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import fixed, rule
+from lava_desire import fixed
 from lava_desire.fixed import IntegerRule
+from lava_desire.proc.desire_teacher.models import AbstractPyDesireTeacherModel
 from lava_desire.proc.desire_teacher.process import DesireTeacher
-from lava_desire.proc.window import step_in_window
 
 
 @implements(proc=DesireTeacher, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyDesireTeacherModelFixed(PyLoihiProcessModel):
+class PyDesireTeacherModelFixed(AbstractPyDesireTeacherModel):
     """Fixed point: deviations are compared in spikes."""
-
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
-    label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
-    prediction_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    counts: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int8)
-    prediction: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    num_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    num_correct: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._config = proc_params["config"]
         self._rule = IntegerRule(self._config)
 
-    def run_spk(self) -> None:
-        """Count spikes; at the end of the trains send desire, prediction and counts."""
-        config = self._config
-        step = step_in_window(self.time_step, config)
-        spikes = self.s_in.recv()
-        label = self.label_in.recv()
-        if step == 1:
-            self.counts = np.zeros_like(self.counts)
-        self.counts = self.counts + spikes
-        if step != config.num_steps + 1:
-            self.desire_out.send(np.zeros_like(self.desire))
-            self.prediction_out.send(np.zeros_like(self.prediction))
-            self.counts_out.send(np.zeros_like(self.counts))
-            return
-        if not 0 <= label[0] < config.layer_sizes[-1]:
-            raise ValueError(
-                f"DesireTeacher: the label is {label[0]}: expected a class in "
-                f"[0, {config.layer_sizes[-1]})"
-            )
-        counts = self.counts[None]
-        self.desire = fixed.output_desire(
-            counts, label, self._rule.full_count, self._rule.output_threshold
-        )[0]
-        self.prediction = rule.predict(counts)
-        self.num_samples = self.num_samples + 1
-        self.num_correct = self.num_correct + (self.prediction == label)
-        self.desire_out.send(self.desire)
-        self.prediction_out.send(self.prediction)
-        self.counts_out.send(self.counts)
+    def _output_desire(self, counts: Any, labels: Any) -> Any:
+        return fixed.output_desire(
+            counts, labels, self._rule.full_count, self._rule.output_threshold
+        )

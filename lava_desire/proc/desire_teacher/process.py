@@ -9,7 +9,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_layer
+from lava_desire.proc.checks import check_layer
 
 
 class DesireTeacher(AbstractProcess):
@@ -35,7 +35,12 @@ class DesireTeacher(AbstractProcess):
     counts : (N_L,) int64, spikes so far in this window.
     desire : (N_L,) int8, of the latest window.
     prediction : (1,) int64, of the latest window.
-    num_samples, num_correct : (1,) int64, since the start.
+    num_samples, num_correct, num_active : (1,) int64, since the start: samples, those predicted
+        correctly, and those with a desire.
+    confusion : (N_L, N_L + 1) int64, since the start: samples by label (row) and prediction
+        (column), the last column undecided.
+    loss : (1,) float64, since the start: squared output error, summed over classes and samples
+        (Eq. 5 and 6).
 
     Raises
     ------
@@ -59,3 +64,6 @@ class DesireTeacher(AbstractProcess):
         self.prediction = Var(shape=(1,), init=-1)
         self.num_samples = Var(shape=(1,), init=0)
         self.num_correct = Var(shape=(1,), init=0)
+        self.num_active = Var(shape=(1,), init=0)
+        self.confusion = Var(shape=(size, size + 1), init=0)
+        self.loss = Var(shape=(1,), init=0)

@@ -13,6 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
+from lava_desire.proc.checks import check_brightness
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
@@ -28,12 +29,16 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
-        self._masks = MaskSequence(self._config, 0, proc_params["dropout_masks"])
+        self._masks = MaskSequence(
+            self._config, 0, proc_params["dropout_masks"], proc_params["samples_seen"]
+        )
+        self._no_spikes = np.zeros(self._config.layer_sizes[0], dtype=bool)
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
@@ -42,10 +47,12 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
         if step == 1:
             self.potential = np.zeros_like(self.potential)
             self.mask = self._masks.next(bool(self.training[0]))
+            self.samples_seen = self.samples_seen + self.training
         if step <= self._config.num_steps:
+            check_brightness(brightness)
             spikes, self.potential = rule.encode_step(
                 self.potential, brightness, self._config.threshold
             )
             self.s_out.send(spikes & self.mask)
         else:
-            self.s_out.send(np.zeros(self.mask.shape, dtype=bool))
+            self.s_out.send(self._no_spikes)

@@ -14,6 +14,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import fixed
 from lava_desire.fixed import IntegerRule
+from lava_desire.fixed.limits import BRIGHTEST
+from lava_desire.proc.checks import check_brightness
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
@@ -29,13 +31,16 @@ class PyRateEncoderModelFixed(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
         self._threshold = IntegerRule(self._config).encoder_threshold
-        self._masks = MaskSequence(self._config, 0, proc_params["dropout_masks"])
+        self._masks = MaskSequence(
+            self._config, 0, proc_params["dropout_masks"], proc_params["samples_seen"]
+        )
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
@@ -44,7 +49,9 @@ class PyRateEncoderModelFixed(PyLoihiProcessModel):
         if step == 1:
             self.potential = np.zeros_like(self.potential)
             self.mask = self._masks.next(bool(self.training[0]))
+            self.samples_seen = self.samples_seen + self.training
         if step <= self._config.num_steps:
+            check_brightness(brightness, BRIGHTEST)
             spikes, potential = fixed.encode_step(
                 self.potential.astype(np.int64), brightness, self._threshold
             )

@@ -10,7 +10,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.proc.window import check_layer, check_masks
+from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
 class RateEncoder(AbstractProcess):
@@ -26,6 +26,8 @@ class RateEncoder(AbstractProcess):
         Whether inputs are dropped.
     dropout_masks : array, optional
         (S, N_0) bool, used in turn; drawn from the config's seed when not given.
+    samples_seen : int
+        Samples that have had their masks before, so that a network goes on where it stopped.
 
     Ports
     -----
@@ -36,6 +38,7 @@ class RateEncoder(AbstractProcess):
     ----
     potential : (N_0,) float32; int32 in fixed point.
     mask : (N_0,) bool, inputs that are kept.
+    samples_seen : (1,) int64, samples that have had their masks.
     training : (1,) bool; takes effect with the next window.
 
     Raises
@@ -52,14 +55,17 @@ class RateEncoder(AbstractProcess):
         config: DesireConfig,
         training: bool = True,
         dropout_masks: Any = None,
+        samples_seen: int = 0,
         **options: Any,
     ) -> None:
         check_layer(config, 1)
         size = config.layer_sizes[0]
         masks = check_masks(dropout_masks, size)
-        super().__init__(config=config, dropout_masks=masks, **options)
+        samples_seen = check_count("samples_seen", samples_seen, 0)
+        super().__init__(config=config, dropout_masks=masks, samples_seen=samples_seen, **options)
         self.brightness_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))
         self.potential = Var(shape=(size,), init=0)
         self.mask = Var(shape=(size,), init=np.ones(size, dtype=bool))
+        self.samples_seen = Var(shape=(1,), init=samples_seen)
         self.training = Var(shape=(1,), init=np.array([training]))

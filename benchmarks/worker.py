@@ -1,0 +1,159 @@
+"""One competitor of the benchmark, in a process of its own.
+
+Reads what to be from its arguments, then does one round for every line it reads and answers with a
+line of JSON. It runs in the environment of the library that it measures, so it imports nothing but
+NumPy and torch before it knows which that is.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+NUM_STEPS, DECAY = 20, 0.75
+LEARNING_RATE = 1e-5
+
+Step = Callable[[np.ndarray, np.ndarray], Any]
+
+
+def engine(layers: tuple[int, ...], weights: list[np.ndarray] | None, option: str) -> Step:
+    """Build our network in a precision; ``torch:`` before it forbids the compiled kernels."""
+    from lava_desire import DesireConfig
+    from lava_desire.engine import DesireNetwork, kernels
+
+    precision = option.removeprefix("torch:")
+    network = DesireNetwork(DesireConfig(layers), weights=weights, precision=precision)
+    if option != precision:
+        network._kernels = kernels.TorchKernels(network.config, network.device, precision)
+        network.weights = [values.contiguous() for values in network.weights]
+    return lambda images, labels: network.train_step(images, labels, LEARNING_RATE)
+
+
+def encoder_table() -> torch.Tensor:
+    """Return the encoder's trains of the 256 brightnesses, (T, 256) float32."""
+    brightness = torch.arange(256) / 255
+    potential, trains = torch.zeros(256), []
+    for _ in range(NUM_STEPS):
+        potential = potential + brightness
+        trains.append((potential >= 1).float())
+        potential = potential - trains[-1]
+    return torch.stack(trains)
+
+
+def gradient_step(modules: torch.nn.Module, run: Callable[[torch.Tensor], torch.Tensor]) -> Step:
+    """Return a step of surrogate gradients: cross entropy of the spike counts, Adam."""
+    optimizer = torch.optim.Adam(modules.parameters(), lr=1e-3)
+    table = encoder_table()
+
+    def step(images: np.ndarray, labels: np.ndarray) -> None:
+        spikes = table[:, torch.from_numpy(images).int()]
+        optimizer.zero_grad()
+        counts = run(spikes).sum(0)
+        torch.nn.functional.cross_entropy(counts, torch.from_numpy(labels)).backward()
+        optimizer.step()
+
+    return step
+
+
+def snntorch(layers: tuple[int, ...], weights: Any, option: str) -> Step:
+    """Build the network in snnTorch: its Leaky neurons, step by step."""
+    import snntorch as snn
+
+    dense = torch.nn.ModuleList(
+        torch.nn.Linear(before, behind, bias=False)
+        for before, behind in zip(layers, layers[1:], strict=False)
+    )
+    neurons = torch.nn.ModuleList(snn.Leaky(beta=DECAY) for _ in layers[1:])
+
+    def run(spikes: torch.Tensor) -> torch.Tensor:
+        states = [neuron.init_leaky() for neuron in neurons]
+        out = []
+        for values in spikes:
+            for index, (product, neuron) in enumerate(zip(dense, neurons, strict=True)):
+                values, states[index] = neuron(product(values), states[index])
+            out.append(values)
+        return torch.stack(out)
+
+    return gradient_step(torch.nn.ModuleList([dense, neurons]), run)
+
+
+def spikingjelly(layers: tuple[int, ...], weights: Any, option: str) -> Step:
+    """Build the network in SpikingJelly: multi-step mode, a layer's whole window in one product."""
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    parts: list[torch.nn.Module] = []
+    for before, behind in zip(layers, layers[1:], strict=False):
+        parts.append(layer.Linear(before, behind, bias=False, step_mode="m"))
+        parts.append(
+            neuron.LIFNode(
+                tau=1 / (1 - DECAY),
+                decay_input=False,
+                v_reset=None,
+                surrogate_function=surrogate.ATan(),
+                step_mode="m",
+            )
+        )
+    network = torch.nn.Sequential(*parts)
+
+    def run(spikes: torch.Tensor) -> torch.Tensor:
+        functional.reset_net(network)
+        return network(spikes)
+
+    return gradient_step(network, run)
+
+
+def ceiling(layers: tuple[int, ...], weights: Any, option: str) -> Step:
+    """Multiply float32 matrices of the size of the first layer's currents for B = 64."""
+    left = torch.rand(NUM_STEPS * 64, layers[0])
+    right = torch.rand(layers[0], layers[1])
+    result = torch.empty(len(left), layers[1])
+    return lambda images, labels: torch.mm(left, right, out=result)
+
+
+KINDS = {
+    "engine": engine,
+    "snntorch": snntorch,
+    "spikingjelly": spikingjelly,
+    "ceiling": ceiling,
+}
+
+
+def main() -> None:
+    """Be the competitor that the arguments name: a file of data, and a JSON object."""
+    with np.load(sys.argv[1]) as data:
+        images, labels = data["images"], data["labels"]
+    case = json.loads(sys.argv[2])
+    torch.set_num_threads(case["threads"])
+    torch.manual_seed(0)
+    weights = None
+    if case["weights"] is not None:
+        with np.load(case["weights"]) as file:
+            weights = [file[name] for name in file.files]
+    step = KINDS[case["kind"]](tuple(case["layers"]), weights, case["option"])
+    batch_size, at = case["batch_size"], 0
+    print("ready", flush=True)
+    for line in sys.stdin:
+        started, worked, done = time.perf_counter(), time.process_time(), 0
+        while done < int(line):
+            if at + batch_size > len(labels):
+                at = 0
+            step(images[at : at + batch_size], labels[at : at + batch_size])
+            at, done = at + batch_size, done + batch_size
+        answer = {
+            "samples": done,
+            "seconds": time.perf_counter() - started,
+            "processor_seconds": time.process_time() - worked,
+            "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""What single changes to training do to accuracy, all else equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lava_desire.analysis.experiments import read_history
+from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
+from lava_desire.analysis.training import Samples, train_or_resume
+from lava_desire.config import DesireConfig
+from lava_desire.engine.trainer import CHECKPOINT
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the variants are compared with.
+
+    The schedules are compressed: the rate falls by e⁻⁶ over all epochs, as in the paper over 150.
+    The average of the weights changes nothing in training, so every run shows it beside.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Network and schedule.
+    train_samples : int
+        Training samples used, the first of the data set.
+    """
+
+    config: DesireConfig
+    train_samples: int
+
+
+BASES = {
+    "small": Base(
+        DesireConfig(
+            (784, 200, 100, 10),
+            learning_rate=4e-5,
+            learning_rate_decay=0.5,
+            epochs=12,
+            weight_average=0.999,
+        ),
+        60_000,
+    ),
+    "large": Base(
+        DesireConfig(
+            (784, 1600, 800, 10),
+            learning_rate=4e-5,
+            learning_rate_decay=0.6,
+            epochs=10,
+            weight_average=0.99,
+        ),
+        20_000,
+    ),
+}
+"""A network too small for its data, and the paper's, which a third of the data can fit."""
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "learning-rate-1e-5": {"learning_rate": 1e-5},
+    "learning-rate-2e-5": {"learning_rate": 2e-5},
+    "learning-rate-8e-5": {"learning_rate": 8e-5},
+    "batch-16": {"batch_size": 16},
+    "no-dropout": {"dropout_hidden": 0.0},
+    "slow-decay": {"learning_rate_decay": 0.25},
+    "shift-1": {"image_shift": 1},
+    "output-layer-x4": {"learning_rate_scale": (1.0, 1.0, 4.0)},
+    "input-layer-x0.25": {"learning_rate_scale": (0.25, 1.0, 1.0)},
+}
+"""Names of the variants, and what each changes in the base."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Accuracies of variants over seeds.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the variants.
+    seeds : list of list of int
+        Seeds that finished, one list a variant.
+    last, last_average, training : list of list of float
+        Accuracy of the last epoch: weights on test, averaged weights on test, and on training
+        samples under dropout; one number a seed, in [0, 1].
+    changes : list of dict
+        Fields that differ from the base.
+    base : dict
+        Fields of the base.
+    """
+
+    names: list[str]
+    seeds: list[list[int]]
+    last: list[list[float]]
+    last_average: list[list[float]]
+    training: list[list[float]]
+    changes: list[dict[str, Any]]
+    base: dict[str, Any]
+
+
+def run_folder(folder: str | Path, name: str, seed: int) -> Path:
+    """Return where a variant's run is kept."""
+    return Path(folder) / f"{name}-seed-{seed}"
+
+
+def train_variants(
+    names: Sequence[str],
+    seeds: Sequence[int],
+    train: Samples,
+    test: Samples,
+    folder: str | Path,
+    base: DesireConfig,
+    device: str = "cpu",
+) -> None:
+    """Train every variant with every seed, going on where an earlier call stopped.
+
+    Raises
+    ------
+    ValueError
+        If a variant is unknown.
+    """
+    for name in names:
+        if name not in VARIANTS:
+            raise ValueError(f"variant is {name!r}: expected one of {', '.join(VARIANTS)}")
+    for seed in seeds:
+        for name in names:
+            config = base.replace(seed=seed, **VARIANTS[name])
+            train_or_resume(config, train, test, run_folder(folder, name, seed), device=device)
+
+
+def gather_ablation(
+    folder: str | Path,
+    base: DesireConfig,
+    variants: Mapping[str, Mapping[str, Any]] = VARIANTS,
+) -> Ablation:
+    """Gather the finished runs of a folder.
+
+    Raises
+    ------
+    ValueError
+        If a run there has another configuration than its name says.
+    """
+    rows: dict[str, list[Any]] = {}
+    for name, changes in variants.items():
+        found = []
+        for path in sorted(Path(folder).glob(f"{name}-seed-*")):
+            if not (path / CHECKPOINT).exists():
+                continue
+            history, config = read_history(path)
+            if config != base.replace(seed=config.seed, **changes):
+                raise ValueError(f"{path} was trained as {config}: that is not {name}")
+            if history.last is not None and history.last.epoch == config.epochs:
+                found.append((config.seed, history.last))
+        if found:
+            rows[name] = found
+    return Ablation(
+        list(rows),
+        [[seed for seed, _ in found] for found in rows.values()],
+        [[record.test_accuracy for _, record in found] for found in rows.values()],
+        [[record.average_accuracy for _, record in found] for found in rows.values()],
+        [[record.train_accuracy for _, record in found] for found in rows.values()],
+        [dict(variants[name]) for name in rows],
+        base.to_dict(),
+    )
+
+
+def plot_ablation(ablation: Ablation, path: str | Path, title: str = "") -> None:
+    """Draw the variants' test accuracies, a mark a seed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    figure = new_figure(8, 1.4 + 0.45 * len(ablation.names))
+    axes = figure.add_subplot()
+    for row, _ in enumerate(ablation.names):
+        for values, offset, color, marker in (
+            (ablation.last[row], -0.13, BLUE, "o"),
+            (ablation.last_average[row], 0.13, ORANGE, "s"),
+        ):
+            axes.plot(
+                [100 * value for value in values],
+                [row + offset] * len(values),
+                linestyle="none",
+                marker=marker,
+                color=color,
+                markersize=5,
+            )
+            mean = 100 * sum(values) / len(values)
+            axes.plot([mean, mean], [row + offset - 0.12, row + offset + 0.12], color=color)
+    handles = [
+        axes.plot([], [], linestyle="none", marker="o", color=BLUE, label="weights")[0],
+        axes.plot([], [], linestyle="none", marker="s", color=ORANGE, label="averaged weights")[0],
+    ]
+    if "base" in ablation.names:
+        base = ablation.last[ablation.names.index("base")]
+        axes.axvline(100 * sum(base) / len(base), color="0.6", linewidth=1, zorder=0)
+    axes.set_yticks(range(len(ablation.names)), ablation.names)
+    axes.invert_yaxis()
+    axes.set_xlabel("test accuracy after the last epoch (%); a mark a seed, a line their mean")
+    axes.legend(handles=handles, fontsize=8)
+    axes.set_title(title or "Single changes to the base", fontsize=10)
+    grid(axes)
+    save_figure(figure, path)

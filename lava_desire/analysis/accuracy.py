@@ -1,0 +1,144 @@
+"""Accuracy against the size of the network and the length of its trains: Fig. 4 and 5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
+from lava_desire.analysis.training import Samples, train_or_resume
+from lava_desire.config import DesireConfig
+
+HIDDEN_NEURONS, TIME_STEPS = "hidden neurons N", "time steps T"
+
+
+@dataclass(frozen=True)
+class AccuracySweep:
+    """Test accuracy of networks that differ in one number.
+
+    Parameters
+    ----------
+    quantity : str
+        What differs, :data:`HIDDEN_NEURONS` or :data:`TIME_STEPS`.
+    values : list of int
+        Its values.
+    best, last : list of float
+        Test accuracy of the best and of the last epoch, in [0, 1], one a value.
+    schedule : str
+        How the networks were trained, in words, for the title.
+    """
+
+    quantity: str
+    values: list[int]
+    best: list[float]
+    last: list[float]
+    schedule: str
+
+
+def sized_network(base: DesireConfig, num_hidden: int) -> DesireConfig:
+    """Return the paper's N_0 – 2N – N – N_L network (Sec. 4.2)."""
+    num_inputs, num_classes = base.layer_sizes[0], base.layer_sizes[-1]
+    return base.replace(layer_sizes=(num_inputs, 2 * num_hidden, num_hidden, num_classes))
+
+
+def timed_network(base: DesireConfig, num_steps: int) -> DesireConfig:
+    """Return the network with other trains; the margin m keeps its share of them (Sec. 4.2)."""
+    margin = round(base.error_margin * num_steps / base.num_steps)
+    return base.replace(num_steps=num_steps, error_margin=min(margin, num_steps - 1))
+
+
+def measure_accuracy(
+    base: DesireConfig,
+    quantity: str,
+    values: Sequence[int],
+    train: Samples,
+    test: Samples,
+    folder: str | Path,
+    device: str = "cpu",
+) -> AccuracySweep:
+    """Train a network for every value, each in a folder of its own.
+
+    Parameters
+    ----------
+    base : DesireConfig
+        What all have in common.
+    quantity : str
+        :data:`HIDDEN_NEURONS` or :data:`TIME_STEPS`.
+    values : sequence of int
+        What to try.
+    train, test : tuple
+        ``(images, labels)``.
+    folder : path
+        Where the runs are kept; those that are finished there are only read.
+    device : str
+        Where the networks live.
+
+    Returns
+    -------
+    AccuracySweep
+
+    Raises
+    ------
+    ValueError
+        If the quantity is unknown, or a value makes no network.
+    """
+    builders = {HIDDEN_NEURONS: sized_network, TIME_STEPS: timed_network}
+    if quantity not in builders:
+        raise ValueError(f"quantity is {quantity!r}: expected one of {', '.join(builders)}")
+    configs = [builders[quantity](base, value) for value in values]
+    best, last = [], []
+    for value, config in zip(values, configs, strict=True):
+        history = train_or_resume(config, train, test, Path(folder) / str(value), device=device)
+        if history.best is None or history.last is None:
+            raise ValueError(f"epochs is {config.epochs}: expected at least 1")
+        best.append(history.best.test_accuracy)
+        last.append(history.last.test_accuracy)
+    schedule = (
+        f"{base.epochs} epochs of {len(train[1])} samples, batch {base.batch_size}, "
+        f"learning rate {base.learning_rate:g}, decay {base.learning_rate_decay:g} an epoch"
+    )
+    if quantity == TIME_STEPS:
+        schedule = f"network {'-'.join(map(str, base.layer_sizes))}; {schedule}"
+    return AccuracySweep(quantity, list(values), best, last, schedule)
+
+
+def plot_accuracy(sweep: AccuracySweep, path: str | Path) -> None:
+    """Draw test accuracy against what was varied (Fig. 4 and 5).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    figure = new_figure()
+    axes = figure.add_subplot()
+    places = range(len(sweep.values))
+    percent = [100 * value for value in sweep.best]
+    axes.plot(places, percent, color=BLUE, marker="o", label="best epoch")
+    axes.plot(
+        places,
+        [100 * value for value in sweep.last],
+        color=ORANGE,
+        linestyle="--",
+        marker="s",
+        markersize=4,
+        label="last epoch",
+    )
+    for place, value in zip(places, percent, strict=True):
+        axes.annotate(
+            f"{value:.1f}", (place, value), (0, 6), textcoords="offset points", ha="center"
+        )
+    axes.set_xticks(list(places), [str(value) for value in sweep.values])
+    axes.margins(y=0.15)
+    hidden = sweep.quantity == HIDDEN_NEURONS
+    axes.set(
+        xlabel="N, of 2N and N hidden neurons" if hidden else "time steps T",
+        ylabel="test accuracy (%)",
+    )
+    axes.set_title(
+        f"Accuracy against {sweep.quantity}, short schedule\n{sweep.schedule}", fontsize=9
+    )
+    axes.legend(loc="lower right")
+    grid(axes)
+    save_figure(figure, path)

@@ -1,0 +1,257 @@
+"""Table 3 from counts: formulas of the most a neuron can need, and means over real samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_desire import rule
+from lava_desire.analysis import operations
+from lava_desire.analysis.operations import Constants, Counted, Tally
+from lava_desire.analysis.style import new_figure, save_figure
+from lava_desire.config import DesireConfig
+from lava_desire.engine import DesireNetwork
+
+PROCESSES = ("forward", "backward", "update")
+KINDS = ("multiplications", "additions", "conditions")
+
+PAPER: dict[str, dict[str, tuple[str, str, str]]] = {
+    "desire backpropagation": {
+        "forward": ("1", "T·I", "T·I"),
+        "backward": ("O", "2·O", "1"),
+        "update": ("1", "–", "1"),
+    },
+    "classical backpropagation": {
+        "forward": ("I", "I", "–"),
+        "backward": ("2·O", "O", "–"),
+        "update": ("2", "–", "–"),
+    },
+}
+"""The paper's Table 3, in the order of :data:`KINDS`, to stand beside the counts."""
+
+
+@dataclass(frozen=True)
+class OperationCounts:
+    """Operations of a neuron (forward, backward) or of a weight (update) for a sample.
+
+    Parameters
+    ----------
+    most : dict
+        Algorithm to process to three formulas in T, I and O, in the order of :data:`KINDS`: every
+        input spikes in every step and every neuron has a desire.
+    measured : dict
+        Process to three means over neurons of a network and test samples.
+    measured_with : str
+        Which network and samples.
+    """
+
+    most: dict[str, dict[str, list[str]]]
+    measured: dict[str, list[float]]
+    measured_with: str
+
+
+def count_most() -> dict[str, dict[str, list[str]]]:
+    """Count the most a neuron can need at several sizes, and write the counts as formulas."""
+    sizes = [(steps, size) for steps in (2, 3, 5, 8) for size in (1, 2, 4, 7)]
+    counters = dict(zip(PAPER, (_most_spiking, _most_classical), strict=True))
+    found: dict[str, dict[str, list[str]]] = {}
+    for algorithm, count in counters.items():
+        found[algorithm] = {}
+        for process in PROCESSES:
+            counts = [count(*size)[process] for size in sizes]
+            letter = "O" if process == "backward" else "I"
+            found[algorithm][process] = [
+                _formula(sizes, kind, letter) for kind in zip(*counts, strict=True)
+            ]
+    return found
+
+
+def _constants(config: DesireConfig, tally: Tally) -> Constants:
+    def single(value: float) -> Counted:
+        return Counted(np.float32(value), tally)
+
+    return Constants(
+        zero=single(0),
+        one=single(1),
+        decay=single(config.decay),
+        threshold=single(config.threshold),
+        desire_threshold=single(config.desire_threshold_hidden),
+        learning_rate=Counted(np.float64(config.learning_rate), tally),
+    )
+
+
+def _most_spiking(num_steps: int, size: int) -> dict[str, tuple[int, int, int]]:
+    tally = Tally()
+    constants = _constants(DesireConfig((1, 1)), tally)
+    one = Counted(np.float32(1), tally)
+    ones = [one] * size
+    operations.spiking_forward(ones, [ones] * num_steps, constants)
+    forward = tally.reset()
+    # A wish for fewer spikes is found by the second condition, and silence is furthest from 1.
+    low, silent = (Counted(np.float32(value), tally) for value in (-1, 0))
+    operations.spiking_backward([low] * size, ones, [silent] * size, constants)
+    backward = tally.reset()
+    operations.spiking_update(one, one, [one] * num_steps, [one.double()] * num_steps, constants)
+    return {"forward": forward, "backward": backward, "update": tally.reset()}
+
+
+def _most_classical(num_steps: int, size: int) -> dict[str, tuple[int, int, int]]:
+    tally = Tally()
+    one = Counted(np.float32(1), tally)
+    ones = [one] * size
+    operations.classical_forward(ones, ones, one)
+    forward = tally.reset()
+    operations.classical_backward(ones, ones, ones, one)
+    backward = tally.reset()
+    operations.classical_update(one, one, one, one)
+    return {"forward": forward, "backward": backward, "update": tally.reset()}
+
+
+def _formula(sizes: Sequence[tuple[int, int]], counts: Sequence[int], letter: str) -> str:
+    """Write counts as a sum of T·I, T, I and 1, exactly, or fail."""
+    names = (f"T·{letter}", "T", letter, "")
+    matrix = np.array([(steps * size, steps, size, 1) for steps, size in sizes], float)
+    solution = np.linalg.lstsq(matrix, np.array(counts, float), rcond=None)[0]
+    factors = np.rint(solution).astype(int)
+    if not np.array_equal(matrix @ factors, counts):
+        raise ArithmeticError(f"the counts {list(counts)} are no sum of {', '.join(names)}1")
+    parts = []
+    for factor, name in zip(factors, names, strict=True):
+        if factor:
+            number = "" if name and factor == 1 else str(factor)
+            parts.append("·".join(part for part in (number, name) if part))
+    return " + ".join(parts) or "–"
+
+
+def count_measured(
+    network: DesireNetwork, images: Any, labels: Any, neurons_a_layer: int = 5
+) -> dict[str, list[float]]:
+    """Count what neurons of a network really do for samples, in evaluation.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network, trained or not.
+    images, labels : array
+        A few samples: this is plain Python.
+    neurons_a_layer : int
+        Neurons counted of each hidden layer, evenly spaced.
+
+    Returns
+    -------
+    dict
+        Process to means of :data:`KINDS`: a hidden neuron's forward and backward pass, and the
+        update of a weight to it.
+    """
+    config, tally = network.config, Tally()
+    constants = _constants(config, tally)
+    activity = network.forward(images)
+    desires = [desire.cpu().numpy() for desire in network.desires(activity, labels)]
+    spikes = [_arrived(train.cpu().numpy(), layer) for layer, train in enumerate(activity.spikes)]
+    rates = [
+        rule.firing_rate(counts, config.num_steps, config.error_margin).cpu().numpy()
+        for counts in activity.counts
+    ]
+    weights = network.numpy_weights()
+    rows: dict[str, list[tuple[int, int, int]]] = {process: [] for process in PROCESSES}
+    for layer in range(1, config.num_layers):
+        size = config.layer_sizes[layer]
+        chosen = range(0, size, max(1, size // neurons_a_layer))
+        for sample in range(len(labels)):
+            inputs = [_counted(step, tally) for step in spikes[layer - 1][:, sample]]
+            behind = (
+                _counted(desires[layer][sample], tally),
+                _counted(rates[layer + 1][sample], tally),
+            )
+            traces = _traces(spikes[layer - 1][:, sample], config.decay)
+            for neuron in chosen:
+                train = operations.spiking_forward(
+                    _counted(weights[layer - 1][neuron], tally), inputs, constants
+                )
+                rows["forward"].append(tally.reset())
+                operations.spiking_backward(
+                    _counted(weights[layer][:, neuron], tally), *behind, constants
+                )
+                rows["backward"].append(tally.reset())
+                heard = neuron * spikes[layer - 1].shape[2] // size
+                operations.spiking_update(
+                    Counted(weights[layer - 1][neuron, heard], tally),
+                    Counted(desires[layer - 1][sample, neuron], tally),
+                    train,
+                    _counted(traces[:, heard], tally),
+                    constants,
+                )
+                rows["update"].append(tally.reset())
+    return {process: np.mean(counts, axis=0).tolist() for process, counts in rows.items()}
+
+
+def _arrived(train: Any, layer: int) -> Any:
+    """Return the spikes of a layer as the next one hears them: hidden layers a step late."""
+    if layer == 0:
+        return train
+    return np.concatenate([np.zeros_like(train[:1]), train[:-1]])
+
+
+def _counted(values: Any, tally: Tally) -> list[Counted]:
+    return [Counted(value, tally) for value in values]
+
+
+def _traces(spikes: Any, decay: float) -> Any:
+    trace, traces = np.zeros(spikes.shape[1]), []
+    for step in spikes:
+        trace = rule.decay_trace(trace, step, decay)
+        traces.append(trace)
+    return np.array(traces)
+
+
+def plot_operations(counts: OperationCounts, path: str | Path) -> None:
+    """Draw the table: counted formulas, the paper's, and the measured means (Table 3).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    rows, labels = [], []
+    for process in PROCESSES:
+        for source, name in (("counted", "counted, at most"), ("paper", "the paper")):
+            row = []
+            for algorithm in PAPER:
+                table: Any = counts.most if source == "counted" else PAPER
+                row += list(table[algorithm][process])
+            rows.append(row)
+            labels.append(f"{process}: {name}")
+        rows.append([f"{value:.1f}" for value in counts.measured[process]] + [""] * 3)
+        labels.append(f"{process}: counted, mean")
+    figure = new_figure(11.5, 4.6)
+    axes = figure.add_subplot()
+    axes.axis("off")
+    short = ("mult.", "add.", "cond.")
+    table = axes.table(
+        rows,
+        rowLabels=labels,
+        colLabels=[f"{name}\n{kind}" for name in ("desire BP", "classical BP") for kind in short],
+        loc="center",
+        cellLoc="center",
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(10)
+    table.scale(1, 1.6)
+    for (row, _), cell in table.get_celld().items():
+        cell.set_edgecolor("0.7")
+        if row == 0:
+            cell.set_height(cell.get_height() * 1.6)
+            cell.set_facecolor("0.92")
+        elif (row - 1) % 3 == 0:
+            cell.set_text_props(fontweight="bold")
+    axes.set_title(
+        "Operations for a sample: of a neuron (forward, backward), of a weight (update).  "
+        "I inputs, O outputs, T steps\n"
+        f"means: {counts.measured_with}",
+        fontsize=9,
+    )
+    save_figure(figure, path)

@@ -1,0 +1,154 @@
+"""Local losses of the neurons, and accuracy, over the epochs: Fig. 6."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.ticker import MaxNLocator
+
+from lava_desire import rule
+from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, new_figure, save_figure
+from lava_desire.analysis.training import Samples
+from lava_desire.engine import DesireNetwork
+
+_BATCH = 256
+_PERCENTILES = (10, 50, 90)
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """Local test losses over the epochs.
+
+    Parameters
+    ----------
+    layer_sizes : list of int
+        Of the network, input first.
+    epochs : list of int
+        Epochs after which was measured; 0 is the untrained network.
+    mean : list of list of float
+        Mean loss of a neuron, one list a plastic layer, one number an epoch.
+    percentiles : list of list of list of float
+        10th, 50th and 90th percentile over the neurons, layer by epoch.
+    accuracy : list of float
+        Test accuracy in [0, 1], one an epoch.
+    """
+
+    layer_sizes: list[int]
+    epochs: list[int]
+    mean: list[list[float]]
+    percentiles: list[list[list[float]]]
+    accuracy: list[float]
+
+
+@torch.inference_mode()
+def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray[np.float64]]:
+    """Measure every neuron's local loss, mean over samples, without dropout (Eq. 5, 6 and 14).
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network.
+    data : tuple
+        ``(images, labels)``.
+
+    Returns
+    -------
+    dict
+        ``"1"`` to ``"L"``: (N_ℓ,) float64, losses of the layer's neurons; ``"accuracy"``: () float.
+    """
+    images, labels = (torch.as_tensor(array, device=network.device) for array in data)
+    config = network.config
+    sums = [torch.zeros(size, dtype=torch.float64) for size in config.layer_sizes[1:]]
+    correct = 0
+    for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
+        activity = network.forward(chunk)
+        correct += int((activity.prediction == target).sum())
+        desires = network.desires(activity, target)
+        for layer in range(1, config.num_layers + 1):
+            rate = rule.firing_rate(activity.counts[layer], config.num_steps, config.error_margin)
+            if layer == config.num_layers:
+                error = rule.output_error(rate, target)
+            else:
+                error = rule.local_error(desires[layer - 1], rate)
+            sums[layer - 1] += rule.local_loss(error).double().sum(0).cpu()
+    losses = {
+        str(layer): (total / len(labels)).numpy() for layer, total in enumerate(sums, start=1)
+    }
+    return losses | {"accuracy": np.array(correct / len(labels))}
+
+
+def summarise_losses(
+    layer_sizes: Sequence[int],
+    epochs: Sequence[int],
+    measured: Sequence[dict[str, npt.NDArray[np.float64]]],
+) -> LossCurve:
+    """Gather what :func:`local_losses` returned after each of `epochs`."""
+    layers = range(1, len(layer_sizes))
+    return LossCurve(
+        list(layer_sizes),
+        list(epochs),
+        [[float(losses[str(layer)].mean()) for losses in measured] for layer in layers],
+        [
+            [np.percentile(losses[str(layer)], _PERCENTILES).tolist() for losses in measured]
+            for layer in layers
+        ],
+        [float(losses["accuracy"]) for losses in measured],
+    )
+
+
+def plot_local_losses(curve: LossCurve, path: str | Path, title: str = "") -> None:
+    """Draw the layers' local losses and the accuracy over the epochs (Fig. 6).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    num_layers = len(curve.mean)
+    figure = new_figure(4.0 * num_layers, 4.4)
+    columns = figure.subplots(1, num_layers, sharex=True)
+    for layer, axes in enumerate(np.atleast_1d(columns), start=1):
+        style = SERIES[(layer - 1) % len(SERIES)]
+        low, _, high = np.array(curve.percentiles[layer - 1]).T
+        axes.fill_between(
+            curve.epochs,
+            low,
+            high,
+            color=style["color"],
+            alpha=0.2,
+            linewidth=0,
+            label="10th to 90th percentile",
+        )
+        axes.plot(curve.epochs, curve.mean[layer - 1], markersize=3, label="mean", **style)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(layer_name(layer, num_layers, curve.layer_sizes[layer]), fontsize=10)
+        grid(axes)
+        right = axes.twinx()
+        right.plot(
+            curve.epochs,
+            [100 * value for value in curve.accuracy],
+            color="0.45",
+            linewidth=1,
+            label="test accuracy",
+        )
+        right.set_ylim(0, 100)
+        if layer == 1:
+            axes.set_ylabel("local loss of a neuron, mean over test samples")
+        if layer == num_layers:
+            right.set_ylabel("test accuracy (%)", color=BLACK)
+        else:
+            right.set_yticklabels([])
+        axes.legend(
+            handles=[*axes.get_legend_handles_labels()[0], *right.get_lines()],
+            loc="center right",
+            fontsize=8,
+        )
+    figure.suptitle(title or "Local test losses", fontsize=11)
+    save_figure(figure, path)

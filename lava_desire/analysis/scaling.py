@@ -1,0 +1,212 @@
+"""Time of forward pass, backward pass and update, and memory, against hidden neurons: Fig. 9."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lava_desire.analysis.style import SERIES, grid, new_figure, save_figure
+from lava_desire.analysis.training import Samples
+from lava_desire.config import DesireConfig
+from lava_desire.engine import DesireNetwork
+
+PHASES = ("forward", "backward", "update")
+_MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Cost of training a network of one hidden layer, by its size.
+
+    Parameters
+    ----------
+    hidden : list of int
+        Hidden neurons.
+    milliseconds : dict
+        Phase of :data:`PHASES` to one number a size: ms a sample, least of the rounds.
+    megabytes : list of float
+        Peak memory of the process above what it had before the network was made, one a size.
+    batch_size : int
+        Samples a step.
+    threads : int
+        Threads of torch.
+    network : str
+        The layers, with N for the hidden one.
+    """
+
+    hidden: list[int]
+    milliseconds: dict[str, list[float]]
+    megabytes: list[float]
+    batch_size: int
+    threads: int
+    network: str
+
+
+def logarithmic_sizes(smallest: int, largest: int, count: int) -> list[int]:
+    """Return sizes in even logarithmic steps, both ends included."""
+    return [round(size) for size in np.geomspace(smallest, largest, count)]
+
+
+def measure_scaling(
+    base: DesireConfig, data: Samples, hidden: Sequence[int], rounds: int = 5
+) -> Scaling:
+    """Time training steps of N_0 – N – N_L networks, each in a process of its own.
+
+    Parameters
+    ----------
+    base : DesireConfig
+        Rule and batch size; of its layers, input and output are taken.
+    data : tuple
+        ``(images, labels)``; the first minibatch is learned again and again, at a rate of 0, so
+        that every round does the same work.
+    hidden : sequence of int
+        Sizes N.
+    rounds : int
+        Rounds, of which the fastest counts; one before them warms up.
+
+    Returns
+    -------
+    Scaling
+
+    Raises
+    ------
+    ValueError
+        If there are fewer samples than a minibatch has, or no size, or no round.
+    """
+    batch_size = base.batch_size
+    images, labels = (np.asarray(array)[:batch_size] for array in data)
+    if len(labels) < batch_size or not hidden or rounds < 1:
+        raise ValueError(
+            f"{len(labels)} samples, {len(hidden)} sizes and {rounds} rounds: expected at least "
+            f"{batch_size} samples, a size and a round"
+        )
+    milliseconds: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    megabytes = []
+    for size in hidden:
+        sizes = (base.layer_sizes[0], size, base.layer_sizes[-1])
+        config = base.replace(layer_sizes=sizes, learning_rate_scale=())
+        work = (config, images, labels, rounds, torch.get_num_threads())
+        # A fresh process: the peak of memory is a process's, and is never forgotten.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            seconds, memory = pool.apply(_measure_size, work)
+        for phase, value in zip(PHASES, seconds, strict=True):
+            milliseconds[phase].append(1e3 * value / batch_size)
+        megabytes.append(memory / _MEGABYTE)
+    network = f"{base.layer_sizes[0]}-N-{base.layer_sizes[-1]}"
+    return Scaling(
+        list(hidden), milliseconds, megabytes, batch_size, torch.get_num_threads(), network
+    )
+
+
+def _measure_size(
+    config: DesireConfig,
+    images: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    rounds: int,
+    threads: int,
+) -> tuple[list[float], float]:
+    """Return seconds a minibatch of each phase, and bytes."""
+    torch.set_num_threads(threads)
+    # Compile, and import what is imported late, before memory is looked at.
+    small = DesireNetwork(
+        config.replace(layer_sizes=(config.layer_sizes[0], 1, config.layer_sizes[-1]))
+    )
+    _time_phases(small, images, labels)
+    before = _peak_memory()
+    network = DesireNetwork(config)
+    times = [_time_phases(network, images, labels) for _ in range(rounds + 1)][1:]
+    return [min(phase) for phase in zip(*times, strict=True)], _peak_memory() - before
+
+
+def _time_phases(
+    network: DesireNetwork, images: npt.NDArray[Any], labels: npt.NDArray[Any]
+) -> list[float]:
+    masks = [np.ones(size, bool) for size in network.config.layer_sizes[:-1]]
+    forward, activity = _timed(lambda: network.forward(images, masks))
+    backward, desires = _timed(lambda: network.desires(activity, labels))
+    # The update has no public name of its own: outside of a measurement it belongs to a step.
+    update, _ = _timed(lambda: network._update(activity, desires, 0.0))
+    return [forward, backward, update]
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
+def _peak_memory() -> int:
+    """Return the peak of this process's memory in bytes."""
+    try:
+        # Unlike what getrusage says, this does not count the process that started this one.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def plot_scaling(measured: Scaling, path: str | Path, title: str = "") -> None:
+    """Draw time a sample and memory against hidden neurons, in logarithmic scales (Fig. 9).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    figure = new_figure(11, 4.6)
+    left, right = figure.subplots(1, 2)
+    largest = measured.hidden[-1]
+    for phase, style in zip(PHASES, SERIES, strict=False):
+        times = measured.milliseconds[phase]
+        left.plot(measured.hidden, times, markersize=4, label=phase, **style)
+        left.annotate(
+            f"{times[-1]:.3g}",
+            (largest, times[-1]),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    left.plot(
+        measured.hidden,
+        [measured.milliseconds["forward"][-1] * size / largest for size in measured.hidden],
+        color="0.6",
+        linewidth=1,
+        label="proportional to N",
+    )
+    left.set_ylabel("time a sample (ms)")
+    left.set_title(
+        f"time, {measured.network}, batch {measured.batch_size}, {measured.threads} thread"
+        + ("s" if measured.threads > 1 else ""),
+        fontsize=10,
+    )
+    right.plot(measured.hidden, measured.megabytes, markersize=4, label="measured", **SERIES[0])
+    right.plot(
+        measured.hidden,
+        [measured.megabytes[-1] * size / largest for size in measured.hidden],
+        color="0.6",
+        linewidth=1,
+        label="proportional to N",
+    )
+    right.set_ylabel("peak memory of network and training step (MiB)")
+    right.set_title("memory", fontsize=10)
+    for axes in (left, right):
+        axes.set(xscale="log", yscale="log", xlabel="hidden neurons N")
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3, which="both", linewidth=0.5)
+        grid(axes)
+    figure.suptitle(title or "Cost of training against hidden neurons", fontsize=11)
+    save_figure(figure, path)

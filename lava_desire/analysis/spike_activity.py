@@ -1,0 +1,138 @@
+"""Spike activity of neurons, class by class, over the first epochs: Fig. 7."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lava_desire.analysis.style import new_figure, save_figure
+from lava_desire.analysis.training import Samples
+from lava_desire.engine import DesireNetwork
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class ActivityByClass:
+    """Relative spike counts of chosen neurons over training.
+
+    Parameters
+    ----------
+    epochs : list of float
+        Moments of training at which was measured, in epochs; 0 is the untrained network.
+    neurons : list of list of int
+        Numbers of the neurons that are shown, one list a plastic layer.
+    activity : list
+        One (moments, classes, neurons) array of spikes a time step, in [0, 1], a plastic layer.
+    """
+
+    epochs: list[float]
+    neurons: list[list[int]]
+    activity: list[Any]
+
+
+def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray[np.float32]]:
+    """Measure how often each neuron spikes for each class, without dropout.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network.
+    data : tuple
+        ``(images, labels)``.
+
+    Returns
+    -------
+    dict
+        ``"1"`` to ``"L"``: (K, N_ℓ) float32, spikes a time step, in [0, 1]; NaN for a class
+        without samples.
+    """
+    images, labels = (torch.as_tensor(array, device=network.device) for array in data)
+    sizes, num_classes = network.config.layer_sizes, network.config.layer_sizes[-1]
+    sums = [torch.zeros(num_classes, size, dtype=torch.float64) for size in sizes[1:]]
+    for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
+        activity = network.forward(chunk)
+        for total, counts in zip(sums, activity.counts[1:], strict=True):
+            total.index_add_(0, target.cpu().long(), counts.cpu().double())
+    samples = torch.bincount(labels.cpu().long(), minlength=num_classes)
+    steps = (samples * network.config.num_steps).double()[:, None]
+    return {
+        str(layer): (total / steps).float().numpy() for layer, total in enumerate(sums, start=1)
+    }
+
+
+def choose_neurons(layer_sizes: Sequence[int], at_most: int = 20) -> list[list[int]]:
+    """Choose neurons of each plastic layer to show: evenly spaced, all of a small layer.
+
+    The order of neurons in a layer means nothing, so evenly spaced is as good as random.
+    """
+    chosen = []
+    for size in layer_sizes[1:]:
+        count = min(size, at_most)
+        chosen.append([size * index // count for index in range(count)])
+    return chosen
+
+
+def summarise_activity(
+    epochs: Sequence[float],
+    neurons: Sequence[Sequence[int]],
+    measured: Sequence[dict[str, npt.NDArray[np.float32]]],
+) -> ActivityByClass:
+    """Gather what :func:`activity_by_class` returned at each of the moments `epochs`."""
+    activity = [
+        np.stack([moment[str(layer)][:, chosen] for moment in measured])
+        for layer, chosen in enumerate(neurons, start=1)
+    ]
+    return ActivityByClass(list(epochs), [list(chosen) for chosen in neurons], activity)
+
+
+def plot_activity_by_class(measured: ActivityByClass, path: str | Path, title: str = "") -> None:
+    """Draw neurons against time, a row of pictures a layer, a column a class (Fig. 7).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    layers = [np.asarray(activity, float) for activity in measured.activity]
+    num_layers, num_classes = len(layers), layers[0].shape[1]
+    figure = new_figure(1.15 * num_classes + 1.6, 1.9 * num_layers + 0.9)
+    rows = figure.subplots(num_layers, num_classes, squeeze=False, sharex=True, sharey="row")
+    edges = _edges(measured.epochs)
+    for layer, (row, activity) in enumerate(zip(rows, layers, strict=True), start=1):
+        num_neurons = activity.shape[2]
+        for label, axes in enumerate(row):
+            image = axes.pcolormesh(
+                edges,
+                np.arange(num_neurons + 1) - 0.5,
+                activity[:, label].T,
+                cmap="viridis",
+                vmin=0,
+                vmax=1,
+                rasterized=True,
+            )
+            axes.set_xlim(edges[0], edges[-1])
+            axes.set_ylim(num_neurons - 0.5, -0.5)
+            axes.tick_params(labelsize=7)
+            if layer == 1:
+                axes.set_title(f"class {label}", fontsize=10)
+            if layer == num_layers:
+                axes.set_xlabel("epoch", fontsize=9)
+        kind = "output" if layer == num_layers else "hidden"
+        row[0].set_ylabel(f"{kind} layer {layer}\nneuron shown", fontsize=9)
+        row[0].set_yticks(range(0, num_neurons, 5 if num_neurons > 10 else 3))
+    figure.colorbar(image, ax=rows, label="spikes a time step", shrink=0.6)
+    figure.suptitle(title or "Spike activity by class", fontsize=11)
+    save_figure(figure, path)
+
+
+def _edges(moments: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return where one moment's column ends and the next begins: halfway."""
+    middle = (np.array(moments[1:]) + np.array(moments[:-1])) / 2
+    return np.concatenate([[moments[0]], middle, [moments[-1]]])

@@ -1,0 +1,48 @@
+"""How the figures look: colours that survive colour blindness, lines that survive grey print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PURPLE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
+"""Of the Okabe-Ito palette."""
+
+SERIES: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linestyle": "-", "marker": "o"},
+    {"color": ORANGE, "linestyle": "--", "marker": "s"},
+    {"color": GREEN, "linestyle": ":", "marker": "^"},
+    {"color": PURPLE, "linestyle": "-.", "marker": "D"},
+    {"color": BLACK, "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "v"},
+)
+"""Keywords of the lines of one figure: colour, dashes and marker differ together."""
+
+
+def new_figure(width: float = 7.0, height: float = 4.2) -> Figure:
+    """Return an empty figure of that size in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a PNG.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    figure.savefig(path, dpi=140)
+
+
+def layer_name(layer: int, num_layers: int, size: int) -> str:
+    """Return what a legend calls the plastic layer ℓ of L."""
+    kind = "output layer" if layer == num_layers else f"hidden layer {layer}"
+    return f"{kind}, {size} neurons"
+
+
+def grid(axes: Any) -> None:
+    """Draw a faint grid behind the data."""
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)

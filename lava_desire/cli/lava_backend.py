@@ -1,0 +1,211 @@
+"""Training with a network of Lava processes, online, as ``--backend lava`` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lava_desire.checkpoint import read_checkpoint
+from lava_desire.engine import Metrics
+from lava_desire.engine.trainer import TrainingRun
+from lava_desire.proc import (
+    DesireChain,
+    DesireMLP,
+    DesireSimCfg,
+    SampleSource,
+    WindowRecorder,
+    plot_window,
+)
+
+from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.proc.monitor.process import Monitor  # isort: skip
+
+_WINDOWS_A_RUN = 16  # between two looks at progress and interrupts
+
+
+def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
+    """Classify images with a stored network as Lava processes.
+
+    Parameters
+    ----------
+    checkpoint : path
+        The network.
+    images, labels : array
+        As :class:`~lava_desire.proc.SampleSource` takes them.
+
+    Returns
+    -------
+    ndarray
+        (S,) int64 classes, −1 where the network is undecided.
+    """
+    network = DesireMLP.from_checkpoint(checkpoint, training=False, learning_enabled=False)
+    source = SampleSource(config=network.config, images=images, labels=labels)
+    source.brightness_out.connect(network.brightness_in)
+    source.label_out.connect(network.label_in)
+    config, num_steps = network.config, len(labels) * network.config.window_steps
+    monitor = Monitor()
+    monitor.probe(network.prediction_out, num_steps)
+    try:
+        network.run(RunSteps(num_steps), DesireSimCfg())
+        sent = monitor.get_data()[network.name][network.prediction_out.name]
+    finally:
+        network.stop()
+    windows = np.reshape(sent, (len(labels), config.window_steps))
+    return windows[:, config.num_steps].astype(np.int64)
+
+
+def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: str | Path) -> None:
+    """Let a stored network learn one sample as Lava processes, and draw its window.
+
+    Parameters
+    ----------
+    checkpoint : path
+        The network.
+    image : array
+        (N_0,) brightness.
+    label : int
+        Its class.
+    path : path
+        Where the PNG goes.
+    """
+    stored = read_checkpoint(checkpoint)
+    chain = DesireChain.build(stored.config, stored.weights, training=False)
+    source = SampleSource(config=stored.config, images=image[None], labels=np.array([label]))
+    source.brightness_out.connect(chain.encoder.brightness_in)
+    source.label_out.connect(chain.teacher.label_in)
+    recorder = WindowRecorder(chain)
+    try:
+        chain.teacher.run(RunSteps(stored.config.window_steps), DesireSimCfg())
+        record = recorder.window()
+    finally:
+        chain.teacher.stop()
+    busiest = np.argsort(-record.spikes[-2].sum(axis=0), kind="stable")[:3]
+    plot_window(record, path, label=label, neurons=[int(neuron) for neuron in busiest])
+
+
+class LavaTrainingRun(TrainingRun):
+    """Trains and evaluates in one running network of processes; weights come back when saved.
+
+    Samples come in the engine's order, with its dropout masks, so the run ends as the engine's does
+    with minibatches of one, to the bit, and either backend can resume what the other began.
+
+    Parameters
+    ----------
+    network, train, test, folder
+        As of :func:`~lava_desire.engine.fit`; the network holds the weights between runs.
+
+    Raises
+    ------
+    ValueError
+        If the config asks for what the processes do not offer.
+    """
+
+    def __init__(self, network: Any, train: Any, test: Any, folder: Any) -> None:
+        config = network.config
+        for name, value, expected in (
+            ("device", str(network.device), "cpu"),
+            ("batch_size", config.batch_size, 1),
+            ("image_shift", config.image_shift, 0),
+            ("weight_average", config.weight_average, 0),
+        ):
+            if value != expected:
+                raise ValueError(f"{name} is {value}: --backend lava expects {expected}")
+        super().__init__(network, train, test, folder)
+        self._source: SampleSource | None = None
+        self._mlp: DesireMLP | None = None
+        self._is_ahead = False  # whether the processes have learned since weights were fetched
+
+    def _minibatches(self) -> Iterator[None]:
+        """Learn from the rest of the epoch, some windows a run."""
+        mlp = self._start()
+        num_samples = len(self.train[1])
+        while self.samples_done < num_samples:
+            windows = min(_WINDOWS_A_RUN, num_samples - self.samples_done)
+            before = self._read("num_correct", "num_active")
+            self._run_windows(windows)
+            after = self._read("num_correct", "num_active")
+            self.samples_done += windows
+            self.num_correct += int((after[0] - before[0]).item())
+            self.num_active += int((after[1] - before[1]).item())
+            self._is_ahead = True
+            yield
+        next_rate = self.network.config.learning_rate_at(self.epoch + 1)
+        mlp.learning_rate.set(np.array([next_rate]))
+
+    def _metrics(self) -> Metrics:
+        """Classify the test set with the same processes, dropout and learning switched off."""
+        self._set_mode(learns=False)
+        before = self._read("confusion", "loss")
+        num_samples = len(self.test[1])
+        self._run_windows(num_samples)
+        after = self._read("confusion", "loss")
+        self._set_mode(learns=True)
+        self._fetch()
+        confusion = (after[0] - before[0]).astype(np.int64)
+        return Metrics(
+            num_samples=num_samples,
+            num_correct=int(np.trace(confusion)),
+            num_undecided=int(confusion[:, -1].sum()),
+            confusion=confusion,
+            loss=float((after[1] - before[1]).item()) / num_samples,
+        )
+
+    def save(self) -> None:
+        """Write a checkpoint of what the processes have learned, if there is a folder."""
+        if self.folder is not None:
+            self._fetch()
+        super().save()
+
+    def close(self) -> None:
+        """Stop the processes."""
+        if self._mlp is not None:
+            self._mlp.stop()
+
+    def _start(self) -> DesireMLP:
+        """Build the processes where the run is, at its beginning or after a resume."""
+        if self._mlp is not None:
+            return self._mlp
+        config, network = self.network.config, self.network
+        self._source = SampleSource(
+            config=config,
+            images=self.train[0].numpy(),
+            labels=self.train[1].numpy(),
+            held_out=(self.test[0].numpy(), self.test[1].numpy()),
+            shuffle=True,
+            position=self.epoch * len(self.train[1]) + self.samples_done,
+        )
+        self._mlp = DesireMLP(
+            config=config, weights=network.numpy_weights(), samples_seen=network.samples_seen
+        )
+        self._mlp.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
+        self._source.brightness_out.connect(self._mlp.brightness_in)
+        self._source.label_out.connect(self._mlp.label_in)
+        return self._mlp
+
+    def _run_windows(self, num_windows: int) -> None:
+        mlp = self._start()
+        mlp.run(RunSteps(num_windows * self.network.config.window_steps), DesireSimCfg())
+
+    def _read(self, *names: str) -> list[Any]:
+        mlp = self._start()
+        return [getattr(mlp, name).get() for name in names]
+
+    def _set_mode(self, learns: bool) -> None:
+        mlp = self._start()
+        assert self._source is not None
+        self._source.evaluating.set(np.array([not learns]))
+        mlp.training.set(np.array([learns]))
+        mlp.learning_enabled.set(np.array([learns]))
+
+    def _fetch(self) -> None:
+        """Copy the processes' weights to the engine's network, unless it has them."""
+        if not self._is_ahead or self._mlp is None:
+            return
+        for mine, var in zip(self.network.weights, self._mlp.weights, strict=True):
+            mine.copy_(torch.from_numpy(np.asarray(var.get(), np.float32)))
+        self.network.samples_seen = int(self._mlp.samples_seen.get().item())
+        self._is_ahead = False

@@ -1,0 +1,89 @@
+"""What training leaves to read: a record an epoch, in memory and as files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lava_desire.checkpoint import write_atomically
+
+METRICS_CSV = "metrics.csv"
+METRICS_JSON = "metrics.json"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of the metrics: an epoch, counted from 1, and what came of it.
+
+    Accuracies and `active_share`, the share of samples that desired a change, are in [0, 1];
+    `train_accuracy` is counted during training, under dropout and with changing weights.
+    `average_accuracy` is that of the moving average of the weights on the test set, None where
+    none is kept.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_accuracy: float
+    test_accuracy: float
+    test_loss: float
+    undecided_share: float
+    active_share: float
+    samples_per_second: float
+    seconds: float
+    average_accuracy: float | None = None
+
+
+@dataclass
+class History:
+    """The epochs of a training run, oldest first."""
+
+    records: list[EpochRecord] = field(default_factory=list)
+
+    @property
+    def best(self) -> EpochRecord | None:
+        """The first epoch with the highest test accuracy; None before the first epoch."""
+        return max(self.records, key=lambda record: record.test_accuracy, default=None)
+
+    @property
+    def best_average(self) -> EpochRecord | None:
+        """The first epoch with the highest accuracy of averaged weights; None if none are kept."""
+        kept = [record for record in self.records if record.average_accuracy is not None]
+        return max(kept, key=lambda record: record.average_accuracy or 0.0, default=None)
+
+    @property
+    def last(self) -> EpochRecord | None:
+        """The latest epoch; None before the first one."""
+        return self.records[-1] if self.records else None
+
+
+@dataclass
+class Progress:
+    """Where training is, for whoever shows it. Counts are of the present epoch."""
+
+    epoch: int
+    num_epochs: int
+    samples_done: int
+    num_samples: int
+    num_correct: int
+    num_active: int
+    seconds: float
+    records: list[EpochRecord]
+
+
+def write_metrics(history: History, folder: Path) -> None:
+    """Write the epochs as ``metrics.csv`` and ``metrics.json``, each atomically."""
+    names = list(EpochRecord.__dataclass_fields__)
+    rows = [asdict(record) for record in history.records]
+    lines = [",".join(names)]
+    lines += [
+        ",".join("" if row[name] is None else str(row[name]) for name in names) for row in rows
+    ]
+    write_atomically(folder / METRICS_CSV, ("\n".join(lines) + "\n").encode())
+    best, last = history.best, history.last
+    summary = {
+        "best": asdict(best) if best else None,
+        "last": asdict(last) if last else None,
+        "epochs": rows,
+    }
+    write_atomically(folder / METRICS_JSON, (json.dumps(summary, indent=2) + "\n").encode())

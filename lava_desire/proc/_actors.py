@@ -1,0 +1,196 @@
+"""Operating-system processes of a Lava network that say why they ended, and end with their parent.
+
+Lava forks one for each of its processes and one for the service that keeps them in step. As
+released, what a model raised stays in its own process; a child left alone waits forever; and Ctrl-C
+in a terminal, which reaches every child, fills the screen with their tracebacks.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lava.magma.compiler.channels.interfaces import ChannelType
+from lava.magma.core.model.py.model import AbstractPyProcessModel
+from lava.magma.runtime.message_infrastructure.multiprocessing import (
+    MultiProcessing,
+    SystemProcess,
+)
+from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
+
+from lava_desire.proc._channels import DirectChannel, DirectSelector
+
+_SECONDS_TO_TERMINATE = 2.0
+_NOT_YET = object()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a child ended that should not have.
+
+    Attributes
+    ----------
+    process : str
+        What ran there, in words.
+    reason : str
+        What was raised, or how the child was killed.
+    error : Exception or None
+        What was raised, where that could be sent.
+    traceback : str
+        The child's own, or nothing.
+    """
+
+    process: str
+    reason: str
+    error: Exception | None = None
+    traceback: str = ""
+
+
+class Actor(SystemProcess):
+    """A child that sends what it raised to its parent.
+
+    Parameters
+    ----------
+    label : str
+        What runs there, for messages.
+    """
+
+    def __init__(self, label: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.label = label
+        self._report: Any = _NOT_YET
+
+    def run(self) -> None:
+        """Run the target in the child, and report."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        exit_with_parent()
+        report = None
+        try:
+            multiprocessing.Process.run(self)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            report = (reason, _sendable(error), traceback.format_exc())
+        self._cconn.send(report)
+
+    def failure(self) -> Failure | None:
+        """Return how the child failed, or None if it did not, or not yet."""
+        if self._is_done:
+            return None
+        exit_code = self.exitcode  # asked first: what it sent before it ended is there by now
+        if self._report is _NOT_YET and self._pconn.poll():
+            self._report = self._pconn.recv()
+        if self._report is None:
+            return None
+        if self._report is not _NOT_YET:
+            return Failure(self.label, *self._report)
+        if exit_code is None:
+            return None
+        if exit_code < 0:
+            return Failure(self.label, f"killed by {signal.Signals(-exit_code).name}")
+        return Failure(self.label, f"its operating-system process ended with exit code {exit_code}")
+
+
+def _sendable(error: Exception) -> Exception | None:
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+    except Exception:  # an exception of the user's may do anything when it is pickled
+        return None
+    return copy if isinstance(copy, Exception) else None
+
+
+def exit_with_parent() -> None:
+    """End this child when its parent has gone, killed perhaps, instead of waiting forever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="exit with parent", daemon=True).start()
+
+
+class _BuilderInChild:
+    """Builds what Lava would, with a selector that needs no threads."""
+
+    def __init__(self, builder: Any) -> None:
+        self._builder = builder
+
+    def build(self) -> Any:
+        built = self._builder.build()
+        if isinstance(built, AbstractPyProcessModel):
+            built._selector = DirectSelector()
+        return built
+
+
+class SupervisedProcessing(MultiProcessing):
+    """Lava's message infrastructure with children that report.
+
+    Parameters
+    ----------
+    label_of : callable
+        From the builder of a child to what it is called.
+    """
+
+    def __init__(self, label_of: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._label_of = label_of
+
+    def channel_class(self, channel_type: ChannelType) -> Any:
+        """Return what channels between Python processes are made of."""
+        if channel_type is ChannelType.PyPy:
+            return DirectChannel
+        return super().channel_class(channel_type)
+
+    def start(self) -> None:
+        """Start the process that owns the shared memory."""
+        self._smm = SharedMemoryManager()
+        self._smm._manager.start(initializer=exit_with_parent)
+
+    def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> Actor:
+        """Fork a child that builds and runs one process or service."""
+        actor = Actor(
+            self._label_of(builder),
+            target=target_fn,
+            kwargs={"builder": _BuilderInChild(builder), "exception_q": exception_q},
+        )
+        actor.start()
+        self._actors.append(actor)
+        return actor
+
+    def failures(self) -> list[Failure]:
+        """Return what has failed so far."""
+        failures = [actor.failure() for actor in self._actors]
+        return [failure for failure in failures if failure is not None]
+
+    def end(self, patience: float) -> None:
+        """End every child and give the shared memory back, whatever state they are in.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds in which the children may end by themselves.
+        """
+        children = [actor for actor in self._actors if not actor._is_done]
+        _join(children, patience)
+        for stop in (Actor.terminate, Actor.kill):
+            for child in children:
+                if child.exitcode is None:
+                    stop(child)
+            _join(children, _SECONDS_TO_TERMINATE)
+        self.stop()
+
+
+def _join(children: list[Actor], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for child in children:
+        multiprocessing.Process.join(child, max(0.0, deadline - time.monotonic()))

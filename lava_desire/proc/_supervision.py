@@ -1,0 +1,348 @@
+"""Lava runs that end, and say why, when one of their processes fails.
+
+As released, Lava 0.10 does not: when a model raises before it has sent, its neighbours wait for
+the message, the service that keeps the processes in step waits for its neighbours, and ``run``,
+``pause``, ``stop`` or ``Var.get`` wait for the service, forever. Where the others do not wait, the
+run ends with "1 Exception(s) occurred. See output above", and there is no output. An interrupted
+run leaves its children to be waited for at the interpreter's exit.
+
+:func:`install` puts a runtime in the place of Lava's that looks at its children whenever it has
+waited for a moment. The first failure ends every child, frees the shared memory and raises
+:class:`ProcessError`, which names the process. An interrupt and the interpreter's exit end the
+children too. Networks whose processes do not fail run as before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process import process as lava_process
+from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.core.run_conditions import AbstractRunCondition
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal
+from lava.magma.runtime.runtime import Runtime
+from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
+
+from lava_desire.proc._actors import Failure, SupervisedProcessing
+
+_PATIENCE = 0.05
+"""Seconds of waiting after which the children are looked at."""
+
+_SECONDS_TO_EXPLAIN = 5.0
+"""How long a child has to say what went wrong after the service has reported an error."""
+
+_SECONDS_TO_END = 10.0
+"""How long a child has to end by itself when the network is stopped."""
+
+_live: weakref.WeakSet[SupervisedRuntime] = weakref.WeakSet()
+
+
+class ProcessError(RuntimeError):
+    """A process of a Lava network failed, and the network was ended.
+
+    Attributes
+    ----------
+    failures : list of Failure
+        What failed: process, reason, the exception where there was one, its traceback.
+    """
+
+    def __init__(self, failures: list[Failure]) -> None:
+        self.failures = failures
+        super().__init__("; ".join(f"{each.process}: {each.reason}" for each in failures))
+
+
+class _ChildError(Exception):
+    """Holds the traceback of a child, to be shown as the cause of what it raised."""
+
+
+class _WatchedPort:
+    """A port of the parent that does not wait for a dead child.
+
+    Parameters
+    ----------
+    port : DirectSendPort or DirectRecvPort
+        The port.
+    check : callable
+        Raises if a child has failed.
+    """
+
+    def __init__(self, port: Any, check: Callable[[], None]) -> None:
+        self._port = port
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def wait(self) -> bool:
+        """Wait a moment for a message; return whether there is one."""
+        if self._port.wait(_PATIENCE):
+            return True
+        self._check()
+        return False
+
+    def recv(self) -> Any:
+        """Receive a message."""
+        while not self.wait():
+            pass
+        return self._port.recv()
+
+    def send(self, data: Any) -> None:
+        """Send a message, as soon as the channel has room."""
+        while not self._port.wait(_PATIENCE):
+            self._check()
+        self._port.send(data)
+
+
+class _ResumableService(LoihiPyRuntimeService):
+    """Lava's service, which after a pause never again said that a run of so many steps is done."""
+
+    def _handle_pause(self) -> None:
+        super()._handle_pause()
+        self.pausing = False
+
+
+class SupervisedRuntime(Runtime):
+    """Lava's runtime, with a look at the children wherever it waits."""
+
+    _is_running: bool
+    exception_q: list[Any]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._owner = os.getpid()
+        self._ended = False
+
+    def initialize(self, node_cfg_idx: int = 0) -> None:
+        """Build the channels and fork the children."""
+        _live.add(self)
+        with self._supervised():
+            super().initialize(node_cfg_idx)
+
+    def start(self, run_condition: AbstractRunCondition) -> None:
+        """Run.
+
+        Raises
+        ------
+        ProcessError
+            If a process failed.
+        RuntimeError
+            If the network has ended.
+        """
+        if self._ended:
+            raise RuntimeError("this network has ended: build its processes anew to run it again")
+        with self._supervised():
+            super().start(run_condition)
+
+    def wait(self) -> None:
+        """Wait for the end of a run that was started without blocking."""
+        with self._supervised():
+            super().wait()
+
+    def pause(self) -> None:
+        """Hold the run after the present time step."""
+        if not self._is_running:
+            return
+        with self._supervised():
+            self._command(MGMT_COMMAND.PAUSE, MGMT_RESPONSE.PAUSED)
+            self._is_running = False
+
+    def stop(self) -> None:
+        """End the network; once it has ended, do nothing."""
+        if self._ended or self._owner != os.getpid():
+            return
+        with self._supervised():
+            if self._is_started:
+                self._command(MGMT_COMMAND.STOP, MGMT_RESPONSE.TERMINATED)
+                self.join()
+        self._release(kill=not self._is_started)
+
+    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
+        """Set a Var.
+
+        Raises
+        ------
+        ValueError
+            If the value has another shape; the network goes on.
+        """
+        if idx is None:
+            self._check_shape(var_id, value)
+        with self._supervised():
+            super().set_var(var_id, value, idx)
+
+    def get_var(self, var_id: int, idx: Any = None) -> Any:
+        """Get a Var."""
+        with self._supervised():
+            value = super().get_var(var_id, idx)
+            self._check()
+        return value
+
+    def _check_shape(self, var_id: int, value: Any) -> None:
+        model = self._executable.node_configs[0].var_models.get(var_id)
+        # Strings and sparse matrices have lengths of their own, which Lava checks.
+        if model is None or not issubclass(model.dtype, (np.ndarray, np.number, int, float)):
+            return
+        if np.shape(value) != tuple(model.shape):
+            owner = next(p for p in self._executable.proc_builders if p.id == model.proc_id)
+            raise ValueError(
+                f"{model.name} of {describe(owner)} was set to an array of shape "
+                f"{np.shape(value)}: expected {tuple(model.shape)}"
+            )
+
+    def _build_message_infrastructure(self) -> None:
+        if self._messaging_infrastructure_type is not ActorType.MultiProcessing:
+            super()._build_message_infrastructure()
+            return
+        names = {id(builder): describe(p) for p, builder in self._executable.proc_builders.items()}
+        self._messaging_infrastructure = SupervisedProcessing(
+            lambda builder: names.get(id(builder), "Lava's runtime service")
+        )
+        self._messaging_infrastructure.start()
+
+    def _build_runtime_services(self) -> None:
+        for builder in (self._executable.runtime_service_builders or {}).values():
+            if builder.rs_class is LoihiPyRuntimeService:
+                builder.rs_class = _ResumableService
+        super()._build_runtime_services()
+
+    def _start_ports(self) -> None:
+        super()._start_ports()
+        for ports in (self.runtime_to_service, self.service_to_runtime):
+            ports[:] = [_WatchedPort(port, self._check) for port in ports]
+        # Lava would now wait for word from each child, from one that was killed as well.
+        for queue in self.exception_q:
+            self._await_built(queue)
+        self.exception_q = []
+
+    def _await_built(self, queue: Any) -> None:
+        while True:
+            try:
+                error = queue.get(timeout=_PATIENCE)
+            except Empty:
+                self._check()
+                continue
+            except Exception as unreadable:  # its report can be read
+                error = unreadable
+            if error is not None:
+                self._explain()
+            return
+
+    def _get_resp_for_run(self) -> None:
+        waiting = list(self.service_to_runtime) if self._is_running else []
+        while waiting:
+            ready = [port for port in waiting if port.probe() or port.wait()]
+            for port in ready:
+                response = port.recv()
+                if enum_equal(response, MGMT_RESPONSE.REQ_PAUSE):
+                    self.pause()
+                    return
+                if enum_equal(response, MGMT_RESPONSE.REQ_STOP):
+                    self.stop()
+                    return
+                if not enum_equal(response, MGMT_RESPONSE.DONE):
+                    self._explain()
+                waiting.remove(port)
+        self._is_running = False
+
+    def _command(self, command: Any, expected: Any) -> None:
+        for port in self.runtime_to_service:
+            port.send(command)
+        for port in self.service_to_runtime:
+            response = port.recv()
+            if enum_equal(response, MGMT_RESPONSE.DONE):  # the run had ended just before
+                response = port.recv()
+            if not enum_equal(response, expected):
+                self._explain()
+
+    def _check(self) -> None:
+        infrastructure = self._messaging_infrastructure
+        if isinstance(infrastructure, SupervisedProcessing):
+            failures = infrastructure.failures()
+            if failures:
+                raise ProcessError(failures)
+
+    def _explain(self) -> None:
+        """Raise what a child reports, after an error was signalled."""
+        deadline = time.monotonic() + _SECONDS_TO_EXPLAIN
+        while time.monotonic() < deadline:
+            self._check()
+            time.sleep(_PATIENCE)
+        raise ProcessError([Failure("Lava's runtime service", "reported an error without a cause")])
+
+    @contextmanager
+    def _supervised(self) -> Iterator[None]:
+        """End the network if a child fails inside, or if the parent is interrupted."""
+        try:
+            yield
+        except ProcessError as error:
+            self._release(kill=True)
+            cause = error.failures[0].error
+            if cause is not None:
+                cause.__cause__ = _ChildError("\n" + error.failures[0].traceback)
+            raise error from cause
+        except Exception as error:
+            if not self._is_initialized:
+                self._release(kill=True)
+                raise
+            try:
+                self._check()
+            except ProcessError as failure:
+                self._release(kill=True)
+                raise failure from error
+            raise
+        except BaseException:  # KeyboardInterrupt above all
+            self._release(kill=True)
+            raise
+
+    def _release(self, *, kill: bool) -> None:
+        """Leave no child and no shared memory behind."""
+        if self._ended or self._owner != os.getpid():
+            return
+        self._ended = True
+        self._is_running = self._is_started = False
+        _live.discard(self)
+        infrastructure = self._messaging_infrastructure
+        if infrastructure is not None:
+            if isinstance(infrastructure, SupervisedProcessing):
+                infrastructure.end(0.0 if kill else _SECONDS_TO_END)
+            else:
+                infrastructure.stop()
+        if self._watchdog_manager is not None:
+            if kill:
+                # They would wait for the children that they watched.
+                for name in ("_lm", "_sm"):
+                    monitor = getattr(self._watchdog_manager, name, None)
+                    if monitor is not None:
+                        monitor.kill()
+            self._watchdog_manager.stop()
+
+
+def describe(process: Any) -> str:
+    """Return what a process is called in messages: its class, layer and name."""
+    layer = process.proc_params.get("layer")
+    place = f" of layer {layer}" if layer is not None else ""
+    return f"{type(process).__name__}{place} ({process.name})"
+
+
+def install() -> None:
+    """Have every network that is run from now on supervised."""
+    lava_process.Runtime = SupervisedRuntime
+
+
+def uninstall() -> None:
+    """Give Lava's own runtime back to the networks that are run from now on."""
+    lava_process.Runtime = Runtime
+
+
+@atexit.register
+def _release_all() -> None:
+    # multiprocessing would wait at exit for children that wait for a command.
+    for runtime in list(_live):
+        runtime._release(kill=True)

@@ -1,0 +1,118 @@
+"""The processes of a whole network, built and wired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lava_desire.config import DesireConfig
+from lava_desire.fixed import LayerFormat
+from lava_desire.proc.checks import check_count, check_per_layer
+from lava_desire.proc.desire_dense.process import DesireDense
+from lava_desire.proc.desire_lif.process import DesireLIF
+from lava_desire.proc.desire_teacher.process import DesireTeacher
+from lava_desire.proc.rate_encoder.process import RateEncoder
+
+
+@dataclass(frozen=True)
+class DesireChain:
+    """Encoder, plastic connections, layers and teacher: spikes go forward, desires come back.
+
+    What is left to connect are ``encoder.brightness_in``, ``teacher.label_in`` and any outputs.
+
+    Attributes
+    ----------
+    config : DesireConfig
+    encoder : RateEncoder
+    connections : tuple of DesireDense
+        L of them; connection ℓ, at index ℓ − 1, leads to layer ℓ.
+    layers : tuple of DesireLIF
+        L of them, the output layer last.
+    teacher : DesireTeacher
+    """
+
+    config: DesireConfig
+    encoder: RateEncoder
+    connections: tuple[DesireDense, ...]
+    layers: tuple[DesireLIF, ...]
+    teacher: DesireTeacher
+
+    @classmethod
+    def build(
+        cls,
+        config: DesireConfig,
+        weights: Sequence[Any] | None = None,
+        *,
+        training: bool = True,
+        learning_enabled: bool = True,
+        dropout_masks: Sequence[Any] | None = None,
+        samples_seen: int = 0,
+        formats: Sequence[LayerFormat] | None = None,
+    ) -> DesireChain:
+        """Build the processes of a network and connect them.
+
+        Parameters
+        ----------
+        config : DesireConfig
+            The network.
+        weights : sequence of array, optional
+            L arrays (N_ℓ, N_{ℓ−1}), float, or integer mantissas; drawn from the config's seed when
+            not given.
+        training, learning_enabled : bool
+            Whether neurons are dropped and spikes scaled, and whether weights change.
+        dropout_masks : sequence, optional
+            L arrays (S, N_ℓ) bool, of the input and each hidden layer, used in turn; drawn from
+            the config's seed when not given.
+        samples_seen : int
+            Samples that have had their dropout masks before.
+        formats : sequence of LayerFormat, optional
+            How the L layers are written in fixed point.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not as above.
+        """
+        weights, masks = check_per_layer(config, weights, dropout_masks)
+        common: dict[str, Any] = {
+            "config": config,
+            "training": training,
+            "samples_seen": check_count("samples_seen", samples_seen, 0),
+        }
+        chain = cls(
+            config,
+            RateEncoder(dropout_masks=masks[0], **common),
+            tuple(
+                DesireDense(
+                    layer=layer,
+                    weights=array,
+                    learning_enabled=learning_enabled,
+                    formats=formats,
+                    **common,
+                )
+                for layer, array in enumerate(weights, start=1)
+            ),
+            tuple(
+                DesireLIF(layer=layer, dropout_masks=mask, formats=formats, **common)
+                for layer, mask in enumerate((*masks[1:], None), start=1)
+            ),
+            DesireTeacher(config=config),
+        )
+        chain._connect()
+        return chain
+
+    def _connect(self) -> None:
+        below: Any = self.encoder
+        for connection, layer in zip(self.connections, self.layers, strict=True):
+            below.s_out.connect(connection.s_in)
+            connection.a_out.connect(layer.a_in)
+            layer.s_out.connect(connection.s_post_in)
+            below = layer
+        below.s_out.connect(self.teacher.s_in)
+        # And backward: desire into a connection, z out of it, from which the next desire is made.
+        self.teacher.desire_out.connect(self.connections[-1].desire_in)
+        for connection, layer in zip(self.connections, self.layers[:-1], strict=False):
+            layer.desire_out.connect(connection.desire_in)
+        for connection, layer in zip(self.connections[1:], self.layers[:-1], strict=True):
+            connection.z_out.connect(layer.z_in)

@@ -1,0 +1,182 @@
+"""What the processes and their models ask of what they are given, and how they refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lava_desire import fixed
+from lava_desire.config import DesireConfig
+from lava_desire.fixed import IntegerRule, LayerFormat
+from lava_desire.randomness import initial_weights
+
+
+def check_layer(config: Any, layer: Any) -> None:
+    """Refuse what is no configuration or no layer of it.
+
+    Raises
+    ------
+    ValueError
+        Naming parameter, value and what is allowed.
+    """
+    if not isinstance(config, DesireConfig):
+        raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
+    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= config.num_layers:
+        raise ValueError(f"layer is {layer!r}: expected 1 <= layer <= {config.num_layers}")
+
+
+def check_count(name: str, value: Any, smallest: int) -> int:
+    """Return a whole number, or refuse it by the name of its parameter.
+
+    Raises
+    ------
+    ValueError
+        If it is no integer, or smaller than `smallest`.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < smallest:
+        raise ValueError(f"{name} is {value!r}: expected an integer of at least {smallest}")
+    return int(value)
+
+
+def check_brightness(brightness: Any, largest: int = 1) -> None:
+    """Refuse brightness, an array of numbers, outside [0, `largest`].
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN or outside.
+    """
+    darkest, brightest = brightness.min(), brightness.max()
+    if not (darkest >= 0 and brightest <= largest):  # written so that NaN is outside
+        raise ValueError(
+            f"the brightness reaches from {darkest:g} to {brightest:g}: expected values in "
+            f"[0, {largest}]"
+        )
+
+
+def check_labels(labels: Any, num_classes: int) -> Any:
+    """Return labels, which may be floats from a stock source, as integers, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class in [0, `num_classes`).
+    """
+    wrong = (labels < 0) | (labels >= num_classes) | (labels % 1 != 0)
+    if wrong.any():
+        raise ValueError(
+            f"the label is {labels[wrong][0]:g}: expected a class in [0, {num_classes})"
+        )
+    return labels.astype(np.int64)
+
+
+def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
+    """Return the weights of connection ℓ, (N_ℓ, N_{ℓ−1}) float32 or integer, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape or dtype, or not finite.
+    """
+    shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
+    weights = np.asarray(weights)
+    if weights.shape != shape or weights.dtype.kind not in "fiu":
+        raise ValueError(
+            f"weights are {weights.dtype} {weights.shape}: expected float {shape}, neurons of "
+            f"layer {layer} by inputs"
+        )
+    if weights.dtype.kind != "f":
+        return weights
+    if not np.isfinite(weights).all():
+        raise ValueError(f"weights of layer {layer} hold NaN or infinity: expected finite values")
+    return weights.astype(np.float32)
+
+
+def check_masks(masks: Any, num_neurons: int) -> Any:
+    """Return dropout masks as (S, N) bool, or refuse them.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape or dtype.
+    """
+    if masks is None:
+        return None
+    masks = np.asarray(masks)
+    if masks.dtype != bool or masks.ndim != 2 or masks.shape[1] != num_neurons or not len(masks):
+        raise ValueError(
+            f"dropout_masks are {masks.dtype} {masks.shape}: expected bool (S, {num_neurons}), one "
+            "row a sample"
+        )
+    return masks
+
+
+def check_per_layer(
+    config: Any, weights: Sequence[Any] | None, masks: Sequence[Any] | None
+) -> tuple[list[Any], list[Any]]:
+    """Return the weights of all connections and the masks of input and hidden layers, or refuse.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        The network.
+    weights : sequence of array or None
+        See :func:`check_weights`; None draws them from the config's seed.
+    masks : sequence of array or None
+        See :func:`check_masks`; None leaves each to be drawn from the config's seed.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer than L of either, or one is refused.
+    """
+    check_layer(config, 1)
+    weights = initial_weights(config.layer_sizes, config.seed) if weights is None else weights
+    masks = [None] * config.num_layers if masks is None else masks
+    for name, given in (("weights", weights), ("dropout_masks", masks)):
+        if len(given) != config.num_layers:
+            raise ValueError(f"{name} holds {len(given)} arrays: expected {config.num_layers}")
+    return (
+        [check_weights(config, layer, array) for layer, array in enumerate(weights, start=1)],
+        [check_masks(mask, size) for mask, size in zip(masks, config.layer_sizes, strict=False)],
+    )
+
+
+def in_both_arithmetics(
+    config: DesireConfig, layer: int, weights: Any, formats: Sequence[LayerFormat] | None
+) -> tuple[Any, Any]:
+    """Return the weights of connection ℓ for floating point, and what fixed point begins with.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        The network.
+    layer : int
+        ℓ in 1 to L.
+    weights : ndarray
+        (N_ℓ, N_{ℓ−1}) float32, or integer mantissas.
+    formats : sequence of LayerFormat or None
+        How the L layers are written in fixed point.
+
+    Returns
+    -------
+    floats : ndarray
+        (N_ℓ, N_{ℓ−1}) float32.
+    given : ndarray
+        Mantissas where the format is known, else the floats, to be rounded by the default format.
+
+    Raises
+    ------
+    ValueError
+        If mantissas are outside the range of their format, or formats do not fit the config.
+    """
+    if formats is None and weights.dtype.kind == "f":
+        return weights, weights
+    form = IntegerRule(config, formats).format_of(layer)
+    given = fixed.as_mantissas("weights", weights, weights.shape, form, config.threshold)
+    if weights.dtype.kind == "f":
+        return weights, given
+    return fixed.dequantize_weights(given, form, config.threshold), given

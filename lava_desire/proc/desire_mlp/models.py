@@ -1,0 +1,250 @@
+"""How the whole network runs: as processes of its own, or by the engine, once a window.
+
+This is the one place where the processes meet the engine, which is imported when a torch model is
+built, in the operating-system process that Lava has made for it.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABCMeta
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.resources import CPU, GPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_desire.proc.chain import DesireChain
+from lava_desire.proc.checks import check_brightness, check_labels
+from lava_desire.proc.desire_mlp.process import DesireMLP
+from lava_desire.proc.masks import MaskSequence
+from lava_desire.proc.scoring import keep_score
+from lava_desire.proc.window import step_in_window
+
+
+@implements(proc=DesireMLP, protocol=LoihiProtocol)
+@tag("floating_pt", "fixed_pt")
+class SubDesireMLPModel(AbstractSubProcessModel):
+    """Encoder, connections, layers and teacher as processes; which arithmetic the tag decides."""
+
+    def __init__(self, proc: DesireMLP) -> None:
+        config, parameters = proc.config, proc.proc_params
+        if parameters["batch_size"] != 1:
+            raise ValueError(
+                f"batch_size of {proc.name} is {parameters['batch_size']}: processes take one "
+                'sample a window, expected 1, or a run with the tag "torch"'
+            )
+        chain = DesireChain.build(
+            config,
+            parameters["given"],
+            dropout_masks=parameters["dropout_masks"],
+            samples_seen=parameters["samples_seen"],
+            formats=parameters["formats"],
+        )
+        # Lava finds the parts among the attributes.
+        self.encoder, self.teacher = chain.encoder, chain.teacher
+        learners: list[Any] = list(chain.connections)
+        for number, (connection, layer) in enumerate(
+            zip(chain.connections, chain.layers, strict=True), start=1
+        ):
+            setattr(self, f"connection_{number}", connection)
+            setattr(self, f"layer_{number}", layer)
+            getattr(proc, f"weights_{number}").alias(connection.weights)
+            if number < config.num_layers:
+                getattr(proc, f"desire_{number}").alias(layer.desire)
+        proc.brightness_in.connect(self.encoder.brightness_in)
+        proc.label_in.connect(self.teacher.label_in)
+        chain.layers[-1].s_out.connect(proc.s_out)
+        for name in ("prediction_out", "counts_out", "desire_out"):
+            getattr(self.teacher, name).connect(getattr(proc, name))
+        for name in (
+            *("counts", "desire", "prediction", "num_samples", "num_correct", "num_active"),
+            *("confusion", "loss"),
+        ):
+            getattr(proc, name).alias(getattr(self.teacher, name))
+        proc.samples_seen.alias(self.encoder.samples_seen)
+        proc.learning_rate.share([part.learning_rate for part in learners])
+        proc.learning_enabled.share([part.learning_enabled for part in learners])
+        proc.training.share([part.training for part in (chain.encoder, *learners, *chain.layers)])
+
+
+class _TypesOfLayers(ABCMeta):
+    """Gives a model class the types of as many per-layer Vars as its process has."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if re.fullmatch(r"weights_\d+", name):
+            return LavaPyType(np.ndarray, np.float32)
+        if re.fullmatch(r"desire_\d+", name):
+            return LavaPyType(np.ndarray, np.int8)
+        raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+
+
+@implements(proc=DesireMLP, protocol=LoihiProtocol)
+@requires([CPU, GPU])
+@tag("torch")
+class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
+    """The engine: forward when a window begins, backward at its end, each output in its step."""
+
+    brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
+    label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
+    prediction_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
+    counts: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int8)
+    prediction: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    num_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    num_correct: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    num_active: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    confusion: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    loss: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        import torch
+
+        # Lava forks, and torch's threads do not survive that: a child that asks for more than one
+        # waits forever for those of its parent.
+        torch.set_num_threads(1)
+        self._torch = torch
+        self._config = proc_params["config"]
+        self._batch_size = proc_params["batch_size"]
+        self._masks = [
+            MaskSequence(self._config, layer, given, proc_params["samples_seen"])
+            for layer, given in enumerate(proc_params["dropout_masks"])
+        ]
+        self._network: Any = None
+        self._stale: set[int] = set()  # layers whose Vars are older than the engine's weights
+        self._layer_that_learns: int | None = None
+
+    @property
+    def _layers(self) -> range:
+        return range(1, self._config.num_layers + 1)
+
+    def run_spk(self) -> None:
+        """Send what is due in this step, and receive; compute where a window begins or ends."""
+        if self._network is None:
+            self._build_network()
+        config = self._config
+        step = step_in_window(self.time_step, config)
+        # Spikes come from what was received before: sent first, they may be part of a cycle.
+        if 2 <= step <= config.num_steps + 1:
+            spikes = self._output_trains[step - 2]
+        else:
+            spikes = np.zeros(self.desire.shape, dtype=bool)
+        self.s_out.send(spikes)
+        labels = self.label_in.recv()
+        self.counts = spikes.astype(np.int64) + (self.counts if step > 1 else 0)
+        if step == config.num_steps + 1:
+            self._teach(labels)
+        self._send_verdict(step == config.num_steps + 1)
+        brightness = self.brightness_in.recv()
+        if step == 1:
+            self._run_window(brightness)
+        self._layer_that_learns = self._let_desire_arrive(step)
+
+    def _build_network(self) -> None:
+        from lava_desire.engine import DesireNetwork
+
+        self._network = DesireNetwork(
+            self._config,
+            self.proc_params["device"],
+            [getattr(self, f"weights_{layer}") for layer in self._layers],
+            precision=self.proc_params["precision"],
+        )
+
+    def _run_window(self, brightness: Any) -> None:
+        torch, network = self._torch, self._network
+        check_brightness(brightness)
+        images = torch.from_numpy(brightness.reshape(self._batch_size, -1).astype(np.float32))
+        masks = None
+        if self.training[0]:
+            drawn = [mask.draw(self._batch_size) for mask in self._masks]
+            masks = [torch.from_numpy(mask).to(network.device) for mask in drawn]
+            self.samples_seen = self.samples_seen + self._batch_size
+        with torch.inference_mode():
+            self._activity = network.forward_checked(images.to(network.device), masks)
+        trains = self._activity.spikes[-1].cpu().numpy()
+        self._output_trains = trains.reshape(len(trains), *self.desire.shape)
+
+    def _teach(self, labels: Any) -> None:
+        """Let the teacher's desire arise from the labels, and those of all layers from it."""
+        labels = check_labels(labels, self._config.layer_sizes[-1])
+        self._desires = self._network.desires(self._activity, self._torch.from_numpy(labels))
+        self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)
+        self.prediction = self._activity.prediction.cpu().numpy()
+        counts = self._activity.counts[-1].cpu().numpy()
+        keep_score(self, labels, counts, self._config)
+
+    def _send_verdict(self, due: bool) -> None:
+        for port, value in (
+            (self.desire_out, self.desire),
+            (self.prediction_out, self.prediction),
+            (self.counts_out, self.counts),
+        ):
+            port.send(value if due else np.zeros_like(value))
+
+    def _let_desire_arrive(self, step: int) -> int | None:
+        """Return the layer whose connection has its desire in this step and learns from it."""
+        config = self._config
+        layer = config.num_steps + 1 + config.num_layers - step
+        if layer not in self._layers:
+            return None
+        desire = self._desires[layer - 1].cpu().numpy()
+        if layer < config.num_layers:
+            name = f"desire_{layer}"
+            setattr(self, name, desire.reshape(getattr(self, name).shape))
+        return layer if self.learning_enabled[0] and desire.any() else None
+
+    def lrn_guard(self) -> bool:
+        """Learn in the steps in which the connections of the network would."""
+        return self._layer_that_learns is not None
+
+    def run_lrn(self) -> None:
+        """Change the weights of the layer whose turn it is."""
+        layer = self._layer_that_learns
+        assert layer is not None
+        desire = self._desires[layer - 1]
+        self._network.update_layer(layer, self._activity, desire, float(self.learning_rate[0]))
+        self._stale.add(layer)
+
+    def _refresh_vars(self) -> None:
+        """Copy the engine's weights to the Vars that somebody is about to read or write."""
+        for layer in self._stale:
+            weights = self._network.weights[layer - 1]
+            getattr(self, f"weights_{layer}")[...] = weights.cpu().numpy()
+        self._stale.clear()
+
+    def _get_var(self) -> None:
+        self._refresh_vars()
+        super()._get_var()
+
+    def _set_var(self) -> None:
+        self._refresh_vars()
+        super()._set_var()
+
+    def _handle_var_port(self, var_port: Any) -> None:
+        self._refresh_vars()
+        super()._handle_var_port(var_port)
+
+    def on_var_update(self) -> None:
+        """Take over weights that were set from outside."""
+        if self._network is None:
+            return
+        for layer in self._layers:
+            weights = getattr(self, f"weights_{layer}")
+            if not np.isfinite(weights).all():
+                raise ValueError(
+                    f"weights of layer {layer} hold NaN or infinity: expected finite values"
+                )
+            self._network.weights[layer - 1].copy_(self._torch.from_numpy(weights))

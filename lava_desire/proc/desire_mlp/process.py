@@ -1,0 +1,247 @@
+"""The whole network as one process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lava_desire.config import DesireConfig
+from lava_desire.fixed import IntegerRule, LayerFormat, formats_from_dicts
+from lava_desire.proc.checks import check_count, check_per_layer, in_both_arithmetics
+from lava_desire.proc.window import sample_shape
+
+
+class SharedVar(Var):
+    """A Var of a network that stands for the Vars of that name of several of its parts."""
+
+    def share(self, parts: Sequence[Var]) -> None:
+        """Be read from the first of the parts' Vars, set all of them, and give them its value."""
+        for part in parts:
+            part.init = self.init
+        self.alias(parts[0])
+        self._others = parts[1:]
+
+    def set(self, value: Any, idx: Any = None) -> None:
+        """Set the Var, or those that it stands for."""
+        super().set(value, idx)
+        for other in getattr(self, "_others", ()):
+            other.set(value, idx)
+
+
+class DesireMLP(AbstractProcess):
+    """A network that learns by desire backpropagation, as one process.
+
+    Two kinds of model stand behind it, chosen by the tag of the run configuration
+    (:class:`~lava_desire.proc.DesireSimCfg`): ``"floating_pt"`` and ``"fixed_pt"`` build encoder,
+    connections, layers and teacher as processes of their own, in that arithmetic, and ``"torch"``
+    runs the engine in floating point, once a window. From outside ``"floating_pt"`` and ``"torch"``
+    are the same, step by step.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        The network.
+    weights : sequence of array, optional
+        L arrays (N_ℓ, N_{ℓ−1}), float, finite, or integer mantissas; drawn from the config's seed
+        when not given.
+    training : bool
+        Whether neurons are dropped and spikes scaled (Eq. 16).
+    learning_enabled : bool
+        Whether weights change.
+    dropout_masks : sequence, optional
+        L arrays (S, N_ℓ) bool, of the input and each hidden layer, used in turn; drawn from the
+        config's seed when not given.
+    samples_seen : int
+        Samples that have had their dropout masks before, so that a network goes on where it
+        stopped.
+    batch_size : int
+        Samples B a window, whose changes of weights are summed. More than one asks for the tag
+        ``"torch"``.
+    device : str
+        Where the torch model runs: ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. It is looked for when
+        the run begins, in the operating-system process that Lava makes for the model.
+    precision : {"float32", "bfloat16x2"}
+        Arithmetic of the torch model; ``"float32"`` is exact.
+    formats : sequence of LayerFormat, optional
+        How the L layers are written in fixed point, with the tag ``"fixed_pt"``.
+
+    Ports
+    -----
+    brightness_in : (N_0,) float32 in [0, 1], the same in every step of a window.
+    label_in : (B,) int64, the class in [0, N_L), read in step T + 1 of a window.
+    s_out : (N_L,) bool, output spikes of t = step − 2 in the steps 2 to T + 1.
+    prediction_out : (B,) int64, in step T + 1: the class, or −1 where undecided.
+    counts_out : (N_L,) int64, in step T + 1: output spikes of the window.
+    desire_out : (N_L,) int8, in step T + 1: desire of the output layer.
+        With B > 1 the (N,) are (B, N).
+
+    Vars
+    ----
+    weights_1 … weights_L : (N_ℓ, N_{ℓ−1}) float32, mantissas in fixed point; also as the list
+        :attr:`weights`.
+    desire_1 … desire_{L−1} : (N_ℓ,) or (B, N_ℓ) int8, latest desire of each hidden layer.
+    desire : (N_L,) or (B, N_L) int8, latest desire of the output layer.
+    counts : (N_L,) or (B, N_L) int64, output spikes so far in this window.
+    prediction : (B,) int64, of the latest window.
+    num_samples, num_correct, num_active, confusion, loss : as of
+        :class:`~lava_desire.proc.DesireTeacher`.
+    samples_seen : (1,) int64, samples that have had dropout masks.
+    learning_rate : (1,) float64, η, for all layers.
+    training, learning_enabled : (1,) bool, for all parts.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above.
+    """
+
+    _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
+
+    def __init__(
+        self,
+        *,
+        config: DesireConfig,
+        weights: Sequence[Any] | None = None,
+        training: bool = True,
+        learning_enabled: bool = True,
+        dropout_masks: Sequence[Any] | None = None,
+        samples_seen: int = 0,
+        batch_size: int = 1,
+        device: str = "cpu",
+        precision: str = "float32",
+        formats: Sequence[LayerFormat] | None = None,
+        **options: Any,
+    ) -> None:
+        samples_seen = check_count("samples_seen", samples_seen, 0)
+        batch_size = check_count("batch_size", batch_size, 1)
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):
+            raise ValueError(f"device is {device!r}: expected cpu, cuda or cuda:N")
+        if precision not in ("float32", "bfloat16x2"):
+            raise ValueError(f"precision is {precision!r}: expected float32 or bfloat16x2")
+        weights, masks = check_per_layer(config, weights, dropout_masks)
+        both = [
+            in_both_arithmetics(config, layer, array, formats)
+            for layer, array in enumerate(weights, start=1)
+        ]
+        super().__init__(
+            config=config,
+            given=[given for _, given in both],
+            dropout_masks=masks,
+            samples_seen=samples_seen,
+            batch_size=batch_size,
+            device=str(device),
+            precision=precision,
+            formats=formats,
+            **options,
+        )
+        num_classes = config.layer_sizes[-1]
+        classes = sample_shape(batch_size, num_classes)
+        self.brightness_in = InPort(shape=sample_shape(batch_size, config.layer_sizes[0]))
+        self.label_in = InPort(shape=(batch_size,))
+        self.s_out = OutPort(shape=classes)
+        self.prediction_out = OutPort(shape=(batch_size,))
+        self.counts_out = OutPort(shape=classes)
+        self.desire_out = OutPort(shape=classes)
+        for layer, (array, _) in enumerate(both, start=1):
+            setattr(self, f"weights_{layer}", Var(shape=array.shape, init=array))
+            if layer < config.num_layers:
+                shape = sample_shape(batch_size, config.layer_sizes[layer])
+                setattr(self, f"desire_{layer}", Var(shape=shape, init=0))
+        self.counts = Var(shape=classes, init=0)
+        self.desire = Var(shape=classes, init=0)
+        self.prediction = Var(shape=(batch_size,), init=-1)
+        self.num_samples = Var(shape=(1,), init=0)
+        self.num_correct = Var(shape=(1,), init=0)
+        self.num_active = Var(shape=(1,), init=0)
+        self.confusion = Var(shape=(num_classes, num_classes + 1), init=0)
+        self.loss = Var(shape=(1,), init=0)
+        self.samples_seen = Var(shape=(1,), init=np.array([samples_seen]))
+        self.learning_rate = SharedVar(shape=(1,), init=np.array([config.learning_rate]))
+        self.training = SharedVar(shape=(1,), init=np.array([training]))
+        self.learning_enabled = SharedVar(shape=(1,), init=np.array([learning_enabled]))
+
+    @property
+    def config(self) -> DesireConfig:
+        """The network's configuration."""
+        config: DesireConfig = self.proc_params["config"]
+        return config
+
+    @property
+    def weights(self) -> list[Var]:
+        """The Vars of the weights, layer 1 first."""
+        return [getattr(self, f"weights_{layer}") for layer in range(1, self.config.num_layers + 1)]
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, **options: Any) -> DesireMLP:
+        """Build the network that a training run, or :meth:`to_checkpoint`, has written.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        **options
+            Further parameters of the process: ``training``, ``learning_enabled``, ``device``, …
+
+        Raises
+        ------
+        CheckpointError
+            If the file is none of ours, or damaged.
+        OSError
+            If it cannot be read.
+        ValueError
+            If an option is not as the process expects it.
+        """
+        checkpoint = read_checkpoint(path)
+        options = {"samples_seen": checkpoint.samples_seen, **options}
+        if checkpoint.formats:
+            options.setdefault("formats", formats_from_dicts(checkpoint.formats))
+        return cls(config=checkpoint.config, weights=checkpoint.weights, **options)
+
+    def to_checkpoint(self, path: str | Path) -> None:
+        """Write the weights as they are, for the engine or :meth:`from_checkpoint`, atomically.
+
+        Lava hands over a weight at a time: this takes some 15 µs a weight of a running network.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Raises
+        ------
+        RuntimeError
+            If the network runs at this moment, or has been stopped.
+        OSError
+            If the file cannot be written; an older one is then still whole.
+        """
+        dtype: type = np.float32
+        formats: list[dict[str, int]] = []
+        if self._runs_in_fixed_point():
+            dtype = np.int8
+            formats = IntegerRule(self.config, self.proc_params["formats"]).to_dicts()
+        weights: list[Any] = [np.asarray(_read(var, self), dtype) for var in self.weights]
+        samples_seen = int(np.asarray(_read(self.samples_seen, self))[0])
+        checkpoint = Checkpoint(self.config, weights, samples_seen, formats=formats)
+        write_checkpoint(checkpoint, path)
+
+    def _runs_in_fixed_point(self) -> bool:
+        part = self.weights[0].aliased_var
+        return part is not None and "fixed_pt" in part.process.model_class.tags
+
+
+def _read(var: Var, network: DesireMLP) -> Any:
+    runtime = network.runtime
+    if runtime is not None and (runtime._is_running or not runtime._is_started):
+        state = (
+            "is running: pause it" if runtime._is_running else "has been stopped: save it before"
+        )
+        raise RuntimeError(f"{network.name} {state}, so that its weights can be read")
+    return var.get()

@@ -1,0 +1,74 @@
+"""Training on the command line with Lava processes is the engine's online training."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+pytest.importorskip("torch", reason="torch is not installed")
+
+from lava_desire.checkpoint import read_checkpoint
+from lava_desire.cli import main
+
+SIZES = ("--layers", "12", "--num-steps", "6", "--error-margin", "1", "--learning-rate", "1e-3")
+
+
+@pytest.fixture
+def data(tmp_path):
+    generator = np.random.default_rng(0)
+    path = tmp_path / "points.npz"
+    np.savez(
+        path,
+        train_images=generator.integers(0, 256, (40, 9), dtype=np.uint8),
+        train_labels=np.arange(40) % 3,
+        test_images=generator.integers(0, 256, (15, 9), dtype=np.uint8),
+        test_labels=np.arange(15) % 3,
+    )
+    return str(path)
+
+
+def train(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--quiet", *arguments])
+    return stop.value.code
+
+
+def table(folder):
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if "second" not in name} for row in rows]
+
+
+def test_both_backends_write_the_same_run_and_resume_each_other(data, tmp_path):
+    new = ("--data", data, *SIZES)
+    torch, lava = tmp_path / "torch", tmp_path / "lava"
+    assert train(*new, "--batch-size", "1", "--epochs", "3", "--output", str(torch)) == 0
+    assert train(*new, "--backend", "lava", "--epochs", "1", "--output", str(lava)) == 0
+    assert train("--resume", str(lava), "--backend", "torch", "--epochs", "2") == 0
+    assert train("--resume", str(lava), "--epochs", "3") == 0
+    assert '"backend": "lava"' in (lava / "run.json").read_text()
+    for row, other in zip(table(torch), table(lava), strict=True):
+        assert float(row.pop("test_loss")) == pytest.approx(float(other.pop("test_loss")))
+        assert row == other
+    for name in ("checkpoint.safetensors", "best.safetensors"):
+        one, other = read_checkpoint(torch / name), read_checkpoint(lava / name)
+        assert one.samples_seen == other.samples_seen
+        for mine, theirs in zip(one.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--backend", "gpu"), "--backend is 'gpu': expected torch or lava"),
+        (("--backend", "lava", "--batch-size", "8"), "batch_size is 8: --backend lava expects 1"),
+        (("--backend", "lava", "--weight-average", "0.9"), "weight_average is 0.9"),
+    ],
+)
+def test_what_the_processes_do_not_offer_is_refused(data, tmp_path, capsys, options, message):
+    status = train("--data", data, *SIZES, *options, "--output", str(tmp_path / "run"))
+    assert status == 2
+    assert message in capsys.readouterr().err

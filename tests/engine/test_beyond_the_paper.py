@@ -1,0 +1,151 @@
+"""The options that the paper does not have: what they do, and that resuming keeps every bit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from lava_desire import DesireConfig
+from lava_desire.data import load_dataset
+from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit, read_checkpoint
+from lava_desire.engine.average import WeightAverage
+
+CONFIG = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=3, seed=7)
+OPTIONS = {"learning_rate_scale": (0.5, 2.0), "image_shift": 1, "weight_average": 0.9}
+TIMING = ("samples_per_second", "seconds")
+
+
+@pytest.fixture(scope="module")
+def data():
+    digits = load_dataset("digits")
+    return (digits.train_images[:300], digits.train_labels[:300]), (
+        digits.test_images[:100],
+        digits.test_labels[:100],
+    )
+
+
+def same(one, other):
+    for mine, expected in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+class StopHereError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("minibatch", [1, 19, 20, 33])
+def test_with_all_options_a_run_broken_off_goes_on_to_the_bit(data, tmp_path, minibatch):
+    config = CONFIG.replace(**OPTIONS)
+    whole = DesireNetwork(config)
+    expected = fit(whole, *data, folder=tmp_path / "whole")
+    calls = 0
+
+    def stop(progress):
+        nonlocal calls
+        calls += 1
+        if calls == minibatch:
+            raise StopHereError
+
+    folder = tmp_path / "broken"
+    with pytest.raises(StopHereError):
+        fit(DesireNetwork(config), *data, folder=folder, checkpoint_seconds=0, on_progress=stop)
+    network = DesireNetwork(config)
+    history = fit(network, *data, folder=folder, resume=True)
+    same(network.numpy_weights(), whole.numpy_weights())
+    one, other = (
+        read_checkpoint(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "broken")
+    )
+    same(one.average, other.average)
+    assert one.state["minibatches_averaged"] == other.state["minibatches_averaged"] == 57
+    for mine, record in zip(history.records, expected.records, strict=True):
+        assert {k: v for k, v in vars(mine).items() if k not in TIMING} == {
+            k: v for k, v in vars(record).items() if k not in TIMING
+        }
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_run_with_another_option_is_not_gone_on_with(data, tmp_path, name):
+    fit(DesireNetwork(CONFIG.replace(epochs=1)), *data, folder=tmp_path)
+    network = DesireNetwork(CONFIG.replace(**{name: OPTIONS[name]}))
+    with pytest.raises(CheckpointError, match=name):
+        fit(network, *data, folder=tmp_path, resume=True)
+
+
+def test_averaging_changes_nothing_in_training(data):
+    plain, averaged = DesireNetwork(CONFIG), DesireNetwork(CONFIG.replace(weight_average=0.9))
+    fit(plain, *data)
+    history = fit(averaged, *data)
+    same(plain.numpy_weights(), averaged.numpy_weights())
+    assert all(record.average_accuracy is not None for record in history.records)
+
+
+def test_the_best_average_is_kept(data, tmp_path):
+    config = CONFIG.replace(weight_average=0.9)
+    history = fit(DesireNetwork(config), *data, folder=tmp_path)
+    best = DesireNetwork.load(tmp_path / "best_average.safetensors")
+    assert evaluate(best, data[1]).accuracy == history.best_average.average_accuracy
+    rows = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
+    assert [row["average_accuracy"] for row in rows] == [
+        record.average_accuracy for record in history.records
+    ]
+
+
+def test_without_averaging_there_is_no_average(data, tmp_path):
+    history = fit(DesireNetwork(CONFIG), *data, folder=tmp_path)
+    assert history.best_average is None
+    assert not (tmp_path / "best_average.safetensors").exists()
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1].endswith(",")
+
+
+def test_an_average_begins_as_a_plain_mean_and_then_forgets():
+    config = DesireConfig((2, 1), weight_average=0.5)
+    network = DesireNetwork(config, weights=[np.array([[0.0, 8.0]], np.float32)])
+    average = WeightAverage(network)
+    seen = []
+    for value in (2.0, 4.0, 8.0):
+        network.weights[0].fill_(value)
+        average.update()
+        seen.append(average.network.weights[0][0, 0].item())
+    assert seen == [2.0, 3.0, 5.5]
+    assert network.weights[0][0, 0].item() == 8.0
+
+
+def test_a_checkpoint_without_an_average_is_refused():
+    average = WeightAverage(DesireNetwork(DesireConfig((2, 1), weight_average=0.5)))
+    with pytest.raises(CheckpointError, match="an average of 0 layers: expected 1"):
+        average.restore([], 3)
+
+
+def test_a_layers_learning_rate_is_scaled(data):
+    (images, labels), _ = data
+    masks = [np.ones(64, bool), np.ones(30, bool)]
+
+    def change(**options):
+        network = DesireNetwork(CONFIG.replace(**options))
+        before = network.numpy_weights()
+        network.train_step(images[:16], labels[:16], 2.0**-12, masks)
+        return [a - b for a, b in zip(network.numpy_weights(), before, strict=True)]
+
+    plain, scaled = change(), change(learning_rate_scale=(0.0, 2.0))
+    assert not scaled[0].any()
+    assert plain[0].any()
+    np.testing.assert_allclose(scaled[1], 2 * plain[1], atol=1e-6)
+
+
+def test_shifted_images_are_what_is_learned(data):
+    seen = []
+
+    class Watching(DesireNetwork):
+        def train_step_checked(self, images, *rest):
+            seen.append(images.clone())
+            return super().train_step_checked(images, *rest)
+
+    fit(Watching(CONFIG.replace(epochs=1, image_shift=1)), *data)
+    moved = torch.cat(seen)
+    seen.clear()
+    fit(Watching(CONFIG.replace(epochs=1)), *data)
+    same_place = (moved == torch.cat(seen)).all(dim=1)
+    assert 0.02 < same_place.float().mean() < 0.3  # one in nine stays, more or less

@@ -1,0 +1,222 @@
+"""One process, two models behind it: from outside nobody can tell which."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+
+from lava_desire import DesireConfig
+from lava_desire.checkpoint import read_checkpoint
+from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch
+from lava_desire.randomness import initial_weights
+
+from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.proc.monitor.process import Monitor  # isort: skip
+
+CONFIG = DesireConfig(
+    (6, 12, 8, 3), num_steps=8, error_margin=1, learning_rate=1e-2, dropout_input=0.1, seed=3
+)
+IMAGES = np.random.default_rng(0).random((12, 6)).astype(np.float32)
+LABELS = np.arange(12) % 3
+WINDOW = CONFIG.window_steps
+
+needs_torch = pytest.mark.skipif(
+    "not __import__('importlib.util').util.find_spec('torch')", reason="torch is not installed"
+)
+BOTH = pytest.mark.parametrize("tag", ["floating_pt", pytest.param("torch", marks=needs_torch)])
+
+
+def build(batch_size=1, position=0, **options):
+    source = SampleSource(
+        config=CONFIG,
+        images=IMAGES,
+        labels=LABELS,
+        shuffle=True,
+        batch_size=batch_size,
+        position=position,
+    )
+    network = DesireMLP(config=CONFIG, batch_size=batch_size, **options)
+    source.brightness_out.connect(network.brightness_in)
+    source.label_out.connect(network.label_in)
+    return source, network
+
+
+def probed(target, steps):
+    monitor = Monitor()
+    monitor.probe(target, steps)
+    return lambda: next(iter(next(iter(monitor.get_data().values())).values()))
+
+
+def weights_after(network, tag, windows):
+    try:
+        network.run(RunSteps(windows * WINDOW), DesireSimCfg(tag))
+        return [var.get() for var in network.weights]
+    finally:
+        network.stop()
+
+
+@needs_torch
+def test_both_models_show_the_same_in_every_step():
+    steps = len(LABELS) * WINDOW
+    watched = ("s_out", "prediction_out", "counts_out", "desire_out", "counts", "desire")
+    watched += ("desire_1", "desire_2", "weights_1", "weights_2", "weights_3", "num_correct")
+    seen = {}
+    for tag in ("floating_pt", "torch"):
+        _, network = build()
+        read = {name: probed(getattr(network, name), steps) for name in watched}
+        try:
+            network.run(RunSteps(steps), DesireSimCfg(tag))
+            seen[tag] = {name: values() for name, values in read.items()}
+            for name in ("confusion", "loss", "num_samples", "num_active", "samples_seen"):
+                seen[tag][name] = getattr(network, name).get()
+        finally:
+            network.stop()
+    for name, values in seen["floating_pt"].items():
+        np.testing.assert_array_equal(values, seen["torch"][name], err_msg=name)
+    assert seen["torch"]["s_out"].any()
+    assert seen["torch"]["desire_1"].any()
+    assert (seen["torch"]["weights_1"][0] != seen["torch"]["weights_1"][-1]).any()
+
+
+@needs_torch
+def test_a_batched_network_learns_as_the_engine_does():
+    from lava_desire.engine import DesireNetwork
+    from lava_desire.randomness import epoch_order
+
+    _, network = build(batch_size=4)
+    learned = weights_after(network, "torch", windows=6)
+    engine = DesireNetwork(CONFIG)
+    order = np.concatenate([epoch_order(CONFIG.seed, epoch, len(LABELS)) for epoch in (0, 1)])
+    for chosen in np.split(order, 6):
+        engine.train_step(IMAGES[chosen], LABELS[chosen], CONFIG.learning_rate)
+    for mine, other in zip(learned, engine.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_processes_refuse_more_than_one_sample_a_window():
+    _, network = build(batch_size=4)
+    with pytest.raises(ValueError, match=r'batch_size of .* is 4: .* a run with the tag "torch"'):
+        network.run(RunSteps(1), DesireSimCfg("floating_pt"))
+
+
+@BOTH
+def test_a_mode_reaches_all_parts(tag):
+    source, network = build()
+    before = initial_weights(CONFIG.layer_sizes, CONFIG.seed)
+    try:
+        network.learning_enabled.init = np.array([False])
+        network.run(RunSteps(2 * WINDOW), DesireSimCfg(tag))
+        for var, old in zip(network.weights, before, strict=True):
+            np.testing.assert_array_equal(var.get(), old)
+        assert network.samples_seen.get() == 2
+        network.training.set(np.array([False]))
+        source.evaluating.set(np.array([True]))
+        network.run(RunSteps(3 * WINDOW), DesireSimCfg(tag))
+        assert network.samples_seen.get() == 2  # evaluation draws no masks
+        assert source.position.get() == 2
+        network.training.set(np.array([True]))
+        network.learning_enabled.set(np.array([True]))
+        network.learning_rate.set(np.array([0.5]))
+        network.run(RunSteps(8 * WINDOW), DesireSimCfg(tag))
+        assert all(
+            (var.get() != old).any() for var, old in zip(network.weights, before, strict=True)
+        )
+    finally:
+        network.stop()
+
+
+@needs_torch
+def test_weights_set_between_runs_count_from_the_next_window():
+    finals = []
+    for tag in ("floating_pt", "torch"):
+        _, network = build()
+        try:
+            network.run(RunSteps(2 * WINDOW), DesireSimCfg(tag))
+            network.weights_2.set(np.full((8, 12), 0.2, np.float32))
+            network.run(RunSteps(4 * WINDOW), DesireSimCfg(tag))
+            finals.append([var.get() for var in network.weights])
+        finally:
+            network.stop()
+    for one, other in zip(*finals, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@BOTH
+def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
+    path = tmp_path / "network.safetensors"
+    _, network = build()
+    unbroken = weights_after(network, tag, windows=9)
+    _, network = build()
+    try:
+        network.run(RunSteps(5 * WINDOW), DesireSimCfg(tag))
+        network.to_checkpoint(path)
+    finally:
+        network.stop()
+    with pytest.raises(RuntimeError, match="has been stopped"):
+        network.to_checkpoint(path)
+    assert read_checkpoint(path).samples_seen == 5
+    source = SampleSource(config=CONFIG, images=IMAGES, labels=LABELS, shuffle=True, position=5)
+    again = DesireMLP.from_checkpoint(path)
+    source.brightness_out.connect(again.brightness_in)
+    source.label_out.connect(again.label_in)
+    for one, other in zip(unbroken, weights_after(again, tag, windows=4), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+AFTER_TORCH_HAS_COMPUTED = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch
+torch.set_num_threads(2)
+left = torch.rand(600, 600)
+print(float((left @ left).sum()) > 0)
+from test_desire_mlp import build, weights_after
+print(len(weights_after(build()[1], "torch", 2)), torch.cuda.is_initialized())
+"""
+
+
+@needs_torch
+def test_the_torch_model_runs_after_its_parent_has_used_torchs_threads(request):
+    script = AFTER_TORCH_HAS_COMPUTED.format(folder=str(request.path.parent))
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=200
+    )
+    assert run.stdout.split() == ["True", "3", "False"], run.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"config": None}, "config is a NoneType"),
+        ({"weights": [np.ones((12, 6))]}, "weights holds 1 arrays: expected 3"),
+        (
+            {"weights": [np.ones((12, 6)), np.ones((8, 11)), np.ones((3, 8))]},
+            r"weights are float64 \(8, 11\): expected float \(8, 12\), neurons of layer 2",
+        ),
+        ({"dropout_masks": [None]}, "dropout_masks holds 1 arrays: expected 3"),
+        ({"samples_seen": -1}, "samples_seen is -1: expected an integer of at least 0"),
+        ({"batch_size": 0}, "batch_size is 0: expected an integer of at least 1"),
+        ({"device": "gpu"}, "device is 'gpu': expected cpu, cuda or cuda:N"),
+        ({"precision": "half"}, "precision is 'half'"),
+    ],
+)
+def test_a_wrong_argument_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        DesireMLP(**{"config": CONFIG, **options})
+
+
+def test_a_tag_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="select_tag is 'gpu': expected one of floating_pt"):
+        DesireSimCfg("gpu")
+
+
+def test_a_process_without_a_model_for_the_tag_is_named():
+    message = r"DesireMLP Process_\d+ has no model tagged 'fixed_pt': there is .*Torch \(torch\)"
+    with pytest.raises(ValueError, match=message):
+        DesireSimCfg("fixed_pt").select(DesireMLP(config=CONFIG), [PyDesireMLPModelTorch])
