@@ -4,7 +4,7 @@
 reads every ``*.net`` there with the spikes in the ``.npz`` of the same name, and writes
 ``netx.json``.
 
-lava-dl pins Python 3.10 and a torch of 2024, which is to be had with CUDA only. Here it runs on
+lava-dl pins Python 3.10 and torch 2.3, whose Linux build on PyPI is for CUDA. Here it runs on
 Python 3.11 with the torch of this library: Lava is let past its obstacle by
 :mod:`lava_desire._lava_compat`, and the training half of lava-dl, whose import needs OpenCV and a
 torchvision that works without CUDA, is entered without its ``__init__``. What reads the file and
