@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, fixed, load_dataset, rule
+from lava_desire.checkpoint import CheckpointError
 from lava_desire.engine import fixed_kernels, read_checkpoint
-from lava_desire.engine.checkpoint import CheckpointError
 from lava_desire.engine.fixed_point import FixedPointNetwork
 from lava_desire.engine.operations import count_operations
 from lava_desire.engine.philox import draw_eight
