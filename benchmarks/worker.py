@@ -7,6 +7,7 @@ NumPy and torch before it knows which that is.
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import sys
@@ -67,8 +68,7 @@ def snntorch(layers: tuple[int, ...], weights: Any, option: str) -> Step:
     import snntorch as snn
 
     dense = torch.nn.ModuleList(
-        torch.nn.Linear(before, behind, bias=False)
-        for before, behind in zip(layers, layers[1:], strict=False)
+        torch.nn.Linear(before, behind, bias=False) for before, behind in itertools.pairwise(layers)
     )
     neurons = torch.nn.ModuleList(snn.Leaky(beta=DECAY) for _ in layers[1:])
 
@@ -89,7 +89,7 @@ def spikingjelly(layers: tuple[int, ...], weights: Any, option: str) -> Step:
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
     parts: list[torch.nn.Module] = []
-    for before, behind in zip(layers, layers[1:], strict=False):
+    for before, behind in itertools.pairwise(layers):
         parts.append(layer.Linear(before, behind, bias=False, step_mode="m"))
         parts.append(
             neuron.LIFNode(
