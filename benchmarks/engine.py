@@ -27,6 +27,7 @@ LAYERS = (784, 1600, 800, 10)
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 NUM_IMAGES = 2560
+PRETRAIN = 12800
 
 
 def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
@@ -73,9 +74,12 @@ class Competitor:
             cwd=HERE,
             env={"PYTHONPATH": case.get("path", str(HERE.parent)), "PATH": "/usr/bin:/bin"},
         )
+
+    def warm_up(self) -> None:
+        """Wait until it is there, and let it compile and allocate."""
         if self._answer() != "ready\n":
-            raise RuntimeError(f"{case['name']} did not start: see its error above")
-        self.round(case["batch_size"])  # compiles, allocates
+            raise RuntimeError(f"{self.case['name']} did not start: see its error above")
+        self.round(self.case["batch_size"])
         self.rounds.clear()
 
     def _answer(self) -> str:
@@ -107,15 +111,21 @@ class Competitor:
         }
 
 
-def prepare(folder: Path, data_dir: str | None) -> tuple[Path, Path, dict[str, Any]]:
+def prepare(
+    folder: Path, data_dir: str | None, weights: Path | None
+) -> tuple[Path, Path, dict[str, Any]]:
     """Write images and the weights of a network in training; count what its samples ask for."""
     images, labels = load_dataset("mnist", data_dir).train
     data, trained = folder / "data.npz", folder / "trained.npz"
     images, labels = images.reshape(len(images), -1), labels.astype(np.int64)
     network = DesireNetwork(DesireConfig(LAYERS))
     work = {"untrained": synaptic_operations(network, images[:64], labels[:64])}
-    for at in range(NUM_IMAGES, NUM_IMAGES + 12800, 64):
-        network.train_step(images[at : at + 64], labels[at : at + 64], 5e-5)
+    if weights is not None:
+        with np.load(weights) as file:
+            network = DesireNetwork(network.config, weights=[file[name] for name in file.files])
+    else:
+        for at in range(NUM_IMAGES, NUM_IMAGES + PRETRAIN, 64):
+            network.train_step(images[at : at + 64], labels[at : at + 64], 5e-5)
     work["in training"] = synaptic_operations(network, images[:64], labels[:64])
     np.savez(trained, *network.numpy_weights())
     np.savez(data, images=images[:NUM_IMAGES], labels=labels[:NUM_IMAGES])
@@ -152,15 +162,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--against", type=Path, help="another checkout, measured in the same run")
+    parser.add_argument("--weights", type=Path, help="of a network in training, .npz")
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as name:
-        data, trained, work = prepare(Path(name), options.data_dir)
+        data, trained, work = prepare(Path(name), options.data_dir, options.weights)
         listed = cases(trained, options.against and options.against.resolve())
         if not PEERS.exists():
             print(f"{PEERS} is not there: the peers are left out (make bench makes it)")
         competitors = [Competitor(case, data, options.threads) for case in listed]
+        for competitor in competitors:
+            competitor.warm_up()
         for _ in range(options.rounds):
             for competitor in competitors:
                 competitor.round(competitor.case["samples"])
@@ -170,7 +183,9 @@ def main() -> None:
         "command": "make bench",
         "commit": commit.stdout.strip(),
         "network": "-".join(map(str, LAYERS)),
-        "data": "MNIST; in training = after 12800 samples, eta = 5e-5, B = 64",
+        "data": "MNIST; in training = "
+        + (f"{options.weights}" if options.weights else f"after {PRETRAIN} samples at 5e-5"),
+        "threads": options.threads,
         "rounds": options.rounds,
         "environment": environment(),
         "results": results,
