@@ -136,7 +136,7 @@ def test_updates_are_those_of_the_rule(seed, batch, lag, num_steps):
     pair = make_pair(seed, batch=batch, num_steps=num_steps)
     generator = torch.Generator().manual_seed(seed % 2**31)
     desire = torch.randint(-1, 2, (batch, NUM_OUT), generator=generator, dtype=torch.int8)
-    desire[::4] = 0
+    desire[1::4] = 0
     outputs = torch.rand(num_steps, batch, NUM_OUT, generator=generator) < 0.2
     mine, exact = pair.compiled.arrange(pair.weights.clone()), pair.weights.clone()
     active = pair.compiled.learn(
@@ -239,5 +239,5 @@ def share_of_doubts(pair: Pair) -> float:
     return float(doubts.float().mean())
 
 
-def test_kernels_are_compiled_without_a_lock():
+def test_the_kernels_let_other_threads_run():
     assert scan_layer.targetoptions["nogil"]
