@@ -197,11 +197,11 @@ def test_a_sum_of_pairings_is_exact_up_to_256_samples_of_twenty_steps():
 
 
 def test_inputs_of_the_same_train_are_summed_once():
-    words = np.array([[5, 0, 5, 1, 5, 1 << 19]], np.uint64)
+    words = np.array([[7, 0, 7, 1, 7, 1 << 19]], np.uint64)
     events = list_events(words, 0, 20, Workspace(), "test")
     assert events.num_sums[0] == 1
     assert events.num_units[0] == 3
-    assert events.unit_words[0, :3].tolist() == [5, 1, 1 << 19]
+    assert events.unit_words[0, :3].tolist() == [7, 1, 1 << 19]
     assert events.members[0, :5].tolist() == [0, 2, 4, 3, 5]
     assert events.unit_of[0, :5].tolist() == [0, 0, 1, 0, 2]
     begin = events.step_begin[0]
