@@ -62,7 +62,7 @@ class Workspace(threading.local):
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
 
     def __reduce__(self) -> tuple[type[Workspace], tuple[()]]:
-        """Copies, in this process or another, begin empty."""
+        """Let copies, in this process or another, begin empty."""
         return Workspace, ()
 
     def take(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
