@@ -19,7 +19,7 @@ from lava_desire.engine.kernels import TorchKernels
 from lava_desire.engine.parallel import Workspace
 from lava_desire.engine.scan import scan_layer
 
-NUM_IN, NUM_OUT, BATCH = 60, 150, 10
+NUM_IN, NUM_OUT, BATCH = 60, 300, 10  # more neurons than a tile and a block have
 
 
 @dataclass
