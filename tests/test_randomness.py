@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lava_desire.randomness import DropoutStream, epoch_order, initial_weights
+from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, initial_weights
 
 
 def test_weights_are_kaiming_normal():
@@ -61,3 +61,30 @@ def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own():
 def test_an_impossible_probability_is_refused(probability):
     with pytest.raises(ValueError, match="probability is"):
         DropoutStream(3, probability, 0, 0)
+
+
+@given(st.integers(0, 50), st.integers(0, 4), st.integers(1, 30))
+def test_a_row_of_rounding_words_is_the_same_whatever_was_drawn_before(sample, row, length):
+    whole = RoundingStream("weight", 5, length, seed=7, layer=1).draw(sample)
+    stream = RoundingStream("weight", 5, length, seed=7, layer=1)
+    stream.draw(sample + 3)
+    np.testing.assert_array_equal(stream.draw(sample, row, 1)[0], whole[row])
+    assert whole.shape == (5, length)
+    assert whole.dtype == np.uint32
+
+
+def test_rounding_words_are_uniform_and_differ_by_purpose_layer_and_sample():
+    words = [
+        RoundingStream(purpose, 100, 100, seed=0, layer=layer).draw(sample)
+        for purpose in ("trace", "weight")
+        for layer in (1, 2)
+        for sample in (0, 1)
+    ]
+    for index, table in enumerate(words):
+        assert (table / 2**32).mean() == pytest.approx(0.5, abs=0.01)
+        assert all((table != other).mean() > 0.99 for other in words[:index])
+
+
+def test_an_unknown_purpose_is_refused():
+    with pytest.raises(ValueError, match="purpose is 'noise': expected one of trace, weight"):
+        RoundingStream("noise", 1, 1, 0, 1)

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from lava_desire.checkpoint import write_atomically
 from lava_desire.cli.run import FIXED_POINT, RUN, Source
 from lava_desire.engine import DesireNetwork
-from lava_desire.checkpoint import write_atomically
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 TARGETS = ("lava", "fixed", "nir", "netx")

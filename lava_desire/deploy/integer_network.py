@@ -31,7 +31,8 @@ class IntegerNetwork:
     a = (Σ W·s) · 2^exponent;  v ← trunc(v·(4096 − dv) / 4096) + 64·a;  a spike where v > 64·vth
 
     The comparison is strict and a spike sets v to 0, as in Lava's ``LIF`` with the tag
-    ``fixed_pt``, so that its arithmetic is this one to the bit.
+    ``fixed_pt``, so that its arithmetic is this one to the bit; or it deducts 64·vth, by the
+    configuration's reset.
 
     Parameters
     ----------
@@ -47,8 +48,9 @@ class IntegerNetwork:
     Raises
     ------
     ValueError
-        If an argument is not as above, or the sum over all inputs that can spike exceeds the 24
-        bits of the current, where Lava would wrap around.
+        If an argument is not as above, or a network that resets to zero could, with all inputs of
+        one sign spiking, sum to more than the 24 bits at which the current of Lava's LIF wraps
+        around. ``DesireLIF``, for the other reset, saturates.
     """
 
     config: DesireConfig
@@ -81,7 +83,8 @@ class IntegerNetwork:
                     f"weight exponent of layer {layer} is {exponent!r}: expected an integer, {low} "
                     f"<= exponent <= {high}"
                 )
-            _refuse_overflow(layer, array, int(exponent))
+            if self.config.reset == "zero":
+                _refuse_overflow(layer, array, int(exponent))
         object.__setattr__(self, "weights", tuple(checked))
         object.__setattr__(self, "thresholds", tuple(int(value) for value in self.thresholds))
         object.__setattr__(self, "weight_exponents", tuple(int(value) for value in exponents))

@@ -14,7 +14,8 @@ from lava_desire.deploy.optional import import_optional
 MAX_BYTES = 1 << 30
 """Largest size of all arrays of a file together, unpacked."""
 
-_MAX_OBJECTS = 10_000
+_MAX_OBJECTS = 4_000
+_MAX_EDGES = 1_000  # reading compares every edge with every other
 _MAX_DEPTH = 8
 
 
@@ -89,6 +90,8 @@ def _look_through(h5py: Any, file: Any, path: Path, max_bytes: int) -> None:
             elif isinstance(item, h5py.Dataset):
                 if item.is_virtual or item.external:
                     raise _RefusedError(f"{path} keeps {inner!r} in another file: expected data")
+                if name == "edges" and int(item.size or 0) > 2 * _MAX_EDGES:
+                    raise _RefusedError(f"{path} holds more than {_MAX_EDGES} edges at {inner!r}")
                 total += int(item.size or 0) * item.dtype.itemsize
                 if total > max_bytes:
                     raise _RefusedError(

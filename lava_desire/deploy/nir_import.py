@@ -135,15 +135,17 @@ def _kind(node: Any) -> str:
 def _order(graph: Any) -> list[str]:
     """Return the nodes' names along the chain."""
     following: dict[str, str] = {}
+    reached: set[str] = set()
     for start, end in graph.edges:
         if start not in graph.nodes or end not in graph.nodes:
             raise ValueError(f"the edge {start!r} to {end!r} leads from or to a node that is none")
-        if start in following or end in following.values():
+        if start in following or end in reached:
             raise ValueError(
                 f"the graph branches, joins or is cyclic at {start!r} to {end!r}: expected a chain"
             )
         following[start] = end
-    heads = [name for name in graph.nodes if name not in following.values()]
+        reached.add(end)
+    heads = [name for name in graph.nodes if name not in reached]
     if len(heads) != 1 or len(following) != len(graph.nodes) - 1:
         raise ValueError(
             f"the graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges is no chain from "
@@ -152,6 +154,8 @@ def _order(graph: Any) -> list[str]:
     order = [heads[0]]
     while order[-1] in following:
         order.append(following[order[-1]])
+    if len(order) != len(graph.nodes):
+        raise ValueError(f"the graph has a cycle apart from {order[0]!r}: expected one chain")
     return order
 
 

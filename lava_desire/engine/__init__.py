@@ -6,6 +6,7 @@ from lava_desire.engine.history import EpochRecord, History, Progress
 from lava_desire.engine.interrupt import Interrupted
 from lava_desire.engine.kernels import PRECISIONS, default_precision
 from lava_desire.engine.network import Activity, DesireNetwork, StepResult
+from lava_desire.engine.operations import LayerOperations, count_operations
 from lava_desire.engine.trainer import fit
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "EpochRecord",
     "History",
     "Interrupted",
+    "LayerOperations",
     "Metrics",
     "Progress",
     "StepResult",
+    "count_operations",
     "default_precision",
     "evaluate",
     "fit",

@@ -22,8 +22,9 @@ from lava_desire.fixed.limits import (
     TRACE_LIMIT,
 )
 
-LOWEST, HIGHEST, ACTIVATIONS_SATURATED, POTENTIALS_SATURATED = range(4)
-"""What :func:`run_layer` notes: range of the potential before the reset, saturations."""
+LOWEST, HIGHEST, LARGEST_ACTIVATION, ACTIVATIONS_SATURATED, POTENTIALS_SATURATED = range(5)
+"""What :func:`run_layer` notes: range of the potential before its reset, largest magnitude of an
+activation before its gain, saturations."""
 
 _DECAY_MASK = 2**DECAY_BITS - 1
 _IMPULSE_MASK = 2**IMPULSE_BITS - 1
@@ -67,7 +68,7 @@ def run_layer(
     potentials : ndarray
         Filled, where it has steps: (T, B, N_o) int32, after the reset.
     notes : ndarray
-        Extended: (4,) int64, see above.
+        Extended: (5,) int64, see above.
     """
     num_steps, batch_size, num_in = inputs.shape
     num_out = rows.shape[1]
@@ -91,6 +92,7 @@ def run_layer(
                 if abs(activation) > STATE_LIMIT:
                     activation = STATE_LIMIT if activation > 0 else -STATE_LIMIT
                     notes[ACTIVATIONS_SATURATED] += 1
+                notes[LARGEST_ACTIVATION] = max(notes[LARGEST_ACTIVATION], abs(activation))
                 value = potential[neuron]
                 decayed = (abs(value) * decay) >> DECAY_BITS
                 value = (decayed if value >= 0 else -decayed) + activation * gain

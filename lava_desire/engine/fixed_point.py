@@ -33,12 +33,15 @@ class LayerRange:
     ----------
     lowest, highest : int
         Of the membrane potential before its reset, in 24 bits.
+    largest_activation : int
+        Magnitude before the gain. Above 2**17 − 1 the current of Lava's own LIF would wrap.
     activations_saturated, potentials_saturated, weights_saturated : int
         How often a value was held at the end of its range.
     """
 
     lowest: int
     highest: int
+    largest_activation: int
     activations_saturated: int
     potentials_saturated: int
     weights_saturated: int
@@ -103,6 +106,7 @@ class FixedPointNetwork(DesireNetwork):
         arithmetic: str = FIXED_POINT,
         formats: Sequence[LayerFormat] | None = None,
     ) -> None:
+        # Nothing of what the network in floating point is made of is needed here.
         if not isinstance(config, DesireConfig):
             raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
         self.device = resolve_device(device)
@@ -136,7 +140,7 @@ class FixedPointNetwork(DesireNetwork):
         self._table = fixed.encode(levels, config.num_steps, self.rule.encoder_threshold)
         self._learned = 0
         self._held = [0] * config.num_layers
-        self._notes = np.zeros((config.num_layers, 4), np.int64)
+        self._notes = np.zeros((config.num_layers, 5), np.int64)
 
     def _mantissas(self, weights: Sequence[Any]) -> list[Any]:
         sizes = self.config.layer_sizes
@@ -180,8 +184,8 @@ class FixedPointNetwork(DesireNetwork):
     def take_ranges(self) -> list[LayerRange]:
         """Return what integers each layer has reached, and begin to observe anew."""
         ranges = [
-            LayerRange(lowest, highest, activations, potentials, held)
-            for (lowest, highest, activations, potentials), held in zip(
+            LayerRange(lowest, highest, largest, activations, potentials, held)
+            for (lowest, highest, largest, activations, potentials), held in zip(
                 self._notes.tolist(), self._held, strict=True
             )
         ]

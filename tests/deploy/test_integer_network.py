@@ -88,6 +88,11 @@ def test_a_sum_that_lava_would_wrap_around_is_refused(size, weight, exponent):
         assert IntegerNetwork(**build).weight_exponents == (exponent,)
 
 
+def test_neurons_of_our_own_saturate_and_are_not_refused():
+    config = DesireConfig((2000, 1))
+    assert IntegerNetwork(config, (np.full((1, 2000), 127),), (1,)).thresholds == (1,)
+
+
 def test_scaling_keeps_the_threshold_exact_and_weights_to_half_a_step():
     network = DesireNetwork(DesireConfig((30, 20, 10), threshold=0.7, reset="zero"))
     integers = scale_to_integers(network)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lava_desire import DesireConfig, rule
-from lava_desire.deploy import DesireLearningLIF, LoihiRule, loihi_learning_rule
-
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
-import lava_desire.proc  # noqa: F401
+from lava_desire import DesireConfig, rule
+from lava_desire.deploy import DesireLearningLIF, LoihiRule, loihi_learning_rule
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip

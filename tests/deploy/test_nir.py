@@ -151,6 +151,10 @@ def test_what_a_network_cannot_do_is_refused():
     graph.edges.append(("lif_1", "linear"))
     assert "branches, joins or is cyclic" in refused(graph)
     graph = chain()
+    graph.edges = [("input", "output"), ("linear", "lif"), ("lif", "linear_1")]
+    graph.edges += [("linear_1", "lif_1"), ("lif_1", "linear")]
+    assert "has a cycle apart from 'input'" in refused(graph)
+    graph = chain()
     graph.edges = []
     assert "is no chain" in refused(graph)
     graph = chain()
@@ -217,8 +221,12 @@ def test_a_file_made_to_harm_is_not_followed(tmp_path):
         file["node"].create_dataset("data", (10,), "u1", external=[("/etc/hostname", 0, 10)])
 
     def many(file):
-        for index in range(10_001):
+        for index in range(4_001):
             file.create_group(f"node/crowd/{index}")
+
+    def tangled(file):
+        del file["node/edges"]
+        file["node/edges"] = np.full((1_001, 2), b"lif_1")
 
     for edit, message in (
         (huge, "unpacks to more than"),
@@ -226,7 +234,8 @@ def test_a_file_made_to_harm_is_not_followed(tmp_path):
         (deep, "nests deeper than"),
         (elsewhere, "holds a link at '/node/nodes/lif_1/tau2'"),
         (outside, "keeps '/node/data' in another file"),
-        (many, "more than 10000 objects"),
+        (many, "more than 4000 objects"),
+        (tangled, "more than 1000 edges"),
     ):
         with pytest.raises(ValueError, match=message):
             read_nir(written(tmp_path / f"{edit.__name__}.nir", edit))

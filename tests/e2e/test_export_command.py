@@ -34,9 +34,15 @@ def run(capsys, monkeypatch, tmp_path):
     return call
 
 
-def test_the_script_for_lava_classifies_as_the_network_does(run, tmp_path):
+@pytest.mark.parametrize("arithmetic", ["floating", "fixed"])
+def test_the_script_for_lava_classifies_as_the_network_does(run, arithmetic):
     pytest.importorskip("lava.magma", reason="Lava is not installed")
-    status, out, err = run("export", "zero.safetensors", "--to", "lava", "--output", "net.py")
+    checkpoint = "zero.safetensors"
+    if arithmetic == "fixed":
+        checkpoint = "fixed.safetensors"
+        options = ("--to", "fixed", "--dataset", "digits", "--quiet", "--output", checkpoint)
+        assert run("export", "zero.safetensors", *options) == (0, "", "")
+    status, out, err = run("export", checkpoint, "--to", "lava", "--output", "net.py")
     assert (status, err) == (0, "")
     assert "64-20-10 on stock Lava processes (Dense, LIFReset)" in out
     images, labels = load_dataset("digits").test
@@ -46,7 +52,7 @@ def test_the_script_for_lava_classifies_as_the_network_does(run, tmp_path):
         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    wanted = DesireNetwork.load("zero.safetensors").predict(images[:30]).tolist()
+    wanted = DesireNetwork.load(checkpoint).predict(images[:30]).tolist()
     assert [int(line) for line in done.stdout.split()] == wanted
     assert f"{int((np.array(wanted) == labels[:30]).sum())} of 30 right" in done.stderr
 
@@ -72,6 +78,22 @@ def test_netx_converts_only_when_told(run, tmp_path):
     assert status == 0
     assert "measure its accuracy" in out
     assert (tmp_path / "net.net").exists()
+
+
+def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
+    command = ("--to", "fixed", "--output", "fixed.safetensors", "--dataset", "digits")
+    status, out, _ = run("export", "zero.safetensors", *command)
+    assert status == 0
+    assert "accuracy on 359 samples" in out
+    assert DesireNetwork.load("fixed.safetensors").arithmetic == "fixed_point"
+    status, out, _ = run("export", "fixed.safetensors", "--to", "lava", "--output", "net.py")
+    assert status == 0
+    status, _, err = run("export", "fixed.safetensors", *command)
+    assert status == 2
+    assert "in fixed point already" in err
+    status, _, err = run("export", "fixed.safetensors", "--to", "nir", "--output", "x.nir")
+    assert status == 2
+    assert "expected a DesireNetwork in floating point" in err
 
 
 @pytest.mark.parametrize(

@@ -189,15 +189,16 @@ def test_the_mean_change_of_weights_is_that_of_the_equation(digits):
     assert abs(error.mean()) < 0.01
 
 
-def test_potentials_and_weights_are_held_at_the_ends_and_counted():
-    config = DesireConfig((2, 1), num_steps=30, threshold=1.0, learning_rate=1.0)
-    network = integer_network(config, weights=[np.array([[127, 127]])], formats=[LayerFormat(7, 1)])
-    images = np.ones((1, 2), np.float32)
-    potentials = network.potentials(images)[0]
+def test_potentials_are_held_at_the_end_of_24_bits_and_counted():
+    config = DesireConfig((3, 1), num_steps=30)
+    network = integer_network(config, weights=[np.full((1, 3), 127)], formats=[LayerFormat(7, 1)])
+    potentials = network.potentials(np.ones((1, 3), np.float32))[0]
     assert potentials.max() == STATE_LIMIT - network.rule.threshold_of(1)
+    assert (potentials.diff(dim=0) >= 0).all()
     (reached,) = network.take_ranges()
     assert reached.highest == STATE_LIMIT
-    assert reached.potentials_saturated > 0
+    assert reached.largest_activation == 3 * 127 << 7
+    assert reached.potentials_saturated == 27
     (reached,) = network.take_ranges()
     assert reached.potentials_saturated == 0
 

@@ -1,6 +1,6 @@
 """Run trained MNIST networks on Lava's processes and compare them with the engine.
 
-``python -m benchmarks.exports.lava --data-dir FOLDER`` trains 784-200-100-10 for one epoch, once
+``python -m benchmarks.exports.on_lava --data-dir FOLDER`` trains 784-200-100-10 for one epoch, once
 resetting to zero (stock processes) and once by subtraction (DesireLIF), quantises both, and runs
 test images through Lava in floating and in fixed point.
 """
@@ -17,7 +17,7 @@ from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire.cli.run import environment
 from lava_desire.deploy import quantize, to_lava
 
-RESULT = Path(__file__).parents[1] / "results" / "lava.json"
+RESULT = Path(__file__).parents[1] / "results" / "exports_on_lava.json"
 
 
 def compare(network: DesireNetwork, images: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result = {
-        "command": "python -m benchmarks.exports.lava",
+        "command": "python -m benchmarks.exports.on_lava",
         "commit": commit.stdout.strip(),
         "environment": environment(),
         "results": rows,

@@ -1,0 +1,55 @@
+"""Integers on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lava_desire.cli import main
+from lava_desire.engine import DesireNetwork
+from lava_desire.engine.fixed_point import FixedPointNetwork
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Call the command in an empty folder; return exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_a_network_in_floating_point_is_evaluated_in_integers(run):
+    assert run("train", "--epochs", 2, "--output", "mine", "--quiet")[0] == 0
+    accuracies = []
+    for options in ([], ["--backend", "fixed"]):
+        status, out, _ = run("eval", "mine", "--json", *options)
+        assert status == 0
+        accuracies.append(json.loads(out)["accuracy"])
+    assert accuracies[0] != accuracies[1]
+    assert abs(accuracies[0] - accuracies[1]) < 0.05
+    assert "fixed_point on cpu" in run("eval", "mine", "--backend", "fixed")[1]
+
+
+def test_a_network_learns_in_integers_and_resumes_in_them(run, tmp_path):
+    arguments = ["--precision", "fixed_point", "--layers", "20", "--output", "mine", "--quiet"]
+    assert run("train", *arguments, "--epochs", 1)[0] == 0
+    assert run("train", "--resume", "mine", "--epochs", 2, "--quiet")[0] == 0
+    network = DesireNetwork.load(tmp_path / "mine" / "checkpoint.safetensors")
+    assert isinstance(network, FixedPointNetwork)
+    assert network.samples_seen == 2 * 1438
+    outputs = [run("eval", "mine", *options)[1] for options in ([], ["--backend", "fixed"])]
+    assert outputs[0] == outputs[1]
+
+
+def test_an_unknown_backend_is_refused(run):
+    run("train", "--layers", "5", "--epochs", 1, "--output", "mine", "--quiet")
+    status, _, err = run("eval", "mine", "--backend", "analogue")
+    assert status == 2
+    assert "--backend is 'analogue': expected fixed, or none" in err
