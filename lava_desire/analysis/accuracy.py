@@ -127,7 +127,12 @@ def plot_accuracy(sweep: AccuracySweep, path: str | Path) -> None:
     )
     for place, value in zip(places, percent, strict=True):
         axes.annotate(
-            f"{value:.1f}", (place, value), (0, 6), textcoords="offset points", ha="center"
+            f"{value:.1f}",
+            (place, value),
+            (0, 8),
+            textcoords="offset points",
+            ha="center",
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
         )
     axes.set_xticks(list(places), [str(value) for value in sweep.values])
     axes.margins(y=0.15)
