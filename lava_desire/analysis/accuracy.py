@@ -99,7 +99,7 @@ def measure_accuracy(
         f"learning rate {base.learning_rate:g}, decay {base.learning_rate_decay:g} an epoch"
     )
     if quantity == TIME_STEPS:
-        schedule = f"network {'-'.join(map(str, base.layer_sizes))}; {schedule}"
+        schedule = f"network {'-'.join(map(str, base.layer_sizes))}\n{schedule}"
     return AccuracySweep(quantity, list(values), best, last, schedule)
 
 
