@@ -30,8 +30,8 @@ from lava.proc.lif.process import LIF  # isort: skip
 
 RESULT = Path(__file__).parent / "results" / "lava.json"
 NETWORKS = ((64, 200, 100, 10), (784, 200, 100, 10))
-ROUNDS = 7
-WINDOWS = 20
+ROUNDS = 15
+WINDOWS = 10
 
 
 def desire_network(config: DesireConfig, images: Any, labels: Any, learning: bool) -> Any:
