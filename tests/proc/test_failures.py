@@ -192,6 +192,31 @@ def test_a_network_that_has_ended_says_so():
         network.run(1)
 
 
+def test_a_model_may_ask_for_a_pause():
+    process, recorded = blocked_by("ask_for_pause")
+    try:
+        process.run(RunSteps(10), Loihi2SimCfg(select_tag="floating_pt"))  # ends after step 3
+        process.run(RunSteps(4))
+        assert recorded().shape == (10, 10)
+    finally:
+        process.stop()
+
+
+@pytest.mark.parametrize("wish", ["ask_for_pause", "ask_for_stop"])
+def test_a_network_can_be_stopped_after_a_model_has_asked_for_something(wish):
+    process, _ = blocked_by(wish)
+    process.run(RunContinuous(), Loihi2SimCfg(select_tag="floating_pt"))
+    time.sleep(1.0)
+    process.stop()
+
+
+def test_a_model_may_ask_for_the_end():
+    process, _ = blocked_by("ask_for_stop")
+    process.run(RunSteps(10), Loihi2SimCfg(select_tag="floating_pt"))
+    with pytest.raises(RuntimeError, match="has ended"):
+        process.run(RunSteps(1))
+
+
 def test_the_runtime_of_lava_can_be_given_back():
     assert lava_process.Runtime is SupervisedRuntime
     uninstall()
