@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes no test fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED = Path(
     os.environ.get("LAVA_DESIRE_SHARED", Path(__file__).resolve().parents[1].parent / "shared")
