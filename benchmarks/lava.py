@@ -103,13 +103,12 @@ def measure(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     cases = {"stock chain, Lava's own runtime": stock_chain(config, images / 255)}
     cases["stock chain, Lava's own runtime"].run(RunSteps(1), settings)
     install()
-    # A run before the first round starts the children.
     cases |= {
         "stock chain": stock_chain(config, images / 255),
         "network, learning": desire_network(config, images, labels, learning=True),
         "network, learning off": desire_network(config, images, labels, learning=False),
     }
-    for process in cases.values():
+    for process in cases.values():  # starts the children
         process.run(RunSteps(config.window_steps), settings)
     best = dict.fromkeys(cases, float("inf"))
     used = dict.fromkeys(cases, 0.0)
