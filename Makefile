@@ -35,8 +35,13 @@ docs: $(READY)  ## build the API reference into build/docs
 	@$(RUN) pdoc --math --docformat numpy -o build/docs lava_desire
 	@echo "build/docs/index.html"
 
-bench: $(READY)  ## measure the engine on this machine
-	@$(RUN) benchmarks.engine
+PEERS := .venv-peers
+
+$(PEERS)/ready: benchmarks/peers/bootstrap benchmarks/peers/requirements.txt
+	@benchmarks/peers/bootstrap $(PEERS)
+
+bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this machine (BENCH=options)
+	@$(RUN) benchmarks.engine $(BENCH)
 
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava

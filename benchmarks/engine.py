@@ -1,84 +1,201 @@
-"""Time a training sample of the engine against its own torch operations, in one run.
+"""Time a training sample: our engine, snnTorch, SpikingJelly, and the machine's matrix product.
 
-``make bench`` prints the table and writes ``benchmarks/results/engine.json``. The images are random
-with the share of dark pixels that MNIST has, so nothing is downloaded; the network is untrained, so
-that nearly every sample has desire: a training run is faster.
+``make bench`` runs it, prints a table, and writes ``benchmarks/results/engine.json`` and
+``engine.png``. Every competitor is a process of its own; they take turns, so that a busy machine
+slows all of them alike, and the best round of each counts. The images are MNIST's.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
-import time
+import sys
+import tempfile
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from lava_desire import DesireConfig
+from benchmarks.report import draw, print_table, summary
+from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.cli.run import environment
-from lava_desire.engine import DesireNetwork, kernels
 
 LAYERS = (784, 1600, 800, 10)
-RESULT = Path(__file__).parent / "results" / "engine.json"
-ROUNDS = 5
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+NUM_IMAGES = 2560
+PRETRAIN = 12800
 
 
-def random_images(num_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw images of which 81 % of the pixels are dark, as in MNIST, and labels."""
-    generator = np.random.default_rng(0)
-    bright = generator.random((num_samples, LAYERS[0])) < 0.19
-    images = (generator.integers(1, 256, bright.shape) * bright).astype(np.uint8)
-    return images, generator.integers(0, LAYERS[-1], num_samples)
+def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
+    """List the competitors: name, kind, option, batch size, weights, samples a round."""
+    table: list[tuple[str, str, str, int, Path | None, int]] = [
+        ("ours, untrained, B = 64", "engine", "float32", 64, None, 128),
+        ("ours, in training, B = 64", "engine", "float32", 64, trained, 128),
+        ("ours, untrained, B = 1", "engine", "float32", 1, None, 16),
+        ("ours, in training, B = 1", "engine", "float32", 1, trained, 16),
+        ("ours, bfloat16x2, B = 64", "engine", "bfloat16x2", 64, None, 128),
+        ("ours, torch operations, B = 64", "engine", "torch:float32", 64, None, 64),
+        ("ours, untrained, B = 256", "engine", "float32", 256, None, 256),
+        ("matrix product", "ceiling", "", 64, None, 128),
+    ]
+    if PEERS.exists():
+        table.append(("SpikingJelly 2.0.0, B = 64", "spikingjelly", "", 64, None, 64))
+        table.append(("snnTorch 1.0.0, B = 64", "snntorch", "", 64, None, 64))
+    names = ("name", "kind", "option", "batch_size", "weights", "samples")
+    listed = [dict(zip(names, row, strict=True)) for row in table]
+    if against is not None:
+        listed += [
+            {**case, "name": f"before: {case['name']}", "path": str(against)} for case in listed[:4]
+        ]
+    return listed
 
 
-def network_of(precision: str, operations: str) -> DesireNetwork:
-    """Build a network on the kernels chosen by the machine, or on torch operations."""
-    network = DesireNetwork(DesireConfig(LAYERS), precision=precision)
-    if operations == "torch":
-        network._kernels = kernels.TorchKernels(network.config, network.device, precision)
-        network.weights = [weights.contiguous() for weights in network.weights]
-    return network
+class Competitor:
+    """A worker process that does a round when asked."""
+
+    def __init__(self, case: dict[str, Any], data: Path, threads: int) -> None:
+        self.case, self.rounds = case, []  # type: ignore[var-annotated]
+        python = str(PEERS) if case["kind"] in ("snntorch", "spikingjelly") else sys.executable
+        what = {
+            **{name: case[name] for name in ("kind", "option", "batch_size")},
+            "weights": case["weights"] and str(case["weights"]),
+            "layers": LAYERS,
+            "threads": threads,
+        }
+        self._process = subprocess.Popen(
+            [python, str(HERE / "worker.py"), str(data), json.dumps(what)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE,
+            env={"PYTHONPATH": case.get("path", str(HERE.parent)), "PATH": "/usr/bin:/bin"},
+        )
+
+    def warm_up(self) -> None:
+        """Wait until it is there, and let it compile and allocate."""
+        if self._answer() != "ready\n":
+            raise RuntimeError(f"{self.case['name']} did not start: see its error above")
+        self.round(self.case["batch_size"])
+        self.rounds.clear()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def round(self, samples: int) -> None:
+        """Train on so many samples and note what it took."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{samples}\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        if not answer:
+            raise RuntimeError(f"{self.case['name']} died: see its error above")
+        self.rounds.append(json.loads(answer))
+
+    def result(self) -> dict[str, Any]:
+        """Return the best round, a sample, and the peak memory of the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        return {
+            "case": self.case["name"],
+            "batch_size": self.case["batch_size"],
+            "ms_per_sample": 1e3 * min(r["seconds"] / r["samples"] for r in self.rounds),
+            "processor_ms_per_sample": 1e3
+            * min(r["processor_seconds"] / r["samples"] for r in self.rounds),
+            "peak_mebibytes": self.rounds[-1]["peak_mebibytes"],
+        }
+
+
+def prepare(
+    folder: Path, data_dir: str | None, weights: Path | None
+) -> tuple[Path, Path, dict[str, Any]]:
+    """Write images and the weights of a network in training; count what its samples ask for."""
+    images, labels = load_dataset("mnist", data_dir).train
+    data, trained = folder / "data.npz", folder / "trained.npz"
+    images, labels = images.reshape(len(images), -1), labels.astype(np.int64)
+    network = DesireNetwork(DesireConfig(LAYERS))
+    work = {"untrained": synaptic_operations(network, images[:64], labels[:64])}
+    if weights is not None:
+        with np.load(weights) as file:
+            network = DesireNetwork(network.config, weights=[file[name] for name in file.files])
+    else:
+        for at in range(NUM_IMAGES, NUM_IMAGES + PRETRAIN, 64):
+            network.train_step(images[at : at + 64], labels[at : at + 64], 5e-5)
+    work["in training"] = synaptic_operations(network, images[:64], labels[:64])
+    np.savez(trained, *network.numpy_weights())
+    np.savez(data, images=images[:NUM_IMAGES], labels=labels[:NUM_IMAGES])
+    return data, trained, work
+
+
+def synaptic_operations(
+    network: DesireNetwork, images: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    """Count the additions a sample asks for: one a spike and synapse, forward and update."""
+    seen = network.samples_seen
+    result = network.train_step(images, labels, 0.0)
+    network.samples_seen = seen
+    forward = update = 0.0
+    for layer, (before, behind) in enumerate(pairwise(result.counts), start=1):
+        desires = result.desires[layer - 1] != 0
+        masks = result.activity.masks or []
+        if layer < len(masks):
+            desires = desires & masks[layer]
+        learning = (desires & (behind > 0)).sum(1)
+        forward += float(before.sum()) * behind.shape[1]
+        update += float((before.sum(1) * learning).sum())
+    return {
+        "forward": forward / len(images),
+        "update": update / len(images),
+        "active_share": result.num_active / len(images),
+    }
 
 
 def main() -> None:
-    """Measure, print and write."""
-    cases = [
-        ("float32, torch operations, B = 64 (baseline)", "float32", "torch", 64),
-        ("bfloat16x2, torch operations, B = 64", "bfloat16x2", "torch", 64),
-        ("float32, event-driven, B = 64", "float32", "compiled", 64),
-        ("float32, torch operations, B = 1", "float32", "torch", 1),
-        ("float32, event-driven, B = 1", "float32", "compiled", 1),
-    ]
-    networks = [network_of(precision, operations) for _, precision, operations, _ in cases]
-    images, labels = random_images(64 * ROUNDS)
-    best = [float("inf")] * len(cases)
-    # The cases take turns, so that a busy machine slows all of them alike.
-    for turn in range(-1, ROUNDS):
-        for index, (_, _, _, batch_size) in enumerate(cases):
-            count = 64 if batch_size == 64 else 8
-            chosen = [slice(at, at + batch_size) for at in range(0, count, batch_size)]
-            started = time.perf_counter()
-            for part in chosen:
-                networks[index].train_step(images[part], labels[part], 1e-5)
-            if turn >= 0:  # the first turn compiles
-                best[index] = min(best[index], (time.perf_counter() - started) / count)
-    rows = []
-    for (name, *_), seconds in zip(cases, best, strict=True):
-        rows.append({"case": name, "ms_per_sample": 1e3 * seconds, "speedup": best[0] / seconds})
-        print(f"{name:46} {1e3 * seconds:8.3f} ms a sample {best[0] / seconds:8.2f} x")
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    result = {
+    """Measure, print, write and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", help="folder with MNIST's files; else they are downloaded")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--against", type=Path, help="another checkout, measured in the same run")
+    parser.add_argument("--weights", type=Path, help="of a network in training, .npz")
+    parser.add_argument("--output", type=Path, default=HERE / "results")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as name:
+        data, trained, work = prepare(Path(name), options.data_dir, options.weights)
+        listed = cases(trained, options.against and options.against.resolve())
+        if not PEERS.exists():
+            print(f"{PEERS} is not there: the peers are left out (make bench makes it)")
+        competitors = [Competitor(case, data, options.threads) for case in listed]
+        for competitor in competitors:
+            competitor.warm_up()
+        for _ in range(options.rounds):
+            for competitor in competitors:
+                competitor.round(competitor.case["samples"])
+        results = [competitor.result() for competitor in competitors]
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE)
+    report = {
         "command": "make bench",
         "commit": commit.stdout.strip(),
         "network": "-".join(map(str, LAYERS)),
-        "torch_threads": torch.get_num_threads(),
+        "data": "MNIST; in training = "
+        + (f"{options.weights}" if options.weights else f"after {PRETRAIN} samples at 5e-5"),
+        "threads": options.threads,
+        "rounds": options.rounds,
         "environment": environment(),
-        "results": rows,
+        "results": results,
+        "summary": summary(results, work, LAYERS),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(RESULT)
+    print_table(report)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "engine.json").write_text(json.dumps(report, indent=2) + "\n")
+    draw(results, report["environment"]["processor"], options.output / "engine.png")
+    print(options.output / "engine.json", options.output / "engine.png", sep="\n")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def measure_accuracy(
         f"learning rate {base.learning_rate:g}, decay {base.learning_rate_decay:g} an epoch"
     )
     if quantity == TIME_STEPS:
-        schedule = f"network {'-'.join(map(str, base.layer_sizes))}; {schedule}"
+        schedule = f"network {'-'.join(map(str, base.layer_sizes))}\n{schedule}"
     return AccuracySweep(quantity, list(values), best, last, schedule)
 
 
@@ -127,7 +127,12 @@ def plot_accuracy(sweep: AccuracySweep, path: str | Path) -> None:
     )
     for place, value in zip(places, percent, strict=True):
         axes.annotate(
-            f"{value:.1f}", (place, value), (0, 6), textcoords="offset points", ha="center"
+            f"{value:.1f}",
+            (place, value),
+            (0, 8),
+            textcoords="offset points",
+            ha="center",
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
         )
     axes.set_xticks(list(places), [str(value) for value in sweep.values])
     axes.margins(y=0.15)

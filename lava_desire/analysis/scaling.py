@@ -33,7 +33,9 @@ class Scaling:
     hidden : list of int
         Hidden neurons.
     milliseconds : dict
-        Phase of :data:`PHASES` to one number a size: ms a sample, least of the rounds.
+        Phase of :data:`PHASES` to one number a size: ms of processor time a sample, of all threads
+        together, least of the rounds. Unlike the time on the clock it is not what others on the
+        machine make of it.
     megabytes : list of float
         Peak memory of the process above what it had before the network was made, one a size.
     batch_size : int
@@ -140,9 +142,9 @@ def _time_phases(
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
+    started = time.process_time()
     result = work()
-    return time.perf_counter() - started, result
+    return time.process_time() - started, result
 
 
 def _peak_memory() -> int:
@@ -187,7 +189,8 @@ def plot_scaling(measured: Scaling, path: str | Path, title: str = "") -> None:
         linewidth=1,
         label="proportional to N",
     )
-    left.set_ylabel("time a sample (ms)")
+    left.set_ylabel("processor time a sample (ms)")
+    left.margins(x=0.12)
     left.set_title(
         f"time, {measured.network}, batch {measured.batch_size}, {measured.threads} thread"
         + ("s" if measured.threads > 1 else ""),

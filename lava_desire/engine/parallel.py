@@ -61,6 +61,10 @@ class Workspace(threading.local):
     def __init__(self) -> None:
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
 
+    def __reduce__(self) -> tuple[type[Workspace], tuple[()]]:
+        """Let copies, in this process or another, begin empty."""
+        return Workspace, ()
+
     def take(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a contiguous array on the buffer of that name, which it shares with the last."""
         size = prod(shape)

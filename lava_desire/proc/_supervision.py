@@ -42,6 +42,8 @@ _SECONDS_TO_EXPLAIN = 5.0
 _SECONDS_TO_END = 10.0
 """How long a child has to end by itself when the network is stopped."""
 
+_ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
+
 _live: weakref.WeakSet[SupervisedRuntime] = weakref.WeakSet()
 
 
@@ -256,7 +258,8 @@ class SupervisedRuntime(Runtime):
             port.send(command)
         for port in self.service_to_runtime:
             response = port.recv()
-            if enum_equal(response, MGMT_RESPONSE.DONE):  # the run had ended just before
+            # The run may have ended just before, or a model may have asked for that.
+            while any(enum_equal(response, each) for each in _ENDS_OF_A_RUN):
                 response = port.recv()
             if not enum_equal(response, expected):
                 self._explain()
@@ -307,21 +310,22 @@ class SupervisedRuntime(Runtime):
             return
         self._ended = True
         self._is_running = self._is_started = False
-        _live.discard(self)
-        infrastructure = self._messaging_infrastructure
-        if infrastructure is not None:
-            if isinstance(infrastructure, SupervisedProcessing):
-                infrastructure.end(0.0 if kill else _SECONDS_TO_END)
-            else:
-                infrastructure.stop()
+        self._end_children(0.0 if kill else _SECONDS_TO_END)
         if self._watchdog_manager is not None:
-            if kill:
-                # They would wait for the children that they watched.
-                for name in ("_lm", "_sm"):
-                    monitor = getattr(self._watchdog_manager, name, None)
-                    if monitor is not None:
-                        monitor.kill()
             self._watchdog_manager.stop()
+        _live.discard(self)
+
+    def _end_children(self, patience: float) -> None:
+        infrastructure = self._messaging_infrastructure
+        if isinstance(infrastructure, SupervisedProcessing):
+            infrastructure.end(patience)
+        elif infrastructure is not None:
+            infrastructure.stop()
+        # The watchdog's monitors would wait for the children that they watched.
+        for name in ("_lm", "_sm") if patience == 0 else ():
+            monitor = getattr(self._watchdog_manager, name, None)
+            if monitor is not None:
+                monitor.kill()
 
 
 def describe(process: Any) -> str:
@@ -345,4 +349,5 @@ def uninstall() -> None:
 def _release_all() -> None:
     # multiprocessing would wait at exit for children that wait for a command.
     for runtime in list(_live):
-        runtime._release(kill=True)
+        if runtime._owner == os.getpid():
+            runtime._end_children(0.0)

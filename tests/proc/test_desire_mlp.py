@@ -12,7 +12,7 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+from lava_desire.proc import DesireMLP, DesireSimCfg, ProcessError, SampleSource
 from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch
 from lava_desire.randomness import initial_weights
 
@@ -147,7 +147,9 @@ def test_weights_set_between_runs_count_from_the_next_window():
         np.testing.assert_array_equal(one, other)
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "tag", ["floating_pt", "fixed_pt", pytest.param("torch", marks=needs_torch)]
+)
 def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
     path = tmp_path / "network.safetensors"
     _, network = build()
@@ -160,7 +162,9 @@ def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
         network.stop()
     with pytest.raises(RuntimeError, match="has been stopped"):
         network.to_checkpoint(path)
-    assert read_checkpoint(path).samples_seen == 5
+    stored = read_checkpoint(path)
+    assert stored.samples_seen == 5
+    assert stored.arithmetic == ("fixed_point" if tag == "fixed_pt" else "floating_point")
     source = SampleSource(config=CONFIG, images=IMAGES, labels=LABELS, shuffle=True, position=5)
     again = DesireMLP.from_checkpoint(path)
     source.brightness_out.connect(again.brightness_in)
@@ -220,3 +224,26 @@ def test_a_process_without_a_model_for_the_tag_is_named():
     message = r"DesireMLP Process_\d+ has no model tagged 'fixed_pt': there is .*Torch \(torch\)"
     with pytest.raises(ValueError, match=message):
         DesireSimCfg("fixed_pt").select(DesireMLP(config=CONFIG), [PyDesireMLPModelTorch])
+
+
+@needs_torch
+def test_a_device_that_is_not_there_ends_the_run_by_name():
+    torch = pytest.importorskip("torch")
+    missing = f"cuda:{torch.cuda.device_count()}"
+    _, network = build(device=missing)
+    message = rf"DesireMLP \(Process_\d+\): ValueError: device is '{missing}'"
+    with pytest.raises(ProcessError, match=message):
+        network.run(RunSteps(1), DesireSimCfg("torch"))
+
+
+@BOTH
+def test_weights_that_are_not_finite_end_the_run_by_name(tag):
+    _, network = build()
+    network.run(RunSteps(WINDOW), DesireSimCfg(tag))
+
+    def spoil():
+        network.weights_1.set(np.full((12, 6), np.nan, np.float32))
+        network.run(RunSteps(WINDOW), DesireSimCfg(tag))
+
+    with pytest.raises(ProcessError, match=r"weights .*hold NaN or infinity"):
+        spoil()

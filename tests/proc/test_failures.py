@@ -63,6 +63,14 @@ def test_the_error_shows_where_in_the_model_it_was_raised():
     assert raised.value.failures[0].process.startswith("Troublesome")
 
 
+def wait_for_failure(process):
+    """Wait until a child has failed and said so, without a call that would tell."""
+    infrastructure = process._runtime._messaging_infrastructure
+    deadline = time.monotonic() + 60
+    while not infrastructure.failures() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def run_blocking(network):
     network.run(20)
 
@@ -74,13 +82,13 @@ def run_and_wait(network):
 
 def run_and_pause(network):
     network.teacher.run(RunContinuous())
-    time.sleep(0.2)
+    wait_for_failure(network.teacher)
     network.teacher.pause()
 
 
 def run_and_stop(network):
     network.teacher.run(RunContinuous())
-    time.sleep(0.2)
+    wait_for_failure(network.teacher)
     network.teacher.stop()
 
 
@@ -108,7 +116,7 @@ def test_a_var_can_be_neither_read_nor_set_after_a_failure():
     network = small()
     network.run(1)
     os.kill(network.teacher._runtime._messaging_infrastructure.actors[0].pid, signal.SIGKILL)
-    time.sleep(0.1)
+    wait_for_failure(network.teacher)
     with pytest.raises(ProcessError, match="killed by SIGKILL"):
         network.source.sample.get()
     with pytest.raises(RuntimeError):
@@ -161,20 +169,14 @@ def test_a_deadlock_is_found_by_the_watchdog_and_ended_by_an_interrupt(capfd):
     # Stock neurons wait for their input before they send: alone in a cycle they wait forever.
     neurons = LIF(shape=(3,))
     neurons.s_out.connect(neurons.a_in)
+    watchdog = {"use_watchdog": True, "long_event_timeout": 600.0, "short_event_timeout": 0.3}
+    neurons.create_runtime(Loihi2SimCfg(select_tag="floating_pt"), compile_config=watchdog)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    interrupt = threading.Timer(4.0, _thread.interrupt_main)
+    interrupt = threading.Timer(5.0, _thread.interrupt_main)
     interrupt.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            neurons.run(
-                RunSteps(3),
-                Loihi2SimCfg(select_tag="floating_pt"),
-                compile_config={
-                    "use_watchdog": True,
-                    "long_event_timeout": 600.0,
-                    "short_event_timeout": 0.5,
-                },
-            )
+            neurons.run(RunSteps(3))
     finally:
         interrupt.cancel()
         signal.signal(signal.SIGINT, handler)
@@ -188,6 +190,31 @@ def test_a_network_that_has_ended_says_so():
     network.teacher.stop()
     with pytest.raises(RuntimeError, match="has ended"):
         network.run(1)
+
+
+def test_a_model_may_ask_for_a_pause():
+    process, recorded = blocked_by("ask_for_pause")
+    try:
+        process.run(RunSteps(10), Loihi2SimCfg(select_tag="floating_pt"))  # ends after step 3
+        process.run(RunSteps(4))
+        assert recorded().shape == (10, 10)
+    finally:
+        process.stop()
+
+
+@pytest.mark.parametrize("wish", ["ask_for_pause", "ask_for_stop"])
+def test_a_network_can_be_stopped_after_a_model_has_asked_for_something(wish):
+    process, _ = blocked_by(wish)
+    process.run(RunContinuous(), Loihi2SimCfg(select_tag="floating_pt"))
+    time.sleep(1.0)
+    process.stop()
+
+
+def test_a_model_may_ask_for_the_end():
+    process, _ = blocked_by("ask_for_stop")
+    process.run(RunSteps(10), Loihi2SimCfg(select_tag="floating_pt"))
+    with pytest.raises(RuntimeError, match="has ended"):
+        process.run(RunSteps(1))
 
 
 def test_the_runtime_of_lava_can_be_given_back():
@@ -234,7 +261,7 @@ def outlived(last, signal_number=None):
             # Ctrl-C in a terminal reaches every process of the group.
             to_all = signal_number == signal.SIGINT
             (os.killpg if to_all else os.kill)(child.pid, signal_number)
-        _, errors = child.communicate(timeout=60)
+        _, errors = child.communicate(timeout=200)
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -242,7 +269,7 @@ def outlived(last, signal_number=None):
     segments = [Path("/dev/shm") / name.lstrip("/") for name in names if not name.isdigit()]
     assert len(pids) > 8
     assert len(segments) > 20
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         left = [pid for pid in pids if is_running(pid)] + [s for s in segments if s.exists()]
         if not left:

@@ -62,3 +62,9 @@ class PyTroublesomeModel(PyLoihiProcessModel):
 
     def do_exit(self):
         sys.exit(3)
+
+    def do_ask_for_pause(self):
+        self._req_pause = True
+
+    def do_ask_for_stop(self):
+        self._req_stop = True

@@ -1,0 +1,243 @@
+"""The compiled kernels compute what the rule says, to the bit, whatever the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lava_desire import DesireConfig, rule
+from lava_desire.engine import DesireNetwork
+from lava_desire.engine.compiled import CompiledKernels
+from lava_desire.engine.events import list_events, pack
+from lava_desire.engine.kernels import TorchKernels
+from lava_desire.engine.parallel import Workspace
+from lava_desire.engine.scan import scan_layer
+
+NUM_IN, NUM_OUT, BATCH = 60, 300, 10  # more neurons than a tile and a block have
+
+
+@dataclass
+class Pair:
+    """The same layer on both kernels, and trains for it in the form of each."""
+
+    config: DesireConfig
+    weights: torch.Tensor
+    spikes: torch.Tensor
+    mask: torch.Tensor
+
+    def __post_init__(self) -> None:
+        self.compiled = CompiledKernels(self.config)
+        self.reference = TorchKernels(self.config, torch.device("cpu"), "float32")
+        self.trains = pack(self.spikes.numpy())
+
+
+def make_pair(seed: int, scale: float = 0.3, batch: int = BATCH, **fields) -> Pair:
+    config = DesireConfig((NUM_IN, NUM_OUT), error_margin=0, **fields)
+    generator = np.random.default_rng(seed)
+    weights = (generator.standard_normal((NUM_OUT, NUM_IN)) * scale).astype(np.float32)
+    rate = generator.random((batch, NUM_IN)) * 0.6
+    spikes = generator.random((config.num_steps, batch, NUM_IN)) < rate
+    spikes[:, :, NUM_IN // 2 :] = spikes[:, :, NUM_IN // 2, None]  # half of them spike alike
+    spikes[:, :, :4] = False
+    return Pair(
+        config,
+        torch.from_numpy(weights),
+        torch.from_numpy(spikes),
+        torch.from_numpy(generator.random((batch, NUM_OUT)) >= 0.3),
+    )
+
+
+def run_both(pair: Pair, lag: int, gain: float, mask: torch.Tensor | None):
+    weights = pair.compiled.arrange(pair.weights)
+    mine = pair.compiled.run_layer(weights, pair.trains, lag, gain, mask)
+    return (
+        pair.compiled.unpack(mine),
+        pair.reference.run_layer(pair.weights, pair.spikes, lag, gain, mask),
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.sampled_from([1e-3, 0.1, 0.3, 3.0, 1e6]),
+    lag=st.integers(0, 1),
+    gain=st.sampled_from([1.0, 1 / 0.7]),
+    num_steps=st.sampled_from([1, 20, 33, 64]),
+    decay=st.sampled_from([0.0, 0.75, 0.9]),
+    threshold=st.sampled_from([1.0, 0.3]),
+    reset=st.sampled_from(["subtract", "zero"]),
+    masked=st.booleans(),
+)
+def test_a_layer_spikes_as_the_rule_says(seed, scale, lag, gain, masked, **fields):
+    pair = make_pair(seed, scale, **fields)
+    mine, exact = run_both(pair, lag, gain, pair.mask if masked else None)
+    assert torch.equal(mine, exact)
+
+
+@pytest.mark.parametrize("unit", [2.0**-3, 2.0**-4, 0.1])
+def test_a_membrane_that_meets_the_threshold_is_decided_exactly(unit):
+    # Weights on a coarse grid put potentials on the threshold itself, or one rounding beside it.
+    pair = make_pair(7, threshold=0.5)
+    pair.weights = torch.round(pair.weights / unit) * unit
+    mine, exact = run_both(pair, 0, 1.0, None)
+    assert exact.any()
+    assert torch.equal(mine, exact)
+
+
+def test_float32_alone_would_not_do():
+    """What the exact second look is for: terms that cancel but for what float32 forgets."""
+    weights = torch.tensor([[2.0**24, 1.0, -(2.0**24)]])
+    pair = Pair(
+        DesireConfig((3, 1), num_steps=5, error_margin=0),
+        weights,
+        torch.ones(5, 1, 3, dtype=torch.bool),
+        torch.ones(1, 1, dtype=torch.bool),
+    )
+    mine, exact = run_both(pair, 0, 1.0, None)
+    assert torch.equal(mine, exact)
+    assert exact.all()
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    batch=st.sampled_from([1, 3, 8, 20]),
+    threshold=st.sampled_from([0.0, 0.05, 0.5]),
+    grid=st.sampled_from([None, 2.0**-5]),
+)
+def test_hidden_desires_are_those_of_the_rule(seed, batch, threshold, grid):
+    pair = make_pair(seed, batch=batch, desire_threshold_hidden=threshold)
+    if grid is not None:
+        pair.weights = torch.round(pair.weights / grid) * grid
+    generator = torch.Generator().manual_seed(seed % 2**31)
+    desire = torch.randint(-1, 2, (batch, NUM_OUT), generator=generator, dtype=torch.int8)
+    desire[::3] = 0
+    outputs = torch.rand(20, batch, NUM_OUT, generator=generator) < 0.2
+    weights = pair.compiled.arrange(pair.weights)
+    mine = pair.compiled.hidden_desire(weights, desire, pack(outputs.numpy()), pair.mask)
+    exact = pair.reference.hidden_desire(pair.weights, desire, outputs, pair.mask)
+    assert torch.equal(mine, exact)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    batch=st.sampled_from([1, 7, 64]),
+    lag=st.integers(0, 1),
+    num_steps=st.sampled_from([5, 20]),
+)
+def test_updates_are_those_of_the_rule(seed, batch, lag, num_steps):
+    pair = make_pair(seed, batch=batch, num_steps=num_steps)
+    generator = torch.Generator().manual_seed(seed % 2**31)
+    desire = torch.randint(-1, 2, (batch, NUM_OUT), generator=generator, dtype=torch.int8)
+    desire[1::4] = 0
+    outputs = torch.rand(num_steps, batch, NUM_OUT, generator=generator) < 0.2
+    mine, exact = pair.compiled.arrange(pair.weights.clone()), pair.weights.clone()
+    active = pair.compiled.learn(
+        mine, 1e-2, desire, pair.mask, pair.trains, lag, pack(outputs.numpy())
+    )
+    expected = pair.reference.learn(exact, 1e-2, desire, pair.mask, pair.spikes, lag, outputs)
+    assert not torch.equal(exact, pair.weights)
+    assert torch.equal(mine, exact)
+    assert torch.equal(active, expected)
+
+
+def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch):
+    pair = make_pair(3, batch=64)
+    desire = torch.ones(64, NUM_OUT, dtype=torch.int8)
+    outputs = torch.rand(20, 64, NUM_OUT) < 0.3
+    exact = pair.weights.clone()
+    pair.reference.learn(exact, 1e-2, desire, None, pair.spikes, 0, outputs)
+    monkeypatch.setattr("lava_desire.engine.compiled._PAIRINGS", 1)
+    mine = pair.compiled.arrange(pair.weights.clone())
+    pair.compiled.learn(mine, 1e-2, desire, None, pair.trains, 0, pack(outputs.numpy()))
+    assert torch.equal(mine, exact)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), order=st.permutations(range(12)))
+def test_neither_threads_nor_the_order_of_samples_change_a_bit(seed, order):
+    config = DesireConfig((NUM_IN, NUM_OUT, 140, 10), learning_rate=1e-2, seed=seed % 1000)
+    generator = np.random.default_rng(seed)
+    images = (generator.random((12, NUM_IN)) * 255).astype(np.uint8)
+    labels = generator.integers(0, 10, 12)
+    masks = [generator.random((12, size)) >= 0.3 for size in config.layer_sizes[:-1]]
+    threads, weights = torch.get_num_threads(), []
+    try:
+        for count, samples in ((1, list(range(12))), (2, list(order)), (3, list(range(12)))):
+            torch.set_num_threads(count)
+            network = DesireNetwork(config)
+            chosen = [mask[samples] for mask in masks]
+            for _ in range(2):
+                network.train_step(images[samples], labels[samples], 1e-2, chosen)
+            weights.append(network.numpy_weights())
+    finally:
+        torch.set_num_threads(threads)
+    for first, second, third in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, third)
+
+
+def test_a_sum_of_pairings_is_exact_up_to_256_samples_of_twenty_steps():
+    """At β = 3/4 and T = 20 the largest sum that 256 samples can make has room in a float64."""
+    decay, num_steps = Fraction(3, 4), 20
+    trace, largest = Fraction(0), Fraction(0)
+    for _ in range(num_steps):
+        trace = decay * trace + 1
+        largest += trace
+    finest = Fraction(1, 4 ** (num_steps - 1))
+    assert 256 * largest / finest <= 2**53
+    assert 512 * largest / finest > 2**53
+
+
+def test_inputs_of_the_same_train_are_summed_once():
+    words = np.array([[7, 0, 7, 1, 7, 1 << 19]], np.uint64)
+    events = list_events(words, 0, 20, Workspace(), "test")
+    assert events.num_sums[0] == 1
+    assert events.num_units[0] == 3
+    assert events.unit_words[0, :3].tolist() == [7, 1, 1 << 19]
+    assert events.members[0, :5].tolist() == [0, 2, 4, 3, 5]
+    assert events.unit_of[0, :5].tolist() == [0, 0, 1, 0, 2]
+    begin = events.step_begin[0]
+    assert events.events[0, begin[0] : begin[1]].tolist() == [6, 3]
+    assert events.events[0, begin[2] : begin[3]].tolist() == [6]
+    delayed = list_events(words, 1, 20, Workspace(), "test")
+    assert delayed.num_units[0] == 2  # what spikes in the last step is not heard
+
+
+def test_the_second_look_is_rare():
+    """With weights as they are drawn, fewer than one neuron of a hundred is run again."""
+    pair = make_pair(11, scale=0.2, batch=200)
+    weights = pair.compiled.arrange(pair.weights)
+    trains = pair.compiled.run_layer(weights, pair.trains, 0, 1.0, None)
+    assert trains.any()
+    assert share_of_doubts(pair) < 0.01
+
+
+def share_of_doubts(pair: Pair) -> float:
+    """Count potentials within the bound of the threshold, in the arithmetic of the rule."""
+    from lava_desire.engine.scan import _error_bound
+
+    events = list_events(pair.trains, 0, 20, Workspace(), "doubts")
+    current = rule.synaptic_current(pair.weights, pair.spikes)
+    potential, doubts = torch.zeros_like(current[0]), torch.zeros(current[0].shape, dtype=bool)
+    magnitude = float(pair.weights.abs().max()) * events.most
+    bounds = [
+        _error_bound(depth, largest, 1.0, 0.75, 1.0)
+        for depth, largest in zip(events.depth, magnitude, strict=True)
+    ]
+    for step in range(20):
+        value = 0.75 * potential + current[step]
+        doubts |= (value - 1).abs() <= torch.tensor(bounds)[:, None]
+        _, potential = rule.integrate_and_fire(potential, current[step], 0.75, 1.0)
+    return float(doubts.float().mean())
+
+
+def test_the_kernels_let_other_threads_run():
+    assert scan_layer.targetoptions["nogil"]
