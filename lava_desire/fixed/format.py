@@ -130,8 +130,8 @@ class LayerFormat:
 def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFormat, ...]:
     """Choose formats for a network that shall learn from scratch.
 
-    The largest mantissa stands for six times the spread of the initial weights, with 6 bits or fewer
-    for three times.
+    The largest mantissa stands for six times the spread of the initial weights, for three times
+    with 6 bits or fewer.
 
     Parameters
     ----------
