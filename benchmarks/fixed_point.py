@@ -99,7 +99,7 @@ def mnist_learned(data: Any) -> dict[str, Any]:
 
 def mnist_learned_online(data: Any) -> dict[str, Any]:
     """Learn in integers from scratch as the Lava processes do, sample by sample."""
-    config = MNIST.replace(batch_size=1, epochs=3)
+    config = MNIST.replace(batch_size=1, epochs=2)
     network, history = train("mnist-learned-online-8", data, config, 8)
     return {**curve(history, config, 8), "formats": network.format_fields()}
 

@@ -23,8 +23,9 @@ Array = Any
 # An integer threshold above the first is within 0.1 % of the one that was meant; below the second a
 # membrane potential can reach 16 thresholds.
 _FINE_THRESHOLD, _HIGH_THRESHOLD = 512, 8192
-# Weights that learn need room: the spread of Kaiming-normal weights times this is the largest.
-_SPREADS = 6.0
+# Weights that learn need room: the spread of Kaiming-normal weights times this is the largest. With
+# few bits fine steps matter more than room (4 bits learn digits to 93 % with 3, to 82 % with 6).
+_SPREADS, _SPREADS_OF_FEW_BITS, _FEW_BITS = 6.0, 3.0, 6
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ class LayerFormat:
 def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFormat, ...]:
     """Choose formats for a network that shall learn from scratch.
 
-    The largest mantissa stands for six times the spread of the initial weights.
+    The largest mantissa stands for six times the spread of the initial weights, for three times
+    with 6 bits or fewer.
 
     Parameters
     ----------
@@ -150,9 +152,10 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     """
     if weight_bits not in WEIGHT_BITS:
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
+    spreads = _SPREADS_OF_FEW_BITS if weight_bits <= _FEW_BITS else _SPREADS
     return tuple(
         LayerFormat.of_step(
-            _SPREADS * math.sqrt(2.0 / fan_in) / 2 ** (weight_bits - 1),
+            spreads * math.sqrt(2.0 / fan_in) / 2 ** (weight_bits - 1),
             config.threshold,
             weight_bits,
         )
