@@ -33,35 +33,18 @@ def settings():
 def test_every_var_and_out_port_can_be_monitored():
     network = small()
     steps = 2 * WINDOW
+    processes = {
+        "source": network.source,
+        "encoder": network.encoder,
+        "dense": network.dense[1],
+        "lif": network.lif[0],
+        "output": network.lif[1],
+        "teacher": network.teacher,
+    }
     members = {
-        "sample": network.source.sample,
-        "brightness_out": network.source.brightness_out,
-        "label_out": network.source.label_out,
-        "encoder.potential": network.encoder.potential,
-        "encoder.mask": network.encoder.mask,
-        "encoder.training": network.encoder.training,
-        "encoder.s_out": network.encoder.s_out,
-        "weights": network.dense[1].weights,
-        "learning_rate": network.dense[1].learning_rate,
-        "learning_enabled": network.dense[1].learning_enabled,
-        "dense.training": network.dense[1].training,
-        "a_out": network.dense[1].a_out,
-        "z_out": network.dense[1].z_out,
-        "potential": network.lif[0].potential,
-        "mask": network.lif[0].mask,
-        "desire": network.lif[0].desire,
-        "lif.training": network.lif[0].training,
-        "hidden s_out": network.lif[0].s_out,
-        "desire_out": network.lif[0].desire_out,
-        "s_out": network.lif[1].s_out,
-        "counts": network.teacher.counts,
-        "teacher.desire": network.teacher.desire,
-        "prediction": network.teacher.prediction,
-        "num_samples": network.teacher.num_samples,
-        "num_correct": network.teacher.num_correct,
-        "teacher.desire_out": network.teacher.desire_out,
-        "prediction_out": network.teacher.prediction_out,
-        "counts_out": network.teacher.counts_out,
+        f"{name} {member.name}": member
+        for name, process in processes.items()
+        for member in [*process.out_ports, *process.vars]
     }
     readers = {name: probed(member, steps) for name, member in members.items()}
     try:
@@ -69,33 +52,36 @@ def test_every_var_and_out_port_can_be_monitored():
         seen = {name: read().reshape(2, WINDOW, -1) for name, read in readers.items()}
     finally:
         network.teacher.stop()
-    for process in (network.source, network.encoder, network.dense[1], network.lif[0]):
-        for member in [*process.out_ports, *process.vars]:
-            assert any(member is other for other in members.values()), member.name
-    np.testing.assert_array_equal(seen["sample"][:, :, 0], [[0] * WINDOW, [1] * WINDOW])
-    np.testing.assert_array_equal(seen["label_out"], seen["sample"])
-    np.testing.assert_array_equal(seen["brightness_out"][0, 0], IMAGES[0])
-    for name in ("encoder.training", "dense.training", "lif.training", "learning_enabled"):
+    np.testing.assert_array_equal(seen["source sample"][:, :, 0], [[0] * WINDOW, [1] * WINDOW])
+    np.testing.assert_array_equal(seen["source label_out"], seen["source sample"])
+    np.testing.assert_array_equal(seen["source brightness_out"][0, 0], IMAGES[0])
+    for name in ("encoder training", "dense training", "lif training", "dense learning_enabled"):
         assert seen[name].all()
-    np.testing.assert_array_equal(seen["learning_rate"], np.full((2, WINDOW, 1), 1e-2))
+    np.testing.assert_array_equal(seen["dense learning_rate"], np.full((2, WINDOW, 1), 1e-2))
     # The bright pixel of each image spikes in every step of the train, the others never.
-    np.testing.assert_array_equal(seen["encoder.s_out"].sum(1), T * IMAGES[:2])
-    assert not seen["encoder.s_out"][:, T:].any()
+    np.testing.assert_array_equal(seen["encoder s_out"].sum(1), T * IMAGES[:2])
+    assert not seen["encoder s_out"][:, T:].any()
     # Spikes are counted as they arrive.
-    np.testing.assert_array_equal(np.cumsum(seen["s_out"], axis=1), seen["counts"])
-    np.testing.assert_array_equal(seen["counts_out"][:, T], seen["counts"][:, T])
-    np.testing.assert_array_equal(seen["num_samples"][:, -1, 0], [1, 2])
-    np.testing.assert_array_equal(seen["prediction_out"][:, T], seen["prediction"][:, T])
+    np.testing.assert_array_equal(np.cumsum(seen["output s_out"], axis=1), seen["teacher counts"])
+    np.testing.assert_array_equal(seen["teacher counts_out"][:, T], seen["teacher counts"][:, T])
+    np.testing.assert_array_equal(seen["teacher num_samples"][:, -1, 0], [1, 2])
+    np.testing.assert_array_equal(
+        seen["teacher prediction_out"][:, T], seen["teacher prediction"][:, T]
+    )
     # Backward, each message has one step in the window, and zeros travel in the others.
-    for name, step in (("teacher.desire_out", T), ("z_out", T + 1), ("desire_out", T + 1)):
+    for name, step in (
+        ("teacher desire_out", T),
+        ("dense z_out", T + 1),
+        ("lif desire_out", T + 1),
+    ):
         assert not np.delete(seen[name], step, axis=1).any(), name
-    assert seen["teacher.desire_out"][:, T].any()
-    assert seen["z_out"][:, T + 1].any()
-    kept = seen["desire"][:, T + 1] * seen["mask"][:, T + 1]
-    np.testing.assert_array_equal(seen["desire_out"][:, T + 1], kept)
-    assert not (seen["hidden s_out"] * (1 - seen["mask"])).any()
+    assert seen["teacher desire_out"][:, T].any()
+    assert seen["dense z_out"][:, T + 1].any()
+    kept = seen["lif desire"][:, T + 1] * seen["lif mask"][:, T + 1]
+    np.testing.assert_array_equal(seen["lif desire_out"][:, T + 1], kept)
+    assert not (seen["lif s_out"] * (1 - seen["lif mask"])).any()
     # The weights of the second connection change in the step in which its desire arrives.
-    changed = (np.diff(seen["weights"], axis=1) != 0).any(axis=2)
+    changed = (np.diff(seen["dense weights"], axis=1) != 0).any(axis=2)
     assert changed[:, T - 1].any()
     assert not np.delete(changed, T - 1, axis=1).any()
 
