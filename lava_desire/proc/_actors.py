@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
 from lava.magma.compiler.channels.interfaces import ChannelType
 from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.runtime.message_infrastructure.multiprocessing import (
@@ -26,7 +28,11 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import (
 )
 from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 
+from lava_desire.proc._bulk import let_arrays_through
 from lava_desire.proc._channels import DirectChannel, DirectSelector
+
+PATIENCE = 0.05
+"""Seconds of waiting after which the children are looked at."""
 
 _SECONDS_TO_TERMINATE = 2.0
 _NOT_YET = object()
@@ -67,9 +73,10 @@ class Actor(SystemProcess):
         super().__init__(**options)
         self.label = label
         self._report: Any = _NOT_YET
+        self._array: Any = None
 
     def run(self) -> None:
-        """Run the target in the child, and report."""
+        """Run the target in the child, which may send arrays before, and report."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
         exit_with_parent()
         report = None
@@ -86,7 +93,7 @@ class Actor(SystemProcess):
             return None
         exit_code = self.exitcode  # asked first: what it sent before it ended is there by now
         if self._report is _NOT_YET and self._pconn.poll():
-            self._report = self._pconn.recv()
+            self._receive()
         if self._report is None:
             return None
         if self._report is not _NOT_YET:
@@ -96,6 +103,41 @@ class Actor(SystemProcess):
         if exit_code < 0:
             return Failure(self.label, f"killed by {signal.Signals(-exit_code).name}")
         return Failure(self.label, f"its operating-system process ended with exit code {exit_code}")
+
+    def _receive(self) -> None:
+        message = self._pconn.recv()
+        if isinstance(message, np.ndarray):
+            self._array = message
+        else:
+            self._report = message
+
+    def send_array(self, array: Any, check: Callable[[], None]) -> None:
+        """Send an array to the child, which has been told that it comes.
+
+        Parameters
+        ----------
+        array : ndarray
+            The array.
+        check : callable
+            Raises if a child has failed; called while the pipe is full.
+        """
+        # A full pipe would block this thread, and the child that should empty it may be gone.
+        sender = threading.Thread(target=self._pconn.send, args=(array,), daemon=True)
+        sender.start()
+        while sender.is_alive():
+            sender.join(PATIENCE)
+            if sender.is_alive():
+                check()
+
+    def receive_array(self, check: Callable[[], None]) -> Any:
+        """Receive an array that the child has announced; see :meth:`send_array`."""
+        while self._array is None:
+            if self._pconn.poll(PATIENCE):
+                self._receive()
+            else:
+                check()
+        array, self._array = self._array, None
+        return array
 
 
 def _sendable(error: Exception) -> Exception | None:
@@ -120,15 +162,17 @@ def exit_with_parent() -> None:
 
 
 class _BuilderInChild:
-    """Builds what Lava would, with a selector that needs no threads."""
+    """Builds what Lava would, with a selector without threads and Vars that are sent whole."""
 
     def __init__(self, builder: Any) -> None:
         self._builder = builder
+        self.pipe: Any = None
 
     def build(self) -> Any:
         built = self._builder.build()
         if isinstance(built, AbstractPyProcessModel):
             built._selector = DirectSelector()
+            let_arrays_through(built, self.pipe)
         return built
 
 
@@ -144,6 +188,7 @@ class SupervisedProcessing(MultiProcessing):
     def __init__(self, label_of: Callable[[Any], str]) -> None:
         super().__init__()
         self._label_of = label_of
+        self._actor_of: dict[int, Actor] = {}
 
     def channel_class(self, channel_type: ChannelType) -> Any:
         """Return what channels between Python processes are made of."""
@@ -158,14 +203,22 @@ class SupervisedProcessing(MultiProcessing):
 
     def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> Actor:
         """Fork a child that builds and runs one process or service."""
+        in_child = _BuilderInChild(builder)
         actor = Actor(
             self._label_of(builder),
             target=target_fn,
-            kwargs={"builder": _BuilderInChild(builder), "exception_q": exception_q},
+            kwargs={"builder": in_child, "exception_q": exception_q},
         )
+        in_child.pipe = actor._cconn
+        if isinstance(builder, PyProcessBuilder):
+            self._actor_of[builder._model_id] = actor
         actor.start()
         self._actors.append(actor)
         return actor
+
+    def actor_of(self, model_id: int) -> Actor:
+        """Return the child that runs a process, by the number of its model."""
+        return self._actor_of[model_id]
 
     def failures(self) -> list[Failure]:
         """Return what has failed so far."""

@@ -27,14 +27,12 @@ import numpy as np
 from lava.magma.core.process import process as lava_process
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import AbstractRunCondition
-from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
-from lava_desire.proc._actors import Failure, SupervisedProcessing
-
-_PATIENCE = 0.05
-"""Seconds of waiting after which the children are looked at."""
+from lava_desire.proc._actors import PATIENCE, Failure, SupervisedProcessing
+from lava_desire.proc._bulk import BY_PIPE
 
 _SECONDS_TO_EXPLAIN = 5.0
 """How long a child has to say what went wrong after the service has reported an error."""
@@ -43,6 +41,9 @@ _SECONDS_TO_END = 10.0
 """How long a child has to end by itself when the network is stopped."""
 
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
+
+_NUMBERS = (np.ndarray, np.number, int, float)
+"""Types of the initial value of a Var that is numbers; others are strings and sparse matrices."""
 
 _live: weakref.WeakSet[SupervisedRuntime] = weakref.WeakSet()
 
@@ -85,7 +86,7 @@ class _WatchedPort:
 
     def wait(self) -> bool:
         """Wait a moment for a message; return whether there is one."""
-        if self._port.wait(_PATIENCE):
+        if self._port.wait(PATIENCE):
             return True
         self._check()
         return False
@@ -98,7 +99,7 @@ class _WatchedPort:
 
     def send(self, data: Any) -> None:
         """Send a message, as soon as the channel has room."""
-        while not self._port.wait(_PATIENCE):
+        while not self._port.wait(PATIENCE):
             self._check()
         self._port.send(data)
 
@@ -177,19 +178,61 @@ class SupervisedRuntime(Runtime):
         if idx is None:
             self._check_shape(var_id, value)
         with self._supervised():
-            super().set_var(var_id, value, idx)
+            model = self._array_model(var_id, idx)
+            # A single number may be no array in the child.
+            if model is None or np.size(value) == 1:
+                super().set_var(var_id, value, idx)
+                return
+            self._request(MGMT_COMMAND.SET_DATA, model, var_id)
+            self.runtime_to_service[model.runtime_srv_id].send(enum_to_np(BY_PIPE))
+            actor = self._messaging_infrastructure.actor_of(model.proc_id)
+            actor.send_array(np.asarray(value), self._check)
+            answer = self.service_to_runtime[model.runtime_srv_id].recv()
+            if not enum_equal(answer, MGMT_RESPONSE.SET_COMPLETE):
+                self._explain()
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
         """Get a Var."""
         with self._supervised():
-            value = super().get_var(var_id, idx)
+            model = self._array_model(var_id, idx)
+            if model is None:
+                value = super().get_var(var_id, idx)
+                self._check()
+                return value
+            self._request(MGMT_COMMAND.GET_DATA, model, var_id)
+            answers = self.service_to_runtime[model.runtime_srv_id]
+            num_items = int(answers.recv()[0])
+            if num_items == BY_PIPE:
+                actor = self._messaging_infrastructure.actor_of(model.proc_id)
+                value = actor.receive_array(self._check)
+            else:
+                value = np.array([answers.recv()[0] for _ in range(num_items)])
             self._check()
-        return value
+        # Lava gives float64 whatever the Var is.
+        return np.asarray(value, np.float64).reshape(model.shape)
+
+    def _array_model(self, var_id: int, idx: Any) -> Any:
+        """Return the model of a Var that goes as a whole, or None if Lava is to hand it over."""
+        if self._is_running or not self._is_started or idx is not None:
+            return None
+        if not isinstance(self._messaging_infrastructure, SupervisedProcessing):
+            return None
+        model = self._executable.node_configs[0].var_models.get(var_id)
+        if model is None or not issubclass(model.dtype, _NUMBERS):
+            return None
+        builders = list(self._executable.runtime_service_builders.values())
+        is_loihi = issubclass(builders[model.runtime_srv_id].rs_class, LoihiPyRuntimeService)
+        return model if is_loihi else None
+
+    def _request(self, command: Any, model: Any, var_id: int) -> None:
+        port = self.runtime_to_service[model.runtime_srv_id]
+        for word in (command, enum_to_np(model.proc_id), enum_to_np(var_id)):
+            port.send(word)
 
     def _check_shape(self, var_id: int, value: Any) -> None:
         model = self._executable.node_configs[0].var_models.get(var_id)
         # Strings and sparse matrices have lengths of their own, which Lava checks.
-        if model is None or not issubclass(model.dtype, (np.ndarray, np.number, int, float)):
+        if model is None or not issubclass(model.dtype, _NUMBERS):
             return
         if np.shape(value) != tuple(model.shape):
             owner = next(p for p in self._executable.proc_builders if p.id == model.proc_id)
@@ -226,7 +269,7 @@ class SupervisedRuntime(Runtime):
     def _await_built(self, queue: Any) -> None:
         while True:
             try:
-                error = queue.get(timeout=_PATIENCE)
+                error = queue.get(timeout=PATIENCE)
             except Empty:
                 self._check()
                 continue
@@ -276,7 +319,7 @@ class SupervisedRuntime(Runtime):
         deadline = time.monotonic() + _SECONDS_TO_EXPLAIN
         while time.monotonic() < deadline:
             self._check()
-            time.sleep(_PATIENCE)
+            time.sleep(PATIENCE)
         raise ProcessError([Failure("Lava's runtime service", "reported an error without a cause")])
 
     @contextmanager

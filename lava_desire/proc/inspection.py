@@ -51,8 +51,8 @@ class WindowRecord:
 class WindowRecorder:
     """Monitors on all that goes forward and backward in a network.
 
-    Make one before the first run. Monitors keep every step, and hand them over a number at a time:
-    this is for looking at some windows, not at a training run.
+    Make one before the first run. Monitors keep every step, and slow it down: this is for looking
+    at some windows, not at a training run.
 
     Parameters
     ----------

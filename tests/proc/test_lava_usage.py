@@ -313,3 +313,22 @@ def test_a_long_run_needs_no_more_memory_than_a_short_one():
         assert len(infrastructure.smm._shared_memory_handles) == segments
     finally:
         network.teacher.stop()
+
+
+def test_vars_of_every_kind_cross_to_the_parent_and_back_as_they_are():
+    network = small()
+    dense, lif = network.dense[0], network.lif[0]
+    weights = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+    try:
+        network.run(3)
+        dense.weights.set(weights.T.copy().T)  # in Fortran's order
+        np.testing.assert_array_equal(dense.weights.get(), weights)
+        lif.mask.set(np.array([True, False] * 3))
+        np.testing.assert_array_equal(lif.mask.get(), [1, 0] * 3)
+        network.teacher.desire.set(np.array([1, 0, -1], np.int8))
+        np.testing.assert_array_equal(network.teacher.desire.get(), [1, 0, -1])
+        network.teacher.num_samples.set(np.array([7]))
+        assert network.teacher.num_samples.get() == 7
+        assert dense.weights.get().dtype == np.float64  # as Lava gives every Var
+    finally:
+        network.teacher.stop()

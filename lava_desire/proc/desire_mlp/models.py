@@ -218,7 +218,7 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
         self._network.update_layer(layer, self._activity, desire, float(self.learning_rate[0]))
         self._stale.add(layer)
 
-    def _refresh_vars(self) -> None:
+    def refresh_vars(self) -> None:
         """Copy the engine's weights to the Vars that somebody is about to read or write."""
         for layer in self._stale:
             weights = self._network.weights[layer - 1]
@@ -226,15 +226,15 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
         self._stale.clear()
 
     def _get_var(self) -> None:
-        self._refresh_vars()
+        self.refresh_vars()
         super()._get_var()
 
     def _set_var(self) -> None:
-        self._refresh_vars()
+        self.refresh_vars()
         super()._set_var()
 
     def _handle_var_port(self, var_port: Any) -> None:
-        self._refresh_vars()
+        self.refresh_vars()
         super()._handle_var_port(var_port)
 
     def on_var_update(self) -> None:

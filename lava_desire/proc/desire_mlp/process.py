@@ -208,8 +208,6 @@ class DesireMLP(AbstractProcess):
     def to_checkpoint(self, path: str | Path) -> None:
         """Write the weights as they are, for the engine or :meth:`from_checkpoint`, atomically.
 
-        Lava hands over a weight at a time: this takes some 15 µs a weight of a running network.
-
         Parameters
         ----------
         path : path
