@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from lava_desire.analysis.style import SERIES, grid, new_figure, save_figure
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
-from lava_desire.engine import DesireNetwork
+from lava_desire.engine import Activity, DesireNetwork
 
 PHASES = ("forward", "backward", "update")
 _MEGABYTE = 2**20
@@ -136,9 +137,13 @@ def _time_phases(
     masks = [np.ones(size, bool) for size in network.config.layer_sizes[:-1]]
     forward, activity = _timed(lambda: network.forward(images, masks))
     backward, desires = _timed(lambda: network.desires(activity, labels))
-    # The update has no public name of its own: outside of a measurement it belongs to a step.
-    update, _ = _timed(lambda: network._update(activity, desires, 0.0))
+    update, _ = _timed(lambda: _update(network, activity, desires))
     return [forward, backward, update]
+
+
+def _update(network: DesireNetwork, activity: Activity, desires: Sequence[Tensor]) -> None:
+    for layer, desire in enumerate(desires, start=1):
+        network.update_layer(layer, activity, desire, 0.0)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

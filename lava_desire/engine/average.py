@@ -30,9 +30,19 @@ class WeightAverage:
         A network of the averaged weights.
     num_minibatches : int
         Minibatches averaged so far.
+
+    Raises
+    ------
+    ValueError
+        If the network computes in integers, whose average is none.
     """
 
     def __init__(self, network: DesireNetwork) -> None:
+        if network.arithmetic != "floating_point":
+            raise ValueError(
+                f"weight_average is {network.config.weight_average}: expected 0 in "
+                f"{network.arithmetic} arithmetic, where weights are integers"
+            )
         self._learning = network
         self.network: DesireNetwork = type(network)(
             network.config, network.device, network.weights, precision=network.precision

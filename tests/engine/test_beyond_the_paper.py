@@ -119,6 +119,12 @@ def test_a_checkpoint_without_an_average_is_refused():
         average.restore([], 3)
 
 
+def test_integers_are_not_averaged(data):
+    network = DesireNetwork(CONFIG.replace(weight_average=0.9), arithmetic="fixed_point")
+    with pytest.raises(ValueError, match=r"weight_average is 0\.9: expected 0 in fixed_point"):
+        fit(network, *data)
+
+
 def test_a_layers_learning_rate_is_scaled(data):
     (images, labels), _ = data
     masks = [np.ones(64, bool), np.ones(30, bool)]
