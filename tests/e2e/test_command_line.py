@@ -12,24 +12,9 @@ import sys
 import numpy as np
 import pytest
 
-from lava_desire.cli import main
 from lava_desire.engine import DesireNetwork
 
 SMALL = ["--layers", "20", "--epochs", "2"]
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Call the command in an empty folder; return exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return call
 
 
 def weights_of(folder):

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
-from lava_desire.cli import main
 
 
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Call the command beside two networks; return exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def two_networks(run):
+    """Leave a network of either reset in the folder of the command."""
     for reset in ("zero", "subtract"):
         network = DesireNetwork(DesireConfig((64, 20, 10), reset=reset))
         digits = load_dataset("digits")
@@ -24,14 +22,6 @@ def run(capsys, monkeypatch, tmp_path):
             part = slice(first, first + 16)
             network.train_step(digits.train_images[part], digits.train_labels[part], 1e-3)
         network.save(f"{reset}.safetensors")
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize("arithmetic", ["floating", "fixed"])

@@ -4,25 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from lava_desire.cli import main
 from lava_desire.engine import DesireNetwork
 from lava_desire.engine.fixed_point import FixedPointNetwork
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Call the command in an empty folder; return exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return call
 
 
 def test_a_network_in_floating_point_is_evaluated_in_integers(run):

@@ -11,7 +11,6 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.cli import main
 
 SIZES = ("--layers", "12", "--num-steps", "6", "--error-margin", "1", "--learning-rate", "1e-3")
 
@@ -30,19 +29,16 @@ def data(tmp_path):
     return str(path)
 
 
-def train(*arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(["train", "--quiet", *arguments])
-    return stop.value.code
-
-
 def table(folder):
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [{name: value for name, value in row.items() if "second" not in name} for row in rows]
 
 
-def test_both_backends_write_the_same_run_and_resume_each_other(data, tmp_path):
+def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_path):
+    def train(*arguments):
+        return run("train", "--quiet", *arguments)[0]
+
     new = ("--data", data, *SIZES)
     torch, lava = tmp_path / "torch", tmp_path / "lava"
     assert train(*new, "--batch-size", "1", "--epochs", "3", "--output", str(torch)) == 0
@@ -68,7 +64,7 @@ def test_both_backends_write_the_same_run_and_resume_each_other(data, tmp_path):
         (("--backend", "lava", "--weight-average", "0.9"), "weight_average is 0.9"),
     ],
 )
-def test_what_the_processes_do_not_offer_is_refused(data, tmp_path, capsys, options, message):
-    status = train("--data", data, *SIZES, *options, "--output", str(tmp_path / "run"))
+def test_what_the_processes_do_not_offer_is_refused(run, data, options, message):
+    status, _, errors = run("train", "--data", data, *SIZES, *options, "--output", "mine")
     assert status == 2
-    assert message in capsys.readouterr().err
+    assert message in errors

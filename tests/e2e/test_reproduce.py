@@ -7,20 +7,6 @@ import json
 import pytest
 
 from lava_desire.analysis.gallery import FIGURES
-from lava_desire.cli import main
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return call
 
 
 def test_all_figures_are_drawn_and_what_they_show_is_kept(run, tmp_path):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
@@ -23,7 +22,7 @@ from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import check_brightness, check_labels
 from lava_desire.proc.desire_mlp.process import DesireMLP
 from lava_desire.proc.masks import MaskSequence
-from lava_desire.proc.scoring import keep_score
+from lava_desire.proc.scoring import AbstractPyScoringModel
 from lava_desire.proc.window import step_in_window
 
 
@@ -87,23 +86,11 @@ class _TypesOfLayers(ABCMeta):
 @implements(proc=DesireMLP, protocol=LoihiProtocol)
 @requires([CPU, GPU])
 @tag("torch")
-class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
+class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
     """The engine: forward when a window begins, backward at its end, each output in its step."""
 
     brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
-    label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
-    prediction_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
-    counts: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int8)
-    prediction: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    num_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    num_correct: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    num_active: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    confusion: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
-    loss: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -117,7 +104,6 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
         # waits forever for those of its parent.
         torch.set_num_threads(1)
         self._torch = torch
-        self._config = proc_params["config"]
         self._batch_size = proc_params["batch_size"]
         self._masks = [
             MaskSequence(self._config, layer, given, proc_params["samples_seen"])
@@ -184,15 +170,7 @@ class PyDesireMLPModelTorch(PyLoihiProcessModel, metaclass=_TypesOfLayers):
         self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)
         self.prediction = self._activity.prediction.cpu().numpy()
         counts = self._activity.counts[-1].cpu().numpy()
-        keep_score(self, labels, counts, self._config)
-
-    def _send_verdict(self, due: bool) -> None:
-        for port, value in (
-            (self.desire_out, self.desire),
-            (self.prediction_out, self.prediction),
-            (self.counts_out, self.counts),
-        ):
-            port.send(value if due else np.zeros_like(value))
+        self._keep_score(labels, counts)
 
     def _let_desire_arrive(self, step: int) -> int | None:
         """Return the layer whose connection has its desire in this step and learns from it."""
