@@ -91,7 +91,7 @@ def print_table(report: dict[str, Any]) -> None:
 
 
 def draw(results: list[dict[str, Any]], processor: str, path: Path) -> None:
-    """Draw times on the clock as bars, those of the processor as marks, on a logarithmic axis."""
+    """Draw times on the clock as bars, those of the processor as marks."""
     shown = [result for result in results if result["case"] != "matrix product"]
     figure = Figure(figsize=(8, 0.42 * len(shown) + 1.3), layout="constrained")
     axes = figure.add_subplot()
@@ -99,13 +99,23 @@ def draw(results: list[dict[str, Any]], processor: str, path: Path) -> None:
         name, time = result["case"], result["ms_per_sample"]
         colour = next(value for start, value in COLOURS.items() if name.startswith(start))
         axes.barh(place, time, color=colour)
-        axes.plot(result["processor_ms_per_sample"], place, "D", color="black", markersize=5)
-        axes.annotate(f" {time:.2f}", (time, place), va="center", fontsize=9, annotation_clip=False)
+        processor_time = result["processor_ms_per_sample"]
+        axes.plot(processor_time, place, "D", color="black", markersize=5)
+        axes.annotate(
+            f"{time:.2f}",
+            (max(time, processor_time), place),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
     axes.set_yticks(range(len(shown)), [result["case"] for result in shown])
     axes.invert_yaxis()
-    axes.set_xscale("log")
     axes.margins(x=0.12)
-    axes.set_xlabel("ms a training sample, best round: bar on the clock, diamond of the processor")
+    axes.set_xlabel(
+        "ms a training sample, best round\n"
+        "(bar and number: on the clock; diamond: of the processor)"
+    )
     axes.set_title(f"784-1600-800-10, T = {NUM_STEPS}, {processor}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
