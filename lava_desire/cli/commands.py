@@ -286,11 +286,8 @@ def _introduce(console: Console, run: Run) -> None:
         f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test samples; "
         f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "
-        + (
-            "Lava processes on cpu"
-            if run.backend == "lava"
-            else f"{run.network.precision} on {run.network.device}"
-        ),
+        f"{run.network.precision} "
+        + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}"),
         highlight=False,
         soft_wrap=True,
     )

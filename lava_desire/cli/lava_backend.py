@@ -12,6 +12,7 @@ import torch
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.engine import Metrics
 from lava_desire.engine.trainer import TrainingRun
+from lava_desire.fixed import formats_from_dicts
 from lava_desire.proc import (
     DesireChain,
     DesireMLP,
@@ -96,7 +97,8 @@ class LavaTrainingRun(TrainingRun):
     Parameters
     ----------
     network, train, test, folder
-        As of :func:`~lava_desire.engine.fit`; the network holds the weights between runs.
+        As of :func:`~lava_desire.engine.fit`; the network holds the weights between runs, and its
+        arithmetic is that of the processes.
 
     Raises
     ------
@@ -178,8 +180,12 @@ class LavaTrainingRun(TrainingRun):
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )
+        formats = network.format_fields()
         self._mlp = DesireMLP(
-            config=config, weights=network.numpy_weights(), samples_seen=network.samples_seen
+            config=config,
+            weights=network.numpy_weights(),
+            samples_seen=network.samples_seen,
+            formats=formats_from_dicts(formats) if formats else None,
         )
         self._mlp.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
         self._source.brightness_out.connect(self._mlp.brightness_in)
@@ -188,7 +194,8 @@ class LavaTrainingRun(TrainingRun):
 
     def _run_windows(self, num_windows: int) -> None:
         mlp = self._start()
-        mlp.run(RunSteps(num_windows * self.network.config.window_steps), DesireSimCfg())
+        tag = "fixed_pt" if self.network.format_fields() else "floating_pt"
+        mlp.run(RunSteps(num_windows * self.network.config.window_steps), DesireSimCfg(tag))
 
     def _read(self, *names: str) -> list[Any]:
         mlp = self._start()
@@ -206,6 +213,6 @@ class LavaTrainingRun(TrainingRun):
         if not self._is_ahead or self._mlp is None:
             return
         for mine, var in zip(self.network.weights, self._mlp.weights, strict=True):
-            mine.copy_(torch.from_numpy(np.asarray(var.get(), np.float32)))
+            mine.copy_(torch.from_numpy(var.get()))
         self.network.samples_seen = int(self._mlp.samples_seen.get().item())
         self._is_ahead = False

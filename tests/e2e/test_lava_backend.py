@@ -11,6 +11,7 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
 from lava_desire.checkpoint import read_checkpoint
+from lava_desire.engine import DesireNetwork
 
 SIZES = ("--layers", "12", "--num-steps", "6", "--error-margin", "1", "--learning-rate", "1e-3")
 
@@ -54,6 +55,35 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
         assert one.samples_seen == other.samples_seen
         for mine, theirs in zip(one.weights, other.weights, strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
+    new = (
+        "train",
+        "--quiet",
+        "--data",
+        data,
+        *SIZES,
+        "--epochs",
+        "1",
+        "--precision",
+        "fixed_point",
+    )
+    assert run(*new, "--batch-size", "1", "--output", "torch")[0] == 0
+    assert run(*new, "--backend", "lava", "--output", "lava")[0] == 0
+    one, other = (
+        read_checkpoint(tmp_path / folder / "checkpoint.safetensors")
+        for folder in ("torch", "lava")
+    )
+    assert one.formats == other.formats != []
+    untrained = DesireNetwork(one.config, arithmetic="fixed_point").numpy_weights()
+    for mine, theirs, before in zip(one.weights, other.weights, untrained, strict=True):
+        assert mine.dtype == theirs.dtype == np.int8
+        np.testing.assert_array_equal(mine, theirs)
+        assert (mine != before).any()
+    assert [row["test_accuracy"] for row in table(tmp_path / "torch")] == [
+        row["test_accuracy"] for row in table(tmp_path / "lava")
+    ]
 
 
 @pytest.mark.parametrize(
