@@ -11,17 +11,20 @@ from lava_desire import fixed, rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.fixed import LayerFormat
+from lava_desire.fixed.limits import (
+    ALIGNMENT_BITS,
+    DECAY_BITS,
+    STATE_LIMIT,
+    THRESHOLD_BITS,
+    WEIGHT_EXPONENTS,
+)
 
 WEIGHT_LIMITS = (-128, 127)
 """Weights are 8-bit integers, times 2^exponent."""
 
-STATE_SHIFT = 6
-"""Activation and threshold are shifted left by this many bits before they meet the potential."""
-
-_DECAY_UNIT = 4096
-_STATE_LIMIT = 2**23
-_THRESHOLD_LIMIT = 2**17
-_EXPONENT_LIMITS = (-8, 7)
+_DECAY_UNIT = 2**DECAY_BITS
+_THRESHOLD_LIMIT = 2**THRESHOLD_BITS
+_CURRENT_LIMIT = STATE_LIMIT + 1
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class IntegerNetwork:
                     f"threshold of layer {layer} is {threshold!r}: expected an integer, 1 <= "
                     f"threshold < {_THRESHOLD_LIMIT}"
                 )
-            low, high = _EXPONENT_LIMITS
+            low, high = WEIGHT_EXPONENTS[0], WEIGHT_EXPONENTS[-1]
             if not _is_integer(exponent) or not low <= exponent <= high:
                 raise ValueError(
                     f"weight exponent of layer {layer} is {exponent!r}: expected an integer, {low} "
@@ -125,9 +128,9 @@ class IntegerNetwork:
                 outputs[step], potential = fixed.integrate_and_fire(
                     potential,
                     activation,
-                    1 << STATE_SHIFT,
+                    1 << ALIGNMENT_BITS,
                     decay,
-                    self.thresholds[layer] << STATE_SHIFT,
+                    self.thresholds[layer] << ALIGNMENT_BITS,
                     reset=self.config.reset,
                 )
             result.append(outputs)
@@ -270,9 +273,9 @@ def _refuse_overflow(layer: int, weights: Any, exponent: int) -> None:
         int(np.where(weights > 0, weights, 0).sum(axis=1).max()),
         int(-np.where(weights < 0, weights, 0).sum(axis=1).min()),
     )
-    reached = largest * 2.0**exponent * 2**STATE_SHIFT
-    if reached >= _STATE_LIMIT:
+    reached = largest * 2.0**exponent * 2**ALIGNMENT_BITS
+    if reached >= _CURRENT_LIMIT:
         raise ValueError(
             f"layer {layer} can sum its weights to {largest} · 2^{exponent}, {reached:.0f} in the "
-            f"current: expected below {_STATE_LIMIT}, where Lava's neurons wrap around"
+            f"current: expected below {_CURRENT_LIMIT}, where Lava's neurons wrap around"
         )

@@ -8,8 +8,8 @@ import numpy as np
 
 from lava_desire import fixed
 from lava_desire import rule as equations
-from lava_desire.deploy.integer_network import STATE_SHIFT
 from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
+from lava_desire.fixed.limits import ALIGNMENT_BITS
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
 from lava.magma.core.model.py.neuron import (  # isort: skip
@@ -117,9 +117,9 @@ class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
         fired, potential = fixed.integrate_and_fire(
             self.v.astype(np.int64),
             activation.astype(np.int64),
-            1 << STATE_SHIFT,
+            1 << ALIGNMENT_BITS,
             self._kept,
-            int(self.vth) << STATE_SHIFT,
+            int(self.vth) << ALIGNMENT_BITS,
             reset=self._config.reset,
         )
         self.v = potential.astype(np.int32)

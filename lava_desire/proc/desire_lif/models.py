@@ -18,57 +18,80 @@ from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.window import step_in_window
 
 
-@implements(proc=DesireLIF, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyDesireLIFModelFloat(PyLoihiProcessModel):
-    """Floating point."""
+class AbstractPyDesireLIFModel(PyLoihiProcessModel):
+    """What the layer does in either arithmetic."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
-    z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
-    potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+    potential: np.ndarray[Any, Any]  # its type is that of the arithmetic
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int8)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._config = proc_params["config"]
-        layer = proc_params["layer"]
+        self._config = config = proc_params["config"]
+        self._layer = layer = proc_params["layer"]
         self._masks = MaskSequence(
-            self._config, layer, proc_params["dropout_masks"], proc_params["samples_seen"]
+            config, layer, proc_params["dropout_masks"], proc_params["samples_seen"]
         )
         # Connection ℓ + 1 sends z in this step; the output layer's desire is the teacher's.
-        is_hidden = layer < self._config.num_layers
-        steps = self._config.num_steps + 1 + self._config.num_layers - layer
+        is_hidden = layer < config.num_layers
+        steps = config.num_steps + 1 + config.num_layers - layer
         self._step_of_desire = steps if is_hidden else None
-        size = self._config.layer_sizes[layer]
+        size = config.layer_sizes[layer]
         self._no_spikes = np.zeros(size, dtype=bool)
         self._no_desire = np.zeros(size, dtype=np.int8)
 
     def run_spk(self) -> None:
         """Send the spikes of one time step, and the desire when z has come."""
-        config = self._config
-        step = step_in_window(self.time_step, config)
+        step = step_in_window(self.time_step, self._config)
         if step == 1:
-            self.potential = np.zeros_like(self.potential)
-            self.mask = self._masks.next(bool(self.training[0]))
+            self._begin_window(bool(self.training[0]))
         # Both connections have sent before they wait for what is sent here.
         current = self.a_in.recv()
-        if 2 <= step <= config.num_steps + 1:
-            spikes, self.potential = rule.integrate_and_fire(
-                self.potential, current, config.decay, config.threshold, self.mask, config.reset
-            )
-            if not np.isfinite(self.potential).all():
-                raise ValueError("the membrane potential is no longer finite")
-            self.s_out.send(spikes)
+        if 2 <= step <= self._config.num_steps + 1:
+            self.s_out.send(self._integrate_and_fire(current))
         else:
             self.s_out.send(self._no_spikes)
         z = self.z_in.recv()
         if step == self._step_of_desire:
-            self.desire = rule.hidden_desire(z, config.desire_threshold_hidden)
+            self.desire = self._hidden_desire(z)
             self.desire_out.send(self.desire * self.mask)
         else:
             self.desire_out.send(self._no_desire)
+
+    def _begin_window(self, training: bool) -> None:
+        self.potential = np.zeros_like(self.potential)
+        self.mask = self._masks.next(training)
+
+    def _integrate_and_fire(self, current: Any) -> Any:
+        """Advance the potential by a step and return the spikes, (N_ℓ,) bool (Eq. 1 and 16)."""
+        raise NotImplementedError
+
+    def _hidden_desire(self, z: Any) -> Any:
+        """Return what the neurons desire, (N_ℓ,) int8 (Eq. 15)."""
+        raise NotImplementedError
+
+
+@implements(proc=DesireLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
+    """Floating point."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
+    z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
+    potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+
+    def _integrate_and_fire(self, current: Any) -> Any:
+        config = self._config
+        spikes, self.potential = rule.integrate_and_fire(
+            self.potential, current, config.decay, config.threshold, self.mask, config.reset
+        )
+        if not np.isfinite(self.potential).all():
+            raise ValueError("the membrane potential is no longer finite")
+        return spikes
+
+    def _hidden_desire(self, z: Any) -> Any:
+        return rule.hidden_desire(z, self._config.desire_threshold_hidden)

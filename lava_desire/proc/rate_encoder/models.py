@@ -19,15 +19,11 @@ from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
 
 
-@implements(proc=RateEncoder, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyRateEncoderModelFloat(PyLoihiProcessModel):
-    """Floating point."""
+class AbstractPyRateEncoderModel(PyLoihiProcessModel):
+    """What the encoder does in either arithmetic."""
 
-    brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
-    potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+    potential: np.ndarray[Any, Any]  # its type is that of the arithmetic
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -49,10 +45,27 @@ class PyRateEncoderModelFloat(PyLoihiProcessModel):
             self.mask = self._masks.next(bool(self.training[0]))
             self.samples_seen = self.samples_seen + self.training
         if step <= self._config.num_steps:
-            check_brightness(brightness)
-            spikes, self.potential = rule.encode_step(
-                self.potential, brightness, self._config.threshold
-            )
-            self.s_out.send(spikes & self.mask)
+            self.s_out.send(self._encode(brightness) & self.mask)
         else:
             self.s_out.send(self._no_spikes)
+
+    def _encode(self, brightness: Any) -> Any:
+        """Advance the potential by a step and return the spikes, (N_0,) bool (Sec. 4.1)."""
+        raise NotImplementedError
+
+
+@implements(proc=RateEncoder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyRateEncoderModelFloat(AbstractPyRateEncoderModel):
+    """Floating point."""
+
+    brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
+    potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+
+    def _encode(self, brightness: Any) -> Any:
+        check_brightness(brightness)
+        spikes, self.potential = rule.encode_step(
+            self.potential, brightness, self._config.threshold
+        )
+        return spikes
