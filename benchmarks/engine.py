@@ -121,7 +121,7 @@ def prepare(
     network = DesireNetwork(DesireConfig(LAYERS))
     work = {"untrained": synaptic_operations(network, images[:64], labels[:64])}
     if weights is not None:
-        with np.load(weights) as file:
+        with np.load(weights, allow_pickle=False) as file:
             network = DesireNetwork(network.config, weights=[file[name] for name in file.files])
     else:
         for at in range(NUM_IMAGES, NUM_IMAGES + PRETRAIN, 64):

@@ -141,14 +141,14 @@ KINDS = {
 
 def main() -> None:
     """Be the competitor that the arguments name: a file of data, and a JSON object."""
-    with np.load(sys.argv[1]) as data:
+    with np.load(sys.argv[1], allow_pickle=False) as data:
         images, labels = data["images"], data["labels"]
     case = json.loads(sys.argv[2])
     torch.set_num_threads(case["threads"])
     torch.manual_seed(0)
     weights = None
     if case["weights"] is not None:
-        with np.load(case["weights"]) as file:
+        with np.load(case["weights"], allow_pickle=False) as file:
             weights = [file[name] for name in file.files]
     step = KINDS[case["kind"]](tuple(case["layers"]), weights, case["option"])
     batch_size, at = case["batch_size"], 0

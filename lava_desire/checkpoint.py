@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import shutil
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,15 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
 from lava_desire.config import DesireConfig
+from lava_desire.files import replacing
+from lava_desire.files import write_atomically as write_atomically
 
 FORMAT = "lava-desire/1"
+MAX_BYTES = 1 << 34
+"""Largest checkpoint that is read."""
+
 _HEADER_LENGTH_BYTES = 8
+_MAX_SAMPLES_SEEN = 1 << 63
 
 
 class CheckpointError(ValueError):
@@ -61,45 +68,31 @@ class Checkpoint:
         return "fixed_point" if self.formats else "floating_point"
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file so that at any moment either the old or the new one is there, whole.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written; the old file is then untouched.
-    """
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
+def write_checkpoint(
+    checkpoint: Checkpoint, path: str | Path, *, previous: str | Path | None = None
+) -> None:
     """Write a checkpoint atomically.
 
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What to write.
+    path : path
+        Where.
+    previous : path, optional
+        Where the file that is now at `path` is kept, in place of the one before it.
+
     Raises
     ------
+    ValueError
+        If a weight is NaN or infinite; nothing is written.
     OSError
         If the file cannot be written; an older one at `path` is then still whole.
     """
     arrays = {f"weights.{layer}": array for layer, array in enumerate(checkpoint.weights, start=1)}
     for layer, array in enumerate(checkpoint.average, start=1):
         arrays[f"average.{layer}"] = array
+    _check_finite(arrays, path)
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -109,26 +102,40 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
     if checkpoint.formats:
         metadata["formats"] = json.dumps(checkpoint.formats)
     metadata["sha256"] = _digest(arrays, metadata)
-    write_atomically(path, dump_arrays(arrays, metadata))
+    content = dump_arrays(arrays, metadata)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+        if previous is not None and Path(path).exists():
+            _keep(Path(path), Path(previous))
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give a file a second name, under which it stays when the first is given to another."""
+    with replacing(previous) as partial:
+        try:
+            os.link(path, partial)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, partial)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint and check that it is whole.
+    """Read a checkpoint and check that it is whole, and that all of it is as it should be.
 
     Raises
     ------
     CheckpointError
-        If the file is not one of ours, is truncated, or a bit of it has changed.
+        If the file is not one of ours, is truncated, a bit of it has changed, or it holds what no
+        network has.
     OSError
         If it cannot be read.
     """
-    content = Path(path).read_bytes()
+    content = _content(Path(path))
     try:
         arrays = load_arrays(content)
         length = int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
         header = json.loads(content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length])
-        metadata = header.get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError) as error:
+        metadata = dict(header.get("__metadata__") or {})
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is no checkpoint, or is truncated ({len(content)} bytes): {error}"
         ) from None
@@ -138,32 +145,69 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         )
     if metadata.pop("sha256", None) != _digest(arrays, metadata):
         raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
+    try:
+        return _checked(arrays, metadata)
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks the field {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a regular file of acceptable size."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise CheckpointError(f"{path} is no regular file")
+    if status.st_size > MAX_BYTES:
+        raise CheckpointError(
+            f"{path} has {status.st_size} bytes: expected at most {MAX_BYTES} in a checkpoint"
+        )
+    return path.read_bytes()
+
+
+def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> Checkpoint:
+    """Build the checkpoint, or raise ValueError: a checksum proves no good intentions."""
     config = DesireConfig.from_json(metadata["config"])
-    return Checkpoint(
-        config,
-        _layers_of(arrays, "weights", config, path),
-        int(metadata["samples_seen"]),
-        json.loads(metadata["state"]),
-        _layers_of(arrays, "average", config, path) if "average.1" in arrays else [],
-        json.loads(metadata.get("formats", "[]")),
-    )
+    samples_seen = int(metadata["samples_seen"])
+    if not 0 <= samples_seen < _MAX_SAMPLES_SEEN:
+        raise ValueError(f"samples_seen is {samples_seen}: expected 0 <= samples_seen < 2**63")
+    state = json.loads(metadata["state"])
+    if not isinstance(state, dict):
+        raise ValueError(f"state is a {type(state).__name__}: expected an object of fields")
+    formats = json.loads(metadata.get("formats", "[]"))
+    if not isinstance(formats, list) or any(not isinstance(layer, dict) for layer in formats):
+        raise ValueError("formats are no list of objects")
+    if len(formats) not in (0, config.num_layers):
+        raise ValueError(f"{len(formats)} formats: expected one a layer, {config.num_layers}")
+    weights = _layers_of(arrays, "weights", config, "int8" if formats else "float32")
+    average = _layers_of(arrays, "average", config, "float32") if "average.1" in arrays else []
+    return Checkpoint(config, weights, samples_seen, state, average, formats)
 
 
 def _layers_of(
-    arrays: dict[str, np.ndarray[Any, Any]], name: str, config: DesireConfig, path: str | Path
+    arrays: dict[str, np.ndarray[Any, Any]], name: str, config: DesireConfig, dtype: str
 ) -> list[np.ndarray[Any, Any]]:
     """Return the L arrays of that name, whose shapes must be those of the config."""
     found = []
     for layer in range(1, config.num_layers + 1):
         array = arrays.get(f"{name}.{layer}")
         expected = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
-        if array is None or array.shape != expected:
-            shape = None if array is None else array.shape
-            raise CheckpointError(
-                f"{path} holds {name}.{layer} of shape {shape}: expected {expected}"
-            )
+        if array is None or array.shape != expected or array.dtype != dtype:
+            given = "nothing" if array is None else f"{array.dtype} {array.shape}"
+            raise ValueError(f"{name}.{layer} is {given}: expected {dtype} {expected}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}.{layer} holds NaN or infinity: expected finite weights")
         found.append(array)
     return found
+
+
+def _check_finite(arrays: dict[str, np.ndarray[Any, Any]], path: str | Path) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(
+                f"{name} holds NaN or infinity, so {path} is not written: expected finite "
+                "weights, as a smaller learning_rate keeps them"
+            )
 
 
 def _digest(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:

@@ -11,13 +11,41 @@ from typing import Any
 
 RESETS = ("subtract", "zero")
 
+# Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
+# and random numbers: a configuration may come from a file that nobody has looked at.
+_MAX_LAYERS = 1_000
+_LARGEST = {
+    "num_steps": 2**16,
+    "batch_size": 2**31 - 1,
+    "epochs": 2**31 - 1,
+    "image_shift": 2**31 - 1,
+    "seed": 2**63 - 1,
+}
+_MAX_NEURONS = 2**31 - 1
+_SHOWN = 200
+# A threshold is compared with potentials in float32, where neither zero nor infinity would do.
+_THRESHOLDS = (2.0**-100, 2.0**100)
+
 
 def _number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
     kinds = (int,) if integer else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    try:
+        good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        good = False
+    if not good:
         what = "an integer" if integer else "a finite number"
-        raise ValueError(f"{name} is {value!r}: expected {what}, {allowed}")
-    return value
+        raise ValueError(f"{name} is {_shown(value)}: expected {what}, {allowed}")
+    return value  # type: ignore[no-any-return]
+
+
+def _shown(value: Any) -> str:
+    """Return what was given, as far as a message has room for it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no endless integer
+        return "an endless integer"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 @dataclass(frozen=True)
@@ -27,13 +55,13 @@ class DesireConfig:
     Parameters
     ----------
     layer_sizes : tuple of int
-        Neurons a layer, input first: ``(N_0, ..., N_L)``, two layers or more, each at least 1.
+        Neurons a layer, input first: ``(N_0, ..., N_L)``, 2 to 1000 layers, each in [1, 2**31).
     num_steps : int
-        Length T of the spike trains in time steps, at least 1.
+        Length T of the spike trains in time steps, in [1, 65536].
     decay : float
         Decay β of membrane potential and trace a time step, in [0, 1) (Eq. 1 and 3).
     threshold : float
-        Firing threshold θ of encoder and neurons, above 0 (Eq. 1).
+        Firing threshold θ of encoder and neurons, above 0 (Eq. 1), in [2**-100, 2**100].
     error_margin : int
         Margin m in spikes, in [0, T): a neuron counts as fully active at T − m spikes.
     desire_threshold_hidden, desire_threshold_output : float
@@ -45,9 +73,10 @@ class DesireConfig:
     learning_rate_decay : float
         λ in η_e = η_0 · exp(−λ·e), at least 0 (Sec. 4.2).
     batch_size : int
-        Samples whose updates are summed before the weights change; 1 is the online rule.
+        Samples whose updates are summed before the weights change, in [1, 2**31); 1 is the online
+        rule.
     epochs : int
-        Passes over the training set, at least 0.
+        Passes over the training set, in [0, 2**31).
     seed : int
         Seed of weights, dropout masks and sample order, in [0, 2**63).
     reset : {"subtract", "zero"}
@@ -104,6 +133,11 @@ class DesireConfig:
                 raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
         if _number("threshold", self.threshold, "above 0") <= 0:
             raise ValueError(f"threshold is {self.threshold!r}: expected threshold > 0")
+        smallest, largest = _THRESHOLDS
+        if not smallest <= self.threshold <= largest:
+            raise ValueError(
+                f"threshold is {self.threshold!r}: expected 2**-100 <= threshold <= 2**100"
+            )
         for name in (
             "desire_threshold_hidden",
             "desire_threshold_output",
@@ -115,10 +149,8 @@ class DesireConfig:
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
         self._check_integer("seed", 0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed is {self.seed}: expected 0 <= seed < 2**63")
         if self.reset not in RESETS:
-            raise ValueError(f"reset is {self.reset!r}: expected one of {', '.join(RESETS)}")
+            raise ValueError(f"reset is {_shown(self.reset)}: expected one of {', '.join(RESETS)}")
         object.__setattr__(self, "learning_rate_scale", self._checked_learning_rate_scale())
         self._check_image_shift()
 
@@ -127,31 +159,38 @@ class DesireConfig:
             sizes = tuple(self.layer_sizes)
         except TypeError:
             raise ValueError(
-                f"layer_sizes is {self.layer_sizes!r}: expected a sequence of integers, input first"
+                f"layer_sizes is {_shown(self.layer_sizes)}: expected a sequence of integers, "
+                "input first"
             ) from None
         if len(sizes) < 2:
             raise ValueError(
                 f"layer_sizes is {sizes}: expected at least two layers, input and output"
             )
+        if len(sizes) > _MAX_LAYERS:
+            raise ValueError(f"layer_sizes has {len(sizes)} layers: expected at most {_MAX_LAYERS}")
         for size in sizes:
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"layer_sizes is {sizes}: expected integers of at least 1")
+                raise ValueError(f"layer_sizes is {_shown(sizes)}: expected integers of at least 1")
+            if size > _MAX_NEURONS:
+                raise ValueError(
+                    f"layer_sizes is {_shown(sizes)}: expected at most {_MAX_NEURONS} neurons"
+                )
         return sizes
 
     def _checked_learning_rate_scale(self) -> tuple[float, ...]:
         given = self.learning_rate_scale
         expected = f"expected {self.num_layers} numbers of at least 0, one a plastic layer, or none"
         if isinstance(given, str):
-            raise ValueError(f"learning_rate_scale is {given!r}: {expected}")
+            raise ValueError(f"learning_rate_scale is {_shown(given)}: {expected}")
         try:
             scale = tuple(given)
         except TypeError:
-            raise ValueError(f"learning_rate_scale is {given!r}: {expected}") from None
+            raise ValueError(f"learning_rate_scale is {_shown(given)}: {expected}") from None
         for factor in scale:
             if _number("learning_rate_scale", factor, expected) < 0:
-                raise ValueError(f"learning_rate_scale is {scale}: {expected}")
+                raise ValueError(f"learning_rate_scale is {_shown(scale)}: {expected}")
         if len(scale) not in (0, self.num_layers):
-            raise ValueError(f"learning_rate_scale is {scale}: {expected}")
+            raise ValueError(f"learning_rate_scale is {_shown(scale)}: {expected}")
         return scale
 
     def _check_image_shift(self) -> None:
@@ -174,6 +213,8 @@ class DesireConfig:
         value = _number(name, getattr(self, name), f"at least {smallest}", integer=True)
         if value < smallest:
             raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
+        if value > _LARGEST[name]:
+            raise ValueError(f"{name} is {value}: expected {name} <= {_LARGEST[name]}")
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:
@@ -279,7 +320,7 @@ class DesireConfig:
         """
         try:
             fields = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also an endless integer
             raise ValueError(f"config is not JSON: {error}") from None
         return cls.from_dict(fields)
 
@@ -289,7 +330,8 @@ class DesireConfig:
         unknown = sorted(str(name) for name in fields if name not in known)
         if unknown:
             raise ValueError(
-                f"config has no field {', '.join(unknown)}: expected some of {', '.join(known)}"
+                f"config has no field {', '.join(unknown)[:_SHOWN]}: expected some of "
+                f"{', '.join(known)}"
             )
 
 

@@ -112,7 +112,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = []
     for path in sorted(folder.glob("*.nir")):
-        with np.load(path.with_suffix(".npz")) as file:
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
             inputs, wanted = file["inputs"], file["outputs"]
         graph = nir.read(path)
         dt, reset = float(graph.metadata["dt"]), graph.metadata["reset"]

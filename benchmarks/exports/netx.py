@@ -79,7 +79,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     rows = []
     for path in sorted(folder.glob("*.net")):
-        with np.load(path.with_suffix(".npz")) as file:
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
             inputs, wanted, window = file["inputs"], file["outputs"], int(file["window"])
         given = run(path, inputs, window)
         differing = int((given != wanted).sum())

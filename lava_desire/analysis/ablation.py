@@ -11,7 +11,7 @@ from lava_desire.analysis.experiments import read_history
 from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
-from lava_desire.engine.trainer import CHECKPOINT
+from lava_desire.engine.run_folder import holds_run
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def gather_ablation(
     for name, changes in variants.items():
         found = []
         for path in sorted(Path(folder).glob(f"{name}-seed-*")):
-            if not (path / CHECKPOINT).exists():
+            if not holds_run(path):
                 continue
             history, config = read_history(path)
             if config != base.replace(seed=config.seed, **changes):

@@ -12,9 +12,8 @@ from typing import Any
 from lava_desire.checkpoint import write_atomically
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
-from lava_desire.engine import CheckpointError, History, read_checkpoint
-from lava_desire.engine.history import EpochRecord
-from lava_desire.engine.trainer import CHECKPOINT
+from lava_desire.engine import History
+from lava_desire.engine.run_folder import holds_run, read_latest, read_records
 
 RESULT = "result.json"
 _SEED_FOLDER = "seed-"
@@ -94,7 +93,7 @@ def write_report(
     """
     runs = []
     for path in sorted(Path(folder).glob(f"{_SEED_FOLDER}*")):
-        if (path / CHECKPOINT).exists():
+        if holds_run(path):
             history, config = read_history(path)
             if history.records:
                 runs.append(_summary(history, config))
@@ -126,12 +125,8 @@ def read_history(folder: str | Path) -> tuple[History, DesireConfig]:
     OSError
         If it cannot be read.
     """
-    path = Path(folder) / CHECKPOINT
-    checkpoint = read_checkpoint(path)
-    if "records" not in checkpoint.state:
-        raise CheckpointError(f"{path} holds a network but no training")
-    records = [EpochRecord(**record) for record in checkpoint.state["records"]]
-    return History(records), checkpoint.config
+    checkpoint, path = read_latest(folder)
+    return History(read_records(checkpoint, path)), checkpoint.config
 
 
 def _summary(history: History, config: DesireConfig) -> dict[str, Any]:

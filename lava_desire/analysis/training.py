@@ -16,9 +16,8 @@ from lava_desire.engine import (
     Progress,
     default_precision,
     fit,
-    read_checkpoint,
 )
-from lava_desire.engine.trainer import CHECKPOINT
+from lava_desire.engine.run_folder import checked_state, holds_run, read_latest, read_records
 
 Samples = tuple[Any, Any]
 """``(images, labels)``, as :func:`lava_desire.engine.fit` takes them."""
@@ -72,18 +71,19 @@ def train_or_resume(
         for call in watch:
             call(network, progress)
 
-    resume = (folder / CHECKPOINT).exists()
+    resume = holds_run(folder)
     if resume and watch:
         # A run killed between its checkpoint and the call that follows would miss that call.
-        _repeat_last_call(folder / CHECKPOINT, device, network.precision, len(train[1]), watch)
+        _repeat_last_call(folder, device, network.precision, len(train[1]), watch)
     return fit(network, train, test, folder=folder, resume=resume, on_progress=show)
 
 
 def _repeat_last_call(
-    path: Path, device: str, precision: str, num_samples: int, watch: Sequence[Watch]
+    folder: Path, device: str, precision: str, num_samples: int, watch: Sequence[Watch]
 ) -> None:
+    checkpoint, path = read_latest(folder)
+    state = checked_state(checkpoint, path, num_samples)
     network = DesireNetwork.load(path, device, precision=precision)
-    state = read_checkpoint(path).state
     progress = Progress(
         state["epoch"],
         network.config.epochs,
@@ -100,10 +100,10 @@ def _repeat_last_call(
 
 def is_finished(config: DesireConfig, folder: str | Path) -> bool:
     """Say whether the folder holds a run that has reached the config's last epoch."""
-    path = Path(folder) / CHECKPOINT
-    if not path.exists():
+    if not holds_run(Path(folder)):
         return False
-    return bool(read_checkpoint(path).state.get("epoch", -1) >= config.epochs)
+    checkpoint, path = read_latest(folder)
+    return len(read_records(checkpoint, path)) >= config.epochs
 
 
 class Snapshots:
@@ -166,5 +166,5 @@ class Snapshots:
         FileNotFoundError
             If nothing was.
         """
-        with np.load(self.path(samples)) as arrays:
+        with np.load(self.path(samples), allow_pickle=False) as arrays:
             return dict(arrays)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from lava_desire.cli import commands
 from lava_desire.cli.export import export
 from lava_desire.cli.reproduce import reproduce
+from lava_desire.engine import DamagedCheckpointWarning, DeviceMemoryError
+from lava_desire.engine.memory import is_out_of_memory
 
 __all__ = ["main"]
 
@@ -36,7 +39,10 @@ app.command("demo")(commands.demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 2 bad input (one line says what), 130 interrupted.
+    """Run the command line and exit.
+
+    0 is done; 2 bad input, or a machine that has not enough disk or memory (one line says what);
+    130 stopped by Ctrl-C and 143 by SIGTERM, both after saving.
 
     Parameters
     ----------
@@ -50,16 +56,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        status = app(args=_gather_layers(arguments), standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", DamagedCheckpointWarning)
+            warnings.showwarning = _show_warning
+            status = app(args=_gather_layers(arguments), standalone_mode=False)
     except _USAGE_ERROR as error:
         status = _refuse(error.format_message())
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, DeviceMemoryError) as error:
         status = _refuse(str(error))
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not is_out_of_memory(error):
+            raise
+        status = _refuse(f"out of memory: lower --batch-size, --num-steps or --layers ({error})")
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line: where in the source it arose is nothing to a user."""
+    print(f"lava-desire: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _refuse(message: str) -> int:

@@ -30,17 +30,17 @@ from lava_desire.analysis.storage import save_measurement
 from lava_desire.cli.display import JsonLines, LiveTable, Silence
 from lava_desire.cli.run import (
     AUTO,
-    INTERRUPTED,
     Run,
     Source,
     environment,
+    interrupted_status,
     make_network,
     terminal_width,
     train_run,
 )
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Interrupted
-from lava_desire.engine.trainer import CHECKPOINT
+from lava_desire.engine.run_folder import holds_run
 
 ABLATION, FIGURES_NAME = "ablation", "figures"
 _NAMES = (*EXPERIMENTS, FIGURES_NAME, ABLATION)
@@ -115,7 +115,7 @@ def reproduce(
             _draw(scale, seeds[0], only, folder, data_dir, quick, device, console)
     except Interrupted as interrupted:
         print("interrupted, saved; the same command goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from interrupted
+        raise typer.Exit(interrupted_status(interrupted)) from interrupted
 
 
 def _train(
@@ -133,7 +133,7 @@ def _train(
         data = quick_data(data)
     place = seed_folder(folder, config.seed)
     place.mkdir(parents=True, exist_ok=True)
-    resume = (place / CHECKPOINT).exists()
+    resume = holds_run(place)
     run = Run(source, data, make_network(config, device, AUTO), place, resume)
     train_run(run, display)
 

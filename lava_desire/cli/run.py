@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import shutil
@@ -17,7 +18,6 @@ import typer
 
 from lava_desire import __version__
 from lava_desire.analysis import plot_learning_curve
-from lava_desire.checkpoint import write_atomically
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.data import Dataset, load_dataset, load_npz
 from lava_desire.deploy import quantize
@@ -26,16 +26,25 @@ from lava_desire.engine import (
     History,
     Interrupted,
     default_precision,
-    read_checkpoint,
 )
 from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
-from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG, TrainingRun
+from lava_desire.engine.run_folder import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS,
+    holds_run,
+    read_latest,
+)
+from lava_desire.engine.trainer import TrainingRun
+from lava_desire.files import FolderLock
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
-INTERRUPTED = 130
+_MAX_TEXT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,36 @@ def base_config(
     if preset is not None and file is not None:
         raise ValueError(f"both --preset {preset} and --config {file} are given: expected one")
     if file is not None:
-        config = DesireConfig.from_json(Path(file).read_text(encoding="utf-8"))
+        config = read_config(file)
     else:
         config = DesireConfig.preset(preset or (data.name if data.name in PRESETS else "digits"))
     hidden = config.layer_sizes[1:-1] if layers is None else parse_layers(layers)
     return config.replace(layer_sizes=(data.num_inputs, *hidden, data.num_classes))
+
+
+def read_config(path: str | Path) -> DesireConfig:
+    """Read a configuration from a JSON file.
+
+    Raises
+    ------
+    ValueError
+        If it holds none; the message names the file.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        return DesireConfig.from_json(_read_text(Path(path)))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _read_text(path: Path) -> str:
+    """Read a small text file, and no endless one."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_TEXT_BYTES + 1)
+    if len(content) > _MAX_TEXT_BYTES:
+        raise ValueError(f"{path} has more than {_MAX_TEXT_BYTES} bytes: expected a small file")
+    return content.decode()
 
 
 def parse_layers(text: str) -> tuple[int, ...]:
@@ -138,18 +172,26 @@ def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> De
 
 def new_folder(output: str | None, name: str, force: bool) -> Path:
     """Make the folder of a new run, emptied of an older run only when that is asked for."""
-    folder = Path(output or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if (folder / CHECKPOINT).exists():
+    folder = Path(output) if output else _folder_of_now(name)
+    if holds_run(folder):
         if not force:
             raise FileExistsError(
                 f"{folder} already holds a run: go on with --resume {folder}, choose another "
                 "folder, or replace it with --force"
             )
         metrics = (METRICS_CSV, METRICS_JSON, LEARNING_CURVE)
-        for name in (RUN, CONFIG, *metrics, BEST, BEST_AVERAGE, CHECKPOINT):
-            (folder / name).unlink(missing_ok=True)
+        with FolderLock(folder):
+            for name in (RUN, CONFIG, *metrics, BEST, BEST_AVERAGE, PREVIOUS, CHECKPOINT):
+                (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _folder_of_now(name: str) -> Path:
+    """Return a folder named for the time, which no run has: clocks may be set back."""
+    folder = Path(f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(place for place in itertools.chain([folder], others) if not holds_run(place))
 
 
 def open_run(
@@ -160,14 +202,17 @@ def open_run(
     if not path.is_file():
         raise ValueError(f"{folder} holds no run to resume: {RUN} is missing")
     try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
+        notes = json.loads(_read_text(path))
         source = Source(**notes["source"])
         device = device or notes["device"]
         precision = notes["precision"]
         backend = backend or notes.get("backend", "torch")
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        texts = [*asdict(source).values(), device, precision, backend]
+        if not all(text is None or isinstance(text, str) for text in texts):
+            raise ValueError(f"it says {texts}: expected texts")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    config = read_checkpoint(folder / CHECKPOINT).config
+    config = read_latest(folder)[0].config
     if epochs is not None:
         config = config.replace(epochs=epochs)
     network = make_network(config, device, precision)
@@ -177,31 +222,34 @@ def open_run(
 def train_run(run: Run, display: Any) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
     network = run.network
-    if not run.resume:
-        notes = {
-            "source": asdict(run.source),
-            "device": str(network.device),
-            "precision": network.precision,
-            "backend": run.backend,
-            "environment": environment(),
-        }
-        write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
-    training = _training_class(run.backend)
+    training_class = _training_class(run.backend)
+    training = training_class(network, run.data.train, run.data.test, run.folder)
+    notes = {
+        "source": asdict(run.source),
+        "device": str(network.device),
+        "precision": network.precision,
+        "backend": run.backend,
+        "environment": environment(),
+    }
+    training.notes[RUN] = (json.dumps(notes, indent=2) + "\n").encode()
     try:
         with display:
-            history = training(network, run.data.train, run.data.test, run.folder).carry_out(
-                run.resume, on_progress=display.update
-            )
+            history = training.carry_out(run.resume, on_progress=display.update)
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
         print(
             f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
             file=sys.stderr,
         )
-        raise typer.Exit(INTERRUPTED) from interrupted
+        raise typer.Exit(interrupted_status(interrupted)) from interrupted
     if history.records:
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
+
+
+def interrupted_status(interrupted: Interrupted) -> int:
+    """Return the exit status that says which signal it was, as shells count: 130, or 143."""
+    return 128 + interrupted.signal
 
 
 def _training_class(backend: str) -> type[TrainingRun]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -16,7 +17,11 @@ from lava_desire.data.dataset import DataError
 
 _UNSIGNED_BYTE = 0x08
 _MAX_BYTES = 1 << 30
+_MAX_DIMENSIONS = 32  # as many as a NumPy array has
 _GZIP_MAGIC = b"\x1f\x8b"
+# What images compress to, with much room: a few bytes that unfold to a gigabyte are made to harm.
+_MAX_RATIO, _RATIO_COUNTS_ABOVE = 250, 1 << 26
+_CHUNK = 1 << 20
 
 
 def read_idx(path: str | Path, num_dimensions: int | None = None) -> npt.NDArray[np.uint8]:
@@ -37,7 +42,8 @@ def read_idx(path: str | Path, num_dimensions: int | None = None) -> npt.NDArray
     Raises
     ------
     DataError
-        If the magic number is wrong, or the file shorter, longer or larger than it may be.
+        If the magic number is wrong, or the file shorter, longer or larger than it may be. No more
+        memory is taken than the file can fill, and never more than 1 GiB.
     OSError
         If the file cannot be opened.
     """
@@ -46,13 +52,18 @@ def read_idx(path: str | Path, num_dimensions: int | None = None) -> npt.NDArray
         compressed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if compressed else raw
+        most = _MAX_BYTES
+        if compressed:
+            packed = os.fstat(raw.fileno()).st_size
+            most = min(most, max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * packed))
         try:
-            return _read(stream, path, num_dimensions)
+            return _read(stream, path, num_dimensions, most)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{path} is a damaged gzip file: {error}") from None
 
 
-def _read(stream: BinaryIO, path: Path, num_dimensions: int | None) -> npt.NDArray[Any]:
+def _read(stream: BinaryIO, path: Path, num_dimensions: int | None, most: int) -> npt.NDArray[Any]:
+    """Read an array of at most `most` bytes."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UNSIGNED_BYTE:
         raise DataError(
@@ -60,19 +71,35 @@ def _read(stream: BinaryIO, path: Path, num_dimensions: int | None) -> npt.NDArr
             "an IDX file of unsigned bytes"
         )
     found = magic[3]
-    if found == 0 or (num_dimensions is not None and found != num_dimensions):
-        expected = num_dimensions or "at least 1"
+    wrong = not 1 <= found <= _MAX_DIMENSIONS
+    if wrong or (num_dimensions is not None and found != num_dimensions):
+        expected = num_dimensions or f"1 to {_MAX_DIMENSIONS}"
         raise DataError(f"{path} states {found} dimensions: expected {expected}")
     header = stream.read(4 * found)
     if len(header) < 4 * found:
         raise DataError(f"{path} ends within its header")
     shape = struct.unpack(f">{found}I", header)
     size = math.prod(shape)
-    if size > _MAX_BYTES:
-        raise DataError(f"{path} states the shape {shape}: expected at most {_MAX_BYTES} bytes")
-    # One byte more than stated tells a file that is too long, without reading on.
-    content = stream.read(size + 1)
+    if size > most:
+        raise DataError(f"{path} states the shape {shape}: expected at most {most} bytes")
+    if 0 in shape:
+        raise DataError(f"{path} states the shape {shape}: expected at least one value")
+    content = _read_up_to(stream, size + 1)
     if len(content) != size:
         have = f"{len(content)} bytes" if len(content) < size else "more"
         raise DataError(f"{path} holds {have} of data: its shape {shape} needs {size}")
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape).copy()
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+
+
+def _read_up_to(stream: BinaryIO, size: int) -> bytearray:
+    """Read piece by piece: memory is taken for what is there, not for what a header promises.
+
+    One byte more than it states tells a file that is too long, without reading on.
+    """
+    content = bytearray()
+    while len(content) < size:
+        piece = stream.read(min(_CHUNK, size - len(content)))
+        if not piece:
+            break
+        content += piece
+    return content

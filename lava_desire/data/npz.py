@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +19,23 @@ from lava_desire.data.dataset import DataError, Dataset, fixed_split
 _SPLIT = ("train_images", "train_labels", "test_images", "test_labels")
 _WHOLE = ("images", "labels")
 _MAX_BYTES = 1 << 34
+_MAX_DIMENSIONS = 3
+# What images compress to, with much room: a file of a few bytes that claims to hold gigabytes is
+# made to fill memory. Arrays below the size are read whatever they are packed in.
+_MAX_RATIO, _RATIO_COUNTS_ABOVE = 250, 1 << 26
+# What zipfile and its decompressors raise for archives that are damaged or made to harm.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    UnicodeError,
+)
 
 
 def load_npz(path: str | Path) -> Dataset:
@@ -25,7 +44,7 @@ def load_npz(path: str | Path) -> Dataset:
     The file holds ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``, or
     ``images`` and ``labels``, a fifth of which then becomes the test set, the same every time.
     Images are (S, N) or (S, height, width), uint8 or float in [0, 1]; labels are integers that
-    count the classes from 0. Nothing is unpickled.
+    count the classes from 0. Nothing is unpickled, and other members of the archive are not read.
 
     Parameters
     ----------
@@ -40,21 +59,22 @@ def load_npz(path: str | Path) -> Dataset:
     Raises
     ------
     DataError
-        If the file is damaged, an array is missing, or one does not hold what it should.
+        If the file is damaged, an array is missing, or one does not hold what it should, or takes
+        more memory than such a file is worth.
     OSError
         If the file cannot be opened.
     """
     path = Path(path)
     try:
         arrays = _read_arrays(path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
     shapes = {name: array.shape for name, array in arrays.items() if name.endswith("images")}
     image_shape = None
     for name, shape in shapes.items():
         if len(shape) == 3:
             image_shape = (int(shape[1]), int(shape[2]))
-            arrays[name] = arrays[name].reshape(shape[0], -1) if shape[0] else arrays[name]
+            arrays[name] = arrays[name].reshape(shape[0], -1)
     labels = [array for name, array in arrays.items() if name.endswith("labels")]
     if any(array.dtype.kind not in "iu" or array.ndim != 1 for array in labels):
         raise DataError(f"{path}: labels must be integers of shape (S,)")
@@ -104,12 +124,23 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or dtype.kind not in "biuf" or min(shape, default=0) < 0:
             raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
+        if len(shape) > _MAX_DIMENSIONS or 0 in shape:
+            raise DataError(
+                f"{path}: {name} have shape {shape}: expected at most {_MAX_DIMENSIONS} "
+                "dimensions, none empty"
+            )
         # The archive's directory says how much there is, so that a header cannot ask for more.
-        available = archive.getinfo(f"{name}.npy").file_size
+        member = archive.getinfo(f"{name}.npy")
+        available = member.file_size
         if size > min(available, _MAX_BYTES):
             raise DataError(
                 f"{path}: {name} states {size} bytes and {available} are there: expected as many, "
                 f"and at most {_MAX_BYTES}"
+            )
+        if size > max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * member.compress_size):
+            raise DataError(
+                f"{path}: {name} unpacks from {member.compress_size} to {size} bytes, more than "
+                f"{_MAX_RATIO} times as many: expected images; np.savez keeps them unpacked"
             )
         content = stream.read(size)
         if len(content) != size:

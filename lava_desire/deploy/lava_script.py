@@ -50,7 +50,7 @@ from lava.utils.weightutils import SignMode
 def build():
     """Return the connections and the layers of neurons, wired."""
     window = SETTINGS["num_steps"] + len(SETTINGS["neurons"])
-    with np.load(Path(__file__).with_suffix(".npz")) as file:
+    with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as file:
         weights = [file[f"weights_{{layer + 1}}"] for layer in range(len(SETTINGS["neurons"]))]
     # In fixed point a weight is an even number up to 254; floating point has no use for the rest.
     options = {{"num_weight_bits": 8, "sign_mode": SignMode.MIXED}}
@@ -113,7 +113,7 @@ def main():
     """Classify, and print one class a line, -1 where two counts are the largest."""
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    with np.load(sys.argv[1]) as file:
+    with np.load(sys.argv[1], allow_pickle=False) as file:
         names = file.files
         images = file["test_images" if "test_images" in names else "images"]
         labels = [file[name] for name in ("test_labels", "labels") if name in names][:1]

@@ -7,8 +7,6 @@ zero, and it knows no exponent: that is all a file can say.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from lava_desire.deploy.integer_network import (
 )
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
+from lava_desire.files import replacing
 
 _NO_CURRENT_MEMORY = 4096
 _SYNAPSE_LIMITS = (-256, 254)
@@ -68,17 +67,8 @@ def to_netx(
         integers = as_integers(network)
     integers = _resetting_to_zero(integers, convert_reset)
     weights = [_synapses(integers, layer) for layer in range(integers.config.num_layers)]
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        with h5py.File(temporary, "w") as file:
-            _write(h5py, file, integers, weights)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        _write(h5py, file, integers, weights)
     return integers
 
 

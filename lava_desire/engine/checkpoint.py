@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lava_desire.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
+from lava_desire.engine.run_folder import offer_others
 from lava_desire.fixed import formats_from_dicts
 
 if TYPE_CHECKING:
@@ -36,7 +42,10 @@ def load_network(
     """Read a network; see :meth:`DesireNetwork.load`."""
     from lava_desire.engine.network import DesireNetwork
 
-    checkpoint = read_checkpoint(path)
+    try:
+        checkpoint = read_checkpoint(path)
+    except CheckpointError as error:
+        raise offer_others(error, Path(path)) from None
     formats = formats_from_dicts(checkpoint.formats) if checkpoint.formats else None
     network = DesireNetwork(
         checkpoint.config,

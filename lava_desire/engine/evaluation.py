@@ -12,6 +12,7 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.inputs import as_images, as_labels
+from lava_desire.engine.memory import is_out_of_memory
 from lava_desire.engine.network import DesireNetwork
 
 _EVALUATION_BATCH = 256
@@ -57,7 +58,8 @@ def evaluate(
     data : tuple
         ``(images, labels)``: (S, N_0) uint8 or float in [0, 1], and (S,) integers.
     batch_size : int
-        Samples a forward pass; it does not change the result.
+        Samples a forward pass; it does not change the result, and is halved as often as the
+        device has too little memory for it.
 
     Returns
     -------
@@ -72,10 +74,19 @@ def evaluate(
     num_classes = network.config.layer_sizes[-1]
     confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=network.device)
     loss = 0.0
-    for chunk, target in zip(
-        torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
-    ):
-        activity = network.forward_checked(chunk)
+    done = 0
+    while done < len(labels):
+        part = slice(done, done + batch_size)
+        target = labels[part]
+        try:
+            activity = network.forward_checked(images[part])
+        except Exception as error:
+            if not is_out_of_memory(error) or batch_size == 1:
+                raise
+            # The result is that of any batch: a smaller one needs less memory.
+            batch_size = max(1, batch_size // 2)
+            continue
+        done += len(target)
         column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
         cells = torch.bincount(target * (num_classes + 1) + column, minlength=confusion.numel())
         confusion += cells.view_as(confusion)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lava_desire.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    read_checkpoint,
-    write_atomically,
-    write_checkpoint,
-)
+from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from lava_desire.engine.augment import shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.checkpoint import network_checkpoint
 from lava_desire.engine.evaluation import Metrics, checked_data, evaluate
 from lava_desire.engine.history import EpochRecord, History, Progress, write_metrics
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
+from lava_desire.engine.memory import memory_advice
 from lava_desire.engine.network import DesireNetwork
+from lava_desire.engine.run_folder import BEST as BEST
+from lava_desire.engine.run_folder import BEST_AVERAGE as BEST_AVERAGE
+from lava_desire.engine.run_folder import CHECKPOINT as CHECKPOINT
+from lava_desire.engine.run_folder import CONFIG as CONFIG
+from lava_desire.engine.run_folder import PREVIOUS, checked_state, holds_run, read_latest
+from lava_desire.files import FolderLock, remove_partial, write_atomically
 from lava_desire.randomness import epoch_order, epoch_shifts
-
-CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"
-BEST_AVERAGE = "best_average.safetensors"
-CONFIG = "config.json"
 
 
 def fit(
@@ -56,7 +53,8 @@ def fit(
         Where config, metrics and checkpoints are kept; made if it is not there. Nothing is kept
         without one.
     resume : bool
-        Go on from the checkpoint in `folder`. The result is that of an unbroken run, to the bit.
+        Go on from the checkpoint in `folder`, or from the one before it if that is damaged. The
+        result is that of an unbroken run, to the bit.
     checkpoint_seconds : float
         Longest time between two checkpoints; there is one after every epoch as well.
     on_progress : callable, optional
@@ -74,10 +72,14 @@ def fit(
         If the checkpoint does not fit the network or the data.
     FileExistsError
         If `folder` already holds a run and `resume` is not asked for.
+    FolderInUseError
+        If another process is training in `folder`.
+    DeviceMemoryError
+        If the device runs out of memory; the last checkpoint is whole.
     ValueError
-        If the data do not fit the network.
+        If the data do not fit the network, or its weights grow beyond all bounds.
     OSError
-        If the folder cannot be written.
+        If the folder cannot be written; the last checkpoint is whole.
     """
     run = TrainingRun(network, train, test, Path(folder) if folder is not None else None)
     return run.carry_out(resume, checkpoint_seconds, on_progress)
@@ -106,8 +108,10 @@ class TrainingRun:
         self.train = checked_data(network, train, "train")
         self.test = checked_data(network, test, "test")
         self.folder = folder
+        self.notes: dict[str, bytes] = {}  # further files that describe a new run, by name
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
+        self._keeps_previous = True
         self._fingerprint = _fingerprint(*self.train, *self.test) if folder else ""
         self._start_epoch(0)
 
@@ -122,16 +126,27 @@ class TrainingRun:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> History:
         """Train to the last epoch; see :func:`fit`."""
-        if resume:
-            self.resume()
-        else:
-            self.begin()
-        try:
-            with InterruptFlag() as interrupt:
-                self._go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
-        finally:
-            self.close()
+        with self._lock(resume):
+            if resume:
+                self.resume()
+            else:
+                self.begin()
+            try:
+                with InterruptFlag() as interrupt, memory_advice(self.network, self.folder):
+                    self._go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
+            finally:
+                self.close()
         return self.history
+
+    def _lock(self, resume: bool) -> Any:
+        """Return what keeps other processes out of the folder, which is made for a new run."""
+        if self.folder is None:
+            return nullcontext()
+        if not resume:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        elif not holds_run(self.folder):
+            raise CheckpointError(f"{self.folder} holds no {CHECKPOINT} to resume from")
+        return FolderLock(self.folder)
 
     def close(self) -> None:
         """Give back what the run holds; the engine's holds nothing."""
@@ -140,34 +155,35 @@ class TrainingRun:
         """Open the folder of a new run."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / CHECKPOINT).exists():
+        if holds_run(self.folder):
             raise FileExistsError(
                 f"{self.folder} already holds a run: resume it, or choose another folder"
             )
-        write_atomically(self.folder / CONFIG, self.network.config.to_json().encode())
+        remove_partial(self.folder)
+        files = {CONFIG: self.network.config.to_json().encode(), **self.notes}
+        for name, content in files.items():
+            write_atomically(self.folder / name, content)
         self.save()
 
     def resume(self) -> None:
         """Go back to where the checkpoint in the folder is."""
         if self.folder is None:
             raise ValueError("resume is True without a folder: expected the folder of a run")
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            raise CheckpointError(f"{self.folder} holds no {CHECKPOINT} to resume from")
-        checkpoint = read_checkpoint(path)
-        self._check_fits(checkpoint, path)
+        remove_partial(self.folder)
+        checkpoint, path = read_latest(self.folder)
+        # A damaged checkpoint takes the place of no good one.
+        self._keeps_previous = path.name == CHECKPOINT
+        state = self._check_fits(checkpoint, path)
         for weights, stored in zip(self.network.weights, checkpoint.weights, strict=True):
             weights.copy_(torch.from_numpy(stored))
         self.network.samples_seen = checkpoint.samples_seen
-        state = checkpoint.state
-        self.history.records = [EpochRecord(**record) for record in state["records"]]
+        self.history.records = state["records"]
         for name in ("epoch", "samples_done", "num_correct", "num_active", "seconds"):
             setattr(self, name, state[name])
         if self.average is not None:
-            self.average.restore(checkpoint.average, state["minibatches_averaged"])
+            self.average.restore(checkpoint.average, state.get("minibatches_averaged", 0))
 
-    def _check_fits(self, checkpoint: Checkpoint, path: Path) -> None:
+    def _check_fits(self, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         mine = self.network.config.to_dict()
         theirs = checkpoint.config.to_dict()
         for name in mine:
@@ -176,8 +192,7 @@ class TrainingRun:
                 raise CheckpointError(
                     f"{path} was trained with {name} = {theirs[name]}: expected {mine[name]}"
                 )
-        if not checkpoint.state:
-            raise CheckpointError(f"{path} holds a network but no training state to resume")
+        state = checked_state(checkpoint, path, len(self.train[1]))
         if checkpoint.formats != self.network.format_fields():
             raise CheckpointError(
                 f"{path} was trained with formats {checkpoint.formats}: expected "
@@ -187,10 +202,11 @@ class TrainingRun:
             ("precision", self.network.precision),
             ("data", self._fingerprint),
         ):
-            if checkpoint.state[name] != expected:
+            if state.get(name) != expected:
                 raise CheckpointError(
-                    f"{path} was trained with {name} {checkpoint.state[name]}: expected {expected}"
+                    f"{path} was trained with {name} {state.get(name)}: expected {expected}"
                 )
+        return state
 
     def save(self) -> None:
         """Write a checkpoint, if there is a folder."""
@@ -210,7 +226,9 @@ class TrainingRun:
         if self.average is not None:
             checkpoint.average = self.average.network.numpy_weights()
             state["minibatches_averaged"] = self.average.num_minibatches
-        write_checkpoint(checkpoint, self.folder / CHECKPOINT)
+        previous = self.folder / PREVIOUS if self._keeps_previous else None
+        write_checkpoint(checkpoint, self.folder / CHECKPOINT, previous=previous)
+        self._keeps_previous = True
 
     def _go(
         self,
@@ -222,14 +240,14 @@ class TrainingRun:
         while self.epoch < self.network.config.epochs:
             started = time.monotonic() - self.seconds
             for _ in self._minibatches():
-                self.seconds = time.monotonic() - started
+                self.seconds = max(self.seconds, time.monotonic() - started)
                 on_progress(self._progress())
                 due = time.monotonic() - saved > checkpoint_seconds
                 if interrupt.is_set or due:
                     self.save()
                     saved = time.monotonic()
                 if interrupt.is_set:
-                    raise Interrupted(self.folder)
+                    raise Interrupted(self.folder, interrupt.signal)
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
@@ -269,6 +287,7 @@ class TrainingRun:
         return torch.from_numpy(shifts).to(labels.device)
 
     def _finish_epoch(self) -> None:
+        self._check_finite()
         metrics = self._metrics()
         averaged = evaluate(self.average.network, self.test) if self.average else None
         num_samples = len(self.train[1])
@@ -297,6 +316,15 @@ class TrainingRun:
             write_checkpoint(network_checkpoint(self.average.network), self.folder / BEST_AVERAGE)
         write_metrics(self.history, self.folder)
         self.save()
+
+    def _check_finite(self) -> None:
+        """Refuse to evaluate or keep weights that have grown beyond all bounds."""
+        for layer, weights in enumerate(self.network.weights, start=1):
+            if not bool(torch.isfinite(weights).all()):
+                raise ValueError(
+                    f"weights of layer {layer} became NaN or infinite in epoch {self.epoch + 1}: "
+                    "expected finite ones, as a smaller learning_rate keeps them"
+                )
 
     def _progress(self) -> Progress:
         return Progress(
