@@ -15,7 +15,7 @@ RESETS = ("subtract", "zero")
 # and random numbers: a configuration may come from a file that nobody has looked at.
 _MAX_LAYERS = 1_000
 _LARGEST = {
-    "num_steps": 2**16,
+    "num_steps": 2**12,
     "batch_size": 2**31 - 1,
     "epochs": 2**31 - 1,
     "image_shift": 2**31 - 1,
@@ -57,7 +57,7 @@ class DesireConfig:
     layer_sizes : tuple of int
         Neurons a layer, input first: ``(N_0, ..., N_L)``, 2 to 1000 layers, each in [1, 2**31).
     num_steps : int
-        Length T of the spike trains in time steps, in [1, 65536].
+        Length T of the spike trains in time steps, in [1, 4096].
     decay : float
         Decay β of membrane potential and trace a time step, in [0, 1) (Eq. 1 and 3).
     threshold : float

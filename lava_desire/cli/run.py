@@ -198,25 +198,39 @@ def open_run(
     folder: Path, device: str | None, epochs: int | None, backend: str | None = None
 ) -> Run:
     """Open a run to go on with it: what is not given is as its files say."""
-    path = folder / RUN
-    if not path.is_file():
-        raise ValueError(f"{folder} holds no run to resume: {RUN} is missing")
-    try:
-        notes = json.loads(_read_text(path))
-        source = Source(**notes["source"])
-        device = device or notes["device"]
-        precision = notes["precision"]
-        backend = backend or notes.get("backend", "torch")
-        texts = [*asdict(source).values(), device, precision, backend]
-        if not all(text is None or isinstance(text, str) for text in texts):
-            raise ValueError(f"it says {texts}: expected texts")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+    source, noted_device, precision, noted_backend = read_notes(folder / RUN)
+    device, backend = device or noted_device, backend or noted_backend
     config = read_latest(folder)[0].config
     if epochs is not None:
         config = config.replace(epochs=epochs)
     network = make_network(config, device, precision)
     return Run(source, source.load(), network, folder, resume=True, backend=backend)
+
+
+def read_notes(path: Path) -> tuple[Source, str, str, str]:
+    """Read what a run notes about itself: source, device, precision and backend.
+
+    Raises
+    ------
+    ValueError
+        If there are no notes, or they are damaged.
+    OSError
+        If they cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path.parent} holds no run to resume: {path.name} is missing")
+    try:
+        notes = json.loads(_read_text(path))
+        source = Source(**notes["source"])
+        settings = (notes["device"], notes["precision"], notes.get("backend", "torch"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    places = asdict(source).values()
+    if not all(isinstance(text, str) for text in settings) or not all(
+        place is None or isinstance(place, str) for place in places
+    ):
+        raise ValueError(f"{path} is damaged: expected texts as source and settings")
+    return source, *settings
 
 
 def train_run(run: Run, display: Any) -> History:

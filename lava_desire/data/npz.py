@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import math
 import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,12 @@ def load_npz(path: str | Path) -> Dataset:
         arrays = _read_arrays(path)
     except _DAMAGE as error:
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
+    except OSError as error:
+        # A place before the file's beginning, or a stream that cannot be unpacked: the file's
+        # fault and not the disk's.
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
     shapes = {name: array.shape for name, array in arrays.items() if name.endswith("images")}
     image_shape = None
     for name, shape in shapes.items():
@@ -119,14 +127,16 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[
                 npy.read_array_header_1_0 if version == (1, 0) else (npy.read_array_header_2_0)
             )
             shape, fortran_order, dtype = read_header(stream)  # type: ignore[no-untyped-call]
-        except (ValueError, SyntaxError, TypeError, MemoryError) as error:
+        except (*_DAMAGE, ValueError, SyntaxError, TypeError, MemoryError, TokenError) as error:
             raise DataError(f"{path}: {name} has a damaged header: {error}") from None
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or dtype.kind not in "biuf" or min(shape, default=0) < 0:
             raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
-        if len(shape) > _MAX_DIMENSIONS or 0 in shape:
+        if not 1 <= len(shape) <= _MAX_DIMENSIONS or any(
+            type(n) is not int or not n for n in shape
+        ):
             raise DataError(
-                f"{path}: {name} have shape {shape}: expected at most {_MAX_DIMENSIONS} "
+                f"{path}: {name} have shape {shape}: expected 1 to {_MAX_DIMENSIONS} "
                 "dimensions, none empty"
             )
         # The archive's directory says how much there is, so that a header cannot ask for more.

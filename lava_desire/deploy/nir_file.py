@@ -14,6 +14,9 @@ from lava_desire.deploy.optional import import_optional
 MAX_BYTES = 1 << 30
 """Largest size of all arrays of a file together, unpacked."""
 
+# What weights compress to, with room: a dataset of a few bytes that unpacks to more is made to fill
+# memory. Those below the size are read whatever they are packed in.
+_MAX_RATIO, _RATIO_COUNTS_ABOVE = 250, 1 << 24
 _MAX_OBJECTS = 4_000
 _MAX_EDGES = 1_000  # reading compares every edge with every other
 _MAX_DEPTH = 8
@@ -92,7 +95,14 @@ def _look_through(h5py: Any, file: Any, path: Path, max_bytes: int) -> None:
                     raise _RefusedError(f"{path} keeps {inner!r} in another file: expected data")
                 if name == "edges" and int(item.size or 0) > 2 * _MAX_EDGES:
                     raise _RefusedError(f"{path} holds more than {_MAX_EDGES} edges at {inner!r}")
-                total += int(item.size or 0) * item.dtype.itemsize
+                size = int(item.size or 0) * item.dtype.itemsize
+                total += size
+                packed = item.id.get_storage_size()
+                if size > max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * packed):
+                    raise _RefusedError(
+                        f"{path} unpacks {inner!r} from {packed} to {size} bytes: expected at most "
+                        f"{_MAX_RATIO} times as many"
+                    )
                 if total > max_bytes:
                     raise _RefusedError(
                         f"{path} unpacks to more than {max_bytes} bytes at {inner!r}: expected "

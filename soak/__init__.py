@@ -1,0 +1,1 @@
+"""Faults of machines, and files made to harm, at length: ``make soak``."""

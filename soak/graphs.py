@@ -1,0 +1,123 @@
+"""NIR graphs, spoiled: the bytes of the file, and what stands in it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+
+from lava_desire import DesireNetwork
+from lava_desire.deploy import from_nir, to_nir
+from soak.mutate import ODD_VALUES, mutate_bytes, mutate_json_text
+from soak.targets import SMALL, Target, WrongLoadError
+
+_ARRAYS: tuple[Any, ...] = (
+    np.float32(1),
+    np.zeros(3, np.float32),
+    np.full(3, np.nan),
+    np.full(3, np.inf, np.float32),
+    np.ones((3, 4)),
+    np.full((3, 4), 1e38, np.float32),
+    np.ones((2, 3), np.float16),
+    np.ones(3, np.int64),
+    np.ones(3, complex),
+    np.zeros((0, 4), np.float32),
+    np.array([b"input", b"output"]),
+    np.bytes_(b"LIF"),
+    np.bytes_(b"\xff\xfe"),
+    np.bytes_(b"NIRGraph"),
+    np.bytes_(b"CubaLIF"),
+    np.bytes_(b"Conv2d"),
+    h5py.Empty("f4"),
+)
+_NAMES = ("node", "nodes", "edges", "type", "weight", "tau", "lif_1", "x", "metadata", "version")
+
+
+def seeds() -> list[bytes]:
+    """Return a graph of ours, one whose weights are rounded, and one of others."""
+    one = np.ones(3)
+    others = nir.NIRGraph.from_list(
+        nir.Linear(np.ones((3, 4), np.float32)),
+        nir.LIF(one * 4e-4, one, one * 0, one, v_reset=one * 0),
+    )
+    graphs = [to_nir(DesireNetwork(SMALL.replace(decay=decay))) for decay in (0.75, 0.7)]
+    files = []
+    for graph in (*graphs, others):
+        stream = io.BytesIO()
+        nir.write(stream, graph)
+        files.append(stream.getvalue())
+    return files
+
+
+_SEEDS = seeds()
+
+
+def spoil(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """Spoil the bytes, or write a wrong graph that is a sound HDF5 file."""
+    if random.random() < 0.5:
+        return mutate_bytes(random, data, others)
+    stream = io.BytesIO(random.choice(_SEEDS))
+    with h5py.File(stream, "r+") as file:
+        for _ in range(random.choice((1, 1, 2, 3))):
+            try:
+                _edit(random, file)
+            except (ValueError, TypeError, KeyError, OSError, RuntimeError):
+                continue
+    return stream.getvalue()
+
+
+def _edit(random: Random, file: Any) -> None:
+    names: list[str] = []
+    file.visit(names.append)
+    name = random.choice(names)
+    group = file[name].parent
+    last = name.rsplit("/", 1)[-1]
+    what = random.randrange(8)
+    if what == 0:
+        del file[name]
+    elif what == 1:
+        file.move(name, f"{group.name}/{random.choice(_NAMES)}")
+    elif what == 2:
+        group[random.choice(_NAMES)] = file[random.choice(names)]
+    elif what == 3:
+        path = random.choice(("/etc/passwd", "nothing.h5", "../x"))
+        group[random.choice(_NAMES)] = h5py.ExternalLink(path, "/")
+    elif what == 4:
+        shape = random.choice(((1 << 40,), (1 << 20, 1 << 20), (1 << 27,)))
+        group.create_dataset(random.choice(_NAMES), shape=shape, chunks=(1,) * len(shape))
+    elif what == 5 and last.endswith("config"):
+        text = file[name][()]
+        del file[name]
+        group[last] = mutate_json_text(random, text, [text])
+    elif isinstance(file[name], h5py.Dataset):
+        del file[name]
+        group[last] = random.choice((random.choice(_ARRAYS), _odd(random)))
+
+
+def _odd(random: Random) -> Any:
+    value = random.choice(ODD_VALUES)
+    return value if isinstance(value, (int, float, str)) else 0
+
+
+def read(path: Path) -> None:
+    """Import, and look at the network."""
+    try:
+        network = from_nir(path)
+    except ValueError as error:
+        if "does not say" not in str(error):
+            raise
+        network = from_nir(path, dt=1e-4, num_steps=5)
+    if not all(bool(weights.isfinite().all()) for weights in network.weights):
+        raise WrongLoadError("weights that are not finite")
+
+
+def nir_target() -> Target:
+    """Return the import of NIR graphs."""
+    sources = ("deploy/nir_import.py", "deploy/nir_file.py", "nir/serialization.py")
+    return Target(seeds, spoil, read, (ValueError,), sources, ".nir")
