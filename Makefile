@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
+.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava soak check-pythons check-exports clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 
 soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
 	@$(RUN) benchmarks.lava_stress
+
+soak: $(READY)  ## kill, fill, spoil and fuzz at length; nothing may be lost (SOAK=options)
+	@$(RUN) soak $(SOAK)
 
 check-pythons:  ## test the processes on every Python found
 	@tools/check-pythons

@@ -21,6 +21,17 @@ _LARGEST = {
     "image_shift": 2**31 - 1,
     "seed": 2**63 - 1,
 }
+_FLOATS = (
+    "decay",
+    "threshold",
+    "desire_threshold_hidden",
+    "desire_threshold_output",
+    "dropout_input",
+    "dropout_hidden",
+    "learning_rate",
+    "learning_rate_decay",
+    "weight_average",
+)
 _MAX_NEURONS = 2**31 - 1
 _SHOWN = 200
 # A threshold is compared with potentials in float32, where neither zero nor infinity would do.
@@ -146,6 +157,9 @@ class DesireConfig:
         ):
             if _number(name, getattr(self, name), "at least 0") < 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected {name} >= 0")
+        # Written as floats, also where an integer was given: not every integer fits a kernel.
+        for name in _FLOATS:
+            object.__setattr__(self, name, float(getattr(self, name)))
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
         self._check_integer("seed", 0)
@@ -191,7 +205,7 @@ class DesireConfig:
                 raise ValueError(f"learning_rate_scale is {_shown(scale)}: {expected}")
         if len(scale) not in (0, self.num_layers):
             raise ValueError(f"learning_rate_scale is {_shown(scale)}: {expected}")
-        return scale
+        return tuple(float(factor) for factor in scale)
 
     def _check_image_shift(self) -> None:
         self._check_integer("image_shift", 0)

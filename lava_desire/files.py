@@ -51,6 +51,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield partial
         _flush(partial)
         os.replace(partial, path)
+        # Where both were names of the same file already, the first is still there.
+        partial.unlink(missing_ok=True)
     except BaseException as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -90,6 +91,19 @@ class Fuzzer:
         self.counts = {"cases": 0, "loads": 0, "refusals": 0}
         self.failures: dict[str, bytes] = {}
         self.longest_seconds = 0.0
+
+    def run(self, cases: int, tell: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Run so many cases, each broken off when it takes too long, telling about every second."""
+        previous = signal.signal(signal.SIGALRM, _too_slow)
+        told = time.monotonic()
+        try:
+            for _ in range(cases):
+                self.case()
+                if tell is not None and time.monotonic() - told > 1:
+                    tell(self.report())
+                    told = time.monotonic()
+        finally:
+            signal.signal(signal.SIGALRM, previous)
 
     def case(self) -> None:
         """Run one case."""
@@ -176,13 +190,7 @@ def main() -> None:
                 raise
     _limit_memory()
     _START = _peak_kib()
-    signal.signal(signal.SIGALRM, _too_slow)
-    told = time.monotonic()
-    for _ in range(int(cases)):
-        fuzzer.case()
-        if time.monotonic() - told > 1:
-            print(json.dumps(fuzzer.report()), flush=True)
-            told = time.monotonic()
+    fuzzer.run(int(cases), lambda report: print(json.dumps(report), flush=True))
     for number, data in enumerate(fuzzer.failures.values()):
         (folder / f"failure-{number}{target.suffix}").write_bytes(data)
     print(json.dumps({**fuzzer.report(), "done": True}), flush=True)

@@ -132,9 +132,8 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or dtype.kind not in "biuf" or min(shape, default=0) < 0:
             raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
-        if not 1 <= len(shape) <= _MAX_DIMENSIONS or any(
-            type(n) is not int or not n for n in shape
-        ):
+        sound = all(type(size) is int and size > 0 for size in shape)  # true is an int as well
+        if not sound or not 1 <= len(shape) <= _MAX_DIMENSIONS:
             raise DataError(
                 f"{path}: {name} have shape {shape}: expected 1 to {_MAX_DIMENSIONS} "
                 "dimensions, none empty"

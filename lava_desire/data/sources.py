@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ DATASETS = ("digits", "mnist", "fashion-mnist")
 
 DATA_DIR_VARIABLE = "LAVA_DESIRE_DATA"
 """The environment variable that names the folder of the IDX files."""
+
+_ABANDONED_SECONDS = 24 * 3600
 
 _TRAIN_IMAGES, _TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 _TEST_IMAGES, _TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -147,6 +150,13 @@ def _read_checked(path: Path, sha256: str, num_dimensions: int) -> np.ndarray[An
     return array
 
 
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what downloads that were killed have left, once it is old enough to be nobody's."""
+    for path in folder.glob("tmp*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            path.unlink(missing_ok=True)
+
+
 def _download(name: str, file: str) -> Path:
     """Return the file in the user's cache, fetched first if it is not there."""
     import pooch
@@ -154,6 +164,7 @@ def _download(name: str, file: str) -> Path:
 
     folder = pooch.os_cache("lava_desire") / name
     try:
+        _remove_abandoned(folder)
         path = pooch.retrieve(
             f"{_MIRRORS[name]}{file}.gz",
             known_hash=f"md5:{_ARCHIVE_MD5[name][file]}",
