@@ -20,7 +20,7 @@ _MAX_BYTES = 1 << 30
 _MAX_DIMENSIONS = 32  # as many as a NumPy array has
 _GZIP_MAGIC = b"\x1f\x8b"
 # What images compress to, with much room: a few bytes that unfold to a gigabyte are made to harm.
-_MAX_RATIO, _RATIO_COUNTS_ABOVE = 250, 1 << 26
+_MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
 _CHUNK = 1 << 20
 
 

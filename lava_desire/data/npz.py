@@ -24,7 +24,7 @@ _MAX_BYTES = 1 << 34
 _MAX_DIMENSIONS = 3
 # What images compress to, with much room: a file of a few bytes that claims to hold gigabytes is
 # made to fill memory. Arrays below the size are read whatever they are packed in.
-_MAX_RATIO, _RATIO_COUNTS_ABOVE = 250, 1 << 26
+_MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
 # What zipfile and its decompressors raise for archives that are damaged or made to harm.
 _DAMAGE = (
     zipfile.BadZipFile,

@@ -16,7 +16,7 @@ MAX_BYTES = 1 << 30
 
 # What weights compress to, with room: a dataset of a few bytes that unpacks to more is made to fill
 # memory. Those below the size are read whatever they are packed in.
-_MAX_RATIO, _RATIO_COUNTS_ABOVE = 250, 1 << 24
+_MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 24
 _MAX_OBJECTS = 4_000
 _MAX_EDGES = 1_000  # reading compares every edge with every other
 _MAX_DEPTH = 8
