@@ -1,0 +1,301 @@
+"""What every function of the rule keeps to, whatever it is given."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lava_desire import rule
+
+T, B, N = 7, 3, 5
+FEW = {"max_examples": 40}
+
+brightness = arrays(np.float32, (B, N), elements=st.floats(0, 1, width=32))
+reals = arrays(np.float32, (B, N), elements=st.floats(-4, 4, width=32))
+squares = arrays(np.float32, (N, N), elements=st.floats(-4, 4, width=32))
+rates = arrays(np.float32, (B, N), elements=st.floats(0, 1.25, width=32))
+desires = arrays(np.int8, (B, N), elements=st.sampled_from([-1, 0, 1]))
+spikes = arrays(np.bool_, (B, N))
+trains = arrays(np.bool_, (T, B, N))
+counts = arrays(np.int64, (B, N), elements=st.integers(0, T))
+labels = arrays(np.int64, (B,), elements=st.integers(0, N - 1))
+orders = st.permutations(range(N))
+decays = st.floats(0, 0.99)
+# As float32 holds them, so that multiples do not round.
+thresholds = st.sampled_from([0.25, 0.5, 1.0, 2.0])
+resets = st.sampled_from(["subtract", "zero"])
+
+
+def same(one, other):
+    np.testing.assert_array_equal(one, other)
+
+
+def test_every_function_has_its_properties_here():
+    functions = [name for name, value in vars(rule).items() if inspect.isfunction(value)]
+    public = {name for name in functions if not name.startswith("_")} - {"array_namespace"}
+    tested = {name.removeprefix("test_").split("__")[0] for name in globals() if "__" in name}
+    assert public <= tested
+
+
+@given(brightness, st.data())
+def test_encode_step__adds_up_to_the_brightness(x, data):
+    threshold = data.draw(thresholds)
+    potential = data.draw(
+        arrays(np.float32, (B, N), elements=st.floats(0, threshold / 2, width=32))
+    )
+    spike, after = rule.encode_step(potential, x, threshold)
+    same(after, (potential + x) - np.float32(threshold) * spike)
+    same(spike, potential + x >= threshold)
+
+
+@given(brightness, orders)
+def test_encode__is_between_silence_and_a_spike_a_step(x, order):
+    train = rule.encode(x, T, 1.0)
+    assert train.shape == (T, B, N)
+    assert train.dtype == bool
+    assert not train[:, x == 0].any()
+    assert train[:, x == 1].all()
+    count = train.sum(axis=0)
+    assert (np.abs(count - T * x.astype(np.float64)) <= 1 + 1e-4).all()
+    same(rule.encode(x[:, order], T, 1.0), train[..., order])
+    same(rule.encode(x[1], T, 1.0), train[:, 1])
+    # A brighter pixel never spikes less.
+    pixels = np.argsort(x, axis=1)
+    assert (np.diff(np.take_along_axis(count, pixels, axis=1), axis=1) >= 0).all()
+
+
+@given(squares, spikes, orders, st.sampled_from([1.0, 1.25, 2.0]))
+def test_synaptic_current__is_a_sum_whose_order_does_not_matter(weights, u, order, gain):
+    current = rule.synaptic_current(weights, u, gain)
+    assert current.dtype == np.float32
+    same(rule.synaptic_current(weights[order], u, gain), current[:, order])
+    turned = rule.synaptic_current(weights[:, order], u[:, order], gain)
+    np.testing.assert_allclose(turned, current, rtol=1e-6, atol=1e-12)
+    for sample in range(B):
+        np.testing.assert_allclose(
+            rule.synaptic_current(weights, u[sample], gain), current[sample], rtol=1e-6, atol=1e-12
+        )
+    same(rule.synaptic_current(-weights, u, gain), -current)
+    assert not rule.synaptic_current(weights, np.zeros_like(u), gain).any()
+
+
+@given(reals, reals, decays, thresholds, resets, spikes, orders)
+def test_integrate_and_fire__masked_neurons_are_silent_and_others_unmoved(
+    potential, current, decay, threshold, reset, mask, order
+):
+    fired, after = rule.integrate_and_fire(potential, current, decay, threshold, mask, reset)
+    free, free_after = rule.integrate_and_fire(potential, current, decay, threshold, None, reset)
+    assert not fired[~mask].any()
+    same(fired[mask], free[mask])
+    same(after[mask], free_after[mask])
+    same(after[~mask], (decay * potential + current)[~mask])
+    turned = rule.integrate_and_fire(
+        potential[:, order], current[:, order], decay, threshold, mask[:, order], reset
+    )
+    same(turned[0], fired[:, order])
+    same(turned[1], after[:, order])
+    single = rule.integrate_and_fire(potential[1], current[1], decay, threshold, mask[1], reset)
+    same(single[1], after[1])
+    # What has not fired is below the threshold; a reset never raises a potential.
+    assert (after[mask & ~fired] < threshold).all()
+    assert (after <= decay * potential + current).all()
+    if reset == "zero":
+        assert not after[fired].any()
+
+
+@given(trains, decays, orders)
+def test_decay_trace__stays_below_that_of_a_spike_a_step(u, decay, order):
+    trace = turned = np.zeros((B, N))
+    for step in u:
+        trace = rule.decay_trace(trace, step, decay)
+        turned = rule.decay_trace(turned, step[:, order], decay)
+    assert (trace >= u[-1]).all()
+    assert (trace <= (1 / (1 - decay)) * (1 + 1e-12)).all()
+    same(turned, trace[:, order])
+    assert not trace[~u.any(axis=0)].any()
+
+
+@given(counts, st.integers(0, T - 1), orders)
+def test_firing_rate__grows_with_the_count_up_to_its_bound(n, margin, order):
+    rate = rule.firing_rate(n, T, margin)
+    assert rate.dtype == np.float32
+    assert (rate >= 0).all()
+    assert (rate <= np.float32(T / (T - margin))).all()
+    same(rate >= 1, n >= T - margin)
+    same(rule.firing_rate(n[:, order], T, margin), rate[:, order])
+
+
+@given(counts, orders)
+def test_predict__follows_the_neurons_wherever_they_stand(n, order):
+    winner = rule.predict(n)
+    turned = rule.predict(n[:, order])
+    for sample in range(B):
+        ties = (n[sample] == n[sample].max()).sum() > 1
+        assert (winner[sample] == rule.UNDECIDED) == ties
+        if not ties:
+            assert winner[sample] == order[turned[sample]]
+            assert n[sample, winner[sample]] == n[sample].max()
+    same(rule.predict(n[1]), winner[1])
+    same(rule.predict(n + 1), winner)
+
+
+@given(reals, st.floats(0, 4), orders)
+def test_ternarize__is_odd_and_falls_with_the_threshold(x, threshold, order):
+    d = rule.ternarize(x, threshold)
+    assert d.dtype == np.int8
+    same(rule.ternarize(-x, threshold), -d)
+    same(rule.ternarize(x[:, order], threshold), d[:, order])
+    same(d != 0, np.abs(x) > threshold)
+    assert (np.abs(rule.ternarize(x, threshold + 0.5)) <= np.abs(d)).all()
+    assert (d * x >= 0).all()
+
+
+@given(rates, labels, orders)
+def test_output_error__is_the_distance_from_one_and_from_zero(rate, label, order):
+    error = rule.output_error(rate, label)
+    rows = np.arange(B)
+    same(error[rows, label], rate[rows, label] - 1)
+    others = np.ones((B, N), bool)
+    others[rows, label] = False
+    same(error[others], rate[others])
+    places = np.argsort(order)
+    same(rule.output_error(rate[:, order], places[label]), error[:, order])
+    same(rule.output_error(rate[1:2], label[1:2]), error[1:2])
+
+
+@given(rates, labels, st.floats(0, 1), orders)
+def test_output_desire__asks_more_of_one_class_and_less_of_others(rate, label, threshold, order):
+    d = rule.output_desire(rate, label, threshold)
+    rows = np.arange(B)
+    others = np.ones((B, N), bool)
+    others[rows, label] = False
+    assert d.dtype == np.int8
+    assert (d[rows, label] >= 0).all()
+    assert (d[others] <= 0).all()
+    places = np.argsort(order)
+    same(rule.output_desire(rate[:, order], places[label], threshold), d[:, order])
+    same(rule.output_desire(rate[1:2], label[1:2], threshold), d[1:2])
+    perfect = np.zeros((B, N), np.float32)
+    perfect[rows, label] = 1
+    assert not rule.output_desire(perfect, label, threshold).any()
+
+
+@given(desires, rates, spikes, orders)
+def test_local_error__is_none_without_desire_or_behind_a_mask(d, rate, mask, order):
+    c = rule.local_error(d, rate, mask)
+    assert c.dtype == np.float32
+    assert not c[(d == 0) | ~mask].any()
+    assert (c * d >= 0).all()
+    assert (np.abs(c) <= 1.25).all()
+    same(c[mask], rule.local_error(d, rate)[mask])
+    same(rule.local_error(d[:, order], rate[:, order], mask[:, order]), c[:, order])
+    same(rule.local_error(d[1], rate[1], mask[1]), c[1])
+
+
+@given(squares, desires, rates, spikes, orders)
+def test_backpropagate_error__hears_only_neurons_that_desire(weights, d, rate, mask, order):
+    c = rule.local_error(d, rate, mask)
+    z = rule.backpropagate_error(weights, c)
+    assert z.dtype == np.float32
+    other = weights.copy()
+    inert = ~c.any(axis=0)
+    other[inert] = 99
+    same(rule.backpropagate_error(other, c), z)
+    same(rule.backpropagate_error(weights[:, order], c), z[:, order])
+    turned = rule.backpropagate_error(weights[order], c[:, order])
+    np.testing.assert_allclose(turned, z, rtol=1e-6, atol=1e-12)
+    same(rule.backpropagate_error(weights, -c), -z)
+    assert not rule.backpropagate_error(weights, np.zeros_like(c)).any()
+
+
+@given(reals, st.floats(0, 2))
+def test_hidden_desire__is_ternary_and_odd(z, threshold):
+    d = rule.hidden_desire(z, threshold)
+    assert set(np.unique(d)) <= {-1, 0, 1}
+    same(rule.hidden_desire(-z, threshold), -d)
+    same(d, rule.ternarize(z, threshold))
+
+
+@given(desires, trains, trains, spikes, orders, st.integers(1, B - 1))
+def test_desired_pairings__add_up_over_any_division_into_batches(d, s, u, mask, order, cut):
+    trace, traces = np.zeros((B, N)), []
+    for step in u:
+        trace = rule.decay_trace(trace, step, 0.75)
+        traces.append(trace)
+    r = np.stack(traces)
+    kept = d * mask
+    pairs = rule.desired_pairings(kept, s, r)
+    parts = [
+        rule.desired_pairings(kept[part], s[:, part], r[:, part])
+        for part in (slice(cut), slice(cut, None))
+    ]
+    same(parts[0] + parts[1], pairs)
+    same(rule.desired_pairings(kept[::-1], s[:, ::-1], r[:, ::-1]), pairs)
+    same(rule.desired_pairings(kept[:, order], s[..., order], r), pairs[order])
+    same(rule.desired_pairings(kept, s, r[..., order]), pairs[:, order])
+    same(rule.desired_pairings(-kept, s, r), -pairs)
+    assert not pairs[~kept.any(axis=0)].any()
+    assert not pairs[~s.any(axis=(0, 1))].any()
+    assert not pairs[:, ~u.any(axis=(0, 1))].any()
+    assert (np.abs(pairs) <= 4 * T * B).all()
+
+
+@given(squares, st.floats(0, 1))
+def test_weight_change__is_none_without_pairs_or_rate(pairings, rate):
+    change = rule.weight_change(pairings.astype(np.float64), rate)
+    assert change.dtype == np.float32
+    same(rule.weight_change(-pairings.astype(np.float64), rate), -change)
+    assert not rule.weight_change(pairings.astype(np.float64), 0.0).any()
+    assert not change[pairings == 0].any()
+    assert (change * pairings >= 0).all()
+
+
+@given(reals)
+def test_local_loss__is_even_and_never_negative(error):
+    loss = rule.local_loss(error)
+    assert (loss >= 0).all()
+    same(rule.local_loss(-error), loss)
+    assert not loss[error == 0].any()
+
+
+@given(squares, trains, trains, spikes)
+def test_zero_desire_changes_no_weight(weights, s, u, mask):
+    c = rule.local_error(np.zeros((B, N), np.int8), np.ones((B, N), np.float32), mask)
+    z = rule.backpropagate_error(weights, c)
+    d = rule.hidden_desire(z, 0.0)
+    change = rule.weight_change(rule.desired_pairings(d, s, u.astype(np.float64)), 1.0)
+    same(weights + change, weights)
+
+
+torch = pytest.importorskip("torch")
+
+
+@given(reals, rates, desires, trains, labels, resets, st.data())
+def test_torch_computes_the_same_bits_in_any_shape(values, rate, d, s, label, reset, data):
+    mask, decay = s[0], data.draw(decays)
+    threshold = data.draw(thresholds)
+    cases = [
+        (rule.encode_step, (rate / 2, rate, threshold)),
+        (rule.integrate_and_fire, (values, rate, decay, threshold, mask, reset)),
+        (rule.decay_trace, (values.astype(np.float64), mask, decay)),
+        (rule.firing_rate, (s.sum(0), T, 2)),
+        (rule.predict, (s.sum(0),)),
+        (rule.output_error, (rate, label)),
+        (rule.output_desire, (rate, label, 0.3)),
+        (rule.local_error, (d, rate, mask)),
+        (rule.hidden_desire, (values, 0.05)),
+        (rule.weight_change, (values.astype(np.float64), 1e-3)),
+        (rule.local_loss, (values,)),
+    ]
+    for function, arguments in cases:
+        tensors = [torch.tensor(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        by_numpy, by_torch = function(*arguments), function(*tensors)
+        if not isinstance(by_numpy, tuple):
+            by_numpy, by_torch = (by_numpy,), (by_torch,)
+        for one, other in zip(by_numpy, by_torch, strict=True):
+            np.testing.assert_array_equal(one, other.numpy(), err_msg=function.__name__)
