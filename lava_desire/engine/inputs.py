@@ -54,7 +54,9 @@ def as_images(images: Any, num_inputs: int, device: torch.device) -> Tensor:
     inside = (tensor >= 0) & (tensor <= 1)
     if not bool(inside.all()):
         value = tensor[~inside][0].item()
-        raise ValueError(f"images hold the brightness {value!r}: expected values in [0, 1]")
+        raise ValueError(
+            f"images hold the brightness {value!r} at {_first(~inside)}: expected values in [0, 1]"
+        )
     return tensor
 
 
@@ -76,7 +78,8 @@ def as_labels(labels: Any, batch_size: int, num_classes: int, device: torch.devi
     outside = (tensor < 0) | (tensor >= num_classes)
     if bool(outside.any()):
         raise ValueError(
-            f"labels hold {tensor[outside][0].item()}: expected classes in [0, {num_classes})"
+            f"labels hold {tensor[outside][0].item()} at {_first(outside)}: expected classes in "
+            f"[0, {num_classes})"
         )
     return tensor.to(torch.int64)
 
@@ -136,10 +139,20 @@ def as_weights(
             )
         if not tensor.is_floating_point():
             raise ValueError(f"weights[{layer}] are {tensor.dtype}: expected float32")
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"weights[{layer}] holds NaN or infinity: expected finite values")
+        finite = torch.isfinite(tensor)
+        if not bool(finite.all()):
+            raise ValueError(
+                f"weights[{layer}] holds NaN or infinity at {_first(~finite)}: expected finite "
+                "values"
+            )
         tensors.append(tensor.detach().to(torch.float32, copy=True).contiguous())
     return tensors
+
+
+def _first(wrong: Tensor) -> list[int]:
+    """Return the place of the first true value."""
+    place: list[int] = wrong.nonzero()[0].tolist()
+    return place
 
 
 def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:

@@ -194,7 +194,7 @@ def test_a_refused_step_leaves_the_weights(batch):
     before = network.numpy_weights()
     with pytest.raises(ValueError, match="learning_rate is -1"):
         network.train_step(*batch, -1)
-    with pytest.raises(ValueError, match=r"labels hold 10: expected classes in \[0, 10\)"):
+    with pytest.raises(ValueError, match=r"labels hold 10 at \[0\]: expected classes in \[0, 10\)"):
         network.train_step(batch[0], batch[1] * 0 + 10, 1e-3)
     for old, new in zip(before, network.numpy_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
