@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import struct
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from lava_desire.engine import DesireNetwork
 
@@ -32,6 +35,7 @@ def test_training_leaves_everything_in_its_folder(run, tmp_path):
         "metrics.csv",
         "metrics.json",
         "checkpoint.safetensors",
+        "checkpoint.previous.safetensors",
         "best.safetensors",
         "learning_curve.png",
     }
@@ -113,6 +117,92 @@ def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
         weights_of(tmp_path / "mine"), weights_of(tmp_path / "whole"), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_sigterm_saves_and_its_status_says_so(run, tmp_path):
+    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20", "--epochs", "40"]
+    with subprocess.Popen(
+        [*command, "--output", "mine", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert json.loads(process.stdout.readline())["epoch"] == 1
+        # Meanwhile nobody else touches the folder.
+        for arguments in (
+            ["train", *SMALL, "--output", "mine", "--force"],
+            ["train", "--resume", "mine"],
+        ):
+            refused(run(*arguments), f"mine is being written by process {process.pid}: wait for it")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err == "interrupted, saved; resume with: lava-desire train --resume mine\n"
+    assert run("train", "--resume", "mine", "--epochs", "40", "--quiet") == (0, "", "")
+
+
+def test_a_damaged_checkpoint_costs_one_line_and_no_bit(run, tmp_path):
+    run("train", *SMALL, "--output", "mine", "--quiet")
+    expected = weights_of(tmp_path / "mine")
+    path = tmp_path / "mine" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-7])
+    refused(run("eval", path), "is no checkpoint", "whole beside it", "checkpoint.previous.safe")
+    status, out, err = run("train", "--resume", "mine", "--quiet")
+    assert (status, out, err.count("\n")) == (0, "", 1)
+    assert err.startswith("lava-desire: warning: ")
+    assert "checkpoint.previous.safetensors, which is older and whole" in err
+    for mine, other in zip(weights_of(tmp_path / "mine"), expected, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+@pytest.mark.parametrize("call", ["update_layer", "__init__"])
+def test_lack_of_memory_is_one_line(run, monkeypatch, error, call):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(DesireNetwork, call, fail)
+    status, _, err = run("train", *SMALL, "--output", "mine", "--quiet")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "out of memory" in err
+    assert "lower" in err
+
+
+def test_a_full_disk_is_one_line(run, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    refused(run("train", *SMALL, "--output", "mine", "--quiet"), "No space left", "config.json")
+
+
+def test_two_runs_at_the_same_time_by_the_clock_have_folders_of_their_own(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(time, "strftime", lambda form: "20230101-000000")
+    for _ in range(2):
+        assert run("train", *SMALL, "--epochs", "1", "--quiet")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["digits-20230101-000000", "digits-20230101-000000-2"]
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ("[", "is damaged"),
+        ("[]", "is damaged"),
+        ('{"source": {"file": 5}, "device": "cpu", "precision": "float32"}', "expected texts"),
+        ('{"source": {}, "device": ["cpu"], "precision": "float32"}', "expected texts"),
+        ('{"source": {"other": "x"}}', "is damaged"),
+        (" " * (1 << 20) + "{}", "more than 1048576 bytes"),
+    ],
+)
+def test_notes_of_a_run_that_are_none_are_one_line(run, tmp_path, notes, message):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.json").write_text(notes)
+    refused(run("train", "--resume", "mine"), "run.json", message)
 
 
 def test_a_users_own_arrays_can_be_learned(run, tmp_path):
@@ -200,7 +290,7 @@ def test_a_checkpoint_that_does_not_fit_or_is_cut_is_refused(run, tmp_path):
     run("train", *SMALL, "--output", "mine", "--quiet")
     np.savez(tmp_path / "other.npz", images=np.eye(10, dtype=np.float32), labels=np.arange(10) % 2)
     refused(run("eval", "mine", "--data", "other.npz"), "images have shape (2, 10)")
-    for name in ("best", "checkpoint"):
+    for name in ("best", "checkpoint", "checkpoint.previous"):
         path = tmp_path / "mine" / f"{name}.safetensors"
         path.write_bytes(path.read_bytes()[:-7])
     refused(run("eval", "mine"), "best.safetensors")
