@@ -73,7 +73,7 @@ def read_latest(folder: str | Path) -> tuple[Checkpoint, Path]:
     warnings.warn(
         f"{problem}: going on from {previous}, which is older and whole",
         DamagedCheckpointWarning,
-        stacklevel=2,
+        stacklevel=1,  # one place, so that who asks twice is told once
     )
     return checkpoint, previous
 

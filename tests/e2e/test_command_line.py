@@ -120,7 +120,7 @@ def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
 
 
 def test_sigterm_saves_and_its_status_says_so(run, tmp_path):
-    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20", "--epochs", "40"]
+    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20", "--epochs", "400"]
     with subprocess.Popen(
         [*command, "--output", "mine", "--json"],
         cwd=tmp_path,
@@ -133,14 +133,14 @@ def test_sigterm_saves_and_its_status_says_so(run, tmp_path):
         # Meanwhile nobody else touches the folder.
         for arguments in (
             ["train", *SMALL, "--output", "mine", "--force"],
-            ["train", "--resume", "mine"],
+            ["train", "--resume", "mine", "--quiet"],
         ):
             refused(run(*arguments), f"mine is being written by process {process.pid}: wait for it")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert err == "interrupted, saved; resume with: lava-desire train --resume mine\n"
-    assert run("train", "--resume", "mine", "--epochs", "40", "--quiet") == (0, "", "")
+    assert run("train", "--resume", "mine", "--epochs", "9", "--quiet") == (0, "", "")
 
 
 def test_a_damaged_checkpoint_costs_one_line_and_no_bit(run, tmp_path):
