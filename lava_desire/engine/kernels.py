@@ -114,7 +114,7 @@ def make_products(precision: str) -> Products:
 def lif_scan(
     current: Tensor, decay: float, threshold: float, mask: Tensor | None, reset: str
 ) -> Tensor:
-    """Run :func:`rule.integrate_and_fire` over a window from rest.
+    """Run :func:`~lava_desire.rule.integrate_and_fire` over a window from rest.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def lif_scan(
 
 
 def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
-    """Run :func:`rule.decay_trace` over a window: (T, B, N) bool → (T, B, N) of `dtype` (Eq. 3)."""
+    """Run :func:`~lava_desire.rule.decay_trace` over a window: (T, B, N) bool → (T, B, N) of `dtype` (Eq. 3)."""
     traces = spikes.to(dtype)
     for step in range(1, len(traces)):
         traces[step].add_(traces[step - 1], alpha=decay)
