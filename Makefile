@@ -32,7 +32,8 @@ layers: $(READY)  ## check who imports whom
 	@$(VENV)/bin/lint-imports
 
 docs: $(READY)  ## build the documentation into build/docs, no warning and no broken link allowed
-	@$(RUN) sphinx -q -n -W --keep-going -d build/doctrees docs build/docs
+	@rm -rf build/docs
+	@$(RUN) sphinx -q -E -n -W --keep-going -d build/doctrees docs build/docs
 	@$(VENV)/bin/python docs/building/check.py build/docs
 	@echo "build/docs/index.html"
 

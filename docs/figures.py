@@ -121,8 +121,14 @@ def draw_timeline(path: Path) -> None:
     def cell(row: int, start: int, end: int, color: str, text: str, hatch: str = "") -> None:
         axes.add_patch(
             Rectangle(
-                (start - 0.5, row - 0.36), end - start + 1, 0.72,
-                facecolor=color, alpha=0.25, edgecolor=color, hatch=hatch, linewidth=1.2,
+                (start - 0.5, row - 0.36),
+                end - start + 1,
+                0.72,
+                facecolor=color,
+                alpha=0.25,
+                edgecolor=color,
+                hatch=hatch,
+                linewidth=1.2,
             )
         )
         axes.text((start + end) / 2, row, text, ha="center", va="center", fontsize=9)
@@ -141,15 +147,19 @@ def draw_timeline(path: Path) -> None:
     for layer in range(layers, 0, -1):
         arrival = steps + 1 + layers - layer
         sender = len(rows) - 1 if layer == layers else 2 * layer
-        _arrow(axes, (arrival + 0.62, sender), (arrival + 0.62, 2 * layer - 1), f"d{'₁₂₃'[layer - 1]}")
+        _arrow(
+            axes, (arrival + 0.62, sender), (arrival + 0.62, 2 * layer - 1), f"d{'₁₂₃'[layer - 1]}"
+        )
         if layer > 1:
             _arrow(axes, (arrival + 0.62, 2 * layer - 1), (arrival + 1, 2 * layer - 1.62), "z")
     axes.axvline(1 - 0.5, color=GREY, linewidth=1, linestyle=":")
     axes.text(0.55, -0.75, "state reset, masks drawn", fontsize=8.5, color=GREY, va="center")
     axes.set(
-        xlim=(0.3, last + 1.6), ylim=(len(rows) - 0.5, -1.05),
+        xlim=(0.3, last + 1.6),
+        ylim=(len(rows) - 0.5, -1.05),
         xlabel="time step of the window, T = 20, L = 3",
-        yticks=range(len(rows)), xticks=[1, 2, 5, 10, 15, 20, 21, 22, 23],
+        yticks=range(len(rows)),
+        xticks=[1, 2, 5, 10, 15, 20, 21, 22, 23],
     )
     axes.set_yticklabels(rows)
     axes.tick_params(axis="y", length=0)
@@ -160,7 +170,9 @@ def draw_timeline(path: Path) -> None:
 
 def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], text: str) -> None:
     axes.add_patch(
-        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=ORANGE, linewidth=1.4)
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=11, color=ORANGE, linewidth=1.4
+        )
     )
     axes.text(end[0] + 0.12, (start[1] + end[1]) / 2, text, color=ORANGE, fontsize=10, va="center")
 

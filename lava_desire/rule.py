@@ -49,7 +49,7 @@ def encode_step(potential: Array, brightness: Array, threshold: float) -> tuple[
 
 
 def encode(brightness: Array, num_steps: int, threshold: float) -> Array:
-    """Encode brightness as spike trains by running :func:`encode_step` T times from rest.
+    """Encode brightness as spike trains: :func:`encode_step`, T times from rest (Sec. 4.1).
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def ternarize(values: Array, threshold: float) -> Array:
     Returns
     -------
     array
-        int8 in {−1, 0, +1}.
+        T_θ(x), int8 in {−1, 0, +1}, of the shape of `values`.
     """
     xp = array_namespace(values)
     return xp.astype(values > threshold, xp.int8) - xp.astype(values < -threshold, xp.int8)
@@ -367,7 +367,7 @@ def weight_change(pairings: Array, learning_rate: float) -> Array:
     Parameters
     ----------
     pairings : array
-        Result of :func:`desired_pairings`, (N_o, N_i).
+        Result of :func:`desired_pairings`, (N_o, N_i) float32 or float64.
     learning_rate : float
         η ≥ 0.
 

@@ -1,7 +1,7 @@
 """Follow every link inside the built site: `python docs/building/check.py build/docs`.
 
-Pages, anchors, pictures, scripts and downloads have to be there, and nothing that a page shows may come
-from another server. Sphinx has checked what it resolves itself; this also sees links in HTML.
+Pages, anchors, pictures, scripts and downloads have to be there, and nothing that a page shows may
+come from another server. Sphinx checks what it resolves; this sees what came out.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def broken_links(site: Path) -> list[str]:
             target = target / "index.html" if target.is_dir() else target
             if not target.exists():
                 found.append(f"{path.relative_to(site.resolve())}: {link} is not there")
-            elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].anchors:
+            elif target in pages and parts.fragment:
+                known = pages[target].anchors | {""}
+                if unquote(parts.fragment) not in known:
                     found.append(f"{path.relative_to(site.resolve())}: {link} has no such anchor")
     return sorted(set(found))
 

@@ -73,7 +73,9 @@ def _place(
         message = inliner.reporter.warning(str(error), line=lineno)
         return [inliner.problematic(rawtext, rawtext, message)], [message]
     shown = f"{Path(path).relative_to('lava_desire')}" + (f": {name}" if name else "")
-    link = addnodes.download_reference(reftarget=f"/../{path}", refdoc=inliner.document.settings.env.docname)
+    link = addnodes.download_reference(
+        reftarget=f"/../{path}", refdoc=inliner.document.settings.env.docname
+    )
     link += nodes.literal(shown, shown)
     return [link], []
 

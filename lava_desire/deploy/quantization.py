@@ -107,7 +107,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A network in integers, and the report of how it came about."""
+    """A network in integers, and the report of how it came about.
+
+    Parameters
+    ----------
+    network : FixedPointNetwork
+        The network in integers.
+    report : Report
+        Scales, ranges, accuracy before and after.
+    """
 
     network: FixedPointNetwork
     report: Report

@@ -69,6 +69,11 @@ class DesireChain:
         formats : sequence of LayerFormat, optional
             How the L layers are written in fixed point.
 
+        Returns
+        -------
+        DesireChain
+            The processes, wired.
+
         Raises
         ------
         ValueError

@@ -190,6 +190,11 @@ class DesireMLP(AbstractProcess):
         **options
             Further parameters of the process: ``training``, ``learning_enabled``, ``device``, …
 
+        Returns
+        -------
+        DesireMLP
+            A process of the configuration and weights of the file.
+
         Raises
         ------
         CheckpointError
