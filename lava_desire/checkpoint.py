@@ -146,6 +146,16 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         If the file is not one of ours, is truncated, or a bit of it has changed.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     DesireNetwork(DesireConfig((4, 2))).save(f"{folder}/net.safetensors")
+    ...     checkpoint = read_checkpoint(f"{folder}/net.safetensors")
+    >>> checkpoint.arithmetic, checkpoint.config.layer_sizes, checkpoint.weights[0].shape
+    ('floating_point', (4, 2), (2, 4))
     """
     content = Path(path).read_bytes()
     try:

@@ -68,6 +68,16 @@ class DesireConfig:
     ------
     ValueError
         If a field is out of its range; the message names the field, the value and the range.
+
+    Examples
+    --------
+    >>> config = DesireConfig((64, 200, 100, 10), learning_rate=1e-4)
+    >>> config.num_layers, config.window_steps
+    (3, 23)
+    >>> config.replace(decay=1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: decay is 1.0: expected 0 <= decay < 1
     """
 
     layer_sizes: tuple[int, ...]
@@ -264,6 +274,12 @@ class DesireConfig:
         -------
         float
             η_e; :meth:`learning_rate_scale_of` a layer comes on top.
+
+        Examples
+        --------
+        >>> config = DesireConfig.preset("mnist")
+        >>> [round(config.learning_rate_at(epoch) * 1e6, 2) for epoch in (0, 1, 50)]
+        [10.0, 9.61, 1.35]
         """
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 

@@ -67,6 +67,11 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64
     -------
     ndarray
         A permutation of the samples, (num_samples,) int64.
+
+    Examples
+    --------
+    >>> epoch_order(seed=0, epoch=0, num_samples=5)
+    array([0, 2, 4, 1, 3])
     """
     return _generator(seed, _ORDER, epoch).permutation(num_samples)
 

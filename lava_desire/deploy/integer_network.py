@@ -246,6 +246,13 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     ------
     ValueError
         If a weight exceeds the threshold 127 times.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> integers = scale_to_integers(DesireNetwork(DesireConfig((4, 3, 2))))
+    >>> [int(abs(weights).max()) <= 127 for weights in integers.weights]
+    [True, True]
     """
     weights, thresholds = [], []
     for layer, array in enumerate(network.numpy_weights(), start=1):

@@ -117,6 +117,17 @@ class DesireNetwork:
     ValueError
         If the device is not there, precision or arithmetic unknown, or weights do not fit the
         config.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = DesireNetwork(DesireConfig((4, 6, 2), num_steps=5, seed=1))
+    >>> images = np.array([[1.0, 0.5, 0.0, 0.2], [0.0, 0.9, 0.6, 0.0]])
+    >>> activity = network.forward(images)
+    >>> activity.spikes[1].shape  # time, sample, neuron
+    torch.Size([5, 2, 6])
+    >>> network.train_step(images, [0, 1], learning_rate=1e-3).desires[-1].shape
+    torch.Size([2, 2])
     """
 
     def __new__(cls, *_: Any, arithmetic: str = "floating_point", **__: Any) -> DesireNetwork:

@@ -118,7 +118,8 @@ def encode(brightness: Array, num_steps: int, threshold: int) -> Array:
 def synaptic_activation(weights: Array, spikes: Array, weight_exp: int) -> Array:
     """Sum the mantissas of the inputs that spiked and apply the exponent: a = (Σ m·u) · 2^e.
 
-    The middle term of Eq. 1. A negative exponent shifts the sum right, toward −∞, as Lava's dense connection does.
+    The middle term of Eq. 1. A negative exponent shifts the sum right, toward −∞, as Lava's dense
+    connection does.
 
     Parameters
     ----------
@@ -172,6 +173,11 @@ def decay_toward_zero(values: Array, decay: int) -> Array:
     -------
     ndarray
         (...,) int64.
+
+    Examples
+    --------
+    >>> decay_toward_zero(np.array([5, -5]), 3072)  # 3.75 and −3.75
+    array([ 3, -3])
     """
     return np.sign(values) * (np.abs(values) * decay >> DECAY_BITS)
 

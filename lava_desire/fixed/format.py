@@ -118,6 +118,14 @@ class LayerFormat:
         ------
         ValueError
             If no exponent and threshold come near.
+
+        Examples
+        --------
+        >>> layer = LayerFormat.of_step(0.004, threshold=1.0)
+        >>> layer
+        LayerFormat(weight_exp=2, threshold=1000, weight_bits=8)
+        >>> layer.step(1.0)
+        0.004
         """
         if not (math.isfinite(step) and step > 0):
             raise ValueError(f"step is {step!r}: expected a finite number > 0")
