@@ -20,11 +20,20 @@ rcParams["svg.hashsalt"] = "lava_desire"  # the same file from the same code
 GREY = "#555555"
 
 
-def draw_window(path: Path) -> None:
-    """Draw one digit, its spikes through three layers, and the desires that come back."""
+def draw_windows(path: Path) -> None:
+    """Draw one digit, its spikes through three layers, and the desires that come back.
+
+    Beside it, as ``window.png``, what the library draws of the same window.
+    """
     from lava.magma.core.run_conditions import RunSteps
 
-    from lava_desire.proc import DesireChain, DesireSimCfg, SampleSource, WindowRecorder
+    from lava_desire.proc import (
+        DesireChain,
+        DesireSimCfg,
+        SampleSource,
+        WindowRecorder,
+        plot_window,
+    )
 
     digits = load_dataset("digits")
     config = DesireConfig((64, 40, 20, 10), learning_rate=1e-4, batch_size=16, epochs=6)
@@ -50,6 +59,13 @@ def draw_window(path: Path) -> None:
     source.run(RunSteps(config.window_steps), DesireSimCfg("floating_pt"))
     record = recorder.window(0)
     source.stop()
+    busiest = record.spikes[2].sum(axis=0).argsort()[::-1]
+    plot_window(
+        record,
+        path.with_name("window.png"),
+        label=int(labels[sample]),
+        neurons=[int(neuron) for neuron in busiest[[0, 4, 8]]],
+    )
     _draw_record(record, digits.test_images[sample].reshape(8, 8), int(labels[sample]), path)
 
 
@@ -192,7 +208,7 @@ def draw_digits(path: Path) -> None:
 
 
 DRAWN = {
-    "window": (draw_window, "first_window.png"),
+    "window": (draw_windows, "first_window.png"),
     "timeline": (draw_timeline, "timeline.svg"),
     "digits": (draw_digits, "digits.png"),
 }
