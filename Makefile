@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
+.PHONY: help demo test check lint types layers docs docs-links bench bench-lava soak-lava check-pythons check-exports clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,9 +31,14 @@ types: $(READY)  ## check types
 layers: $(READY)  ## check who imports whom
 	@$(VENV)/bin/lint-imports
 
-docs: $(READY)  ## build the API reference into build/docs
-	@$(RUN) pdoc --math --docformat numpy -o build/docs lava_desire
+docs: $(READY)  ## build the documentation into build/docs, no warning and no broken link allowed
+	@rm -rf build/docs
+	@$(RUN) sphinx -q -E -n -W --keep-going -d build/doctrees docs build/docs
+	@$(VENV)/bin/python docs/building/check.py build/docs
 	@echo "build/docs/index.html"
+
+docs-links: $(READY)  ## ask the network whether the links out of the documentation still lead somewhere
+	@$(RUN) sphinx -q -b linkcheck -d build/doctrees docs build/linkcheck
 
 PEERS := .venv-peers
 
