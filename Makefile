@@ -46,7 +46,7 @@ bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this mach
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava
 
-soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
+soak-lava: $(READY)  ## run Lava for a million steps, kill, interrupt, block, and look for leaks
 	@$(RUN) benchmarks.lava_stress
 
 check-pythons:  ## test the processes on every Python found

@@ -25,12 +25,12 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import (
     MultiProcessing,
     SystemProcess,
 )
-from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 from lava.magma.runtime.runtime_services import runtime_service
 
 from lava_desire.proc._bulk import let_arrays_through
 from lava_desire.proc._channels import PATIENCE, DirectChannel, DirectSelector, report_waiting
 from lava_desire.proc._errors import Failure
+from lava_desire.proc._resources import ReservedSharedMemory
 from lava_desire.proc._watch import Row, Watch
 
 _SECONDS_TO_TERMINATE = 2.0
@@ -192,7 +192,7 @@ class SupervisedProcessing(MultiProcessing):
 
     def start(self) -> None:
         """Start the process that owns the shared memory."""
-        self._smm = SharedMemoryManager()
+        self._smm = ReservedSharedMemory()
         self._smm._manager.start(initializer=exit_with_parent)
 
     def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> Actor:

@@ -35,6 +35,7 @@ from lava_desire.proc._actors import ResumableService, SupervisedProcessing
 from lava_desire.proc._bulk import BY_PIPE
 from lava_desire.proc._channels import PATIENCE, PatientPort
 from lava_desire.proc._errors import Failure, HangError, ProcessError, describe
+from lava_desire.proc._resources import allow_files, limits_named
 from lava_desire.proc._watch import Limits, Watch
 
 __all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "install", "uninstall"]
@@ -72,9 +73,21 @@ class SupervisedRuntime(Runtime):
         self._limits = _limits
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
-        """Build the channels and fork the children."""
+        """Build the channels and fork the children.
+
+        Raises
+        ------
+        ProcessError
+            If one of them could not be built.
+        OSError
+            If a limit of the system is too low for the network; the message names it.
+        """
         _live.add(self)
-        with self._supervised():
+        made = self._executable
+        children = len(made.proc_builders or ()) + len(made.runtime_service_builders or ())
+        channels = len(made.channel_builders or ()) + len(made.sync_channel_builders or ())
+        allow_files(children, channels)
+        with self._supervised(), limits_named(children, channels):
             super().initialize(node_cfg_idx)
 
     def start(self, run_condition: AbstractRunCondition) -> None:

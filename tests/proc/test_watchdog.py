@@ -142,7 +142,12 @@ def test_the_watchdog_can_be_switched_off():
     echo = Echo()
     echo.said_out.connect(echo.heard_in)
     echo.run(RunSteps(1, blocking=False), SETTINGS)
-    waiter = threading.Thread(target=lambda: pytest.raises(RuntimeError, echo.wait), daemon=True)
+
+    def wait():
+        with pytest.raises(ProcessError):
+            echo.wait()
+
+    waiter = threading.Thread(target=wait, daemon=True)
     waiter.start()
     waiter.join(1.5)
     assert waiter.is_alive()
