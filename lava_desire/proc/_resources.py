@@ -16,10 +16,12 @@ from typing import Any
 from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 
 _FILES_A_CHILD = 6
-"""A pipe of two ends, a queue of two, a sentinel; and one to spare."""
+"""The ends of a pipe, of a queue, and of what tells parent and child that the other has ended."""
 
 _FILES_A_CHANNEL = 1
-_FILES_BESIDES = 64
+
+_FILES_TO_SPARE = 64
+"""For what the program and its models open besides."""
 
 _LIMITS = {
     errno.EMFILE: "the files that a program may have open (`ulimit -n`)",
@@ -61,15 +63,23 @@ def allow_files(num_children: int, num_channels: int) -> None:
     ----------
     num_children, num_channels : int
         Number of operating-system processes and channels of the network.
+
+    Raises
+    ------
+    OSError
+        If that is not far enough.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
+    needed = _FILES_A_CHILD * num_children + _FILES_A_CHANNEL * num_channels + _num_open_files()
+    wished = needed + _FILES_TO_SPARE
+    if soft == resource.RLIM_INFINITY or wished <= soft:
         return
-    needed = _FILES_A_CHILD * num_children + _FILES_A_CHANNEL * num_channels + _FILES_BESIDES
-    needed += _num_open_files()
-    if needed > soft and (hard == resource.RLIM_INFINITY or soft < hard):
-        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if hard != resource.RLIM_INFINITY:
+        wished = min(wished, hard)
+    if soft < wished:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
+    if wished < needed:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def _num_open_files() -> int:

@@ -86,8 +86,8 @@ class SupervisedRuntime(Runtime):
         made = self._executable
         children = len(made.proc_builders or ()) + len(made.runtime_service_builders or ())
         channels = len(made.channel_builders or ()) + len(made.sync_channel_builders or ())
-        allow_files(children, channels)
         with self._supervised(), limits_named(children, channels):
+            allow_files(children, channels)
             super().initialize(node_cfg_idx)
 
     def start(self, run_condition: AbstractRunCondition) -> None:
