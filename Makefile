@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
+.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports dist check-dist audit licences clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,18 @@ check-pythons:  ## test the processes on every Python found
 
 check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
 	@tools/check-exports $(VENV)/bin/python
+
+dist: $(READY)  ## build wheel and sdist of the last commit, twice, and compare their bytes
+	@tools/dist $(VENV)/bin/python
+
+check-dist: dist  ## install wheel and sdist in a clean environment and run the demo there
+	@tools/check-dist
+
+audit: $(READY)  ## ask for known vulnerabilities of the packages used (security/audit.md)
+	@$(VENV)/bin/python tools/audit.py
+
+licences: $(READY)  ## list the licences of the packages used (security/licences.md)
+	@$(VENV)/bin/python tools/licences.py
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info

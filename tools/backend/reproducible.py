@@ -12,6 +12,7 @@ import io
 import os
 import subprocess
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,9 @@ def build_wheel(
 ) -> str:
     """Build a wheel; pip and build call this."""
     with _fixed_surroundings():
-        return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
+        name = str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
+        _forget_permissions(Path(wheel_directory) / name)
+        return name
 
 
 def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
@@ -63,6 +66,16 @@ def _epoch() -> int:
         return int(Path("PKG-INFO").stat().st_mtime)
     last = subprocess.run(["git", "log", "-1", "--format=%ct"], capture_output=True, text=True)
     return int(last.stdout) if last.returncode == 0 else 315532800  # 1980, a zip's first year
+
+
+def _forget_permissions(path: Path) -> None:
+    """Write a wheel again, with the permissions that every file of Python may have."""
+    with zipfile.ZipFile(path) as wheel:
+        files = [(each, wheel.read(each)) for each in wheel.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as anew:
+        for file, content in files:
+            file.external_attr = 0o100644 << 16
+            anew.writestr(file, content)
 
 
 def _pack_anew(path: Path, epoch: int) -> None:
