@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import triton
+import triton.language as tl
 from torch import Tensor
 
 from lava_desire import rule
@@ -141,6 +142,7 @@ class TritonKernels:
             LAG=lag,
             NUM_STEPS=num_steps,
             EXACT=self._exact,
+            TERM=tl.float32 if INTERPRETED else tl.bfloat16,
             BLOCK_ROWS=tile.rows,
             BLOCK_OUT=tile.columns,
             BLOCK_IN=tile.inner,
@@ -235,7 +237,8 @@ class TritonKernels:
         """Return the traces of the listed samples: two terms, or one and the same where exact."""
         num_samples, num_in = trains.shape
         shape = (num_samples * self._config.num_steps, num_in)
-        dtype = torch.float64 if self._exact else torch.bfloat16
+        narrow = torch.float32 if INTERPRETED else torch.bfloat16
+        dtype = torch.float64 if self._exact else narrow
         high = torch.empty(shape, dtype=dtype, device=trains.device)
         low = high if self._exact else torch.empty_like(high)
         neurons.trace_kernel[num_samples, triton.cdiv(num_in, _BLOCK)](

@@ -29,6 +29,30 @@ def popcount(word: Any) -> Any:
 
 
 @triton.jit
+def brain_terms(values: Any, TERM: tl.constexpr) -> Any:
+    """Split float32 values into two bfloat16 numbers, rounded to nearest, held as TERM.
+
+    Triton's interpreter multiplies the bits of bfloat16 as if they were integers: there TERM is
+    float32, and the numbers are the same.
+    """
+    if TERM == tl.bfloat16:
+        high = values.to(tl.bfloat16)
+        low = (values - high.to(tl.float32)).to(tl.bfloat16)
+    else:
+        high = _round_to_brain(values)
+        low = _round_to_brain(values - high)
+    return high, low
+
+
+@triton.jit
+def _round_to_brain(values: Any) -> Any:
+    """Round float32 to the nearest that bfloat16 holds, ties to even."""
+    bits = values.to(tl.int32, bitcast=True)
+    bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & -0x10000
+    return bits.to(tl.float32, bitcast=True)
+
+
+@triton.jit
 def lif_scan_kernel(
     currents: Any,
     keep: Any,
@@ -106,7 +130,7 @@ def trace_kernel(
     """Trace the inputs of the listed samples (Eq. 3); a program a sample and BLOCK inputs.
 
     `high` and `low` are (B·T, N_i), a row a step, sample after sample in the order of the list:
-    float64 where EXACT, and `low` is not touched; else two bfloat16 terms of a float32 trace.
+    float64 where EXACT, and `low` is not touched; else the terms of a float32 trace.
     """
     place = tl.program_id(0)
     if place < tl.load(num_active):
@@ -121,10 +145,9 @@ def trace_kernel(
             if EXACT:
                 tl.store(high + at, trace, mask=inside)
             else:
-                rounded = trace.to(tl.bfloat16)
-                tl.store(high + at, rounded, mask=inside)
-                rest = (trace - rounded.to(tl.float32)).to(tl.bfloat16)
-                tl.store(low + at, rest, mask=inside)
+                first, second = brain_terms(trace, high.dtype.element_ty)
+                tl.store(high + at, first, mask=inside)
+                tl.store(low + at, second, mask=inside)
             at += num_in
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from lava_desire.engine.cuda.neurons import popcount
+from lava_desire.engine.cuda.neurons import brain_terms, popcount
 
 
 @triton.jit
@@ -34,6 +34,7 @@ def current_kernel(
     LAG: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
+    TERM: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
     BLOCK_IN: tl.constexpr,
@@ -68,10 +69,10 @@ def current_kernel(
                 spikes.to(tl.float64), weight.to(tl.float64), total, out_dtype=tl.float64
             )
         else:
-            ones = spikes.to(tl.float32).to(tl.bfloat16)
-            high = weight.to(tl.bfloat16)
+            high, low = brain_terms(weight, TERM)
+            ones = spikes.to(tl.float32).to(TERM)
             total = tl.dot(ones, high, total)
-            total = tl.dot(ones, (weight - high.to(tl.float32)).to(tl.bfloat16), total)
+            total = tl.dot(ones, low, total)
     tl.store(
         currents + rows[:, None].to(tl.int64) * num_out + outputs[None, :],
         (total * GAIN).to(tl.float32),
@@ -177,7 +178,7 @@ def update_kernel(
         if EXACT:
             total = tl.dot(signed.to(tl.float64), trace, total, out_dtype=tl.float64)
         else:
-            ones = signed.to(tl.float32).to(tl.bfloat16)
+            ones = signed.to(tl.float32).to(trace.dtype)
             total = tl.dot(ones, trace, total)
             total = tl.dot(ones, tl.load(low + traced, mask=traced_inside, other=0.0), total)
     at = outputs[:, None].to(tl.int64) * num_in + inputs[None, :]
