@@ -213,7 +213,7 @@ class DesireNetwork:
         for layer, weights in enumerate(self.weights, start=1):
             gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            lag = _lag(layer)
+            lag = lag_of(layer)
             trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
         prediction = rule.predict(self._kernels.counts(trains[-1]))
         return Activity(trains, prediction, masks, self._kernels)
@@ -355,7 +355,7 @@ class DesireNetwork:
             desire,
             _mask_of(activity, layer),
             before,
-            _lag(layer),
+            lag_of(layer),
             behind,
         )
 
@@ -414,6 +414,6 @@ def _mask_of(activity: Activity, layer: int) -> Tensor | None:
     return activity.masks[layer]
 
 
-def _lag(layer: int) -> int:
+def lag_of(layer: int) -> int:
     """Return the synaptic delay before layer ℓ: the encoder is heard at once, a layer later."""
     return 0 if layer == 1 else 1

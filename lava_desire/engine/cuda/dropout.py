@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,14 +25,14 @@ _BLOCK = 128
 
 @triton.jit
 def dropout_kernel(
-    keep: Any,
-    key: Any,
-    position: Any,
-    num_neurons: Any,
-    counters: Any,
-    least: Any,
+    keep,
+    key,
+    position,
+    num_neurons,
+    counters,
+    least,
     BLOCK: tl.constexpr,
-) -> None:
+):
     """Draw the masks of a batch; a program a sample and BLOCK counters.
 
     `keep` is (B, N) bool, filled; `key` (2,) int64, the bits of the Philox key; `position` the
@@ -67,7 +66,7 @@ def dropout_kernel(
 
 
 @triton.jit
-def _store_kept(row: Any, neuron: Any, num_neurons: Any, word: Any, least: Any) -> None:
+def _store_kept(row, neuron, num_neurons, word, least):
     """Store whether a draw, the upper 24 of the lower 32 bits of `word`, keeps its neuron."""
     drawn = ((word >> _UNUSED_BITS) & 0xFFFFFF).to(tl.int32)
     tl.store(row + neuron, drawn >= least, mask=neuron < num_neurons)

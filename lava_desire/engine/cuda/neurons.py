@@ -11,14 +11,12 @@ the rule fills on the host: no division is done here.
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
 
 @triton.jit
-def popcount(word: Any) -> Any:
+def popcount(word):
     """Count the bits of words, two, four, eight … at a time."""
     # The masks undo that a signed word is shifted with its sign.
     word = word.to(tl.int64)
@@ -29,7 +27,7 @@ def popcount(word: Any) -> Any:
 
 
 @triton.jit
-def brain_terms(values: Any, TERM: tl.constexpr) -> Any:
+def brain_terms(values, TERM: tl.constexpr):
     """Split float32 values into two bfloat16 numbers, rounded to nearest, held as TERM.
 
     Triton's interpreter multiplies the bits of bfloat16 as if they were integers: there TERM is
@@ -45,7 +43,7 @@ def brain_terms(values: Any, TERM: tl.constexpr) -> Any:
 
 
 @triton.jit
-def _round_to_brain(values: Any) -> Any:
+def _round_to_brain(values):
     """Round float32 to the nearest that bfloat16 holds, ties to even."""
     bits = values.to(tl.int32, bitcast=True)
     bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & -0x10000
@@ -54,17 +52,17 @@ def _round_to_brain(values: Any) -> Any:
 
 @triton.jit
 def lif_scan_kernel(
-    currents: Any,
-    keep: Any,
-    words: Any,
-    size: Any,
+    currents,
+    keep,
+    words,
+    size,
     DECAY: tl.constexpr,
     THRESHOLD: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     SUBTRACT: tl.constexpr,
     MASKED: tl.constexpr,
     BLOCK: tl.constexpr,
-) -> None:
+):
     """Run leaky integrate-and-fire neurons from rest (Eq. 1 and 16).
 
     `currents` is (T, size) float32, `keep` (size,) bool where MASKED, `words` (size,), filled.
@@ -90,7 +88,7 @@ def lif_scan_kernel(
 
 
 @triton.jit
-def count_kernel(words: Any, counts: Any, size: Any, BLOCK: tl.constexpr) -> None:
+def count_kernel(words, counts, size, BLOCK: tl.constexpr):
     """Count spikes: (size,) words → (size,) int64."""
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = place < size
@@ -100,8 +98,8 @@ def count_kernel(words: Any, counts: Any, size: Any, BLOCK: tl.constexpr) -> Non
 
 @triton.jit
 def compact_kernel(
-    desiring: Any, active: Any, num_active: Any, num_samples: Any, BLOCK: tl.constexpr
-) -> None:
+    desiring, active, num_active, num_samples, BLOCK: tl.constexpr
+):
     """List the samples that desire: (B,) bool → the first `num_active` of (B,) int32; one program.
 
     The length of the list stays on the device, so that a step needs no answer from it.
@@ -115,18 +113,18 @@ def compact_kernel(
 
 @triton.jit
 def trace_kernel(
-    words: Any,
-    active: Any,
-    num_active: Any,
-    high: Any,
-    low: Any,
-    num_in: Any,
+    words,
+    active,
+    num_active,
+    high,
+    low,
+    num_in,
     LAG: tl.constexpr,
     DECAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
     BLOCK: tl.constexpr,
-) -> None:
+):
     """Trace the inputs of the listed samples (Eq. 3); a program a sample and BLOCK inputs.
 
     `high` and `low` are (B·T, N_i), a row a step, sample after sample in the order of the list:
@@ -153,15 +151,15 @@ def trace_kernel(
 
 @triton.jit
 def teach_kernel(
-    words: Any,
-    labels: Any,
-    table: Any,
-    desire: Any,
-    prediction: Any,
-    num_classes: Any,
+    words,
+    labels,
+    table,
+    desire,
+    prediction,
+    num_classes,
     NUM_COUNTS: tl.constexpr,
     BLOCK: tl.constexpr,
-) -> None:
+):
     """Read off what the output layer says, and what it ought to (Eq. 11); a program a sample.
 
     `table` is (2, T + 1) int8, desire by count, of other classes and of the label's; `desire`

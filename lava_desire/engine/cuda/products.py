@@ -14,8 +14,6 @@ otherwise
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
@@ -24,12 +22,12 @@ from lava_desire.engine.cuda.neurons import brain_terms, popcount
 
 @triton.jit
 def current_kernel(
-    words: Any,
-    weights: Any,
-    currents: Any,
-    num_samples: Any,
-    num_in: Any,
-    num_out: Any,
+    words,
+    weights,
+    currents,
+    num_samples,
+    num_in,
+    num_out,
     GAIN: tl.constexpr,
     LAG: tl.constexpr,
     NUM_STEPS: tl.constexpr,
@@ -38,7 +36,7 @@ def current_kernel(
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
     BLOCK_IN: tl.constexpr,
-) -> None:
+):
     """Sum the weighted spikes of every neuron and step, W (g·u) of Eq. 1.
 
     `words` is (B, N_i), `weights` (N_o, N_i) float32, `currents` (T, B, N_o) float32, filled; a
@@ -82,22 +80,22 @@ def current_kernel(
 
 @triton.jit
 def hidden_desire_kernel(
-    desire: Any,
-    keep: Any,
-    words: Any,
-    errors: Any,
-    weights: Any,
-    passed: Any,
-    num_samples: Any,
-    num_in: Any,
-    num_out: Any,
+    desire,
+    keep,
+    words,
+    errors,
+    weights,
+    passed,
+    num_samples,
+    num_in,
+    num_out,
     THRESHOLD: tl.constexpr,
     NUM_COUNTS: tl.constexpr,
     MASKED: tl.constexpr,
     BLOCK_SAMPLES: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
     BLOCK_IN: tl.constexpr,
-) -> None:
+):
     """Pass desires to the layer before, sgn(Wᵀ c) where it exceeds a threshold (Eq. 13 to 15).
 
     `desire` is (B, N_o) int8, `keep` (B, N_o) bool where MASKED, `words` (B, N_o), `errors`
@@ -136,22 +134,22 @@ def hidden_desire_kernel(
 
 @triton.jit
 def update_kernel(
-    signs: Any,
-    words: Any,
-    high: Any,
-    low: Any,
-    active: Any,
-    num_active: Any,
-    weights: Any,
-    rate: Any,
-    num_in: Any,
-    num_out: Any,
+    signs,
+    words,
+    high,
+    low,
+    active,
+    num_active,
+    weights,
+    rate,
+    num_in,
+    num_out,
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
     BLOCK_IN: tl.constexpr,
-) -> None:
+):
     """Add η Σ d_o s_o r_i of the listed samples to the weights (Eq. 4).
 
     `signs` is d · mask, (B, N_o) int8, `words` (B, N_o), `high` and `low` the traces of
