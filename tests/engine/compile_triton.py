@@ -10,12 +10,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import triton
 import triton.language as tl
 from triton.backends.compiler import GPUTarget
+from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 
 from lava_desire.engine.cuda import dropout, neurons, products
@@ -36,13 +36,13 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
             neurons.count_kernel,
             {"words": "*i32", "counts": "*i64", "size": "i32"},
             {"BLOCK": 128},
-            {},
+            plain,
         ),
         (
             neurons.compact_kernel,
             {"desiring": "*i1", "active": "*i32", "num_active": "*i32", "num_samples": "i32"},
             {"BLOCK": 128},
-            {},
+            plain,
         ),
         (
             neurons.teach_kernel,
@@ -55,7 +55,7 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
                 "num_classes": "i32",
             },
             {"NUM_COUNTS": 21, "BLOCK": 16},
-            {},
+            plain,
         ),
         (
             dropout.dropout_kernel,
@@ -68,7 +68,7 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
                 "least": "i32",
             },
             {"BLOCK": 128},
-            {},
+            plain,
         ),
     ]
     for exact in (False, True):
@@ -128,17 +128,18 @@ def describe(capability: int, kernel: Any, types: Any, constants: Any, options: 
 
 def registers(ptx: str, capability: int) -> dict[str, int]:
     """Ask the assembler for registers and for what it had to spill."""
-    assembler = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "ptxas"
     name = f"sm_{capability}a" if capability >= 90 else f"sm_{capability}"
     with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
         file.write(ptx)
         file.flush()
         done = subprocess.run(
-            [str(assembler), "-v", f"--gpu-name={name}", "-o", "/dev/null", file.name],
+            [get_ptxas(capability).path, "-v", f"--gpu-name={name}", "-o", "/dev/null", file.name],
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+    if done.returncode:
+        raise RuntimeError(f"ptxas for {name}: {done.stderr[-1000:]}")
     spilled = re.findall(r"(\d+) bytes spill stores", done.stderr)
     used = re.findall(r"Used (\d+) registers", done.stderr)
     return {"registers": max(map(int, used)), "spilled_bytes": sum(map(int, spilled))}

@@ -112,7 +112,7 @@ def test_a_fused_multiply_add_would_decide_otherwise_and_is_not_used():
     second = threshold - decay * first
     apart = decay * first + second >= threshold
     # In float64 the product is exact and the sum nearly so.
-    fused = (np.float64(decay) * first + second).astype(np.float32) >= threshold
+    fused = (np.float64(decay) * first.astype(np.float64) + second).astype(np.float32) >= threshold
     chosen = np.flatnonzero(apart != fused)
     assert len(chosen) > 20
     currents = np.stack([first[chosen], second[chosen]])[:, None]

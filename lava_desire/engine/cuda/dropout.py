@@ -99,6 +99,13 @@ class DeviceDropout:
         )
         counters = -(-self._num_neurons // _DRAWS)
         dropout_kernel[num_samples, triton.cdiv(counters, _BLOCK)](
-            keep, self._key, position, self._num_neurons, counters, self._least, BLOCK=_BLOCK
+            keep,
+            self._key,
+            position,
+            self._num_neurons,
+            counters,
+            self._least,
+            BLOCK=_BLOCK,
+            enable_fp_fusion=False,
         )
         return keep

@@ -94,7 +94,7 @@ class TritonKernels:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
         counts = torch.empty(trains.shape, dtype=torch.int64, device=trains.device)
         grid = (triton.cdiv(trains.numel(), _BLOCK),)
-        neurons.count_kernel[grid](trains, counts, trains.numel(), BLOCK=_BLOCK)
+        neurons.count_kernel[grid](trains, counts, trains.numel(), BLOCK=_BLOCK, enable_fp_fusion=False)
         return counts
 
     def unpack(self, trains: Tensor) -> Tensor:
@@ -168,6 +168,7 @@ class TritonKernels:
             trains.shape[1],
             NUM_COUNTS=self._config.num_steps + 1,
             BLOCK=triton.next_power_of_2(trains.shape[1]),
+            enable_fp_fusion=False,
         )
         return prediction, desire
 
@@ -198,6 +199,7 @@ class TritonKernels:
             BLOCK_IN=tile.columns,
             num_warps=tile.warps,
             num_stages=tile.stages,
+            enable_fp_fusion=False,
         )
         return passed
 
@@ -226,6 +228,7 @@ class TritonKernels:
             num_active,
             len(desiring),
             BLOCK=triton.next_power_of_2(len(desiring)),
+            enable_fp_fusion=False,
         )
         high, low = self._traces(inputs, lag, active, num_active)
         self._update(weights, rate, signs, outputs, high, low, active, num_active)
