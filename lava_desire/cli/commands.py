@@ -31,7 +31,14 @@ from lava_desire.cli.run import (
     terminal_width,
     train_run,
 )
-from lava_desire.engine import KERNELS, PRECISIONS, DesireNetwork, Metrics, default_precision, evaluate
+from lava_desire.engine import (
+    KERNELS,
+    PRECISIONS,
+    DesireNetwork,
+    Metrics,
+    default_precision,
+    evaluate,
+)
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"

@@ -118,7 +118,9 @@ class FixedPointNetwork(DesireNetwork):
         if precision not in (FIXED_POINT, "float32"):
             raise ValueError(f"precision is {precision!r}: expected {FIXED_POINT!r}")
         if kernels != "auto":
-            raise ValueError(f"kernels is {kernels!r}: expected 'auto', integers have kernels of one kind")
+            raise ValueError(
+                f"kernels is {kernels!r}: expected 'auto', integers have kernels of one kind"
+            )
         self.kernels = kernels
         self.config = config
         self.precision = self.arithmetic = FIXED_POINT

@@ -79,7 +79,9 @@ def fit(
     OSError
         If the folder cannot be written.
     """
-    run = training_class(network)(network, train, test, Path(folder) if folder is not None else None)
+    run = training_class(network)(
+        network, train, test, Path(folder) if folder is not None else None
+    )
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 

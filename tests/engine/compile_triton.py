@@ -113,7 +113,9 @@ def describe(capability: int, kernel: Any, types: Any, constants: Any, options: 
     code = triton.compile(source, target=target, options=options)
     ptx = code.asm["ptx"]
     # A product and a sum without .rn could be fused by the assembler as well.
-    fused = len(re.findall(r"\bfma\.", ptx)) + len(re.findall(r"\b(?:mul|add|sub)\.f(?:32|64)", ptx))
+    fused = len(re.findall(r"\bfma\.", ptx)) + len(
+        re.findall(r"\b(?:mul|add|sub)\.f(?:32|64)", ptx)
+    )
     return {
         "kernel": kernel.__name__,
         "capability": capability,

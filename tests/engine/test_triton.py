@@ -27,10 +27,10 @@ triton = pytest.importorskip(
     "triton", reason="triton is not installed (torch for CUDA brings it, or the extra gpu)"
 )
 
-from lava_desire.engine.cuda import neurons  # noqa: E402
-from lava_desire.engine.cuda.capture import CapturedStep  # noqa: E402
-from lava_desire.engine.cuda.dropout import DeviceDropout  # noqa: E402
-from lava_desire.engine.cuda.kernels import TritonKernels  # noqa: E402
+from lava_desire.engine.cuda import neurons
+from lava_desire.engine.cuda.capture import CapturedStep
+from lava_desire.engine.cuda.dropout import DeviceDropout
+from lava_desire.engine.cuda.kernels import TritonKernels
 
 NUM_IN, NUM_OUT, BATCH = 70, 140, 5  # more than a tile has, and no multiple of it
 SMALL = DesireConfig(
@@ -174,9 +174,7 @@ def test_updates_are_those_of_the_rule(num_steps, lag):
     active = layer.mine.learn(
         mine, 1e-2, to(layer.desire), to(layer.mask), layer.trains, lag, layer.pack(outputs)
     )
-    expected = layer.exact.learn(
-        exact, 1e-2, layer.desire, layer.mask, layer.spikes, lag, outputs
-    )
+    expected = layer.exact.learn(exact, 1e-2, layer.desire, layer.mask, layer.spikes, lag, outputs)
     assert not torch.equal(exact, layer.weights)
     assert torch.equal(mine.cpu(), exact)
     assert torch.equal(active.cpu(), expected)

@@ -7,8 +7,8 @@ next sample, from which dropout masks are drawn, and the totals, which are read 
 last, smaller minibatch of an epoch takes the ordinary path, whose results are the same.
 
 A graph can be captured on CUDA only, and **none has been yet**. On a CPU, in Triton's interpreter,
-the body of a step runs as it is; the tests hold it to what the network's ``train_step`` does, and to
-ask the device for no answer, without which capture would fail.
+the body of a step runs as it is; the tests hold it to what the network's ``train_step`` does, and
+to ask the device for no answer, as a capture would fail otherwise.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class CapturedStep:
     @torch.inference_mode()
     def _capture(self) -> torch.cuda.CUDAGraph:
         """Record the step. Rates are zero, so that the weights stay as they are."""
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):  # compiles the kernels, which a capture may not

@@ -6,12 +6,10 @@ does waits for an answer from the device, so that a whole step can be captured
 (:mod:`lava_desire.engine.cuda.capture`).
 
 They have run in Triton's interpreter only, where the tests compare them with the rule, and have
-been compiled for compute capabilities 8.0, 9.0 and 10.0. **They have never run on a GPU.**
+been compiled for compute capabilities 8.0 and 9.0. **They have never run on a GPU.**
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import triton
@@ -94,7 +92,9 @@ class TritonKernels:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
         counts = torch.empty(trains.shape, dtype=torch.int64, device=trains.device)
         grid = (triton.cdiv(trains.numel(), _BLOCK),)
-        neurons.count_kernel[grid](trains, counts, trains.numel(), BLOCK=_BLOCK, enable_fp_fusion=False)
+        neurons.count_kernel[grid](
+            trains, counts, trains.numel(), BLOCK=_BLOCK, enable_fp_fusion=False
+        )
         return counts
 
     def unpack(self, trains: Tensor) -> Tensor:
@@ -315,5 +315,3 @@ def _wish_table(config: DesireConfig) -> Tensor:
         config.desire_threshold_output,
     )
     return pairs.T.contiguous()
-
-

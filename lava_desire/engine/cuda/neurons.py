@@ -97,9 +97,7 @@ def count_kernel(words, counts, size, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def compact_kernel(
-    desiring, active, num_active, num_samples, BLOCK: tl.constexpr
-):
+def compact_kernel(desiring, active, num_active, num_samples, BLOCK: tl.constexpr):
     """List the samples that desire: (B,) bool → the first `num_active` of (B,) int32; one program.
 
     The length of the list stays on the device, so that a step needs no answer from it.

@@ -1,8 +1,8 @@
 """How much of a matrix a program of a kernel takes at a time.
 
-These are first choices, as large as compute capabilities 8.0 and 9.0 take without spilling registers
-to memory, by what the assembler says. None has been timed, as the kernels have not run on a GPU yet;
-``make bench-gpu BENCH=--tune`` tries others.
+These are first choices, as large as compute capabilities 8.0 and 9.0 take without spilling
+registers to memory, by what the assembler says. None has been timed, as the kernels have not run on
+a GPU yet; ``make bench-gpu BENCH=--tune`` tries others.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ TILES: dict[tuple[str, bool, bool], Tile] = {
 
 
 def tile_of(kernel: str, exact: bool, num_rows: int) -> Tile:
-    """Return the tile of ``"current"``, ``"update"`` or ``"desire"`` for so many steps × samples."""
+    """Return the tile of a kernel for so many steps × samples: current, update or desire."""
     return TILES[kernel, exact, num_rows <= FEW_ROWS]
