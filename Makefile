@@ -49,6 +49,13 @@ $(PEERS)/ready: benchmarks/peers/bootstrap benchmarks/peers/requirements.txt
 bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this machine (BENCH=options)
 	@$(RUN) benchmarks.engine $(BENCH)
 
+bench-gpu: $(READY)  ## measure training steps on a CUDA device, and where their time goes
+	@$(RUN) benchmarks.gpu $(BENCH)
+
+check-gpu: $(READY)  ## run the tests of the kernels for CUDA on a CUDA device
+	@$(VENV)/bin/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("check-gpu: torch finds no CUDA device here: nothing was tested")'
+	@$(RUN) pytest tests/engine/test_triton.py
+
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava
 
