@@ -41,6 +41,14 @@ docs: $(READY)  ## build the documentation into build/docs, no warning and no br
 docs-links: $(READY)  ## ask the network whether the links out of the documentation still lead somewhere
 	@$(RUN) sphinx -q -b linkcheck -d build/doctrees docs build/linkcheck
 
+tutorials: $(READY)  ## run the tutorials and compare their outputs (TUTORIALS="--write 02")
+	@$(RUN) tools.notebooks $(TUTORIALS)
+
+notebooks: $(READY)  ## open the tutorials in JupyterLab
+	@$(RUN) jupyterlab --version >/dev/null 2>&1 || \
+		{ echo "JupyterLab is not there: $(RUN) pip install jupyterlab"; exit 1; }
+	@cd tutorials && $(abspath $(VENV))/bin/python -m jupyterlab
+
 PEERS := .venv-peers
 
 $(PEERS)/ready: benchmarks/peers/bootstrap benchmarks/peers/requirements.txt
