@@ -50,7 +50,8 @@ class Checkpoint:
     state : dict
         What the trainer needs to go on, JSON types; empty for a network that is only saved.
     average : list of ndarray
-        The moving average of the weights, shaped as they are; empty where none is kept.
+        L arrays (N_ℓ, N_{ℓ−1}) float32, the moving average of the weights; empty where none is
+        kept.
     formats : list of dict
         How the weights of a network in fixed point are written; empty in floating point.
     """
@@ -121,6 +122,16 @@ def _keep(path: Path, previous: Path) -> None:
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint and check that it is whole, and that all of it is as it should be.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Checkpoint
+        What was written.
+
     Raises
     ------
     CheckpointError
@@ -128,6 +139,16 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         network has.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     DesireNetwork(DesireConfig((4, 2))).save(f"{folder}/net.safetensors")
+    ...     checkpoint = read_checkpoint(f"{folder}/net.safetensors")
+    >>> checkpoint.arithmetic, checkpoint.config.layer_sizes, checkpoint.weights[0].shape
+    ('floating_point', (4, 2), (2, 4))
     """
     content = _content(Path(path))
     try:

@@ -9,54 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-RESETS = ("subtract", "zero")
-
-# Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
-# and random numbers: a configuration may come from a file that nobody has looked at.
-_MAX_LAYERS = 1_000
-_LARGEST = {
-    "num_steps": 2**12,
-    "batch_size": 2**31 - 1,
-    "epochs": 2**31 - 1,
-    "image_shift": 2**31 - 1,
-    "seed": 2**63 - 1,
-}
-_FLOATS = (
-    "decay",
-    "threshold",
-    "desire_threshold_hidden",
-    "desire_threshold_output",
-    "dropout_input",
-    "dropout_hidden",
-    "learning_rate",
-    "learning_rate_decay",
-    "weight_average",
+from lava_desire._fields import (
+    FLOATS,
+    LARGEST,
+    SHOWN,
+    THRESHOLDS,
+    layer_sizes_of,
+    number,
+    shown,
 )
-_MAX_NEURONS = 2**31 - 1
-_SHOWN = 200
-# A threshold is compared with potentials in float32, where neither zero nor infinity would do.
-_THRESHOLDS = (2.0**-100, 2.0**100)
 
-
-def _number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
-    kinds = (int,) if integer else (int, float)
-    try:
-        good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer that no float can hold
-        good = False
-    if not good:
-        what = "an integer" if integer else "a finite number"
-        raise ValueError(f"{name} is {_shown(value)}: expected {what}, {allowed}")
-    return value  # type: ignore[no-any-return]
-
-
-def _shown(value: Any) -> str:
-    """Return what was given, as far as a message has room for it."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes out no endless integer
-        return "an endless integer"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+RESETS = ("subtract", "zero")
 
 
 @dataclass(frozen=True)
@@ -108,6 +71,16 @@ class DesireConfig:
     ------
     ValueError
         If a field is out of its range; the message names the field, the value and the range.
+
+    Examples
+    --------
+    >>> config = DesireConfig((64, 200, 100, 10), learning_rate=1e-4)
+    >>> config.num_layers, config.window_steps
+    (3, 23)
+    >>> config.replace(decay=1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: decay is 1.0: expected 0 <= decay < 1
     """
 
     layer_sizes: tuple[int, ...]
@@ -130,21 +103,21 @@ class DesireConfig:
     weight_average: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layer_sizes", self._checked_layer_sizes())
+        object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
         self._check_integer("num_steps", 1)
-        _number("error_margin", self.error_margin, "at least 0", integer=True)
+        number("error_margin", self.error_margin, "at least 0", integer=True)
         if not 0 <= self.error_margin < self.num_steps:
             raise ValueError(
                 f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
                 f"and num_steps is {self.num_steps}"
             )
         for name in ("decay", "dropout_input", "dropout_hidden", "weight_average"):
-            value = _number(name, getattr(self, name), "0 <= value < 1")
+            value = number(name, getattr(self, name), "0 <= value < 1")
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
-        if _number("threshold", self.threshold, "above 0") <= 0:
+        if number("threshold", self.threshold, "above 0") <= 0:
             raise ValueError(f"threshold is {self.threshold!r}: expected threshold > 0")
-        smallest, largest = _THRESHOLDS
+        smallest, largest = THRESHOLDS
         if not smallest <= self.threshold <= largest:
             raise ValueError(
                 f"threshold is {self.threshold!r}: expected 2**-100 <= threshold <= 2**100"
@@ -155,56 +128,33 @@ class DesireConfig:
             "learning_rate",
             "learning_rate_decay",
         ):
-            if _number(name, getattr(self, name), "at least 0") < 0:
+            if number(name, getattr(self, name), "at least 0") < 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected {name} >= 0")
         # Written as floats, also where an integer was given: not every integer fits a kernel.
-        for name in _FLOATS:
+        for name in FLOATS:
             object.__setattr__(self, name, float(getattr(self, name)))
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
         self._check_integer("seed", 0)
         if self.reset not in RESETS:
-            raise ValueError(f"reset is {_shown(self.reset)}: expected one of {', '.join(RESETS)}")
+            raise ValueError(f"reset is {shown(self.reset)}: expected one of {', '.join(RESETS)}")
         object.__setattr__(self, "learning_rate_scale", self._checked_learning_rate_scale())
         self._check_image_shift()
-
-    def _checked_layer_sizes(self) -> tuple[int, ...]:
-        try:
-            sizes = tuple(self.layer_sizes)
-        except TypeError:
-            raise ValueError(
-                f"layer_sizes is {_shown(self.layer_sizes)}: expected a sequence of integers, "
-                "input first"
-            ) from None
-        if len(sizes) < 2:
-            raise ValueError(
-                f"layer_sizes is {sizes}: expected at least two layers, input and output"
-            )
-        if len(sizes) > _MAX_LAYERS:
-            raise ValueError(f"layer_sizes has {len(sizes)} layers: expected at most {_MAX_LAYERS}")
-        for size in sizes:
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"layer_sizes is {_shown(sizes)}: expected integers of at least 1")
-            if size > _MAX_NEURONS:
-                raise ValueError(
-                    f"layer_sizes is {_shown(sizes)}: expected at most {_MAX_NEURONS} neurons"
-                )
-        return sizes
 
     def _checked_learning_rate_scale(self) -> tuple[float, ...]:
         given = self.learning_rate_scale
         expected = f"expected {self.num_layers} numbers of at least 0, one a plastic layer, or none"
         if isinstance(given, str):
-            raise ValueError(f"learning_rate_scale is {_shown(given)}: {expected}")
+            raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}")
         try:
             scale = tuple(given)
         except TypeError:
-            raise ValueError(f"learning_rate_scale is {_shown(given)}: {expected}") from None
+            raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}") from None
         for factor in scale:
-            if _number("learning_rate_scale", factor, expected) < 0:
-                raise ValueError(f"learning_rate_scale is {_shown(scale)}: {expected}")
+            if number("learning_rate_scale", factor, expected) < 0:
+                raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
         if len(scale) not in (0, self.num_layers):
-            raise ValueError(f"learning_rate_scale is {_shown(scale)}: {expected}")
+            raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
         return tuple(float(factor) for factor in scale)
 
     def _check_image_shift(self) -> None:
@@ -224,15 +174,25 @@ class DesireConfig:
             )
 
     def _check_integer(self, name: str, smallest: int) -> None:
-        value = _number(name, getattr(self, name), f"at least {smallest}", integer=True)
+        value = number(name, getattr(self, name), f"at least {smallest}", integer=True)
         if value < smallest:
             raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
-        if value > _LARGEST[name]:
-            raise ValueError(f"{name} is {value}: expected {name} <= {_LARGEST[name]}")
+        if value > LARGEST[name]:
+            raise ValueError(f"{name} is {value}: expected {name} <= {LARGEST[name]}")
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:
         """Return the named configuration: ``digits``, ``mnist``, ``fashion-mnist``, ``mnist-best``.
+
+        Parameters
+        ----------
+        name : str
+            One of :data:`PRESETS`.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration; :meth:`replace` changes single fields of it.
 
         Raises
         ------
@@ -254,7 +214,17 @@ class DesireConfig:
         return self.num_steps + self.num_layers
 
     def dropout_of(self, layer: int) -> float:
-        """Return the probability of dropping a neuron of `layer`; 0 is the input, L the output.
+        """Return the probability of dropping a neuron of a layer (Sec. 3.3).
+
+        Parameters
+        ----------
+        layer : int
+            0 is the input, L the output.
+
+        Returns
+        -------
+        float
+            P_drop in [0, 1); 0 for the output.
 
         Raises
         ------
@@ -268,15 +238,58 @@ class DesireConfig:
         return self.dropout_hidden if layer < self.num_layers else 0.0
 
     def dropout_gain(self, layer: int) -> float:
-        """Return g = 1 / (1 − P_drop) of `layer`, what its spikes are scaled by in training."""
+        """Return g = 1 / (1 − P_drop), what scales the spikes of a layer in training (Eq. 16).
+
+        Parameters
+        ----------
+        layer : int
+            0 is the input, L the output.
+
+        Returns
+        -------
+        float
+            g, at least 1.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
         return 1.0 / (1.0 - self.dropout_of(layer))
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Return η_e = η_0 · exp(−λ·e) of the epoch e, counted from 0 (Sec. 4.2)."""
+        """Return the learning rate of an epoch: η_e = η_0 · exp(−λ·e)  (Sec. 4.2).
+
+        Parameters
+        ----------
+        epoch : int
+            e, counted from 0.
+
+        Returns
+        -------
+        float
+            η_e; :meth:`learning_rate_scale_of` a layer comes on top.
+
+        Examples
+        --------
+        >>> config = DesireConfig.preset("mnist")
+        >>> [round(config.learning_rate_at(epoch) * 1e6, 2) for epoch in (0, 1, 50)]
+        [10.0, 9.61, 1.35]
+        """
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 
     def learning_rate_scale_of(self, layer: int) -> float:
-        """Return the factor on η of the plastic layer ℓ = 1, ..., L; 1 in the paper.
+        """Return the factor on η of a plastic layer; 1 in the paper.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        float
+            At least 0.
 
         Raises
         ------
@@ -311,6 +324,16 @@ class DesireConfig:
     def from_dict(cls, fields: Mapping[str, Any]) -> DesireConfig:
         """Build a configuration from what :meth:`to_dict` returned.
 
+        Parameters
+        ----------
+        fields : mapping
+            Names and values of the fields.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration, validated.
+
         Raises
         ------
         ValueError
@@ -326,6 +349,16 @@ class DesireConfig:
     @classmethod
     def from_json(cls, text: str) -> DesireConfig:
         """Build a configuration from what :meth:`to_json` returned.
+
+        Parameters
+        ----------
+        text : str
+            A JSON object of fields.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration, validated.
 
         Raises
         ------
@@ -344,7 +377,7 @@ class DesireConfig:
         unknown = sorted(str(name) for name in fields if name not in known)
         if unknown:
             raise ValueError(
-                f"config has no field {', '.join(unknown)[:_SHOWN]}: expected some of "
+                f"config has no field {', '.join(unknown)[:SHOWN]}: expected some of "
                 f"{', '.join(known)}"
             )
 

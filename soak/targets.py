@@ -227,8 +227,8 @@ def read_a_run(path: Path) -> None:
     """Read a run's notes."""
     from lava_desire.cli.run import read_notes
 
-    notes = read_notes(path)
-    _expect(all(isinstance(text, str) for text in notes[1:]), "a setting that is no text")
+    _, notes = read_notes(path)
+    _expect(all(isinstance(text, str) for text in notes.values()), "a setting that is no text")
 
 
 def targets() -> dict[str, Target]:

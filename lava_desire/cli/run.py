@@ -37,7 +37,7 @@ from lava_desire.engine.run_folder import (
     holds_run,
     read_latest,
 )
-from lava_desire.engine.trainer import TrainingRun
+from lava_desire.engine.trainer import TrainingRun, training_class
 from lava_desire.files import FolderLock
 
 RUN = "run.json"
@@ -149,16 +149,18 @@ def parse_scale(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
-def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
+def make_network(
+    config: DesireConfig, device: str, precision: str, kernels: str = AUTO
+) -> DesireNetwork:
     """Build the network, its precision chosen by device where it is left open.
 
     The precision ``fixed_point`` makes a network that learns in integers.
     """
     if precision == FIXED_POINT:
-        return DesireNetwork(config, device, arithmetic=FIXED_POINT)
+        return DesireNetwork(config, device, kernels=kernels, arithmetic=FIXED_POINT)
     if precision == AUTO:
         precision = default_precision(device)
-    return DesireNetwork(config, device, precision=precision)
+    return DesireNetwork(config, device, precision=precision, kernels=kernels)
 
 
 def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> DesireNetwork:
@@ -198,17 +200,18 @@ def open_run(
     folder: Path, device: str | None, epochs: int | None, backend: str | None = None
 ) -> Run:
     """Open a run to go on with it: what is not given is as its files say."""
-    source, noted_device, precision, noted_backend = read_notes(folder / RUN)
-    device, backend = device or noted_device, backend or noted_backend
+    source, notes = read_notes(folder / RUN)
+    device, backend = device or notes["device"], backend or notes["backend"]
+    precision, kernels = notes["precision"], notes["kernels"]
     config = read_latest(folder)[0].config
     if epochs is not None:
         config = config.replace(epochs=epochs)
-    network = make_network(config, device, precision)
+    network = make_network(config, device, precision, kernels)
     return Run(source, source.load(), network, folder, resume=True, backend=backend)
 
 
-def read_notes(path: Path) -> tuple[Source, str, str, str]:
-    """Read what a run notes about itself: source, device, precision and backend.
+def read_notes(path: Path) -> tuple[Source, dict[str, str]]:
+    """Read what a run notes about itself: its source, and device, precision, kernels, backend.
 
     Raises
     ------
@@ -220,28 +223,27 @@ def read_notes(path: Path) -> tuple[Source, str, str, str]:
     if not path.is_file():
         raise ValueError(f"{path.parent} holds no run to resume: {path.name} is missing")
     try:
-        notes = json.loads(_read_text(path))
+        notes = {"kernels": AUTO, "backend": "torch", **json.loads(_read_text(path))}
         source = Source(**notes["source"])
-        settings = (notes["device"], notes["precision"], notes.get("backend", "torch"))
+        settings = {name: notes[name] for name in ("device", "precision", "kernels", "backend")}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    places = asdict(source).values()
-    if not all(isinstance(text, str) for text in settings) or not all(
-        place is None or isinstance(place, str) for place in places
-    ):
+    places = [place for place in asdict(source).values() if place is not None]
+    if not all(isinstance(text, str) for text in (*settings.values(), *places)):
         raise ValueError(f"{path} is damaged: expected texts as source and settings")
-    return source, *settings
+    return source, settings
 
 
 def train_run(run: Run, display: Any) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
     network = run.network
-    training_class = _training_class(run.backend)
-    training = training_class(network, run.data.train, run.data.test, run.folder)
+    chosen = _training_class(run.backend, network)
+    training = chosen(network, run.data.train, run.data.test, run.folder)
     notes = {
         "source": asdict(run.source),
         "device": str(network.device),
         "precision": network.precision,
+        "kernels": network.kernels,
         "backend": run.backend,
         "environment": environment(),
     }
@@ -266,10 +268,10 @@ def interrupted_status(interrupted: Interrupted) -> int:
     return 128 + interrupted.signal
 
 
-def _training_class(backend: str) -> type[TrainingRun]:
+def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
     """Return what trains: the engine, or a network of Lava processes."""
     if backend == "torch":
-        return TrainingRun
+        return training_class(network)
     if backend != "lava":
         raise ValueError(f"--backend is {backend!r}: expected torch or lava")
     from lava_desire.cli.lava_backend import LavaTrainingRun

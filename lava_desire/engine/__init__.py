@@ -4,7 +4,7 @@ from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.engine.evaluation import Metrics, evaluate
 from lava_desire.engine.history import EpochRecord, History, Progress
 from lava_desire.engine.interrupt import Interrupted
-from lava_desire.engine.kernels import PRECISIONS, default_precision
+from lava_desire.engine.kernels import KERNELS, PRECISIONS, default_precision
 from lava_desire.engine.memory import DeviceMemoryError
 from lava_desire.engine.network import Activity, DesireNetwork, StepResult
 from lava_desire.engine.operations import LayerOperations, count_operations
@@ -13,6 +13,7 @@ from lava_desire.engine.trainer import fit
 from lava_desire.files import FolderInUseError
 
 __all__ = [
+    "KERNELS",
     "PRECISIONS",
     "Activity",
     "Checkpoint",

@@ -1,0 +1,88 @@
+"""What the fields of a configuration may hold, and how a value that they may not is shown."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+# Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
+# and random numbers: a configuration may come from a file that nobody has looked at.
+MAX_LAYERS = 1_000
+LARGEST = {
+    "num_steps": 2**12,
+    "batch_size": 2**31 - 1,
+    "epochs": 2**31 - 1,
+    "image_shift": 2**31 - 1,
+    "seed": 2**63 - 1,
+}
+FLOATS = (
+    "decay",
+    "threshold",
+    "desire_threshold_hidden",
+    "desire_threshold_output",
+    "dropout_input",
+    "dropout_hidden",
+    "learning_rate",
+    "learning_rate_decay",
+    "weight_average",
+)
+MAX_NEURONS = 2**31 - 1
+SHOWN = 200
+# A threshold is compared with potentials in float32, where neither zero nor infinity would do.
+THRESHOLDS = (2.0**-100, 2.0**100)
+
+
+def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
+    """Return a finite number, or refuse what is none by the name of its field.
+
+    Raises
+    ------
+    ValueError
+        Naming the field, the value and what is `allowed`.
+    """
+    kinds = (int,) if integer else (int, float)
+    try:
+        good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        good = False
+    if not good:
+        what = "an integer" if integer else "a finite number"
+        raise ValueError(f"{name} is {shown(value)}: expected {what}, {allowed}")
+    return value  # type: ignore[no-any-return]
+
+
+def shown(value: Any) -> str:
+    """Return what was given, as far as a message has room for it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no endless integer
+        return "an endless integer"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def layer_sizes_of(given: Any) -> tuple[int, ...]:
+    """Return sizes of layers as a tuple, or refuse what is none.
+
+    Raises
+    ------
+    ValueError
+        Naming what was given and what is allowed.
+    """
+    try:
+        sizes = tuple(given)
+    except TypeError:
+        raise ValueError(
+            f"layer_sizes is {shown(given)}: expected a sequence of integers, input first"
+        ) from None
+    if len(sizes) < 2:
+        raise ValueError(f"layer_sizes is {sizes}: expected at least two layers, input and output")
+    if len(sizes) > MAX_LAYERS:
+        raise ValueError(f"layer_sizes has {len(sizes)} layers: expected at most {MAX_LAYERS}")
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"layer_sizes is {shown(sizes)}: expected integers of at least 1")
+        if size > MAX_NEURONS:
+            raise ValueError(
+                f"layer_sizes is {shown(sizes)}: expected at most {MAX_NEURONS} neurons"
+            )
+    return sizes
