@@ -58,10 +58,11 @@ def main() -> None:
             found = _run(name, options)
         except KeyboardInterrupt:
             sys.exit("interrupted; --resume goes on after the last part that was done")
-        found["seconds"] = round(time.monotonic() - started, 1)
+        found |= {"seconds": round(time.monotonic() - started, 1), "commit": commit()}
         parts[name] = found
         print(_line(name, found), flush=True)
         _write(options, parts)
+    _write(options, parts)
     totals = _totals(parts)
     print(", ".join(f"{value} {name}" for name, value in totals.items()))
     sys.exit(1 if totals["losses"] or totals["failures"] else 0)
@@ -92,7 +93,9 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def _line(name: str, found: dict[str, Any]) -> str:
     shown = ", ".join(
-        f"{value} {what.replace('_', ' ')}" for what, value in found.items() if what != "lost"
+        f"{value} {what.replace('_', ' ')}"
+        for what, value in found.items()
+        if what not in ("lost", "commit")
     )
     return f"{name:22} {shown}"
 

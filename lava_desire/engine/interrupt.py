@@ -14,6 +14,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by a signal, after its state had been saved.
 
+    Parameters
+    ----------
+    folder : Path or None
+        The run folder that holds the checkpoint; None if the run kept none.
+    number : int
+        Of the signal.
+
     Attributes
     ----------
     folder : Path or None
