@@ -92,11 +92,8 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _line(name: str, found: dict[str, Any]) -> str:
-    shown = ", ".join(
-        f"{value} {what.replace('_', ' ')}"
-        for what, value in found.items()
-        if what not in ("lost", "commit")
-    )
+    told = {what: value for what, value in found.items() if what not in ("lost", "commit")}
+    shown = ", ".join(f"{value} {what.replace('_', ' ')}" for what, value in told.items())
     return f"{name:22} {shown}"
 
 
