@@ -97,14 +97,14 @@ def _look_through(h5py: Any, file: Any, path: Path, max_bytes: int) -> None:
                     raise _RefusedError(f"{path} holds more than {_MAX_EDGES} edges at {inner!r}")
                 size = int(item.size or 0) * item.dtype.itemsize
                 total += size
+                if total > max_bytes:
+                    raise _RefusedError(
+                        f"{path} unpacks to more than {max_bytes} bytes at {inner!r}: expected "
+                        "less; max_bytes sets the limit"
+                    )
                 packed = item.id.get_storage_size()
                 if size > max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * packed):
                     raise _RefusedError(
                         f"{path} unpacks {inner!r} from {packed} to {size} bytes: expected at most "
                         f"{_MAX_RATIO} times as many"
-                    )
-                if total > max_bytes:
-                    raise _RefusedError(
-                        f"{path} unpacks to more than {max_bytes} bytes at {inner!r}: expected "
-                        "less; max_bytes sets the limit"
                     )
