@@ -186,7 +186,7 @@ class FixedPointNetwork(DesireNetwork):
         ]
 
     def format_fields(self) -> list[dict[str, int]]:
-        """See :meth:`DesireNetwork.format_fields`."""
+        """See :meth:`~lava_desire.engine.DesireNetwork.format_fields`."""
         return self.rule.to_dicts()
 
     def take_ranges(self) -> list[LayerRange]:
@@ -202,7 +202,7 @@ class FixedPointNetwork(DesireNetwork):
         return ranges
 
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
-        """See :meth:`DesireNetwork.forward_checked`."""
+        """See :meth:`~lava_desire.engine.DesireNetwork.forward_checked`."""
         return self._run(images, masks, None)
 
     @torch.inference_mode()
@@ -212,7 +212,7 @@ class FixedPointNetwork(DesireNetwork):
         Parameters
         ----------
         images, dropout_masks : array
-            See :meth:`DesireNetwork.forward`.
+            See :meth:`~lava_desire.engine.DesireNetwork.forward`.
 
         Returns
         -------

@@ -108,7 +108,18 @@ def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def default_precision(device: str | torch.device) -> str:
-    """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact."""
+    """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where a network shall live.
+
+    Returns
+    -------
+    str
+        ``"bfloat16x2"`` for CUDA, ``"float32"`` for anything else.
+    """
     return "bfloat16x2" if str(device).startswith("cuda") else "float32"
 
 
@@ -130,7 +141,7 @@ def make_products(precision: str) -> Products:
 def lif_scan(
     current: Tensor, decay: float, threshold: float, mask: Tensor | None, reset: str
 ) -> Tensor:
-    """Run :func:`rule.integrate_and_fire` over a window from rest.
+    """Run :func:`~lava_desire.rule.integrate_and_fire` over a window from rest.
 
     Parameters
     ----------
@@ -158,7 +169,7 @@ def lif_scan(
 
 
 def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
-    """Run :func:`rule.decay_trace` over a window: (T, B, N) bool → (T, B, N) of `dtype` (Eq. 3)."""
+    """Run :func:`~lava_desire.rule.decay_trace` over a window, (T, B, N) bool → `dtype` (Eq. 3)."""
     traces = spikes.to(dtype)
     for step in range(1, len(traces)):
         traces[step].add_(traces[step - 1], alpha=decay)

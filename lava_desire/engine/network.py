@@ -119,6 +119,17 @@ class DesireNetwork:
     ValueError
         If the device is not there, precision, kernels or arithmetic are unknown or do not apply, or
         weights do not fit the config.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = DesireNetwork(DesireConfig((4, 6, 2), num_steps=5, seed=1))
+    >>> images = np.array([[1.0, 0.5, 0.0, 0.2], [0.0, 0.9, 0.6, 0.0]])
+    >>> activity = network.forward(images)
+    >>> activity.spikes[1].shape  # time, sample, neuron
+    torch.Size([5, 2, 6])
+    >>> network.train_step(images, [0, 1], learning_rate=1e-3).desires[-1].shape
+    torch.Size([2, 2])
     """
 
     def __new__(cls, *_: Any, arithmetic: str = "floating_point", **__: Any) -> DesireNetwork:
@@ -167,7 +178,7 @@ class DesireNetwork:
 
     @property
     def samples_seen(self) -> int:
-        """Samples whose dropout masks have been drawn: the position of the random streams."""
+        """Position of the random streams, in samples whose dropout masks have been drawn."""
         return self._dropout[0].position
 
     @samples_seen.setter
@@ -205,7 +216,20 @@ class DesireNetwork:
         return self.forward_checked(images, masks)
 
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
-        """Do what :meth:`forward` does, with tensors that passed its checks before."""
+        """Do what :meth:`forward` does, with tensors that passed its checks before.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, N_0) uint8 or float32, on the device.
+        masks : list of Tensor, optional
+            [input mask, layer-1 mask, …, layer-(L−1) mask], (B, N_ℓ) bool.
+
+        Returns
+        -------
+        Activity
+            What the pass saw.
+        """
         config = self.config
         trains = [self._kernels.encode(images)]
         if masks is not None:
@@ -307,7 +331,25 @@ class DesireNetwork:
         learning_rate: float,
         masks: list[Tensor] | None = None,
     ) -> StepResult:
-        """Do what :meth:`train_step` does, with tensors that passed its checks before."""
+        """Do what :meth:`train_step` does, with tensors that passed its checks before.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, N_0) uint8 or float32, on the device.
+        labels : Tensor
+            (B,) int64, on the device.
+        learning_rate : float
+            η ≥ 0.
+        masks : list of Tensor, optional
+            [input mask, layer-1 mask, …, layer-(L−1) mask], (B, N_ℓ) bool.
+            Drawn when not given.
+
+        Returns
+        -------
+        StepResult
+            What the step saw.
+        """
         if masks is None:
             masks = [
                 torch.from_numpy(stream.draw(len(images))).to(self.device)
@@ -360,7 +402,17 @@ class DesireNetwork:
         )
 
     def predict(self, images: Any) -> Tensor:
-        """Classify images: (B, N_0) → (B,) int64, −1 where the network is undecided.
+        """Classify images, without dropout.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        Tensor
+            Class a sample, (B,) int64; −1 where the network is undecided.
 
         Raises
         ------
@@ -371,6 +423,11 @@ class DesireNetwork:
 
     def save(self, path: str | Path) -> None:
         """Write weights and config to a safetensors file, atomically.
+
+        Parameters
+        ----------
+        path : path
+            Where the file goes.
 
         Raises
         ------
@@ -386,6 +443,20 @@ class DesireNetwork:
         cls, path: str | Path, device: str | torch.device = "cpu", *, precision: str = "float32"
     ) -> DesireNetwork:
         """Read what :meth:`save`, or a training run, has written.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        device : str or torch.device
+            Where the network shall live.
+        precision : str
+            See :class:`DesireNetwork`; of no effect in fixed point.
+
+        Returns
+        -------
+        DesireNetwork
+            In the arithmetic of the file.
 
         Raises
         ------

@@ -78,6 +78,15 @@ def fit(
         If the data do not fit the network.
     OSError
         If the folder cannot be written.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> network = DesireNetwork(DesireConfig((64, 40, 10), learning_rate=1e-4, epochs=2))
+    >>> history = fit(network, digits.train, digits.test)
+    >>> history.last.epoch, history.best.test_accuracy > 0.5
+    (2, True)
     """
     run = training_class(network)(
         network, train, test, Path(folder) if folder is not None else None
