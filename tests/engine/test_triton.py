@@ -32,6 +32,7 @@ from lava_desire.engine.cuda.capture import CapturedStep
 from lava_desire.engine.cuda.dropout import DeviceDropout
 from lava_desire.engine.cuda.kernels import TritonKernels
 
+WHOLE = ("mnist_online_dropout", "float32")
 NUM_IN, NUM_OUT, BATCH = 70, 140, 5  # more than a tile has, and no multiple of it
 SMALL = DesireConfig(
     (60, 40, 24, 10), dropout_input=0.1, learning_rate=1e-2, batch_size=8, epochs=2, seed=3
@@ -321,7 +322,10 @@ def test_train_step_repeats_the_recording(golden_path: Path, precision: str):
         precision=precision,
         kernels="triton",
     )
-    for sample in range(len(recorded["labels"])):
+    num_samples = len(recorded["labels"])
+    # The interpreter takes about a second a sample: one recording is repeated whole there.
+    whole = DEVICE == "cuda" or (golden_path.stem, precision) == WHOLE
+    for sample in range(num_samples if whole else 3):
         chosen = slice(sample, sample + 1)
         result = network.train_step(
             recorded["images"][chosen],
@@ -340,7 +344,7 @@ def test_train_step_repeats_the_recording(golden_path: Path, precision: str):
                 np.testing.assert_array_equal(
                     result.spikes[k + 1][:, 0].cpu(), recorded[f"spikes_{k}"][sample]
                 )
-    for k, mine in zip(layers, network.numpy_weights(), strict=True):
+    for k, mine in zip(layers, network.numpy_weights() if whole else [], strict=whole):
         assert np.abs(mine - recorded[f"weights_final_{k}"]).max() < 1e-6
 
 
