@@ -136,7 +136,7 @@ def plot_classified_images(
     activity : Activity
         An evaluation of `images`.
     images : array
-        (B, N_0) brightness; one column of the figure an image, so a handful.
+        (B, N_0) uint8 or float brightness; one column of the figure an image, so a handful.
     labels : sequence of int
         (B,) classes.
     image_shape : tuple of int

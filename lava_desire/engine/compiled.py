@@ -3,8 +3,8 @@
 Only spikes cost anything: a current is the sum of the weights of those inputs that spiked, and only
 pairs of a spiking input and a spiking neuron with desire enter an update. The results are those of
 :mod:`lava_desire.rule` to the bit, whose sums over synapses are taken in float64: where float32
-decides the same, and provably so, it is used (:mod:`~lava_desire.engine.scan`,
-:mod:`~lava_desire.engine.update`).
+decides the same, and provably so, it is used (``lava_desire.engine.scan``,
+``lava_desire.engine.update``).
 
 Weights are stored input-major, so that the weights of one input lie side by side. The compiled
 functions release Python's lock; each is called on pieces of its work by as many threads as torch
