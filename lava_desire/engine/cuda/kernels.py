@@ -264,7 +264,7 @@ class TritonKernels:
         steps = torch.arange(self._config.num_steps, device=device)[:, None]
         signed = ((outputs[:, None] >> steps) & 1) * signs[:, None]
         sums = signed.flatten(0, 1).to(torch.float64).T @ traces
-        weights += rule.weight_change(sums, rate)
+        weights += (rate * sums).to(weights.dtype)  # as rule.weight_change, with η on the device
 
     def _traces(
         self, trains: Tensor, lag: int, active: Tensor, num_active: Tensor
