@@ -7,6 +7,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
 from typer.main import get_command
 
 from lava_desire.cli import app as command_line
@@ -38,14 +39,10 @@ class Commands(Directive):
         section += nodes.title("", f"lava-desire {name}")
         for paragraph in (command.help or "").replace("\b", "").split("\n\n"):
             section += nodes.paragraph("", paragraph.strip())
-        options = nodes.option_list()
-        for names, meaning in _options(command):
-            item = nodes.option_list_item()
-            item += nodes.option_group("", nodes.option("", nodes.option_string(names, names)))
-            item += nodes.description("", nodes.paragraph("", meaning))
-            options += item
-        if len(options):
-            section += options
+        rows = [f"| `{names}` | {meaning} |" for names, meaning in _options(command)]
+        if rows:
+            lines = ["| option | |", "| :-- | :-- |", *rows]
+            self.state.nested_parse(StringList(lines, source=name), 0, section)
         return section
 
 
