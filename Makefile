@@ -5,7 +5,8 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs docs-links bench bench-lava soak-lava check-pythons check-exports clean
+# Every target that the list names makes no file of that name.
+.PHONY: $(shell awk -F: '/^[a-z-]+:.*\#\# / { print $$1 }' Makefile)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,7 +52,7 @@ bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this mach
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava
 
-soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
+soak-lava: $(READY)  ## run Lava for a million steps, kill, interrupt, block, and look for leaks
 	@$(RUN) benchmarks.lava_stress
 
 check-pythons:  ## test the processes on every Python found
@@ -59,6 +60,18 @@ check-pythons:  ## test the processes on every Python found
 
 check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
 	@tools/check-exports $(VENV)/bin/python
+
+dist: $(READY)  ## build wheel and sdist of the last commit, twice, and compare their bytes
+	@tools/dist $(VENV)/bin/python
+
+check-dist: dist  ## install wheel and sdist in a clean environment and run the demo there
+	@tools/check-dist
+
+audit: $(READY)  ## ask for known vulnerabilities of the packages used (security/audit.md)
+	@$(VENV)/bin/python tools/audit.py
+
+licences: $(READY)  ## list the licences of the packages used (security/licences.md)
+	@$(VENV)/bin/python tools/licences.py
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info
