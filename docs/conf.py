@@ -31,7 +31,6 @@ extensions = [
 exclude_patterns = ["building", "static", "**.ipynb_checkpoints", "tutorials/README.md"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 highlight_language = "none"
-smartquotes = False  # they would make one dash of the two of an option
 nitpicky = True
 # Types in docstrings are words for people ("array", "sequence of int"); what is ours is linked.
 nitpick_ignore_regex = [

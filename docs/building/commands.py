@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,11 @@ def _options(command: Any) -> Iterator[tuple[str, str]]:
         yield ", ".join(names), (getattr(parameter, "help", None) or "").strip()
 
 
+def _as_code(text: str) -> str:
+    # Two dashes in a sentence would become one.
+    return re.sub(r"(?<![\w`-])--[a-z][a-z-]*", r"`\g<0>`", text)
+
+
 class Commands(Directive):
     """One section a command: what it does, and its options."""
 
@@ -37,12 +43,11 @@ class Commands(Directive):
     def _section(self, name: str, command: Any) -> nodes.Node:
         section = nodes.section(ids=[f"lava-desire-{name}"])
         section += nodes.title("", f"lava-desire {name}")
-        for paragraph in (command.help or "").replace("\b", "").split("\n\n"):
-            section += nodes.paragraph("", paragraph.strip())
-        rows = [f"| `{names}` | {meaning} |" for names, meaning in _options(command)]
+        lines = [*_as_code(command.help or "").replace("\b", "").splitlines(), ""]
+        rows = [f"| `{names}` | {_as_code(meaning)} |" for names, meaning in _options(command)]
         if rows:
-            lines = ["| option | |", "| :-- | :-- |", *rows]
-            self.state.nested_parse(StringList(lines, source=name), 0, section)
+            lines += ["| option | |", "| :-- | :-- |", *rows]
+        self.state.nested_parse(StringList(lines, source=name), 0, section)
         return section
 
 
