@@ -126,8 +126,7 @@ class DropoutStream:
             raise ValueError(f"probability is {probability!r}: expected 0 <= probability < 1")
         self.num_neurons = num_neurons
         self.probability = probability
-        self._seed = seed
-        self._layer = layer
+        self.key = _key(seed, _DROPOUT, layer)
         # Whole counters a sample, so that any sample can be reached by advancing the counter.
         self._draws_a_sample = -(-num_neurons // _DRAWS_A_COUNT) * _DRAWS_A_COUNT
         self.seek(0)
@@ -153,10 +152,9 @@ class DropoutStream:
         if sample < 0:
             raise ValueError(f"sample is {sample}: expected sample >= 0")
         self._position = sample
-        self._generator = _generator(self._seed, _DROPOUT, self._layer)
-        counters = sample * (self._draws_a_sample // _DRAWS_A_COUNT)
-        philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
-        philox.advance(counters)
+        philox = np.random.Philox(key=self.key)
+        philox.advance(sample * (self._draws_a_sample // _DRAWS_A_COUNT))
+        self._generator = np.random.Generator(philox)
 
     def draw(self, num_samples: int = 1) -> npt.NDArray[np.bool_]:
         """Draw the masks of the next samples.

@@ -72,7 +72,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
     )
     active.set(ylabel="samples with desire (%)", ylim=(0, 100))
     handles = [*axes.get_lines()[:2], *active.get_lines()]
-    axes.legend(handles=handles, loc="center right", framealpha=0.9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=150)
 
 

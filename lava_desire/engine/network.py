@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.engine import kernels
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
+from lava_desire.engine.kernels import Kernels, make_kernels
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
 
@@ -41,7 +41,7 @@ class Activity:
     trains: list[Any]
     prediction: Tensor
     masks: list[Tensor] | None
-    kernels: kernels.Kernels
+    kernels: Kernels
 
     @cached_property
     def counts(self) -> list[Tensor]:
@@ -101,6 +101,8 @@ class DesireNetwork:
     precision : str
         Arithmetic of the sums over synapses, one of :data:`~lava_desire.engine.kernels.PRECISIONS`;
         ``"float32"`` is the exact reference.
+    kernels : str
+        What computes, one of :data:`~lava_desire.engine.kernels.KERNELS`.
     arithmetic : {"floating_point", "fixed_point"}
         Fixed point makes a :class:`~lava_desire.engine.fixed_point.FixedPointNetwork`: int8
         weights, and the integers of Lava's fixed-point processes.
@@ -115,8 +117,8 @@ class DesireNetwork:
     Raises
     ------
     ValueError
-        If the device is not there, precision or arithmetic unknown, or weights do not fit the
-        config.
+        If the device is not there, precision, kernels or arithmetic are unknown or do not apply, or
+        weights do not fit the config.
 
     Examples
     --------
@@ -149,6 +151,7 @@ class DesireNetwork:
         weights: Sequence[Any] | None = None,
         *,
         precision: str = "float32",
+        kernels: str = "auto",
         arithmetic: str = "floating_point",
         formats: Sequence[LayerFormat] | None = None,
     ) -> None:
@@ -159,8 +162,9 @@ class DesireNetwork:
         self.config = config
         self.device = resolve_device(device)
         self.precision = precision
+        self.kernels = kernels
         self.arithmetic = arithmetic
-        self._kernels = kernels.make_kernels(config, self.device, precision)
+        self._kernels = make_kernels(config, self.device, precision, kernels)
         if weights is None:
             weights = initial_weights(config.layer_sizes, config.seed)
         self.weights: list[Tensor] = [
@@ -233,7 +237,7 @@ class DesireNetwork:
         for layer, weights in enumerate(self.weights, start=1):
             gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            lag = _lag(layer)
+            lag = lag_of(layer)
             trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
         prediction = rule.predict(self._kernels.counts(trains[-1]))
         return Activity(trains, prediction, masks, self._kernels)
@@ -393,7 +397,7 @@ class DesireNetwork:
             desire,
             _mask_of(activity, layer),
             before,
-            _lag(layer),
+            lag_of(layer),
             behind,
         )
 
@@ -481,6 +485,6 @@ def _mask_of(activity: Activity, layer: int) -> Tensor | None:
     return activity.masks[layer]
 
 
-def _lag(layer: int) -> int:
+def lag_of(layer: int) -> int:
     """Return the synaptic delay before layer ℓ: the encoder is heard at once, a layer later."""
     return 0 if layer == 1 else 1

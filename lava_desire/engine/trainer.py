@@ -88,7 +88,9 @@ def fit(
     >>> history.last.epoch, history.best.test_accuracy > 0.5
     (2, True)
     """
-    run = TrainingRun(network, train, test, Path(folder) if folder is not None else None)
+    run = training_class(network)(
+        network, train, test, Path(folder) if folder is not None else None
+    )
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
@@ -318,6 +320,15 @@ class TrainingRun:
             self.seconds,
             self.history.records,
         )
+
+
+def training_class(network: DesireNetwork) -> type[TrainingRun]:
+    """Return what trains a network: minibatch by minibatch, or with captured steps on CUDA."""
+    if network.kernels != "triton":
+        return TrainingRun
+    from lava_desire.engine.cuda.capture import CapturedRun
+
+    return CapturedRun
 
 
 def _fingerprint(*tensors: Tensor) -> str:
