@@ -55,6 +55,12 @@ def test_a_link_of_a_readme_leads_to_the_page_of_the_site():
     assert rewrite("[a](../docs/export.md)", ROOT / "results", DOCS) == "[a](export.md)"
 
 
+def test_a_tutorial_that_is_still_to_come_is_no_link():
+    from building.links import rewrite
+
+    assert rewrite("[the next](99_later.ipynb)", ROOT / "tutorials", DOCS) == "the next"
+
+
 def test_broken_links_are_found(tmp_path):
     from building.check import broken_links
 
