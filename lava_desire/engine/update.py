@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from lava_desire.engine.events import compiled, popcount
+from lava_desire.engine.events import compiled, compiled_in_any_order, popcount
 from lava_desire.engine.registers import make_sum_rows
 
 BLOCK = 256
@@ -102,8 +101,7 @@ def few_desires(
                 desires[sample, row] = _exact_desire(rows[row], errors[sample], threshold)
 
 
-# Sums in any order, so that they are taken by vectors; the bound on their error holds for all.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@compiled_in_any_order  # the bound on the error holds for all
 def _dot(weights: Any, errors: Any) -> Any:
     """Return the sum of the products, and that of their magnitudes, in float32."""
     total, magnitude = np.float32(0), np.float32(0)
