@@ -43,6 +43,7 @@ myst_heading_anchors = 4
 # Notebooks are shown as they were committed; that they run is another check.
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_mime_priority_overrides = [("linkcheck", "image/png", 10), ("linkcheck", "image/svg+xml", 10)]
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
