@@ -256,7 +256,7 @@ class TritonKernels:
         lag: int,
         outputs: Tensor,
     ) -> None:
-        """Update with torch's float64 product, of all samples, as the list's length is not known."""
+        """Update with torch's float64 product, over all samples: no list's length is known here."""
         num_samples, device = len(signs), weights.device
         everyone = torch.arange(num_samples, dtype=torch.int32, device=device)
         number = torch.full((1,), num_samples, dtype=torch.int32, device=device)
