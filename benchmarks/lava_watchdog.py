@@ -1,9 +1,9 @@
 """Time a step of a Lava network with and without the watchdog of its runtime, in one run.
 
-``python -m benchmarks.lava_watchdog`` writes ``benchmarks/results/lava_watchdog.json``. Two networks
-that learn and two stock chains are watched, as many are not, all are alive at once and take turns.
-The fastest round of each kind counts, and beside it the processor time of all rounds, which other
-programs on the machine disturb less.
+``python -m benchmarks.lava_watchdog`` writes ``benchmarks/results/lava_watchdog.json``. Two
+networks that learn and two stock chains are watched, as many are not, all are alive at once and
+take turns. The fastest round of each kind counts, and beside it the processor time of all rounds,
+which other programs on the machine disturb less.
 """
 
 from __future__ import annotations
