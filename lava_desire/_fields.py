@@ -86,3 +86,26 @@ def layer_sizes_of(given: Any) -> tuple[int, ...]:
                 f"layer_sizes is {shown(sizes)}: expected at most {MAX_NEURONS} neurons"
             )
     return sizes
+
+
+def learning_rate_scale_of(given: Any, num_layers: int) -> tuple[float, ...]:
+    """Return factors on the learning rate as a tuple, or refuse what is none.
+
+    Raises
+    ------
+    ValueError
+        Naming what was given and what is allowed.
+    """
+    expected = f"expected {num_layers} numbers of at least 0, one a plastic layer, or none"
+    if isinstance(given, str):
+        raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}")
+    try:
+        scale = tuple(given)
+    except TypeError:
+        raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}") from None
+    for factor in scale:
+        if number("learning_rate_scale", factor, expected) < 0:
+            raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
+    if len(scale) not in (0, num_layers):
+        raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
+    return tuple(float(factor) for factor in scale)

@@ -15,6 +15,7 @@ from lava_desire._fields import (
     SHOWN,
     THRESHOLDS,
     layer_sizes_of,
+    learning_rate_scale_of,
     number,
     shown,
 )
@@ -138,24 +139,12 @@ class DesireConfig:
         self._check_integer("seed", 0)
         if self.reset not in RESETS:
             raise ValueError(f"reset is {shown(self.reset)}: expected one of {', '.join(RESETS)}")
-        object.__setattr__(self, "learning_rate_scale", self._checked_learning_rate_scale())
+        object.__setattr__(
+            self,
+            "learning_rate_scale",
+            learning_rate_scale_of(self.learning_rate_scale, self.num_layers),
+        )
         self._check_image_shift()
-
-    def _checked_learning_rate_scale(self) -> tuple[float, ...]:
-        given = self.learning_rate_scale
-        expected = f"expected {self.num_layers} numbers of at least 0, one a plastic layer, or none"
-        if isinstance(given, str):
-            raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}")
-        try:
-            scale = tuple(given)
-        except TypeError:
-            raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}") from None
-        for factor in scale:
-            if number("learning_rate_scale", factor, expected) < 0:
-                raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
-        if len(scale) not in (0, self.num_layers):
-            raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
-        return tuple(float(factor) for factor in scale)
 
     def _check_image_shift(self) -> None:
         self._check_integer("image_shift", 0)
