@@ -75,6 +75,8 @@ def spoil(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
 def _edit(random: Random, file: Any) -> None:
     names: list[str] = []
     file.visit(names.append)
+    if not names:  # an edit before this one has removed all
+        return
     name = random.choice(names)
     group = file[name].parent
     last = name.rsplit("/", 1)[-1]

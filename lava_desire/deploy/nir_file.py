@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lava_desire.deploy.hdf5_heaps import check_heaps
 from lava_desire.deploy.optional import import_optional
 
 MAX_BYTES = 1 << 30
@@ -52,6 +53,7 @@ def read_nir(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
     with path.open("rb"):
         pass  # a missing file is told apart from one that is not HDF5
     try:
+        check_heaps(path, 2 * max(max_bytes, MAX_BYTES))
         with h5py.File(path, "r") as file:
             _look_through(h5py, file, path, max_bytes)
         return nir.read(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -239,6 +241,25 @@ def test_a_file_made_to_harm_is_not_followed(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             read_nir(written(tmp_path / f"{edit.__name__}.nir", edit))
+
+
+def test_a_heap_over_which_hdf5_would_stay_for_ever_is_refused(tmp_path):
+    path = written(tmp_path / "net.nir", lambda file: None)
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL")
+    # A size that ends behind the free space: what follows there are objects of size zero.
+    for place, value, message in (
+        (heap + 9, 0x12, "an object of the heap"),
+        (heap + 15, 0x7F, "ends behind the file"),
+        (heap + 24, 0xFF, "an object of the heap"),
+        (13, 4, "have (4, 8) bytes: expected 8"),
+        (0, 0, "does not begin as an HDF5 file does"),
+    ):
+        spoiled = bytearray(whole)
+        spoiled[place] = value
+        path.write_bytes(spoiled)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            from_nir(path)
 
 
 def test_the_limit_of_a_file_can_be_set(tmp_path):
