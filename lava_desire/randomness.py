@@ -123,6 +123,14 @@ class DropoutStream:
         philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
         philox.advance(counters)
 
+    def skip(self, num_samples: int) -> None:
+        """Pass over the masks of the next samples, which cost nothing then."""
+        if num_samples < 0:
+            raise ValueError(f"num_samples is {num_samples}: expected num_samples >= 0")
+        self._position += num_samples
+        philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
+        philox.advance(num_samples * (self._draws_a_sample // _DRAWS_A_COUNT))
+
     def draw(self, num_samples: int = 1) -> npt.NDArray[np.bool_]:
         """Draw the masks of the next samples.
 

@@ -34,6 +34,7 @@ from lava_desire.engine.update import (
     local_errors,
     settle_desires,
 )
+from lava_desire.engine.wire import pack_words, unpack_words
 
 __all__ = ["MAX_STEPS", "CompiledKernels"]
 
@@ -81,6 +82,17 @@ class CompiledKernels:
         """Return the trains as (T, B, N) bool."""
         steps = np.arange(self._config.num_steps, dtype=np.uint64)[:, None, None]
         return torch.from_numpy(((trains >> steps) & np.uint64(1)).astype(bool))
+
+    def to_bytes(self, trains: Any, chosen: Tensor) -> Tensor:
+        """Pack the trains of chosen samples, (R,) indices: (R, ⌈T/8⌉, N) uint8."""
+        words = torch.from_numpy(trains[chosen.numpy()].view(np.int64))
+        return pack_words(words, self._config.num_steps)
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Any:
+        """Return the trains of a batch, silent but for the chosen samples: (B, N) words."""
+        words = np.zeros((batch_size, planes.shape[2]), np.uint64)
+        words[chosen.numpy()] = unpack_words(planes).numpy().view(np.uint64)
+        return words
 
     def run_layer(
         self, weights: Tensor, trains: Any, lag: int, gain: float, mask: Tensor | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from lava_desire.config import DesireConfig
 from lava_desire.engine.inputs import as_images, as_labels
 from lava_desire.engine.network import DesireNetwork
 
-_EVALUATION_BATCH = 256
+EVALUATION_BATCH = 256
+"""Samples a forward pass of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Metrics:
 
 @torch.inference_mode()
 def evaluate(
-    network: DesireNetwork, data: tuple[Any, Any], batch_size: int = _EVALUATION_BATCH
+    network: DesireNetwork, data: tuple[Any, Any], batch_size: int = EVALUATION_BATCH
 ) -> Metrics:
     """Classify a data set without dropout.
 
@@ -69,27 +71,54 @@ def evaluate(
         If the data do not fit the network, or are empty.
     """
     images, labels = checked_data(network, data, "data")
+    chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
+    return tally_up([classify(network, *chunk) for chunk in chunks])
+
+
+@torch.inference_mode()
+def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, float]:
+    """Classify samples that passed :func:`checked_data`.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network.
+    images, labels : Tensor
+        (B, N_0) and (B,).
+
+    Returns
+    -------
+    confusion : ndarray
+        See :class:`Metrics`.
+    loss : float
+        Squared output error, summed over classes and samples.
+    """
     num_classes = network.config.layer_sizes[-1]
-    confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=network.device)
+    activity = network.forward_checked(images)
+    column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
+    cells = torch.bincount(
+        labels * (num_classes + 1) + column, minlength=num_classes * (num_classes + 1)
+    )
+    rate = rule.firing_rate(
+        activity.counts[-1], network.config.num_steps, network.config.error_margin
+    )
+    loss = float(rule.local_loss(rule.output_error(rate, labels)).sum())
+    return cells.view(num_classes, num_classes + 1).cpu().numpy(), loss
+
+
+def tally_up(parts: Sequence[tuple[Any, float]]) -> Metrics:
+    """Add up what :func:`classify` found, in the order given: sums of losses depend on it."""
+    table = np.sum([confusion for confusion, _ in parts], axis=0)
+    num_samples = int(table.sum())
     loss = 0.0
-    for chunk, target in zip(
-        torch.split(images, batch_size), torch.split(labels, batch_size), strict=True
-    ):
-        activity = network.forward_checked(chunk)
-        column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
-        cells = torch.bincount(target * (num_classes + 1) + column, minlength=confusion.numel())
-        confusion += cells.view_as(confusion)
-        rate = rule.firing_rate(
-            activity.counts[-1], network.config.num_steps, network.config.error_margin
-        )
-        loss += float(rule.local_loss(rule.output_error(rate, target)).sum())
-    table = confusion.cpu().numpy()
+    for _, part in parts:
+        loss += part
     return Metrics(
-        num_samples=len(labels),
+        num_samples=num_samples,
         num_correct=int(np.trace(table)),
         num_undecided=int(table[:, -1].sum()),
         confusion=table,
-        loss=loss / len(labels),
+        loss=loss / num_samples,
     )
 
 

@@ -162,6 +162,11 @@ class DesireNetwork:
         ]
 
     @property
+    def kernels(self) -> kernels.Kernels:
+        """What the network computes with."""
+        return self._kernels
+
+    @property
     def samples_seen(self) -> int:
         """Samples whose dropout masks have been drawn: the position of the random streams."""
         return self._dropout[0].position
@@ -305,18 +310,42 @@ class DesireNetwork:
     ) -> StepResult:
         """Do what :meth:`train_step` does, with tensors that passed its checks before."""
         if masks is None:
-            masks = [
-                torch.from_numpy(stream.draw(len(images))).to(self.device)
-                for stream in self._dropout
-            ]
+            masks = self.draw_masks(len(images))
         activity = self.forward_checked(images, masks)
         desires = self._desires(activity, labels)
-        num_active = self._update(activity, desires, learning_rate)
+        num_active = self.update(activity, desires, learning_rate)
         num_correct = int((activity.prediction == labels).sum())
         return StepResult(activity, desires, num_correct, num_active)
 
-    def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
-        """Add the summed change of weights (Eq. 4) of the samples that desire any."""
+    def draw_masks(self, num_samples: int, share: slice | None = None) -> list[Tensor]:
+        """Draw the dropout masks of the next samples, or of a share of them.
+
+        Parameters
+        ----------
+        num_samples : int
+            Samples by which the random streams advance.
+        share : slice, optional
+            Which of them the masks are for, 0 ≤ start ≤ stop ≤ `num_samples`; all when not given.
+
+        Returns
+        -------
+        list of Tensor
+            L masks, input to last hidden layer, (samples of the share, N_ℓ) bool.
+        """
+        start, stop = (0, num_samples) if share is None else (share.start, share.stop)
+        masks = []
+        for stream in self._dropout:
+            stream.skip(start)
+            masks.append(torch.from_numpy(stream.draw(stop - start)).to(self.device))
+            stream.skip(num_samples - stop)
+        return masks
+
+    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
+        """Add the summed change of weights (Eq. 4); return how many samples desire any.
+
+        The second half of :meth:`train_step`: `activity` and `desires` are those of a minibatch,
+        which moves the random streams of learning on by as many samples.
+        """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
         for layer, desire in enumerate(desires, start=1):
             active |= self.update_layer(layer, activity, desire, learning_rate)

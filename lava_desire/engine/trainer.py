@@ -46,6 +46,9 @@ def fit(
 ) -> History:
     """Train a network as its config says, evaluating after every epoch.
 
+    Where torch.distributed has a process group of several ranks, they share the work; each calls
+    this with the same arguments. See :mod:`lava_desire.engine.distributed`.
+
     Parameters
     ----------
     network : DesireNetwork
@@ -79,8 +82,20 @@ def fit(
     OSError
         If the folder cannot be written.
     """
-    run = TrainingRun(network, train, test, Path(folder) if folder is not None else None)
+    run = training_class()(network, train, test, Path(folder) if folder is not None else None)
     return run.carry_out(resume, checkpoint_seconds, on_progress)
+
+
+def training_class() -> type[TrainingRun]:
+    """Return what trains in this process: alone, or as one of the ranks of a process group."""
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return TrainingRun
+    if distributed.get_world_size() == 1:
+        return TrainingRun
+    from lava_desire.engine.distributed import DistributedRun
+
+    return DistributedRun
 
 
 class TrainingRun:
@@ -108,7 +123,8 @@ class TrainingRun:
         self.folder = folder
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
-        self._fingerprint = _fingerprint(*self.train, *self.test) if folder else ""
+        self._interrupt = InterruptFlag()
+        self._fingerprint = fingerprint(*self.train, *self.test) if folder else ""
         self._start_epoch(0)
 
     def _start_epoch(self, epoch: int) -> None:
@@ -127,8 +143,8 @@ class TrainingRun:
         else:
             self.begin()
         try:
-            with InterruptFlag() as interrupt:
-                self._go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
+            with InterruptFlag() as self._interrupt:
+                self._go(checkpoint_seconds, on_progress or (lambda progress: None))
         finally:
             self.close()
         return self.history
@@ -214,7 +230,6 @@ class TrainingRun:
 
     def _go(
         self,
-        interrupt: InterruptFlag,
         checkpoint_seconds: float,
         on_progress: Callable[[Progress], None],
     ) -> None:
@@ -225,22 +240,30 @@ class TrainingRun:
                 self.seconds = time.monotonic() - started
                 on_progress(self._progress())
                 due = time.monotonic() - saved > checkpoint_seconds
-                if interrupt.is_set or due:
+                stops = self._stops()
+                if stops or due:
                     self.save()
                     saved = time.monotonic()
-                if interrupt.is_set:
+                if stops:
                     raise Interrupted(self.folder)
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
 
+    def _stops(self) -> bool:
+        """Tell whether the run ends after this minibatch."""
+        return self._interrupt.is_set
+
     def _metrics(self) -> Metrics:
         """Classify the test set with the weights at the end of an epoch."""
-        return evaluate(self.network, self.test)
+        return self._evaluate(self.network)
+
+    def _evaluate(self, network: DesireNetwork) -> Metrics:
+        return evaluate(network, self.test)
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, minibatch by minibatch."""
-        images, labels = self.train
+        labels = self.train[1]
         config = self.network.config
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
         order = order.to(labels.device)
@@ -249,16 +272,27 @@ class TrainingRun:
         while self.samples_done < len(labels):
             part = slice(self.samples_done, self.samples_done + config.batch_size)
             chosen = order[part]
-            shown = images[chosen]
-            if shifts is not None:
-                shown = shift_images(shown, shifts[part])
-            result = self.network.train_step_checked(shown, labels[chosen], learning_rate)
+            num_correct, num_active = self._learn(
+                chosen, None if shifts is None else shifts[part], learning_rate
+            )
             if self.average is not None:
                 self.average.update()
             self.samples_done += len(chosen)
-            self.num_correct += result.num_correct
-            self.num_active += result.num_active
+            self.num_correct += num_correct
+            self.num_active += num_active
             yield
+
+    def _learn(
+        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
+    ) -> tuple[int, int]:
+        """Learn one minibatch; return how many samples were right, and how many had desire."""
+        result = self.network.train_step_checked(*self._shown(chosen, shifts), learning_rate)
+        return result.num_correct, result.num_active
+
+    def _shown(self, chosen: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return images, moved where they are, and labels of the chosen training samples."""
+        images, labels = self.train[0][chosen], self.train[1][chosen]
+        return images if shifts is None else shift_images(images, shifts), labels
 
     def _shifts(self) -> Tensor | None:
         """Return how far this epoch moves its samples, in its order; None where they stay."""
@@ -270,7 +304,7 @@ class TrainingRun:
 
     def _finish_epoch(self) -> None:
         metrics = self._metrics()
-        averaged = evaluate(self.average.network, self.test) if self.average else None
+        averaged = self._evaluate(self.average.network) if self.average else None
         num_samples = len(self.train[1])
         best_before, best_average_before = self.history.best, self.history.best_average
         record = EpochRecord(
@@ -311,7 +345,7 @@ class TrainingRun:
         )
 
 
-def _fingerprint(*tensors: Tensor) -> str:
+def fingerprint(*tensors: Tensor) -> str:
     """Return a short digest of the data, so that a run is not resumed on other data."""
     digest = hashlib.sha256()
     for tensor in tensors:
