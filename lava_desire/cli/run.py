@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,14 @@ from lava_desire.engine import (
     read_checkpoint,
 )
 from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
-from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG, TrainingRun
+from lava_desire.engine.trainer import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    CONFIG,
+    TrainingRun,
+    training_class,
+)
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
@@ -61,7 +69,10 @@ class Source:
 
 @dataclass
 class Run:
-    """What :func:`train_run` needs."""
+    """What :func:`train_run` needs.
+
+    Under torchrun `job` is its name, and `is_first` whether this is the rank that writes.
+    """
 
     source: Source
     data: Dataset
@@ -69,6 +80,8 @@ class Run:
     folder: Path
     resume: bool = False
     backend: str = "torch"
+    job: str | None = None
+    is_first: bool = True
 
 
 def base_config(
@@ -153,16 +166,23 @@ def new_folder(output: str | None, name: str, force: bool) -> Path:
 
 
 def open_run(
-    folder: Path, device: str | None, epochs: int | None, backend: str | None = None
+    folder: Path,
+    device: str | None,
+    epochs: int | None,
+    backend: str | None = None,
+    place: Callable[[str], str] = str,
 ) -> Run:
-    """Open a run to go on with it: what is not given is as its files say."""
+    """Open a run to go on with it: what is not given is as its files say.
+
+    `place` is what makes a rank's own device of the one that all were given.
+    """
     path = folder / RUN
     if not path.is_file():
         raise ValueError(f"{folder} holds no run to resume: {RUN} is missing")
     try:
         notes = json.loads(path.read_text(encoding="utf-8"))
         source = Source(**notes["source"])
-        device = device or notes["device"]
+        device = place(device or notes["device"])
         precision = notes["precision"]
         backend = backend or notes.get("backend", "torch")
     except (json.JSONDecodeError, KeyError, TypeError) as error:
@@ -177,14 +197,15 @@ def open_run(
 def train_run(run: Run, display: Any) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
     network = run.network
-    if not run.resume:
+    if run.is_first and not run.resume:
         notes = {
             "source": asdict(run.source),
-            "device": str(network.device),
+            "device": str(network.device) if run.job is None else network.device.type,
             "precision": network.precision,
             "backend": run.backend,
             "environment": environment(),
         }
+        notes |= {"job": run.job} if run.job is not None else {}
         write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
     training = _training_class(run.backend)
     try:
@@ -194,20 +215,21 @@ def train_run(run: Run, display: Any) -> History:
             )
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
-        print(
-            f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
-            file=sys.stderr,
-        )
+        if run.is_first:
+            print(
+                f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
+                file=sys.stderr,
+            )
         raise typer.Exit(INTERRUPTED) from interrupted
-    if history.records:
+    if run.is_first and history.records:
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
 
 
 def _training_class(backend: str) -> type[TrainingRun]:
-    """Return what trains: the engine, or a network of Lava processes."""
+    """Return what trains: the engine, alone or as a rank, or a network of Lava processes."""
     if backend == "torch":
-        return TrainingRun
+        return training_class()
     if backend != "lava":
         raise ValueError(f"--backend is {backend!r}: expected torch or lava")
     from lava_desire.cli.lava_backend import LavaTrainingRun

@@ -7,6 +7,7 @@ from lava_desire.engine.interrupt import Interrupted
 from lava_desire.engine.kernels import PRECISIONS, default_precision
 from lava_desire.engine.network import Activity, DesireNetwork, StepResult
 from lava_desire.engine.operations import LayerOperations, count_operations
+from lava_desire.engine.ranks import RankError, open_process_group
 from lava_desire.engine.trainer import fit
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "LayerOperations",
     "Metrics",
     "Progress",
+    "RankError",
     "StepResult",
     "count_operations",
     "default_precision",
     "evaluate",
     "fit",
+    "open_process_group",
     "read_checkpoint",
 ]

@@ -7,7 +7,12 @@ that the others learn why and stop, instead of waiting for a timeout.
 
 from __future__ import annotations
 
+import os
+import re
+import time
+import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,6 +20,10 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+TIMEOUT = timedelta(minutes=10)
+"""How long a rank waits for another: longer than a download, or a checkpoint on a slow disk."""
+
+_POLL_SECONDS = 0.02
 _OK, _FAILED = 0, 1
 _NUMBERS = 2  # beside status and number of bytes
 
@@ -113,8 +122,10 @@ class Ranks:
         Returns
         -------
         bool
-            Whether they have been told; not so where the group is over already.
+            Whether they have been told, now or before; not so where the group is over already.
         """
+        if getattr(error, "was_told", False):
+            return True
         if self._is_over:
             return False
         text = f"{error}" or type(error).__name__
@@ -127,6 +138,7 @@ class Ranks:
             return False
         finally:
             self._is_over = True
+        error.was_told = True  # type: ignore[attr-defined]
         return True
 
     def from_first(self, payload: Tensor) -> Tensor:
@@ -169,8 +181,74 @@ class Ranks:
             collective(*arguments)
         except RuntimeError as error:
             self._is_over = True
-            reason = str(error).strip().splitlines()[-1]
-            raise RankError(
-                f"rank {self.rank} has lost another rank, which ended, hangs or cannot be "
-                f"reached: {reason}"
-            ) from error
+            raise _lost(self.rank, error) from error
+
+
+def open_process_group(timeout: timedelta = TIMEOUT) -> None:
+    """Make the default process group of what torchrun has set in the environment.
+
+    It does what ``torch.distributed.init_process_group`` does, with gloo for the CPU and NCCL for
+    GPUs where there are some, and works after a restart as well: torchrun may keep its store of
+    addresses from one start to the next, and a rank could take an address of the last one.
+
+    Parameters
+    ----------
+    timeout : timedelta
+        How long a rank waits for another.
+
+    Raises
+    ------
+    RankError
+        If the others cannot be reached.
+    """
+    distributed: Any = torch.distributed
+    has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
+    rank = int(os.environ["RANK"])
+    try:
+        store, rank, size = next(distributed.rendezvous("env://", timeout=timeout))
+        store.set_timeout(timeout)
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if has_nccl else "gloo",
+            store=distributed.PrefixStore(_agree_on_name(store, rank, size, timeout), store),
+            rank=rank,
+            world_size=size,
+            timeout=timeout,
+        )
+    except RuntimeError as error:
+        raise _lost(rank, error) from error
+
+
+def _agree_on_name(store: Any, rank: int, size: int, timeout: timedelta) -> str:
+    """Return a name that all ranks of this start, and none of an earlier one, get from rank 0.
+
+    Every rank asks with a number of its own, so an answer to an earlier rank is not taken for
+    its own; rank 0 answers whoever has asked, until as many as there are have taken its name.
+    """
+    mine = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"lava_desire/asks/{rank}", mine)
+        name = str(store.get(f"lava_desire/answers/{mine}").decode())
+        store.add(f"lava_desire/joined/{name}", 1)
+        return name
+    answered: set[str] = set()
+    deadline = time.monotonic() + timeout.total_seconds()
+    while store.add(f"lava_desire/joined/{mine}", 0) < size - 1:
+        for other in range(1, size):
+            key = f"lava_desire/asks/{other}"
+            asks = store.get(key).decode() if store.check([key]) else ""
+            if asks and asks not in answered:
+                store.set(f"lava_desire/answers/{asks}", mine)
+                answered.add(asks)
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not all of {size} ranks came within {timeout}")
+        time.sleep(_POLL_SECONDS)
+    return mine
+
+
+def _lost(rank: int, error: RuntimeError) -> RankError:
+    """Return the error of a rank that cannot reach another, with torch's reason in short."""
+    reason = re.sub(r"\[/[^]]*]\s*", "", str(error).strip().splitlines()[-1])
+    return RankError(
+        f"rank {rank} has lost another rank, which ended, hangs or cannot be reached: "
+        + reason.partition(". This is")[0]
+    )
