@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
+.PHONY: help demo test check lint types layers docs bench bench-lava bench-distributed soak-lava check-pythons check-exports clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this mach
 
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava
+
+bench-distributed: $(READY)  ## measure a step of one and of two ranks (BENCH=options)
+	@$(RUN) benchmarks.distributed $(BENCH)
 
 soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
 	@$(RUN) benchmarks.lava_stress

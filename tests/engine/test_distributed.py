@@ -193,9 +193,10 @@ def test_samples_without_desire_do_not_travel():
     network = DesireNetwork(BASE)
     (images, labels), _ = data()
     activity = network.forward(images[:8])
-    desires = network.desires(activity, labels[:8])
+    desires = [desire.clone() for desire in network.desires(activity, labels[:8])]
     for desire in desires:
         desire[[0, 3, 4]] = 0
+        desire[[1, 2, 5, 6, 7], 0] = 1
     packed = pack_samples(activity, desires, first=2)
     row = 4 + 3 * (64 + 40 + 20 + 10) + 40 + 20 + 10
     assert packed.numel() == 5 * row
