@@ -95,7 +95,7 @@ class Bench:
             before, behind = activity.trains[layer - 1 : layer + 1]
             mask = masks[layer] if layer < len(masks) else None
             lag = 0 if layer == 1 else 1
-            self.network.kernels.learn(sums, 1.0, desire, mask, before, lag, behind)
+            self.network.computing.learn(sums, 1.0, desire, mask, before, lag, behind)
             begin = time.perf_counter()
             torch.distributed.all_reduce(sums.T)
             marks[0] += time.perf_counter() - begin

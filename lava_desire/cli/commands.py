@@ -32,7 +32,14 @@ from lava_desire.cli.run import (
     terminal_width,
     train_run,
 )
-from lava_desire.engine import PRECISIONS, DesireNetwork, Metrics, default_precision, evaluate
+from lava_desire.engine import (
+    KERNELS,
+    PRECISIONS,
+    DesireNetwork,
+    Metrics,
+    default_precision,
+    evaluate,
+)
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
@@ -78,6 +85,7 @@ def train(
     ] = None,
     device: Device = None,
     precision: Precision = AUTO,
+    kernels: Annotated[str, typer.Option(help=f"{', '.join(KERNELS)}.")] = AUTO,
     layers: Annotated[
         str | None, _number("Sizes of the hidden layers: --layers 200 100.", _NETWORK)
     ] = None,
@@ -150,7 +158,8 @@ def train(
             given.setdefault("batch_size", 1)
         settings = base_config(preset, config, layers, samples).replace(**given)
         device = device or "cpu"
-        network = make_network(settings, team.launch.place(device) if team else device, precision)
+        device = team.launch.place(device) if team else device
+        network = make_network(settings, device, precision, kernels)
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
         else:

@@ -128,16 +128,18 @@ def parse_scale(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
-def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
+def make_network(
+    config: DesireConfig, device: str, precision: str, kernels: str = AUTO
+) -> DesireNetwork:
     """Build the network, its precision chosen by device where it is left open.
 
     The precision ``fixed_point`` makes a network that learns in integers.
     """
     if precision == FIXED_POINT:
-        return DesireNetwork(config, device, arithmetic=FIXED_POINT)
+        return DesireNetwork(config, device, kernels=kernels, arithmetic=FIXED_POINT)
     if precision == AUTO:
         precision = default_precision(device)
-    return DesireNetwork(config, device, precision=precision)
+    return DesireNetwork(config, device, precision=precision, kernels=kernels)
 
 
 def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> DesireNetwork:
@@ -185,12 +187,13 @@ def open_run(
         device = place(device or notes["device"])
         precision = notes["precision"]
         backend = backend or notes.get("backend", "torch")
+        kernels = notes.get("kernels", AUTO)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     config = read_checkpoint(folder / CHECKPOINT).config
     if epochs is not None:
         config = config.replace(epochs=epochs)
-    network = make_network(config, device, precision)
+    network = make_network(config, device, precision, kernels)
     return Run(source, source.load(), network, folder, resume=True, backend=backend)
 
 
@@ -202,12 +205,13 @@ def train_run(run: Run, display: Any) -> History:
             "source": asdict(run.source),
             "device": str(network.device) if run.job is None else network.device.type,
             "precision": network.precision,
+            "kernels": network.kernels,
             "backend": run.backend,
             "environment": environment(),
         }
         notes |= {"job": run.job} if run.job is not None else {}
         write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
-    training = _training_class(run.backend)
+    training = _training_class(run.backend, network)
     try:
         with display:
             history = training(network, run.data.train, run.data.test, run.folder).carry_out(
@@ -226,10 +230,10 @@ def train_run(run: Run, display: Any) -> History:
     return history
 
 
-def _training_class(backend: str) -> type[TrainingRun]:
+def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
     """Return what trains: the engine, alone or as a rank, or a network of Lava processes."""
     if backend == "torch":
-        return training_class()
+        return training_class(network)
     if backend != "lava":
         raise ValueError(f"--backend is {backend!r}: expected torch or lava")
     from lava_desire.cli.lava_backend import LavaTrainingRun

@@ -256,7 +256,7 @@ def unpack_samples(
     columns = torch.split(packed.view(-1, sum(widths)), widths, dim=1)
     places = columns[0].contiguous().view(torch.int32).squeeze(1).to(torch.int64)
     trains = [
-        network.kernels.from_bytes(column.reshape(-1, planes, size), places, batch_size)
+        network.computing.from_bytes(column.reshape(-1, planes, size), places, batch_size)
         for column, size in zip(columns[1:], sizes, strict=False)
     ]
     desires = []
@@ -265,4 +265,4 @@ def unpack_samples(
         desire[places] = column.view(torch.int8)
         desires.append(desire)
     prediction = torch.full((batch_size,), -1, dtype=torch.int64, device=network.device)
-    return Activity(trains, prediction, None, network.kernels), desires
+    return Activity(trains, prediction, None, network.computing), desires

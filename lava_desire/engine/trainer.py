@@ -81,21 +81,38 @@ def fit(
         If the data do not fit the network.
     OSError
         If the folder cannot be written.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> network = DesireNetwork(DesireConfig((64, 40, 10), learning_rate=1e-4, epochs=2))
+    >>> history = fit(network, digits.train, digits.test)
+    >>> history.last.epoch, history.best.test_accuracy > 0.5
+    (2, True)
     """
-    run = training_class()(network, train, test, Path(folder) if folder is not None else None)
+    run = training_class(network)(
+        network, train, test, Path(folder) if folder is not None else None
+    )
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
-def training_class() -> type[TrainingRun]:
-    """Return what trains in this process: alone, or as one of the ranks of a process group."""
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return TrainingRun
-    if distributed.get_world_size() == 1:
-        return TrainingRun
-    from lava_desire.engine.distributed import DistributedRun
+def training_class(network: DesireNetwork) -> type[TrainingRun]:
+    """Return what trains a network: one of several ranks, or a process that is alone.
 
-    return DistributedRun
+    The latter goes minibatch by minibatch, or with captured steps on CUDA.
+    """
+    distributed = torch.distributed
+    in_group = distributed.is_available() and distributed.is_initialized()
+    if in_group and distributed.get_world_size() > 1:
+        from lava_desire.engine.distributed import DistributedRun
+
+        return DistributedRun
+    if network.kernels != "triton":
+        return TrainingRun
+    from lava_desire.engine.cuda.capture import CapturedRun
+
+    return CapturedRun
 
 
 class TrainingRun:
