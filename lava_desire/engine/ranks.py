@@ -198,11 +198,19 @@ def open_process_group(timeout: timedelta = TIMEOUT) -> None:
 
     Raises
     ------
+    ValueError
+        If the process was not started by torchrun.
     RankError
         If the others cannot be reached.
     """
     distributed: Any = torch.distributed
     has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
+    missing = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} - os.environ.keys()
+    if missing:
+        raise ValueError(
+            f"{', '.join(sorted(missing))} is not in the environment: expected a process that "
+            "torchrun has started"
+        )
     rank = int(os.environ["RANK"])
     try:
         store, rank, size = next(distributed.rendezvous("env://", timeout=timeout))

@@ -16,7 +16,7 @@ import torch
 
 from lava_desire import DesireNetwork, fit
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.engine import Interrupted
+from lava_desire.engine import Interrupted, open_process_group
 from lava_desire.engine.distributed import pack_samples, unpack_samples
 from lava_desire.engine.wire import pack_spikes, pack_words, unpack_spikes, unpack_words
 
@@ -207,3 +207,9 @@ def test_samples_without_desire_do_not_travel():
     for mine, expected in zip(whole.spikes, activity.spikes, strict=True):
         assert torch.equal(mine[:, [3, 4, 7, 8, 9]], expected[:, [1, 2, 5, 6, 7]])
         assert not mine[:, [0, 1, 2, 5, 6, 10, 11]].any()
+
+
+def test_a_process_that_torchrun_has_not_started_is_no_rank(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ValueError, match="RANK.* not in the environment: expected a process that"):
+        open_process_group()
