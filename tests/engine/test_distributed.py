@@ -211,5 +211,5 @@ def test_samples_without_desire_do_not_travel():
 
 def test_a_process_that_torchrun_has_not_started_is_no_rank(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(ValueError, match="RANK.* not in the environment: expected a process that"):
+    with pytest.raises(ValueError, match=r"RANK.* not in the environment: expected a process that"):
         open_process_group()
