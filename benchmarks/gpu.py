@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import profile
 
 from benchmarks.floor import LAYERS, Rates, floor_of
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
@@ -95,7 +95,7 @@ class Contender:
         """
         work = self.train if self.step is None else lambda steps: self._body(steps)
         work(3)
-        with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as found:
+        with profile() as found:
             work(10)
             torch.cuda.synchronize()
         rows = [

@@ -30,6 +30,7 @@ extensions = [
 ]
 exclude_patterns = ["building", "static", "**.ipynb_checkpoints", "tutorials/README.md"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+highlight_language = "none"
 nitpicky = True
 # Types in docstrings are words for people ("array", "sequence of int"); what is ours is linked.
 nitpick_ignore_regex = [
@@ -42,6 +43,7 @@ myst_heading_anchors = 4
 # Notebooks are shown as they were committed; that they run is another check.
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_mime_priority_overrides = [("linkcheck", "image/png", 10), ("linkcheck", "image/svg+xml", 10)]
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"

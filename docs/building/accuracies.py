@@ -12,7 +12,7 @@ from building.tables import ROOT, Page, percent
 
 def accuracy(page: Page) -> None:
     """Add every `result.json`: network, best and last epoch."""
-    rows = []
+    rows, origins = [], {}
     for path in sorted((ROOT / "results").glob("*/result.json")):
         name = path.relative_to(ROOT).as_posix()
         notes = page.read(name)
@@ -21,6 +21,7 @@ def accuracy(page: Page) -> None:
             best, last = run.get("best"), run.get("last")
             if not (config and best and last):
                 continue
+            origins[name] = notes
             paper = notes.get("experiment", {}).get("paper_accuracy")
             rows.append(
                 [
@@ -32,7 +33,6 @@ def accuracy(page: Page) -> None:
                     f"{percent(best['test_accuracy'])} (epoch {best['epoch']})",
                     percent(last["test_accuracy"]),
                     percent(paper),
-                    f"`{notes['command']}`",
                 ]
             )
     page.table(
@@ -45,10 +45,11 @@ def accuracy(page: Page) -> None:
             "best epoch",
             "last epoch",
             "the paper",
-            "command",
         ],
         rows,
     )
+    for name, notes in origins.items():
+        page.origin(name, notes)
 
 
 def _config_beside(path: Path) -> dict[str, Any] | None:
@@ -74,7 +75,7 @@ def integers(page: Page) -> None:
         ),
     )
     page.origin(name, notes)
-    rows = []
+    rows, origins = [], {}
     for part in ("mnist_float", "mnist_learned", "mnist_learned_online"):
         notes = page.read(f"results/fixed_point/{part}.json")
         found = notes["results"]
@@ -85,10 +86,12 @@ def integers(page: Page) -> None:
                 found["config"]["epochs"],
                 percent(found["best_test_accuracy"]),
                 percent(found["last_test_accuracy"]),
-                f"`{notes['command']}`",
             ]
         )
-    page.table(["weights", "batch", "epochs", "best epoch", "last epoch", "command"], rows)
+        origins[f"results/fixed_point/{part}.json"] = notes
+    page.table(["bits a weight", "batch", "epochs", "best epoch", "last epoch"], rows)
+    for name, notes in origins.items():
+        page.origin(name, notes)
 
 
 def ablation(page: Page) -> None:

@@ -85,6 +85,21 @@ def _as_written(app: Any, what: str, name: str, obj: Any, options: Any, lines: l
     lines[:] = [line.replace("|", "\\|") if "``" not in line else line for line in lines]
 
 
+def _ports(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    # `s_in : (N,) bool, presynaptic spikes.` is all description, not a type.
+    told: list[str] = []
+    section = ""
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if below.startswith("---"):
+            section = line
+        head, colon, rest = line.partition(" : ")
+        if section in ("Ports", "Vars") and colon and not head.startswith(" "):
+            told += [head, f"    {rest}"]
+        else:
+            told.append(line)
+    lines[:] = told
+
+
 def _signature(
     app: Any, what: str, name: str, obj: Any, options: Any, arguments: str | None, returned: Any
 ) -> tuple[str, Any] | None:
@@ -100,6 +115,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_directive("code-of", Code)
     app.add_role("place", _place)
+    app.connect("autodoc-process-docstring", _ports, priority=400)
     app.connect("autodoc-process-docstring", _as_written, priority=800)
     app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
 from typer.main import get_command
 
 from lava_desire.cli import app as command_line
@@ -20,6 +22,11 @@ def _options(command: Any) -> Iterator[tuple[str, str]]:
         if parameter.param_type_name == "argument":
             names = [parameter.name.upper()]
         yield ", ".join(names), (getattr(parameter, "help", None) or "").strip()
+
+
+def _as_code(text: str) -> str:
+    # Two dashes in a sentence would become one.
+    return re.sub(r"(?<![\w`-])--[a-z][a-z-]*", r"`\g<0>`", text)
 
 
 class Commands(Directive):
@@ -36,16 +43,11 @@ class Commands(Directive):
     def _section(self, name: str, command: Any) -> nodes.Node:
         section = nodes.section(ids=[f"lava-desire-{name}"])
         section += nodes.title("", f"lava-desire {name}")
-        for paragraph in (command.help or "").replace("\b", "").split("\n\n"):
-            section += nodes.paragraph("", paragraph.strip())
-        options = nodes.option_list()
-        for names, meaning in _options(command):
-            item = nodes.option_list_item()
-            item += nodes.option_group("", nodes.option("", nodes.option_string(names, names)))
-            item += nodes.description("", nodes.paragraph("", meaning))
-            options += item
-        if len(options):
-            section += options
+        lines = [*_as_code(command.help or "").replace("\b", "").splitlines(), ""]
+        rows = [f"| `{names}` | {_as_code(meaning)} |" for names, meaning in _options(command)]
+        if rows:
+            lines += ["| option | |", "| :-- | :-- |", *rows]
+        self.state.nested_parse(StringList(lines, source=name), 0, section)
         return section
 
 

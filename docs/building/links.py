@@ -26,6 +26,7 @@ PAGES = {
 }
 """Which page of the site shows a file of the repository; paths from the root, and from docs/."""
 
+_TUTORIAL = re.compile(r"\[([^\[\]]*)\]\((\d\d)_\w+\.ipynb\)")
 _LINK = re.compile(r"(\]\()([^)\s#\\]+)(#[^)\s]*)?(\))")
 
 
@@ -56,7 +57,11 @@ def rewrite(text: str, home: Path, page_folder: Path) -> str:
             found = DOCS / PAGES[name]
         return f"{start}{os.path.relpath(found, page_folder)}{anchor}{end}"
 
-    return _LINK.sub(turned, text)
+    def written(link: re.Match[str]) -> str:
+        # A tutorial may lead to one that is still to come, not to one by a wrong name.
+        return link.group(0 if any((ROOT / "tutorials").glob(f"{link[2]}_*")) else 1)
+
+    return _LINK.sub(turned, _TUTORIAL.sub(written, text))
 
 
 def _copy_tutorials(app: Any, config: Any) -> None:

@@ -71,6 +71,8 @@ def _shown(value: Any) -> str:
         return f"{value:.3g}"
     if isinstance(value, int):
         return f"{value:,}"
+    if re.fullmatch(r"\d+(-\d+)+", str(value)):
+        return str(value).replace("-", "\u2011")  # the sizes of a network stay on one line
     return str(value).replace("|", "\\|")
 
 

@@ -3,7 +3,7 @@
 Each does what its namesake in :mod:`lava_desire.rule` does for one step, for a whole window at
 once, and is tested against it. :class:`Kernels` is what a network needs; :func:`make_kernels`
 chooses between the torch operations here, for any device, and the compiled, event-driven ones of
-:mod:`lava_desire.engine.compiled` for the CPU; those of :mod:`lava_desire.engine.cuda`, in Triton,
+:mod:`lava_desire.engine.compiled` for the CPU; those of ``lava_desire.engine.cuda``, in Triton,
 have to be asked for. A :class:`Products` object is the arithmetic of one
 precision.
 """

@@ -94,6 +94,11 @@ class Waiting:
 class HangError(ProcessError):
     """A Lava network could not go on, or did not, and was ended.
 
+    Parameters
+    ----------
+    seconds : float
+        How long it had not gone on.
+
     Attributes
     ----------
     waiting : list of Waiting

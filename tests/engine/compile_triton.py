@@ -19,6 +19,7 @@ from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 
 from lava_desire.engine.cuda import dropout, neurons, products
+from lava_desire.engine.cuda.kernels import WIDE_PRODUCTS
 from lava_desire.engine.cuda.tiles import TILES
 
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}
@@ -77,7 +78,11 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
         trace |= {"high": term, "low": term, "num_in": "i32"}
         constants = {"LAG": 1, "DECAY": 0.75, "NUM_STEPS": 20, "EXACT": exact, "BLOCK": 128}
         listed.append((neurons.trace_kernel, trace, constants, plain))
-    listed += [product(*key, tile) for key, tile in TILES.items()]
+    listed += [
+        product(*key, tile)
+        for key, tile in TILES.items()
+        if WIDE_PRODUCTS or not key[1] or key[0] == "current"
+    ]
     return listed
 
 

@@ -28,6 +28,10 @@ _BLOCK = 128  # neurons of a program that does them one by one
 INTERPRETED = bool(triton.knobs.runtime.interpret)
 """Whether kernels are interpreted, on any device: TRITON_INTERPRET=1 at the time of import."""
 
+WIDE_PRODUCTS = tuple(int(part) for part in triton.__version__.split(".")[:2]) >= (3, 9)
+"""Whether Triton compiles every float64 product here: 3.9 does, 3.6 fails on those of desires and
+updates (others were not tried), and torch's float64 product takes their place."""
+
 
 class TritonKernels:
     """The kernels of one network on a CUDA device, or on a CPU in Triton's interpreter.
@@ -188,6 +192,12 @@ class TritonKernels:
     ) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`; sums are float64 in each precision."""
         config = self._config
+        if not WIDE_PRODUCTS:
+            kept = desire if mask is None else desire * mask
+            errors = self._errors[kept.long() + 1, self.counts(trains)]
+            z = rule.backpropagate_error(weights, errors)
+            desires: Tensor = rule.hidden_desire(z, config.desire_threshold_hidden)
+            return desires
         num_out, num_in = weights.shape
         tile = tile_of("desire", True, config.num_steps * len(trains))
         passed = torch.empty((len(trains), num_in), dtype=torch.int8, device=trains.device)
@@ -231,6 +241,9 @@ class TritonKernels:
         rate = torch.as_tensor(learning_rate, dtype=torch.float64, device=weights.device)
         signs = desire if mask is None else desire * mask
         desiring = signs.any(dim=1)
+        if self._exact and not WIDE_PRODUCTS:
+            self._update_wide(weights, rate, signs, inputs, lag, outputs)
+            return desiring
         active = torch.empty(len(desiring), dtype=torch.int32, device=weights.device)
         num_active = torch.empty(1, dtype=torch.int32, device=weights.device)
         neurons.compact_kernel[1,](
@@ -244,6 +257,25 @@ class TritonKernels:
         high, low = self._traces(inputs, lag, active, num_active)
         self._update(weights, rate, signs, outputs, high, low, active, num_active)
         return desiring
+
+    def _update_wide(
+        self,
+        weights: Tensor,
+        rate: Tensor,
+        signs: Tensor,
+        inputs: Tensor,
+        lag: int,
+        outputs: Tensor,
+    ) -> None:
+        """Update with torch's float64 product, over all samples: no list's length is known here."""
+        num_samples, device = len(signs), weights.device
+        everyone = torch.arange(num_samples, dtype=torch.int32, device=device)
+        number = torch.full((1,), num_samples, dtype=torch.int32, device=device)
+        traces, _ = self._traces(inputs, lag, everyone, number)
+        steps = torch.arange(self._config.num_steps, device=device)[:, None]
+        signed = ((outputs[:, None] >> steps) & 1) * signs[:, None]
+        sums = signed.flatten(0, 1).to(torch.float64).T @ traces
+        weights += (rate * sums).to(weights.dtype)  # as rule.weight_change, with η on the device
 
     def _traces(
         self, trains: Tensor, lag: int, active: Tensor, num_active: Tensor
