@@ -318,7 +318,7 @@ class FixedPointNetwork(DesireNetwork):
         return [torch.from_numpy(desire) for desire in desires]
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
-        """See :meth:`DesireNetwork.update`."""
+        """Add the summed change of weights; return how many samples desire any."""
         num_active = super().update(activity, desires, learning_rate)
         self._learned += len(activity.prediction)
         return num_active

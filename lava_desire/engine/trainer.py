@@ -47,7 +47,7 @@ def fit(
     """Train a network as its config says, evaluating after every epoch.
 
     Where torch.distributed has a process group of several ranks, they share the work; each calls
-    this with the same arguments. See :mod:`lava_desire.engine.distributed`.
+    this with the same arguments. See ``docs/distributed.md``.
 
     Parameters
     ----------
