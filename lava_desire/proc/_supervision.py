@@ -46,6 +46,8 @@ _SECONDS_TO_EXPLAIN = 5.0
 _SECONDS_TO_END = 10.0
 """How long a child has to end by itself when the network is stopped."""
 
+_HAS_ENDED = "this network has ended: build its processes anew to run it again"
+
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
 
 _NUMBERS = (np.ndarray, np.number, int, float)
@@ -101,7 +103,7 @@ class SupervisedRuntime(Runtime):
             If the network has ended.
         """
         if self._ended:
-            raise RuntimeError("this network has ended: build its processes anew to run it again")
+            raise RuntimeError(_HAS_ENDED)
         with self._supervised():
             super().start(run_condition)
 
@@ -277,6 +279,8 @@ class SupervisedRuntime(Runtime):
                 self._explain()
 
     def _check(self) -> None:
+        if self._ended:  # by another thread, while this one waits
+            raise RuntimeError(_HAS_ENDED)
         infrastructure = self._messaging_infrastructure
         if isinstance(infrastructure, SupervisedProcessing):
             failures = infrastructure.failures()

@@ -23,8 +23,11 @@ from lava_desire.proc._errors import HangError, Waiting, describe
 _ROW = 8
 """Numbers a row: a cache line, so that no child's writing disturbs another."""
 
-_END, _STEP, _COUNT = range(3)
-"""What a row holds: the end that is waited for or 0, the time step, how often it has waited."""
+_WAIT, _STEP = range(2)
+"""What a row holds: what is waited for, and the time step."""
+
+_ONCE = 1 << 24
+"""A wait is the number of the end, plus so much for each time that the child has waited; or 0."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class End:
     semaphore: Any
 
 
+class _NoClock:
+    time_step = 0
+
+
 class Row:
     """Where a child writes what it waits for.
 
@@ -89,21 +96,20 @@ class Row:
 
     def __init__(self, numbers: memoryview) -> None:
         self._numbers: Any = numbers
-        self._count = 0
-        self.clock: Any = None
+        self._waits = 0
+        self.clock: Any = _NoClock
 
     def begin(self, end: int) -> None:
         """Write that this child is about to wait at an end, given by its number."""
-        self._count += 1
+        # A step of a network comes by here some dozen times.
         numbers = self._numbers
-        numbers[_COUNT] = self._count
-        if self.clock is not None:
-            numbers[_STEP] = self.clock.time_step
-        numbers[_END] = end
+        numbers[1] = self.clock.time_step
+        self._waits = waits = self._waits + _ONCE
+        numbers[0] = waits + end
 
     def end(self) -> None:
         """Write that this child waits no longer."""
-        self._numbers[_END] = 0
+        self._numbers[0] = 0
 
 
 class Watch:
@@ -208,7 +214,7 @@ class Watch:
             self._give_up(seconds)
 
     def _end_of(self, number: int) -> End | None:
-        return self._ends[self._rows[_ROW * number + _END]]
+        return self._ends[self._rows[_ROW * number + _WAIT] % _ONCE]
 
     def _all_wait(self) -> bool:
         ends = [self._end_of(number) for number in range(len(self._children))]

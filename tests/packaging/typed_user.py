@@ -11,10 +11,12 @@ digits = load_dataset("digits")
 config: DesireConfig = DesireConfig.preset("digits").replace(epochs=1)
 network = DesireNetwork(config)
 history = fit(network, digits.train, digits.test)
-accuracy: float = history.last.test_accuracy
+last = history.last
+assert last is not None, "an epoch was trained"
+accuracy: float = last.test_accuracy
 images: npt.NDArray[np.uint8] = digits.test_images[:3]
 print(f"{accuracy:.3f} {evaluate(network, digits.test).accuracy:.3f}", network.predict(images))
 
 # Were the package not typed, these would be fine, and mypy would call the comments unused.
 no_number: str = config.num_steps  # type: ignore[assignment]
-no_text: int = history.last.test_accuracy  # type: ignore[assignment]
+no_text: int = last.test_accuracy  # type: ignore[assignment]
