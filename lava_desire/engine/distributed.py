@@ -23,10 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lava_desire.engine.activity import Activity
 from lava_desire.engine.evaluation import EVALUATION_BATCH, Metrics, classify, tally_up
 from lava_desire.engine.history import EpochRecord, History, Progress
 from lava_desire.engine.interrupt import Interrupted
-from lava_desire.engine.network import Activity, DesireNetwork
+from lava_desire.engine.network import DesireNetwork
 from lava_desire.engine.ranks import Ranks, as_payload
 from lava_desire.engine.trainer import TrainingRun, fingerprint
 from lava_desire.engine.wire import num_planes

@@ -13,8 +13,9 @@ from torch import Tensor
 from lava_desire import fixed, rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
+from lava_desire.engine.activity import Activity
 from lava_desire.engine.inputs import as_images, as_masks, resolve_device
-from lava_desire.engine.network import Activity, DesireNetwork
+from lava_desire.engine.network import DesireNetwork
 from lava_desire.engine.wire import pack_spikes, unpack_spikes
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.fixed.limits import BRIGHTEST
