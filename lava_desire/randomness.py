@@ -157,7 +157,18 @@ class DropoutStream:
         self._generator = np.random.Generator(philox)
 
     def skip(self, num_samples: int) -> None:
-        """Pass over the masks of the next samples, which cost nothing then."""
+        """Pass over the masks of the next samples, which cost nothing then.
+
+        Parameters
+        ----------
+        num_samples : int
+            How many, at least 0.
+
+        Raises
+        ------
+        ValueError
+            If the number is negative.
+        """
         if num_samples < 0:
             raise ValueError(f"num_samples is {num_samples}: expected num_samples >= 0")
         self._position += num_samples

@@ -322,10 +322,21 @@ class DesireNetwork:
         return masks
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
-        """Add the summed change of weights (Eq. 4); return how many samples desire any.
+        """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
 
-        The second half of :meth:`train_step`: `activity` and `desires` are those of a minibatch,
-        which moves the random streams of learning on by as many samples.
+        Parameters
+        ----------
+        activity : Activity
+            A forward pass of this network, with dropout masks.
+        desires : list of Tensor
+            L desires, layer 1 first, (B, N_ℓ) int8, before the dropout mask.
+        learning_rate : float
+            η ≥ 0.
+
+        Returns
+        -------
+        int
+            Samples with a desire in neurons that are kept.
         """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
         for layer, desire in enumerate(desires, start=1):

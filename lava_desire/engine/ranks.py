@@ -31,8 +31,10 @@ _NUMBERS = 2  # beside status and number of bytes
 class RankError(RuntimeError):
     """Another rank has failed, or can no longer be reached.
 
-    Attributes
+    Parameters
     ----------
+    message : str
+        What it said, or what was noticed.
     rank : int or None
         The rank that has said so; None where one went without a word.
     """
