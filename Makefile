@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench bench-lava soak-lava check-pythons check-exports clean
+.PHONY: help demo test check lint types layers docs tutorials notebooks bench bench-lava soak-lava check-pythons check-exports clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,14 @@ layers: $(READY)  ## check who imports whom
 docs: $(READY)  ## build the API reference into build/docs
 	@$(RUN) pdoc --math --docformat numpy -o build/docs lava_desire
 	@echo "build/docs/index.html"
+
+tutorials: $(READY)  ## run the tutorials and compare their outputs (TUTORIALS="--write 02")
+	@$(RUN) tools.notebooks $(TUTORIALS)
+
+notebooks: $(READY)  ## open the tutorials in JupyterLab
+	@$(RUN) jupyterlab --version >/dev/null 2>&1 || \
+		{ echo "JupyterLab is not there: $(RUN) pip install jupyterlab"; exit 1; }
+	@cd tutorials && $(abspath $(VENV))/bin/python -m jupyterlab
 
 PEERS := .venv-peers
 
