@@ -5,7 +5,8 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs tutorials notebooks bench bench-lava soak-lava check-pythons check-exports clean
+# Every target that the list names makes no file of that name.
+.PHONY: $(shell awk -F: '/^[a-z-]+:.*\#\# / { print $$1 }' Makefile)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,9 +32,14 @@ types: $(READY)  ## check types
 layers: $(READY)  ## check who imports whom
 	@$(VENV)/bin/lint-imports
 
-docs: $(READY)  ## build the API reference into build/docs
-	@$(RUN) pdoc --math --docformat numpy -o build/docs lava_desire
+docs: $(READY)  ## build the documentation into build/docs, no warning and no broken link allowed
+	@rm -rf build/docs
+	@$(RUN) sphinx -q -E -n -W --keep-going -d build/doctrees docs build/docs
+	@$(VENV)/bin/python docs/building/check.py build/docs
 	@echo "build/docs/index.html"
+
+docs-links: $(READY)  ## ask the network whether the links out of the documentation still lead somewhere
+	@$(RUN) sphinx -q -b linkcheck -d build/doctrees docs build/linkcheck
 
 tutorials: $(READY)  ## run the tutorials and compare their outputs (TUTORIALS="--write 02")
 	@$(RUN) tools.notebooks $(TUTORIALS)
@@ -51,10 +57,17 @@ $(PEERS)/ready: benchmarks/peers/bootstrap benchmarks/peers/requirements.txt
 bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this machine (BENCH=options)
 	@$(RUN) benchmarks.engine $(BENCH)
 
+bench-gpu: $(READY)  ## measure training steps on a CUDA device, and where their time goes
+	@$(RUN) benchmarks.gpu $(BENCH)
+
+check-gpu: $(READY)  ## run the tests of the kernels for CUDA on a CUDA device
+	@$(VENV)/bin/python -c 'import sys, torch; torch.cuda.is_available() or sys.exit("check-gpu: torch finds no CUDA device here: nothing was tested")'
+	@$(RUN) pytest tests/engine/test_triton.py
+
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava
 
-soak-lava: $(READY)  ## run 100,000 steps in Lava and look for leaks
+soak-lava: $(READY)  ## run Lava for a million steps, kill, interrupt, block, and look for leaks
 	@$(RUN) benchmarks.lava_stress
 
 check-pythons:  ## test the processes on every Python found
@@ -62,6 +75,18 @@ check-pythons:  ## test the processes on every Python found
 
 check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
 	@tools/check-exports $(VENV)/bin/python
+
+dist: $(READY)  ## build wheel and sdist of the last commit, twice, and compare their bytes
+	@tools/dist $(VENV)/bin/python
+
+check-dist: dist  ## install wheel and sdist in a clean environment and run the demo there
+	@tools/check-dist
+
+audit: $(READY)  ## ask for known vulnerabilities of the packages used (security/audit.md)
+	@$(VENV)/bin/python tools/audit.py
+
+licences: $(READY)  ## list the licences of the packages used (security/licences.md)
+	@$(VENV)/bin/python tools/licences.py
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info

@@ -102,6 +102,9 @@ def measure(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     uninstall()
     cases = {"stock chain, Lava's own runtime": stock_chain(config, images / 255)}
     cases["stock chain, Lava's own runtime"].run(RunSteps(1), settings)
+    install(deadlock_seconds=None)
+    cases["network, learning, not watched"] = desire_network(config, images, labels, learning=True)
+    cases["network, learning, not watched"].run(RunSteps(1), settings)
     install()
     cases |= {
         "stock chain": stock_chain(config, images / 255),

@@ -43,7 +43,8 @@ class Checkpoint:
     state : dict
         What the trainer needs to go on, JSON types; empty for a network that is only saved.
     average : list of ndarray
-        The moving average of the weights, shaped as they are; empty where none is kept.
+        L arrays (N_ℓ, N_{ℓ−1}) float32, the moving average of the weights; empty where none is
+        kept.
     formats : list of dict
         How the weights of a network in fixed point are written; empty in floating point.
     """
@@ -63,6 +64,13 @@ class Checkpoint:
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file so that at any moment either the old or the new one is there, whole.
+
+    Parameters
+    ----------
+    path : path
+        Where the file goes.
+    content : bytes
+        All of it.
 
     Raises
     ------
@@ -92,6 +100,13 @@ def _umask() -> int:
 def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
     """Write a checkpoint atomically.
 
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What is written.
+    path : path
+        Where the file goes.
+
     Raises
     ------
     OSError
@@ -115,12 +130,32 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint and check that it is whole.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Checkpoint
+        What was written.
+
     Raises
     ------
     CheckpointError
         If the file is not one of ours, is truncated, or a bit of it has changed.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     DesireNetwork(DesireConfig((4, 2))).save(f"{folder}/net.safetensors")
+    ...     checkpoint = read_checkpoint(f"{folder}/net.safetensors")
+    >>> checkpoint.arithmetic, checkpoint.config.layer_sizes, checkpoint.weights[0].shape
+    ('floating_point', (4, 2), (2, 4))
     """
     content = Path(path).read_bytes()
     try:

@@ -68,6 +68,16 @@ class DesireConfig:
     ------
     ValueError
         If a field is out of its range; the message names the field, the value and the range.
+
+    Examples
+    --------
+    >>> config = DesireConfig((64, 200, 100, 10), learning_rate=1e-4)
+    >>> config.num_layers, config.window_steps
+    (3, 23)
+    >>> config.replace(decay=1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: decay is 1.0: expected 0 <= decay < 1
     """
 
     layer_sizes: tuple[int, ...]
@@ -179,6 +189,16 @@ class DesireConfig:
     def preset(cls, name: str) -> DesireConfig:
         """Return the named configuration: ``digits``, ``mnist``, ``fashion-mnist``, ``mnist-best``.
 
+        Parameters
+        ----------
+        name : str
+            One of :data:`PRESETS`.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration; :meth:`replace` changes single fields of it.
+
         Raises
         ------
         ValueError
@@ -199,7 +219,17 @@ class DesireConfig:
         return self.num_steps + self.num_layers
 
     def dropout_of(self, layer: int) -> float:
-        """Return the probability of dropping a neuron of `layer`; 0 is the input, L the output.
+        """Return the probability of dropping a neuron of a layer (Sec. 3.3).
+
+        Parameters
+        ----------
+        layer : int
+            0 is the input, L the output.
+
+        Returns
+        -------
+        float
+            P_drop in [0, 1); 0 for the output.
 
         Raises
         ------
@@ -213,15 +243,58 @@ class DesireConfig:
         return self.dropout_hidden if layer < self.num_layers else 0.0
 
     def dropout_gain(self, layer: int) -> float:
-        """Return g = 1 / (1 − P_drop) of `layer`, what its spikes are scaled by in training."""
+        """Return g = 1 / (1 − P_drop), what scales the spikes of a layer in training (Eq. 16).
+
+        Parameters
+        ----------
+        layer : int
+            0 is the input, L the output.
+
+        Returns
+        -------
+        float
+            g, at least 1.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
         return 1.0 / (1.0 - self.dropout_of(layer))
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Return η_e = η_0 · exp(−λ·e) of the epoch e, counted from 0 (Sec. 4.2)."""
+        """Return the learning rate of an epoch: η_e = η_0 · exp(−λ·e)  (Sec. 4.2).
+
+        Parameters
+        ----------
+        epoch : int
+            e, counted from 0.
+
+        Returns
+        -------
+        float
+            η_e; :meth:`learning_rate_scale_of` a layer comes on top.
+
+        Examples
+        --------
+        >>> config = DesireConfig.preset("mnist")
+        >>> [round(config.learning_rate_at(epoch) * 1e6, 2) for epoch in (0, 1, 50)]
+        [10.0, 9.61, 1.35]
+        """
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 
     def learning_rate_scale_of(self, layer: int) -> float:
-        """Return the factor on η of the plastic layer ℓ = 1, ..., L; 1 in the paper.
+        """Return the factor on η of a plastic layer; 1 in the paper.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        float
+            At least 0.
 
         Raises
         ------
@@ -256,6 +329,16 @@ class DesireConfig:
     def from_dict(cls, fields: Mapping[str, Any]) -> DesireConfig:
         """Build a configuration from what :meth:`to_dict` returned.
 
+        Parameters
+        ----------
+        fields : mapping
+            Names and values of the fields.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration, validated.
+
         Raises
         ------
         ValueError
@@ -271,6 +354,16 @@ class DesireConfig:
     @classmethod
     def from_json(cls, text: str) -> DesireConfig:
         """Build a configuration from what :meth:`to_json` returned.
+
+        Parameters
+        ----------
+        text : str
+            A JSON object of fields.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration, validated.
 
         Raises
         ------

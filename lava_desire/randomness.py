@@ -50,9 +50,28 @@ def initial_weights(layer_sizes: Sequence[int], seed: int) -> list[npt.NDArray[n
 
 
 def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64]:
-    """Return the order in which an epoch visits the samples: a permutation, (num_samples,) int64.
+    """Return the order in which an epoch visits the samples.
 
     It depends on the arguments alone, so that a resumed epoch goes on where it was.
+
+    Parameters
+    ----------
+    seed : int
+        The run's seed.
+    epoch : int
+        Counted from 0.
+    num_samples : int
+        How many there are.
+
+    Returns
+    -------
+    ndarray
+        A permutation of the samples, (num_samples,) int64.
+
+    Examples
+    --------
+    >>> epoch_order(seed=0, epoch=0, num_samples=5)
+    array([0, 2, 4, 1, 3])
     """
     return _generator(seed, _ORDER, epoch).permutation(num_samples)
 
@@ -95,6 +114,11 @@ class DropoutStream:
         The run's seed.
     layer : int
         The layer's number, 0 for the input.
+
+    Raises
+    ------
+    ValueError
+        If the probability is out of range.
     """
 
     def __init__(self, num_neurons: int, probability: float, seed: int, layer: int) -> None:
@@ -102,8 +126,7 @@ class DropoutStream:
             raise ValueError(f"probability is {probability!r}: expected 0 <= probability < 1")
         self.num_neurons = num_neurons
         self.probability = probability
-        self._seed = seed
-        self._layer = layer
+        self.key = _key(seed, _DROPOUT, layer)
         # Whole counters a sample, so that any sample can be reached by advancing the counter.
         self._draws_a_sample = -(-num_neurons // _DRAWS_A_COUNT) * _DRAWS_A_COUNT
         self.seek(0)
@@ -114,14 +137,24 @@ class DropoutStream:
         return self._position
 
     def seek(self, sample: int) -> None:
-        """Make `sample`, counted from 0, the next one to be drawn."""
+        """Make a sample the next one to be drawn.
+
+        Parameters
+        ----------
+        sample : int
+            Counted from 0.
+
+        Raises
+        ------
+        ValueError
+            If it is negative.
+        """
         if sample < 0:
             raise ValueError(f"sample is {sample}: expected sample >= 0")
         self._position = sample
-        self._generator = _generator(self._seed, _DROPOUT, self._layer)
-        counters = sample * (self._draws_a_sample // _DRAWS_A_COUNT)
-        philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
-        philox.advance(counters)
+        philox = np.random.Philox(key=self.key)
+        philox.advance(sample * (self._draws_a_sample // _DRAWS_A_COUNT))
+        self._generator = np.random.Generator(philox)
 
     def draw(self, num_samples: int = 1) -> npt.NDArray[np.bool_]:
         """Draw the masks of the next samples.
@@ -158,6 +191,11 @@ class RoundingStream:
         The run's seed.
     layer : int
         The plastic layer's number, from 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such purpose.
     """
 
     def __init__(self, purpose: str, num_rows: int, row_length: int, seed: int, layer: int) -> None:
@@ -171,7 +209,20 @@ class RoundingStream:
         self._counter = 0
 
     def counter_of(self, sample: int, row: int = 0) -> int:
-        """Return the number of the Philox counter with which a row of a sample begins."""
+        """Return the Philox counter with which a row of a sample begins.
+
+        Parameters
+        ----------
+        sample : int
+            Number of the sample among those that are learned, from 0.
+        row : int
+            Row of its table.
+
+        Returns
+        -------
+        int
+            The number of eight words that come before.
+        """
         return (sample * self.num_rows + row) * self.counters_a_row
 
     def draw(self, sample: int, row: int = 0, count: int | None = None) -> npt.NDArray[np.uint32]:

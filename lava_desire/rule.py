@@ -49,7 +49,7 @@ def encode_step(potential: Array, brightness: Array, threshold: float) -> tuple[
 
 
 def encode(brightness: Array, num_steps: int, threshold: float) -> Array:
-    """Encode brightness as spike trains by running :func:`encode_step` T times from rest.
+    """Encode brightness as spike trains: :func:`encode_step`, T times from rest (Sec. 4.1).
 
     Parameters
     ----------
@@ -64,6 +64,15 @@ def encode(brightness: Array, num_steps: int, threshold: float) -> Array:
     -------
     array
         Spikes, (T, ..., N) bool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> brightness = np.array([0.0, 0.25, 0.75], np.float32)
+    >>> encode(brightness, num_steps=8, threshold=1.0).astype(int).T
+    array([[0, 0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 1, 0, 0, 0, 1],
+           [0, 1, 1, 1, 0, 1, 1, 1]])
     """
     xp = array_namespace(brightness)
     potential = xp.zeros_like(brightness)
@@ -129,6 +138,17 @@ def integrate_and_fire(
         s, (..., N) bool.
     potential : array
         p after the reset, (..., N) float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> potential = np.array([0.8, 0.8, -0.4], np.float32)
+    >>> current = np.array([0.1, 0.4, 0.3], np.float32)
+    >>> spikes, potential = integrate_and_fire(potential, current, decay=0.75, threshold=1.0)
+    >>> spikes
+    array([False,  True, False])
+    >>> potential.round(3).tolist() == np.array([0.7, 0.0, 0.0], np.float32).tolist()
+    True
     """
     xp = array_namespace(potential, current)
     potential = decay * potential + current
@@ -156,6 +176,18 @@ def decay_trace(trace: Array, spikes: Array, decay: float) -> Array:
     -------
     array
         r after the step, of the shape and dtype of `trace`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> trace = np.zeros(1)
+    >>> for spike in (1, 0, 0, 1):
+    ...     trace = decay_trace(trace, np.array([spike]), decay=0.75)
+    ...     print(trace)
+    [1.]
+    [0.75]
+    [0.5625]
+    [1.421875]
     """
     xp = array_namespace(trace, spikes)
     return decay * trace + xp.astype(spikes, trace.dtype)
@@ -192,6 +224,12 @@ def predict(counts: Array) -> Array:
     -------
     array
         (...,) int64 in [0, K), or −1 where the largest count occurs more than once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> predict(np.array([[3, 9, 1], [4, 4, 0]]))
+    array([ 1, -1])
     """
     xp = array_namespace(counts)
     largest = xp.max(counts, axis=-1, keepdims=True)
@@ -213,7 +251,13 @@ def ternarize(values: Array, threshold: float) -> Array:
     Returns
     -------
     array
-        int8 in {−1, 0, +1}.
+        T_θ(x), int8 in {−1, 0, +1}, of the shape of `values`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ternarize(np.array([-0.4, -0.3, 0.1, 0.31]), threshold=0.3)
+    array([-1,  0,  0,  1], dtype=int8)
     """
     xp = array_namespace(values)
     return xp.astype(values > threshold, xp.int8) - xp.astype(values < -threshold, xp.int8)
@@ -257,6 +301,13 @@ def output_desire(rate: Array, labels: Array, threshold: float) -> Array:
     -------
     array
         d, (B, K) int8: +1 or 0 for the sample's class, −1 or 0 for the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rate = firing_rate(np.array([[5, 12, 2]]), num_steps=20, error_margin=4)
+    >>> output_desire(rate, np.array([0]), threshold=0.30)
+    array([[ 1, -1,  0]], dtype=int8)
     """
     xp = array_namespace(rate, labels)
     desire = ternarize(-output_error(rate, labels), threshold)
@@ -289,6 +340,13 @@ def local_error(desire: Array, rate: Array, mask: Array | None = None) -> Array:
     -------
     array
         c, (..., N) float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> desire, rate = np.array([1, -1, 0], np.int8), np.array([0.25, 0.25, 0.25], np.float32)
+    >>> local_error(desire, rate)
+    array([ 0.75, -0.25,  0.  ], dtype=float32)
     """
     xp = array_namespace(desire, rate)
     direction = xp.astype(desire, rate.dtype)
@@ -311,6 +369,13 @@ def backpropagate_error(weights: Array, errors: Array) -> Array:
     -------
     array
         z, (..., N_i) float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weights = np.array([[1.0, 0.5], [0.0, -2.0]], np.float32)
+    >>> backpropagate_error(weights, np.array([0.5, -0.25], np.float32))
+    array([0.5 , 0.75], dtype=float32)
     """
     xp = array_namespace(weights, errors)
     wide = xp.astype(errors, xp.float64) @ xp.astype(weights, xp.float64)
@@ -354,6 +419,14 @@ def desired_pairings(desire: Array, spikes: Array, traces: Array) -> Array:
     -------
     array
         (N_o, N_i), dtype of `traces`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spikes = np.array([[[1]], [[1]]])  # T = 2, one sample, one neuron
+    >>> traces = np.array([[[1.0, 0.0]], [[0.75, 1.0]]])  # of two inputs
+    >>> desired_pairings(np.array([[-1]]), spikes, traces)
+    array([[-1.75, -1.  ]])
     """
     xp = array_namespace(desire, spikes, traces)
     signed = xp.astype(spikes, traces.dtype) * xp.astype(desire, traces.dtype)
@@ -367,7 +440,7 @@ def weight_change(pairings: Array, learning_rate: float) -> Array:
     Parameters
     ----------
     pairings : array
-        Result of :func:`desired_pairings`, (N_o, N_i).
+        Result of :func:`desired_pairings`, (N_o, N_i) float32 or float64.
     learning_rate : float
         η ≥ 0.
 

@@ -224,6 +224,10 @@ def _environment(folder: Path) -> dict[str, str]:
     shared = Path(os.environ.get("LAVA_DESIRE_SHARED", ROOT.parent / "shared"))
     if "LAVA_DESIRE_DATA" not in kept and (shared / "data").is_dir():
         kept["LAVA_DESIRE_DATA"] = str(shared / "data")
+    # Two notebooks run at once: threads that outnumber the cores wait for each other, spinning.
+    kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+    # The library of this checkout is meant, whichever one is installed.
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))
     return kept | {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_PLATFORM_DIRS": "0"}
 
 

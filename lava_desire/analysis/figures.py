@@ -72,7 +72,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
     )
     active.set(ylabel="samples with desire (%)", ylim=(0, 100))
     handles = [*axes.get_lines()[:2], *active.get_lines()]
-    axes.legend(handles=handles, loc="center right", framealpha=0.9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=150)
 
 
@@ -136,7 +136,7 @@ def plot_classified_images(
     activity : Activity
         An evaluation of `images`.
     images : array
-        (B, N_0) brightness; one column of the figure an image, so a handful.
+        (B, N_0) uint8 or float brightness; one column of the figure an image, so a handful.
     labels : sequence of int
         (B,) classes.
     image_shape : tuple of int

@@ -31,7 +31,14 @@ from lava_desire.cli.run import (
     terminal_width,
     train_run,
 )
-from lava_desire.engine import PRECISIONS, DesireNetwork, Metrics, default_precision, evaluate
+from lava_desire.engine import (
+    KERNELS,
+    PRECISIONS,
+    DesireNetwork,
+    Metrics,
+    default_precision,
+    evaluate,
+)
 from lava_desire.engine.trainer import BEST, CHECKPOINT
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
@@ -77,6 +84,7 @@ def train(
     ] = None,
     device: Device = None,
     precision: Precision = AUTO,
+    kernels: Annotated[str, typer.Option(help=f"{', '.join(KERNELS)}.")] = AUTO,
     layers: Annotated[
         str | None, _number("Sizes of the hidden layers: --layers 200 100.", _NETWORK)
     ] = None,
@@ -139,7 +147,7 @@ def train(
             # A Lava network learns online; a preset's minibatch is not for it.
             given.setdefault("batch_size", 1)
         settings = base_config(preset, config, layers, samples).replace(**given)
-        network = make_network(settings, device or "cpu", precision)
+        network = make_network(settings, device or "cpu", precision, kernels)
         folder = new_folder(output, samples.name, force)
         run = Run(source, samples, network, folder, backend=backend or "torch")
     console = Console(quiet=quiet or json_, width=terminal_width())

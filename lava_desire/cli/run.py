@@ -29,7 +29,14 @@ from lava_desire.engine import (
     read_checkpoint,
 )
 from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
-from lava_desire.engine.trainer import BEST, BEST_AVERAGE, CHECKPOINT, CONFIG, TrainingRun
+from lava_desire.engine.trainer import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    CONFIG,
+    TrainingRun,
+    training_class,
+)
 
 RUN = "run.json"
 LEARNING_CURVE = "learning_curve.png"
@@ -115,16 +122,18 @@ def parse_scale(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
-def make_network(config: DesireConfig, device: str, precision: str) -> DesireNetwork:
+def make_network(
+    config: DesireConfig, device: str, precision: str, kernels: str = AUTO
+) -> DesireNetwork:
     """Build the network, its precision chosen by device where it is left open.
 
     The precision ``fixed_point`` makes a network that learns in integers.
     """
     if precision == FIXED_POINT:
-        return DesireNetwork(config, device, arithmetic=FIXED_POINT)
+        return DesireNetwork(config, device, kernels=kernels, arithmetic=FIXED_POINT)
     if precision == AUTO:
         precision = default_precision(device)
-    return DesireNetwork(config, device, precision=precision)
+    return DesireNetwork(config, device, precision=precision, kernels=kernels)
 
 
 def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> DesireNetwork:
@@ -165,12 +174,13 @@ def open_run(
         device = device or notes["device"]
         precision = notes["precision"]
         backend = backend or notes.get("backend", "torch")
+        kernels = notes.get("kernels", AUTO)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     config = read_checkpoint(folder / CHECKPOINT).config
     if epochs is not None:
         config = config.replace(epochs=epochs)
-    network = make_network(config, device, precision)
+    network = make_network(config, device, precision, kernels)
     return Run(source, source.load(), network, folder, resume=True, backend=backend)
 
 
@@ -182,11 +192,12 @@ def train_run(run: Run, display: Any) -> History:
             "source": asdict(run.source),
             "device": str(network.device),
             "precision": network.precision,
+            "kernels": network.kernels,
             "backend": run.backend,
             "environment": environment(),
         }
         write_atomically(run.folder / RUN, (json.dumps(notes, indent=2) + "\n").encode())
-    training = _training_class(run.backend)
+    training = _training_class(run.backend, network)
     try:
         with display:
             history = training(network, run.data.train, run.data.test, run.folder).carry_out(
@@ -204,10 +215,10 @@ def train_run(run: Run, display: Any) -> History:
     return history
 
 
-def _training_class(backend: str) -> type[TrainingRun]:
+def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
     """Return what trains: the engine, or a network of Lava processes."""
     if backend == "torch":
-        return TrainingRun
+        return training_class(network)
     if backend != "lava":
         raise ValueError(f"--backend is {backend!r}: expected torch or lava")
     from lava_desire.cli.lava_backend import LavaTrainingRun

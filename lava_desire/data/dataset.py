@@ -71,12 +71,12 @@ class Dataset:
 
     @property
     def train(self) -> tuple[Array, Array]:
-        """Training images and labels."""
+        """Training images, (S, N_0) uint8 or float32, and labels, (S,) int64."""
         return self.train_images, self.train_labels
 
     @property
     def test(self) -> tuple[Array, Array]:
-        """Test images and labels."""
+        """Test images, (S, N_0) uint8 or float32, and labels, (S,) int64."""
         return self.test_images, self.test_labels
 
 

@@ -79,6 +79,12 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     ------
     DataError
         If the name is unknown, a file is missing or damaged, or a download fails.
+
+    Examples
+    --------
+    >>> digits = load_dataset("digits")
+    >>> digits.train_images.shape, digits.test_images.shape
+    ((1438, 64), (359, 64))
     """
     if name not in DATASETS:
         raise DataError(f"dataset is {name!r}: expected one of {', '.join(DATASETS)}")

@@ -154,7 +154,23 @@ class IntegerNetwork:
         return IntegerNetwork(self.config, self.weights, tuple(thresholds))
 
     def predict(self, images: Any) -> Any:
-        """Classify images, (B, N_0) uint8 or float in [0, 1]: (B,) int64, −1 where undecided."""
+        """Classify images.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        ndarray
+            Class a sample, (B,) int64; −1 where the network is undecided.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
         trains = encode_images(images, self.config)
         return rule.predict(self.spikes(trains)[-1].sum(axis=0))
 
@@ -230,6 +246,13 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     ------
     ValueError
         If a weight exceeds the threshold 127 times.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> integers = scale_to_integers(DesireNetwork(DesireConfig((4, 3, 2))))
+    >>> [int(abs(weights).max()) <= 127 for weights in integers.weights]
+    [True, True]
     """
     weights, thresholds = [], []
     for layer, array in enumerate(network.numpy_weights(), start=1):

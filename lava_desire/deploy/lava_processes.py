@@ -104,11 +104,43 @@ class LavaNetwork:
         return self._source.forward(images).spikes[0].cpu().numpy()
 
     def output_spikes(self, trains: Any) -> Any:
-        """Run spike trains through freshly built processes: (T, B, N_0) → (T, B, N_L) bool."""
+        """Run spike trains through freshly built processes.
+
+        Parameters
+        ----------
+        trains : array
+            Spikes of the input, (T, B, N_0), 0 or 1.
+
+        Returns
+        -------
+        ndarray
+            Spikes of the output layer, (T, B, N_L) bool.
+
+        Raises
+        ------
+        ValueError
+            If the trains do not fit the network.
+        """
         return _run(self, trains)
 
     def predict(self, images: Any) -> Any:
-        """Classify images as :meth:`count_spikes` does: (B,) int64, −1 where undecided."""
+        """Classify images as :meth:`count_spikes` does.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        ndarray
+            Class a sample, (B,) int64; −1 where undecided.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
         return rule.predict(self.count_spikes(images))
 
 

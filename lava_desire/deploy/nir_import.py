@@ -53,7 +53,7 @@ def from_nir(
     device : str or torch.device
         Where the network will live.
     max_bytes : int
-        Largest size of a file's arrays; see :func:`~lava_desire.deploy.nir_file.read_nir`.
+        Largest size of a file's arrays; see ``lava_desire.deploy.nir_file.read_nir``.
 
     Returns
     -------

@@ -107,7 +107,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A network in integers, and the report of how it came about."""
+    """A network in integers, and the report of how it came about.
+
+    Parameters
+    ----------
+    network : FixedPointNetwork
+        The network in integers.
+    report : Report
+        Scales, ranges, accuracy before and after.
+    """
 
     network: FixedPointNetwork
     report: Report
@@ -152,6 +160,14 @@ def quantize(
     ------
     ValueError
         If the network is in integers already, or an argument is not as above.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> found = quantize(DesireNetwork(DesireConfig((64, 20, 10))), digits.train)
+    >>> found.network.arithmetic, found.network.weights[0].dtype
+    ('fixed_point', torch.int8)
     """
     if isinstance(network, FixedPointNetwork):
         raise ValueError("network is in fixed point: expected one in floating point")

@@ -45,7 +45,11 @@ class WeightAverage:
             )
         self._learning = network
         self.network: DesireNetwork = type(network)(
-            network.config, network.device, network.weights, precision=network.precision
+            network.config,
+            network.device,
+            network.weights,
+            precision=network.precision,
+            kernels=network.kernels,
         )
         self.num_minibatches = 0
 

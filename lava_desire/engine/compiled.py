@@ -3,8 +3,8 @@
 Only spikes cost anything: a current is the sum of the weights of those inputs that spiked, and only
 pairs of a spiking input and a spiking neuron with desire enter an update. The results are those of
 :mod:`lava_desire.rule` to the bit, whose sums over synapses are taken in float64: where float32
-decides the same, and provably so, it is used (:mod:`~lava_desire.engine.scan`,
-:mod:`~lava_desire.engine.update`).
+decides the same, and provably so, it is used (``lava_desire.engine.scan``,
+``lava_desire.engine.update``).
 
 Weights are stored input-major, so that the weights of one input lie side by side. The compiled
 functions release Python's lock; each is called on pieces of its work by as many threads as torch
@@ -29,7 +29,7 @@ from lava_desire.engine.scan import TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
     GROUP,
-    exact_desires,
+    few_desires,
     learn_tiles,
     local_errors,
     settle_desires,
@@ -167,20 +167,15 @@ class CompiledKernels:
             return torch.from_numpy(desires)
         masks = _NO_MASK if mask is None else mask.numpy()[active]
         errors = local_errors(signs[active], trains[active], masks, self._errors)
+        settled = np.empty((len(active), len(rows)), np.int8)
         if len(active) < _FEW:
-            for error, sample in zip(errors, active, strict=True):
-                work = partial(exact_desires, rows.numpy(), error, threshold, desires[sample])
-                in_parallel(work, len(rows))
-            return torch.from_numpy(desires)
-        sums = torch.from_numpy(errors) @ rows.T
-        settled = np.empty(sums.shape, np.int8)
-        largest = max(-float(rows.min()), float(rows.max()))
-        in_parallel(
-            partial(
-                settle_desires, rows.numpy(), errors, sums.numpy(), largest, threshold, settled
-            ),
-            len(active),
-        )
+            work = partial(few_desires, rows.numpy(), errors, threshold, settled)
+            in_parallel(work, len(rows))
+        else:
+            sums = (torch.from_numpy(errors) @ rows.T).numpy()
+            largest = max(-float(rows.min()), float(rows.max()))
+            work = partial(settle_desires, rows.numpy(), errors, sums, largest, threshold, settled)
+            in_parallel(work, len(active))
         desires[active] = settled
         return torch.from_numpy(desires)
 

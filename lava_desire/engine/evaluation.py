@@ -67,6 +67,13 @@ def evaluate(
     ------
     ValueError
         If the data do not fit the network, or are empty.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, evaluate, load_dataset
+    >>> network = DesireNetwork(DesireConfig((64, 10)))
+    >>> evaluate(network, load_dataset("digits").test).confusion.shape  # last column: undecided
+    (10, 11)
     """
     images, labels = checked_data(network, data, "data")
     num_classes = network.config.layer_sizes[-1]

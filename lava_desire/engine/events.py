@@ -31,6 +31,15 @@ def compiled(function: _Function) -> _Function:
     return result
 
 
+def compiled_in_any_order(function: _Function) -> _Function:
+    """Compile a function whose sums may be taken in any order, and so by vectors."""
+    freedom = {"reassoc", "contract"}
+    result: _Function = njit(nogil=True, cache=True, error_model="numpy", fastmath=freedom)(
+        function
+    )
+    return result
+
+
 @dataclass(frozen=True)
 class Events:
     """Which inputs spike when, for a batch of B samples and a layer of N inputs.

@@ -77,6 +77,8 @@ class FixedPointNetwork(DesireNetwork):
         which are rounded to the nearest mantissa; drawn from the config's seed when not given.
     precision : str
         ``"fixed_point"`` or the default; integers have no other.
+    kernels : str
+        ``"auto"``; integers have no other.
     arithmetic : str
         ``"fixed_point"``.
     formats : sequence of LayerFormat, optional
@@ -103,6 +105,7 @@ class FixedPointNetwork(DesireNetwork):
         weights: Sequence[Any] | None = None,
         *,
         precision: str = FIXED_POINT,
+        kernels: str = "auto",
         arithmetic: str = FIXED_POINT,
         formats: Sequence[LayerFormat] | None = None,
     ) -> None:
@@ -114,6 +117,11 @@ class FixedPointNetwork(DesireNetwork):
             raise ValueError(f"device is {device}: expected cpu, where integers are computed")
         if precision not in (FIXED_POINT, "float32"):
             raise ValueError(f"precision is {precision!r}: expected {FIXED_POINT!r}")
+        if kernels != "auto":
+            raise ValueError(
+                f"kernels is {kernels!r}: expected 'auto', integers have kernels of one kind"
+            )
+        self.kernels = kernels
         self.config = config
         self.precision = self.arithmetic = FIXED_POINT
         self.rule = IntegerRule(config, formats)
@@ -178,7 +186,7 @@ class FixedPointNetwork(DesireNetwork):
         ]
 
     def format_fields(self) -> list[dict[str, int]]:
-        """See :meth:`DesireNetwork.format_fields`."""
+        """See :meth:`~lava_desire.engine.DesireNetwork.format_fields`."""
         return self.rule.to_dicts()
 
     def take_ranges(self) -> list[LayerRange]:
@@ -194,7 +202,7 @@ class FixedPointNetwork(DesireNetwork):
         return ranges
 
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
-        """See :meth:`DesireNetwork.forward_checked`."""
+        """See :meth:`~lava_desire.engine.DesireNetwork.forward_checked`."""
         return self._run(images, masks, None)
 
     @torch.inference_mode()
@@ -204,7 +212,7 @@ class FixedPointNetwork(DesireNetwork):
         Parameters
         ----------
         images, dropout_masks : array
-            See :meth:`DesireNetwork.forward`.
+            See :meth:`~lava_desire.engine.DesireNetwork.forward`.
 
         Returns
         -------

@@ -16,10 +16,26 @@ METRICS_JSON = "metrics.json"
 class EpochRecord:
     """One line of the metrics: an epoch, counted from 1, and what came of it.
 
-    Accuracies and `active_share`, the share of samples that desired a change, are in [0, 1];
-    `train_accuracy` is counted during training, under dropout and with changing weights.
-    `average_accuracy` is that of the moving average of the weights on the test set, None where
-    none is kept.
+    Parameters
+    ----------
+    epoch : int
+        From 1.
+    learning_rate : float
+        η in this epoch.
+    train_accuracy : float
+        In [0, 1], counted during training, under dropout and with changing weights.
+    test_accuracy : float
+        In [0, 1], without dropout, after the epoch.
+    test_loss : float
+        Mean of Eq. 6 over the test samples.
+    undecided_share : float
+        Share of the test samples whose prediction was a tie.
+    active_share : float
+        Share of the training samples that desired a change.
+    samples_per_second, seconds : float
+        Of training, without the evaluation.
+    average_accuracy : float or None
+        Test accuracy of the moving average of the weights; None where none is kept.
     """
 
     epoch: int
@@ -36,7 +52,13 @@ class EpochRecord:
 
 @dataclass
 class History:
-    """The epochs of a training run, oldest first."""
+    """The epochs of a training run, oldest first.
+
+    Parameters
+    ----------
+    records : list of EpochRecord
+        One an epoch.
+    """
 
     records: list[EpochRecord] = field(default_factory=list)
 
@@ -59,7 +81,21 @@ class History:
 
 @dataclass
 class Progress:
-    """Where training is, for whoever shows it. Counts are of the present epoch."""
+    """Where training is, for whoever shows it. Counts are of the present epoch.
+
+    Parameters
+    ----------
+    epoch, num_epochs : int
+        The present epoch, from 1, of so many.
+    samples_done, num_samples : int
+        Samples of the epoch seen so far, of so many.
+    num_correct, num_active : int
+        Those predicted right, and those that desired a change.
+    seconds : float
+        Since the epoch began.
+    records : list of EpochRecord
+        The epochs before.
+    """
 
     epoch: int
     num_epochs: int

@@ -3,7 +3,8 @@
 Each does what its namesake in :mod:`lava_desire.rule` does for one step, for a whole window at
 once, and is tested against it. :class:`Kernels` is what a network needs; :func:`make_kernels`
 chooses between the torch operations here, for any device, and the compiled, event-driven ones of
-:mod:`lava_desire.engine.compiled` for the CPU. A :class:`Products` object is the arithmetic of one
+:mod:`lava_desire.engine.compiled` for the CPU; those of ``lava_desire.engine.cuda``, in Triton,
+have to be asked for. A :class:`Products` object is the arithmetic of one
 precision.
 """
 
@@ -24,6 +25,21 @@ PRECISIONS = ("float32", "bfloat16x2")
     The exact reference: sums in float64, rounded once.
 ``bfloat16x2``
     Weights and traces as the sum of two bfloat16 terms (16 significant bits), sums in float32.
+"""
+
+
+KERNELS = ("auto", "torch", "compiled", "triton")
+"""What computes; in the same precision all give the same results.
+
+``auto``
+    ``compiled`` where it applies, else ``torch``.
+``torch``
+    Torch operations, on any device.
+``compiled``
+    Event-driven, for the CPU, in float32, up to 64 time steps.
+``triton``
+    For CUDA, up to 64 time steps, training steps captured as CUDA graphs. Tested in Triton's
+    interpreter only: it has never run on a GPU, which is why ``auto`` does not choose it.
 """
 
 
@@ -92,7 +108,18 @@ def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def default_precision(device: str | torch.device) -> str:
-    """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact."""
+    """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where a network shall live.
+
+    Returns
+    -------
+    str
+        ``"bfloat16x2"`` for CUDA, ``"float32"`` for anything else.
+    """
     return "bfloat16x2" if str(device).startswith("cuda") else "float32"
 
 
@@ -114,7 +141,7 @@ def make_products(precision: str) -> Products:
 def lif_scan(
     current: Tensor, decay: float, threshold: float, mask: Tensor | None, reset: str
 ) -> Tensor:
-    """Run :func:`rule.integrate_and_fire` over a window from rest.
+    """Run :func:`~lava_desire.rule.integrate_and_fire` over a window from rest.
 
     Parameters
     ----------
@@ -142,7 +169,7 @@ def lif_scan(
 
 
 def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
-    """Run :func:`rule.decay_trace` over a window: (T, B, N) bool → (T, B, N) of `dtype` (Eq. 3)."""
+    """Run :func:`~lava_desire.rule.decay_trace` over a window, (T, B, N) bool → `dtype` (Eq. 3)."""
     traces = spikes.to(dtype)
     for step in range(1, len(traces)):
         traces[step].add_(traces[step - 1], alpha=decay)
@@ -287,17 +314,41 @@ class TorchKernels:
         return desiring
 
 
-def make_kernels(config: DesireConfig, device: torch.device, precision: str) -> Kernels:
-    """Choose the kernels for a network: compiled ones where they apply, else torch operations.
+def make_kernels(
+    config: DesireConfig, device: torch.device, precision: str, name: str = "auto"
+) -> Kernels:
+    """Make the kernels of a network, those of that name in :data:`KERNELS`.
 
     Raises
     ------
     ValueError
-        If there is no such precision.
+        If there is no such precision or name, or these kernels do not apply.
     """
-    if precision == "float32" and device.type == "cpu":
-        from lava_desire.engine.compiled import MAX_STEPS, CompiledKernels
+    from lava_desire.engine.compiled import MAX_STEPS, CompiledKernels
 
-        if config.num_steps <= MAX_STEPS:
-            return CompiledKernels(config)
-    return TorchKernels(config, device, precision)
+    compilable = precision == "float32" and device.type == "cpu" and config.num_steps <= MAX_STEPS
+    if name == "compiled" or (name == "auto" and compilable):
+        if not compilable:
+            raise ValueError(
+                f"kernels is 'compiled' with {precision} on {device} and {config.num_steps} time "
+                f"steps: expected float32 on cpu and at most {MAX_STEPS}"
+            )
+        return CompiledKernels(config)
+    if name == "triton":
+        return _triton_kernels(config, device, precision)
+    if name in KERNELS:
+        return TorchKernels(config, device, precision)
+    raise ValueError(f"kernels is {name!r}: expected one of {', '.join(KERNELS)}")
+
+
+def _triton_kernels(config: DesireConfig, device: torch.device, precision: str) -> Kernels:
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        raise ValueError(
+            "kernels is 'triton', which is not installed: expected torch for CUDA, which brings "
+            "it, or pip install 'lava_desire[gpu]'"
+        ) from None
+    from lava_desire.engine.cuda.kernels import TritonKernels
+
+    return TritonKernels(config, device, precision)

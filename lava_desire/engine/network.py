@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.engine import kernels
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
+from lava_desire.engine.kernels import Kernels, make_kernels
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
 
@@ -41,7 +41,7 @@ class Activity:
     trains: list[Any]
     prediction: Tensor
     masks: list[Tensor] | None
-    kernels: kernels.Kernels
+    kernels: Kernels
 
     @cached_property
     def counts(self) -> list[Tensor]:
@@ -101,6 +101,8 @@ class DesireNetwork:
     precision : str
         Arithmetic of the sums over synapses, one of :data:`~lava_desire.engine.kernels.PRECISIONS`;
         ``"float32"`` is the exact reference.
+    kernels : str
+        What computes, one of :data:`~lava_desire.engine.kernels.KERNELS`.
     arithmetic : {"floating_point", "fixed_point"}
         Fixed point makes a :class:`~lava_desire.engine.fixed_point.FixedPointNetwork`: int8
         weights, and the integers of Lava's fixed-point processes.
@@ -115,8 +117,19 @@ class DesireNetwork:
     Raises
     ------
     ValueError
-        If the device is not there, precision or arithmetic unknown, or weights do not fit the
-        config.
+        If the device is not there, precision, kernels or arithmetic are unknown or do not apply, or
+        weights do not fit the config.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = DesireNetwork(DesireConfig((4, 6, 2), num_steps=5, seed=1))
+    >>> images = np.array([[1.0, 0.5, 0.0, 0.2], [0.0, 0.9, 0.6, 0.0]])
+    >>> activity = network.forward(images)
+    >>> activity.spikes[1].shape  # time, sample, neuron
+    torch.Size([5, 2, 6])
+    >>> network.train_step(images, [0, 1], learning_rate=1e-3).desires[-1].shape
+    torch.Size([2, 2])
     """
 
     def __new__(cls, *_: Any, arithmetic: str = "floating_point", **__: Any) -> DesireNetwork:
@@ -138,6 +151,7 @@ class DesireNetwork:
         weights: Sequence[Any] | None = None,
         *,
         precision: str = "float32",
+        kernels: str = "auto",
         arithmetic: str = "floating_point",
         formats: Sequence[LayerFormat] | None = None,
     ) -> None:
@@ -148,8 +162,9 @@ class DesireNetwork:
         self.config = config
         self.device = resolve_device(device)
         self.precision = precision
+        self.kernels = kernels
         self.arithmetic = arithmetic
-        self._kernels = kernels.make_kernels(config, self.device, precision)
+        self._kernels = make_kernels(config, self.device, precision, kernels)
         if weights is None:
             weights = initial_weights(config.layer_sizes, config.seed)
         self.weights: list[Tensor] = [
@@ -163,7 +178,7 @@ class DesireNetwork:
 
     @property
     def samples_seen(self) -> int:
-        """Samples whose dropout masks have been drawn: the position of the random streams."""
+        """Position of the random streams, in samples whose dropout masks have been drawn."""
         return self._dropout[0].position
 
     @samples_seen.setter
@@ -201,7 +216,20 @@ class DesireNetwork:
         return self.forward_checked(images, masks)
 
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
-        """Do what :meth:`forward` does, with tensors that passed its checks before."""
+        """Do what :meth:`forward` does, with tensors that passed its checks before.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, N_0) uint8 or float32, on the device.
+        masks : list of Tensor, optional
+            [input mask, layer-1 mask, …, layer-(L−1) mask], (B, N_ℓ) bool.
+
+        Returns
+        -------
+        Activity
+            What the pass saw.
+        """
         config = self.config
         trains = [self._kernels.encode(images)]
         if masks is not None:
@@ -209,7 +237,7 @@ class DesireNetwork:
         for layer, weights in enumerate(self.weights, start=1):
             gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            lag = _lag(layer)
+            lag = lag_of(layer)
             trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
         prediction = rule.predict(self._kernels.counts(trains[-1]))
         return Activity(trains, prediction, masks, self._kernels)
@@ -303,7 +331,25 @@ class DesireNetwork:
         learning_rate: float,
         masks: list[Tensor] | None = None,
     ) -> StepResult:
-        """Do what :meth:`train_step` does, with tensors that passed its checks before."""
+        """Do what :meth:`train_step` does, with tensors that passed its checks before.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, N_0) uint8 or float32, on the device.
+        labels : Tensor
+            (B,) int64, on the device.
+        learning_rate : float
+            η ≥ 0.
+        masks : list of Tensor, optional
+            [input mask, layer-1 mask, …, layer-(L−1) mask], (B, N_ℓ) bool.
+            Drawn when not given.
+
+        Returns
+        -------
+        StepResult
+            What the step saw.
+        """
         if masks is None:
             masks = [
                 torch.from_numpy(stream.draw(len(images))).to(self.device)
@@ -351,12 +397,22 @@ class DesireNetwork:
             desire,
             _mask_of(activity, layer),
             before,
-            _lag(layer),
+            lag_of(layer),
             behind,
         )
 
     def predict(self, images: Any) -> Tensor:
-        """Classify images: (B, N_0) → (B,) int64, −1 where the network is undecided.
+        """Classify images, without dropout.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        Tensor
+            Class a sample, (B,) int64; −1 where the network is undecided.
 
         Raises
         ------
@@ -367,6 +423,11 @@ class DesireNetwork:
 
     def save(self, path: str | Path) -> None:
         """Write weights and config to a safetensors file, atomically.
+
+        Parameters
+        ----------
+        path : path
+            Where the file goes.
 
         Raises
         ------
@@ -382,6 +443,20 @@ class DesireNetwork:
         cls, path: str | Path, device: str | torch.device = "cpu", *, precision: str = "float32"
     ) -> DesireNetwork:
         """Read what :meth:`save`, or a training run, has written.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        device : str or torch.device
+            Where the network shall live.
+        precision : str
+            See :class:`DesireNetwork`; of no effect in fixed point.
+
+        Returns
+        -------
+        DesireNetwork
+            In the arithmetic of the file.
 
         Raises
         ------
@@ -410,6 +485,6 @@ def _mask_of(activity: Activity, layer: int) -> Tensor | None:
     return activity.masks[layer]
 
 
-def _lag(layer: int) -> int:
+def lag_of(layer: int) -> int:
     """Return the synaptic delay before layer ℓ: the encoder is heard at once, a layer later."""
     return 0 if layer == 1 else 1

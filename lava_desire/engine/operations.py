@@ -54,6 +54,14 @@ def count_operations(network: DesireNetwork, activity: Activity) -> list[LayerOp
     Returns
     -------
     list of LayerOperations
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, load_dataset
+    >>> network = DesireNetwork(DesireConfig((64, 20, 10)))
+    >>> layers = count_operations(network, network.forward(load_dataset("digits").test_images[:5]))
+    >>> [layer.neuron_updates for layer in layers]  # 5 samples, 20 steps, 20 and 10 neurons
+    [2000, 1000]
     """
     config = network.config
     num_samples = len(activity.prediction)

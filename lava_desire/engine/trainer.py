@@ -78,8 +78,19 @@ def fit(
         If the data do not fit the network.
     OSError
         If the folder cannot be written.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> network = DesireNetwork(DesireConfig((64, 40, 10), learning_rate=1e-4, epochs=2))
+    >>> history = fit(network, digits.train, digits.test)
+    >>> history.last.epoch, history.best.test_accuracy > 0.5
+    (2, True)
     """
-    run = TrainingRun(network, train, test, Path(folder) if folder is not None else None)
+    run = training_class(network)(
+        network, train, test, Path(folder) if folder is not None else None
+    )
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
@@ -309,6 +320,15 @@ class TrainingRun:
             self.seconds,
             self.history.records,
         )
+
+
+def training_class(network: DesireNetwork) -> type[TrainingRun]:
+    """Return what trains a network: minibatch by minibatch, or with captured steps on CUDA."""
+    if network.kernels != "triton":
+        return TrainingRun
+    from lava_desire.engine.cuda.capture import CapturedRun
+
+    return CapturedRun
 
 
 def _fingerprint(*tensors: Tensor) -> str:

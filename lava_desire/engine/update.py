@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.engine.events import compiled, popcount
+from lava_desire.engine.events import compiled, compiled_in_any_order, popcount
 from lava_desire.engine.registers import make_sum_rows
 
 BLOCK = 256
@@ -84,18 +84,32 @@ def _exact_desire(weights: Any, errors: Any, threshold: Any) -> Any:
 
 
 @compiled
-def exact_desires(
+def few_desires(
     rows: Any, errors: Any, threshold: Any, desires: Any, first: int, last: int
 ) -> None:
-    """Ternarise Wᵀ c for few samples: inputs first to last, summed over the errors there are."""
-    present = np.flatnonzero(errors)
+    """Do what :func:`settle_desires` does for few samples, in one pass over the weights.
+
+    `first` and `last` are a range of inputs, whose desires, (B, N_i) int8, are written.
+    """
+    num_samples, num_out = errors.shape
     for row in range(first, last):
-        weights = rows[row]
-        wide: Any = 0.0
-        for j in present:
-            wide += np.float64(weights[j]) * np.float64(errors[j])
-        z = np.float32(wide)
-        desires[row] = np.int8(z > threshold) - np.int8(z < -threshold)
+        for sample in range(num_samples):
+            z, magnitude = _dot(rows[row], errors[sample])
+            bound = np.float32(1.01 * _ROUNDOFF * (num_out + 2)) * magnitude
+            desires[sample, row] = np.int8(z > threshold) - np.int8(z < -threshold)
+            if not abs(abs(z) - threshold) > bound:  # also where it is NaN
+                desires[sample, row] = _exact_desire(rows[row], errors[sample], threshold)
+
+
+@compiled_in_any_order  # the bound on the error holds for all
+def _dot(weights: Any, errors: Any) -> Any:
+    """Return the sum of the products, and that of their magnitudes, in float32."""
+    total, magnitude = np.float32(0), np.float32(0)
+    for j in range(len(errors)):
+        term = weights[j] * errors[j]
+        total += term
+        magnitude += abs(term)
+    return total, magnitude
 
 
 @compiled

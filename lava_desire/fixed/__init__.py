@@ -1,6 +1,6 @@
 """Desire backpropagation in Loihi's integers; ``docs/fixed_point.md`` is the specification.
 
-:mod:`~lava_desire.fixed.arithmetic` has one function an equation, as :mod:`lava_desire.rule` has in
+``lava_desire.fixed.arithmetic`` has one function an equation, as :mod:`lava_desire.rule` has in
 floating point; :class:`LayerFormat` says how weights are written, :class:`IntegerRule` holds every
 constant of a network.
 """

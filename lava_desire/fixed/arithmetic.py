@@ -32,12 +32,36 @@ _WORD_BITS = 32
 
 
 def saturate(values: Array, limit: int = STATE_LIMIT) -> Array:
-    """Return values held to [−limit, limit], (...,) int64; 24 bits where no limit is given."""
+    """Hold values to a symmetric range.
+
+    Parameters
+    ----------
+    values : ndarray
+        (...,) int64.
+    limit : int
+        At least 0; 2^23 − 1, the range of 24 bits, when not given.
+
+    Returns
+    -------
+    ndarray
+        (...,) int64 in [−limit, limit].
+    """
     return np.minimum(np.maximum(values, -limit), limit)  # np.clip takes longer on small arrays
 
 
 def integer_brightness(images: Array) -> Array:
-    """Return brightness as integers: (..., N) uint8, or float in [0, 1], → (..., N) int64 ≤ 255."""
+    """Return brightness as integers.
+
+    Parameters
+    ----------
+    images : ndarray
+        (..., N) uint8, or float brightness in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        (..., N) int64 in [0, 255]; round(255·x) of a float.
+    """
     if images.dtype == np.uint8:
         return images.astype(np.int64)
     return np.rint(images.astype(np.float64) * BRIGHTEST).astype(np.int64)
@@ -68,7 +92,22 @@ def encode_step(potential: Array, brightness: Array, threshold: int) -> tuple[Ar
 
 
 def encode(brightness: Array, num_steps: int, threshold: int) -> Array:
-    """Encode brightness by running :func:`encode_step` T times: (..., N) → (T, ..., N) bool."""
+    """Encode brightness by running :func:`encode_step` T times from rest (Sec. 4.1).
+
+    Parameters
+    ----------
+    brightness : ndarray
+        (..., N) int64 in [0, 255].
+    num_steps : int
+        T.
+    threshold : int
+        θ in the unit of brightness.
+
+    Returns
+    -------
+    ndarray
+        Spikes, (T, ..., N) bool.
+    """
     potential = np.zeros_like(brightness)
     trains = np.empty((num_steps, *brightness.shape), dtype=bool)
     for step in range(num_steps):
@@ -79,7 +118,8 @@ def encode(brightness: Array, num_steps: int, threshold: int) -> Array:
 def synaptic_activation(weights: Array, spikes: Array, weight_exp: int) -> Array:
     """Sum the mantissas of the inputs that spiked and apply the exponent: a = (Σ m·u) · 2^e.
 
-    A negative exponent shifts the sum right, toward −∞, as Lava's dense connection does.
+    The middle term of Eq. 1. A negative exponent shifts the sum right, toward −∞, as Lava's dense
+    connection does.
 
     Parameters
     ----------
@@ -101,13 +141,44 @@ def synaptic_activation(weights: Array, spikes: Array, weight_exp: int) -> Array
 
 
 def apply_exponent(sums: Array, weight_exp: int) -> Array:
-    """Return sums · 2^e, saturated to 24 bits: (...,) int64 → (...,) int64."""
+    """Return sums · 2^e.
+
+    Parameters
+    ----------
+    sums : ndarray
+        (...,) int64.
+    weight_exp : int
+        e; a negative one shifts right, toward −∞.
+
+    Returns
+    -------
+    ndarray
+        (...,) int64, saturated to 24 bits.
+    """
     shifted = sums << weight_exp if weight_exp >= 0 else sums >> -weight_exp
     return saturate(shifted)
 
 
 def decay_toward_zero(values: Array, decay: int) -> Array:
-    """Multiply by decay / 4096 and round toward zero, as Lava's LIF does: (...,) int64, 24 bits."""
+    """Multiply by D / 4096 and round toward zero, as Lava's LIF does.
+
+    Parameters
+    ----------
+    values : ndarray
+        (...,) int64, 24 bits.
+    decay : int
+        D = 4096·β, in [0, 4095].
+
+    Returns
+    -------
+    ndarray
+        (...,) int64.
+
+    Examples
+    --------
+    >>> decay_toward_zero(np.array([5, -5]), 3072)  # 3.75 and −3.75
+    array([ 3, -3])
+    """
     return np.sign(values) * (np.abs(values) * decay >> DECAY_BITS)
 
 
@@ -188,7 +259,7 @@ def decay_trace(trace: Array, spikes: Array, decay: int, impulse: int, words: Ar
 
 
 def output_desire(counts: Array, labels: Array, full_count: int, threshold: int) -> Array:
-    """Derive the output neurons' desire from the label, in spikes (Eq. 5 and 11).
+    """Derive the output neurons' desire from the label, in spikes (Eq. 5 and Eq. 11).
 
     Parameters
     ----------
@@ -259,7 +330,20 @@ def backpropagate_error(weights: Array, errors: Array) -> Array:
 
 
 def hidden_desire(z: Array, threshold: int) -> Array:
-    """Derive hidden neurons' desire: sgn z where |z| > θ_hid, else 0 (Eq. 15): (..., N) int8."""
+    """Derive hidden neurons' desire: sgn z where |z| > θ_hid, else 0  (Eq. 15).
+
+    Parameters
+    ----------
+    z : ndarray
+        (..., N) int64, 24 bits.
+    threshold : int
+        θ_hid on the scale of z.
+
+    Returns
+    -------
+    ndarray
+        d, (..., N) int8 in {−1, 0, +1}.
+    """
     return (z > threshold).astype(np.int8) - (z < -threshold).astype(np.int8)
 
 
@@ -307,7 +391,7 @@ def weight_change(pairings: Array, desire: Array, rate_mantissa: int) -> Array:
 def add_change(
     weights: Array, change: Array, shift: int, words: Array, layer: LayerFormat
 ) -> Array:
-    """Round a change stochastically to the grid of the weights and add it, saturating.
+    """Round a change (Eq. 4) stochastically to the grid of the weights and add it, saturating.
 
     m ← sat(m + ⌊(change + ξ) / 2^shift⌋) with ξ uniform in [0, 2^shift): the mean of what is added
     is the change.

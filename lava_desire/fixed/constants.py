@@ -100,23 +100,80 @@ class IntegerRule:
         return gain
 
     def format_of(self, layer: int) -> LayerFormat:
-        """Return the format of layer ℓ in 1 to L."""
+        """Return the format of a plastic layer.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        LayerFormat
+            How its weights are written.
+        """
         return self.formats[layer - 1]
 
     def step_of(self, layer: int) -> float:
-        """Return the weight of mantissa 1 in layer ℓ."""
+        """Return the weight Δ that mantissa 1 stands for in a plastic layer.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        float
+            Δ > 0.
+        """
         return self.format_of(layer).step(self.config.threshold)
 
     def threshold_of(self, layer: int) -> int:
-        """Return the threshold of layer ℓ on the scale of its membrane potential."""
+        """Return the threshold of a plastic layer on the scale of its membrane potential.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        int
+            The mantissa, shifted left by 6 bits.
+        """
         return self.format_of(layer).threshold << ALIGNMENT_BITS
 
     def gain_into(self, layer: int, training: bool) -> int:
-        """Return g of the input of layer ℓ in 1/64: what its activation is multiplied by."""
+        """Return the gain of the input of a plastic layer in 1/64.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+        training : bool
+            Whether neurons are dropped; without, the gain is 64.
+
+        Returns
+        -------
+        int
+            g · 64, rounded, what its activation is multiplied by (Eq. 16).
+        """
         return self._gains[layer - 1] if training else 1 << ALIGNMENT_BITS
 
     def hidden_threshold(self, layer: int) -> int:
-        """Return θ_hid of layer ℓ < L on the scale of z: mantissas of layer ℓ + 1 times spikes."""
+        """Return θ_hid of a hidden layer on the scale of z: mantissas times spikes.
+
+        Parameters
+        ----------
+        layer : int
+            A hidden layer ℓ < L.
+
+        Returns
+        -------
+        int
+            ⌊θ_hid · F / Δ⌋ with F = T − m and the Δ of layer ℓ + 1, at most 2^23 − 1.
+        """
         limit = self.config.desire_threshold_hidden * self.full_count / self.step_of(layer + 1)
         return _whole(min(limit, STATE_LIMIT))
 

@@ -78,7 +78,18 @@ class LayerFormat:
         return (1 << self.weight_bits - 1) - 1
 
     def step(self, threshold: float) -> float:
-        """Return the weight of mantissa 1, for a network whose threshold is θ = `threshold`."""
+        """Return the weight of mantissa 1.
+
+        Parameters
+        ----------
+        threshold : float
+            θ of the network, in the unit of its weights.
+
+        Returns
+        -------
+        float
+            Δ = θ · 2^e / v, what mantissa 1 stands for.
+        """
         return threshold * 2.0**self.weight_exp / self.threshold
 
     @classmethod
@@ -107,6 +118,14 @@ class LayerFormat:
         ------
         ValueError
             If no exponent and threshold come near.
+
+        Examples
+        --------
+        >>> layer = LayerFormat.of_step(0.004, threshold=1.0)
+        >>> layer
+        LayerFormat(weight_exp=2, threshold=1000, weight_bits=8)
+        >>> layer.step(1.0)
+        0.004
         """
         if not (math.isfinite(step) and step > 0):
             raise ValueError(f"step is {step!r}: expected a finite number > 0")
@@ -166,6 +185,16 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
 def formats_from_dicts(fields: Sequence[Mapping[str, Any]]) -> tuple[LayerFormat, ...]:
     """Build formats from what :meth:`IntegerRule.to_dicts` returned.
 
+    Parameters
+    ----------
+    fields : sequence of mapping
+        One a plastic layer, first to last.
+
+    Returns
+    -------
+    tuple of LayerFormat
+        The formats, validated.
+
     Raises
     ------
     ValueError
@@ -199,7 +228,22 @@ def quantize_weights(weights: Array, layer: LayerFormat, threshold: float) -> Ar
 
 
 def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -> Array:
-    """Return the weights that mantissas stand for: (N_o, N_i) int8 → (N_o, N_i) float32."""
+    """Return the weights that mantissas stand for.
+
+    Parameters
+    ----------
+    mantissas : ndarray
+        m, (N_o, N_i) int8.
+    layer : LayerFormat
+        Of the layer.
+    threshold : float
+        θ of the network.
+
+    Returns
+    -------
+    ndarray
+        W = m · Δ, (N_o, N_i) float32.
+    """
     return (mantissas.astype(np.float64) * layer.step(threshold)).astype(np.float32)
 
 
@@ -213,7 +257,7 @@ def as_mantissas(
     name : str
         What to call them in an error.
     weights : ndarray
-        Integers within the range of the format, or floats, finite.
+        (N_o, N_i) integers within the range of the format, or floats, finite.
     shape : tuple of int
         The shape that is expected.
     layer : LayerFormat
@@ -224,7 +268,7 @@ def as_mantissas(
     Returns
     -------
     ndarray
-        A copy.
+        m, (N_o, N_i) int8, a copy.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from lava_desire._lava_compat import import_lava
 
 import_lava()
 
-from lava_desire.proc._supervision import ProcessError, install  # noqa: E402
+from lava_desire.proc._supervision import HangError, ProcessError, install  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
@@ -37,9 +37,11 @@ __all__ = [
     "DesireMLP",
     "DesireSimCfg",
     "DesireTeacher",
+    "HangError",
     "ProcessError",
     "RateEncoder",
     "SampleSource",
     "WindowRecorder",
+    "install",
     "plot_window",
 ]

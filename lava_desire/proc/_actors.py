@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,38 +25,16 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import (
     MultiProcessing,
     SystemProcess,
 )
-from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
+from lava.magma.runtime.runtime_services import runtime_service
 
 from lava_desire.proc._bulk import let_arrays_through
-from lava_desire.proc._channels import DirectChannel, DirectSelector
-
-PATIENCE = 0.05
-"""Seconds of waiting after which the children are looked at."""
+from lava_desire.proc._channels import PATIENCE, DirectChannel, DirectSelector, report_waiting
+from lava_desire.proc._errors import Failure
+from lava_desire.proc._resources import ReservedSharedMemory
+from lava_desire.proc._watch import Row, Watch
 
 _SECONDS_TO_TERMINATE = 2.0
 _NOT_YET = object()
-
-
-@dataclass(frozen=True)
-class Failure:
-    """How a child ended that should not have.
-
-    Attributes
-    ----------
-    process : str
-        What ran there, in words.
-    reason : str
-        What was raised, or how the child was killed.
-    error : Exception or None
-        What was raised, where that could be sent.
-    traceback : str
-        The child's own, or nothing.
-    """
-
-    process: str
-    reason: str
-    error: Exception | None = None
-    traceback: str = ""
 
 
 class Actor(SystemProcess):
@@ -67,11 +44,13 @@ class Actor(SystemProcess):
     ----------
     label : str
         What runs there, for messages.
+    is_process : bool
+        Whether that is a process of the network; else it is the service that keeps them in step.
     """
 
-    def __init__(self, label: str, **options: Any) -> None:
+    def __init__(self, label: str, is_process: bool, **options: Any) -> None:
         super().__init__(**options)
-        self.label = label
+        self.label, self.is_process = label, is_process
         self._report: Any = _NOT_YET
         self._array: Any = None
 
@@ -161,15 +140,29 @@ def exit_with_parent() -> None:
     threading.Thread(target=wait, name="exit with parent", daemon=True).start()
 
 
+class ResumableService(runtime_service.LoihiPyRuntimeService):
+    """Lava's service, which after a pause never again said that a run of so many steps is done."""
+
+    def _handle_pause(self) -> None:
+        super()._handle_pause()
+        self.pausing = False
+
+
 class _BuilderInChild:
     """Builds what Lava would, with a selector without threads and Vars that are sent whole."""
 
     def __init__(self, builder: Any) -> None:
         self._builder = builder
         self.pipe: Any = None
+        self.row: Row | None = None
 
     def build(self) -> Any:
+        runtime_service.CspSelector = DirectSelector
         built = self._builder.build()
+        if self.row is not None:
+            if hasattr(built, "time_step"):
+                self.row.clock = built
+            report_waiting(self.row)
         if isinstance(built, AbstractPyProcessModel):
             built._selector = DirectSelector()
             let_arrays_through(built, self.pipe)
@@ -188,6 +181,7 @@ class SupervisedProcessing(MultiProcessing):
     def __init__(self, label_of: Callable[[Any], str]) -> None:
         super().__init__()
         self._label_of = label_of
+        self.watch: Watch | None = None
         self._actor_of: dict[int, Actor] = {}
 
     def channel_class(self, channel_type: ChannelType) -> Any:
@@ -198,7 +192,7 @@ class SupervisedProcessing(MultiProcessing):
 
     def start(self) -> None:
         """Start the process that owns the shared memory."""
-        self._smm = SharedMemoryManager()
+        self._smm = ReservedSharedMemory()
         self._smm._manager.start(initializer=exit_with_parent)
 
     def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> Actor:
@@ -206,11 +200,14 @@ class SupervisedProcessing(MultiProcessing):
         in_child = _BuilderInChild(builder)
         actor = Actor(
             self._label_of(builder),
+            isinstance(builder, PyProcessBuilder),
             target=target_fn,
             kwargs={"builder": in_child, "exception_q": exception_q},
         )
         in_child.pipe = actor._cconn
-        if isinstance(builder, PyProcessBuilder):
+        if self.watch is not None:
+            in_child.row = self.watch.new_row(actor)
+        if actor.is_process:
             self._actor_of[builder._model_id] = actor
         actor.start()
         self._actors.append(actor)

@@ -9,10 +9,11 @@ the thread, when it is first waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty
 from threading import BoundedSemaphore, Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lava.magma.compiler.channels.pypychannel import (
@@ -23,10 +24,19 @@ from lava.magma.compiler.channels.pypychannel import (
     PyPyChannel,
 )
 
+from lava_desire.proc._watch import Row
+
+PATIENCE = 0.05
+"""Seconds of waiting after which the parent looks at its children."""
+
 
 class _Direct:
     """What both ends share: views of the memory, and a thread when an observer is set."""
 
+    row: ClassVar[Row | None] = None
+    """Where this operating-system process writes what it waits for, if anyone reads that."""
+
+    number = 0
     thread: Thread | None
     _array: list[Any]
     _idx: int
@@ -63,6 +73,19 @@ class _Direct:
     def _start_thread(self: Any) -> None:
         raise NotImplementedError
 
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Say that this end is waited for."""
+        row = _Direct.row
+        if row is None:
+            yield
+            return
+        row.begin(self.number)
+        try:
+            yield
+        finally:
+            row.end()
+
 
 class DirectSendPort(_Direct, CspSendPort):
     """The end that sends."""
@@ -89,12 +112,16 @@ class DirectSendPort(_Direct, CspSendPort):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for room for a message; return whether there is."""
         if self.thread is not None:
-            there_is = self._semaphore.acquire(timeout=timeout)
+            with self._waiting():
+                there_is = self._semaphore.acquire(timeout=timeout)
             if there_is:
                 self._semaphore.release()
             return bool(there_is)
-        if self._room == 0 and self._ack.acquire(timeout=timeout):
+        if self._room == 0 and self._ack.acquire(False):
             self._room = 1
+        elif self._room == 0:
+            with self._waiting():
+                self._room = int(self._ack.acquire(timeout=timeout))
         return self._room > 0
 
     def send(self, data: Any) -> None:
@@ -117,7 +144,8 @@ class DirectSendPort(_Direct, CspSendPort):
     def _send_as_lava_does(self, data: Any) -> None:
         if self.thread is None:
             self._start_thread()
-        super().send(data)
+        with self._waiting():
+            super().send(data)
 
 
 class DirectRecvPort(_Direct, CspRecvPort):
@@ -139,13 +167,24 @@ class DirectRecvPort(_Direct, CspRecvPort):
         """Wait for a message, and leave it there; return whether there is one."""
         if self.thread is not None:
             try:
-                self._queue.get(timeout=timeout, peek=True)
+                with self._waiting():
+                    self._queue.get(timeout=timeout, peek=True)
             except Empty:
                 return False
             return True
-        there_is = self._req.acquire(timeout=timeout)
+        there_is = self._req.acquire(False) or self._acquire(timeout)
         if there_is:
             self._req.release()
+        return there_is
+
+    def _acquire(self, timeout: float | None = None) -> bool:
+        row = _Direct.row
+        if row is None:
+            return bool(self._req.acquire(timeout=timeout))
+        # As `_waiting` does; a step of a network comes by here a dozen times.
+        row.begin(self.number)
+        there_is = self._req.acquire(timeout=timeout)
+        row.end()
         return bool(there_is)
 
     def peek(self) -> Any:
@@ -156,14 +195,53 @@ class DirectRecvPort(_Direct, CspRecvPort):
     def recv(self) -> Any:
         """Receive the next message."""
         if self.thread is not None:
-            return super().recv()
+            with self._waiting():
+                return super().recv()
         if not self._req.acquire(False):
             with self._io_watchdog:
-                self._req.acquire()
+                self._acquire()
         message = self._array[self._idx].copy()
         self._idx = (self._idx + 1) % self._size
         self._ack.release()
         return message
+
+
+class PatientPort:
+    """A port of the parent that does not wait for a dead child.
+
+    Parameters
+    ----------
+    port : DirectSendPort or DirectRecvPort
+        The port.
+    check : callable
+        Raises if a child has failed, or if the network hangs.
+    """
+
+    def __init__(self, port: Any, check: Callable[[], None]) -> None:
+        self._port = port
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def wait(self) -> bool:
+        """Wait a moment for a message; return whether there is one."""
+        if self._port.wait(PATIENCE):
+            return True
+        self._check()
+        return False
+
+    def recv(self) -> Any:
+        """Receive a message."""
+        while not self.wait():
+            pass
+        return self._port.recv()
+
+    def send(self, data: Any) -> None:
+        """Send a message, as soon as the channel has room."""
+        while not self._port.wait(PATIENCE):
+            self._check()
+        self._port.send(data)
 
 
 class DirectChannel(PyPyChannel):
@@ -188,4 +266,11 @@ class DirectSelector(CspSelector):
             if isinstance(port, DirectRecvPort):
                 port.wait()
                 return action()
-        return super().select(*channel_actions)
+        # Lava appends the port of commands last; a process that waits for one is idle.
+        with channel_actions[-1][0]._waiting():
+            return super().select(*channel_actions)
+
+
+def report_waiting(row: Row) -> None:
+    """Have every end in this operating-system process write in a row what it waits for."""
+    _Direct.row = row

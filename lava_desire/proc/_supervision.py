@@ -18,7 +18,7 @@ import atexit
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty
 from typing import Any
@@ -31,14 +31,22 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
-from lava_desire.proc._actors import PATIENCE, Failure, SupervisedProcessing
+from lava_desire.proc._actors import ResumableService, SupervisedProcessing
 from lava_desire.proc._bulk import BY_PIPE
+from lava_desire.proc._channels import PATIENCE, PatientPort
+from lava_desire.proc._errors import Failure, HangError, ProcessError, describe
+from lava_desire.proc._resources import allow_files, limits_named
+from lava_desire.proc._watch import Limits, Watch
+
+__all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "install", "uninstall"]
 
 _SECONDS_TO_EXPLAIN = 5.0
 """How long a child has to say what went wrong after the service has reported an error."""
 
 _SECONDS_TO_END = 10.0
 """How long a child has to end by itself when the network is stopped."""
+
+_HAS_ENDED = "this network has ended: build its processes anew to run it again"
 
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
 
@@ -47,69 +55,11 @@ _NUMBERS = (np.ndarray, np.number, int, float)
 
 _live: weakref.WeakSet[SupervisedRuntime] = weakref.WeakSet()
 
-
-class ProcessError(RuntimeError):
-    """A process of a Lava network failed, and the network was ended.
-
-    Attributes
-    ----------
-    failures : list of Failure
-        What failed: process, reason, the exception where there was one, its traceback.
-    """
-
-    def __init__(self, failures: list[Failure]) -> None:
-        self.failures = failures
-        super().__init__("; ".join(f"{each.process}: {each.reason}" for each in failures))
+_limits = Limits()
 
 
 class _ChildError(Exception):
     """Holds the traceback of a child, to be shown as the cause of what it raised."""
-
-
-class _WatchedPort:
-    """A port of the parent that does not wait for a dead child.
-
-    Parameters
-    ----------
-    port : DirectSendPort or DirectRecvPort
-        The port.
-    check : callable
-        Raises if a child has failed.
-    """
-
-    def __init__(self, port: Any, check: Callable[[], None]) -> None:
-        self._port = port
-        self._check = check
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._port, name)
-
-    def wait(self) -> bool:
-        """Wait a moment for a message; return whether there is one."""
-        if self._port.wait(PATIENCE):
-            return True
-        self._check()
-        return False
-
-    def recv(self) -> Any:
-        """Receive a message."""
-        while not self.wait():
-            pass
-        return self._port.recv()
-
-    def send(self, data: Any) -> None:
-        """Send a message, as soon as the channel has room."""
-        while not self._port.wait(PATIENCE):
-            self._check()
-        self._port.send(data)
-
-
-class _ResumableService(LoihiPyRuntimeService):
-    """Lava's service, which after a pause never again said that a run of so many steps is done."""
-
-    def _handle_pause(self) -> None:
-        super()._handle_pause()
-        self.pausing = False
 
 
 class SupervisedRuntime(Runtime):
@@ -122,11 +72,24 @@ class SupervisedRuntime(Runtime):
         super().__init__(*arguments, **options)
         self._owner = os.getpid()
         self._ended = False
+        self._limits = _limits
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
-        """Build the channels and fork the children."""
+        """Build the channels and fork the children.
+
+        Raises
+        ------
+        ProcessError
+            If one of them could not be built.
+        OSError
+            If a limit of the system is too low for the network; the message names it.
+        """
         _live.add(self)
-        with self._supervised():
+        made = self._executable
+        children = len(made.proc_builders or ()) + len(made.runtime_service_builders or ())
+        channels = len(made.channel_builders or ()) + len(made.sync_channel_builders or ())
+        with self._supervised(), limits_named(children, channels):
+            allow_files(children, channels)
             super().initialize(node_cfg_idx)
 
     def start(self, run_condition: AbstractRunCondition) -> None:
@@ -140,7 +103,7 @@ class SupervisedRuntime(Runtime):
             If the network has ended.
         """
         if self._ended:
-            raise RuntimeError("this network has ended: build its processes anew to run it again")
+            raise RuntimeError(_HAS_ENDED)
         with self._supervised():
             super().start(run_condition)
 
@@ -251,16 +214,24 @@ class SupervisedRuntime(Runtime):
         )
         self._messaging_infrastructure.start()
 
+    def _build_processes(self) -> None:
+        infrastructure = self._messaging_infrastructure
+        if isinstance(infrastructure, SupervisedProcessing):
+            infrastructure.watch = Watch.over(
+                self._executable, self._open_ports, self._limits, PATIENCE
+            )
+        super()._build_processes()
+
     def _build_runtime_services(self) -> None:
         for builder in (self._executable.runtime_service_builders or {}).values():
             if builder.rs_class is LoihiPyRuntimeService:
-                builder.rs_class = _ResumableService
+                builder.rs_class = ResumableService
         super()._build_runtime_services()
 
     def _start_ports(self) -> None:
         super()._start_ports()
         for ports in (self.runtime_to_service, self.service_to_runtime):
-            ports[:] = [_WatchedPort(port, self._check) for port in ports]
+            ports[:] = [PatientPort(port, self._check) for port in ports]
         # Lava would now wait for word from each child, from one that was killed as well.
         for queue in self.exception_q:
             self._await_built(queue)
@@ -308,11 +279,15 @@ class SupervisedRuntime(Runtime):
                 self._explain()
 
     def _check(self) -> None:
+        if self._ended:  # by another thread, while this one waits
+            raise RuntimeError(_HAS_ENDED)
         infrastructure = self._messaging_infrastructure
         if isinstance(infrastructure, SupervisedProcessing):
             failures = infrastructure.failures()
             if failures:
                 raise ProcessError(failures)
+            if infrastructure.watch is not None:
+                infrastructure.watch.look()
 
     def _explain(self) -> None:
         """Raise what a child reports, after an error was signalled."""
@@ -371,15 +346,28 @@ class SupervisedRuntime(Runtime):
                 monitor.kill()
 
 
-def describe(process: Any) -> str:
-    """Return what a process is called in messages: its class, layer and name."""
-    layer = process.proc_params.get("layer")
-    place = f" of layer {layer}" if layer is not None else ""
-    return f"{type(process).__name__}{place} ({process.name})"
+def install(*, deadlock_seconds: float | None = 5.0, stall_seconds: float | None = None) -> None:
+    """Have every network that is run from now on supervised.
 
+    A hang is noticed while the parent waits: in ``run``, ``wait``, ``pause``, ``stop``, ``get`` and
+    ``set``.
 
-def install() -> None:
-    """Have every network that is run from now on supervised."""
+    Parameters
+    ----------
+    deadlock_seconds : float or None
+        When every process of a network has waited for another for so long, :class:`HangError` is
+        raised; None for never. A process that computes, however long, waits for none.
+    stall_seconds : float or None
+        When no process has begun or ended to wait for so long, :class:`HangError` is raised even
+        though one of them computes, or waits for something that is no port; None for never.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+    """
+    global _limits
+    _limits = Limits(deadlock_seconds, stall_seconds)
     lava_process.Runtime = SupervisedRuntime
 
 

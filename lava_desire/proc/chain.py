@@ -30,6 +30,14 @@ class DesireChain:
     layers : tuple of DesireLIF
         L of them, the output layer last.
     teacher : DesireTeacher
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig
+    >>> from lava_desire.proc import DesireChain
+    >>> chain = DesireChain.build(DesireConfig((64, 20, 10)))
+    >>> [connection.weights.shape for connection in chain.connections]
+    [(20, 64), (10, 20)]
     """
 
     config: DesireConfig
@@ -68,6 +76,11 @@ class DesireChain:
             Samples that have had their dropout masks before.
         formats : sequence of LayerFormat, optional
             How the L layers are written in fixed point.
+
+        Returns
+        -------
+        DesireChain
+            The processes, wired.
 
         Raises
         ------

@@ -96,6 +96,11 @@ class WindowRecorder:
         index : int
             Which one, counted from 0.
 
+        Returns
+        -------
+        WindowRecord
+            Spikes, potentials, desires and changes of that window.
+
         Raises
         ------
         ValueError
@@ -175,8 +180,9 @@ def plot_window(
     _draw_potentials(axes[-1, 0], record, watched, neurons)
     for unused in (axes[0, 1], axes[-1, 1]):
         unused.set_axis_off()
-    axes[1, 1].set_title("weight change\nΣ |ΔW| over inputs", fontsize=9)
+    axes[1, 1].set_title("weight change,\nsum over inputs", fontsize=9)
     axes[-2, 1].tick_params(labelbottom=True)
+    axes[-2, 1].set_xlabel("Σ |ΔW|", fontsize=9)
     axes[-1, 0].set_xlabel("time step of the window")
     axes[-1, 0].set_xlim(0.5, config.window_steps + 0.5)
     handles, labels = axes[1, 0].get_legend_handles_labels()

@@ -49,6 +49,18 @@ class DesireSimCfg(Loihi2SimCfg):
     def select(self, process: Any, proc_models: Sequence[Any]) -> Any:
         """Return the model class that runs a process; Lava's compiler asks for it.
 
+        Parameters
+        ----------
+        process : AbstractProcess
+            The process.
+        proc_models : sequence of type
+            Its models, as Lava found them.
+
+        Returns
+        -------
+        type
+            One of them.
+
         Raises
         ------
         ValueError

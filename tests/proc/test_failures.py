@@ -165,7 +165,8 @@ def test_a_value_of_another_shape_is_refused_and_the_network_goes_on():
         network.teacher.stop()
 
 
-def test_a_deadlock_is_found_by_the_watchdog_and_ended_by_an_interrupt(capfd):
+def test_a_deadlock_is_found_by_the_watchdog_of_lava_and_ended_by_an_interrupt(capfd):
+    install(deadlock_seconds=None)
     # Stock neurons wait for their input before they send: alone in a cycle they wait forever.
     neurons = LIF(shape=(3,))
     neurons.s_out.connect(neurons.a_in)
@@ -178,6 +179,7 @@ def test_a_deadlock_is_found_by_the_watchdog_and_ended_by_an_interrupt(capfd):
         with pytest.raises(KeyboardInterrupt):
             neurons.run(RunSteps(3))
     finally:
+        install()
         interrupt.cancel()
         signal.signal(signal.SIGINT, handler)
     assert "Blocked on LIF.s_out->LIF.a_in :: recv" in capfd.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 nbformat = pytest.importorskip("nbformat")
@@ -140,19 +142,39 @@ def test_tidying_leaves_text_pictures_and_tags():
     assert cell.outputs[2].traceback == ["ValueError: no"]
 
 
-def test_a_notebook_is_run_in_a_copy_and_its_outputs_come_back(tmp_path, monkeypatch):
+@pytest.fixture
+def committed(tmp_path, monkeypatch):
+    """A notebook whose committed text is not what its cell prints."""
     monkeypatch.setattr(notebooks, "BUILD", tmp_path / "build")
     path = tmp_path / "tutorials" / "x.ipynb"
     path.parent.mkdir()
-    cells = [
-        new_code_cell("import sys; print(sys.executable)", id="a"),
-        new_code_cell("1/0", id="b"),
-    ]
-    nbformat.write(new_notebook(cells=cells), path)
-    before = path.read_bytes()
-    executed = notebooks.execute(path)
-    assert path.read_bytes() == before
-    assert notebooks.Shown.under(executed.cells[0]).text == notebooks.sys.executable
-    outcome = notebooks.check(path, write=True)
-    assert "cell 2 (b) failed" in outcome.problems[0]
-    assert path.read_bytes() == before
+    notebook = of_cells(printed("old\n"), [])
+    notebook.cells[0].source = "print('new')"
+    notebook.cells[1].source = "import sys; assert sys.executable == " + repr(sys.executable)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_a_notebook_is_run_in_a_copy_by_this_python_and_written_when_asked(committed):
+    before = committed.read_bytes()
+    (problem,) = notebooks.check(committed).problems
+    assert "x.ipynb, cell 1 (c1): the output changed" in problem
+    assert "| old" in problem
+    assert "| new" in problem
+    assert committed.read_bytes() == before
+    assert notebooks.check(committed, write=True).problems == []
+    written = nbformat.read(committed, as_version=4)
+    assert notebooks.Shown.under(written.cells[0]).text == "new"
+    assert notebooks.blemishes(written, "x.ipynb") == []
+
+
+def test_outputs_that_no_reader_should_see_are_not_written(committed):
+    notebook = nbformat.read(committed, as_version=4)
+    notebook.cells[0].source = "import sys; print(sys.executable); print('oh', file=sys.stderr)"
+    notebook.cells[1].source = "1 / 0"
+    nbformat.write(notebook, committed)
+    before = committed.read_bytes()
+    (problem,) = notebooks.check(committed, write=True).problems
+    assert "cell 2 (c2) failed" in problem
+    assert "ZeroDivisionError" in problem
+    assert committed.read_bytes() == before

@@ -101,6 +101,22 @@ class DesireMLP(AbstractProcess):
     ------
     ValueError
         If an argument is not as above.
+
+    Examples
+    --------
+    >>> from lava.magma.core.run_conditions import RunSteps
+    >>> from lava_desire import DesireConfig, load_dataset
+    >>> from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+    >>> config = DesireConfig((64, 20, 10), learning_rate=1e-4)
+    >>> images, labels = load_dataset("digits").train
+    >>> source = SampleSource(config=config, images=images, labels=labels)
+    >>> network = DesireMLP(config=config)
+    >>> source.brightness_out.connect(network.brightness_in)
+    >>> source.label_out.connect(network.label_in)
+    >>> network.run(RunSteps(2 * config.window_steps), DesireSimCfg("floating_pt"))
+    >>> int(network.num_samples.get()[0])
+    2
+    >>> network.stop()
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -189,6 +205,11 @@ class DesireMLP(AbstractProcess):
             The file.
         **options
             Further parameters of the process: ``training``, ``learning_enabled``, ``device``, …
+
+        Returns
+        -------
+        DesireMLP
+            A process of the configuration and weights of the file.
 
         Raises
         ------

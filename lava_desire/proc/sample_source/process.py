@@ -26,7 +26,8 @@ class SampleSource(AbstractProcess):
     labels : array
         (S,) integers in [0, N_L).
     held_out : tuple of array, optional
-        Images and labels to test with, as above; sent in order while `evaluating` is on.
+        Images and labels to test with, (S, N_0) uint8 or float and (S,) integers; sent in order
+        while `evaluating` is on.
     shuffle : bool
         Whether each epoch visits the samples in an order of its own, that of the engine.
     batch_size : int

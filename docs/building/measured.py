@@ -1,0 +1,254 @@
+"""Tables of what was measured, made from the JSON that the measurements left.
+
+`{measured} NAME` in a page stands for a table of :data:`TABLES`; `{measured} other` for every file
+of `benchmarks/results` that none of them has read. Below each stand machine, commit and command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+
+from building import accuracies
+from building.tables import ROOT, Page
+
+BENCHMARKS = "benchmarks/results"
+
+
+def _engine(page: Page) -> None:
+    name = f"{BENCHMARKS}/engine.json"
+    notes = page.read(name)
+    found = {row["case"]: row for row in notes["results"]}
+    ours = found["ours, in training, B = 64"]["ms_per_sample"]
+    page.table(
+        ["case", "ms a sample", "of the processor", "time, ours in training = 1", "peak MiB"],
+        (
+            [
+                case,
+                row["ms_per_sample"],
+                row["processor_ms_per_sample"],
+                f"{row['ms_per_sample'] / ours:.2f}",
+                f"{row['peak_mebibytes']:.0f}",
+            ]
+            for case, row in found.items()
+            if not case.startswith("before")
+        ),
+    )
+    page.origin(name, notes)
+
+
+def _peers(page: Page) -> None:
+    name = f"{BENCHMARKS}/engine.json"
+    notes = page.read(name)
+    found = {row["case"]: row for row in notes["results"]}
+    cases = ["ours, in training, B = 64", "ours, untrained, B = 64"]
+    cases += [case for case in found if case.startswith(("SpikingJelly", "snnTorch"))]
+    page.table(
+        ["program", "ms a training sample", "of the processor", "peak MiB"],
+        (
+            [
+                case.replace("ours", "lava_desire"),
+                found[case]["ms_per_sample"],
+                found[case]["processor_ms_per_sample"],
+                f"{found[case]['peak_mebibytes']:.0f}",
+            ]
+            for case in cases
+        ),
+    )
+    page.origin(name, notes)
+
+
+def _lava(page: Page) -> None:
+    name = f"{BENCHMARKS}/lava.json"
+    notes = page.read(name)
+    page.table(
+        [
+            "network",
+            "case",
+            "steps a second",
+            "time, stock chain on Lava = 1",
+            "processor ms a step",
+        ],
+        (
+            [
+                row["network"],
+                row["case"],
+                f"{row['steps_per_second']:.0f}",
+                f"{row['time_relative_to_chain']:.2f}",
+                f"{row['processor_ms_per_step']:.2f}",
+            ]
+            for row in notes["results"]
+        ),
+    )
+    page.origin(name, notes)
+
+
+def _soak(page: Page) -> None:
+    name = f"{BENCHMARKS}/lava_stress.json"
+    notes = page.read(name)
+    run, many = notes["one_run"], notes["many_networks"]
+    page.table(
+        ["what", "found"],
+        [
+            ["steps in one run", run["steps"]],
+            ["samples learned", run["samples_learned"]],
+            ["largest growth of a child, KiB", run["largest_growth_of_a_child"]["resident_kib"]],
+            ["processes and segments left after it", run["left_processes"] + run["left_segments"]],
+            ["networks built and stopped in turn", many["networks"]],
+            [
+                "processes left, of those started",
+                f"{many['left_processes']} of {many['processes_started']}",
+            ],
+            ["segments left, of those made", f"{many['left_segments']} of {many['segments_made']}"],
+            [
+                "growth of the interpreter a network, KiB",
+                round(many["growth_of_parent"]["resident_kib"] / many["networks"]),
+            ],
+        ],
+    )
+    page.origin(name, notes)
+
+
+def _exports(page: Page) -> None:
+    name = f"{BENCHMARKS}/exports.json"
+    notes = page.read(name)
+    versions = notes["frameworks"]["versions"]
+    found: dict[tuple[str, str, str], dict[str, int]] = {}
+    for row in notes["frameworks"]["results"]:
+        version = versions.get(row["framework"].lower(), "")
+        key = (f"{row['framework']} {version}", row["reset"], row["how"])
+        sums = found.setdefault(key, {"bits": 0, "wrong": 0})
+        sums["bits"] += row["output_bits"]
+        sums["wrong"] += row["mismatching"]
+    lava_dl = notes["netx"]["results"]
+    key = (f"lava-dl {notes['netx']['versions']['lava-dl']}", "zero", "netx file")
+    found[key] = {
+        "bits": sum(row["output_bits"] for row in lava_dl),
+        "wrong": sum(row["mismatching"] for row in lava_dl),
+    }
+    page.table(
+        ["framework", "reset", "how", "bits that differ", "of bits"],
+        ([*key, sums["wrong"], sums["bits"]] for key, sums in found.items()),
+    )
+    page.origin(name, notes)
+
+
+def _on_lava(page: Page) -> None:
+    name = f"{BENCHMARKS}/exports_on_lava.json"
+    notes = page.read(name)
+    page.table(
+        ["network and processes", "images", "spikes", "spikes that differ", "of bits"],
+        (
+            [
+                row["processes"],
+                row["images"],
+                row["spikes"],
+                row["mismatching_spikes"],
+                row["output_bits"],
+            ]
+            for row in notes["results"]
+        ),
+    )
+    page.origin(name, notes)
+
+
+def _learning_engine(page: Page) -> None:
+    name = f"{BENCHMARKS}/learning_engine.json"
+    notes = page.read(name)
+    page.table(
+        [
+            "arithmetic, window",
+            "layer",
+            "correlation of samples",
+            "error of the sum",
+            "slope of the sum",
+        ],
+        (
+            [
+                case,
+                layer["layer"],
+                f"{layer['correlation_of_samples']:.6f}",
+                f"{layer['relative_error_of_sums']:.2g}",
+                f"{layer['slope_of_sums']:.3f}",
+            ]
+            for case, row in notes["changes_of_weights"].items()
+            for layer in row["layers"]
+        ),
+    )
+    page.origin(name, notes)
+
+
+TABLES: dict[str, Callable[[Page], None]] = {
+    "engine": _engine,
+    "peers": _peers,
+    "lava": _lava,
+    "soak": _soak,
+    "exports": _exports,
+    "exports-on-lava": _on_lava,
+    "learning-engine": _learning_engine,
+    "accuracy": accuracies.accuracy,
+    "integers": accuracies.integers,
+    "ablation": accuracies.ablation,
+    "learning-rates": accuracies.rates,
+}
+
+
+def _other(page: Page) -> None:
+    known = {
+        *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
+    }
+    for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
+        if path.stem in known:
+            continue
+        name = path.relative_to(ROOT).as_posix()
+        notes = page.read(name)
+        found = notes.get("results") if isinstance(notes, dict) else None
+        rows = found if isinstance(found, list) else []
+        rows = [row for row in rows if isinstance(row, dict)]
+        titles = list(
+            dict.fromkeys(
+                key
+                for row in rows
+                for key, value in row.items()
+                if not isinstance(value, dict | list)
+            )
+        )
+        page.lines += ["", f"**{path.stem.replace('_', ' ')}**", ""]
+        if titles:
+            page.table(
+                [title.replace("_", " ") for title in titles],
+                ([row.get(title) for title in titles] for row in rows),
+            )
+        page.origin(name, notes if isinstance(notes, dict) else {})
+
+
+TABLES["other"] = _other
+
+
+class Measured(Directive):
+    """Put a table of :data:`TABLES` into a page."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, and what it comes from."""
+        name = self.arguments[0]
+        if name not in TABLES:
+            raise self.error(f"measured {name}: expected one of {', '.join(TABLES)}")
+        page = Page()
+        TABLES[name](page)
+        for path in page.files:
+            self.state.document.settings.env.note_dependency(str(path))
+        box = nodes.container()
+        self.state.nested_parse(StringList(page.lines, source=name), 0, box)
+        return list(box.children)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect to Sphinx."""
+    app.add_directive("measured", Measured)
+    return {"parallel_read_safe": True}

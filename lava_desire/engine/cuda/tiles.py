@@ -1,0 +1,48 @@
+"""How much of a matrix a program of a kernel takes at a time.
+
+These are first choices, as large as compute capabilities 8.0 and 9.0 take without spilling
+registers to memory, by what the assembler says. None has been timed, as the kernels have not run on
+a GPU yet; ``make bench-gpu BENCH=--tune`` tries others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FEW_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Block sizes of a product: a result of `rows` × `columns`, `inner` terms at a time.
+
+    For an update, whose result is neurons × inputs, `rows` are the neurons and `inner` the steps of
+    samples; for desires `rows` are samples and `inner` the neurons that send. `warps` and `stages`
+    are Triton's ``num_warps`` and ``num_stages``.
+    """
+
+    rows: int
+    columns: int
+    inner: int
+    warps: int
+    stages: int = 3
+
+
+TILES: dict[tuple[str, bool, bool], Tile] = {
+    # kernel, exact, few rows
+    ("current", False, False): Tile(64, 128, 32, 8),
+    ("current", False, True): Tile(32, 16, 64, 4),
+    ("current", True, False): Tile(64, 64, 16, 4),
+    ("current", True, True): Tile(32, 16, 16, 4),
+    ("update", False, False): Tile(128, 64, 32, 8),
+    ("update", False, True): Tile(64, 64, 32, 4),
+    ("update", True, False): Tile(64, 64, 16, 4),
+    ("update", True, True): Tile(32, 32, 32, 4),
+    ("desire", True, False): Tile(16, 32, 64, 4),
+    ("desire", True, True): Tile(16, 32, 64, 4),
+}
+
+
+def tile_of(kernel: str, exact: bool, num_rows: int) -> Tile:
+    """Return the tile of a kernel for so many steps × samples: current, update or desire."""
+    return TILES[kernel, exact, num_rows <= FEW_ROWS]

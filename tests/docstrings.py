@@ -1,0 +1,199 @@
+"""Reads docstrings as the style asks for them, and says what is missing: test_docstrings.py.
+
+ruff's `D` rules see to form. What they do not see is content: that each parameter is there, that an
+array has shape and dtype, that what a function raises is named.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+_ARRAY = re.compile(r"\b(nd)?arrays?\b|\bTensors?\b|\bArray\b|NDArray")
+_SHAPE = re.compile(r"\([^()]*,[^()]*\)|any shape|of the shape", re.IGNORECASE)
+_DTYPE = re.compile(
+    r"\b(bool|u?int(8|16|32|64)?|float(32|64)?|integers?|floats?|dtype|mantissas|0 or 1)\b|\{−1"
+)
+_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
+_ENTRY = re.compile(r"^(\S.*?)(?: : (.*))?$")
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the docstring's sections by title; what stands before the first is ``""``."""
+    parts = _SECTION.split(text)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+def entries(section: str) -> dict[str, tuple[str, str]]:
+    """Return type and description of each name in a section."""
+    found: dict[str, tuple[str, str]] = {}
+    names: list[str] = []
+    for line in section.strip("\n").splitlines():
+        if line and not line.startswith(" "):
+            head = _ENTRY.match(line)
+            assert head is not None
+            names = [name.strip().lstrip("*") for name in head[1].split(",")]
+            found.update(dict.fromkeys(names, (head[2] or head[1], "")))
+        for name in names:
+            if line.startswith(" "):
+                found[name] = (found[name][0], f"{found[name][1]} {line.strip()}")
+    return found
+
+
+def public_names(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield what a module offers: ``__all__``, or what it defines itself."""
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    for name in names:
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isroutine(value):
+            yield f"{module.__name__}.{name}", value
+
+
+def faults(name: str, value: Any) -> list[str]:
+    """Return what the docstrings of a function, or of a class and its members, lack."""
+    if not inspect.isclass(value):
+        return [f"{name}: {fault}" for fault in _function_faults(value, value)]
+    found = [f"{name}: {fault}" for fault in _class_faults(value)]
+    for member, raw in vars(value).items():
+        if member.startswith("_"):
+            continue
+        if isinstance(raw, property | functools.cached_property):
+            getter = raw.fget if isinstance(raw, property) else raw.func
+            found += [f"{name}.{member}: {fault}" for fault in _property_faults(getter)]
+        elif isinstance(raw, classmethod | staticmethod) or inspect.isfunction(raw):
+            function = getattr(raw, "__func__", raw)
+            found += [f"{name}.{member}: {fault}" for fault in _function_faults(function, value)]
+    return found
+
+
+def _class_faults(cls: type) -> list[str]:
+    text = inspect.getdoc(cls) if "__doc__" in vars(cls) else None
+    if not text:
+        return ["has no docstring"]
+    parts = sections(text)
+    told = entries(parts.get("Parameters", "")) | entries(parts.get("Attributes", ""))
+    wanted: list[str] = []
+    makers = [vars(cls).get("__init__"), vars(cls).get("__post_init__")]
+    if dataclasses.is_dataclass(cls):
+        wanted = [field.name for field in dataclasses.fields(cls) if field.name[0] != "_"]
+        makers = makers[1:]
+    elif inspect.isfunction(makers[0]):
+        wanted = _parameters(makers[0])
+    found = [f"parameter {name} is missing" for name in wanted if name not in told]
+    found += _array_faults(told)
+    for maker in makers:
+        if inspect.isfunction(maker):
+            found += _raises_faults(maker, cls, parts)
+    return found
+
+
+def _property_faults(getter: Any) -> list[str]:
+    text = inspect.getdoc(getter)
+    if not text:
+        return ["has no docstring"]
+    return _shape_faults("it", str(getter.__annotations__.get("return", "")), text)
+
+
+def _function_faults(function: Any, owner: Any) -> list[str]:
+    function = inspect.unwrap(function)
+    text = inspect.getdoc(function)
+    if not text:
+        return ["has no docstring"]
+    parts = sections(text)
+    told = entries(parts.get("Parameters", ""))
+    wanted = _parameters(function)
+    found = [f"parameter {name} is missing" for name in wanted if name not in told]
+    found += _array_faults(told)
+    returned = str(inspect.signature(function).return_annotation)
+    if returned not in ("None", "NoReturn"):
+        # A question without parameters may answer in its one line.
+        if "Returns" in parts:
+            found += _array_faults(entries(parts["Returns"]))
+        elif wanted or not re.match(r"Returns? ", parts[""]):
+            found.append("Returns is missing")
+        else:
+            found += _shape_faults("it", returned, parts[""])
+    return found + _raises_faults(function, owner, parts)
+
+
+def _parameters(function: Any) -> list[str]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in named and name not in ("self", "cls")
+    ]
+
+
+def _array_faults(told: dict[str, tuple[str, str]]) -> list[str]:
+    return [
+        fault
+        for name, (kind, description) in told.items()
+        for fault in _shape_faults(name, kind, description)
+    ]
+
+
+def _shape_faults(name: str, kind: str, description: str) -> list[str]:
+    if not _ARRAY.search(kind):
+        return []
+    found = [] if _SHAPE.search(description) else [f"{name} is an array without a shape"]
+    return found + ([] if _DTYPE.search(description) else [f"{name} is an array without a dtype"])
+
+
+def _raises_faults(function: Any, owner: Any, parts: dict[str, str]) -> list[str]:
+    told = set(entries(parts.get("Raises", "")))
+    told |= {part.strip() for names in told for part in names.split(",")}
+    raised = _raised_by(function, owner, set())
+    return [f"raises {name} and does not say so" for name in sorted(raised - told)]
+
+
+def _raised_by(function: Any, owner: Any, seen: set[Any]) -> set[str]:
+    """Return exceptions that a function raises, itself or through private helpers beside it."""
+    if function in seen:
+        return set()
+    seen.add(function)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    caught = _caught(tree)
+    module = import_module(function.__module__)
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            found.add(ast.unparse(node.exc.func).rpartition(".")[2])
+        helper: Any = None
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            helper = vars(module).get(node.func.id) if node.func.id.startswith("_") else None
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            itself = isinstance(node.func.value, ast.Name) and node.func.value.id in ("self", "cls")
+            if itself and node.func.attr.startswith("_") and inspect.isclass(owner):
+                helper = inspect.getattr_static(owner, node.func.attr, None)
+        helper = getattr(helper, "__func__", helper)
+        if inspect.isfunction(helper):
+            found |= _raised_by(helper, owner, seen)
+    return {name for name in found if name not in caught and name[:1].isupper()}
+
+
+def _caught(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.type is not None:
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            names |= {ast.unparse(kind) for kind in kinds}
+    # One that is caught and raised anew is told as what it was raised as.
+    again = {
+        ast.unparse(node.exc.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+    }
+    return names - again

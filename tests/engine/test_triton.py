@@ -1,0 +1,388 @@
+"""The Triton kernels compute what the rule says, to the bit.
+
+On CUDA where there is one, else in Triton's interpreter on the CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lava_desire import DesireConfig, DesireNetwork, fit, rule
+from lava_desire.engine.kernels import TorchKernels
+from lava_desire.randomness import DropoutStream
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+if DEVICE == "cpu":
+    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
+triton = pytest.importorskip(
+    "triton", reason="triton is not installed (torch for CUDA brings it, or the extra gpu)"
+)
+
+from lava_desire.engine.cuda import kernels, neurons
+from lava_desire.engine.cuda.capture import CapturedStep
+from lava_desire.engine.cuda.dropout import DeviceDropout
+from lava_desire.engine.cuda.kernels import TritonKernels
+
+WHOLE = ("mnist_online_dropout", "float32")
+NUM_IN, NUM_OUT, BATCH = 70, 140, 5  # more than a tile has, and no multiple of it
+SMALL = DesireConfig(
+    (60, 40, 24, 10), dropout_input=0.1, learning_rate=1e-2, batch_size=8, epochs=2, seed=3
+)
+
+
+class Layer:
+    """A layer on both kernels, and trains for it."""
+
+    def __init__(self, seed: int, scale: float = 0.3, precision: str = "float32", **fields) -> None:
+        self.config = DesireConfig((NUM_IN, NUM_OUT), error_margin=0, **fields)
+        self.mine = TritonKernels(self.config, torch.device(DEVICE), precision)
+        self.exact = TorchKernels(self.config, torch.device("cpu"), "float32")
+        draw = np.random.default_rng(seed)
+        weights = (draw.standard_normal((NUM_OUT, NUM_IN)) * scale).astype(np.float32)
+        rate = draw.random((BATCH, NUM_IN)) * 0.6
+        self.weights = torch.from_numpy(weights)
+        self.spikes = torch.from_numpy(draw.random((self.config.num_steps, BATCH, NUM_IN)) < rate)
+        self.mask = torch.from_numpy(draw.random((BATCH, NUM_OUT)) >= 0.3)
+        desire = draw.integers(-1, 2, (BATCH, NUM_OUT))
+        desire[1::3] = 0
+        self.desire = torch.from_numpy(desire.astype(np.int8))
+        self.trains = self.pack(self.spikes)
+
+    def pack(self, spikes: torch.Tensor) -> torch.Tensor:
+        return self.mine._pack(spikes).to(DEVICE)
+
+    def run(self, lag: int = 0, gain: float = 1.0, masked: bool = False):
+        mask = self.mask if masked else None
+        mine = self.mine.run_layer(
+            self.weights.to(DEVICE), self.trains, lag, gain, mask if mask is None else to(mask)
+        )
+        exact = self.exact.run_layer(self.weights, self.spikes, lag, gain, mask)
+        return self.mine.unpack(mine).cpu(), exact
+
+
+def to(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"),
+    [
+        ({}, {}),
+        ({}, {"lag": 1, "gain": 1 / 0.7, "masked": True}),
+        ({"num_steps": 1}, {}),
+        ({"num_steps": 31, "reset": "zero"}, {"lag": 1}),
+        ({"num_steps": 32, "decay": 0.9, "threshold": 0.3}, {"lag": 1, "gain": 1 / 0.95}),
+        ({"num_steps": 64, "decay": 0.875}, {"lag": 1, "masked": True}),
+        ({"num_steps": 5, "decay": 0.0}, {}),
+    ],
+)
+def test_a_layer_spikes_as_the_rule_says(fields, options):
+    mine, exact = Layer(5, **fields).run(**options)
+    assert exact.any()
+    assert torch.equal(mine, exact)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e6])
+def test_the_size_of_weights_does_not_matter(scale):
+    mine, exact = Layer(1, scale).run()
+    assert torch.equal(mine, exact)
+
+
+@pytest.mark.parametrize("unit", [2.0**-4, 0.1])
+def test_a_membrane_that_meets_the_threshold_is_decided_exactly(unit):
+    layer = Layer(7, threshold=0.5)
+    layer.weights = torch.round(layer.weights / unit) * unit
+    mine, exact = layer.run()
+    assert torch.equal(mine, exact)
+
+
+def test_a_fused_multiply_add_would_decide_otherwise_and_is_not_used():
+    decay, threshold = np.float32(0.9), np.float32(0.3)
+    draw = np.random.default_rng(0)
+    # The second step brings a membrane from far below to the threshold.
+    first = (draw.random(2000) * -8).astype(np.float32)
+    second = threshold - decay * first
+    apart = decay * first + second >= threshold
+    # In float64 the product is exact and the sum nearly so.
+    fused = (np.float64(decay) * first.astype(np.float64) + second).astype(np.float32) >= threshold
+    chosen = np.flatnonzero(apart != fused)
+    assert len(chosen) > 20
+    currents = np.stack([first[chosen], second[chosen]])[:, None]
+    words = torch.zeros(1, len(chosen), dtype=torch.int32, device=DEVICE)
+    neurons.lif_scan_kernel[(triton.cdiv(len(chosen), 128),)](
+        to(torch.from_numpy(currents)),
+        words,
+        words,
+        len(chosen),
+        DECAY=0.9,
+        THRESHOLD=0.3,
+        NUM_STEPS=2,
+        SUBTRACT=True,
+        MASKED=False,
+        BLOCK=128,
+        enable_fp_fusion=False,
+    )
+    assert np.array_equal((words[0].cpu().numpy() >> 1) & 1, apart[chosen])
+
+
+def test_two_bfloat16_terms_differ_only_where_a_membrane_is_close_to_the_threshold():
+    layer = Layer(11, precision="bfloat16x2")
+    mine, exact = layer.run(lag=1, gain=1 / 0.7)
+    current = rule.synaptic_current(
+        layer.weights, torch.cat([torch.zeros_like(layer.spikes[:1]), layer.spikes[:-1]]), 1 / 0.7
+    )
+    potential, distance = torch.zeros_like(current[0]), torch.full_like(current[0], torch.inf)
+    for step in range(layer.config.num_steps):
+        value = layer.config.decay * potential + current[step]
+        distance = torch.minimum(distance, (value - layer.config.threshold).abs())
+        _, potential = rule.integrate_and_fire(
+            potential, current[step], layer.config.decay, layer.config.threshold
+        )
+    differs = (mine != exact).any(0)
+    assert not (differs & (distance > 1e-4)).any()
+    assert differs.float().mean() < 0.01
+
+
+@pytest.fixture(params=[True, False], ids=["wide products", "torch's products"])
+def wide_products(request, monkeypatch):
+    if request.param and not kernels.WIDE_PRODUCTS:
+        pytest.skip(f"Triton {triton.__version__} does not compile every float64 product")
+    monkeypatch.setattr(kernels, "WIDE_PRODUCTS", request.param)
+
+
+@pytest.mark.usefixtures("wide_products")
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
+@pytest.mark.parametrize("masked", [False, True])
+def test_hidden_desires_are_those_of_the_rule(threshold, masked):
+    layer = Layer(2, desire_threshold_hidden=threshold)
+    outputs = torch.rand(20, BATCH, NUM_OUT, generator=torch.Generator().manual_seed(1)) < 0.2
+    mask = layer.mask if masked else None
+    mine = layer.mine.hidden_desire(
+        to(layer.weights), to(layer.desire), layer.pack(outputs), mask if mask is None else to(mask)
+    )
+    exact = layer.exact.hidden_desire(layer.weights, layer.desire, outputs, mask)
+    assert exact.any()
+    assert torch.equal(mine.cpu(), exact)
+
+
+@pytest.mark.usefixtures("wide_products")
+@pytest.mark.parametrize(("num_steps", "lag"), [(20, 0), (20, 1), (33, 1)])
+def test_updates_are_those_of_the_rule(num_steps, lag):
+    layer = Layer(4, num_steps=num_steps)
+    outputs = torch.rand(num_steps, BATCH, NUM_OUT, generator=torch.Generator().manual_seed(2))
+    outputs = outputs < 0.2
+    mine, exact = to(layer.weights.clone()), layer.weights.clone()
+    active = layer.mine.learn(
+        mine, 1e-2, to(layer.desire), to(layer.mask), layer.trains, lag, layer.pack(outputs)
+    )
+    expected = layer.exact.learn(exact, 1e-2, layer.desire, layer.mask, layer.spikes, lag, outputs)
+    assert not torch.equal(exact, layer.weights)
+    assert torch.equal(mine.cpu(), exact)
+    assert torch.equal(active.cpu(), expected)
+    assert active.any()
+    assert not active.all()
+
+
+def test_a_batch_without_desire_changes_no_weight():
+    layer = Layer(4)
+    mine = to(layer.weights.clone())
+    outputs = layer.pack(torch.ones(20, BATCH, NUM_OUT, dtype=torch.bool))
+    none = to(torch.zeros_like(layer.desire))
+    active = layer.mine.learn(mine, 1e-2, none, None, layer.trains, 0, outputs)
+    assert torch.equal(mine.cpu(), layer.weights)
+    assert not active.any()
+
+
+@pytest.mark.parametrize("num_steps", [20, 63, 64])
+def test_spikes_are_counted_and_unpacked(num_steps):
+    layer = Layer(6, num_steps=num_steps)
+    layer.spikes[:, 0] = True
+    trains = layer.pack(layer.spikes)
+    assert torch.equal(layer.mine.counts(trains).cpu(), layer.spikes.sum(0))
+    assert torch.equal(layer.mine.unpack(trains).cpu(), layer.spikes)
+
+
+@pytest.mark.parametrize(("num_steps", "error_margin"), [(20, 4), (20, 0), (13, 2)])
+def test_predictions_and_output_desires_are_those_of_the_rule(num_steps, error_margin):
+    config = DesireConfig((4, 10), num_steps=num_steps, error_margin=error_margin)
+    made = TritonKernels(config, torch.device(DEVICE), "float32")
+    generator = torch.Generator().manual_seed(0)
+    spikes = torch.rand(num_steps, 60, 10, generator=generator) < torch.rand(
+        60, 10, generator=generator
+    )
+    spikes[:, 0] = False
+    spikes[:, 1, 3:6] = True
+    labels = torch.randint(0, 10, (60,), generator=generator)
+    prediction, desire = made.teach(to(made._pack(spikes)), to(labels))
+    counts = spikes.sum(0)
+    rate = rule.firing_rate(counts, num_steps, error_margin)
+    assert torch.equal(prediction.cpu(), rule.predict(counts))
+    assert (prediction[:2] == -1).all()
+    expected = rule.output_desire(rate, labels, config.desire_threshold_output)
+    assert torch.equal(desire.cpu(), expected)
+
+
+@pytest.mark.parametrize(
+    ("num_neurons", "probability", "seed", "layer"),
+    [(784, 0.05, 0, 0), (1601, 0.3, 7, 1), (10, 0.999, 2**40 + 3, 2), (37, 0.5, 2**63 + 5, 3)],
+)
+def test_masks_drawn_on_the_device_are_those_of_the_host(num_neurons, probability, seed, layer):
+    stream = DropoutStream(num_neurons, probability, seed, layer)
+    device = DeviceDropout(stream, torch.device(DEVICE))
+    for position in (0, 5, 60_000 * 150):
+        stream.seek(position)
+        mine = device.draw(torch.tensor([position], device=DEVICE), 3)
+        assert np.array_equal(mine.cpu().numpy(), stream.draw(3))
+
+
+def small_data(num_samples: int):
+    draw = np.random.default_rng(9)
+    images = (draw.random((num_samples, 60)) ** 2 * 255).astype(np.uint8)
+    return images, draw.integers(0, 10, num_samples)
+
+
+class AsksNothing(TorchDispatchMode):
+    """Fails where the host would have to wait for a value, which no capture survives."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        waits = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "unique")
+        assert not any(name in str(function) for name in waits), function
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16x2"])
+def test_the_body_of_a_captured_step_is_a_training_step(precision):
+    images, labels = small_data(16)
+    reference = DesireNetwork(SMALL, precision=precision, kernels="torch")
+    network = DesireNetwork(SMALL, DEVICE, precision=precision, kernels="triton")
+    step = CapturedStep(network, 8)
+    step.begin(1e-2, 0)
+    num_correct = num_active = 0
+    for first in (0, 8):
+        part = slice(first, first + 8)
+        result = reference.train_step(images[part], labels[part], 1e-2)
+        num_correct += result.num_correct
+        num_active += result.num_active
+        step.images.copy_(torch.from_numpy(images[part]))
+        step.labels.copy_(torch.from_numpy(labels[part]))
+        step.run()
+    assert step.totals.tolist() == [num_correct, num_active]
+    for mine, expected in zip(network.weights, reference.weights, strict=True):
+        difference = (mine.cpu() - expected).abs().max()
+        assert difference == 0 if precision == "float32" else difference < 1e-5
+
+
+@pytest.mark.usefixtures("wide_products")
+@pytest.mark.skipif(DEVICE == "cuda", reason="on CUDA the capture itself shows it")
+def test_a_captured_step_asks_the_device_for_no_answer():
+    step = CapturedStep(DesireNetwork(SMALL, kernels="triton"), 8)
+    with AsksNothing():
+        step.body()
+    with pytest.raises(AssertionError), AsksNothing():
+        int(step.totals[0])
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
+    config = SMALL.replace(
+        layer_sizes=(49, 20, 10), weight_average=0.9, image_shift=shift, learning_rate_scale=(1, 2)
+    )
+    images, labels = small_data(21)  # two full minibatches and a smaller one
+    data = (images[:, :49], labels)
+    reference = DesireNetwork(config)
+    expected = fit(reference, data, data)
+    network = DesireNetwork(config.replace(epochs=1), DEVICE, kernels="triton")
+    fit(network, data, data, folder=tmp_path)
+    network = DesireNetwork(config, DEVICE, kernels="triton")
+    history = fit(network, data, data, folder=tmp_path, resume=True)
+    for mine, theirs in zip(network.numpy_weights(), reference.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(history.records, expected.records, strict=True):
+        assert mine.train_accuracy == theirs.train_accuracy
+        assert mine.active_share == theirs.active_share
+        assert mine.average_accuracy == theirs.average_accuracy
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("precision", ["float32", "bfloat16x2"])
+def test_train_step_repeats_the_recording(golden_path: Path, precision: str):
+    with np.load(golden_path) as file:
+        recorded = {name: file[name] for name in file.files}
+    fields = json.loads(str(recorded["config_json"]))
+    known = DesireConfig.__dataclass_fields__
+    config = DesireConfig(
+        tuple(int(size) for size in recorded["sizes"]),
+        **{name: value for name, value in fields.items() if name in known},
+    )
+    layers = range(config.num_layers)
+    masks = [recorded["input_mask"], *(recorded[f"dropout_mask_{k}"] for k in layers)]
+    network = DesireNetwork(
+        config,
+        DEVICE,
+        [recorded[f"weights_init_{k}"] for k in layers],
+        precision=precision,
+        kernels="triton",
+    )
+    num_samples = len(recorded["labels"])
+    # The interpreter takes about a second a sample: one recording is repeated whole there.
+    whole = DEVICE == "cuda" or (golden_path.stem, precision) == WHOLE
+    for sample in range(num_samples if whole else 3):
+        chosen = slice(sample, sample + 1)
+        result = network.train_step(
+            recorded["images"][chosen],
+            recorded["labels"][chosen].astype(np.int64),
+            config.learning_rate,
+            [mask[chosen] for mask in masks[: config.num_layers]],
+        )
+        for k in layers:
+            np.testing.assert_array_equal(
+                result.counts[k + 1][0].cpu(), recorded[f"spike_count_{k}"][sample]
+            )
+            np.testing.assert_array_equal(
+                result.desires[k][0].cpu(), recorded[f"desire_{k}"][sample]
+            )
+            if sample < len(recorded["input_spikes"]):
+                np.testing.assert_array_equal(
+                    result.spikes[k + 1][:, 0].cpu(), recorded[f"spikes_{k}"][sample]
+                )
+    for k, mine in zip(layers, network.numpy_weights() if whole else [], strict=whole):
+        assert np.abs(mine - recorded[f"weights_final_{k}"]).max() < 1e-6
+
+
+def test_kernels_that_do_not_apply_are_refused_by_name(monkeypatch):
+    with pytest.raises(ValueError, match="kernels is 'cuda': expected one of auto"):
+        DesireNetwork(SMALL, kernels="cuda")
+    with pytest.raises(ValueError, match="num_steps is 65: expected at most 64"):
+        DesireNetwork(SMALL.replace(num_steps=65), DEVICE, kernels="triton")
+    with pytest.raises(ValueError, match="precision is 'float16'"):
+        DesireNetwork(SMALL, DEVICE, precision="float16", kernels="triton")
+    monkeypatch.setattr("lava_desire.engine.cuda.kernels.INTERPRETED", False)
+    with pytest.raises(ValueError, match="expected cuda, or TRITON_INTERPRET=1"):
+        DesireNetwork(SMALL, "cpu", kernels="triton")
+
+
+def test_every_kernel_compiles_for_gpus_and_the_scan_fuses_nothing():
+    """What can be known of a GPU without one: Triton compiles for it here."""
+    script = Path(__file__).with_name("compile_triton.py")
+    environment = {name: text for name, text in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    compiled = json.loads(done.stdout)
+    assert {row["capability"] for row in compiled} == {80, 90}
+    for row in compiled:
+        assert row["fused"] == 0 or row["kernel"] == "hidden_desire_kernel", row
+        assert row["shared_bytes"] <= row["shared_limit"], row
+        assert row["spilled_bytes"] == 0, row
+        if row["kernel"] in ("current_kernel", "update_kernel", "hidden_desire_kernel"):
+            assert row["tensor_core"] > 0, row

@@ -1,0 +1,69 @@
+"""The same files give the same wheel and sdist; at length and with the demo: make check-dist."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import sys
+sys.path.insert(0, "tools/backend")
+import reproducible
+folder = sys.argv[1]  # setuptools replaces it
+reproducible.build_sdist(folder)
+reproducible.build_wheel(folder)
+"""
+
+
+def files_of_the_project():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode or not listed.stdout:
+        pytest.skip("this is no checkout")
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def build(folder, names, umask, modified):
+    for name in names:
+        target = folder / "tree" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+        os.utime(target, (modified, modified))
+        target.chmod((target.stat().st_mode | 0o666) & ~umask)
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder)],
+        cwd=folder / "tree",
+        env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "PYTHONHASHSEED": str(umask)},
+        check=True,
+        capture_output=True,
+        umask=umask,
+    )
+    return sorted([*folder.glob("*.whl"), *folder.glob("*.tar.gz")])
+
+
+def test_two_builds_of_the_same_files_are_the_same_to_the_byte_and_complete(tmp_path):
+    pytest.importorskip("setuptools", minversion="77")
+    names = files_of_the_project()
+    first = build(tmp_path / "one", names, 0o022, 1_600_000_000)
+    second = build(tmp_path / "another" / "place", names, 0o077, 1_650_000_000)
+    assert [path.name for path in first] == [path.name for path in second]
+    assert len(first) == 2
+    wheel, sdist = first
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert inside == {name for name in names if name.startswith("lava_desire/")}
+    assert "lava_desire/py.typed" in inside
+    with tarfile.open(sdist) as archive:
+        packed = {each.name.partition("/")[2] for each in archive if each.isfile()}
+    assert set(names) <= packed

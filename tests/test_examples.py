@@ -1,0 +1,49 @@
+"""Examples in docstrings print what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+MODULES = [
+    "lava_desire.checkpoint",
+    "lava_desire.config",
+    "lava_desire.data.sources",
+    "lava_desire.deploy.integer_network",
+    "lava_desire.deploy.quantization",
+    "lava_desire.engine.evaluation",
+    "lava_desire.engine.network",
+    "lava_desire.engine.operations",
+    "lava_desire.engine.trainer",
+    "lava_desire.fixed.arithmetic",
+    "lava_desire.fixed.format",
+    "lava_desire.randomness",
+    "lava_desire.rule",
+]
+# Lava forks: a fresh process, in which torch has computed nothing yet.
+IN_LAVA = ["lava_desire.proc.chain", "lava_desire.proc.desire_mlp.process"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_a_module(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", IN_LAVA)
+def test_examples_of_a_process(name):
+    pytest.importorskip("lava.magma", reason="Lava is not installed")
+    program = (
+        "import doctest, importlib\n"
+        f"result = doctest.testmod(importlib.import_module({name!r}))\n"
+        "assert result.attempted and not result.failed, result\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=250
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
