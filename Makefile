@@ -67,6 +67,9 @@ check-gpu: $(READY)  ## run the tests of the kernels for CUDA on a CUDA device
 bench-lava: $(READY)  ## measure a step in Lava beside stock processes
 	@$(RUN) benchmarks.lava
 
+bench-distributed: $(READY)  ## measure a step of one and of two ranks (BENCH=options)
+	@$(RUN) benchmarks.distributed $(BENCH)
+
 soak-lava: $(READY)  ## run Lava for a million steps, kill, interrupt, block, and look for leaks
 	@$(RUN) benchmarks.lava_stress
 

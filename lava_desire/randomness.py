@@ -156,6 +156,25 @@ class DropoutStream:
         philox.advance(sample * (self._draws_a_sample // _DRAWS_A_COUNT))
         self._generator = np.random.Generator(philox)
 
+    def skip(self, num_samples: int) -> None:
+        """Pass over the masks of the next samples, which cost nothing then.
+
+        Parameters
+        ----------
+        num_samples : int
+            How many, at least 0.
+
+        Raises
+        ------
+        ValueError
+            If the number is negative.
+        """
+        if num_samples < 0:
+            raise ValueError(f"num_samples is {num_samples}: expected num_samples >= 0")
+        self._position += num_samples
+        philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
+        philox.advance(num_samples * (self._draws_a_sample // _DRAWS_A_COUNT))
+
     def draw(self, num_samples: int = 1) -> npt.NDArray[np.bool_]:
         """Draw the masks of the next samples.
 

@@ -40,6 +40,18 @@ def test_any_sample_can_be_sought(sample):
     np.testing.assert_array_equal(stream.draw(1)[0], together[sample])
 
 
+@pytest.mark.parametrize("num_neurons", [8, 13])
+def test_masks_that_are_skipped_are_as_if_drawn(num_neurons):
+    together = DropoutStream(num_neurons, 0.4, seed=9, layer=1).draw(12)
+    stream = DropoutStream(num_neurons, 0.4, seed=9, layer=1)
+    stream.skip(2)
+    np.testing.assert_array_equal(stream.draw(3), together[2:5])
+    stream.skip(0)
+    stream.skip(4)
+    assert stream.position == 9
+    np.testing.assert_array_equal(stream.draw(3), together[9:])
+
+
 def test_neurons_are_dropped_as_often_as_asked():
     assert DropoutStream(1000, 0.3, 0, 1).draw(100).mean() == pytest.approx(0.7, abs=0.01)
     assert DropoutStream(10, 0.0, 0, 1).draw(100).all()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from lava_desire.analysis.experiments import read_history
 from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
 from lava_desire.analysis.training import Samples, train_or_resume
@@ -166,8 +168,13 @@ def gather_ablation(
     )
 
 
-def plot_ablation(ablation: Ablation, path: str | Path, title: str = "") -> None:
+def plot_ablation(ablation: Ablation, path: str | Path | None = None, title: str = "") -> Figure:
     """Draw the variants' test accuracies, a mark a seed.
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -204,4 +211,4 @@ def plot_ablation(ablation: Ablation, path: str | Path, title: str = "") -> None
     axes.legend(handles=handles, fontsize=8)
     axes.set_title(title or "Single changes to the base", fontsize=10)
     grid(axes)
-    save_figure(figure, path)
+    return save_figure(figure, path)

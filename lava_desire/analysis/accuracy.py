@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
@@ -103,8 +105,13 @@ def measure_accuracy(
     return AccuracySweep(quantity, list(values), best, last, schedule)
 
 
-def plot_accuracy(sweep: AccuracySweep, path: str | Path) -> None:
+def plot_accuracy(sweep: AccuracySweep, path: str | Path | None = None) -> Figure:
     """Draw test accuracy against what was varied (Fig. 4 and 5).
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -146,4 +153,4 @@ def plot_accuracy(sweep: AccuracySweep, path: str | Path) -> None:
     )
     axes.legend(loc="lower right")
     grid(axes)
-    save_figure(figure, path)
+    return save_figure(figure, path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from lava_desire import rule
 from lava_desire.analysis import operations
@@ -208,8 +209,13 @@ def _traces(spikes: Any, decay: float) -> Any:
     return np.array(traces)
 
 
-def plot_operations(counts: OperationCounts, path: str | Path) -> None:
+def plot_operations(counts: OperationCounts, path: str | Path | None = None) -> Figure:
     """Draw the table: counted formulas, the paper's, and the measured means (Table 3).
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -254,4 +260,4 @@ def plot_operations(counts: OperationCounts, path: str | Path) -> None:
         f"means: {counts.measured_with}",
         fontsize=9,
     )
-    save_figure(figure, path)
+    return save_figure(figure, path)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.figure import Figure
 
 from lava_desire import rule
 from lava_desire.analysis.style import BLUE, grid, new_figure, save_figure
@@ -128,8 +129,15 @@ def measure_contribution(
     return Contribution(samples_a_bin, values / samples_a_bin, shares, config.learning_rate)
 
 
-def plot_contribution(measured: Contribution, path: str | Path, title: str = "") -> None:
+def plot_contribution(
+    measured: Contribution, path: str | Path | None = None, title: str = ""
+) -> Figure:
     """Draw inputs against samples, and below it the mean over the inputs (Fig. 8).
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -177,4 +185,4 @@ def plot_contribution(measured: Contribution, path: str | Path, title: str = "")
         f"{measured.samples_a_bin} samples",
         fontsize=11,
     )
-    save_figure(figure, path)
+    return save_figure(figure, path)

@@ -172,7 +172,7 @@ class Gallery:
         ValueError
             If there is no such figure.
         """
-        recipes: dict[str, tuple[Any, Callable[[], Any], Callable[..., None]]] = {
+        recipes: dict[str, tuple[Any, Callable[[], Any], Callable[..., Any]]] = {
             "fig4": (AccuracySweep, self._fig4, plot_accuracy),
             "fig5": (AccuracySweep, self._fig5, plot_accuracy),
             "fig6": (LossCurve, self._fig6, self._plot_fig6),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lava_desire import rule
@@ -101,8 +102,13 @@ def summarise_losses(
     )
 
 
-def plot_local_losses(curve: LossCurve, path: str | Path, title: str = "") -> None:
+def plot_local_losses(curve: LossCurve, path: str | Path | None = None, title: str = "") -> Figure:
     """Draw the layers' local losses and the accuracy over the epochs (Fig. 6).
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -151,4 +157,4 @@ def plot_local_losses(curve: LossCurve, path: str | Path, title: str = "") -> No
             fontsize=8,
         )
     figure.suptitle(title or "Local test losses", fontsize=11)
-    save_figure(figure, path)
+    return save_figure(figure, path)

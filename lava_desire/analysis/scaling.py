@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from lava_desire.analysis.style import SERIES, grid, new_figure, save_figure
@@ -165,8 +166,13 @@ def _peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def plot_scaling(measured: Scaling, path: str | Path, title: str = "") -> None:
+def plot_scaling(measured: Scaling, path: str | Path | None = None, title: str = "") -> Figure:
     """Draw time a sample and memory against hidden neurons, in logarithmic scales (Fig. 9).
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -217,4 +223,4 @@ def plot_scaling(measured: Scaling, path: str | Path, title: str = "") -> None:
         axes.grid(alpha=0.3, which="both", linewidth=0.5)
         grid(axes)
     figure.suptitle(title or "Cost of training against hidden neurons", fontsize=11)
-    save_figure(figure, path)
+    return save_figure(figure, path)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.figure import Figure
 
 from lava_desire.analysis.style import new_figure, save_figure
 from lava_desire.analysis.training import Samples
@@ -92,8 +93,15 @@ def summarise_activity(
     return ActivityByClass(list(epochs), [list(chosen) for chosen in neurons], activity)
 
 
-def plot_activity_by_class(measured: ActivityByClass, path: str | Path, title: str = "") -> None:
+def plot_activity_by_class(
+    measured: ActivityByClass, path: str | Path | None = None, title: str = ""
+) -> Figure:
     """Draw neurons against time, a row of pictures a layer, a column a class (Fig. 7).
+
+    Returns
+    -------
+    Figure
+        Also written as PNG where a path is given.
 
     Raises
     ------
@@ -129,7 +137,7 @@ def plot_activity_by_class(measured: ActivityByClass, path: str | Path, title: s
         row[0].set_yticks(range(0, num_neurons, 5 if num_neurons > 10 else 3))
     figure.colorbar(image, ax=rows, label="spikes a time step", shrink=0.6)
     figure.suptitle(title or "Spike activity by class", fontsize=11)
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 def _edges(moments: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -25,15 +25,17 @@ def new_figure(width: float = 7.0, height: float = 4.2) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a PNG.
+def save_figure(figure: Figure, path: str | Path | None) -> Figure:
+    """Write a PNG where a path is given, and return the figure: a notebook shows it.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    figure.savefig(path, dpi=140)
+    if path is not None:
+        figure.savefig(path, dpi=140)
+    return figure
 
 
 def layer_name(layer: int, num_layers: int, size: int) -> str:

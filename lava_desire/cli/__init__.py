@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import typer
 
-from lava_desire.cli import commands
+from lava_desire.cli import commands, torchrun
 from lava_desire.cli.export import export
 from lava_desire.cli.reproduce import reproduce
 from lava_desire.engine import DamagedCheckpointWarning, DeviceMemoryError
@@ -30,12 +30,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("train")(commands.train)
-app.command("eval")(commands.eval_)
-app.command("reproduce")(reproduce)
-app.command("export")(export)
+app.command("train")(torchrun.shared(commands.train))
+app.command("eval")(torchrun.alone(commands.eval_))
+app.command("reproduce")(torchrun.alone(reproduce))
+app.command("export")(torchrun.alone(export))
 app.command("info")(commands.info)
-app.command("demo")(commands.demo)
+app.command("demo")(torchrun.alone(commands.demo))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             warnings.showwarning = _show_warning
             status = app(args=_gather_layers(arguments), standalone_mode=False)
     except _USAGE_ERROR as error:
-        status = _refuse(error.format_message())
+        status = BAD_INPUT if torchrun.is_silent() else _refuse(error.format_message())
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from lava_desire.analysis import plot_classified_images, plot_confusion
+from lava_desire.cli import torchrun
 from lava_desire.cli.display import JsonLines, LiveTable, Silence
 from lava_desire.cli.run import (
     AUTO,
@@ -108,7 +109,14 @@ def train(
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
-    """Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped."""
+    """Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped.
+
+    Several processes share a minibatch, with the result of one:
+    torchrun --nproc-per-node=2 -m lava_desire train ...
+    """
+    team = torchrun.join(backend)
+    is_first = team is None or team.is_first
+    quiet = quiet or not is_first
     fields = {
         "num_steps": num_steps,
         "decay": decay,
@@ -139,19 +147,28 @@ def train(
                 f"--resume goes on with the settings of the run, and {', '.join(others)} is given: "
                 "expected --epochs, --backend, --device or none"
             )
-        run = open_run(Path(resume), device, epochs, backend)
+        run = open_run(Path(resume), device, epochs, backend, team.launch.place if team else str)
+        if team is not None:
+            team.launch.check_backend(run.backend)
     else:
         source = Source(dataset or (None if data else "digits"), data_dir, data)
-        samples = source.load()
+        samples = source.load() if team is None else team.in_turn(source.load)
         if backend == "lava":
             # A Lava network learns online; a preset's minibatch is not for it.
             given.setdefault("batch_size", 1)
         settings = base_config(preset, config, layers, samples).replace(**given)
-        network = make_network(settings, device or "cpu", precision, kernels)
-        folder = new_folder(output, samples.name, force)
-        run = Run(source, samples, network, folder, backend=backend or "torch")
+        device = device or "cpu"
+        device = team.launch.place(device) if team else device
+        network = make_network(settings, device, precision, kernels)
+        if team is None:
+            folder, goes_on = new_folder(output, samples.name, force), False
+        else:
+            team.launch.check_batch_size(settings.batch_size)
+            folder, goes_on = team.open_folder(output, samples.name, force)
+        run = Run(source, samples, network, folder, goes_on, backend or "torch")
+    run.is_first, run.job = is_first, team.launch.job if team else None
     console = Console(quiet=quiet or json_, width=terminal_width())
-    _introduce(console, run)
+    _introduce(console, run, team.launch.size if team else 1)
     started = time.monotonic()
     history = train_run(run, _display(console, quiet, json_))
     seconds = time.monotonic() - started
@@ -216,6 +233,7 @@ def info(json_: Json = False) -> None:
         torch.cuda.get_device_name(index)
         for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     ]
+    facts["ranks"] = f"torchrun with {', '.join(_rank_backends()) or 'nothing'}"
     facts["default precision"] = default_precision("cuda" if facts["cuda"] else "cpu")
     facts["lava-nc"] = _version("lava-nc")
     if json_:
@@ -288,14 +306,16 @@ def _show_in_lava(run: Run) -> None:
     print(f"  one window, desires flowing back  {path}")
 
 
-def _introduce(console: Console, run: Run) -> None:
+def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
     config, data = run.network.config, run.data
     console.print(
         f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test samples; "
         f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "
         f"{run.network.precision} "
-        + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}"),
+        + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}")
+        + (f", {num_ranks} ranks" if num_ranks > 1 else "")
+        + (", resumed" if run.resume else ""),
         highlight=False,
         soft_wrap=True,
     )
@@ -305,6 +325,15 @@ def _display(console: Console, quiet: bool, as_json: bool) -> Silence:
     if quiet:
         return Silence()
     return JsonLines() if as_json else LiveTable(console)
+
+
+def _rank_backends() -> list[str]:
+    """Return what carries what ranks say to each other, here."""
+    distributed = torch.distributed
+    if not distributed.is_available():
+        return []
+    offered = {"gloo": distributed.is_gloo_available, "nccl": distributed.is_nccl_available}
+    return [name for name, is_there in offered.items() if is_there()]
 
 
 def _plain(metrics: Metrics) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ class Source:
 
 @dataclass
 class Run:
-    """What :func:`train_run` needs."""
+    """What :func:`train_run` needs.
+
+    Under torchrun `job` is its name, and `is_first` whether this is the rank that writes.
+    """
 
     source: Source
     data: Dataset
@@ -78,6 +82,8 @@ class Run:
     folder: Path
     resume: bool = False
     backend: str = "torch"
+    job: str | None = None
+    is_first: bool = True
 
 
 def base_config(
@@ -197,11 +203,18 @@ def _folder_of_now(name: str) -> Path:
 
 
 def open_run(
-    folder: Path, device: str | None, epochs: int | None, backend: str | None = None
+    folder: Path,
+    device: str | None,
+    epochs: int | None,
+    backend: str | None = None,
+    place: Callable[[str], str] = str,
 ) -> Run:
-    """Open a run to go on with it: what is not given is as its files say."""
+    """Open a run to go on with it: what is not given is as its files say.
+
+    `place` is what makes a rank's own device of the one that all were given.
+    """
     source, notes = read_notes(folder / RUN)
-    device, backend = device or notes["device"], backend or notes["backend"]
+    device, backend = place(device or notes["device"]), backend or notes["backend"]
     precision, kernels = notes["precision"], notes["kernels"]
     config = read_latest(folder)[0].config
     if epochs is not None:
@@ -241,24 +254,26 @@ def train_run(run: Run, display: Any) -> History:
     training = chosen(network, run.data.train, run.data.test, run.folder)
     notes = {
         "source": asdict(run.source),
-        "device": str(network.device),
+        "device": str(network.device) if run.job is None else network.device.type,
         "precision": network.precision,
         "kernels": network.kernels,
         "backend": run.backend,
         "environment": environment(),
     }
+    notes |= {"job": run.job} if run.job is not None else {}
     training.notes[RUN] = (json.dumps(notes, indent=2) + "\n").encode()
     try:
         with display:
             history = training.carry_out(run.resume, on_progress=display.update)
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
-        print(
-            f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
-            file=sys.stderr,
-        )
+        if run.is_first:
+            print(
+                f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
+                file=sys.stderr,
+            )
         raise typer.Exit(interrupted_status(interrupted)) from interrupted
-    if history.records:
+    if run.is_first and history.records:
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
 
@@ -269,7 +284,7 @@ def interrupted_status(interrupted: Interrupted) -> int:
 
 
 def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
-    """Return what trains: the engine, or a network of Lava processes."""
+    """Return what trains: the engine, alone or as a rank, or a network of Lava processes."""
     if backend == "torch":
         return training_class(network)
     if backend != "lava":

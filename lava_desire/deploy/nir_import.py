@@ -166,7 +166,10 @@ def _check_layer(first: str, affine: Any, second: str, neurons: Any) -> None:
             f"weight of {first!r} is {weight.dtype} {weight.shape}: expected finite floats, "
             "neurons by inputs"
         )
-    if np.any(getattr(affine, "bias", 0)):
+    bias = np.asarray(getattr(affine, "bias", 0))
+    if bias.dtype.kind not in "fiu":
+        raise ValueError(f"bias of {first!r} is {bias.dtype}: expected zeros, or none")
+    if bias.any():
         raise ValueError(f"{first!r} has a bias: expected zero, neurons here have none")
     for name in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
         values = np.asarray(getattr(neurons, name))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.engine.events import MAX_STEPS, count, list_events, pack
+from lava_desire.engine.events import MAX_STEPS, count, join_words, list_events, pack, split_words
 from lava_desire.engine.kernels import encode_uint8_table
 from lava_desire.engine.parallel import Workspace, in_parallel
 from lava_desire.engine.scan import TILE, scan_layer
@@ -34,6 +34,7 @@ from lava_desire.engine.update import (
     local_errors,
     settle_desires,
 )
+from lava_desire.engine.wire import num_planes
 
 __all__ = ["MAX_STEPS", "CompiledKernels"]
 
@@ -81,6 +82,19 @@ class CompiledKernels:
         """Return the trains as (T, B, N) bool."""
         steps = np.arange(self._config.num_steps, dtype=np.uint64)[:, None, None]
         return torch.from_numpy(((trains >> steps) & np.uint64(1)).astype(bool))
+
+    def to_bytes(self, trains: Any, chosen: Tensor) -> Tensor:
+        """Pack the trains of chosen samples, (R,) indices: (R, ⌈T/8⌉, N) uint8."""
+        shape = (len(chosen), num_planes(self._config.num_steps), trains.shape[1])
+        planes = np.empty(shape, np.uint8)
+        split_words(trains, chosen.numpy(), planes)
+        return torch.from_numpy(planes)
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Any:
+        """Return the trains of a batch, silent but for the chosen samples: (B, N) words."""
+        words = np.zeros((batch_size, planes.shape[2]), np.uint64)
+        join_words(planes.numpy(), chosen.numpy(), words)
+        return words
 
     def run_layer(
         self, weights: Tensor, trains: Any, lag: int, gain: float, mask: Tensor | None

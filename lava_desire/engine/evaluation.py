@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from lava_desire.engine.inputs import as_images, as_labels
 from lava_desire.engine.memory import is_out_of_memory
 from lava_desire.engine.network import DesireNetwork
 
-_EVALUATION_BATCH = 256
+EVALUATION_BATCH = 256
+"""Samples a forward pass of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Metrics:
 
 @torch.inference_mode()
 def evaluate(
-    network: DesireNetwork, data: tuple[Any, Any], batch_size: int = _EVALUATION_BATCH
+    network: DesireNetwork, data: tuple[Any, Any], batch_size: int = EVALUATION_BATCH
 ) -> Metrics:
     """Classify a data set without dropout.
 
@@ -78,36 +80,68 @@ def evaluate(
     (10, 11)
     """
     images, labels = checked_data(network, data, "data")
+    chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
+    return tally_up([classify(network, *chunk) for chunk in chunks])
+
+
+@torch.inference_mode()
+def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, float]:
+    """Classify samples that passed :func:`checked_data`, in halves where memory is short.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network.
+    images, labels : Tensor
+        (B, N_0) and (B,).
+
+    Returns
+    -------
+    confusion : ndarray
+        See :class:`Metrics`.
+    loss : float
+        Squared output error, summed over classes and samples.
+    """
+    try:
+        return _classify(network, images, labels)
+    except Exception as error:
+        if not is_out_of_memory(error) or len(labels) == 1:
+            raise
+    # Behind the exception, which keeps what it had allocated. Counts are those of any batch.
+    half = len(labels) // 2
+    first, second = (
+        classify(network, images[part], labels[part]) for part in (slice(half), slice(half, None))
+    )
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, float]:
     num_classes = network.config.layer_sizes[-1]
-    confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=network.device)
+    activity = network.forward_checked(images)
+    column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
+    cells = torch.bincount(
+        labels * (num_classes + 1) + column, minlength=num_classes * (num_classes + 1)
+    )
+    rate = rule.firing_rate(
+        activity.counts[-1], network.config.num_steps, network.config.error_margin
+    )
+    loss = float(rule.local_loss(rule.output_error(rate, labels)).sum())
+    return cells.view(num_classes, num_classes + 1).cpu().numpy(), loss
+
+
+def tally_up(parts: Sequence[tuple[Any, float]]) -> Metrics:
+    """Add up what :func:`classify` found, in the order given: sums of losses depend on it."""
+    table = np.sum([confusion for confusion, _ in parts], axis=0)
+    num_samples = int(table.sum())
     loss = 0.0
-    done = 0
-    while done < len(labels):
-        part = slice(done, done + batch_size)
-        target = labels[part]
-        try:
-            activity = network.forward_checked(images[part])
-        except Exception as error:
-            if not is_out_of_memory(error) or batch_size == 1:
-                raise
-            # The result is that of any batch: a smaller one needs less memory.
-            batch_size = max(1, batch_size // 2)
-            continue
-        done += len(target)
-        column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
-        cells = torch.bincount(target * (num_classes + 1) + column, minlength=confusion.numel())
-        confusion += cells.view_as(confusion)
-        rate = rule.firing_rate(
-            activity.counts[-1], network.config.num_steps, network.config.error_margin
-        )
-        loss += float(rule.local_loss(rule.output_error(rate, target)).sum())
-    table = confusion.cpu().numpy()
+    for _, part in parts:
+        loss += part
     return Metrics(
-        num_samples=len(labels),
+        num_samples=num_samples,
         num_correct=int(np.trace(table)),
         num_undecided=int(table[:, -1].sum()),
         confusion=table,
-        loss=loss / len(labels),
+        loss=loss / num_samples,
     )
 
 

@@ -138,6 +138,26 @@ def pack(spikes: Any) -> Any:
 
 
 @compiled
+def split_words(words: Any, chosen: Any, planes: Any) -> None:
+    """Take trains apart into bytes: words of the R chosen samples → (R, P, N) uint8, filled."""
+    for row in range(len(chosen)):
+        for plane in range(planes.shape[1]):
+            for neuron in range(planes.shape[2]):
+                word = words[chosen[row], neuron] >> np.uint64(8 * plane)
+                planes[row, plane, neuron] = np.uint8(word & np.uint64(0xFF))
+
+
+@compiled
+def join_words(planes: Any, chosen: Any, words: Any) -> None:
+    """Put trains together again: (R, P, N) uint8 → the chosen rows of (B, N) words, all zero."""
+    for row in range(len(chosen)):
+        for plane in range(planes.shape[1]):
+            for neuron in range(planes.shape[2]):
+                byte = np.uint64(planes[row, plane, neuron])
+                words[chosen[row], neuron] |= byte << np.uint64(8 * plane)
+
+
+@compiled
 def popcount(word: Any) -> Any:
     """Count the bits of a word, two, four, eight … at a time."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))

@@ -13,8 +13,10 @@ from torch import Tensor
 from lava_desire import fixed, rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
+from lava_desire.engine.activity import Activity
 from lava_desire.engine.inputs import as_images, as_masks, resolve_device
-from lava_desire.engine.network import Activity, DesireNetwork
+from lava_desire.engine.network import DesireNetwork
+from lava_desire.engine.wire import pack_spikes, unpack_spikes
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.fixed.limits import BRIGHTEST
 from lava_desire.randomness import DropoutStream, RoundingStream, initial_weights
@@ -48,15 +50,24 @@ class LayerRange:
 
 
 class _Trains:
-    """Reads the spike trains of an :class:`Activity`: (T, B, N) bool arrays."""
+    """Reads and packs the spike trains of an :class:`Activity`: (T, B, N) bool arrays."""
 
-    @staticmethod
-    def unpack(trains: Any) -> Tensor:
+    def __init__(self, num_steps: int) -> None:
+        self._num_steps = num_steps
+
+    def unpack(self, trains: Any) -> Tensor:
         return torch.from_numpy(trains)
 
-    @staticmethod
-    def counts(trains: Any) -> Tensor:
+    def counts(self, trains: Any) -> Tensor:
         return torch.from_numpy(trains.sum(0, dtype=np.int64))
+
+    def to_bytes(self, trains: Any, chosen: Tensor) -> Tensor:
+        return pack_spikes(torch.from_numpy(trains[:, chosen.numpy()]))
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Any:
+        spikes = np.zeros((self._num_steps, batch_size, planes.shape[2]), np.bool_)
+        spikes[:, chosen.numpy()] = unpack_spikes(planes, self._num_steps).numpy()
+        return spikes
 
 
 class FixedPointNetwork(DesireNetwork):
@@ -125,6 +136,8 @@ class FixedPointNetwork(DesireNetwork):
         self.config = config
         self.precision = self.arithmetic = FIXED_POINT
         self.rule = IntegerRule(config, formats)
+        trains: Any = _Trains(config.num_steps)
+        self._kernels = trains
         if weights is None:
             weights = initial_weights(config.layer_sizes, config.seed)
         self.weights = [
@@ -283,7 +296,7 @@ class FixedPointNetwork(DesireNetwork):
                 self._notes[layer - 1],
             )
             trains.append(spikes)
-        reader: Any = _Trains()
+        reader = self.computing
         return Activity(trains, rule.predict(reader.counts(trains[-1])), masks, reader)
 
     def _rows(self, layer: int) -> Any:
@@ -305,8 +318,9 @@ class FixedPointNetwork(DesireNetwork):
             desires.insert(0, desire)
         return [torch.from_numpy(desire) for desire in desires]
 
-    def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
-        num_active = super()._update(activity, desires, learning_rate)
+    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
+        """Add the summed change of weights; return how many samples desire any."""
+        num_active = super().update(activity, desires, learning_rate)
         self._learned += len(activity.prediction)
         return num_active
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.engine.wire import pack_spikes, unpack_spikes
 
 PRECISIONS = ("float32", "bfloat16x2")
 """Arithmetic of the sums over synapses; state and weights are float32 in each.
@@ -206,6 +207,12 @@ class Kernels(Protocol):
     def unpack(self, trains: Any) -> Tensor:
         """Return the trains as (T, B, N) bool."""
 
+    def to_bytes(self, trains: Any, chosen: Tensor) -> Tensor:
+        """Pack the trains of chosen samples to be sent: (R, ⌈T/8⌉, N) uint8."""
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Any:
+        """Return the trains of a batch, silent but for the chosen samples, which were packed."""
+
     def run_layer(
         self, weights: Tensor, trains: Any, lag: int, gain: float, mask: Tensor | None
     ) -> Any:
@@ -269,6 +276,17 @@ class TorchKernels:
     def unpack(self, trains: Tensor) -> Tensor:
         """See :class:`Kernels`."""
         return trains
+
+    def to_bytes(self, trains: Tensor, chosen: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        return pack_spikes(trains.index_select(1, chosen))
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Tensor:
+        """See :class:`Kernels`."""
+        num_steps = self._config.num_steps
+        spikes = planes.new_zeros((num_steps, batch_size, planes.shape[2]), dtype=torch.bool)
+        spikes[:, chosen] = unpack_spikes(planes, num_steps)
+        return spikes
 
     def run_layer(
         self, weights: Tensor, trains: Tensor, lag: int, gain: float, mask: Tensor | None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,76 +12,13 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.engine.activity import Activity, StepResult
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
 
 ARITHMETICS = ("floating_point", "fixed_point")
-
-
-@dataclass(frozen=True)
-class Activity:
-    """What a forward pass saw.
-
-    Parameters
-    ----------
-    trains : list
-        L + 1 spike trains, input first, in the form of `kernels`; :attr:`spikes` is for reading.
-    prediction : Tensor
-        Class a sample, (B,) int64; −1 where the largest output count occurs more than once.
-    masks : list of Tensor or None
-        Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
-    kernels : Kernels
-        What the pass was computed with.
-    """
-
-    trains: list[Any]
-    prediction: Tensor
-    masks: list[Tensor] | None
-    kernels: Kernels
-
-    @cached_property
-    def counts(self) -> list[Tensor]:
-        """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
-        return [self.kernels.counts(train) for train in self.trains]
-
-    @cached_property
-    def spikes(self) -> list[Tensor]:
-        """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
-        return [self.kernels.unpack(train) for train in self.trains]
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a training step saw.
-
-    Parameters
-    ----------
-    activity : Activity
-        The forward pass, with the weights before the update.
-    desires : list of Tensor
-        L desires, layer 1 first, (B, N_ℓ) int8 in {−1, 0, +1}, before the dropout mask.
-    num_correct : int
-        Samples whose prediction was their label.
-    num_active : int
-        Samples with a desire in at least one layer: those that changed weights.
-    """
-
-    activity: Activity
-    desires: list[Tensor]
-    num_correct: int
-    num_active: int
-
-    @property
-    def counts(self) -> list[Tensor]:
-        """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
-        return self.activity.counts
-
-    @property
-    def spikes(self) -> list[Tensor]:
-        """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
-        return self.activity.spikes
 
 
 class DesireNetwork:
@@ -175,6 +110,11 @@ class DesireNetwork:
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.layer_sizes[:-1])
         ]
+
+    @property
+    def computing(self) -> Kernels:
+        """What the network computes with, by the name of :attr:`kernels`."""
+        return self._kernels
 
     @property
     def samples_seen(self) -> int:
@@ -351,18 +291,53 @@ class DesireNetwork:
             What the step saw.
         """
         if masks is None:
-            masks = [
-                torch.from_numpy(stream.draw(len(images))).to(self.device)
-                for stream in self._dropout
-            ]
+            masks = self.draw_masks(len(images))
         activity = self.forward_checked(images, masks)
         desires = self._desires(activity, labels)
-        num_active = self._update(activity, desires, learning_rate)
+        num_active = self.update(activity, desires, learning_rate)
         num_correct = int((activity.prediction == labels).sum())
         return StepResult(activity, desires, num_correct, num_active)
 
-    def _update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
-        """Add the summed change of weights (Eq. 4) of the samples that desire any."""
+    def draw_masks(self, num_samples: int, share: slice | None = None) -> list[Tensor]:
+        """Draw the dropout masks of the next samples, or of a share of them.
+
+        Parameters
+        ----------
+        num_samples : int
+            Samples by which the random streams advance.
+        share : slice, optional
+            Which of them the masks are for, 0 ≤ start ≤ stop ≤ `num_samples`; all when not given.
+
+        Returns
+        -------
+        list of Tensor
+            L masks, input to last hidden layer, (samples of the share, N_ℓ) bool.
+        """
+        start, stop = (0, num_samples) if share is None else (share.start, share.stop)
+        masks = []
+        for stream in self._dropout:
+            stream.skip(start)
+            masks.append(torch.from_numpy(stream.draw(stop - start)).to(self.device))
+            stream.skip(num_samples - stop)
+        return masks
+
+    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
+        """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
+
+        Parameters
+        ----------
+        activity : Activity
+            A forward pass of this network, with dropout masks.
+        desires : list of Tensor
+            L desires, layer 1 first, (B, N_ℓ) int8, before the dropout mask.
+        learning_rate : float
+            η ≥ 0.
+
+        Returns
+        -------
+        int
+            Samples with a desire in neurons that are kept.
+        """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
         for layer, desire in enumerate(desires, start=1):
             active |= self.update_layer(layer, activity, desire, learning_rate)

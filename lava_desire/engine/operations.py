@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lava_desire.engine.network import Activity, DesireNetwork
+from lava_desire.engine.activity import Activity
+from lava_desire.engine.network import DesireNetwork
 
 _FLOAT_BITS = 32
 

@@ -43,6 +43,9 @@ def fit(
 ) -> History:
     """Train a network as its config says, evaluating after every epoch.
 
+    Where torch.distributed has a process group of several ranks, they share the work; each calls
+    this with the same arguments. See ``docs/distributed.md``.
+
     Parameters
     ----------
     network : DesireNetwork
@@ -96,6 +99,24 @@ def fit(
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
+def training_class(network: DesireNetwork) -> type[TrainingRun]:
+    """Return what trains a network: one of several ranks, or a process that is alone.
+
+    The latter goes minibatch by minibatch, or with captured steps on CUDA.
+    """
+    distributed = torch.distributed
+    in_group = distributed.is_available() and distributed.is_initialized()
+    if in_group and distributed.get_world_size() > 1:
+        from lava_desire.engine.distributed import DistributedRun
+
+        return DistributedRun
+    if network.kernels != "triton":
+        return TrainingRun
+    from lava_desire.engine.cuda.capture import CapturedRun
+
+    return CapturedRun
+
+
 class TrainingRun:
     """One call of :func:`fit`: the network, its data and where in them it is.
 
@@ -123,7 +144,8 @@ class TrainingRun:
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
         self._keeps_previous = True
-        self._fingerprint = _fingerprint(*self.train, *self.test) if folder else ""
+        self._interrupt = InterruptFlag()
+        self._fingerprint = fingerprint(*self.train, *self.test) if folder else ""
         self._start_epoch(0)
 
     def _start_epoch(self, epoch: int) -> None:
@@ -143,8 +165,8 @@ class TrainingRun:
             else:
                 self.begin()
             try:
-                with InterruptFlag() as interrupt, memory_advice(self.network, self.folder):
-                    self._go(interrupt, checkpoint_seconds, on_progress or (lambda progress: None))
+                with InterruptFlag() as self._interrupt, memory_advice(self.network, self.folder):
+                    self._go(checkpoint_seconds, on_progress or (lambda progress: None))
             finally:
                 self.close()
         return self.history
@@ -243,7 +265,6 @@ class TrainingRun:
 
     def _go(
         self,
-        interrupt: InterruptFlag,
         checkpoint_seconds: float,
         on_progress: Callable[[Progress], None],
     ) -> None:
@@ -254,22 +275,30 @@ class TrainingRun:
                 self.seconds = max(self.seconds, time.monotonic() - started)
                 on_progress(self._progress())
                 due = time.monotonic() - saved > checkpoint_seconds
-                if interrupt.is_set or due:
+                stops = self._stops()
+                if stops or due:
                     self.save()
                     saved = time.monotonic()
-                if interrupt.is_set:
-                    raise Interrupted(self.folder, interrupt.signal)
+                if stops:
+                    raise Interrupted(self.folder, self._interrupt.signal)
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
 
+    def _stops(self) -> bool:
+        """Tell whether the run ends after this minibatch."""
+        return self._interrupt.is_set
+
     def _metrics(self) -> Metrics:
         """Classify the test set with the weights at the end of an epoch."""
-        return evaluate(self.network, self.test)
+        return self._evaluate(self.network)
+
+    def _evaluate(self, network: DesireNetwork) -> Metrics:
+        return evaluate(network, self.test)
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, minibatch by minibatch."""
-        images, labels = self.train
+        labels = self.train[1]
         config = self.network.config
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
         order = order.to(labels.device)
@@ -278,16 +307,27 @@ class TrainingRun:
         while self.samples_done < len(labels):
             part = slice(self.samples_done, self.samples_done + config.batch_size)
             chosen = order[part]
-            shown = images[chosen]
-            if shifts is not None:
-                shown = shift_images(shown, shifts[part])
-            result = self.network.train_step_checked(shown, labels[chosen], learning_rate)
+            num_correct, num_active = self._learn(
+                chosen, None if shifts is None else shifts[part], learning_rate
+            )
             if self.average is not None:
                 self.average.update()
             self.samples_done += len(chosen)
-            self.num_correct += result.num_correct
-            self.num_active += result.num_active
+            self.num_correct += num_correct
+            self.num_active += num_active
             yield
+
+    def _learn(
+        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
+    ) -> tuple[int, int]:
+        """Learn one minibatch; return how many samples were right, and how many had desire."""
+        result = self.network.train_step_checked(*self._shown(chosen, shifts), learning_rate)
+        return result.num_correct, result.num_active
+
+    def _shown(self, chosen: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return images, moved where they are, and labels of the chosen training samples."""
+        images, labels = self.train[0][chosen], self.train[1][chosen]
+        return images if shifts is None else shift_images(images, shifts), labels
 
     def _shifts(self) -> Tensor | None:
         """Return how far this epoch moves its samples, in its order; None where they stay."""
@@ -300,7 +340,7 @@ class TrainingRun:
     def _finish_epoch(self) -> None:
         self._check_finite()
         metrics = self._metrics()
-        averaged = evaluate(self.average.network, self.test) if self.average else None
+        averaged = self._evaluate(self.average.network) if self.average else None
         num_samples = len(self.train[1])
         best_before, best_average_before = self.history.best, self.history.best_average
         record = EpochRecord(
@@ -350,16 +390,7 @@ class TrainingRun:
         )
 
 
-def training_class(network: DesireNetwork) -> type[TrainingRun]:
-    """Return what trains a network: minibatch by minibatch, or with captured steps on CUDA."""
-    if network.kernels != "triton":
-        return TrainingRun
-    from lava_desire.engine.cuda.capture import CapturedRun
-
-    return CapturedRun
-
-
-def _fingerprint(*tensors: Tensor) -> str:
+def fingerprint(*tensors: Tensor) -> str:
     """Return a short digest of the data, so that a run is not resumed on other data."""
     digest = hashlib.sha256()
     for tensor in tensors:

@@ -270,7 +270,7 @@ def _scatter(pairings: Any, chosen: Any, sums: Any) -> None:
 @compiled
 def _apply(learning_rate: float, sums: Any, weights: Any) -> None:
     for j in range(len(weights)):
-        weights[j] += np.float32(learning_rate * sums[j])
+        weights[j] += weights.dtype.type(learning_rate * sums[j])
         sums[j] = 0.0
 
 

@@ -140,6 +140,8 @@ def test_what_a_network_cannot_do_is_refused():
     graph = chain()
     graph.nodes["linear"] = nir.Affine(graph.nodes["linear"].weight, np.ones(3))
     assert "'linear' has a bias" in refused(graph)
+    graph.nodes["linear"].bias = np.array([b"x", b"y", b"z"])
+    assert "bias of 'linear' is |S1: expected zeros, or none" in refused(graph)
     graph = chain()
     graph.nodes["lif_1"].tau = np.array([4e-4, 5e-4])
     assert "tau of 'lif_1' holds 0.0005: expected 0.0004 in all neurons" in refused(graph)

@@ -229,7 +229,7 @@ def test_an_evaluation_takes_smaller_batches_where_memory_is_short(data, monkeyp
     monkeypatch.setattr(DesireNetwork, "forward_checked", short)
     found = evaluate(network, data[1], batch_size=32)
     np.testing.assert_array_equal(found.confusion, expected.confusion)
-    assert sizes == [32, 16, 8, 8, 8, 8, 8]
+    assert sizes == [32, 16, 8, 8, 16, 8, 8, 8]
 
 
 def test_weights_that_grow_beyond_all_bounds_end_the_run_and_are_not_kept(data, tmp_path):

@@ -73,6 +73,17 @@ def to(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(DEVICE)
 
 
+@pytest.mark.parametrize("num_steps", [7, 20, 33, 64])
+def test_trains_sent_as_bytes_come_back(num_steps):
+    layer = Layer(5, num_steps=num_steps)
+    chosen = torch.tensor([0, 2, 3])
+    planes = layer.mine.to_bytes(layer.trains, to(chosen))
+    assert torch.equal(planes.cpu(), layer.exact.to_bytes(layer.spikes, chosen))
+    back = layer.mine.unpack(layer.mine.from_bytes(planes, to(chosen), BATCH)).cpu()
+    assert torch.equal(back[:, chosen], layer.spikes[:, chosen])
+    assert not back[:, [1, 4]].any()
+
+
 @pytest.mark.parametrize(
     ("fields", "options"),
     [

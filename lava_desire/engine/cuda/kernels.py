@@ -21,6 +21,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.engine.cuda import neurons, products
 from lava_desire.engine.cuda.tiles import tile_of
 from lava_desire.engine.kernels import PRECISIONS, encode_uint8_table
+from lava_desire.engine.wire import pack_words, unpack_words
 
 MAX_STEPS = 64
 _BLOCK = 128  # neurons of a program that does them one by one
@@ -105,6 +106,16 @@ class TritonKernels:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
         steps = torch.arange(self._config.num_steps, device=trains.device)[:, None, None]
         return ((trains >> steps) & 1).bool()
+
+    def to_bytes(self, trains: Tensor, chosen: Tensor) -> Tensor:
+        """See :class:`~lava_desire.engine.kernels.Kernels`."""
+        return pack_words(trains[chosen].to(torch.int64), self._config.num_steps)
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Tensor:
+        """See :class:`~lava_desire.engine.kernels.Kernels`."""
+        words = planes.new_zeros((batch_size, planes.shape[2]), dtype=self._word)
+        words[chosen] = unpack_words(planes).to(self._word)
+        return words
 
     def run_layer(
         self, weights: Tensor, trains: Tensor, lag: int, gain: float, mask: Tensor | None

@@ -1,0 +1,75 @@
+"""What a pass of a network saw: the values that its methods give and take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from lava_desire.engine.kernels import Kernels
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a forward pass saw.
+
+    Parameters
+    ----------
+    trains : list
+        L + 1 spike trains, input first, in the form of `kernels`; :attr:`spikes` is for reading.
+    prediction : Tensor
+        Class a sample, (B,) int64; −1 where the largest output count occurs more than once.
+    masks : list of Tensor or None
+        Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
+    kernels : Kernels
+        What the pass was computed with.
+    """
+
+    trains: list[Any]
+    prediction: Tensor
+    masks: list[Tensor] | None
+    kernels: Kernels
+
+    @cached_property
+    def counts(self) -> list[Tensor]:
+        """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
+        return [self.kernels.counts(train) for train in self.trains]
+
+    @cached_property
+    def spikes(self) -> list[Tensor]:
+        """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
+        return [self.kernels.unpack(train) for train in self.trains]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a training step saw.
+
+    Parameters
+    ----------
+    activity : Activity
+        The forward pass, with the weights before the update.
+    desires : list of Tensor
+        L desires, layer 1 first, (B, N_ℓ) int8 in {−1, 0, +1}, before the dropout mask.
+    num_correct : int
+        Samples whose prediction was their label.
+    num_active : int
+        Samples with a desire in at least one layer: those that changed weights.
+    """
+
+    activity: Activity
+    desires: list[Tensor]
+    num_correct: int
+    num_active: int
+
+    @property
+    def counts(self) -> list[Tensor]:
+        """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
+        return self.activity.counts
+
+    @property
+    def spikes(self) -> list[Tensor]:
+        """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
+        return self.activity.spikes
