@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell has what it starts in the background ignore Ctrl-C, which a run respects and hands on; the
+# tests of Ctrl-C want it heard.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine makes no test fail.
 settings.register_profile("untimed", deadline=None)
