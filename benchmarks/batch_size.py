@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 
 HERE = Path(__file__).parent
@@ -62,10 +62,9 @@ def main() -> None:
                 + " ".join(f"{100 * value:.2f}" for value in last),
                 flush=True,
             )
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE)
     report = {
         "command": f"python -m benchmarks.batch_size {' '.join(sys.argv[1:])}".strip(),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "network": "-".join(map(str, BASE.layer_sizes)),
         "epochs": options.epochs,
         "seeds": options.seeds,

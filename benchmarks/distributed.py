@@ -27,6 +27,7 @@ import torch
 import torch.distributed
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.engine import open_process_group
 from lava_desire.engine.distributed import pack_samples, unpack_samples
@@ -210,10 +211,9 @@ def main() -> None:
     results = json.loads(outputs[0])
     for result in results:
         print(json.dumps(result))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE)
     report = {
         "command": "make bench-distributed",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "network": "-".join(map(str, LAYERS)),
         "data": f"MNIST, after {PRETRAIN} samples at {PRETRAIN_RATE}",
         "backend": "gloo, two processes of one thread on one machine",

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.report import draw, print_table, summary
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 
 LAYERS = (784, 1600, 800, 10)
@@ -178,10 +179,9 @@ def main() -> None:
             for competitor in competitors:
                 competitor.round(competitor.case["samples"])
         results = [competitor.result() for competitor in competitors]
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE)
     report = {
         "command": "make bench",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "network": "-".join(map(str, LAYERS)),
         "data": "MNIST; in training = "
         + (f"{options.weights}" if options.weights else f"after {PRETRAIN} samples at 5e-5"),

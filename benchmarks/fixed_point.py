@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.deploy import quantize
 from lava_desire.engine.operations import count_operations
@@ -190,12 +190,9 @@ def main() -> None:
 
 def write(path: Path, name: str, measured: Any, processor_seconds: float) -> None:
     """Write a result with what it depends on."""
-    commit = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True
-    )
     result = {
         "command": f"python -m benchmarks.fixed_point {name}",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "environment": environment(),
         "processor_seconds": round(processor_seconds, 1),
         "results": measured,

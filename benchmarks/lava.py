@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire import DesireConfig
+from lava_desire._provenance import commit
 from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
 from lava_desire.proc._supervision import install, uninstall
 from lava_desire.randomness import initial_weights
@@ -147,13 +147,12 @@ def main() -> None:
             f"{row['time_relative_to_chain']:6.2f} x the chain's time "
             f"{row['processor_ms_per_step']:6.2f} ms of processor a step"
         )
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     from lava_desire.cli.run import environment
 
     result = {
         "load": os.getloadavg()[0],
         "command": "make bench-lava",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "rounds": ROUNDS,
         "windows_a_round": WINDOWS,
         "environment": environment(),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from benchmarks.lava_faults import (
     small_network,
 )
 from lava_desire import DesireConfig
+from lava_desire._provenance import commit
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 
@@ -158,10 +158,9 @@ def complaints(name: str, seen: dict[str, Any]) -> list[str]:
 
 def main(names: list[str]) -> None:
     """Run, print, write where all parts were run, and fail if something is not as it should be."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result: dict[str, Any] = {
         "command": "make soak-lava",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "load": os.getloadavg()[0],
         "networks": {
             "one_run, many_networks": "64-200-100-10, learning",

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.lava import desire_network, images_for, processor_seconds, stock_chain
 from lava_desire import DesireConfig
+from lava_desire._provenance import commit
 from lava_desire.proc import install
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
@@ -77,10 +77,9 @@ def measure() -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print and write."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result = {
         "command": "python -m benchmarks.lava_watchdog",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "load": os.getloadavg()[0],
         "network": "64-200-100-10",
         "rounds": ROUNDS,

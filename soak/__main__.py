@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lava_desire.cli.reproduce import commit
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.files import write_atomically
 from soak import kills, machines

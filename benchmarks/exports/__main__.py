@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.engine import random_images
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.deploy import to_netx, to_nir
 
@@ -91,10 +92,9 @@ def main() -> None:
             # snnTorch prints every parameter of every layer; the rows are what is wanted.
             print("\n".join(row for row in done.stdout.splitlines() if "bits differ" in row))
             results[script] = json.loads((folder / f"{script}.json").read_text())
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result = {
         "command": "make check-exports",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "environment": environment(),
         "digits_test_accuracy": accuracies,
         **results,

@@ -9,7 +9,6 @@ is compared with that of the engine from the same weights; then both learn the f
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, load_dataset, rule
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.deploy import loihi_learning_rule
 from lava_desire.deploy.integer_network import encode_images
@@ -202,10 +202,9 @@ def main() -> None:
 
 def write(changes: dict[str, Any], learned: dict[str, Any]) -> None:
     """Keep what has been measured so far."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result = {
         "command": "python -m benchmarks.exports.learning_engine",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "environment": environment(),
         "config": CONFIG.to_dict(),
         "compared_samples": COMPARED_SAMPLES,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset, rule
+from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.deploy import quantize, to_lava
 
@@ -57,10 +57,9 @@ def main() -> None:
             count = arguments.images if long else arguments.images // 5
             rows.append({"test_accuracy": accuracy, **compare(chosen, mnist.test_images[:count])})
             print(json.dumps(rows[-1]), flush=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     result = {
         "command": "python -m benchmarks.exports.on_lava",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "environment": environment(),
         "results": rows,
     }

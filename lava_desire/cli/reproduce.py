@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from lava_desire._provenance import commit
 from lava_desire.analysis.ablation import (
     BASES,
     VARIANTS,
@@ -229,26 +229,3 @@ def provenance() -> dict[str, Any]:
         "commit": commit(),
         "environment": environment(),
     }
-
-
-def commit() -> str | None:
-    """Return the commit of the source, with ``+`` where files have changed; None if there is none.
-
-    Only a checkout of this package is asked: one that it is merely installed beneath is another's.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    git = ["git", "-C", str(root)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-        status = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no", "--", "lava_desire"],
-            capture_output=True,
-            text=True,
-        )
-    except OSError:
-        return None
-    if head.returncode:
-        return None
-    return head.stdout.strip() + ("+" if status.stdout.strip() else "")

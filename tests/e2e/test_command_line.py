@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -22,6 +23,22 @@ SMALL = ["--layers", "20", "--epochs", "2"]
 
 def weights_of(folder):
     return DesireNetwork.load(folder / "checkpoint.safetensors").numpy_weights()
+
+
+@contextmanager
+def training(folder, epochs):
+    """A process that trains in the folder `mine`, and has done its first epoch."""
+    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20"]
+    with subprocess.Popen(
+        [*command, "--epochs", str(epochs), "--output", "mine", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert json.loads(process.stdout.readline())["epoch"] == 1
+        yield process
 
 
 def test_training_leaves_everything_in_its_folder(run, tmp_path):
@@ -97,16 +114,7 @@ def test_a_resumed_run_ends_as_one_that_was_asked_for_at_once(run, tmp_path):
 
 
 def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
-    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20", "--epochs", "40"]
-    with subprocess.Popen(
-        [*command, "--output", "mine", "--json"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert json.loads(process.stdout.readline())["epoch"] == 1
+    with training(tmp_path, epochs=40) as process:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -120,16 +128,7 @@ def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
 
 
 def test_sigterm_saves_and_its_status_says_so(run, tmp_path):
-    command = [sys.executable, "-m", "lava_desire", "train", "--layers", "20", "--epochs", "400"]
-    with subprocess.Popen(
-        [*command, "--output", "mine", "--json"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert json.loads(process.stdout.readline())["epoch"] == 1
+    with training(tmp_path, epochs=400) as process:
         # Meanwhile nobody else touches the folder.
         for arguments in (
             ["train", *SMALL, "--output", "mine", "--force"],
