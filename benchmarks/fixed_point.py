@@ -23,8 +23,9 @@ from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.deploy import quantize
+from lava_desire.engine.history import History
 from lava_desire.engine.operations import count_operations
-from lava_desire.engine.trainer import CHECKPOINT, History
+from lava_desire.engine.run_folder import CHECKPOINT
 from lava_desire.fixed import default_formats
 
 ROOT = Path(__file__).resolve().parents[1]

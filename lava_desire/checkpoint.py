@@ -21,7 +21,6 @@ from safetensors.numpy import save as dump_arrays
 
 from lava_desire.config import DesireConfig
 from lava_desire.files import replacing
-from lava_desire.files import write_atomically as write_atomically
 
 FORMAT = "lava-desire/1"
 MAX_BYTES = 1 << 34

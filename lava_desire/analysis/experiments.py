@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lava_desire.checkpoint import write_atomically
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import History
 from lava_desire.engine.run_folder import holds_run, read_latest, read_records
+from lava_desire.files import write_atomically
 
 RESULT = "result.json"
 _SEED_FOLDER = "seed-"

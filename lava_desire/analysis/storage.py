@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lava_desire.checkpoint import write_atomically
+from lava_desire.files import write_atomically
 
 _Measurement = TypeVar("_Measurement")
 _DIGITS = 5

@@ -40,7 +40,7 @@ from lava_desire.engine import (
     default_precision,
     evaluate,
 )
-from lava_desire.engine.trainer import BEST, CHECKPOINT
+from lava_desire.engine.run_folder import BEST, CHECKPOINT
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
 _BEYOND = "Beyond the paper"

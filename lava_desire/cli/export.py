@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from lava_desire.checkpoint import write_atomically
 from lava_desire.cli.run import FIXED_POINT, RUN, Source
 from lava_desire.engine import DesireNetwork
-from lava_desire.engine.trainer import BEST, CHECKPOINT
+from lava_desire.engine.run_folder import BEST, CHECKPOINT
+from lava_desire.files import write_atomically
 
 TARGETS = ("lava", "fixed", "nir", "netx")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.checkpoint import write_atomically
 from lava_desire.deploy.integer_network import IntegerNetwork, as_integers, is_floating
 from lava_desire.engine import DesireNetwork
+from lava_desire.files import write_atomically
 
 _SETTINGS = "SETTINGS = {}\n"
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lava_desire.checkpoint import write_atomically
+from lava_desire.files import write_atomically
 
 METRICS_CSV = "metrics.csv"
 METRICS_JSON = "metrics.json"

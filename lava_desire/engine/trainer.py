@@ -22,11 +22,16 @@ from lava_desire.engine.history import EpochRecord, History, Progress, write_met
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
 from lava_desire.engine.memory import memory_advice
 from lava_desire.engine.network import DesireNetwork
-from lava_desire.engine.run_folder import BEST as BEST
-from lava_desire.engine.run_folder import BEST_AVERAGE as BEST_AVERAGE
-from lava_desire.engine.run_folder import CHECKPOINT as CHECKPOINT
-from lava_desire.engine.run_folder import CONFIG as CONFIG
-from lava_desire.engine.run_folder import PREVIOUS, checked_state, holds_run, read_latest
+from lava_desire.engine.run_folder import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS,
+    checked_state,
+    holds_run,
+    read_latest,
+)
 from lava_desire.files import FolderLock, remove_partial, write_atomically
 from lava_desire.randomness import epoch_order, epoch_shifts
 
