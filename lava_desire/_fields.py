@@ -10,6 +10,7 @@ from typing import Any
 MAX_LAYERS = 1_000
 LARGEST = {
     "num_steps": 2**12,
+    "baseline_samples": 2**31 - 1,
     "batch_size": 2**31 - 1,
     "epochs": 2**31 - 1,
     "image_shift": 2**31 - 1,
@@ -25,6 +26,7 @@ FLOATS = (
     "learning_rate",
     "learning_rate_decay",
     "weight_average",
+    "trace_baseline",
 )
 MAX_NEURONS = 2**31 - 1
 SHOWN = 200

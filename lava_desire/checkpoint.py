@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
+from lava_desire._fields import SHOWN
 from lava_desire.config import DesireConfig
 from lava_desire.files import replacing
 
@@ -53,6 +54,11 @@ class Checkpoint:
         kept.
     formats : list of dict
         How the weights of a network in fixed point are written; empty in floating point.
+    input_rates : list of ndarray
+        L arrays (N_{ℓ−1},) float64, mean firing rates of each layer's inputs; empty where they are
+        not followed.
+    rated_samples : list of int
+        Samples that each of the L layers had followed for them.
     """
 
     config: DesireConfig
@@ -61,6 +67,8 @@ class Checkpoint:
     state: dict[str, Any] = field(default_factory=dict)
     average: list[np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=list)
     formats: list[dict[str, int]] = field(default_factory=list)
+    input_rates: list[np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=list)
+    rated_samples: list[int] = field(default_factory=list)
 
     @property
     def arithmetic(self) -> str:
@@ -89,9 +97,12 @@ def write_checkpoint(
     OSError
         If the file cannot be written; an older one at `path` is then still whole.
     """
+    arrays: dict[str, np.ndarray[Any, Any]]
     arrays = {f"weights.{layer}": array for layer, array in enumerate(checkpoint.weights, start=1)}
     for layer, array in enumerate(checkpoint.average, start=1):
         arrays[f"average.{layer}"] = array
+    for layer, array in enumerate(checkpoint.input_rates, start=1):
+        arrays[f"input_rates.{layer}"] = array
     _check_finite(arrays, path)
     metadata = {
         "format": FORMAT,
@@ -101,6 +112,8 @@ def write_checkpoint(
     }
     if checkpoint.formats:
         metadata["formats"] = json.dumps(checkpoint.formats)
+    if checkpoint.input_rates:
+        metadata["rated_samples"] = json.dumps(checkpoint.rated_samples)
     metadata["sha256"] = _digest(arrays, metadata)
     content = dump_arrays(arrays, metadata)
     with replacing(path) as partial:
@@ -199,24 +212,39 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
         raise ValueError("formats are no list of objects")
     if len(formats) not in (0, config.num_layers):
         raise ValueError(f"{len(formats)} formats: expected one a layer, {config.num_layers}")
-    weights = _layers_of(arrays, "weights", config, "int8" if formats else "float32")
-    average = _layers_of(arrays, "average", config, "float32") if "average.1" in arrays else []
-    return Checkpoint(config, weights, samples_seen, state, average, formats)
+    sizes = config.layer_sizes
+    shapes: list[tuple[int, ...]] = list(zip(sizes[1:], sizes[:-1], strict=True))
+    weights = _layers_of(arrays, "weights", shapes, "int8" if formats else "float32")
+    average = _layers_of(arrays, "average", shapes, "float32") if "average.1" in arrays else []
+    rates, rated_samples = [], []
+    if "input_rates.1" in arrays:
+        rates = _layers_of(arrays, "input_rates", [(size,) for size in sizes[:-1]], "float64")
+        rated_samples = _checked_numbers(metadata["rated_samples"], config.num_layers)
+    return Checkpoint(config, weights, samples_seen, state, average, formats, rates, rated_samples)
+
+
+def _checked_numbers(text: str, num_layers: int) -> list[int]:
+    numbers = json.loads(text)
+    if not isinstance(numbers, list) or len(numbers) != num_layers:
+        raise ValueError(f"rated_samples is {text[:SHOWN]}: expected {num_layers} integers")
+    for number in numbers:
+        if type(number) is not int or not 0 <= number < _MAX_SAMPLES_SEEN:
+            raise ValueError(f"rated_samples is {text[:SHOWN]}: expected integers in [0, 2**63)")
+    return numbers
 
 
 def _layers_of(
-    arrays: dict[str, np.ndarray[Any, Any]], name: str, config: DesireConfig, dtype: str
+    arrays: dict[str, np.ndarray[Any, Any]], name: str, shapes: list[tuple[int, ...]], dtype: str
 ) -> list[np.ndarray[Any, Any]]:
-    """Return the L arrays of that name, whose shapes must be those of the config."""
+    """Return the arrays of that name, layer 1 first, which must be of the expected shapes."""
     found = []
-    for layer in range(1, config.num_layers + 1):
+    for layer, expected in enumerate(shapes, start=1):
         array = arrays.get(f"{name}.{layer}")
-        expected = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
         if array is None or array.shape != expected or array.dtype != dtype:
             given = "nothing" if array is None else f"{array.dtype} {array.shape}"
             raise ValueError(f"{name}.{layer} is {given}: expected {dtype} {expected}")
         if not np.isfinite(array).all():
-            raise ValueError(f"{name}.{layer} holds NaN or infinity: expected finite weights")
+            raise ValueError(f"{name}.{layer} holds NaN or infinity: expected finite numbers")
         found.append(array)
     return found
 

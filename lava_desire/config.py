@@ -67,6 +67,11 @@ class DesireConfig:
     weight_average : float
         Factor a in [0, 1) of a moving average of the weights, a·average + (1 − a)·W after every
         minibatch, that is evaluated and kept beside them. 0, the paper's rule, keeps none.
+    trace_baseline : float
+        Share φ, in [0, 1], of each input's mean trace that updates count its trace from:
+        :func:`~lava_desire.rule.baseline_change`. 0, the paper's rule, counts from zero.
+    baseline_samples : int
+        Samples S, in [1, 2**31), over which that mean is taken.
 
     Raises
     ------
@@ -102,6 +107,8 @@ class DesireConfig:
     learning_rate_scale: tuple[float, ...] = ()
     image_shift: int = 0
     weight_average: float = 0.0
+    trace_baseline: float = 0.0
+    baseline_samples: int = 10_000
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
@@ -136,6 +143,11 @@ class DesireConfig:
             object.__setattr__(self, name, float(getattr(self, name)))
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
+        self._check_integer("baseline_samples", 1)
+        if not 0 <= number("trace_baseline", self.trace_baseline, "in [0, 1]") <= 1:
+            raise ValueError(
+                f"trace_baseline is {self.trace_baseline!r}: expected 0 <= trace_baseline <= 1"
+            )
         self._check_integer("seed", 0)
         if self.reset not in RESETS:
             raise ValueError(f"reset is {shown(self.reset)}: expected one of {', '.join(RESETS)}")

@@ -453,6 +453,103 @@ def weight_change(pairings: Array, learning_rate: float) -> Array:
     return xp.astype(learning_rate * pairings, xp.float32)
 
 
+def follow_rate(
+    rate: Array, num_spikes: Array, num_samples: int, num_steps: int, share: Array | float
+) -> Array:
+    """Let the mean firing rate of neurons follow what they did: ν ← ν + κ·(n / (B·T) − ν).
+
+    Beyond the paper; see :func:`baseline_change`.
+
+    Parameters
+    ----------
+    rate : array
+        ν in spikes a time step, (N,) float64 in [0, 1].
+    num_spikes : array
+        n, spikes of B samples together, (N,) int64.
+    num_samples, num_steps : int
+        B and T.
+    share : float or array
+        κ in (0, 1]; an array has no dimensions.
+
+    Returns
+    -------
+    array
+        ν afterwards, (N,) float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> follow_rate(np.array([0.5, 0.0]), np.array([20, 10]), 1, num_steps=20, share=0.5)
+    array([0.75, 0.25])
+    """
+    xp = array_namespace(rate, num_spikes)
+    # Divided by an array: a scalar divisor may be turned into a factor on some devices.
+    slots = xp.full_like(rate, float(num_samples * num_steps))
+    return rate + share * (xp.astype(num_spikes, xp.float64) / slots - rate)
+
+
+def mean_trace(num_steps: int, decay: float) -> float:
+    """Return the mean over a window of the trace of an input that spikes in every step.
+
+    (1/T) Σ_t Σ_{t' ≤ t} β^{t − t'}; an input of rate ν, even over the window, has ν times that.
+
+    Parameters
+    ----------
+    num_steps : int
+        T.
+    decay : float
+        β in [0, 1).
+
+    Returns
+    -------
+    float
+        In [1, 1 / (1 − β)).
+
+    Examples
+    --------
+    >>> round(mean_trace(num_steps=20, decay=0.75), 3)
+    3.402
+    """
+    total = trace = 0.0
+    for _ in range(num_steps):
+        trace = decay * trace + 1.0
+        total += trace
+    return total / num_steps
+
+
+def baseline_change(desired_spikes: Array, baseline: Array, learning_rate: Array | float) -> Array:
+    """Count traces from a baseline: ΔW = −η · (Σ_b d_o n_o) · b_i, on top of Eq. 4.
+
+    Eq. 4 then reads d_o η s_o[t] (r_i[t] − b_i), a covariance rule. Traces are never negative: with
+    Eq. 4 alone all of a neuron's weights go up or down together, along the mean of its inputs, and
+    differences between inputs, which tell classes apart, are learned slowly.
+
+    Parameters
+    ----------
+    desired_spikes : array
+        Σ_b d_o · mask_o · n_o, spikes signed by desire, (N_o,) int64.
+    baseline : array
+        b, (N_i,) float32: a share φ of ν · :func:`mean_trace`.
+    learning_rate : float or array
+        η ≥ 0; an array has no dimensions.
+
+    Returns
+    -------
+    array
+        ΔW, (N_o, N_i) float32, to be added after that of :func:`weight_change`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> baseline_change(np.array([8, -2]), np.array([0.5, 0.0], np.float32), learning_rate=0.25)
+    array([[-1.  , -0.  ],
+           [ 0.25,  0.  ]], dtype=float32)
+    """
+    xp = array_namespace(desired_spikes, baseline)
+    scaled = xp.astype(-learning_rate * xp.astype(desired_spikes, xp.float64), xp.float32)
+    return scaled[:, None] * baseline[None, :]
+
+
 def local_loss(error: Array) -> Array:
     """Return the squared-error loss of each neuron, e² / 2  (Eq. 6 before its sum).
 

@@ -106,6 +106,8 @@ def train(
     learning_rate_scale: Annotated[str | None, _number("Factor a layer: 1,1,2.", _BEYOND)] = None,
     image_shift: Annotated[int | None, _number("Shift images, pixels.", _BEYOND)] = None,
     weight_average: Annotated[float | None, _number("Factor of the average.", _BEYOND)] = None,
+    trace_baseline: Annotated[float | None, _number("Share of mean traces.", _BEYOND)] = None,
+    baseline_samples: Annotated[int | None, _number("Its mean is over these.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
@@ -135,6 +137,8 @@ def train(
         "learning_rate_scale": parse_scale(learning_rate_scale),
         "image_shift": image_shift,
         "weight_average": weight_average,
+        "trace_baseline": trace_baseline,
+        "baseline_samples": baseline_samples,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if resume is not None:

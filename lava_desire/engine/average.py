@@ -51,6 +51,7 @@ class WeightAverage:
             precision=network.precision,
             kernels=network.kernels,
         )
+        self.network.input_rates = network.input_rates
         self.num_minibatches = 0
 
     @torch.inference_mode()

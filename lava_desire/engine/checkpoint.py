@@ -22,13 +22,25 @@ if TYPE_CHECKING:
 
 def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = None) -> Checkpoint:
     """Take a snapshot of a network, and of a trainer's state."""
+    rates = network.input_rates
     return Checkpoint(
         network.config,
         network.numpy_weights(),
         network.samples_seen,
         state or {},
         formats=network.format_fields(),
+        input_rates=[rate.cpu().numpy().copy() for rate in rates.rates] if rates else [],
+        rated_samples=rates.num_samples.tolist() if rates else [],
     )
+
+
+def restore_network(network: DesireNetwork, checkpoint: Checkpoint) -> None:
+    """Put a network of the same config back to where it was when the checkpoint was made."""
+    for weights, stored in zip(network.weights, checkpoint.weights, strict=True):
+        weights.copy_(torch.from_numpy(stored))
+    network.samples_seen = checkpoint.samples_seen
+    if network.input_rates is not None and checkpoint.input_rates:
+        network.input_rates.restore(checkpoint.input_rates, checkpoint.rated_samples)
 
 
 def save_network(network: DesireNetwork, path: str | Path) -> None:
@@ -55,5 +67,5 @@ def load_network(
         arithmetic=checkpoint.arithmetic,
         formats=formats,
     )
-    network.samples_seen = checkpoint.samples_seen
+    restore_network(network, checkpoint)
     return network

@@ -23,12 +23,13 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.events import MAX_STEPS, count, join_words, list_events, pack, split_words
-from lava_desire.engine.kernels import encode_uint8_table
+from lava_desire.engine.kernels import desired_spikes, encode_uint8_table
 from lava_desire.engine.parallel import Workspace, in_parallel
 from lava_desire.engine.scan import TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
     GROUP,
+    add_outer,
     few_desires,
     learn_tiles,
     local_errors,
@@ -261,6 +262,25 @@ class CompiledKernels:
             if rows.data_ptr() != weights.data_ptr():
                 weights.copy_(rows.T)
         return torch.from_numpy(desiring)
+
+    def deduct_baseline(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        mask: Tensor | None,
+        outputs: Any,
+        baseline: Tensor,
+    ) -> None:
+        """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
+        desired = desired_spikes(desire, mask, self.counts(outputs)).numpy()
+        if not desired.any():
+            return
+        rows = weights.T.contiguous()
+        scaled = (-learning_rate * desired).astype(np.float32)
+        in_parallel(partial(add_outer, rows.numpy(), baseline.numpy(), scaled), len(rows))
+        if rows.data_ptr() != weights.data_ptr():
+            weights.copy_(rows.T)
 
 
 def _error_table(config: DesireConfig) -> Any:

@@ -159,6 +159,7 @@ class FixedPointNetwork(DesireNetwork):
         ]
         levels = np.arange(BRIGHTEST + 1)
         self._table = fixed.encode(levels, config.num_steps, self.rule.encoder_threshold)
+        self.input_rates = None
         self._learned = 0
         self._held = [0] * config.num_layers
         self._notes = np.zeros((config.num_layers, 5), np.int64)
@@ -318,14 +319,30 @@ class FixedPointNetwork(DesireNetwork):
             desires.insert(0, desire)
         return [torch.from_numpy(desire) for desire in desires]
 
-    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
+    def update(
+        self,
+        activity: Activity,
+        desires: list[Tensor],
+        learning_rate: float,
+        num_spikes: Sequence[Tensor] | None = None,
+    ) -> int:
         """Add the summed change of weights; return how many samples desire any."""
+        if self.config.trace_baseline:
+            raise ValueError(
+                f"trace_baseline is {self.config.trace_baseline}: expected 0 where a network "
+                "learns in integers"
+            )
         num_active = super().update(activity, desires, learning_rate)
         self._learned += len(activity.prediction)
         return num_active
 
     def update_layer(
-        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+        self,
+        layer: int,
+        activity: Activity,
+        desire: Tensor,
+        learning_rate: float,
+        num_spikes: Tensor | None = None,
     ) -> Tensor:
         """Change one layer by the summed accumulators of the samples that desire any."""
         rate_mantissa, shift = self.rule.rate_of(layer, learning_rate)

@@ -182,6 +182,12 @@ def delay(spikes: Tensor, lag: int) -> Tensor:
     return torch.cat([torch.zeros_like(spikes[:lag]), spikes[: len(spikes) - lag]])
 
 
+def desired_spikes(desire: Tensor, mask: Tensor | None, counts: Tensor) -> Tensor:
+    """Sum spikes signed by desire over a minibatch: (B, N) int8, bool and int64 → (N,) int64."""
+    signs = desire if mask is None else desire * mask
+    return (signs * counts).sum(0)
+
+
 def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -> Tensor:
     """Tabulate the encoder for the 256 brightnesses of an 8-bit image: (T, 256) bool."""
     levels = torch.arange(256, dtype=torch.float32) / 255
@@ -234,6 +240,17 @@ class Kernels(Protocol):
         outputs: Any,
     ) -> Tensor:
         """Add the summed change to the weights; return which samples desire any (Eq. 4)."""
+
+    def deduct_baseline(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        mask: Tensor | None,
+        outputs: Any,
+        baseline: Tensor,
+    ) -> None:
+        """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
 
 
 class TorchKernels:
@@ -330,6 +347,19 @@ class TorchKernels:
             sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
             weights += rule.weight_change(sums, learning_rate)
         return desiring
+
+    def deduct_baseline(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        mask: Tensor | None,
+        outputs: Tensor,
+        baseline: Tensor,
+    ) -> None:
+        """See :class:`Kernels`."""
+        desired = desired_spikes(desire, mask, self.counts(outputs))
+        weights += rule.baseline_change(desired, baseline, learning_rate)
 
 
 def make_kernels(

@@ -13,6 +13,7 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.activity import Activity, StepResult
+from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
 from lava_desire.fixed import LayerFormat
@@ -48,6 +49,8 @@ class DesireNetwork:
     ----------
     weights : list of Tensor
         L float32 tensors (N_ℓ, N_{ℓ−1}).
+    input_rates : InputRates or None
+        How often inputs spike, where the config asks for a baseline of their traces.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class DesireNetwork:
             self._kernels.arrange(tensor)
             for tensor in as_weights(weights, config.layer_sizes, self.device)
         ]
+        self.input_rates = InputRates(config, self.device) if config.trace_baseline else None
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.layer_sizes[:-1])
@@ -321,7 +325,13 @@ class DesireNetwork:
             stream.skip(num_samples - stop)
         return masks
 
-    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
+    def update(
+        self,
+        activity: Activity,
+        desires: list[Tensor],
+        learning_rate: float,
+        num_spikes: Sequence[Tensor] | None = None,
+    ) -> int:
         """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
 
         Parameters
@@ -332,6 +342,9 @@ class DesireNetwork:
             L desires, layer 1 first, (B, N_ℓ) int8, before the dropout mask.
         learning_rate : float
             η ≥ 0.
+        num_spikes : sequence of Tensor, optional
+            Spikes of the inputs of each plastic layer, all samples together, L of (N_{ℓ−1},) int64;
+            those of `activity` when not given.
 
         Returns
         -------
@@ -339,13 +352,19 @@ class DesireNetwork:
             Samples with a desire in neurons that are kept.
         """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
-        for layer, desire in enumerate(desires, start=1):
-            active |= self.update_layer(layer, activity, desire, learning_rate)
+        spikes: Sequence[Tensor | None] = num_spikes or [None] * len(desires)
+        for layer, (desire, received) in enumerate(zip(desires, spikes, strict=True), start=1):
+            active |= self.update_layer(layer, activity, desire, learning_rate, received)
         return int(active.sum())
 
     @torch.inference_mode()
     def update_layer(
-        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+        self,
+        layer: int,
+        activity: Activity,
+        desire: Tensor,
+        learning_rate: float,
+        num_spikes: Tensor | None = None,
     ) -> Tensor:
         """Add the summed change of weights of one layer (Eq. 4): a part of :meth:`train_step`.
 
@@ -359,6 +378,9 @@ class DesireNetwork:
             Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
         learning_rate : float
             η ≥ 0, before the layer's factor.
+        num_spikes : Tensor, optional
+            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64; those of `activity` when
+            not given.
 
         Returns
         -------
@@ -366,15 +388,16 @@ class DesireNetwork:
             (B,) bool, samples with a desire in neurons that are kept.
         """
         before, behind = activity.trains[layer - 1 : layer + 1]
-        return self._kernels.learn(
-            self.weights[layer - 1],
-            learning_rate * self.config.learning_rate_scale_of(layer),
-            desire,
-            _mask_of(activity, layer),
-            before,
-            lag_of(layer),
-            behind,
-        )
+        weights, mask = self.weights[layer - 1], _mask_of(activity, layer)
+        rate = learning_rate * self.config.learning_rate_scale_of(layer)
+        lag = lag_of(layer)
+        active = self._kernels.learn(weights, rate, desire, mask, before, lag, behind)
+        if self.input_rates is not None:
+            if num_spikes is None:
+                num_spikes = self._kernels.counts(before).sum(0)
+            baseline = self.input_rates.follow(layer, num_spikes, len(activity.prediction))
+            self._kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
+        return active
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, without dropout.

@@ -209,6 +209,18 @@ def learn_tiles(
 
 
 @compiled
+def add_outer(rows: Any, baseline: Any, scaled: Any, first: int, last: int) -> None:
+    """Add the products of the baselines of inputs first to last with a number a neuron.
+
+    `rows` are the weights, (N_i, N_o) float32; products and sums are rounded one after the other.
+    """
+    for row in range(first, last):
+        if baseline[row] != 0:
+            for j in range(len(scaled)):
+                rows[row, j] += scaled[j] * baseline[row]
+
+
+@compiled
 def _pair(words: Any, traces: Any, found: int, pairings: Any) -> None:
     """Sum the traces of the steps in which a unit spikes, unit by unit: (unit, group, neuron)."""
     steps = np.empty(64, np.int32)

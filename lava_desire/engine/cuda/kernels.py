@@ -20,7 +20,7 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.cuda import neurons, products
 from lava_desire.engine.cuda.tiles import tile_of
-from lava_desire.engine.kernels import PRECISIONS, encode_uint8_table
+from lava_desire.engine.kernels import PRECISIONS, desired_spikes, encode_uint8_table
 from lava_desire.engine.wire import pack_words, unpack_words
 
 MAX_STEPS = 64
@@ -257,6 +257,19 @@ class TritonKernels:
         high, low = self._traces(inputs, lag, active, num_active)
         self._update(weights, rate, signs, outputs, high, low, active, num_active)
         return desiring
+
+    def deduct_baseline(
+        self,
+        weights: Tensor,
+        learning_rate: float | Tensor,
+        desire: Tensor,
+        mask: Tensor | None,
+        outputs: Tensor,
+        baseline: Tensor,
+    ) -> None:
+        """See :class:`~lava_desire.engine.kernels.Kernels`, and :meth:`learn` for the rate."""
+        desired = desired_spikes(desire, mask, self.counts(outputs))
+        weights += rule.baseline_change(desired, baseline, learning_rate)
 
     def _update_wide(
         self,

@@ -1,0 +1,75 @@
+"""The mean firing rates of each layer's inputs, from which an update may count their traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lava_desire import rule
+from lava_desire.config import DesireConfig
+
+
+class InputRates:
+    """Follows how often the inputs of each plastic layer spike in training.
+
+    ν ← ν + κ·(n / (B·T) − ν), with κ = B / min(samples seen, S) and S of the config's
+    `baseline_samples`: a plain mean over the first S samples, later one that forgets. The baseline
+    of a trace is a share of its mean, the config's `trace_baseline`.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    device : torch.device
+        Where it lives. Nothing here waits for the device.
+
+    Attributes
+    ----------
+    rates : list of Tensor
+        ν, L of (N_{ℓ−1},) float64, spikes a time step.
+    num_samples : Tensor
+        Samples followed by each layer, (L,) int64.
+    """
+
+    def __init__(self, config: DesireConfig, device: torch.device) -> None:
+        self._config = config
+        self._gain = config.trace_baseline * rule.mean_trace(config.num_steps, config.decay)
+        self.rates = [
+            torch.zeros(size, dtype=torch.float64, device=device)
+            for size in config.layer_sizes[:-1]
+        ]
+        self.num_samples = torch.zeros(config.num_layers, dtype=torch.int64, device=device)
+
+    def follow(self, layer: int, num_spikes: Tensor, num_samples: int) -> Tensor:
+        """Take in a minibatch, and return the baseline of each input's trace.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        num_spikes : Tensor
+            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64.
+        num_samples : int
+            B.
+
+        Returns
+        -------
+        Tensor
+            b, (N_{ℓ−1},) float32.
+        """
+        config, rate = self._config, self.rates[layer - 1]
+        seen = self.num_samples[layer - 1]
+        seen += num_samples
+        horizon = seen.clamp(max=config.baseline_samples).clamp(min=num_samples)
+        share = torch.full_like(rate[:1], float(num_samples)) / horizon
+        rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
+        return (rate * self._gain).to(torch.float32)
+
+    def restore(self, rates: Sequence[Any], num_samples: Sequence[int]) -> None:
+        """Go on from rates that were stored, and from the samples that each layer had followed."""
+        for rate, stored in zip(self.rates, rates, strict=True):
+            rate.copy_(torch.as_tensor(stored))
+        self.num_samples.copy_(torch.as_tensor(num_samples, dtype=torch.int64))
