@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,16 @@ def write_checkpoint(
     OSError
         If the file cannot be written; an older one at `path` is then still whole.
     """
-    arrays: dict[str, np.ndarray[Any, Any]]
-    arrays = {f"weights.{layer}": array for layer, array in enumerate(checkpoint.weights, start=1)}
-    for layer, array in enumerate(checkpoint.average, start=1):
-        arrays[f"average.{layer}"] = array
-    for layer, array in enumerate(checkpoint.input_rates, start=1):
-        arrays[f"input_rates.{layer}"] = array
+    layers: dict[str, Sequence[np.ndarray[Any, Any]]] = {
+        "weights": checkpoint.weights,
+        "average": checkpoint.average,
+        "input_rates": checkpoint.input_rates,
+    }
+    arrays = {
+        f"{name}.{layer}": array
+        for name, of_layers in layers.items()
+        for layer, array in enumerate(of_layers, start=1)
+    }
     _check_finite(arrays, path)
     metadata = {
         "format": FORMAT,

@@ -68,7 +68,11 @@ class InputRates:
         rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
         return (rate * self._gain).to(torch.float32)
 
-    def restore(self, rates: Sequence[Any], num_samples: Sequence[int]) -> None:
+    def held(self) -> tuple[list[Tensor], Tensor]:
+        """Return a copy of all that :meth:`restore` takes."""
+        return [rate.clone() for rate in self.rates], self.num_samples.clone()
+
+    def restore(self, rates: Sequence[Any], num_samples: Any) -> None:
         """Go on from rates that were stored, and from the samples that each layer had followed."""
         for rate, stored in zip(self.rates, rates, strict=True):
             rate.copy_(torch.as_tensor(stored))

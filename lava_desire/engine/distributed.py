@@ -137,6 +137,9 @@ class DistributedRun(TrainingRun):
         if self.average is not None:
             state["minibatches_averaged"] = self.average.num_minibatches
             arrays += self.average.network.numpy_weights()
+        if self.network.input_rates is not None:
+            state["rated_samples"] = self.network.input_rates.num_samples.tolist()
+            arrays += [rate.cpu().numpy() for rate in self.network.input_rates.rates]
         content = [np.ascontiguousarray(array).tobytes() for array in arrays]
         return b"\n".join([json.dumps(state).encode(), b"".join(content)])
 
@@ -144,11 +147,13 @@ class DistributedRun(TrainingRun):
         line, _, rest = content.partition(b"\n")
         state = json.loads(line)
         averaged = self.average.network.weights if self.average is not None else []
+        followed = self.network.input_rates
+        rates = followed.rates if followed is not None else []
         arrays, begin = [], 0
-        for weights in [*self.network.weights, *averaged]:
-            dtype = np.int8 if weights.dtype == torch.int8 else np.float32
-            array = np.frombuffer(rest, dtype, weights.numel(), begin)
-            arrays.append(array.reshape(tuple(weights.shape)).copy())
+        for tensor in [*self.network.weights, *averaged, *rates]:
+            dtype = torch.empty(0, dtype=tensor.dtype).numpy().dtype
+            array: Any = np.frombuffer(rest, dtype, tensor.numel(), begin)
+            arrays.append(array.reshape(tuple(tensor.shape)).copy())
             begin += array.nbytes
         for weights, array in zip(self.network.weights, arrays, strict=False):
             weights.copy_(torch.from_numpy(array))
@@ -157,8 +162,10 @@ class DistributedRun(TrainingRun):
         for name in (*_COUNTERS, "seconds"):
             setattr(self, name, state[name])
         if self.average is not None:
-            num_layers = self.network.config.num_layers
-            self.average.restore(arrays[num_layers:], state["minibatches_averaged"])
+            averages = arrays[len(self.network.weights) :][: len(averaged)]
+            self.average.restore(averages, state["minibatches_averaged"])
+        if followed is not None:
+            followed.restore(arrays[-len(rates) :], state["rated_samples"])
 
     @torch.inference_mode()
     def _learn(
@@ -168,16 +175,22 @@ class DistributedRun(TrainingRun):
         network, batch_size = self.network, len(chosen)
         mine = self._ranks.share_of(batch_size)
         masks = network.draw_masks(batch_size, mine)
-        num_correct, packed = 0, torch.empty(0, dtype=torch.uint8, device=network.device)
+        activity, num_correct = None, 0
+        packed = torch.empty(0, dtype=torch.uint8, device=network.device)
         if mine.stop > mine.start:
             images, labels = self._shown(chosen[mine], None if shifts is None else shifts[mine])
             activity = network.forward_checked(images, masks)
             num_correct = int((activity.prediction == labels).sum())
             packed = pack_samples(activity, network.desires(activity, labels), mine.start)
-        gathered, numbers = self._ranks.meet(packed, num_correct, self._interrupt.is_set)
+        heard = pack_num_spikes(network, activity)
+        gathered, numbers = self._ranks.meet(
+            torch.cat([heard, packed]), num_correct, self._interrupt.is_set
+        )
         self._stop = any(stops for _, stops in numbers)
-        activity, desires = unpack_samples(network, torch.cat(gathered), batch_size)
-        num_active = network.update(activity, desires, learning_rate)
+        num_spikes = unpack_num_spikes(network, [payload[: len(heard)] for payload in gathered])
+        rows = torch.cat([payload[len(heard) :] for payload in gathered])
+        activity, desires = unpack_samples(network, rows, batch_size)
+        num_active = network.update(activity, desires, learning_rate, num_spikes)
         return sum(correct for correct, _ in numbers), num_active
 
     def _stops(self) -> bool:
@@ -198,6 +211,37 @@ class DistributedRun(TrainingRun):
         tables = [np.frombuffer(payload.cpu().numpy().tobytes(), kind) for payload in payloads]
         parts = [tables[index % size][index // size] for index in range(num_chunks)]
         return tally_up([(part["table"], float(part["loss"])) for part in parts])
+
+
+def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor:
+    """Pack how often each layer's inputs spiked in a share of a minibatch, for its mean rates.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        Which learns it.
+    activity : Activity or None
+        A forward pass of the share; None where it has no samples.
+
+    Returns
+    -------
+    Tensor
+        (8 · (N_0 + … + N_{L−1}),) uint8; empty where the network follows no rates.
+    """
+    sizes = network.config.layer_sizes[:-1]
+    if network.input_rates is None:
+        return torch.empty(0, dtype=torch.uint8, device=network.device)
+    if activity is None:
+        return torch.zeros(8 * sum(sizes), dtype=torch.uint8, device=network.device)
+    return torch.cat([counts.sum(0) for counts in activity.counts[:-1]]).view(torch.uint8)
+
+
+def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tensor] | None:
+    """Add up what :func:`pack_num_spikes` has packed on every rank: L of (N_{ℓ−1},) int64."""
+    if network.input_rates is None:
+        return None
+    total = sum(part.clone().view(torch.int64) for part in packed)
+    return list(torch.split(torch.as_tensor(total), list(network.config.layer_sizes[:-1])))
 
 
 def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tensor:

@@ -395,7 +395,7 @@ class DesireNetwork:
         if self.input_rates is not None:
             if num_spikes is None:
                 num_spikes = self._kernels.counts(before).sum(0)
-            baseline = self.input_rates.follow(layer, num_spikes, len(activity.prediction))
+            baseline = self.input_rates.follow(layer, num_spikes, len(desire))
             self._kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
         return active
 

@@ -14,7 +14,12 @@ from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit, re
 from lava_desire.engine.average import WeightAverage
 
 CONFIG = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=3, seed=7)
-OPTIONS = {"learning_rate_scale": (0.5, 2.0), "image_shift": 1, "weight_average": 0.9}
+OPTIONS = {
+    "learning_rate_scale": (0.5, 2.0),
+    "image_shift": 1,
+    "weight_average": 0.9,
+    "trace_baseline": 0.9,
+}
 TIMING = ("samples_per_second", "seconds")
 
 

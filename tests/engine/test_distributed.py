@@ -85,7 +85,7 @@ def without_timing(records):
 
 def assert_same_run(one, other):
     mine, expected = (read_checkpoint(place / "checkpoint.safetensors") for place in (one, other))
-    for name in ("weights", "average"):
+    for name in ("weights", "average", "input_rates"):
         for left, right in zip(getattr(mine, name), getattr(expected, name), strict=True):
             np.testing.assert_array_equal(left, right)
     states = [{**checkpoint.state, "seconds": 0} for checkpoint in (mine, expected)]
@@ -94,6 +94,7 @@ def assert_same_run(one, other):
     assert states[0] == states[1]
     assert mine.samples_seen == expected.samples_seen
     assert mine.formats == expected.formats
+    assert mine.rated_samples == expected.rated_samples
 
 
 @pytest.mark.parametrize("case", EXACT)

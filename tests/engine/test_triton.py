@@ -305,7 +305,11 @@ def test_a_captured_step_asks_the_device_for_no_answer():
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
     config = SMALL.replace(
-        layer_sizes=(49, 20, 10), weight_average=0.9, image_shift=shift, learning_rate_scale=(1, 2)
+        layer_sizes=(49, 20, 10),
+        weight_average=0.9,
+        image_shift=shift,
+        learning_rate_scale=(1, 2),
+        trace_baseline=0.9,
     )
     images, labels = small_data(21)  # two full minibatches and a smaller one
     data = (images[:, :49], labels)

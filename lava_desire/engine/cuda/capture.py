@@ -80,12 +80,16 @@ class CapturedStep:
     @torch.inference_mode()
     def _capture(self) -> torch.cuda.CUDAGraph:
         """Record the step. Rates are zero, so that the weights stay as they are."""
+        followed = self._network.input_rates
+        held = followed.held() if followed is not None else None
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):  # compiles the kernels, which a capture may not
                 self.body()
         torch.cuda.current_stream().wait_stream(aside)
+        if followed is not None and held is not None:
+            followed.restore(*held)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.body()
@@ -149,17 +153,17 @@ class CapturedStep:
         trains: Sequence[Tensor],
         masks: Sequence[Tensor | None],
     ) -> Tensor:
+        kernels, followed = self._kernels, self._network.input_rates
         active = torch.zeros(self._batch_size, dtype=torch.bool, device=self.labels.device)
         for layer, desire in enumerate(desires, start=1):
-            active |= self._kernels.learn(
-                self._network.weights[layer - 1],
-                self._rates[layer - 1],
-                desire,
-                _mask_of(masks, layer),
-                trains[layer - 1],
-                lag_of(layer),
-                trains[layer],
-            )
+            weights, rate = self._network.weights[layer - 1], self._rates[layer - 1]
+            before, behind = trains[layer - 1 : layer + 1]
+            mask = _mask_of(masks, layer)
+            active |= kernels.learn(weights, rate, desire, mask, before, lag_of(layer), behind)
+            if followed is not None:
+                num_spikes = kernels.counts(before).sum(0)
+                baseline = followed.follow(layer, num_spikes, self._batch_size)
+                kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
         return active
 
 
