@@ -181,11 +181,14 @@ class LavaTrainingRun(TrainingRun):
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )
         formats = network.format_fields()
+        followed = network.input_rates
         self._mlp = DesireMLP(
             config=config,
             weights=network.numpy_weights(),
             samples_seen=network.samples_seen,
             formats=formats_from_dicts(formats) if formats else None,
+            input_rates=[rates.numpy() for rates in followed.rates] if followed else None,
+            rated_samples=int(followed.num_samples[0]) if followed else 0,
         )
         self._mlp.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
         self._source.brightness_out.connect(self._mlp.brightness_in)
@@ -215,4 +218,10 @@ class LavaTrainingRun(TrainingRun):
         for mine, var in zip(self.network.weights, self._mlp.weights, strict=True):
             mine.copy_(torch.from_numpy(var.get()))
         self.network.samples_seen = int(self._mlp.samples_seen.get().item())
+        if self.network.input_rates is not None:
+            rated_samples = int(self._mlp.rated_samples.get().item())
+            self.network.input_rates.restore(
+                [var.get() for var in self._mlp.input_rates],
+                [rated_samples] * len(self.network.weights),
+            )
         self._is_ahead = False

@@ -141,6 +141,11 @@ class TrainingRun:
         test: tuple[Any, Any],
         folder: Path | None,
     ) -> None:
+        if network.config.trace_baseline and network.arithmetic != "floating_point":
+            raise ValueError(
+                f"trace_baseline is {network.config.trace_baseline}: expected 0 where a network "
+                "learns in integers"
+            )
         self.network = network
         self.train = checked_data(network, train, "train")
         self.test = checked_data(network, test, "test")

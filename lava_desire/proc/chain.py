@@ -8,7 +8,7 @@ from typing import Any
 
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import LayerFormat
-from lava_desire.proc.checks import check_count, check_per_layer
+from lava_desire.proc.checks import check_all_rates, check_count, check_per_layer
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.desire_lif.process import DesireLIF
 from lava_desire.proc.desire_teacher.process import DesireTeacher
@@ -57,6 +57,8 @@ class DesireChain:
         dropout_masks: Sequence[Any] | None = None,
         samples_seen: int = 0,
         formats: Sequence[LayerFormat] | None = None,
+        input_rates: Sequence[Any] | None = None,
+        rated_samples: int = 0,
     ) -> DesireChain:
         """Build the processes of a network and connect them.
 
@@ -76,6 +78,11 @@ class DesireChain:
             Samples that have had their dropout masks before.
         formats : sequence of LayerFormat, optional
             How the L layers are written in fixed point.
+        input_rates : sequence of array, optional
+            Mean firing rates of the inputs of the L connections, where a network with a
+            `trace_baseline` goes on; see :class:`~lava_desire.proc.DesireDense`.
+        rated_samples : int
+            Samples that they are the mean of.
 
         Returns
         -------
@@ -88,6 +95,7 @@ class DesireChain:
             If an argument is not as above.
         """
         weights, masks = check_per_layer(config, weights, dropout_masks)
+        rates = check_all_rates(config, input_rates)
         common: dict[str, Any] = {
             "config": config,
             "training": training,
@@ -102,6 +110,8 @@ class DesireChain:
                     weights=array,
                     learning_enabled=learning_enabled,
                     formats=formats,
+                    input_rates=rates[layer - 1],
+                    rated_samples=rated_samples,
                     **common,
                 )
                 for layer, array in enumerate(weights, start=1)

@@ -40,7 +40,7 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
     def train(*arguments):
         return run("train", "--quiet", *arguments)[0]
 
-    new = ("--data", data, *SIZES)
+    new = ("--data", data, *SIZES, "--trace-baseline", "0.8")
     torch, lava = tmp_path / "torch", tmp_path / "lava"
     assert train(*new, "--batch-size", "1", "--epochs", "3", "--output", str(torch)) == 0
     assert train(*new, "--backend", "lava", "--epochs", "1", "--output", str(lava)) == 0
@@ -53,8 +53,10 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
     for name in ("checkpoint.safetensors", "best.safetensors"):
         one, other = read_checkpoint(torch / name), read_checkpoint(lava / name)
         assert one.samples_seen == other.samples_seen
-        for mine, theirs in zip(one.weights, other.weights, strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+        assert one.rated_samples == other.rated_samples
+        for field in ("weights", "input_rates"):
+            for mine, theirs in zip(getattr(one, field), getattr(other, field), strict=True):
+                np.testing.assert_array_equal(mine, theirs)
 
 
 def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
@@ -92,6 +94,7 @@ def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
         (("--backend", "gpu"), "--backend is 'gpu': expected torch or lava"),
         (("--backend", "lava", "--batch-size", "8"), "batch_size is 8: --backend lava expects 1"),
         (("--backend", "lava", "--weight-average", "0.9"), "weight_average is 0.9"),
+        (("--precision", "fixed_point", "--trace-baseline", "0.5"), "trace_baseline is 0.5"),
     ],
 )
 def test_what_the_processes_do_not_offer_is_refused(run, data, options, message):

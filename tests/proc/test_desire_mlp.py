@@ -20,7 +20,14 @@ from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
 
 CONFIG = DesireConfig(
-    (6, 12, 8, 3), num_steps=8, error_margin=1, learning_rate=1e-2, dropout_input=0.1, seed=3
+    (6, 12, 8, 3),
+    num_steps=8,
+    error_margin=1,
+    learning_rate=1e-2,
+    dropout_input=0.1,
+    seed=3,
+    trace_baseline=0.8,
+    baseline_samples=5,
 )
 IMAGES = np.random.default_rng(0).random((12, 6)).astype(np.float32)
 LABELS = np.arange(12) % 3
@@ -32,16 +39,16 @@ needs_torch = pytest.mark.skipif(
 BOTH = pytest.mark.parametrize("tag", ["floating_pt", pytest.param("torch", marks=needs_torch)])
 
 
-def build(batch_size=1, position=0, **options):
+def build(batch_size=1, position=0, config=CONFIG, **options):
     source = SampleSource(
-        config=CONFIG,
+        config=config,
         images=IMAGES,
         labels=LABELS,
         shuffle=True,
         batch_size=batch_size,
         position=position,
     )
-    network = DesireMLP(config=CONFIG, batch_size=batch_size, **options)
+    network = DesireMLP(config=config, batch_size=batch_size, **options)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     return source, network
@@ -73,7 +80,10 @@ def test_both_models_show_the_same_in_every_step():
         try:
             network.run(RunSteps(steps), DesireSimCfg(tag))
             seen[tag] = {name: values() for name, values in read.items()}
-            for name in ("confusion", "loss", "num_samples", "num_active", "samples_seen"):
+            for name in (
+                *("confusion", "loss", "num_samples", "num_active", "samples_seen"),
+                *("rated_samples", "input_rates_1", "input_rates_2", "input_rates_3"),
+            ):
                 seen[tag][name] = getattr(network, name).get()
         finally:
             network.stop()
@@ -152,9 +162,11 @@ def test_weights_set_between_runs_count_from_the_next_window():
 )
 def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
     path = tmp_path / "network.safetensors"
-    _, network = build()
+    # Integers learn without a baseline.
+    config = CONFIG.replace(trace_baseline=0.0) if tag == "fixed_pt" else CONFIG
+    _, network = build(config=config)
     unbroken = weights_after(network, tag, windows=9)
-    _, network = build()
+    _, network = build(config=config)
     try:
         network.run(RunSteps(5 * WINDOW), DesireSimCfg(tag))
         network.to_checkpoint(path)

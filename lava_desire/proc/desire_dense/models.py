@@ -33,6 +33,8 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    input_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    rated_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -46,9 +48,12 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self._no_z = np.zeros(num_in, np.float32)
         self._z = self._no_z
         self._received = np.zeros((self._config.num_steps, num_in), dtype=bool)
+        self._num_spikes = np.zeros(num_in, np.int64)
         self._answered = np.zeros((self._config.num_steps, num_out), dtype=bool)
         self._desire = np.zeros(num_out, np.int8)
         self._must_learn = False
+        mean_trace = rule.mean_trace(self._config.num_steps, self._config.decay)
+        self._baseline_gain = self._config.trace_baseline * mean_trace
         # Weights by input and in float64: a sum over active inputs then adds whole rows.
         self._rows = np.zeros((num_in, num_out))
         self._rows_are_of: Any = None
@@ -67,6 +72,8 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         if step == 1:
             self._take_new_weights()
             self.change = np.zeros_like(self.change)
+            self._num_spikes[:] = 0
+        self._num_spikes += spikes  # also one that comes too late for the window
         if step <= num_steps:
             self._received[step - 1] = spikes
         if 2 <= step <= num_steps + 1:
@@ -74,6 +81,8 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self._activation = self._activate(spikes)
         if step == self._step_of_desire:
             self._desire = desire.astype(np.int8)
+            if self._baseline_gain and self.learning_enabled[0]:
+                self._follow_rates()
             if self._desire.any():
                 self._z = self._backpropagate()
                 self._must_learn = bool(self.learning_enabled[0])
@@ -104,6 +113,14 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         error = rule.local_error(self._desire, rate)
         return rule.backpropagate_error(self.weights, error)
 
+    def _follow_rates(self) -> None:
+        config = self._config
+        self.rated_samples = self.rated_samples + 1
+        share = 1.0 / min(int(self.rated_samples[0]), config.baseline_samples)
+        self.input_rates = rule.follow_rate(
+            self.input_rates, self._num_spikes, 1, config.num_steps, share
+        )
+
     def lrn_guard(self) -> bool:
         """Learn in the step in which a desire has arrived."""
         return self._must_learn
@@ -125,5 +142,17 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         change = rule.weight_change(pairings, rate)
         changed = np.ix_(chosen, active)
         self.weights[changed] += change
-        self._rows[np.ix_(active, chosen)] = self.weights[changed].T
+        if self._baseline_gain:
+            deducted = self._deduct_baseline(chosen, rate)
+            deducted[:, active] += change
+            active, change = np.arange(deducted.shape[1]), deducted
+        self._rows[np.ix_(active, chosen)] = self.weights[np.ix_(chosen, active)].T
         self.change[chosen] = np.abs(change).sum(axis=1)
+
+    def _deduct_baseline(self, chosen: Any, rate: float) -> Any:
+        """Change the weights of the chosen neurons as traces counted from a baseline do."""
+        desired_spikes = self._desire[chosen] * self._answered[:, chosen].sum(axis=0)
+        baseline = (self.input_rates * self._baseline_gain).astype(np.float32)
+        change = rule.baseline_change(desired_spikes, baseline, rate)
+        self.weights[chosen] += change
+        return change

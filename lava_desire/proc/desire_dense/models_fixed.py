@@ -36,6 +36,8 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    input_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    rated_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -96,6 +98,10 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
             self.weights[:] = self._mantissas
         np.clip(self.weights, self._format.lowest, self._format.highest, out=self.weights)
         self._is_learning = bool(self.learning_enabled[0])
+        if self._is_learning and self._config.trace_baseline:
+            raise ValueError(
+                f"trace_baseline is {self._config.trace_baseline}: expected 0 where integers learn"
+            )
         self._sample += self._is_learning
         self._z = np.zeros_like(self._z)
         self.change = np.zeros_like(self.change)

@@ -12,7 +12,13 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import LayerFormat
-from lava_desire.proc.checks import check_count, check_layer, check_weights, in_both_arithmetics
+from lava_desire.proc.checks import (
+    check_count,
+    check_layer,
+    check_rates,
+    check_weights,
+    in_both_arithmetics,
+)
 
 
 class DesireDense(AbstractProcess):
@@ -41,6 +47,11 @@ class DesireDense(AbstractProcess):
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point;
         :func:`~lava_desire.fixed.default_formats` when not given.
+    input_rates : array, optional
+        Mean firing rates ν of its inputs, (N_{ℓ−1},) float in spikes a time step, where the config
+        has a `trace_baseline` and the connection has learned before; 0 when not given.
+    rated_samples : int
+        Samples that they are the mean of.
 
     Ports
     -----
@@ -59,6 +70,9 @@ class DesireDense(AbstractProcess):
         mantissas in fixed point.
     learning_rate : (1,) float64, η, before the layer's factor.
     learning_enabled, training : (1,) bool.
+    input_rates : (N_{ℓ−1},) float64, mean firing rates in the samples learned from, in spikes a
+        time step; zeros where the config has no `trace_baseline`.
+    rated_samples : (1,) int64, those samples.
 
     Raises
     ------
@@ -78,6 +92,8 @@ class DesireDense(AbstractProcess):
         learning_enabled: bool = True,
         samples_seen: int = 0,
         formats: Sequence[LayerFormat] | None = None,
+        input_rates: Any = None,
+        rated_samples: int = 0,
         **options: Any,
     ) -> None:
         check_layer(config, layer)
@@ -102,3 +118,6 @@ class DesireDense(AbstractProcess):
         self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))
+        self.input_rates = Var(shape=shape[1:], init=check_rates(config, layer, input_rates))
+        rated_samples = check_count("rated_samples", rated_samples, 0)
+        self.rated_samples = Var(shape=(1,), init=np.array([rated_samples]))

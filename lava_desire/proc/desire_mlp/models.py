@@ -44,6 +44,8 @@ class SubDesireMLPModel(AbstractSubProcessModel):
             dropout_masks=parameters["dropout_masks"],
             samples_seen=parameters["samples_seen"],
             formats=parameters["formats"],
+            input_rates=[rates.init for rates in proc.input_rates],
+            rated_samples=int(proc.rated_samples.init[0]),
         )
         # Lava finds the parts among the attributes.
         self.encoder, self.teacher = chain.encoder, chain.teacher
@@ -54,6 +56,7 @@ class SubDesireMLPModel(AbstractSubProcessModel):
             setattr(self, f"connection_{number}", connection)
             setattr(self, f"layer_{number}", layer)
             getattr(proc, f"weights_{number}").alias(connection.weights)
+            getattr(proc, f"input_rates_{number}").alias(connection.input_rates)
             if number < config.num_layers:
                 getattr(proc, f"desire_{number}").alias(layer.desire)
         proc.brightness_in.connect(self.encoder.brightness_in)
@@ -69,6 +72,7 @@ class SubDesireMLPModel(AbstractSubProcessModel):
         proc.samples_seen.alias(self.encoder.samples_seen)
         proc.learning_rate.share([part.learning_rate for part in learners])
         proc.learning_enabled.share([part.learning_enabled for part in learners])
+        proc.rated_samples.share([part.rated_samples for part in learners])
         proc.training.share([part.training for part in (chain.encoder, *learners, *chain.layers)])
 
 
@@ -78,6 +82,8 @@ class _TypesOfLayers(ABCMeta):
     def __getattr__(cls, name: str) -> Any:
         if re.fullmatch(r"weights_\d+", name):
             return LavaPyType(np.ndarray, np.float32)
+        if re.fullmatch(r"input_rates_\d+", name):
+            return LavaPyType(np.ndarray, np.float64)
         if re.fullmatch(r"desire_\d+", name):
             return LavaPyType(np.ndarray, np.int8)
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
@@ -95,6 +101,7 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
+    rated_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -148,6 +155,13 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
             [getattr(self, f"weights_{layer}") for layer in self._layers],
             precision=self.proc_params["precision"],
         )
+        self._take_over_rates()
+
+    def _take_over_rates(self) -> None:
+        followed = self._network.input_rates
+        if followed is not None:
+            rates = [getattr(self, f"input_rates_{layer}") for layer in self._layers]
+            followed.restore(rates, [int(self.rated_samples[0])] * len(rates))
 
     def _run_window(self, brightness: Any) -> None:
         torch, network = self._torch, self._network
@@ -182,7 +196,8 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         if layer < config.num_layers:
             name = f"desire_{layer}"
             setattr(self, name, desire.reshape(getattr(self, name).shape))
-        return layer if self.learning_enabled[0] and desire.any() else None
+        follows = self._network.input_rates is not None
+        return layer if self.learning_enabled[0] and (follows or desire.any()) else None
 
     def lrn_guard(self) -> bool:
         """Learn in the steps in which the connections of the network would."""
@@ -202,6 +217,11 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
             weights = self._network.weights[layer - 1]
             getattr(self, f"weights_{layer}")[...] = weights.cpu().numpy()
         self._stale.clear()
+        followed = self._network.input_rates if self._network is not None else None
+        if followed is not None:
+            for layer, rates in zip(self._layers, followed.rates, strict=True):
+                getattr(self, f"input_rates_{layer}")[...] = rates.cpu().numpy()
+            self.rated_samples = followed.num_samples[:1].cpu().numpy()
 
     def _get_var(self) -> None:
         self.refresh_vars()
@@ -226,3 +246,4 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
                     f"weights of layer {layer} hold NaN or infinity: expected finite values"
                 )
             self._network.weights[layer - 1].copy_(self._torch.from_numpy(weights))
+        self._take_over_rates()

@@ -15,7 +15,12 @@ from lava.magma.core.process.variable import Var
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat, formats_from_dicts
-from lava_desire.proc.checks import check_count, check_per_layer, in_both_arithmetics
+from lava_desire.proc.checks import (
+    check_all_rates,
+    check_count,
+    check_per_layer,
+    in_both_arithmetics,
+)
 from lava_desire.proc.window import sample_shape
 
 
@@ -72,6 +77,11 @@ class DesireMLP(AbstractProcess):
         Arithmetic of the torch model; ``"float32"`` is exact.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point, with the tag ``"fixed_pt"``.
+    input_rates : sequence of array, optional
+        L arrays (N_{ℓ−1},) float, mean firing rates of each layer's inputs, where a network with a
+        `trace_baseline` goes on; see :class:`~lava_desire.proc.DesireDense`.
+    rated_samples : int
+        Samples that they are the mean of.
 
     Ports
     -----
@@ -96,6 +106,8 @@ class DesireMLP(AbstractProcess):
     samples_seen : (1,) int64, samples that have had dropout masks.
     learning_rate : (1,) float64, η, for all layers.
     training, learning_enabled : (1,) bool, for all parts.
+    input_rates_1 … input_rates_L : (N_{ℓ−1},) float64, and rated_samples : (1,) int64, of
+        :class:`~lava_desire.proc.DesireDense`; the former also as the list :attr:`input_rates`.
 
     Raises
     ------
@@ -134,6 +146,8 @@ class DesireMLP(AbstractProcess):
         device: str = "cpu",
         precision: str = "float32",
         formats: Sequence[LayerFormat] | None = None,
+        input_rates: Sequence[Any] | None = None,
+        rated_samples: int = 0,
         **options: Any,
     ) -> None:
         samples_seen = check_count("samples_seen", samples_seen, 0)
@@ -183,6 +197,10 @@ class DesireMLP(AbstractProcess):
         self.learning_rate = SharedVar(shape=(1,), init=np.array([config.learning_rate]))
         self.training = SharedVar(shape=(1,), init=np.array([training]))
         self.learning_enabled = SharedVar(shape=(1,), init=np.array([learning_enabled]))
+        for layer, rates in enumerate(check_all_rates(config, input_rates), start=1):
+            setattr(self, f"input_rates_{layer}", Var(shape=rates.shape, init=rates))
+        rated_samples = check_count("rated_samples", rated_samples, 0)
+        self.rated_samples = SharedVar(shape=(1,), init=np.array([rated_samples]))
 
     @property
     def config(self) -> DesireConfig:
@@ -194,6 +212,12 @@ class DesireMLP(AbstractProcess):
     def weights(self) -> list[Var]:
         """The Vars of the weights, layer 1 first."""
         return [getattr(self, f"weights_{layer}") for layer in range(1, self.config.num_layers + 1)]
+
+    @property
+    def input_rates(self) -> list[Var]:
+        """The Vars of the inputs' mean firing rates, layer 1 first."""
+        layers = range(1, self.config.num_layers + 1)
+        return [getattr(self, f"input_rates_{layer}") for layer in layers]
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, **options: Any) -> DesireMLP:
@@ -222,6 +246,9 @@ class DesireMLP(AbstractProcess):
         """
         checkpoint = read_checkpoint(path)
         options = {"samples_seen": checkpoint.samples_seen, **options}
+        if checkpoint.input_rates:
+            options.setdefault("input_rates", checkpoint.input_rates)
+            options.setdefault("rated_samples", max(checkpoint.rated_samples))
         if checkpoint.formats:
             options.setdefault("formats", formats_from_dicts(checkpoint.formats))
         return cls(config=checkpoint.config, weights=checkpoint.weights, **options)
@@ -249,6 +276,10 @@ class DesireMLP(AbstractProcess):
         weights: list[Any] = [np.asarray(_read(var, self), dtype) for var in self.weights]
         samples_seen = int(np.asarray(_read(self.samples_seen, self))[0])
         checkpoint = Checkpoint(self.config, weights, samples_seen, formats=formats)
+        if self.config.trace_baseline:
+            rated_samples = int(np.asarray(_read(self.rated_samples, self))[0])
+            checkpoint.input_rates = [np.asarray(_read(var, self)) for var in self.input_rates]
+            checkpoint.rated_samples = [rated_samples] * self.config.num_layers
         write_checkpoint(checkpoint, path)
 
     def _runs_in_fixed_point(self) -> bool:
