@@ -123,6 +123,10 @@ class DesireConfig:
             value = number(name, getattr(self, name), "0 <= value < 1")
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
+        if not 0 <= number("trace_baseline", self.trace_baseline, "in [0, 1]") <= 1:
+            raise ValueError(
+                f"trace_baseline is {self.trace_baseline!r}: expected 0 <= trace_baseline <= 1"
+            )
         if number("threshold", self.threshold, "above 0") <= 0:
             raise ValueError(f"threshold is {self.threshold!r}: expected threshold > 0")
         smallest, largest = THRESHOLDS
@@ -144,10 +148,6 @@ class DesireConfig:
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
         self._check_integer("baseline_samples", 1)
-        if not 0 <= number("trace_baseline", self.trace_baseline, "in [0, 1]") <= 1:
-            raise ValueError(
-                f"trace_baseline is {self.trace_baseline!r}: expected 0 <= trace_baseline <= 1"
-            )
         self._check_integer("seed", 0)
         if self.reset not in RESETS:
             raise ValueError(f"reset is {shown(self.reset)}: expected one of {', '.join(RESETS)}")

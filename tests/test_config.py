@@ -65,6 +65,9 @@ def test_a_configuration_survives_json(name):
         ("image_shift", 28),
         ("image_shift", 1.5),
         ("weight_average", 1.0),
+        ("trace_baseline", 1.5),
+        ("trace_baseline", -0.5),
+        ("baseline_samples", 0),
         ("weight_average", -0.5),
     ],
 )
@@ -139,7 +142,7 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
     for name in ("digits", "mnist", "fashion-mnist"):
         config = DesireConfig.preset(name)
         assert config.learning_rate_scale == ()
-        assert (config.image_shift, config.weight_average) == (0, 0)
+        assert (config.image_shift, config.weight_average, config.trace_baseline) == (0, 0, 0)
         assert config.learning_rate_scale_of(1) == 1
 
 

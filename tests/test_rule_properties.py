@@ -258,6 +258,40 @@ def test_weight_change__is_none_without_pairs_or_rate(pairings, rate):
     assert (change * pairings >= 0).all()
 
 
+@given(arrays(np.int64, (N,), elements=st.integers(0, T)), st.floats(0, 1), st.data())
+def test_follow_rate__stays_a_rate_between_the_old_and_the_new(num_spikes, share, data):
+    rate = data.draw(arrays(np.float64, (N,), elements=st.floats(0, 1)))
+    after = rule.follow_rate(rate, num_spikes, 1, T, share)
+    assert after.dtype == np.float64
+    new = num_spikes / T
+    assert (after >= np.minimum(rate, new) - 1e-15).all()
+    assert (after <= np.maximum(rate, new) + 1e-15).all()
+    same(rule.follow_rate(rate, num_spikes, 1, T, 0.0), rate)
+    same(rule.follow_rate(rate, 3 * num_spikes, 3, T, share), after)
+
+
+@given(trains, decays)
+def test_mean_trace__is_that_of_a_spike_in_every_step(u, decay):
+    trace, traces = np.zeros((B, N)), []
+    for step in np.ones_like(u):
+        trace = rule.decay_trace(trace, step, decay)
+        traces.append(trace)
+    mean = rule.mean_trace(T, decay)
+    np.testing.assert_allclose(mean, np.mean(traces))
+    assert 1 <= mean < 1 / (1 - decay) + 1e-12
+
+
+@given(arrays(np.int64, (N,), elements=st.integers(-T, T)), rates, st.floats(0, 1e-2))
+def test_baseline_change__is_a_product_with_the_sign_of_less_desire(spikes_wanted, rate, eta):
+    baseline = rate[0]
+    change = rule.baseline_change(spikes_wanted, baseline, eta)
+    assert change.dtype == np.float32
+    assert (change * spikes_wanted[:, None] <= 0).all()
+    same(rule.baseline_change(-spikes_wanted, baseline, eta), -change)
+    assert not change[:, baseline == 0].any()
+    assert np.linalg.matrix_rank(change.astype(np.float64), tol=1e-6) <= 1
+
+
 @given(reals)
 def test_local_loss__is_even_and_never_negative(error):
     loss = rule.local_loss(error)

@@ -94,6 +94,8 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "reset": "zero",
         "image_shift": 1,
         "weight_average": 0.5,
+        "trace_baseline": 0.75,
+        "baseline_samples": 500,
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     arguments.append("--learning-rate-scale=1,0.5,2")

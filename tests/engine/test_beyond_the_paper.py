@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from lava_desire import DesireConfig
+from lava_desire import DesireConfig, rule
 from lava_desire.data import load_dataset
 from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit, read_checkpoint
 from lava_desire.engine.average import WeightAverage
+from lava_desire.engine.baseline import InputRates
 
 CONFIG = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=3, seed=7)
 OPTIONS = {
@@ -65,6 +66,8 @@ def test_with_all_options_a_run_broken_off_goes_on_to_the_bit(data, tmp_path, mi
     )
     same(one.average, other.average)
     assert one.state["minibatches_averaged"] == other.state["minibatches_averaged"] == 57
+    same(one.input_rates, other.input_rates)
+    assert one.rated_samples == other.rated_samples == [900, 900]
     for mine, record in zip(history.records, expected.records, strict=True):
         assert {k: v for k, v in vars(mine).items() if k not in TIMING} == {
             k: v for k, v in vars(record).items() if k not in TIMING
@@ -116,6 +119,71 @@ def test_an_average_begins_as_a_plain_mean_and_then_forgets():
         seen.append(average.network.weights[0][0, 0].item())
     assert seen == [2.0, 3.0, 5.5]
     assert network.weights[0][0, 0].item() == 8.0
+
+
+def learn_by_the_rule(config, weights, batches, masks):
+    """Learn minibatches with traces counted from a baseline, by the functions of the rule alone."""
+    num_layers, num_steps = config.num_layers, config.num_steps
+    rates = [np.zeros(size) for size in config.layer_sizes[:-1]]
+    gain = config.trace_baseline * rule.mean_trace(num_steps, config.decay)
+    seen = 0
+    for (images, labels), mask in zip(batches, masks, strict=True):
+        network = DesireNetwork(config.replace(trace_baseline=0.0), weights=weights)
+        result = network.train_step(images, labels, config.learning_rate, mask)
+        seen += len(labels)
+        share = len(labels) / min(seen, config.baseline_samples)
+        weights = network.numpy_weights()
+        for layer in range(num_layers):
+            before, behind = (result.counts[layer + side].numpy() for side in (0, 1))
+            rates[layer] = rule.follow_rate(
+                rates[layer], before.sum(0), len(labels), num_steps, share
+            )
+            desire = result.desires[layer].numpy().astype(np.int64)
+            if layer + 1 < num_layers:
+                desire = desire * mask[layer + 1]
+            weights[layer] += rule.baseline_change(
+                (desire * behind).sum(0),
+                (rates[layer] * gain).astype(np.float32),
+                config.learning_rate,
+            )
+    return weights, rates
+
+
+@pytest.mark.parametrize("kernels", ["compiled", "torch"])
+def test_traces_are_counted_from_a_share_of_their_mean(data, kernels):
+    config = CONFIG.replace(
+        layer_sizes=(64, 30, 20, 10), trace_baseline=0.9, baseline_samples=40, dropout_input=0.1
+    )
+    (images, labels), _ = data
+    batches = [(images[k : k + 16], labels[k : k + 16]) for k in range(0, 96, 16)]
+    generator = np.random.default_rng(0)
+    sizes = config.layer_sizes[:-1]
+    masks = [[generator.random((16, size)) < 0.8 for size in sizes] for _ in batches]
+    network = DesireNetwork(config, kernels=kernels)
+    expected, rates = learn_by_the_rule(config, network.numpy_weights(), batches, masks)
+    for batch, mask in zip(batches, masks, strict=True):
+        network.train_step(*batch, config.learning_rate, mask)
+    same(network.numpy_weights(), expected)
+    same([rate.numpy() for rate in network.input_rates.rates], rates)
+
+
+def test_a_baseline_follows_all_samples_and_forgets():
+    config = DesireConfig((2, 1), num_steps=10, trace_baseline=0.5, baseline_samples=4)
+    rates = InputRates(config, torch.device("cpu"))
+    for num_spikes, num_samples in (((20, 0), 2), ((0, 20), 2), ((40, 40), 4), ((0, 0), 2)):
+        baseline = rates.follow(1, torch.tensor(num_spikes), num_samples)
+    same(rates.rates[0], [0.5, 0.5])  # all 1 in the third, then half of it
+    assert rates.num_samples.tolist() == [10]
+    expected = 0.5 * 0.5 * rule.mean_trace(10, config.decay)
+    np.testing.assert_allclose(baseline, [expected, expected], rtol=1e-6)
+
+
+def test_integers_do_not_learn_with_a_baseline(data):
+    network = DesireNetwork(CONFIG.replace(trace_baseline=0.5), arithmetic="fixed_point")
+    assert len(network.predict(data[0][0])) == 300
+    for learn in (lambda: fit(network, *data), lambda: network.train_step(*data[0], 1e-3)):
+        with pytest.raises(ValueError, match=r"trace_baseline is 0\.5: expected 0 where"):
+            learn()
 
 
 def test_a_checkpoint_without_an_average_is_refused():
