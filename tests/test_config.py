@@ -130,6 +130,7 @@ def test_the_best_preset_differs_from_the_papers_in_its_schedule_and_images_alon
         "epochs",
         "image_shift",
         "weight_average",
+        "trace_baseline",
     }
 
 
