@@ -68,6 +68,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-dropout": {"dropout_hidden": 0.0},
     "slow-decay": {"learning_rate_decay": 0.25},
     "shift-1": {"image_shift": 1},
+    "trace-baseline-0.5": {"trace_baseline": 0.5},
+    "trace-baseline-1": {"trace_baseline": 1.0},
+    "trace-baseline-1-rate-8e-5": {"trace_baseline": 1.0, "learning_rate": 8e-5},
     "output-layer-x4": {"learning_rate_scale": (1.0, 1.0, 4.0)},
     "input-layer-x0.25": {"learning_rate_scale": (0.25, 1.0, 1.0)},
 }
