@@ -27,6 +27,7 @@ FLOATS = (
     "learning_rate_decay",
     "weight_average",
     "trace_baseline",
+    "weight_limit",
 )
 MAX_NEURONS = 2**31 - 1
 SHOWN = 200
@@ -111,3 +112,18 @@ def learning_rate_scale_of(given: Any, num_layers: int) -> tuple[float, ...]:
     if len(scale) not in (0, num_layers):
         raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
     return tuple(float(factor) for factor in scale)
+
+
+def refuse_in_integers(config: Any) -> None:
+    """Refuse to learn in integers what only floating point offers.
+
+    Raises
+    ------
+    ValueError
+        Naming the field of the configuration.
+    """
+    for name in ("trace_baseline", "weight_limit"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} is {getattr(config, name)}: expected 0 where a network learns in integers"
+            )

@@ -72,6 +72,9 @@ class DesireConfig:
         :func:`~lava_desire.rule.baseline_change`. 0, the paper's rule, counts from zero.
     baseline_samples : int
         Samples S, in [1, 2**31), over which that mean is taken.
+    weight_limit : float
+        Magnitude, at least 0, beyond which no weight goes: it is clipped, at first and after every
+        change. 0, the paper's rule, sets no limit.
 
     Raises
     ------
@@ -109,6 +112,7 @@ class DesireConfig:
     weight_average: float = 0.0
     trace_baseline: float = 0.0
     baseline_samples: int = 10_000
+    weight_limit: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
@@ -139,6 +143,7 @@ class DesireConfig:
             "desire_threshold_output",
             "learning_rate",
             "learning_rate_decay",
+            "weight_limit",
         ):
             if number(name, getattr(self, name), "at least 0") < 0:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected {name} >= 0")
@@ -403,5 +408,5 @@ PRESETS: dict[str, DesireConfig] = {
 }
 """The named configurations. ``mnist`` and ``fashion-mnist`` are the paper's two experiments with
 minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1`` is that rule.
-``mnist-best`` is ``mnist`` with traces counted from their mean, which allows eight times the paper's
-learning rate, images shifted by up to a pixel and averaged weights: see ``results/``."""
+``mnist-best`` is ``mnist`` with traces counted from their mean, which allows eight times the
+paper's learning rate, images shifted by up to a pixel and averaged weights: see ``results/``."""

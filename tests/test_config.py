@@ -68,6 +68,7 @@ def test_a_configuration_survives_json(name):
         ("trace_baseline", 1.5),
         ("trace_baseline", -0.5),
         ("baseline_samples", 0),
+        ("weight_limit", -0.1),
         ("weight_average", -0.5),
     ],
 )
@@ -143,7 +144,8 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
     for name in ("digits", "mnist", "fashion-mnist"):
         config = DesireConfig.preset(name)
         assert config.learning_rate_scale == ()
-        assert (config.image_shift, config.weight_average, config.trace_baseline) == (0, 0, 0)
+        assert (config.image_shift, config.weight_average) == (0, 0)
+        assert (config.trace_baseline, config.weight_limit) == (0, 0)
         assert config.learning_rate_scale_of(1) == 1
 
 

@@ -160,6 +160,7 @@ def test_torch_gives_the_bits_that_numpy_gives(values, rate, desire, spikes, res
         (rule.hidden_desire, (values, 0.05)),
         (rule.desired_pairings, (desire, spikes, spikes.astype(np.float64))),
         (rule.follow_rate, (rate[0].astype(np.float64), spikes.sum((0, 1)), 3, 7, 0.3)),
+        (rule.limit_weights, (values, 0.3)),
         (rule.baseline_change, (spikes.sum((0, 1)), rate[0], 1e-3)),
         (rule.weight_change, (values.astype(np.float64), 1e-5)),
         (rule.local_loss, (values,)),

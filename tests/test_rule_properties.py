@@ -292,6 +292,18 @@ def test_baseline_change__is_a_product_with_the_sign_of_less_desire(spikes_wante
     assert np.linalg.matrix_rank(change.astype(np.float64), tol=1e-6) <= 1
 
 
+@given(reals, st.floats(0, 2, width=32))
+def test_limit_weights__ends_within_the_limit_and_moves_nothing_else(weights, limit):
+    limited = rule.limit_weights(weights, limit)
+    assert limited.dtype == np.float32
+    within = np.abs(weights) <= limit if limit else np.full(weights.shape, True)
+    same(limited[within], weights[within])
+    if limit:
+        assert (np.abs(limited) <= np.float32(limit)).all()
+        same(rule.limit_weights(limited, limit), limited)
+        same(rule.limit_weights(-weights, limit), -limited)
+
+
 @given(reals)
 def test_local_loss__is_even_and_never_negative(error):
     loss = rule.local_loss(error)

@@ -108,6 +108,7 @@ def train(
     weight_average: Annotated[float | None, _number("Factor of the average.", _BEYOND)] = None,
     trace_baseline: Annotated[float | None, _number("Share of mean traces.", _BEYOND)] = None,
     baseline_samples: Annotated[int | None, _number("Its mean is over these.", _BEYOND)] = None,
+    weight_limit: Annotated[float | None, _number("Largest magnitude of weights.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
@@ -139,6 +140,7 @@ def train(
         "weight_average": weight_average,
         "trace_baseline": trace_baseline,
         "baseline_samples": baseline_samples,
+        "weight_limit": weight_limit,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if resume is not None:

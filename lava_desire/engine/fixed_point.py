@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lava_desire import fixed, rule
+from lava_desire._fields import refuse_in_integers
 from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
 from lava_desire.engine.activity import Activity
@@ -327,11 +328,7 @@ class FixedPointNetwork(DesireNetwork):
         num_spikes: Sequence[Tensor] | None = None,
     ) -> int:
         """Add the summed change of weights; return how many samples desire any."""
-        if self.config.trace_baseline:
-            raise ValueError(
-                f"trace_baseline is {self.config.trace_baseline}: expected 0 where a network "
-                "learns in integers"
-            )
+        refuse_in_integers(self.config)
         num_active = super().update(activity, desires, learning_rate)
         self._learned += len(activity.prediction)
         return num_active

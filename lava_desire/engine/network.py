@@ -106,7 +106,7 @@ class DesireNetwork:
         if weights is None:
             weights = initial_weights(config.layer_sizes, config.seed)
         self.weights: list[Tensor] = [
-            self._kernels.arrange(tensor)
+            self._kernels.arrange(rule.limit_weights(tensor, config.weight_limit))
             for tensor in as_weights(weights, config.layer_sizes, self.device)
         ]
         self.input_rates = InputRates(config, self.device) if config.trace_baseline else None
@@ -397,6 +397,7 @@ class DesireNetwork:
                 num_spikes = self._kernels.counts(before).sum(0)
             baseline = self.input_rates.follow(layer, num_spikes, len(desire))
             self._kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
+        limit_in_place(weights, self.config.weight_limit)
         return active
 
     def predict(self, images: Any) -> Tensor:
@@ -481,6 +482,12 @@ def _mask_of(activity: Activity, layer: int) -> Tensor | None:
     if activity.masks is None or layer >= len(activity.masks):
         return None
     return activity.masks[layer]
+
+
+def limit_in_place(weights: Tensor, limit: float) -> None:
+    """Do what :func:`~lava_desire.rule.limit_weights` does, in place."""
+    if limit:
+        weights.clamp_(-limit, limit)
 
 
 def lag_of(layer: int) -> int:

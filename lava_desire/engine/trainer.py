@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lava_desire._fields import refuse_in_integers
 from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from lava_desire.engine.augment import shift_images
 from lava_desire.engine.average import WeightAverage
@@ -141,11 +142,8 @@ class TrainingRun:
         test: tuple[Any, Any],
         folder: Path | None,
     ) -> None:
-        if network.config.trace_baseline and network.arithmetic != "floating_point":
-            raise ValueError(
-                f"trace_baseline is {network.config.trace_baseline}: expected 0 where a network "
-                "learns in integers"
-            )
+        if network.arithmetic != "floating_point":
+            refuse_in_integers(network.config)
         self.network = network
         self.train = checked_data(network, train, "train")
         self.test = checked_data(network, test, "test")

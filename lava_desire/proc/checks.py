@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import fixed
+from lava_desire import fixed, rule
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.randomness import initial_weights
@@ -92,7 +92,7 @@ def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
         return weights
     if not np.isfinite(weights).all():
         raise ValueError(f"weights of layer {layer} hold NaN or infinity: expected finite values")
-    return weights.astype(np.float32)
+    return rule.limit_weights(weights.astype(np.float32), config.weight_limit)
 
 
 def check_rates(config: DesireConfig, layer: int, rates: Any) -> Any:

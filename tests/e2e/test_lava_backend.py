@@ -40,7 +40,7 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
     def train(*arguments):
         return run("train", "--quiet", *arguments)[0]
 
-    new = ("--data", data, *SIZES, "--trace-baseline", "0.8")
+    new = ("--data", data, *SIZES, "--trace-baseline", "0.8", "--weight-limit", "0.5")
     torch, lava = tmp_path / "torch", tmp_path / "lava"
     assert train(*new, "--batch-size", "1", "--epochs", "3", "--output", str(torch)) == 0
     assert train(*new, "--backend", "lava", "--epochs", "1", "--output", str(lava)) == 0

@@ -20,6 +20,7 @@ OPTIONS = {
     "image_shift": 1,
     "weight_average": 0.9,
     "trace_baseline": 0.9,
+    "weight_limit": 0.3,
 }
 TIMING = ("samples_per_second", "seconds")
 

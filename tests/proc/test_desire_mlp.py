@@ -28,6 +28,7 @@ CONFIG = DesireConfig(
     seed=3,
     trace_baseline=0.8,
     baseline_samples=5,
+    weight_limit=0.6,
 )
 IMAGES = np.random.default_rng(0).random((12, 6)).astype(np.float32)
 LABELS = np.arange(12) % 3
@@ -162,8 +163,8 @@ def test_weights_set_between_runs_count_from_the_next_window():
 )
 def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
     path = tmp_path / "network.safetensors"
-    # Integers learn without a baseline.
-    config = CONFIG.replace(trace_baseline=0.0) if tag == "fixed_pt" else CONFIG
+    # Integers learn with neither.
+    config = CONFIG.replace(trace_baseline=0.0, weight_limit=0.0) if tag == "fixed_pt" else CONFIG
     _, network = build(config=config)
     unbroken = weights_after(network, tag, windows=9)
     _, network = build(config=config)

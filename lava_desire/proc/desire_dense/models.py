@@ -94,6 +94,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         if not np.isfinite(self.weights).all():
             raise ValueError("weights hold NaN or infinity: expected finite values")
         self.weights = self.weights.astype(np.float32, copy=False)
+        self.weights[...] = rule.limit_weights(self.weights, self._config.weight_limit)
         self._rows[:] = self.weights.T
         self._rows_are_of = self.weights
 
@@ -146,6 +147,9 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             deducted = self._deduct_baseline(chosen, rate)
             deducted[:, active] += change
             active, change = np.arange(deducted.shape[1]), deducted
+        if self._config.weight_limit:
+            limited = rule.limit_weights(self.weights[chosen], self._config.weight_limit)
+            self.weights[chosen] = limited
         self._rows[np.ix_(active, chosen)] = self.weights[np.ix_(chosen, active)].T
         self.change[chosen] = np.abs(change).sum(axis=1)
 

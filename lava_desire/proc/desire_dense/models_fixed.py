@@ -13,6 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import fixed
+from lava_desire._fields import refuse_in_integers
 from lava_desire.fixed import IntegerRule
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.window import step_in_window
@@ -98,10 +99,8 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
             self.weights[:] = self._mantissas
         np.clip(self.weights, self._format.lowest, self._format.highest, out=self.weights)
         self._is_learning = bool(self.learning_enabled[0])
-        if self._is_learning and self._config.trace_baseline:
-            raise ValueError(
-                f"trace_baseline is {self._config.trace_baseline}: expected 0 where integers learn"
-            )
+        if self._is_learning:
+            refuse_in_integers(self._config)
         self._sample += self._is_learning
         self._z = np.zeros_like(self._z)
         self.change = np.zeros_like(self.change)

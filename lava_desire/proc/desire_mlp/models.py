@@ -18,6 +18,7 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU, GPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_desire import rule
 from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import check_brightness, check_labels
 from lava_desire.proc.desire_mlp.process import DesireMLP
@@ -245,5 +246,6 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
                 raise ValueError(
                     f"weights of layer {layer} hold NaN or infinity: expected finite values"
                 )
+            weights[...] = rule.limit_weights(weights, self._config.weight_limit)
             self._network.weights[layer - 1].copy_(self._torch.from_numpy(weights))
         self._take_over_rates()
