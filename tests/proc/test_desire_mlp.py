@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
-from lava_desire import DesireConfig
+from lava_desire import DesireConfig, rule
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.proc import DesireMLP, DesireSimCfg, ProcessError, SampleSource
 from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch
@@ -119,7 +119,10 @@ def test_processes_refuse_more_than_one_sample_a_window():
 @BOTH
 def test_a_mode_reaches_all_parts(tag):
     source, network = build()
-    before = initial_weights(CONFIG.layer_sizes, CONFIG.seed)
+    before = [
+        rule.limit_weights(weights, CONFIG.weight_limit)
+        for weights in initial_weights(CONFIG.layer_sizes, CONFIG.seed)
+    ]
     try:
         network.learning_enabled.init = np.array([False])
         network.run(RunSteps(2 * WINDOW), DesireSimCfg(tag))
