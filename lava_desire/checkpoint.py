@@ -225,6 +225,9 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
     if "input_rates.1" in arrays:
         rates = _layers_of(arrays, "input_rates", [(size,) for size in sizes[:-1]], "float64")
         rated_samples = _checked_numbers(metadata["rated_samples"], config.num_layers)
+        for layer, rate in enumerate(rates, start=1):
+            if not ((rate >= 0) & (rate <= 1)).all():
+                raise ValueError(f"input_rates.{layer} leaves [0, 1]: expected spikes a time step")
     return Checkpoint(config, weights, samples_seen, state, average, formats, rates, rated_samples)
 
 

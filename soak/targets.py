@@ -145,14 +145,16 @@ def _state(**changes: Any) -> dict[str, Any]:
 
 
 def checkpoint_seeds() -> list[bytes]:
-    """Return a network, a run, a run with an average, and a network of integers."""
+    """Return a network, runs, without and with rates and an average, and a network of integers."""
     weights = initial_weights(SMALL.layer_sizes, 0)
-    averaged = SMALL.replace(weight_average=0.5)
+    averaged, based = SMALL.replace(weight_average=0.5), SMALL.replace(trace_baseline=1.0)
     integers = [(array * 20).astype(np.int8) for array in weights]
+    rates = [np.full(size, 0.25) for size in SMALL.layer_sizes[:-1]]
     formats = [{"weight_exp": 0, "threshold": 100, "weight_bits": 8}] * 2
     checkpoints = [
         Checkpoint(SMALL, weights),
         Checkpoint(SMALL, weights, 28, _state()),
+        Checkpoint(based, weights, 28, _state(), input_rates=rates, rated_samples=[28, 28]),
         Checkpoint(averaged, weights, 28, _state(minibatches_averaged=7), weights),
         Checkpoint(SMALL, integers, 28, _state(precision="fixed_point"), formats=formats),
     ]

@@ -121,6 +121,41 @@ def test_a_right_checksum_makes_no_wrong_array_right(path, array, message):
         read_checkpoint(forged(path, {"weights.1": WEIGHTS[0]}))
 
 
+RATES = {
+    "weights.1": WEIGHTS[0],
+    "weights.2": WEIGHTS[1],
+    "input_rates.1": np.full(4, 0.5),
+    "input_rates.2": np.full(3, 0.25),
+}
+
+
+def test_input_rates_come_back(tmp_path):
+    rates = [RATES["input_rates.1"], RATES["input_rates.2"]]
+    path = tmp_path / "net.safetensors"
+    write_checkpoint(Checkpoint(CONFIG, WEIGHTS, input_rates=rates, rated_samples=[9, 8]), path)
+    found = read_checkpoint(path)
+    for mine, theirs in zip(found.input_rates, rates, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert found.rated_samples == [9, 8]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "samples", "message"),
+    [
+        ({"input_rates.2": np.full(2, 0.5)}, "[1, 1]", r"input_rates.2 is float64 \(2,\)"),
+        ({"input_rates.1": np.full(4, 1.5)}, "[1, 1]", r"input_rates.1 leaves \[0, 1\]"),
+        ({"input_rates.1": np.full(4, np.nan)}, "[1, 1]", "input_rates.1 holds NaN"),
+        ({}, "[1]", r"rated_samples is \[1\]: expected 2 integers"),
+        ({}, "[1, -1]", r"rated_samples is \[1, -1\]: expected integers"),
+        ({}, "[1, true]", "rated_samples is"),
+        ({}, None, "lacks the field 'rated_samples'"),
+    ],
+)
+def test_input_rates_that_are_none_are_refused(path, arrays, samples, message):
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(forged(path, {**RATES, **arrays}, rated_samples=samples))
+
+
 def test_formats_that_are_none_are_refused_where_they_are_used(path):
     integers = {f"weights.{i}": np.ones(w.shape, np.int8) for i, w in enumerate(WEIGHTS, start=1)}
     for layer in ("{}", '{"weight_exp": 99, "threshold": 1}', '{"weight_exp": 0, "other": 1}'):

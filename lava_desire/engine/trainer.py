@@ -237,6 +237,10 @@ class TrainingRun:
                 f"{path} was trained with formats {checkpoint.formats}: expected "
                 f"{self.network.format_fields()}"
             )
+        if self.network.input_rates is not None and not checkpoint.input_rates:
+            raise CheckpointError(
+                f"{path} holds no input_rates: expected those of a trace_baseline"
+            )
         for name, expected in (
             ("precision", self.network.precision),
             ("data", self._fingerprint),
