@@ -458,7 +458,7 @@ def follow_rate(
 ) -> Array:
     """Let the mean firing rate of neurons follow what they did: ν ← ν + κ·(n / (B·T) − ν).
 
-    Beyond the paper; see :func:`baseline_change`.
+    Beyond the paper, for a change of Eq. 4: :func:`baseline_change`.
 
     Parameters
     ----------
@@ -469,7 +469,7 @@ def follow_rate(
     num_samples, num_steps : int
         B and T.
     share : float or array
-        κ in (0, 1]; an array has no dimensions.
+        κ in (0, 1]; an array is (1,) float64.
 
     Returns
     -------
@@ -492,6 +492,7 @@ def mean_trace(num_steps: int, decay: float) -> float:
     """Return the mean over a window of the trace of an input that spikes in every step.
 
     (1/T) Σ_t Σ_{t' ≤ t} β^{t − t'}; an input of rate ν, even over the window, has ν times that.
+    Beyond the paper, for a change of Eq. 4: :func:`baseline_change`.
 
     Parameters
     ----------
@@ -531,7 +532,7 @@ def baseline_change(desired_spikes: Array, baseline: Array, learning_rate: Array
     baseline : array
         b, (N_i,) float32: a share φ of ν · :func:`mean_trace`.
     learning_rate : float or array
-        η ≥ 0; an array has no dimensions.
+        η ≥ 0; an array is (1,) float64.
 
     Returns
     -------

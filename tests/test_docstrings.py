@@ -44,6 +44,11 @@ EQUATIONS = {
         "desired_pairings": ["Eq. 4"],
         "weight_change": ["Eq. 4"],
         "local_loss": ["Eq. 6"],
+        # Beyond the paper, whose equation they change:
+        "follow_rate": ["Eq. 4"],
+        "mean_trace": ["Eq. 4"],
+        "baseline_change": ["Eq. 4"],
+        "limit_weights": ["Eq. 4"],
     },
     "lava_desire.fixed.arithmetic": {
         "encode_step": ["Sec. 4.1"],

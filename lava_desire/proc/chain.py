@@ -79,8 +79,8 @@ class DesireChain:
         formats : sequence of LayerFormat, optional
             How the L layers are written in fixed point.
         input_rates : sequence of array, optional
-            Mean firing rates of the inputs of the L connections, where a network with a
-            `trace_baseline` goes on; see :class:`~lava_desire.proc.DesireDense`.
+            L arrays (N_{ℓ−1},) float64, mean firing rates of each layer's inputs, where a network
+            with a `trace_baseline` goes on; see :class:`~lava_desire.proc.DesireDense`.
         rated_samples : int
             Samples that they are the mean of.
 

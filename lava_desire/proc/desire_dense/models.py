@@ -73,7 +73,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             self._take_new_weights()
             self.change = np.zeros_like(self.change)
             self._num_spikes[:] = 0
-        self._num_spikes += spikes  # also one that comes too late for the window
+        self._num_spikes += spikes != 0  # also one that comes too late for the window
         if step <= num_steps:
             self._received[step - 1] = spikes
         if 2 <= step <= num_steps + 1:
