@@ -22,16 +22,26 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.engine.events import MAX_STEPS, count, join_words, list_events, pack, split_words
-from lava_desire.engine.kernels import desired_spikes, encode_uint8_table
+from lava_desire.engine.events import (
+    MAX_STEPS,
+    count,
+    count_together,
+    join_words,
+    list_events,
+    pack,
+    split_words,
+)
+from lava_desire.engine.kernels import encode_uint8_table
 from lava_desire.engine.parallel import Workspace, in_parallel
 from lava_desire.engine.scan import TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
     GROUP,
     add_outer,
+    desired_spikes_of,
     few_desires,
     learn_tiles,
+    limit_rows,
     local_errors,
     settle_desires,
 )
@@ -78,6 +88,10 @@ class CompiledKernels:
     def counts(self, trains: Any) -> Tensor:
         """Count the spikes: (B, N) int64."""
         return torch.from_numpy(count(trains))
+
+    def count_together(self, trains: Any) -> Tensor:
+        """Count the spikes of all samples together: (N,) int64."""
+        return torch.from_numpy(count_together(trains))
 
     def unpack(self, trains: Any) -> Tensor:
         """Return the trains as (T, B, N) bool."""
@@ -273,12 +287,20 @@ class CompiledKernels:
         baseline: Tensor,
     ) -> None:
         """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
-        desired = desired_spikes(desire, mask, self.counts(outputs)).numpy()
+        masks = _NO_MASK if mask is None else mask.numpy()
+        desired = desired_spikes_of(desire.numpy(), masks, outputs)
         if not desired.any():
             return
         rows = weights.T.contiguous()
         scaled = (-learning_rate * desired).astype(np.float32)
         in_parallel(partial(add_outer, rows.numpy(), baseline.numpy(), scaled), len(rows))
+        if rows.data_ptr() != weights.data_ptr():
+            weights.copy_(rows.T)
+
+    def limit(self, weights: Tensor, limit: float) -> None:
+        """Clip weights to a magnitude, in place."""
+        rows = weights.T.contiguous()
+        in_parallel(partial(limit_rows, rows.numpy(), np.float32(limit)), len(rows))
         if rows.data_ptr() != weights.data_ptr():
             weights.copy_(rows.T)
 

@@ -233,7 +233,8 @@ def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor
         return torch.empty(0, dtype=torch.uint8, device=network.device)
     if activity is None:
         return torch.zeros(8 * sum(sizes), dtype=torch.uint8, device=network.device)
-    return torch.cat([counts.sum(0) for counts in activity.counts[:-1]]).view(torch.uint8)
+    spikes = [activity.kernels.count_together(trains) for trains in activity.trains[:-1]]
+    return torch.cat(spikes).view(torch.uint8)
 
 
 def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tensor] | None:

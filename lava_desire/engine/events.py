@@ -169,6 +169,16 @@ def popcount(word: Any) -> Any:
 
 
 @compiled
+def count_together(trains: Any) -> Any:
+    """Count the spikes of all samples together: (B, N) words → (N,) int64."""
+    total = np.zeros(trains.shape[1], np.int64)
+    for sample in range(trains.shape[0]):
+        for j in range(trains.shape[1]):
+            total[j] += np.int64(popcount(trains[sample, j]))
+    return total
+
+
+@compiled
 def count(words: Any) -> Any:
     """Count the spikes of trains: (B, N) words → (B, N) int64."""
     counts = np.empty(words.shape, np.int64)

@@ -210,6 +210,9 @@ class Kernels(Protocol):
     def counts(self, trains: Any) -> Tensor:
         """Count the spikes: (B, N) int64."""
 
+    def count_together(self, trains: Any) -> Tensor:
+        """Count the spikes of all samples together: (N,) int64."""
+
     def unpack(self, trains: Any) -> Tensor:
         """Return the trains as (T, B, N) bool."""
 
@@ -252,6 +255,9 @@ class Kernels(Protocol):
     ) -> None:
         """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
 
+    def limit(self, weights: Tensor, limit: float) -> None:
+        """Clip weights to a magnitude, in place."""
+
 
 class TorchKernels:
     """Torch operations on any device: the currents of a layer's whole window in one product.
@@ -289,6 +295,10 @@ class TorchKernels:
     def counts(self, trains: Tensor) -> Tensor:
         """See :class:`Kernels`."""
         return trains.sum(0)
+
+    def count_together(self, trains: Tensor) -> Tensor:
+        """See :class:`Kernels`."""
+        return trains.sum((0, 1))
 
     def unpack(self, trains: Tensor) -> Tensor:
         """See :class:`Kernels`."""
@@ -360,6 +370,10 @@ class TorchKernels:
         """See :class:`Kernels`."""
         desired = desired_spikes(desire, mask, self.counts(outputs))
         weights += rule.baseline_change(desired, baseline, learning_rate)
+
+    def limit(self, weights: Tensor, limit: float) -> None:
+        """See :class:`Kernels`."""
+        weights.clamp_(-limit, limit)
 
 
 def make_kernels(

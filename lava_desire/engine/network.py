@@ -394,10 +394,11 @@ class DesireNetwork:
         active = self._kernels.learn(weights, rate, desire, mask, before, lag, behind)
         if self.input_rates is not None:
             if num_spikes is None:
-                num_spikes = self._kernels.counts(before).sum(0)
+                num_spikes = self._kernels.count_together(before)
             baseline = self.input_rates.follow(layer, num_spikes, len(desire))
             self._kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
-        limit_in_place(weights, self.config.weight_limit)
+        if self.config.weight_limit:
+            self._kernels.limit(weights, self.config.weight_limit)
         return active
 
     def predict(self, images: Any) -> Tensor:
@@ -482,12 +483,6 @@ def _mask_of(activity: Activity, layer: int) -> Tensor | None:
     if activity.masks is None or layer >= len(activity.masks):
         return None
     return activity.masks[layer]
-
-
-def limit_in_place(weights: Tensor, limit: float) -> None:
-    """Do what :func:`~lava_desire.rule.limit_weights` does, in place."""
-    if limit:
-        weights.clamp_(-limit, limit)
 
 
 def lag_of(layer: int) -> int:

@@ -209,6 +209,28 @@ def learn_tiles(
 
 
 @compiled
+def desired_spikes_of(desire: Any, masks: Any, words: Any) -> Any:
+    """Sum spikes signed by desire over samples, (N,) int64; `masks`, (B, N) bool, may be empty."""
+    total = np.zeros(desire.shape[1], np.int64)
+    for sample in range(desire.shape[0]):
+        if not desire[sample].any():
+            continue
+        for j in range(desire.shape[1]):
+            kept = masks.size == 0 or masks[sample, j]
+            sign = np.int64(desire[sample, j]) * np.int64(kept)
+            total[j] += sign * np.int64(popcount(words[sample, j]))
+    return total
+
+
+@compiled
+def limit_rows(rows: Any, limit: Any, first: int, last: int) -> None:
+    """Clip the weights of inputs first to last to [−limit, limit], float32."""
+    for row in range(first, last):
+        for j in range(rows.shape[1]):
+            rows[row, j] = min(max(rows[row, j], -limit), limit)
+
+
+@compiled
 def add_outer(rows: Any, baseline: Any, scaled: Any, first: int, last: int) -> None:
     """Add the products of the baselines of inputs first to last with a number a neuron.
 

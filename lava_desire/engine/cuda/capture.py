@@ -21,7 +21,7 @@ from torch import Tensor
 from lava_desire.engine.augment import shift_images
 from lava_desire.engine.cuda.dropout import DeviceDropout
 from lava_desire.engine.cuda.kernels import TritonKernels
-from lava_desire.engine.network import DesireNetwork, lag_of, limit_in_place
+from lava_desire.engine.network import DesireNetwork, lag_of
 from lava_desire.engine.trainer import TrainingRun
 from lava_desire.randomness import DropoutStream, epoch_order
 
@@ -161,10 +161,11 @@ class CapturedStep:
             mask = _mask_of(masks, layer)
             active |= kernels.learn(weights, rate, desire, mask, before, lag_of(layer), behind)
             if followed is not None:
-                num_spikes = kernels.counts(before).sum(0)
+                num_spikes = kernels.count_together(before)
                 baseline = followed.follow(layer, num_spikes, self._batch_size)
                 kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
-            limit_in_place(weights, self._network.config.weight_limit)
+            if self._network.config.weight_limit:
+                kernels.limit(weights, self._network.config.weight_limit)
         return active
 
 

@@ -102,6 +102,10 @@ class TritonKernels:
         )
         return counts
 
+    def count_together(self, trains: Tensor) -> Tensor:
+        """See :class:`~lava_desire.engine.kernels.Kernels`."""
+        return self.counts(trains).sum(0)
+
     def unpack(self, trains: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
         steps = torch.arange(self._config.num_steps, device=trains.device)[:, None, None]
@@ -270,6 +274,10 @@ class TritonKernels:
         """See :class:`~lava_desire.engine.kernels.Kernels`, and :meth:`learn` for the rate."""
         desired = desired_spikes(desire, mask, self.counts(outputs))
         weights += rule.baseline_change(desired, baseline, learning_rate)
+
+    def limit(self, weights: Tensor, limit: float) -> None:
+        """See :class:`~lava_desire.engine.kernels.Kernels`."""
+        weights.clamp_(-limit, limit)
 
     def _update_wide(
         self,
