@@ -187,7 +187,7 @@ class LavaTrainingRun(TrainingRun):
             weights=network.numpy_weights(),
             samples_seen=network.samples_seen,
             formats=formats_from_dicts(formats) if formats else None,
-            input_rates=[rates.numpy() for rates in followed.rates] if followed else None,
+            input_rates=followed.to_arrays() if followed else None,
             rated_samples=int(followed.num_samples[0]) if followed else 0,
         )
         self._mlp.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
@@ -220,8 +220,6 @@ class LavaTrainingRun(TrainingRun):
         self.network.samples_seen = int(self._mlp.samples_seen.get().item())
         if self.network.input_rates is not None:
             rated_samples = int(self._mlp.rated_samples.get().item())
-            self.network.input_rates.restore(
-                [var.get() for var in self._mlp.input_rates],
-                [rated_samples] * len(self.network.weights),
-            )
+            rates = [var.get() for var in self._mlp.input_rates]
+            self.network.input_rates.restore(rates, rated_samples)
         self._is_ahead = False

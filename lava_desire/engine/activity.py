@@ -25,12 +25,16 @@ class Activity:
         Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
     kernels : Kernels
         What the pass was computed with.
+    num_spikes : list of Tensor or None
+        Spikes of the inputs of each plastic layer, all samples together, L of (N_{ℓ−1},) int64,
+        where `trains` lack samples; None where they can be counted.
     """
 
     trains: list[Any]
     prediction: Tensor
     masks: list[Tensor] | None
     kernels: Kernels
+    num_spikes: list[Tensor] | None = None
 
     @cached_property
     def counts(self) -> list[Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,12 +69,24 @@ class InputRates:
         rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
         return (rate * self._gain).to(torch.float32)
 
+    def to_arrays(self) -> list[np.ndarray[Any, Any]]:
+        """Return copies of the rates as NumPy arrays, L of (N_{ℓ−1},) float64."""
+        return [rate.cpu().numpy().copy() for rate in self.rates]
+
     def held(self) -> tuple[list[Tensor], Tensor]:
         """Return a copy of all that :meth:`restore` takes."""
         return [rate.clone() for rate in self.rates], self.num_samples.clone()
 
     def restore(self, rates: Sequence[Any], num_samples: Any) -> None:
-        """Go on from rates that were stored, and from the samples that each layer had followed."""
+        """Go on from rates that were stored, and from the samples that they are the mean of.
+
+        Parameters
+        ----------
+        rates : sequence of array
+            L of (N_{ℓ−1},) float64.
+        num_samples : int, list of int or Tensor
+            Samples, the same for each layer or (L,).
+        """
         for rate, stored in zip(self.rates, rates, strict=True):
             rate.copy_(torch.as_tensor(stored))
         self.num_samples.copy_(torch.as_tensor(num_samples, dtype=torch.int64))

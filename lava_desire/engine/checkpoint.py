@@ -29,15 +29,13 @@ def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = No
         network.samples_seen,
         state or {},
         formats=network.format_fields(),
-        input_rates=[rate.cpu().numpy().copy() for rate in rates.rates] if rates else [],
+        input_rates=rates.to_arrays() if rates else [],
         rated_samples=rates.num_samples.tolist() if rates else [],
     )
 
 
-def restore_network(network: DesireNetwork, checkpoint: Checkpoint) -> None:
-    """Put a network of the same config back to where it was when the checkpoint was made."""
-    for weights, stored in zip(network.weights, checkpoint.weights, strict=True):
-        weights.copy_(torch.from_numpy(stored))
+def restore_streams(network: DesireNetwork, checkpoint: Checkpoint) -> None:
+    """Let a network that has the checkpoint's weights go on in its random streams and rates."""
     network.samples_seen = checkpoint.samples_seen
     if network.input_rates is not None and checkpoint.input_rates:
         network.input_rates.restore(checkpoint.input_rates, checkpoint.rated_samples)
@@ -67,5 +65,5 @@ def load_network(
         arithmetic=checkpoint.arithmetic,
         formats=formats,
     )
-    restore_network(network, checkpoint)
+    restore_streams(network, checkpoint)
     return network

@@ -13,6 +13,8 @@ uses, and no result depends on how many those are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -248,33 +250,31 @@ class CompiledKernels:
         active = np.flatnonzero(desiring)
         if len(active):
             heard = list_events(inputs[active], lag, config.num_steps, self._workspace, "learn")
-            rows = weights.T.contiguous()
-            room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
-            chosen, trains = signs[active], outputs[active]
+            with _by_input(weights) as rows:
+                room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
+                chosen, trains = signs[active], outputs[active]
 
-            def piece(first: int, last: int) -> None:
-                learn_tiles(
-                    rows.numpy(),
-                    learning_rate,
-                    chosen,
-                    trains,
-                    heard.unit_words,
-                    heard.inputs,
-                    heard.unit_of,
-                    heard.unit_begin,
-                    heard.num_units,
-                    heard.used,
-                    config.num_steps,
-                    config.decay,
-                    self._workspace.take("sums", (len(rows), BLOCK), np.float64),
-                    self._workspace.take("pairings", (room, GROUP), np.float64),
-                    first,
-                    last,
-                )
+                def piece(first: int, last: int) -> None:
+                    learn_tiles(
+                        rows,
+                        learning_rate,
+                        chosen,
+                        trains,
+                        heard.unit_words,
+                        heard.inputs,
+                        heard.unit_of,
+                        heard.unit_begin,
+                        heard.num_units,
+                        heard.used,
+                        config.num_steps,
+                        config.decay,
+                        self._workspace.take("sums", (len(rows), BLOCK), np.float64),
+                        self._workspace.take("pairings", (room, GROUP), np.float64),
+                        first,
+                        last,
+                    )
 
-            in_parallel(piece, rows.shape[1], BLOCK)
-            if rows.data_ptr() != weights.data_ptr():
-                weights.copy_(rows.T)
+                in_parallel(piece, rows.shape[1], BLOCK)
         return torch.from_numpy(desiring)
 
     def deduct_baseline(
@@ -291,18 +291,23 @@ class CompiledKernels:
         desired = desired_spikes_of(desire.numpy(), masks, outputs)
         if not desired.any():
             return
-        rows = weights.T.contiguous()
         scaled = (-learning_rate * desired).astype(np.float32)
-        in_parallel(partial(add_outer, rows.numpy(), baseline.numpy(), scaled), len(rows))
-        if rows.data_ptr() != weights.data_ptr():
-            weights.copy_(rows.T)
+        with _by_input(weights) as rows:
+            in_parallel(partial(add_outer, rows, baseline.numpy(), scaled), len(rows))
 
     def limit(self, weights: Tensor, limit: float) -> None:
         """Clip weights to a magnitude, in place."""
-        rows = weights.T.contiguous()
-        in_parallel(partial(limit_rows, rows.numpy(), np.float32(limit)), len(rows))
-        if rows.data_ptr() != weights.data_ptr():
-            weights.copy_(rows.T)
+        with _by_input(weights) as rows:
+            in_parallel(partial(limit_rows, rows, np.float32(limit)), len(rows))
+
+
+@contextmanager
+def _by_input(weights: Tensor) -> Iterator[Any]:
+    """Give weights, (N_o, N_i), as an array (N_i, N_o) to be changed, which changes them."""
+    rows = weights.T.contiguous()
+    yield rows.numpy()
+    if rows.data_ptr() != weights.data_ptr():
+        weights.copy_(rows.T)
 
 
 def _error_table(config: DesireConfig) -> Any:

@@ -139,7 +139,7 @@ class DistributedRun(TrainingRun):
             arrays += self.average.network.numpy_weights()
         if self.network.input_rates is not None:
             state["rated_samples"] = self.network.input_rates.num_samples.tolist()
-            arrays += [rate.cpu().numpy() for rate in self.network.input_rates.rates]
+            arrays += self.network.input_rates.to_arrays()
         content = [np.ascontiguousarray(array).tobytes() for array in arrays]
         return b"\n".join([json.dumps(state).encode(), b"".join(content)])
 
@@ -189,8 +189,8 @@ class DistributedRun(TrainingRun):
         self._stop = any(stops for _, stops in numbers)
         num_spikes = unpack_num_spikes(network, [payload[: len(heard)] for payload in gathered])
         rows = torch.cat([payload[len(heard) :] for payload in gathered])
-        activity, desires = unpack_samples(network, rows, batch_size)
-        num_active = network.update(activity, desires, learning_rate, num_spikes)
+        activity, desires = unpack_samples(network, rows, batch_size, num_spikes)
+        num_active = network.update(activity, desires, learning_rate)
         return sum(correct for correct, _ in numbers), num_active
 
     def _stops(self) -> bool:
@@ -277,7 +277,10 @@ def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tenso
 
 
 def unpack_samples(
-    network: DesireNetwork, packed: Tensor, batch_size: int
+    network: DesireNetwork,
+    packed: Tensor,
+    batch_size: int,
+    num_spikes: list[Tensor] | None = None,
 ) -> tuple[Activity, list[Tensor]]:
     """Return activity and desires of a whole minibatch from what :func:`pack_samples` has packed.
 
@@ -289,6 +292,8 @@ def unpack_samples(
         (R · row,) uint8, in order of the samples' places.
     batch_size : int
         B. Samples that are not packed are silent and without desire.
+    num_spikes : list of Tensor, optional
+        What :func:`unpack_num_spikes` returned: spikes of those samples too.
 
     Returns
     -------
@@ -311,4 +316,4 @@ def unpack_samples(
         desire[places] = column.view(torch.int8)
         desires.append(desire)
     prediction = torch.full((batch_size,), -1, dtype=torch.int64, device=network.device)
-    return Activity(trains, prediction, None, network.computing), desires
+    return Activity(trains, prediction, None, network.computing, num_spikes), desires

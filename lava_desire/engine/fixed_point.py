@@ -320,28 +320,17 @@ class FixedPointNetwork(DesireNetwork):
             desires.insert(0, desire)
         return [torch.from_numpy(desire) for desire in desires]
 
-    def update(
-        self,
-        activity: Activity,
-        desires: list[Tensor],
-        learning_rate: float,
-        num_spikes: Sequence[Tensor] | None = None,
-    ) -> int:
+    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights; return how many samples desire any."""
-        refuse_in_integers(self.config)
         num_active = super().update(activity, desires, learning_rate)
         self._learned += len(activity.prediction)
         return num_active
 
     def update_layer(
-        self,
-        layer: int,
-        activity: Activity,
-        desire: Tensor,
-        learning_rate: float,
-        num_spikes: Tensor | None = None,
+        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
     ) -> Tensor:
         """Change one layer by the summed accumulators of the samples that desire any."""
+        refuse_in_integers(self.config)
         rate_mantissa, shift = self.rule.rate_of(layer, learning_rate)
         wanted = desire.numpy()
         mask = _mask_of(activity, layer)

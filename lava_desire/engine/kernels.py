@@ -10,6 +10,7 @@ precision.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import torch
@@ -182,12 +183,6 @@ def delay(spikes: Tensor, lag: int) -> Tensor:
     return torch.cat([torch.zeros_like(spikes[:lag]), spikes[: len(spikes) - lag]])
 
 
-def desired_spikes(desire: Tensor, mask: Tensor | None, counts: Tensor) -> Tensor:
-    """Sum spikes signed by desire over a minibatch: (B, N) int8, bool and int64 → (N,) int64."""
-    signs = desire if mask is None else desire * mask
-    return (signs * counts).sum(0)
-
-
 def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -> Tensor:
     """Tabulate the encoder for the 256 brightnesses of an 8-bit image: (T, 256) bool."""
     levels = torch.arange(256, dtype=torch.float32) / 255
@@ -259,7 +254,37 @@ class Kernels(Protocol):
         """Clip weights to a magnitude, in place."""
 
 
-class TorchKernels:
+class TensorKernels(ABC):
+    """What kernels of torch tensors, weights (N_o, N_i), do alike with torch operations."""
+
+    @abstractmethod
+    def counts(self, trains: Any) -> Tensor:
+        """See :class:`Kernels`."""
+
+    def count_together(self, trains: Any) -> Tensor:
+        """See :class:`Kernels`."""
+        return self.counts(trains).sum(0)
+
+    def deduct_baseline(
+        self,
+        weights: Tensor,
+        learning_rate: float | Tensor,
+        desire: Tensor,
+        mask: Tensor | None,
+        outputs: Any,
+        baseline: Tensor,
+    ) -> None:
+        """See :class:`Kernels`."""
+        signs = desire if mask is None else desire * mask
+        desired_spikes = (signs * self.counts(outputs)).sum(0)
+        weights += rule.baseline_change(desired_spikes, baseline, learning_rate)
+
+    def limit(self, weights: Tensor, limit: float) -> None:
+        """See :class:`Kernels`."""
+        weights.clamp_(-limit, limit)
+
+
+class TorchKernels(TensorKernels):
     """Torch operations on any device: the currents of a layer's whole window in one product.
 
     Parameters
@@ -295,10 +320,6 @@ class TorchKernels:
     def counts(self, trains: Tensor) -> Tensor:
         """See :class:`Kernels`."""
         return trains.sum(0)
-
-    def count_together(self, trains: Tensor) -> Tensor:
-        """See :class:`Kernels`."""
-        return trains.sum((0, 1))
 
     def unpack(self, trains: Tensor) -> Tensor:
         """See :class:`Kernels`."""
@@ -357,23 +378,6 @@ class TorchKernels:
             sums = self._products.pairings(signed.flatten(0, 1), traces.flatten(0, 1))
             weights += rule.weight_change(sums, learning_rate)
         return desiring
-
-    def deduct_baseline(
-        self,
-        weights: Tensor,
-        learning_rate: float,
-        desire: Tensor,
-        mask: Tensor | None,
-        outputs: Tensor,
-        baseline: Tensor,
-    ) -> None:
-        """See :class:`Kernels`."""
-        desired = desired_spikes(desire, mask, self.counts(outputs))
-        weights += rule.baseline_change(desired, baseline, learning_rate)
-
-    def limit(self, weights: Tensor, limit: float) -> None:
-        """See :class:`Kernels`."""
-        weights.clamp_(-limit, limit)
 
 
 def make_kernels(

@@ -325,13 +325,7 @@ class DesireNetwork:
             stream.skip(num_samples - stop)
         return masks
 
-    def update(
-        self,
-        activity: Activity,
-        desires: list[Tensor],
-        learning_rate: float,
-        num_spikes: Sequence[Tensor] | None = None,
-    ) -> int:
+    def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
 
         Parameters
@@ -342,9 +336,6 @@ class DesireNetwork:
             L desires, layer 1 first, (B, N_ℓ) int8, before the dropout mask.
         learning_rate : float
             η ≥ 0.
-        num_spikes : sequence of Tensor, optional
-            Spikes of the inputs of each plastic layer, all samples together, L of (N_{ℓ−1},) int64;
-            those of `activity` when not given.
 
         Returns
         -------
@@ -352,19 +343,13 @@ class DesireNetwork:
             Samples with a desire in neurons that are kept.
         """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
-        spikes: Sequence[Tensor | None] = num_spikes or [None] * len(desires)
-        for layer, (desire, received) in enumerate(zip(desires, spikes, strict=True), start=1):
-            active |= self.update_layer(layer, activity, desire, learning_rate, received)
+        for layer, desire in enumerate(desires, start=1):
+            active |= self.update_layer(layer, activity, desire, learning_rate)
         return int(active.sum())
 
     @torch.inference_mode()
     def update_layer(
-        self,
-        layer: int,
-        activity: Activity,
-        desire: Tensor,
-        learning_rate: float,
-        num_spikes: Tensor | None = None,
+        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
     ) -> Tensor:
         """Add the summed change of weights of one layer (Eq. 4): a part of :meth:`train_step`.
 
@@ -378,27 +363,64 @@ class DesireNetwork:
             Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
         learning_rate : float
             η ≥ 0, before the layer's factor.
-        num_spikes : Tensor, optional
-            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64; those of `activity` when
-            not given.
 
         Returns
         -------
         Tensor
             (B,) bool, samples with a desire in neurons that are kept.
         """
-        before, behind = activity.trains[layer - 1 : layer + 1]
-        weights, mask = self.weights[layer - 1], _mask_of(activity, layer)
         rate = learning_rate * self.config.learning_rate_scale_of(layer)
-        lag = lag_of(layer)
-        active = self._kernels.learn(weights, rate, desire, mask, before, lag, behind)
+        mask, num_spikes = _mask_of(activity, layer), activity.num_spikes
+        return self.learn_layer(
+            layer,
+            activity.trains,
+            desire,
+            mask,
+            rate,
+            None if num_spikes is None else num_spikes[layer - 1],
+        )
+
+    def learn_layer(
+        self,
+        layer: int,
+        trains: Sequence[Any],
+        desire: Tensor,
+        mask: Tensor | None,
+        rate: Any,
+        num_spikes: Tensor | None = None,
+    ) -> Tensor:
+        """Do what :meth:`update_layer` does, with all that it needs at hand.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        trains : sequence
+            L + 1 spike trains, in the form of :attr:`computing`.
+        desire : Tensor
+            Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
+        mask : Tensor or None
+            Dropout mask of the layer, (B, N_ℓ) bool.
+        rate : float
+            η times the layer's factor; one float64 on the device for kernels ``"triton"``.
+        num_spikes : Tensor, optional
+            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64; counted when not given.
+
+        Returns
+        -------
+        Tensor
+            (B,) bool, samples with a desire in neurons that are kept.
+        """
+        kernels, weights = self._kernels, self.weights[layer - 1]
+        before, behind = trains[layer - 1 : layer + 1]
+        active = kernels.learn(weights, rate, desire, mask, before, lag_of(layer), behind)
         if self.input_rates is not None:
             if num_spikes is None:
-                num_spikes = self._kernels.count_together(before)
+                num_spikes = kernels.count_together(before)
             baseline = self.input_rates.follow(layer, num_spikes, len(desire))
-            self._kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
+            kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
         if self.config.weight_limit:
-            self._kernels.limit(weights, self.config.weight_limit)
+            kernels.limit(weights, self.config.weight_limit)
         return active
 
     def predict(self, images: Any) -> Tensor:

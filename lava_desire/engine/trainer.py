@@ -17,7 +17,7 @@ from lava_desire._fields import refuse_in_integers
 from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from lava_desire.engine.augment import shift_images
 from lava_desire.engine.average import WeightAverage
-from lava_desire.engine.checkpoint import network_checkpoint, restore_network
+from lava_desire.engine.checkpoint import network_checkpoint, restore_streams
 from lava_desire.engine.evaluation import Metrics, checked_data, evaluate
 from lava_desire.engine.history import EpochRecord, History, Progress, write_metrics
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
@@ -215,7 +215,9 @@ class TrainingRun:
         # A damaged checkpoint takes the place of no good one.
         self._keeps_previous = path.name == CHECKPOINT
         state = self._check_fits(checkpoint, path)
-        restore_network(self.network, checkpoint)
+        for weights, stored in zip(self.network.weights, checkpoint.weights, strict=True):
+            weights.copy_(torch.from_numpy(stored))
+        restore_streams(self.network, checkpoint)
         self.history.records = state["records"]
         for name in ("epoch", "samples_done", "num_correct", "num_active", "seconds"):
             setattr(self, name, state[name])

@@ -153,19 +153,10 @@ class CapturedStep:
         trains: Sequence[Tensor],
         masks: Sequence[Tensor | None],
     ) -> Tensor:
-        kernels, followed = self._kernels, self._network.input_rates
         active = torch.zeros(self._batch_size, dtype=torch.bool, device=self.labels.device)
         for layer, desire in enumerate(desires, start=1):
-            weights, rate = self._network.weights[layer - 1], self._rates[layer - 1]
-            before, behind = trains[layer - 1 : layer + 1]
-            mask = _mask_of(masks, layer)
-            active |= kernels.learn(weights, rate, desire, mask, before, lag_of(layer), behind)
-            if followed is not None:
-                num_spikes = kernels.count_together(before)
-                baseline = followed.follow(layer, num_spikes, self._batch_size)
-                kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
-            if self._network.config.weight_limit:
-                kernels.limit(weights, self._network.config.weight_limit)
+            mask, rate = _mask_of(masks, layer), self._rates[layer - 1]
+            active |= self._network.learn_layer(layer, trains, desire, mask, rate)
         return active
 
 

@@ -20,7 +20,7 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.cuda import neurons, products
 from lava_desire.engine.cuda.tiles import tile_of
-from lava_desire.engine.kernels import PRECISIONS, desired_spikes, encode_uint8_table
+from lava_desire.engine.kernels import PRECISIONS, TensorKernels, encode_uint8_table
 from lava_desire.engine.wire import pack_words, unpack_words
 
 MAX_STEPS = 64
@@ -33,7 +33,7 @@ WIDE_PRODUCTS = tuple(int(part) for part in triton.__version__.split(".")[:2]) >
 updates (others were not tried), and torch's float64 product takes their place."""
 
 
-class TritonKernels:
+class TritonKernels(TensorKernels):
     """The kernels of one network on a CUDA device, or on a CPU in Triton's interpreter.
 
     Parameters
@@ -101,10 +101,6 @@ class TritonKernels:
             trains, counts, trains.numel(), BLOCK=_BLOCK, enable_fp_fusion=False
         )
         return counts
-
-    def count_together(self, trains: Tensor) -> Tensor:
-        """See :class:`~lava_desire.engine.kernels.Kernels`."""
-        return self.counts(trains).sum(0)
 
     def unpack(self, trains: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
@@ -261,23 +257,6 @@ class TritonKernels:
         high, low = self._traces(inputs, lag, active, num_active)
         self._update(weights, rate, signs, outputs, high, low, active, num_active)
         return desiring
-
-    def deduct_baseline(
-        self,
-        weights: Tensor,
-        learning_rate: float | Tensor,
-        desire: Tensor,
-        mask: Tensor | None,
-        outputs: Tensor,
-        baseline: Tensor,
-    ) -> None:
-        """See :class:`~lava_desire.engine.kernels.Kernels`, and :meth:`learn` for the rate."""
-        desired = desired_spikes(desire, mask, self.counts(outputs))
-        weights += rule.baseline_change(desired, baseline, learning_rate)
-
-    def limit(self, weights: Tensor, limit: float) -> None:
-        """See :class:`~lava_desire.engine.kernels.Kernels`."""
-        weights.clamp_(-limit, limit)
 
     def _update_wide(
         self,

@@ -73,7 +73,8 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             self._take_new_weights()
             self.change = np.zeros_like(self.change)
             self._num_spikes[:] = 0
-        self._num_spikes += spikes != 0  # also one that comes too late for the window
+        if self._baseline_gain:
+            self._num_spikes += spikes != 0  # also one that comes too late for the window
         if step <= num_steps:
             self._received[step - 1] = spikes
         if 2 <= step <= num_steps + 1:
@@ -147,10 +148,11 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             deducted = self._deduct_baseline(chosen, rate)
             deducted[:, active] += change
             active, change = np.arange(deducted.shape[1]), deducted
+            changed = np.ix_(chosen, active)
         if self._config.weight_limit:
             limited = rule.limit_weights(self.weights[chosen], self._config.weight_limit)
             self.weights[chosen] = limited
-        self._rows[np.ix_(active, chosen)] = self.weights[np.ix_(chosen, active)].T
+        self._rows[np.ix_(active, chosen)] = self.weights[changed].T
         self.change[chosen] = np.abs(change).sum(axis=1)
 
     def _deduct_baseline(self, chosen: Any, rate: float) -> Any:

@@ -162,7 +162,7 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         followed = self._network.input_rates
         if followed is not None:
             rates = [getattr(self, f"input_rates_{layer}") for layer in self._layers]
-            followed.restore(rates, [int(self.rated_samples[0])] * len(rates))
+            followed.restore(rates, int(self.rated_samples[0]))
 
     def _run_window(self, brightness: Any) -> None:
         torch, network = self._torch, self._network
@@ -220,8 +220,8 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         self._stale.clear()
         followed = self._network.input_rates if self._network is not None else None
         if followed is not None:
-            for layer, rates in zip(self._layers, followed.rates, strict=True):
-                getattr(self, f"input_rates_{layer}")[...] = rates.cpu().numpy()
+            for layer, rates in zip(self._layers, followed.to_arrays(), strict=True):
+                getattr(self, f"input_rates_{layer}")[...] = rates
             self.rated_samples = followed.num_samples[:1].cpu().numpy()
 
     def _get_var(self) -> None:
