@@ -56,6 +56,9 @@ def reproduce(
     learning_rate: Annotated[
         float | None, typer.Option(help="Of the first epoch.", show_default="the preset's")
     ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="1 is online.", show_default="the preset's")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Another preset.", show_default="the experiment's")
     ] = None,
@@ -95,7 +98,7 @@ def reproduce(
     try:
         if experiment in EXPERIMENTS:
             changes: dict[str, Any] = {"epochs": _QUICK_EPOCHS if quick else None}
-            changes |= {"learning_rate": learning_rate}
+            changes |= {"learning_rate": learning_rate, "batch_size": batch_size}
             changes |= {} if epochs is None else {"epochs": epochs}
             changes = {name: value for name, value in changes.items() if value is not None}
             config = DesireConfig.preset(preset or experiment).replace(**changes)

@@ -57,10 +57,26 @@ class WeightAverage:
     @torch.inference_mode()
     def update(self) -> None:
         """Take in the present weights, element by element in float32."""
-        self.num_minibatches += 1
-        share = max(1 / self.num_minibatches, 1 - self._learning.config.weight_average)
+        (share,) = self.next_shares(1)
         for average, weights in zip(self.network.weights, self._learning.weights, strict=True):
             average.lerp_(weights, share)
+
+    def next_shares(self, num_minibatches: int) -> list[float]:
+        """Return by how much each of the next minibatches moves the average, and count them.
+
+        Parameters
+        ----------
+        num_minibatches : int
+            How many.
+
+        Returns
+        -------
+        list of float
+            Shares in (0, 1].
+        """
+        first, least = self.num_minibatches + 1, 1 - self._learning.config.weight_average
+        self.num_minibatches += num_minibatches
+        return [max(1 / number, least) for number in range(first, self.num_minibatches + 1)]
 
     def restore(self, weights: Sequence[Any], num_minibatches: int) -> None:
         """Go on from a checkpoint's average.

@@ -29,6 +29,8 @@ class InputRates:
 
     Attributes
     ----------
+    gain : float
+        Baseline of a trace at one spike a time step.
     rates : list of Tensor
         ν, L of (N_{ℓ−1},) float64, spikes a time step.
     num_samples : Tensor
@@ -37,7 +39,7 @@ class InputRates:
 
     def __init__(self, config: DesireConfig, device: torch.device) -> None:
         self._config = config
-        self._gain = config.trace_baseline * rule.mean_trace(config.num_steps, config.decay)
+        self.gain = config.trace_baseline * rule.mean_trace(config.num_steps, config.decay)
         self.rates = [
             torch.zeros(size, dtype=torch.float64, device=device)
             for size in config.layer_sizes[:-1]
@@ -67,7 +69,7 @@ class InputRates:
         horizon = seen.clamp(max=config.baseline_samples).clamp(min=num_samples)
         share = torch.full_like(rate[:1], float(num_samples)) / horizon
         rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
-        return (rate * self._gain).to(torch.float32)
+        return (rate * self.gain).to(torch.float32)
 
     def to_arrays(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the rates as NumPy arrays, L of (N_{ℓ−1},) float64."""

@@ -65,6 +65,8 @@ class CompiledKernels:
         Of at most 64 time steps.
     """
 
+    name = "compiled"
+
     def __init__(self, config: DesireConfig) -> None:
         self._config = config
         table = encode_uint8_table(config.num_steps, config.threshold, torch.device("cpu"))

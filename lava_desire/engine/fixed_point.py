@@ -53,6 +53,8 @@ class LayerRange:
 class _Trains:
     """Reads and packs the spike trains of an :class:`Activity`: (T, B, N) bool arrays."""
 
+    name = "compiled"
+
     def __init__(self, num_steps: int) -> None:
         self._num_steps = num_steps
 

@@ -2,15 +2,15 @@
 
 Each does what its namesake in :mod:`lava_desire.rule` does for one step, for a whole window at
 once, and is tested against it. :class:`Kernels` is what a network needs; :func:`make_kernels`
-chooses between the torch operations here, for any device, and the compiled, event-driven ones of
-:mod:`lava_desire.engine.compiled` for the CPU; those of ``lava_desire.engine.cuda``, in Triton,
-have to be asked for. A :class:`Products` object is the arithmetic of one
-precision.
+chooses between the torch operations here, for any device, the compiled, event-driven ones of
+:mod:`lava_desire.engine.compiled` for the CPU, and those of ``lava_desire.engine.cuda``, in Triton.
+A :class:`Products` object is the arithmetic of one precision.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib import metadata
 from typing import Any, Protocol
 
 import torch
@@ -34,15 +34,18 @@ KERNELS = ("auto", "torch", "compiled", "triton")
 """What computes; in the same precision all give the same results.
 
 ``auto``
-    ``compiled`` where it applies, else ``torch``.
+    ``compiled`` where it applies on a CPU, ``triton`` where it does on CUDA, else ``torch``.
 ``torch``
     Torch operations, on any device.
 ``compiled``
     Event-driven, for the CPU, in float32, up to 64 time steps.
 ``triton``
-    For CUDA, up to 64 time steps, training steps captured as CUDA graphs. Tested in Triton's
-    interpreter only: it has never run on a GPU, which is why ``auto`` does not choose it.
+    For CUDA, up to 64 time steps, training steps captured as CUDA graphs.
 """
+
+
+TRITON = "3.6"
+"""The first version of Triton that the kernels for CUDA have run with."""
 
 
 class Products(Protocol):
@@ -193,6 +196,9 @@ def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -
 class Kernels(Protocol):
     """What a network computes with. Trains are (B, N) spike trains in a form of its own."""
 
+    name: str
+    """One of :data:`KERNELS`, never ``auto``."""
+
     def arrange(self, weights: Tensor) -> Tensor:
         """Return weights in the memory layout that the kernels like best."""
 
@@ -297,6 +303,8 @@ class TorchKernels(TensorKernels):
         One of :data:`PRECISIONS`.
     """
 
+    name = "torch"
+
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         self._config = config
         self._products = make_products(precision)
@@ -392,7 +400,8 @@ def make_kernels(
     """
     from lava_desire.engine.compiled import MAX_STEPS, CompiledKernels
 
-    compilable = precision == "float32" and device.type == "cpu" and config.num_steps <= MAX_STEPS
+    fits = config.num_steps <= MAX_STEPS  # a word, here and there
+    compilable = precision == "float32" and device.type == "cpu" and fits
     if name == "compiled" or (name == "auto" and compilable):
         if not compilable:
             raise ValueError(
@@ -400,21 +409,31 @@ def make_kernels(
                 f"steps: expected float32 on cpu and at most {MAX_STEPS}"
             )
         return CompiledKernels(config)
-    if name == "triton":
+    if name == "triton" or (name == "auto" and device.type == "cuda" and fits and has_triton()):
         return _triton_kernels(config, device, precision)
     if name in KERNELS:
         return TorchKernels(config, device, precision)
     raise ValueError(f"kernels is {name!r}: expected one of {', '.join(KERNELS)}")
 
 
-def _triton_kernels(config: DesireConfig, device: torch.device, precision: str) -> Kernels:
+def has_triton() -> bool:
+    """Say whether Triton is here, in a version that these kernels are written for."""
     try:
-        import triton  # noqa: F401
-    except ImportError:
+        return _version(metadata.version("triton")) >= _version(TRITON)
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
+
+
+def _triton_kernels(config: DesireConfig, device: torch.device, precision: str) -> Kernels:
+    if not has_triton():
         raise ValueError(
-            "kernels is 'triton', which is not installed: expected torch for CUDA, which brings "
-            "it, or pip install 'lava_desire[gpu]'"
-        ) from None
+            f"kernels is 'triton', of which {TRITON} or later is not installed: expected torch for "
+            "CUDA, which brings it, or pip install 'lava_desire[gpu]'"
+        )
     from lava_desire.engine.cuda.kernels import TritonKernels
 
     return TritonKernels(config, device, precision)

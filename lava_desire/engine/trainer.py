@@ -116,7 +116,7 @@ def training_class(network: DesireNetwork) -> type[TrainingRun]:
         from lava_desire.engine.distributed import DistributedRun
 
         return DistributedRun
-    if network.kernels != "triton":
+    if network.computing.name != "triton":
         return TrainingRun
     from lava_desire.engine.cuda.capture import CapturedRun
 

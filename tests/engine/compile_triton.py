@@ -13,13 +13,11 @@ import tempfile
 from typing import Any
 
 import triton
-import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 
 from lava_desire.engine.cuda import dropout, neurons, products
-from lava_desire.engine.cuda.kernels import WIDE_PRODUCTS
 from lava_desire.engine.cuda.tiles import TILES
 
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}
@@ -34,15 +32,46 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
         (neurons.lif_scan_kernel, scan, {**LIF, "MASKED": True}, plain),
         (neurons.lif_scan_kernel, {**scan, "words": "*i64"}, {**LIF, "MASKED": False}, plain),
         (
+            neurons.take_kernel,
+            {
+                "trains": "*i32",
+                "keep": "*i1",
+                "place": "*i64",
+                "words": "*i32",
+                "num_samples": "i32",
+                "num_in": "i32",
+            },
+            {"MASKED": True, "BLOCK": 128},
+            {},
+        ),
+        (
+            neurons.spread_kernel,
+            {
+                "words": "*i32",
+                "spikes": "*bf16",
+                "num_samples": "i32",
+                "num_in": "i32",
+                "stride": "i32",
+            },
+            {"LAG": 1, "NUM_STEPS": 20, "BLOCK": 128},
+            plain,
+        ),
+        (
             neurons.count_kernel,
             {"words": "*i32", "counts": "*i64", "size": "i32"},
             {"BLOCK": 128},
             plain,
         ),
         (
-            neurons.compact_kernel,
-            {"desiring": "*i1", "active": "*i32", "num_active": "*i32", "num_samples": "i32"},
-            {"BLOCK": 128},
+            neurons.list_kernel,
+            {
+                "desire": "*i8",
+                "active": "*i32",
+                "num_active": "*i32",
+                "num_samples": "i32",
+                "num_neurons": "i32",
+            },
+            {"BLOCK_NEURONS": 16, "BLOCK": 128},
             plain,
         ),
         (
@@ -50,12 +79,48 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
             {
                 "words": "*i32",
                 "labels": "*i64",
+                "place": "*i64",
                 "table": "*i8",
+                "errors": "*fp32",
                 "desire": "*i8",
+                "error": "*fp32",
                 "prediction": "*i64",
                 "num_classes": "i32",
             },
             {"NUM_COUNTS": 21, "BLOCK": 16},
+            plain,
+        ),
+        (
+            neurons.advance_kernel,
+            {
+                "prediction": "*i64",
+                "labels": "*i64",
+                "num_active": "*i32",
+                "totals": "*i64",
+                "place": "*i64",
+                "position": "*i64",
+                "num_samples": "i32",
+            },
+            {"BLOCK": 128},
+            plain,
+        ),
+        (
+            neurons.follow_kernel,
+            {
+                "words": "*i32",
+                "rates": "*fp64",
+                "seen": "*i64",
+                "baseline": "*fp32",
+                "num_samples": "i32",
+                "num_in": "i32",
+            },
+            {
+                "SAMPLES_MEANT": 10_000,
+                "NUM_STEPS": 20,
+                "GAIN": 3.2,
+                "BLOCK_SAMPLES": 64,
+                "BLOCK": 32,
+            },
             plain,
         ),
         (
@@ -74,46 +139,66 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
     ]
     for exact in (False, True):
         term = "*fp64" if exact else "*bf16"
-        trace = {"words": "*i32", "active": "*i32", "num_active": "*i32"}
-        trace |= {"high": term, "low": term, "num_in": "i32"}
-        constants = {"LAG": 1, "DECAY": 0.75, "NUM_STEPS": 20, "EXACT": exact, "BLOCK": 128}
-        listed.append((neurons.trace_kernel, trace, constants, plain))
-    listed += [
-        product(*key, tile)
-        for key, tile in TILES.items()
-        if WIDE_PRODUCTS or not key[1] or key[0] == "current"
-    ]
+        types = {"words": "*i32", "outputs": "*i32", "desire": "*i8", "active": "*i32"}
+        types |= {"num_active": "*i32", "high": term, "low": term, "signed": term}
+        types |= {"net_spikes": "*i32", **SIZES, **STRIDES}
+        constants = {"LAG": 1, "DECAY": 0.75, "NUM_STEPS": 20, "EXACT": exact}
+        listed.append(
+            (neurons.pair_kernel, types, {**constants, "COUNTED": True, "BLOCK": 128}, plain)
+        )
+    for (kernel, exact, _), tile in TILES.items():
+        function, types, constants, options = product(kernel, exact, tile)
+        listed.append((function, types, constants, options))
+        if kernel == "update":
+            listed.append((function, types, {**constants, "AVERAGED": True}, options))
     return listed
 
 
-def product(kernel: str, exact: bool, few: bool, tile: Any) -> Any:
+SIZES = {"num_in": "i32", "num_out": "i32"}
+STRIDES = {"in_stride": "i32", "out_stride": "i32"}
+
+
+def product(kernel: str, exact: bool, tile: Any) -> Any:
     """Return a kernel of :mod:`lava_desire.engine.cuda.products` with its tile."""
     options = {"num_warps": tile.warps, "num_stages": tile.stages, "enable_fp_fusion": False}
-    sizes = {"num_in": "i32", "num_out": "i32"}
-    term = "*fp64" if exact else "*bf16"
     if kernel == "current":
-        types = {"words": "*i32", "weights": "*fp32", "currents": "*fp32", "num_samples": "i32"}
-        constants = {"GAIN": 1 / 0.7, "LAG": 1, "NUM_STEPS": 20, "EXACT": exact}
-        constants |= {"TERM": tl.bfloat16, "BLOCK_ROWS": tile.rows}
-        constants |= {"BLOCK_OUT": tile.columns, "BLOCK_IN": tile.inner}
-        return products.current_kernel, types | sizes, constants, options
+        blocks = {"BLOCK_ROWS": tile.rows, "BLOCK_OUT": tile.columns, "BLOCK_IN": tile.inner}
+        if exact:
+            types = {"words": "*i32", "weights": "*fp32", "currents": "*fp32"}
+            types |= {"num_samples": "i32", **SIZES}
+            constants = {"GAIN": 1 / 0.7, "LAG": 1, "NUM_STEPS": 20, **blocks}
+            return products.exact_current_kernel, types, constants, options
+        types = {"spikes": "*bf16", "terms": "*bf16", "currents": "*fp32"}
+        types |= {"num_rows": "i32", "num_out": "i32", "stride": "i32"}
+        return products.current_kernel, types, {"GAIN": 1 / 0.7, **blocks}, options
     if kernel == "update":
-        types = {"signs": "*i8", "words": "*i32", "high": term, "low": term, "active": "*i32"}
-        types |= {"num_active": "*i32", "weights": "*fp32", "rate": "*fp64"}
-        constants = {"NUM_STEPS": 20, "EXACT": exact, "BLOCK_ROWS": tile.inner}
+        term = "*fp64" if exact else "*bf16"
+        types = {"signed": term, "high": term, "low": term, "num_active": "*i32"}
+        types |= {"weights": "*fp32", "rate": "*fp64", "terms": "*bf16", "net_spikes": "*i32"}
+        types |= {"baseline": "*fp32", "average": "*fp32", "shares": "*fp32", "place": "*i64"}
+        types |= {**SIZES, **STRIDES, "num_samples": "i32"}
+        constants = {"NUM_STEPS": 20, "EXACT": exact, "SPLIT": not exact, "BASELINE": True}
+        constants |= {"LIMIT": 0.3, "AVERAGED": False, "BLOCK_ROWS": tile.inner}
         constants |= {"BLOCK_OUT": tile.rows, "BLOCK_IN": tile.columns}
-        return products.update_kernel, types | sizes, constants, options
-    types = {"desire": "*i8", "keep": "*i1", "words": "*i32", "errors": "*fp32"}
-    types |= {"weights": "*fp32", "passed": "*i8", "num_samples": "i32"}
+        return products.update_kernel, types, constants, options
+    types = {"errors": "*fp32", "active": "*i32", "num_active": "*i32", "weights": "*fp32"}
+    types |= {"words": "*i32", "keep": "*i1", "table": "*fp32", "passed": "*i8"}
+    types |= {"passed_errors": "*fp32", **SIZES}
     constants = {"THRESHOLD": 0.05, "NUM_COUNTS": 21, "MASKED": True}
     constants |= {"BLOCK_SAMPLES": tile.rows, "BLOCK_OUT": tile.inner, "BLOCK_IN": tile.columns}
-    return products.hidden_desire_kernel, types | sizes, constants, options
+    return products.hidden_desire_kernel, types, constants, options
 
 
 def describe(capability: int, kernel: Any, types: Any, constants: Any, options: Any) -> Any:
     """Compile one and read what came out."""
     signature = {name: types.get(name, "constexpr") for name in kernel.arg_names}
-    source = ASTSource(kernel, signature=signature, constexprs=constants)
+    # Sizes and strides are multiples of 16 and pointers aligned, as in a network of usual sizes.
+    aligned = {
+        (place,): [["tt.divisibility", 16]]
+        for place, name in enumerate(kernel.arg_names)
+        if signature[name] != "constexpr"
+    }
+    source = ASTSource(kernel, signature=signature, constexprs=constants, attrs=aligned)
     target = GPUTarget("cuda", capability, 32)
     code = triton.compile(source, target=target, options=options)
     ptx = code.asm["ptx"]

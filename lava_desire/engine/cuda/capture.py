@@ -2,13 +2,14 @@
 
 A step of a full minibatch has the same shapes every time: its launches are recorded once and
 replayed, so that neither Python nor the driver stands between them. What changes from step to step
-lies in buffers on the device: the chosen images and labels, the learning rates, the number of the
-next sample, from which dropout masks are drawn, and the totals, which are read once in a while. The
-last, smaller minibatch of an epoch takes the ordinary path, whose results are the same.
+lies in buffers on the device: the samples of a chunk of steps, where in them the step begins, the
+learning rates, the number of the next sample, from which dropout masks are drawn, and the totals,
+which are read once a chunk. The last, smaller minibatch of an epoch takes the ordinary path, whose
+results are the same.
 
-A graph can be captured on CUDA only, and **none has been yet**. On a CPU, in Triton's interpreter,
-the body of a step runs as it is; the tests hold it to what the network's ``train_step`` does, and
-to ask the device for no answer, as a capture would fail otherwise.
+A graph can be captured on CUDA only. On a CPU, in Triton's interpreter, the body of a step runs as
+it is; the tests hold it to what the network's ``train_step`` does, and to ask the device for no
+answer, as a capture would fail otherwise.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+import triton
 from torch import Tensor
 
-from lava_desire.engine.augment import shift_images
+from lava_desire.engine.average import WeightAverage
+from lava_desire.engine.cuda import neurons
 from lava_desire.engine.cuda.dropout import DeviceDropout
-from lava_desire.engine.cuda.kernels import TritonKernels
+from lava_desire.engine.cuda.kernels import Average, TritonKernels
 from lava_desire.engine.network import DesireNetwork, lag_of
 from lava_desire.engine.trainer import TrainingRun
 from lava_desire.randomness import DropoutStream, epoch_order
 
-_STEPS_A_CHUNK = 64  # between two looks at the totals
+_SAMPLES_A_CHUNK = 16_384  # between two looks at the totals
 _WARM_UP = 3
 
 
@@ -38,13 +41,13 @@ class CapturedStep:
         With kernels ``"triton"``; its weights change in place.
     batch_size : int
         B.
-    image_dtype : torch.dtype
-        uint8, or float32.
+    num_steps : int
+        Largest number of steps of a chunk.
+    average : WeightAverage, optional
+        Takes in the weights after every step.
 
     Attributes
     ----------
-    images, labels : Tensor
-        (B, N_0) and (B,) int64, to be filled before each step.
     totals : Tensor
         (2,) int64: samples predicted right and samples with desire, since :meth:`begin`.
 
@@ -55,20 +58,30 @@ class CapturedStep:
     """
 
     def __init__(
-        self, network: DesireNetwork, batch_size: int, image_dtype: torch.dtype = torch.uint8
+        self,
+        network: DesireNetwork,
+        batch_size: int,
+        num_steps: int = 1,
+        average: WeightAverage | None = None,
     ) -> None:
-        if network.kernels != "triton":
-            raise ValueError(f"kernels is {network.kernels!r}: expected 'triton'")
+        if network.computing.name != "triton":
+            raise ValueError(f"kernels is {network.computing.name!r}: expected 'triton'")
         kernels = TritonKernels(network.config, network.device, network.precision)
         config, device = network.config, network.device
-        self._network, self._kernels, self._batch_size = network, kernels, batch_size
-        self.images = torch.zeros(
-            (batch_size, config.layer_sizes[0]), dtype=image_dtype, device=device
+        self._network, self._kernels, self._average = network, kernels, average
+        self._batch_size, self.num_steps = batch_size, num_steps
+        self._trains = torch.zeros(
+            (num_steps * batch_size, config.layer_sizes[0]), dtype=kernels.word, device=device
         )
-        self.labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
-        self.totals = torch.zeros(2, dtype=torch.int64, device=device)
+        self._labels = torch.zeros(num_steps * batch_size, dtype=torch.int64, device=device)
+        self._shares = torch.zeros(num_steps, device=device)
         self._rates = torch.zeros(config.num_layers, dtype=torch.float64, device=device)
+        self._place = torch.zeros(1, dtype=torch.int64, device=device)
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
+        self.totals = torch.zeros(2, dtype=torch.int64, device=device)
+        self._terms = [
+            None if kernels.exact else kernels.split(weights) for weights in network.weights
+        ]
         self._dropout = [
             _device_dropout(
                 DropoutStream(size, config.dropout_of(layer), config.seed, layer), device
@@ -79,13 +92,14 @@ class CapturedStep:
 
     @torch.inference_mode()
     def _capture(self) -> torch.cuda.CUDAGraph:
-        """Record the step. Rates are zero, so that the weights stay as they are."""
+        """Record the step. Rates and shares are zero, so that no weight changes."""
         followed = self._network.input_rates
         held = followed.held() if followed is not None else None
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):  # compiles the kernels, which a capture may not
+                self._place.zero_()
                 self.body()
         torch.cuda.current_stream().wait_stream(aside)
         if followed is not None and held is not None:
@@ -95,19 +109,42 @@ class CapturedStep:
             self.body()
         return graph
 
-    def begin(self, learning_rate: float, sample: int) -> None:
-        """Set the learning rate η and the number of the next sample, and forget the totals."""
+    @torch.inference_mode()
+    def begin(self, images: Tensor, labels: Tensor, learning_rate: float, sample: int) -> None:
+        """Take in the samples of a chunk of steps, and forget the totals.
+
+        Parameters
+        ----------
+        images : Tensor
+            (S, N_0) uint8 or float32, S at most the chunk's steps × B.
+        labels : Tensor
+            (S,) int64.
+        learning_rate : float
+            η.
+        sample : int
+            Number of the first of them, from which dropout masks are drawn.
+        """
+        config = self._network.config
+        self._trains[: len(images)] = self._kernels.encode(images)
+        self._labels[: len(labels)] = labels
         rates = [
-            learning_rate * self._network.config.learning_rate_scale_of(layer)
-            for layer in range(1, self._network.config.num_layers + 1)
+            learning_rate * config.learning_rate_scale_of(layer)
+            for layer in range(1, config.num_layers + 1)
         ]
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
+        if self._average is not None:
+            shares = self._average.next_shares(len(labels) // self._batch_size)
+            self._shares[: len(shares)] = torch.tensor(shares)
+        for terms, weights in zip(self._terms, self._network.weights, strict=True):
+            if terms is not None:  # the weights may have been changed by others
+                self._kernels.split(weights, terms)
+        self._place.zero_()
         self._position.fill_(sample)
         self.totals.zero_()
 
     @torch.inference_mode()
     def run(self) -> None:
-        """Learn from what the buffers hold; returns before the device is done."""
+        """Learn from the next B samples of the chunk; returns before the device is done."""
         if self._graph is None:
             self.body()
         else:
@@ -115,85 +152,96 @@ class CapturedStep:
 
     def body(self) -> None:
         """Do the step: only launches, of shapes that never change."""
+        kernels, network = self._kernels, self._network
         masks = [None if stream is None else self._draw(stream) for stream in self._dropout]
-        trains = self._forward(masks)
-        prediction, desire = self._kernels.teach(trains[-1], self.labels)
-        desires = self._backward(desire, trains, masks)
-        active = self._learn(desires, trains, masks)
-        correct = prediction == self.labels
-        self.totals += torch.stack([correct.sum(), active.sum()])
-        self._position += self._batch_size
+        trains = self._forward([*masks, None])
+        prediction, desire, error = kernels.teach(trains[-1], self._labels, self._place)
+        listed = kernels.list_samples(desire)
+        desires = [desire]
+        for layer in range(network.config.num_layers, 1, -1):
+            desire, error = kernels.pass_back(
+                network.weights[layer - 1], error, listed, trains[layer - 1], masks[layer - 1]
+            )
+            desires.insert(0, desire)
+        for layer, desire in enumerate(desires, start=1):
+            before, behind = trains[layer - 1 : layer + 1]
+            rates = network.input_rates
+            kernels.learn_listed(
+                network.weights[layer - 1],
+                self._rates[layer - 1],
+                desire,
+                listed,
+                before,
+                lag_of(layer),
+                behind,
+                terms=self._terms[layer - 1],
+                baseline=None if rates is None else kernels.follow(rates, layer, before),
+                average=self._averaged(layer),
+                limit=network.config.weight_limit,
+            )
+        if network.input_rates is not None:
+            network.input_rates.num_samples += self._batch_size
+        self._advance(prediction, listed.number)
 
     def _draw(self, stream: DeviceDropout) -> Tensor:
         return stream.draw(self._position, self._batch_size)
 
     def _forward(self, masks: Sequence[Tensor | None]) -> list[Tensor]:
         config, kernels = self._network.config, self._kernels
-        trains = [kernels.encode(self.images)]
-        if masks[0] is not None:
-            trains[0] = kernels.drop(trains[0], masks[0])
+        trains = [kernels.take(self._trains, self._place, self._batch_size, masks[0])]
         for layer, weights in enumerate(self._network.weights, start=1):
-            gain, mask = config.dropout_gain(layer - 1), _mask_of(masks, layer)
-            trains.append(kernels.run_layer(weights, trains[-1], lag_of(layer), gain, mask))
+            gain, terms = config.dropout_gain(layer - 1), self._terms[layer - 1]
+            trains.append(
+                kernels.run_layer(weights, trains[-1], lag_of(layer), gain, masks[layer], terms)
+            )
         return trains
 
-    def _backward(
-        self, desire: Tensor, trains: Sequence[Tensor], masks: Sequence[Tensor | None]
-    ) -> list[Tensor]:
-        desires = [desire]
-        for layer in range(self._network.config.num_layers, 1, -1):
-            weights, mask = self._network.weights[layer - 1], _mask_of(masks, layer)
-            passed = self._kernels.hidden_desire(weights, desires[0], trains[layer], mask)
-            desires.insert(0, passed)
-        return desires
+    def _averaged(self, layer: int) -> Average | None:
+        if self._average is None:
+            return None
+        weights = self._average.network.weights[layer - 1]
+        return Average(weights, self._shares, self._place)
 
-    def _learn(
-        self,
-        desires: Sequence[Tensor],
-        trains: Sequence[Tensor],
-        masks: Sequence[Tensor | None],
-    ) -> Tensor:
-        active = torch.zeros(self._batch_size, dtype=torch.bool, device=self.labels.device)
-        for layer, desire in enumerate(desires, start=1):
-            mask, rate = _mask_of(masks, layer), self._rates[layer - 1]
-            active |= self._network.learn_layer(layer, trains, desire, mask, rate)
-        return active
+    def _advance(self, prediction: Tensor, num_active: Tensor) -> None:
+        neurons.advance_kernel[1,](
+            prediction,
+            self._labels,
+            num_active,
+            self.totals,
+            self._place,
+            self._position,
+            self._batch_size,
+            BLOCK=triton.next_power_of_2(self._batch_size),
+        )
 
 
 class CapturedRun(TrainingRun):
     """A training run whose full minibatches are captured steps.
 
-    Data lie on the device already. Progress is told, checkpoints are due and interrupts are
-    heard once every 64 minibatches, where the totals are read: the only wait for the device.
+    Data lie on the device already. Progress is told, checkpoints are due and interrupts are heard
+    once a chunk, where the totals are read: the only wait for the device.
     """
 
     _step: CapturedStep | None = None
 
     def _minibatches(self) -> Iterator[None]:
-        images, labels = self.train
-        config, network = self.network.config, self.network
+        labels, config = self.train[1], self.network.config
         batch_size = config.batch_size
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
         order = order.to(labels.device)
         shifts = self._shifts()
         while len(labels) - self.samples_done >= batch_size:
-            if self._step is None:
-                self._step = CapturedStep(network, batch_size, images.dtype)
-            step = self._step
-            step.begin(config.learning_rate_at(self.epoch), network.samples_seen)
-            num_steps = min(_STEPS_A_CHUNK, (len(labels) - self.samples_done) // batch_size)
+            step = self._captured()
+            num_steps = min(step.num_steps, (len(labels) - self.samples_done) // batch_size)
             last = self.samples_done + num_steps * batch_size
-            for first in range(self.samples_done, last, batch_size):
-                part = slice(first, first + batch_size)
-                torch.index_select(images, 0, order[part], out=step.images)
-                torch.index_select(labels, 0, order[part], out=step.labels)
-                if shifts is not None:
-                    step.images.copy_(shift_images(step.images, shifts[part]))
+            part = slice(self.samples_done, last)
+            shown = self._shown(order[part], None if shifts is None else shifts[part])
+            rate = config.learning_rate_at(self.epoch)
+            step.begin(*shown, rate, self.network.samples_seen)
+            for _ in range(num_steps):
                 step.run()
-                if self.average is not None:
-                    self.average.update()
             num_correct, num_active = step.totals.tolist()
-            network.samples_seen += num_steps * batch_size
+            self.network.samples_seen += num_steps * batch_size
             self.samples_done = last
             self.num_correct += num_correct
             self.num_active += num_active
@@ -201,12 +249,14 @@ class CapturedRun(TrainingRun):
         if self.samples_done < len(labels):
             yield from super()._minibatches()
 
+    def _captured(self) -> CapturedStep:
+        if self._step is None:
+            batch_size = self.network.config.batch_size
+            most = max(1, min(_SAMPLES_A_CHUNK, len(self.train[1])) // batch_size)
+            self._step = CapturedStep(self.network, batch_size, most, self.average)
+        return self._step
+
 
 def _device_dropout(stream: DropoutStream, device: torch.device) -> DeviceDropout | None:
     """Return what draws a layer's masks; nothing where no neuron is dropped."""
     return DeviceDropout(stream, device) if stream.probability else None
-
-
-def _mask_of(masks: Sequence[Tensor | None], layer: int) -> Tensor | None:
-    """Return the dropout mask of layer ℓ; the output layer has none."""
-    return masks[layer] if layer < len(masks) else None

@@ -1,36 +1,61 @@
 """The kernels of a network on CUDA, written in Triton.
 
-Trains are words, (B, N): int32 up to 31 time steps, int64 up to 64. A layer is two launches (its
-currents in one product, its neurons in one scan), an update three, and nothing that a training step
-does waits for an answer from the device, so that a whole step can be captured
+Trains are words, (B, N): int32 up to 31 time steps, int64 up to 64. A layer is three launches (its
+input unpacked, its currents in one product, its neurons in one scan), an update two, and nothing
+that a training step does waits for an answer from the device, so that a whole step can be captured
 (:mod:`lava_desire.engine.cuda.capture`).
 
-They have run in Triton's interpreter only, where the tests compare them with the rule, and have
-been compiled for compute capabilities 8.0 and 9.0. **They have never run on a GPU.**
+The tests compare them with the rule, on a GPU where there is one, else in Triton's interpreter.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.cuda import neurons, products
 from lava_desire.engine.cuda.tiles import tile_of
-from lava_desire.engine.kernels import PRECISIONS, TensorKernels, encode_uint8_table
+from lava_desire.engine.kernels import (
+    PRECISIONS,
+    TensorKernels,
+    encode_uint8_table,
+    split_bfloat16,
+)
 from lava_desire.engine.wire import pack_words, unpack_words
 
 MAX_STEPS = 64
 _BLOCK = 128  # neurons of a program that does them one by one
+_FOLLOWED = 32  # of one that counts their spikes over samples
+_STRIDE = 64  # rows of operands are a multiple of
 INTERPRETED = bool(triton.knobs.runtime.interpret)
 """Whether kernels are interpreted, on any device: TRITON_INTERPRET=1 at the time of import."""
 
-WIDE_PRODUCTS = tuple(int(part) for part in triton.__version__.split(".")[:2]) >= (3, 9)
-"""Whether Triton compiles every float64 product here: 3.9 does, 3.6 fails on those of desires and
-updates (others were not tried), and torch's float64 product takes their place."""
+
+@dataclass(frozen=True)
+class Listed:
+    """Samples of a minibatch: the first `number`, (1,) int32, of `active`, (B,) int32."""
+
+    active: Tensor
+    number: Tensor
+
+
+@dataclass(frozen=True)
+class Average:
+    """Averaged weights of a layer, and by how much each step of a chunk moves them.
+
+    `weights` is (N_o, N_i) float32, `shares` float32, one a step, `place` the first sample of the
+    step in its chunk, one int64.
+    """
+
+    weights: Tensor
+    shares: Tensor
+    place: Tensor
 
 
 class TritonKernels(TensorKernels):
@@ -53,6 +78,8 @@ class TritonKernels(TensorKernels):
         Triton does not interpret.
     """
 
+    name = "triton"
+
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
@@ -66,18 +93,21 @@ class TritonKernels(TensorKernels):
                 "in the environment"
             )
         self._config = config
-        self._exact = precision == "float32"
-        self._word = torch.int32 if config.num_steps < 32 else torch.int64
+        self.exact = precision == "float32"
+        self.word = torch.int32 if config.num_steps < 32 else torch.int64
         table = encode_uint8_table(config.num_steps, config.threshold, torch.device("cpu"))
         self._table = self._pack(table).to(device)
         self._errors = _error_table(config).to(device)
         self._wishes = _wish_table(config).to(device)
         self._nothing = torch.empty(0, dtype=torch.bool, device=device)
+        self._origin = torch.zeros(1, dtype=torch.int64, device=device)
+        # The interpreter multiplies the bits of bfloat16 as if they were integers.
+        self._narrow = torch.float32 if INTERPRETED else torch.bfloat16
 
     def _pack(self, spikes: Tensor) -> Tensor:
         steps = torch.arange(len(spikes), device=spikes.device)
         words = spikes.to(torch.int64) << steps.view(-1, *[1] * (spikes.ndim - 1))
-        return words.sum(0).to(self._word)
+        return words.sum(0).to(self.word)
 
     def arrange(self, weights: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
@@ -88,6 +118,27 @@ class TritonKernels(TensorKernels):
         if images.dtype == torch.uint8:
             return self._table[images.int()]
         return self._pack(rule.encode(images, self._config.num_steps, self._config.threshold))
+
+    def take(self, trains: Tensor, place: Tensor, num_samples: int, mask: Tensor | None) -> Tensor:
+        """Take a minibatch out of trains, (S, N), from the sample that `place` holds, one int64.
+
+        Returns
+        -------
+        Tensor
+            (B, N) words, silent where the mask, (B, N) bool, is false.
+        """
+        words = torch.empty((num_samples, trains.shape[1]), dtype=self.word, device=trains.device)
+        neurons.take_kernel[triton.cdiv(words.numel(), _BLOCK),](
+            trains,
+            self._nothing if mask is None else mask,
+            place,
+            words,
+            num_samples,
+            trains.shape[1],
+            MASKED=mask is not None,
+            BLOCK=_BLOCK,
+        )
+        return words
 
     def drop(self, trains: Tensor, mask: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
@@ -113,17 +164,27 @@ class TritonKernels(TensorKernels):
 
     def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
-        words = planes.new_zeros((batch_size, planes.shape[2]), dtype=self._word)
-        words[chosen] = unpack_words(planes).to(self._word)
+        words = planes.new_zeros((batch_size, planes.shape[2]), dtype=self.word)
+        words[chosen] = unpack_words(planes).to(self.word)
         return words
 
     def run_layer(
-        self, weights: Tensor, trains: Tensor, lag: int, gain: float, mask: Tensor | None
+        self,
+        weights: Tensor,
+        trains: Tensor,
+        lag: int,
+        gain: float,
+        mask: Tensor | None,
+        terms: Tensor | None = None,
     ) -> Tensor:
-        """See :class:`~lava_desire.engine.kernels.Kernels`."""
+        """See :class:`~lava_desire.engine.kernels.Kernels`; `terms` are those of :meth:`split`."""
         config = self._config
-        current = self._current(weights, trains, lag, gain)
-        words = torch.empty(current.shape[1:], dtype=self._word, device=current.device)
+        if not self.exact:
+            terms = self.split(weights) if terms is None else terms
+            current = self._current(terms, trains, lag, gain)
+        else:
+            current = self._exact_current(weights, trains, lag, gain)
+        words = torch.empty((len(trains), len(weights)), dtype=self.word, device=current.device)
         neurons.lif_scan_kernel[triton.cdiv(words.numel(), _BLOCK),](
             current,
             self._nothing if mask is None else mask.contiguous(),
@@ -139,14 +200,22 @@ class TritonKernels(TensorKernels):
         )
         return words
 
-    def _current(self, weights: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
-        """Return W (g·u) of a window, (T, B, N_o) float32."""
+    def split(self, weights: Tensor, terms: Tensor | None = None) -> Tensor:
+        """Return the two bfloat16 terms of weights, (2, N_o, stride), in `terms` where given."""
+        if terms is None:
+            shape = (2, len(weights), _stride(weights.shape[1]))
+            terms = weights.new_zeros(shape, dtype=self._narrow)
+        for term, values in zip(terms, split_bfloat16(weights), strict=True):
+            term[:, : weights.shape[1]] = values
+        return terms
+
+    def _exact_current(self, weights: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
         num_steps, num_samples, num_out = self._config.num_steps, len(trains), len(weights)
         num_rows = num_steps * num_samples
-        tile = tile_of("current", self._exact, num_rows)
-        current = torch.empty((num_steps, num_samples, num_out), device=trains.device)
+        tile = tile_of("current", True, num_rows)
+        current = torch.empty((num_rows, num_out), device=trains.device)
         grid = (triton.cdiv(num_rows, tile.rows), triton.cdiv(num_out, tile.columns))
-        products.current_kernel[grid](
+        products.exact_current_kernel[grid](
             trains,
             weights,
             current,
@@ -156,8 +225,6 @@ class TritonKernels(TensorKernels):
             GAIN=float(gain),
             LAG=lag,
             NUM_STEPS=num_steps,
-            EXACT=self._exact,
-            TERM=tl.float32 if INTERPRETED else tl.bfloat16,
             BLOCK_ROWS=tile.rows,
             BLOCK_OUT=tile.columns,
             BLOCK_IN=tile.inner,
@@ -167,49 +234,147 @@ class TritonKernels(TensorKernels):
         )
         return current
 
-    def teach(self, trains: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return prediction, (B,) int64, and output desire, (B, K) int8, in one launch (Eq. 11).
+    def _current(self, terms: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
+        num_steps, (num_samples, num_in) = self._config.num_steps, trains.shape
+        num_rows, (_, num_out, stride) = num_steps * num_samples, terms.shape
+        spikes = torch.empty((num_rows, stride), dtype=self._narrow, device=trains.device)
+        neurons.spread_kernel[triton.cdiv(num_samples * stride, _BLOCK),](
+            trains,
+            spikes,
+            num_samples,
+            num_in,
+            stride,
+            LAG=lag,
+            NUM_STEPS=num_steps,
+            BLOCK=_BLOCK,
+        )
+        tile = tile_of("current", False, num_rows)
+        current = torch.empty((num_rows, num_out), device=trains.device)
+        grid = (triton.cdiv(num_rows, tile.rows), triton.cdiv(num_out, tile.columns))
+        products.current_kernel[grid](
+            spikes,
+            terms,
+            current,
+            num_rows,
+            num_out,
+            stride,
+            GAIN=float(gain),
+            BLOCK_ROWS=tile.rows,
+            BLOCK_OUT=tile.columns,
+            BLOCK_IN=tile.inner,
+            num_warps=tile.warps,
+            num_stages=tile.stages,
+            enable_fp_fusion=False,
+        )
+        return current
 
-        They are those of :func:`rule.predict` and :func:`rule.output_desire`.
+    def teach(
+        self, trains: Tensor, labels: Tensor, place: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the output layer says and ought to, in one launch (Eq. 11 and 14).
+
+        Parameters
+        ----------
+        trains : Tensor
+            Of the output layer, (B, K) words.
+        labels : Tensor
+            int64, of these samples from `place` on.
+        place : Tensor, optional
+            One int64 on the device; 0 when not given.
+
+        Returns
+        -------
+        prediction : Tensor
+            (B,) int64, that of :func:`rule.predict`.
+        desire : Tensor
+            (B, K) int8, that of :func:`rule.output_desire`.
+        error : Tensor
+            (B, K) float32, that of :func:`rule.local_error`.
         """
         desire = torch.empty(trains.shape, dtype=torch.int8, device=trains.device)
+        error = torch.empty(trains.shape, device=trains.device)
         prediction = torch.empty(len(trains), dtype=torch.int64, device=trains.device)
         neurons.teach_kernel[len(trains),](
             trains,
             labels,
+            self._origin if place is None else place,
             self._wishes,
+            self._errors,
             desire,
+            error,
             prediction,
             trains.shape[1],
             NUM_COUNTS=self._config.num_steps + 1,
             BLOCK=triton.next_power_of_2(trains.shape[1]),
             enable_fp_fusion=False,
         )
-        return prediction, desire
+        return prediction, desire, error
+
+    def list_samples(self, desire: Tensor) -> Listed:
+        """List the samples with desire, (B, N) int8, without asking the device how many."""
+        active = torch.empty(len(desire), dtype=torch.int32, device=desire.device)
+        number = torch.empty(1, dtype=torch.int32, device=desire.device)
+        block = triton.next_power_of_2(len(desire))
+        neurons.list_kernel[1,](
+            desire,
+            active,
+            number,
+            len(desire),
+            desire.shape[1],
+            BLOCK_NEURONS=max(1, min(triton.next_power_of_2(desire.shape[1]), 4096 // block)),
+            BLOCK=block,
+        )
+        return Listed(active, number)
 
     def hidden_desire(
         self, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
     ) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`; sums are float64 in each precision."""
-        config = self._config
-        if not WIDE_PRODUCTS:
-            kept = desire if mask is None else desire * mask
-            errors = self._errors[kept.long() + 1, self.counts(trains)]
-            z = rule.backpropagate_error(weights, errors)
-            desires: Tensor = rule.hidden_desire(z, config.desire_threshold_hidden)
-            return desires
-        num_out, num_in = weights.shape
-        tile = tile_of("desire", True, config.num_steps * len(trains))
-        passed = torch.empty((len(trains), num_in), dtype=torch.int8, device=trains.device)
-        grid = (triton.cdiv(len(trains), tile.rows), triton.cdiv(num_in, tile.columns))
+        kept = desire if mask is None else desire * mask
+        error = self._errors[kept.long() + 1, self.counts(trains)]
+        before = trains.new_zeros((len(trains), weights.shape[1]))
+        passed, _ = self.pass_back(weights, error, self.list_samples(kept), before, None)
+        return passed
+
+    def pass_back(
+        self, weights: Tensor, error: Tensor, listed: Listed, before: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Pass the desires of listed samples to the layer before, in one launch (Eq. 13 to 15).
+
+        Parameters
+        ----------
+        weights : Tensor
+            (N_o, N_i) float32.
+        error : Tensor
+            c of the layer, (B, N_o) float32.
+        listed : Listed
+            Samples whose error is not zero throughout.
+        before : Tensor
+            Trains of the layer before, (B, N_i) words.
+        mask : Tensor or None
+            Its dropout mask, (B, N_i) bool.
+
+        Returns
+        -------
+        desire, error : Tensor
+            Of the layer before, (B, N_i) int8 and float32, after its mask; desires of samples that
+            are not listed are 0, their errors undefined.
+        """
+        config, (num_out, num_in) = self._config, weights.shape
+        tile = tile_of("desire", True, config.num_steps * len(before))
+        passed = torch.zeros((len(before), num_in), dtype=torch.int8, device=before.device)
+        passed_error = torch.empty((len(before), num_in), device=before.device)
+        grid = (triton.cdiv(len(before), tile.rows), triton.cdiv(num_in, tile.columns))
         products.hidden_desire_kernel[grid](
-            desire,
-            self._nothing if mask is None else mask.contiguous(),
-            trains,
-            self._errors,
+            error,
+            listed.active,
+            listed.number,
             weights,
+            before,
+            self._nothing if mask is None else mask.contiguous(),
+            self._errors,
             passed,
-            len(trains),
+            passed_error,
             num_in,
             num_out,
             THRESHOLD=config.desire_threshold_hidden,
@@ -219,10 +384,9 @@ class TritonKernels(TensorKernels):
             BLOCK_OUT=tile.inner,
             BLOCK_IN=tile.columns,
             num_warps=tile.warps,
-            num_stages=tile.stages,
             enable_fp_fusion=False,
         )
-        return passed
+        return passed, passed_error
 
     def learn(
         self,
@@ -234,102 +398,109 @@ class TritonKernels(TensorKernels):
         lag: int,
         outputs: Tensor,
     ) -> Tensor:
-        """See :class:`~lava_desire.engine.kernels.Kernels`.
-
-        A captured step gives the learning rate as one float64 on the device, which may change.
-        """
-        rate = torch.as_tensor(learning_rate, dtype=torch.float64, device=weights.device)
+        """See :class:`~lava_desire.engine.kernels.Kernels`."""
         signs = desire if mask is None else desire * mask
-        desiring = signs.any(dim=1)
-        if self._exact and not WIDE_PRODUCTS:
-            self._update_wide(weights, rate, signs, inputs, lag, outputs)
-            return desiring
-        active = torch.empty(len(desiring), dtype=torch.int32, device=weights.device)
-        num_active = torch.empty(1, dtype=torch.int32, device=weights.device)
-        neurons.compact_kernel[1,](
-            desiring,
-            active,
-            num_active,
-            len(desiring),
-            BLOCK=triton.next_power_of_2(len(desiring)),
-            enable_fp_fusion=False,
-        )
-        high, low = self._traces(inputs, lag, active, num_active)
-        self._update(weights, rate, signs, outputs, high, low, active, num_active)
-        return desiring
+        rate = torch.as_tensor(learning_rate, dtype=torch.float64, device=weights.device)
+        self.learn_listed(weights, rate, signs, self.list_samples(signs), inputs, lag, outputs)
+        return signs.any(dim=1)
 
-    def _update_wide(
+    def learn_listed(
         self,
         weights: Tensor,
         rate: Tensor,
         signs: Tensor,
+        listed: Listed,
         inputs: Tensor,
         lag: int,
         outputs: Tensor,
+        *,
+        terms: Tensor | None = None,
+        baseline: Tensor | None = None,
+        average: Average | None = None,
+        limit: float = 0.0,
     ) -> None:
-        """Update with torch's float64 product, over all samples: no list's length is known here."""
-        num_samples, device = len(signs), weights.device
-        everyone = torch.arange(num_samples, dtype=torch.int32, device=device)
-        number = torch.full((1,), num_samples, dtype=torch.int32, device=device)
-        traces, _ = self._traces(inputs, lag, everyone, number)
-        steps = torch.arange(self._config.num_steps, device=device)[:, None]
-        signed = ((outputs[:, None] >> steps) & 1) * signs[:, None]
-        sums = signed.flatten(0, 1).to(torch.float64).T @ traces
-        weights += (rate * sums).to(weights.dtype)  # as rule.weight_change, with η on the device
+        """Change the weights by what the listed samples taught (Eq. 4), in two launches.
 
-    def _traces(
-        self, trains: Tensor, lag: int, active: Tensor, num_active: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the traces of the listed samples: two terms, or one and the same where exact."""
-        num_samples, num_in = trains.shape
-        shape = (num_samples * self._config.num_steps, num_in)
-        narrow = torch.float32 if INTERPRETED else torch.bfloat16
-        dtype = torch.float64 if self._exact else narrow
-        high = torch.empty(shape, dtype=dtype, device=trains.device)
-        low = high if self._exact else torch.empty_like(high)
-        neurons.trace_kernel[num_samples, triton.cdiv(num_in, _BLOCK)](
-            trains,
-            active,
-            num_active,
+        Parameters
+        ----------
+        weights : Tensor
+            (N_o, N_i) float32, changed.
+        rate : Tensor
+            η, one float64 on the device.
+        signs : Tensor
+            Desires after the mask, (B, N_o) int8, 0 for samples that are not listed.
+        listed : Listed
+            Samples that are learned.
+        inputs, outputs : Tensor
+            Trains before and behind, (B, N_i) and (B, N_o) words.
+        lag : int
+            Steps from a spike before to its arrival.
+        terms : Tensor, optional
+            Those of :meth:`split`, which are changed with the weights.
+        baseline : Tensor, optional
+            What traces count from, (N_i,) float32.
+        average : Average, optional
+            A moving average that takes in the new weights.
+        limit : float
+            Magnitude to which they are clipped; 0 clips none.
+        """
+        (num_samples, num_in), num_out, device = inputs.shape, len(weights), weights.device
+        num_steps = self._config.num_steps
+        strides = _stride(num_in), _stride(num_out)
+        dtype = torch.float64 if self.exact else self._narrow
+        high = torch.empty((num_samples * num_steps, strides[0]), dtype=dtype, device=device)
+        low = high if self.exact else torch.empty_like(high)
+        signed = torch.empty((num_samples * num_steps, strides[1]), dtype=dtype, device=device)
+        net = None
+        if baseline is not None:
+            net = torch.zeros(num_out, dtype=torch.int32, device=device)
+        blocks = sum(triton.cdiv(stride, _BLOCK) for stride in strides)
+        neurons.pair_kernel[num_samples, blocks](
+            inputs,
+            outputs,
+            signs,
+            listed.active,
+            listed.number,
             high,
             low,
+            signed,
+            listed.active if net is None else net,
             num_in,
+            num_out,
+            *strides,
             LAG=lag,
             DECAY=self._config.decay,
-            NUM_STEPS=self._config.num_steps,
-            EXACT=self._exact,
+            NUM_STEPS=num_steps,
+            EXACT=self.exact,
+            COUNTED=net is not None,
             BLOCK=_BLOCK,
             enable_fp_fusion=False,
         )
-        return high, low
-
-    def _update(
-        self,
-        weights: Tensor,
-        rate: Tensor,
-        signs: Tensor,
-        trains: Tensor,
-        high: Tensor,
-        low: Tensor,
-        active: Tensor,
-        num_active: Tensor,
-    ) -> None:
-        num_out, num_in = weights.shape
-        tile = tile_of("update", self._exact, self._config.num_steps * len(trains))
+        tile = tile_of("update", self.exact, num_steps * num_samples)
         grid = (triton.cdiv(num_out, tile.rows), triton.cdiv(num_in, tile.columns))
         products.update_kernel[grid](
-            signs,
-            trains,
+            signed,
             high,
             low,
-            active,
-            num_active,
+            listed.number,
             weights,
             rate,
+            weights if terms is None else terms,
+            listed.active if net is None else net,
+            weights if baseline is None else baseline,
+            weights if average is None else average.weights,
+            weights if average is None else average.shares,
+            self._origin if average is None else average.place,
             num_in,
             num_out,
-            NUM_STEPS=self._config.num_steps,
-            EXACT=self._exact,
+            *strides,
+            num_samples,
+            NUM_STEPS=num_steps,
+            EXACT=self.exact,
+            SPLIT=terms is not None,
+            BASELINE=baseline is not None,
+            LIMIT=float(limit),
+            AVERAGED=average is not None,
             BLOCK_ROWS=tile.inner,
             BLOCK_OUT=tile.rows,
             BLOCK_IN=tile.columns,
@@ -337,6 +508,45 @@ class TritonKernels(TensorKernels):
             num_stages=tile.stages,
             enable_fp_fusion=False,
         )
+
+    def follow(self, rates: InputRates, layer: int, trains: Tensor) -> Tensor:
+        """Do what :meth:`InputRates.follow` does, in one launch, but for counting the samples.
+
+        Parameters
+        ----------
+        rates : InputRates
+            Whose rates of layer ℓ change; its `num_samples` do not.
+        layer : int
+            ℓ in 1 to L.
+        trains : Tensor
+            Of its inputs, (B, N_{ℓ−1}) words.
+
+        Returns
+        -------
+        Tensor
+            The baseline of each input's trace, (N_{ℓ−1},) float32.
+        """
+        num_samples, num_in = trains.shape
+        baseline = torch.empty(num_in, device=trains.device)
+        neurons.follow_kernel[triton.cdiv(num_in, _FOLLOWED),](
+            trains,
+            rates.rates[layer - 1],
+            rates.num_samples[layer - 1 :],
+            baseline,
+            num_samples,
+            num_in,
+            SAMPLES_MEANT=self._config.baseline_samples,
+            NUM_STEPS=self._config.num_steps,
+            GAIN=rates.gain,
+            BLOCK_SAMPLES=min(triton.next_power_of_2(num_samples), 64),
+            BLOCK=_FOLLOWED,
+            enable_fp_fusion=False,
+        )
+        return baseline
+
+
+def _stride(num_neurons: int) -> int:
+    return -(-num_neurons // _STRIDE) * _STRIDE
 
 
 def _error_table(config: DesireConfig) -> Tensor:

@@ -1,4 +1,4 @@
-"""Triton: neurons over a window. Scan, spike counts, traces, desires.
+"""Triton: neurons over a window. Scan, spike counts, mean rates, traces, output desires.
 
 A spike train is one word, bit t the spike of step t; a membrane potential and a trace stay in a
 register for the whole window. The order of operations is that of :mod:`lava_desire.rule`; kernels
@@ -88,6 +88,56 @@ def lif_scan_kernel(
 
 
 @triton.jit
+def take_kernel(
+    trains,
+    keep,
+    place,
+    words,
+    num_samples,
+    num_in,
+    MASKED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Take a minibatch out of the trains of many samples, dropped neurons silent.
+
+    `trains` is (S, N), `place` the number of the first sample, one int64, `keep` (B, N) bool where
+    MASKED, `words` (B, N), filled.
+    """
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < num_samples * num_in
+    kept = inside
+    if MASKED:
+        kept = tl.load(keep + at, mask=inside, other=0) != 0
+    word = tl.load(trains + tl.load(place) * num_in + at, mask=kept, other=0)
+    tl.store(words + at, word, mask=inside)
+
+
+@triton.jit
+def spread_kernel(
+    words,
+    spikes,
+    num_samples,
+    num_in,
+    stride,
+    LAG: tl.constexpr,
+    NUM_STEPS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Unpack trains, (B, N), into numbers, (T, B, stride), N rounded up; `LAG` steps late."""
+    place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    sample = place // stride
+    neuron = place % stride
+    inside = sample < num_samples
+    word = tl.load(words + sample * num_in + neuron, mask=inside & (neuron < num_in), other=0)
+    word = word << LAG
+    at = spikes + place
+    for step in tl.static_range(NUM_STEPS):
+        spike = (word >> step) & 1
+        tl.store(at, spike.to(tl.float32).to(spikes.dtype.element_ty), mask=inside)
+        at += num_samples * stride
+
+
+@triton.jit
 def count_kernel(words, counts, size, BLOCK: tl.constexpr):
     """Count spikes: (size,) words → (size,) int64."""
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -97,62 +147,150 @@ def count_kernel(words, counts, size, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def compact_kernel(desiring, active, num_active, num_samples, BLOCK: tl.constexpr):
-    """List the samples that desire: (B,) bool → the first `num_active` of (B,) int32; one program.
+def list_kernel(
+    desire,
+    active,
+    num_active,
+    num_samples,
+    num_neurons,
+    BLOCK_NEURONS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """List the samples with desire: (B, N) int8 → the first `num_active` of (B,) int32.
 
-    The length of the list stays on the device, so that a step needs no answer from it.
+    The length of the list stays on the device, so that a step needs no answer from it. One program.
     """
     sample = tl.arange(0, BLOCK)
-    wanted = tl.load(desiring + sample, mask=sample < num_samples, other=0) != 0
-    place = tl.cumsum(wanted.to(tl.int32), 0) - 1
-    tl.store(active + place, sample, mask=wanted)
-    tl.store(num_active, tl.sum(wanted.to(tl.int32), 0))
+    wanted = tl.zeros((BLOCK,), tl.int32)
+    for start in range(0, num_neurons, BLOCK_NEURONS):
+        neuron = start + tl.arange(0, BLOCK_NEURONS)
+        signs = tl.load(
+            desire + sample[:, None].to(tl.int64) * num_neurons + neuron[None, :],
+            mask=(sample < num_samples)[:, None] & (neuron < num_neurons)[None, :],
+            other=0,
+        )
+        wanted |= tl.max((signs != 0).to(tl.int32), 1)
+    place = tl.cumsum(wanted, 0) - 1
+    tl.store(active + place, sample, mask=wanted != 0)
+    tl.store(num_active, tl.sum(wanted, 0))
 
 
 @triton.jit
-def trace_kernel(
+def follow_kernel(
     words,
+    rates,
+    seen,
+    baseline,
+    num_samples,
+    num_in,
+    SAMPLES_MEANT: tl.constexpr,
+    NUM_STEPS: tl.constexpr,
+    GAIN: tl.constexpr,
+    BLOCK_SAMPLES: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Let mean rates follow a minibatch, and read the baseline of traces off them.
+
+    As :meth:`~lava_desire.engine.baseline.InputRates.follow`: `words` is (B, N_i), `rates` (N_i,)
+    float64, changed, `seen` one int64, the samples before these, `baseline` (N_i,) float32, filled.
+    """
+    inputs = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = inputs < num_in
+    total = tl.zeros((BLOCK,), tl.int32)
+    for start in range(0, num_samples, BLOCK_SAMPLES):
+        samples = start + tl.arange(0, BLOCK_SAMPLES)
+        word = tl.load(
+            words + samples[:, None].to(tl.int64) * num_in + inputs[None, :],
+            mask=(samples < num_samples)[:, None] & inside[None, :],
+            other=0,
+        )
+        total += tl.sum(popcount(word), 0)
+    batch = tl.zeros((BLOCK,), tl.float64) + num_samples
+    horizon = tl.maximum(tl.minimum(tl.load(seen) + num_samples, SAMPLES_MEANT), num_samples)
+    share = batch / horizon.to(tl.float64)
+    slots = batch * NUM_STEPS
+    rate = tl.load(rates + inputs, mask=inside, other=0.0)
+    rate = rate + share * (total.to(tl.float64) / slots - rate)
+    tl.store(rates + inputs, rate, mask=inside)
+    tl.store(baseline + inputs, (rate * GAIN).to(tl.float32), mask=inside)
+
+
+@triton.jit
+def pair_kernel(
+    words,
+    outputs,
+    desire,
     active,
     num_active,
     high,
     low,
+    signed,
+    net_spikes,
     num_in,
+    num_out,
+    in_stride,
+    out_stride,
     LAG: tl.constexpr,
     DECAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
+    COUNTED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Trace the inputs of the listed samples (Eq. 3); a program a sample and BLOCK inputs.
+    """Write what an update pairs: traces (Eq. 3) and signed spikes of the listed samples.
 
-    `high` and `low` are (B·T, N_i), a row a step, sample after sample in the order of the list:
-    float64 where EXACT, and `low` is not touched; else the terms of a float32 trace.
+    `words` is (B, N_i), `outputs` and `desire` (B, N_o), int8. `high` and `low` are (B·T, N_i) and
+    `signed`, d · s, (B·T, N_o), with rows of the strides given: a row a step, sample after sample
+    in the order of the list; float64 where EXACT, and `low` is not touched, else the two terms of a
+    float32 trace. Where COUNTED, spikes signed by desire are added to `net_spikes`, (N_o,) int32.
+    What is behind the last neuron of a row is 0. A program a sample and BLOCK inputs or, behind
+    those, BLOCK outputs.
     """
     place = tl.program_id(0)
     if place < tl.load(num_active):
         sample = tl.load(active + place).to(tl.int64)
-        inputs = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-        inside = inputs < num_in
-        word = tl.load(words + sample * num_in + inputs, mask=inside, other=0) << LAG
-        at = place.to(tl.int64) * NUM_STEPS * num_in + inputs
-        trace = tl.zeros((BLOCK,), tl.float64 if EXACT else tl.float32)
-        for step in tl.static_range(NUM_STEPS):
-            trace = DECAY * trace + ((word >> step) & 1).to(trace.dtype)
-            if EXACT:
-                tl.store(high + at, trace, mask=inside)
-            else:
-                first, second = brain_terms(trace, high.dtype.element_ty)
-                tl.store(high + at, first, mask=inside)
-                tl.store(low + at, second, mask=inside)
-            at += num_in
+        row = place.to(tl.int64) * NUM_STEPS
+        blocks_in = tl.cdiv(in_stride, BLOCK)
+        block = tl.program_id(1)
+        if block < blocks_in:
+            inputs = block * BLOCK + tl.arange(0, BLOCK)
+            inside = inputs < in_stride
+            word = tl.load(words + sample * num_in + inputs, mask=inputs < num_in, other=0) << LAG
+            at = row * in_stride + inputs
+            trace = tl.zeros((BLOCK,), tl.float64 if EXACT else tl.float32)
+            for step in tl.static_range(NUM_STEPS):
+                trace = DECAY * trace + ((word >> step) & 1).to(trace.dtype)
+                if EXACT:
+                    tl.store(high + at, trace, mask=inside)
+                else:
+                    first, second = brain_terms(trace, high.dtype.element_ty)
+                    tl.store(high + at, first, mask=inside)
+                    tl.store(low + at, second, mask=inside)
+                at += in_stride
+        else:
+            neurons = (block - blocks_in) * BLOCK + tl.arange(0, BLOCK)
+            real = neurons < num_out
+            inside = neurons < out_stride
+            word = tl.load(outputs + sample * num_out + neurons, mask=real, other=0)
+            sign = tl.load(desire + sample * num_out + neurons, mask=real, other=0).to(tl.int32)
+            at = row * out_stride + neurons
+            for step in tl.static_range(NUM_STEPS):
+                spike = ((word >> step) & 1).to(tl.int32) * sign
+                tl.store(signed + at, spike.to(tl.float32).to(signed.dtype.element_ty), mask=inside)
+                at += out_stride
+            if COUNTED:
+                tl.atomic_add(net_spikes + neurons, popcount(word) * sign, mask=real, sem="relaxed")
 
 
 @triton.jit
 def teach_kernel(
     words,
     labels,
+    place,
     table,
+    errors,
     desire,
+    error,
     prediction,
     num_classes,
     NUM_COUNTS: tl.constexpr,
@@ -160,18 +298,50 @@ def teach_kernel(
 ):
     """Read off what the output layer says, and what it ought to (Eq. 11); a program a sample.
 
-    `table` is (2, T + 1) int8, desire by count, of other classes and of the label's; `desire`
-    (B, K) int8 and `prediction` (B,) int64 are filled, the latter with −1 for a tie.
+    `labels` is int64, that of the first sample at the one that `place` holds, one int64; `table`
+    (2, T + 1) int8, desire by count, of other classes and of the label's; `errors` (3, T + 1)
+    float32 by desire + 1 and count (Eq. 14). `desire` (B, K) int8, `error` (B, K) float32 and
+    `prediction` (B,) int64 are filled, the latter with −1 for a tie.
     """
     sample = tl.program_id(0)
     classes = tl.arange(0, BLOCK)
     inside = classes < num_classes
-    count = popcount(tl.load(words + sample * num_classes + classes, mask=inside, other=0))
+    at = sample * num_classes + classes
+    count = popcount(tl.load(words + at, mask=inside, other=0))
     ranked = tl.where(inside, count, -1)
     largest = tl.max(ranked, 0)
     winners = tl.sum((ranked == largest).to(tl.int32), 0)
     winner = tl.max(tl.where(ranked == largest, classes, -1), 0)
     tl.store(prediction + sample, tl.where(winners == 1, winner, -1).to(tl.int64))
-    is_label = (classes == tl.load(labels + sample)).to(tl.int32)
+    is_label = (classes == tl.load(labels + tl.load(place) + sample)).to(tl.int32)
     wanted = tl.load(table + is_label * NUM_COUNTS + count, mask=inside, other=0)
-    tl.store(desire + sample * num_classes + classes, wanted, mask=inside)
+    tl.store(desire + at, wanted, mask=inside)
+    missed = tl.load(errors + (wanted.to(tl.int32) + 1) * NUM_COUNTS + count, mask=inside, other=0)
+    tl.store(error + at, missed, mask=inside)
+
+
+@triton.jit
+def advance_kernel(
+    prediction,
+    labels,
+    num_active,
+    totals,
+    place,
+    position,
+    num_samples,
+    BLOCK: tl.constexpr,
+):
+    """End a step: count what was right and what had desire, go on to the next samples.
+
+    `totals` is (2,) int64, `place` and `position` one int64 each: where in the labels the step
+    began, and the number of its first sample. One program.
+    """
+    sample = tl.arange(0, BLOCK)
+    inside = sample < num_samples
+    begun = tl.load(place)
+    said = tl.load(prediction + sample, mask=inside, other=-1)
+    right = said == tl.load(labels + begun + sample, mask=inside, other=-2)
+    tl.store(totals, tl.load(totals) + tl.sum(right.to(tl.int64), 0))
+    tl.store(totals + 1, tl.load(totals + 1) + tl.load(num_active).to(tl.int64))
+    tl.store(place, begun + num_samples)
+    tl.store(position, tl.load(position) + num_samples)
