@@ -304,6 +304,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor_name(),
         "threads": torch.get_num_threads(),
+        **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
     }
 
 
