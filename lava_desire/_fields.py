@@ -28,6 +28,7 @@ FLOATS = (
     "weight_average",
     "trace_baseline",
     "weight_limit",
+    "rate_floor",
 )
 MAX_NEURONS = 2**31 - 1
 SHOWN = 200
@@ -122,7 +123,7 @@ def refuse_in_integers(config: Any) -> None:
     ValueError
         Naming the field of the configuration.
     """
-    for name in ("trace_baseline", "weight_limit"):
+    for name in ("trace_baseline", "weight_limit", "rate_floor"):
         if getattr(config, name):
             raise ValueError(
                 f"{name} is {getattr(config, name)}: expected 0 where a network learns in integers"

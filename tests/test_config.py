@@ -69,6 +69,8 @@ def test_a_configuration_survives_json(name):
         ("trace_baseline", -0.5),
         ("baseline_samples", 0),
         ("weight_limit", -0.1),
+        ("rate_floor", -0.1),
+        ("rate_floor", 1.0),
         ("weight_average", -0.5),
     ],
 )
@@ -124,7 +126,10 @@ def test_the_learning_rate_decays_exponentially():
 
 @pytest.mark.parametrize(
     ("name", "more"),
-    [("mnist", {"image_shift"}), ("fashion-mnist", {"dropout_hidden", "weight_limit"})],
+    [
+        ("mnist", {"image_shift"}),
+        ("fashion-mnist", {"dropout_hidden", "weight_limit", "rate_floor"}),
+    ],
 )
 def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, more):
     best = DesireConfig.preset(f"{name}-best").to_dict()
@@ -148,7 +153,7 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
         config = DesireConfig.preset(name)
         assert config.learning_rate_scale == ()
         assert (config.image_shift, config.weight_average) == (0, 0)
-        assert (config.trace_baseline, config.weight_limit) == (0, 0)
+        assert (config.trace_baseline, config.weight_limit, config.rate_floor) == (0, 0, 0)
         assert config.learning_rate_scale_of(1) == 1
 
 

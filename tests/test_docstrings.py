@@ -48,6 +48,7 @@ EQUATIONS = {
         "follow_rate": ["Eq. 4"],
         "mean_trace": ["Eq. 4"],
         "baseline_change": ["Eq. 4"],
+        "rate_floor_change": ["Eq. 4"],
         "limit_weights": ["Eq. 4"],
     },
     "lava_desire.fixed.arithmetic": {

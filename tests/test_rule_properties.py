@@ -292,6 +292,28 @@ def test_baseline_change__is_a_product_with_the_sign_of_less_desire(spikes_wante
     assert np.linalg.matrix_rank(change.astype(np.float64), tol=1e-6) <= 1
 
 
+@given(
+    arrays(np.float64, (N,), elements=st.floats(0, 1)),
+    st.floats(0.01, 0.9),
+    rates,
+    st.floats(0, 1e-2),
+    st.integers(1, 64),
+)
+def test_rate_floor_change__lifts_what_spikes_too_little_and_nothing_else(
+    rate, floor, traces, eta, num_samples
+):
+    mean_traces = traces[0]
+    change = rule.rate_floor_change(rate, floor, mean_traces, num_samples, eta)
+    assert change.dtype == np.float32
+    assert (change >= 0).all()
+    assert not change[rate >= floor].any()
+    assert not change[:, mean_traces == 0].any()
+    most = eta * num_samples * rule.LIFT
+    assert (change <= np.float32(most * (1 + 1e-6)) * mean_traces * (1 + 1e-6)).all()
+    lower = rule.rate_floor_change(rate / 2, floor, mean_traces, num_samples, eta)
+    assert (lower >= change).all()
+
+
 @given(reals, st.floats(0, 2, width=32))
 def test_limit_weights__ends_within_the_limit_and_moves_nothing_else(weights, limit):
     limited = rule.limit_weights(weights, limit)

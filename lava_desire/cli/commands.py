@@ -109,6 +109,7 @@ def train(
     trace_baseline: Annotated[float | None, _number("Share of mean traces.", _BEYOND)] = None,
     baseline_samples: Annotated[int | None, _number("Its mean is over these.", _BEYOND)] = None,
     weight_limit: Annotated[float | None, _number("Largest magnitude of weights.", _BEYOND)] = None,
+    rate_floor: Annotated[float | None, _number("Least rate, spikes a step.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
@@ -141,6 +142,7 @@ def train(
         "trace_baseline": trace_baseline,
         "baseline_samples": baseline_samples,
         "weight_limit": weight_limit,
+        "rate_floor": rate_floor,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if resume is not None:

@@ -1,4 +1,4 @@
-"""The mean firing rates of each layer's inputs, from which an update may count their traces."""
+"""The mean firing rates of neurons, on which an update may depend."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class InputRates:
     ν ← ν + κ·(n / (B·T) − ν), with κ = B / min(samples seen, S) and S of the config's
     `baseline_samples`: a plain mean over the first S samples, later one that forgets. The baseline
     of a trace is a share of its mean, the config's `trace_baseline`.
+    The inputs of a layer are the neurons of the one before: a `rate_floor` asks for their rates.
 
     Parameters
     ----------
@@ -29,8 +30,8 @@ class InputRates:
 
     Attributes
     ----------
-    gain : float
-        Baseline of a trace at one spike a time step.
+    gain, mean_trace : float
+        Baseline of a trace, and its mean, at one spike a time step.
     rates : list of Tensor
         ν, L of (N_{ℓ−1},) float64, spikes a time step.
     num_samples : Tensor
@@ -39,7 +40,8 @@ class InputRates:
 
     def __init__(self, config: DesireConfig, device: torch.device) -> None:
         self._config = config
-        self.gain = config.trace_baseline * rule.mean_trace(config.num_steps, config.decay)
+        self.mean_trace = rule.mean_trace(config.num_steps, config.decay)
+        self.gain = config.trace_baseline * self.mean_trace
         self.rates = [
             torch.zeros(size, dtype=torch.float64, device=device)
             for size in config.layer_sizes[:-1]
@@ -70,6 +72,10 @@ class InputRates:
         share = torch.full_like(rate[:1], float(num_samples)) / horizon
         rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
         return (rate * self.gain).to(torch.float32)
+
+    def mean_traces(self, layer: int) -> Tensor:
+        """Return the mean trace of each input of layer ℓ, (N_{ℓ−1},) float32."""
+        return (self.rates[layer - 1] * self.mean_trace).to(torch.float32)
 
     def to_arrays(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the rates as NumPy arrays, L of (N_{ℓ−1},) float64."""

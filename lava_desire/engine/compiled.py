@@ -39,6 +39,7 @@ from lava_desire.engine.scan import TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
     GROUP,
+    add_columns,
     add_outer,
     desired_spikes_of,
     few_desires,
@@ -296,6 +297,25 @@ class CompiledKernels:
         scaled = (-learning_rate * desired).astype(np.float32)
         with _by_input(weights) as rows:
             in_parallel(partial(add_outer, rows, baseline.numpy(), scaled), len(rows))
+
+    def lift(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        rate: Tensor,
+        floor: float,
+        mean_traces: Tensor,
+        num_samples: int,
+    ) -> None:
+        """Lift the neurons whose mean rate, (N_o,) float64, is below a floor."""
+        low = np.flatnonzero(rate.numpy() < floor)
+        if not len(low):
+            return
+        change = rule.rate_floor_change(
+            rate.numpy()[low], floor, mean_traces.numpy(), num_samples, learning_rate
+        )
+        with _by_input(weights) as rows:
+            in_parallel(partial(add_columns, rows, low, change), len(rows))
 
     def limit(self, weights: Tensor, limit: float) -> None:
         """Clip weights to a magnitude, in place."""

@@ -256,6 +256,17 @@ class Kernels(Protocol):
     ) -> None:
         """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
 
+    def lift(
+        self,
+        weights: Tensor,
+        learning_rate: float,
+        rate: Tensor,
+        floor: float,
+        mean_traces: Tensor,
+        num_samples: int,
+    ) -> None:
+        """Lift the neurons whose mean rate, (N_o,) float64, is below a floor."""
+
     def limit(self, weights: Tensor, limit: float) -> None:
         """Clip weights to a magnitude, in place."""
 
@@ -284,6 +295,18 @@ class TensorKernels(ABC):
         signs = desire if mask is None else desire * mask
         desired_spikes = (signs * self.counts(outputs)).sum(0)
         weights += rule.baseline_change(desired_spikes, baseline, learning_rate)
+
+    def lift(
+        self,
+        weights: Tensor,
+        learning_rate: float | Tensor,
+        rate: Tensor,
+        floor: float,
+        mean_traces: Tensor,
+        num_samples: int,
+    ) -> None:
+        """See :class:`Kernels`."""
+        weights += rule.rate_floor_change(rate, floor, mean_traces, num_samples, learning_rate)
 
     def limit(self, weights: Tensor, limit: float) -> None:
         """See :class:`Kernels`."""

@@ -50,7 +50,7 @@ class DesireNetwork:
     weights : list of Tensor
         L float32 tensors (N_ℓ, N_{ℓ−1}).
     input_rates : InputRates or None
-        How often inputs spike, where the config asks for a baseline of their traces.
+        How often neurons spike, where the config has a `trace_baseline` or a `rate_floor`.
 
     Raises
     ------
@@ -109,7 +109,7 @@ class DesireNetwork:
             self._kernels.arrange(rule.limit_weights(tensor, config.weight_limit))
             for tensor in as_weights(weights, config.layer_sizes, self.device)
         ]
-        self.input_rates = InputRates(config, self.device) if config.trace_baseline else None
+        self.input_rates = InputRates(config, self.device) if config.follows_rates else None
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.layer_sizes[:-1])
@@ -343,8 +343,9 @@ class DesireNetwork:
             Samples with a desire in neurons that are kept.
         """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
-        for layer, desire in enumerate(desires, start=1):
-            active |= self.update_layer(layer, activity, desire, learning_rate)
+        # From the last: a layer's own rates, followed as its successor's inputs, come first.
+        for layer in range(self.config.num_layers, 0, -1):
+            active |= self.update_layer(layer, activity, desires[layer - 1], learning_rate)
         return int(active.sum())
 
     @torch.inference_mode()
@@ -418,7 +419,12 @@ class DesireNetwork:
             if num_spikes is None:
                 num_spikes = kernels.count_together(before)
             baseline = self.input_rates.follow(layer, num_spikes, len(desire))
-            kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
+            if self.config.trace_baseline:
+                kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
+            floor = self.config.rate_floor_of(layer)
+            if floor:
+                traces, own = self.input_rates.mean_traces(layer), self.input_rates.rates[layer]
+                kernels.lift(weights, rate, own, floor, traces, len(desire))
         if self.config.weight_limit:
             kernels.limit(weights, self.config.weight_limit)
         return active

@@ -241,7 +241,7 @@ class TrainingRun:
             )
         if self.network.input_rates is not None and not checkpoint.input_rates:
             raise CheckpointError(
-                f"{path} holds no input_rates: expected those of a trace_baseline"
+                f"{path} holds no input_rates: expected those of a trace_baseline or rate_floor"
             )
         for name, expected in (
             ("precision", self.network.precision),

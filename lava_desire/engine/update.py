@@ -243,6 +243,14 @@ def add_outer(rows: Any, baseline: Any, scaled: Any, first: int, last: int) -> N
 
 
 @compiled
+def add_columns(rows: Any, chosen: Any, change: Any, first: int, last: int) -> None:
+    """Add a change of chosen neurons, (C, N_i) float32, to the weights of inputs first to last."""
+    for row in range(first, last):
+        for k in range(len(chosen)):
+            rows[row, chosen[k]] += change[k, row]
+
+
+@compiled
 def _pair(words: Any, traces: Any, found: int, pairings: Any) -> None:
     """Sum the traces of the steps in which a unit spikes, unit by unit: (unit, group, neuron)."""
     steps = np.empty(64, np.int32)

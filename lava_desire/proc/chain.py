@@ -80,7 +80,7 @@ class DesireChain:
             How the L layers are written in fixed point.
         input_rates : sequence of array, optional
             L arrays (N_{ℓ−1},) float64, mean firing rates of each layer's inputs, where a network
-            with a `trace_baseline` goes on; see :class:`~lava_desire.proc.DesireDense`.
+            that follows them goes on; see :class:`~lava_desire.proc.DesireDense`.
         rated_samples : int
             Samples that they are the mean of.
 
@@ -111,6 +111,7 @@ class DesireChain:
                     learning_enabled=learning_enabled,
                     formats=formats,
                     input_rates=rates[layer - 1],
+                    output_rates=rates[layer] if layer < len(rates) else None,
                     rated_samples=rated_samples,
                     **common,
                 )

@@ -95,27 +95,27 @@ def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     return rule.limit_weights(weights.astype(np.float32), config.weight_limit)
 
 
-def check_rates(config: DesireConfig, layer: int, rates: Any) -> Any:
-    """Return the mean firing rates of the inputs of connection ℓ, (N_{ℓ−1},) float64, or refuse.
+def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:
+    """Return the mean firing rates of layer ℓ, (N_ℓ,) float64, or refuse them by that name.
 
     Raises
     ------
     ValueError
         If they are of another shape or dtype, or outside [0, 1].
     """
-    shape = config.layer_sizes[layer - 1 : layer]
+    shape = config.layer_sizes[layer : layer + 1]
     if rates is None:
         return np.zeros(shape)
     rates = np.asarray(rates)
     if rates.shape != shape or rates.dtype.kind != "f":
-        raise ValueError(f"input_rates are {rates.dtype} {rates.shape}: expected float {shape}")
+        raise ValueError(f"{name} are {rates.dtype} {rates.shape}: expected float {shape}")
     if not ((rates >= 0) & (rates <= 1)).all():  # written so that NaN is outside
-        raise ValueError(f"input_rates of layer {layer} leave [0, 1]: expected spikes a time step")
+        raise ValueError(f"{name} of layer {layer} leave [0, 1]: expected spikes a time step")
     return rates.astype(np.float64)
 
 
 def check_all_rates(config: DesireConfig, rates: Sequence[Any] | None) -> list[Any]:
-    """Return :func:`check_rates` of all connections, zeros where none are given.
+    """Return :func:`check_rates` of the inputs of all connections, zeros where none are given.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def check_all_rates(config: DesireConfig, rates: Sequence[Any] | None) -> list[A
         rates = [None] * config.num_layers
     if len(rates) != config.num_layers:
         raise ValueError(f"input_rates holds {len(rates)} arrays: expected {config.num_layers}")
-    return [check_rates(config, layer, array) for layer, array in enumerate(rates, start=1)]
+    return [check_rates("input_rates", config, layer, array) for layer, array in enumerate(rates)]
 
 
 def check_masks(masks: Any, num_neurons: int) -> Any:

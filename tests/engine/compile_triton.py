@@ -175,9 +175,18 @@ def product(kernel: str, exact: bool, tile: Any) -> Any:
         term = "*fp64" if exact else "*bf16"
         types = {"signed": term, "high": term, "low": term, "num_active": "*i32"}
         types |= {"weights": "*fp32", "rate": "*fp64", "terms": "*bf16", "net_spikes": "*i32"}
-        types |= {"baseline": "*fp32", "average": "*fp32", "shares": "*fp32", "place": "*i64"}
+        types |= {
+            "baseline": "*fp32",
+            "own_rates": "*fp64",
+            "input_rates": "*fp64",
+            "average": "*fp32",
+            "shares": "*fp32",
+            "place": "*i64",
+        }
         types |= {**SIZES, **STRIDES, "num_samples": "i32"}
         constants = {"NUM_STEPS": 20, "EXACT": exact, "SPLIT": not exact, "BASELINE": True}
+        constants |= {"FLOOR": 0.01, "LIFT": 100.0, "MEAN_TRACE": 3.2}
+        constants |= {"FLOOR": 0.01, "LIFT": 100.0, "MEAN_TRACE": 3.2}
         constants |= {"LIMIT": 0.3, "AVERAGED": False, "BLOCK_ROWS": tile.inner}
         constants |= {"BLOCK_OUT": tile.rows, "BLOCK_IN": tile.columns}
         return products.update_kernel, types, constants, options

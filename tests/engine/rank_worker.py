@@ -27,6 +27,7 @@ BASE = DesireConfig(
     trace_baseline=0.8,
     baseline_samples=100,
     weight_limit=0.4,
+    rate_floor=0.1,
 )
 # 16 is not divisible by 3, and the last minibatch has one sample: two ranks of three get none.
 NUM_SAMPLES = 289
@@ -34,7 +35,7 @@ CASES = {
     "compiled": (BASE, {}),
     "torch operations": (BASE.replace(num_steps=65, epochs=1), {}),
     "fixed point": (
-        BASE.replace(weight_average=0.0, trace_baseline=0.0, weight_limit=0.0),
+        BASE.replace(weight_average=0.0, trace_baseline=0.0, weight_limit=0.0, rate_floor=0.0),
         {"arithmetic": "fixed_point"},
     ),
     "bfloat16x2": (BASE, {"precision": "bfloat16x2"}),

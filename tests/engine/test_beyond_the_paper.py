@@ -21,6 +21,7 @@ OPTIONS = {
     "weight_average": 0.9,
     "trace_baseline": 0.9,
     "weight_limit": 0.3,
+    "rate_floor": 0.1,
 }
 TIMING = ("samples_per_second", "seconds")
 
@@ -123,13 +124,14 @@ def test_an_average_begins_as_a_plain_mean_and_then_forgets():
 
 
 def learn_by_the_rule(config, weights, batches, masks):
-    """Learn minibatches with traces counted from a baseline, by the functions of the rule alone."""
+    """Learn minibatches with a baseline of traces and a rate floor, by the rule's functions."""
     num_layers, num_steps = config.num_layers, config.num_steps
     rates = [np.zeros(size) for size in config.layer_sizes[:-1]]
-    gain = config.trace_baseline * rule.mean_trace(num_steps, config.decay)
+    mean_trace = rule.mean_trace(num_steps, config.decay)
+    plain = config.replace(trace_baseline=0.0, rate_floor=0.0)
     seen = 0
     for (images, labels), mask in zip(batches, masks, strict=True):
-        network = DesireNetwork(config.replace(trace_baseline=0.0), weights=weights)
+        network = DesireNetwork(plain, weights=weights)
         result = network.train_step(images, labels, config.learning_rate, mask)
         seen += len(labels)
         share = len(labels) / min(seen, config.baseline_samples)
@@ -144,16 +146,28 @@ def learn_by_the_rule(config, weights, batches, masks):
                 desire = desire * mask[layer + 1]
             weights[layer] += rule.baseline_change(
                 (desire * behind).sum(0),
-                (rates[layer] * gain).astype(np.float32),
+                (rates[layer] * (config.trace_baseline * mean_trace)).astype(np.float32),
+                config.learning_rate,
+            )
+        for layer in range(num_layers - 1 if config.rate_floor else 0):
+            weights[layer] += rule.rate_floor_change(
+                rates[layer + 1],
+                config.rate_floor,
+                (rates[layer] * mean_trace).astype(np.float32),
+                len(labels),
                 config.learning_rate,
             )
     return weights, rates
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"trace_baseline": 0.9}, {"rate_floor": 0.2}, {"trace_baseline": 1, "rate_floor": 0.3}],
+)
 @pytest.mark.parametrize("kernels", ["compiled", "torch"])
-def test_traces_are_counted_from_a_share_of_their_mean(data, kernels):
+def test_updates_depend_on_mean_rates_as_the_rule_says(data, kernels, fields):
     config = CONFIG.replace(
-        layer_sizes=(64, 30, 20, 10), trace_baseline=0.9, baseline_samples=40, dropout_input=0.1
+        layer_sizes=(64, 30, 20, 10), baseline_samples=40, dropout_input=0.1, **fields
     )
     (images, labels), _ = data
     batches = [(images[k : k + 16], labels[k : k + 16]) for k in range(0, 96, 16)]
@@ -177,6 +191,19 @@ def test_a_baseline_follows_all_samples_and_forgets():
     assert rates.num_samples.tolist() == [10]
     expected = 0.5 * 0.5 * rule.mean_trace(10, config.decay)
     np.testing.assert_allclose(baseline, [expected, expected], rtol=1e-6)
+
+
+def test_silent_neurons_spike_again_above_a_floor(data):
+    config = CONFIG.replace(layer_sizes=(64, 30, 10), dropout_hidden=0.0, epochs=12)
+    config = config.replace(learning_rate=1e-3)
+    weights = DesireNetwork(config).numpy_weights()
+    weights[0][:10] = -0.01  # silent, whatever the image
+    plain = DesireNetwork(config, weights=weights)
+    fit(plain, *data)
+    same(plain.numpy_weights()[0][:10], weights[0][:10])
+    network = DesireNetwork(config.replace(rate_floor=0.02), weights=weights)
+    fit(network, *data)
+    assert (network.input_rates.rates[1][:10] > 0).all()
 
 
 def test_integers_do_not_learn_with_a_baseline(data):

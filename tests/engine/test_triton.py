@@ -285,7 +285,7 @@ def test_the_body_of_a_captured_step_is_a_training_step(precision):
 
 def test_a_captured_step_averages_follows_and_limits_as_the_network_does():
     config = SMALL.replace(trace_baseline=0.8, weight_limit=0.25, baseline_samples=20)
-    config = config.replace(weight_average=0.7)
+    config = config.replace(weight_average=0.7, rate_floor=0.1)
     images, labels = small_data(40)
     reference, network = DesireNetwork(config), DesireNetwork(config, DEVICE, kernels="triton")
     expected, average = WeightAverage(reference), WeightAverage(network)
@@ -330,6 +330,7 @@ def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
         learning_rate_scale=(1, 2),
         trace_baseline=0.9,
         weight_limit=0.3,
+        rate_floor=0.2,
     )
     images, labels = small_data(21)  # two full minibatches and a smaller one
     data = (images[:, :49], labels)

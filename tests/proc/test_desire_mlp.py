@@ -29,6 +29,7 @@ CONFIG = DesireConfig(
     trace_baseline=0.8,
     baseline_samples=5,
     weight_limit=0.6,
+    rate_floor=0.2,
 )
 IMAGES = np.random.default_rng(0).random((12, 6)).astype(np.float32)
 LABELS = np.arange(12) % 3
@@ -167,7 +168,11 @@ def test_weights_set_between_runs_count_from_the_next_window():
 def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
     path = tmp_path / "network.safetensors"
     # Integers learn with neither.
-    config = CONFIG.replace(trace_baseline=0.0, weight_limit=0.0) if tag == "fixed_pt" else CONFIG
+    config = (
+        CONFIG.replace(trace_baseline=0, weight_limit=0, rate_floor=0)
+        if tag == "fixed_pt"
+        else CONFIG
+    )
     _, network = build(config=config)
     unbroken = weights_after(network, tag, windows=9)
     _, network = build(config=config)

@@ -23,7 +23,7 @@ from torch import Tensor
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.cuda import neurons
 from lava_desire.engine.cuda.dropout import DeviceDropout
-from lava_desire.engine.cuda.kernels import Average, TritonKernels
+from lava_desire.engine.cuda.kernels import Average, Floor, TritonKernels
 from lava_desire.engine.network import DesireNetwork, lag_of
 from lava_desire.engine.trainer import TrainingRun
 from lava_desire.randomness import DropoutStream, epoch_order
@@ -163,19 +163,21 @@ class CapturedStep:
                 network.weights[layer - 1], error, listed, trains[layer - 1], masks[layer - 1]
             )
             desires.insert(0, desire)
-        for layer, desire in enumerate(desires, start=1):
+        for layer in range(network.config.num_layers, 0, -1):
             before, behind = trains[layer - 1 : layer + 1]
             rates = network.input_rates
+            baseline = None if rates is None else kernels.follow(rates, layer, before)
             kernels.learn_listed(
                 network.weights[layer - 1],
                 self._rates[layer - 1],
-                desire,
+                desires[layer - 1],
                 listed,
                 before,
                 lag_of(layer),
                 behind,
                 terms=self._terms[layer - 1],
-                baseline=None if rates is None else kernels.follow(rates, layer, before),
+                baseline=baseline if network.config.trace_baseline else None,
+                floor=self._floor(layer),
                 average=self._averaged(layer),
                 limit=network.config.weight_limit,
             )
@@ -195,6 +197,10 @@ class CapturedStep:
                 kernels.run_layer(weights, trains[-1], lag_of(layer), gain, masks[layer], terms)
             )
         return trains
+
+    def _floor(self, layer: int) -> Floor | None:
+        rates, floor = self._network.input_rates, self._network.config.rate_floor_of(layer)
+        return Floor(floor, rates.rates[layer], rates.rates[layer - 1]) if floor and rates else None
 
     def _averaged(self, layer: int) -> Average | None:
         if self._average is None:

@@ -46,6 +46,15 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """Least mean rate of a layer's neurons, with their rates and those of its inputs, float64."""
+
+    rate: float
+    own_rates: Tensor
+    input_rates: Tensor
+
+
+@dataclass(frozen=True)
 class Average:
     """Averaged weights of a layer, and by how much each step of a chunk moves them.
 
@@ -416,6 +425,7 @@ class TritonKernels(TensorKernels):
         *,
         terms: Tensor | None = None,
         baseline: Tensor | None = None,
+        floor: Floor | None = None,
         average: Average | None = None,
         limit: float = 0.0,
     ) -> None:
@@ -439,6 +449,8 @@ class TritonKernels(TensorKernels):
             Those of :meth:`split`, which are changed with the weights.
         baseline : Tensor, optional
             What traces count from, (N_i,) float32.
+        floor : Floor, optional
+            Below what mean rate neurons are lifted.
         average : Average, optional
             A moving average that takes in the new weights.
         limit : float
@@ -488,6 +500,8 @@ class TritonKernels(TensorKernels):
             weights if terms is None else terms,
             listed.active if net is None else net,
             weights if baseline is None else baseline,
+            rate if floor is None else floor.own_rates,
+            rate if floor is None else floor.input_rates,
             weights if average is None else average.weights,
             weights if average is None else average.shares,
             self._origin if average is None else average.place,
@@ -499,6 +513,9 @@ class TritonKernels(TensorKernels):
             EXACT=self.exact,
             SPLIT=terms is not None,
             BASELINE=baseline is not None,
+            FLOOR=0.0 if floor is None else floor.rate,
+            LIFT=0.0 if floor is None else num_samples * rule.LIFT / floor.rate,
+            MEAN_TRACE=rule.mean_trace(num_steps, self._config.decay),
             LIMIT=float(limit),
             AVERAGED=average is not None,
             BLOCK_ROWS=tile.inner,

@@ -184,6 +184,8 @@ def update_kernel(
     terms,
     net_spikes,
     baseline,
+    own_rates,
+    input_rates,
     average,
     shares,
     place,
@@ -196,6 +198,9 @@ def update_kernel(
     EXACT: tl.constexpr,
     SPLIT: tl.constexpr,
     BASELINE: tl.constexpr,
+    FLOOR: tl.constexpr,
+    LIFT: tl.constexpr,
+    MEAN_TRACE: tl.constexpr,
     LIMIT: tl.constexpr,
     AVERAGED: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
@@ -212,6 +217,11 @@ def update_kernel(
     BASELINE
         Traces count from `baseline`, (N_i,) float32, with `net_spikes`, (N_o,) int32
         (:func:`~lava_desire.rule.baseline_change`).
+    FLOOR
+        It rises where its neuron's mean rate, of `own_rates`, (N_o,) float64, is below this, by
+        LIFT for each spike a step that is missing and the mean trace of its input, MEAN_TRACE
+        times its rate, of `input_rates`, (N_i,) float64
+        (:func:`~lava_desire.rule.rate_floor_change`).
     LIMIT
         It is clipped to this magnitude where that is not 0.
     AVERAGED
@@ -219,8 +229,14 @@ def update_kernel(
         sample `place` of its chunk, of `shares`, float32.
     """
     num_rows = tl.load(num_active) * NUM_STEPS
-    if AVERAGED or num_rows > 0:
-        outputs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+    outputs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+    output_inside = outputs < num_out
+    changes = AVERAGED or num_rows > 0
+    if FLOOR > 0:
+        own = tl.load(own_rates + outputs, mask=output_inside, other=FLOOR)
+        missing = tl.minimum(tl.maximum(FLOOR - own, 0.0), FLOOR)
+        changes = changes or tl.max(missing, 0) > 0
+    if changes:
         inputs = tl.program_id(1) * BLOCK_IN + tl.arange(0, BLOCK_IN)
         rows = tl.arange(0, BLOCK_ROWS)
         signed_at = signed + rows[:, None].to(tl.int64) * out_stride + outputs[None, :]
@@ -242,7 +258,6 @@ def update_kernel(
             high_at += BLOCK_ROWS * in_stride
             low_at += BLOCK_ROWS * in_stride
         at = outputs[:, None].to(tl.int64) * num_in + inputs[None, :]
-        output_inside = outputs < num_out
         inside = output_inside[:, None] & (inputs < num_in)[None, :]
         weight = tl.load(weights + at, mask=inside, other=0.0)
         weight += (tl.load(rate).to(total.dtype) * total).to(tl.float32)
@@ -250,6 +265,10 @@ def update_kernel(
             net = tl.load(net_spikes + outputs, mask=output_inside, other=0).to(tl.float64)
             scaled = (-tl.load(rate) * net).to(tl.float32)
             weight += scaled[:, None] * tl.load(baseline + inputs, mask=inputs < num_in)[None, :]
+        if FLOOR > 0:
+            lifted = (tl.load(rate) * LIFT * missing).to(tl.float32)
+            means = tl.load(input_rates + inputs, mask=inputs < num_in, other=0.0) * MEAN_TRACE
+            weight += lifted[:, None] * means.to(tl.float32)[None, :]
         if LIMIT > 0:
             weight = tl.minimum(tl.maximum(weight, -LIMIT), LIMIT)
         tl.store(weights + at, weight, mask=inside)

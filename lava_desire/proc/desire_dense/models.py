@@ -34,6 +34,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     input_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    output_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     rated_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
@@ -52,8 +53,9 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self._answered = np.zeros((self._config.num_steps, num_out), dtype=bool)
         self._desire = np.zeros(num_out, np.int8)
         self._must_learn = False
-        mean_trace = rule.mean_trace(self._config.num_steps, self._config.decay)
-        self._baseline_gain = self._config.trace_baseline * mean_trace
+        self._mean_trace = rule.mean_trace(self._config.num_steps, self._config.decay)
+        self._baseline_gain = self._config.trace_baseline * self._mean_trace
+        self._floor = self._config.rate_floor_of(layer)
         # Weights by input and in float64: a sum over active inputs then adds whole rows.
         self._rows = np.zeros((num_in, num_out))
         self._rows_are_of: Any = None
@@ -73,7 +75,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             self._take_new_weights()
             self.change = np.zeros_like(self.change)
             self._num_spikes[:] = 0
-        if self._baseline_gain:
+        if self._config.follows_rates:
             self._num_spikes += spikes != 0  # also one that comes too late for the window
         if step <= num_steps:
             self._received[step - 1] = spikes
@@ -82,11 +84,12 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self._activation = self._activate(spikes)
         if step == self._step_of_desire:
             self._desire = desire.astype(np.int8)
-            if self._baseline_gain and self.learning_enabled[0]:
-                self._follow_rates()
             if self._desire.any():
                 self._z = self._backpropagate()
-                self._must_learn = bool(self.learning_enabled[0])
+            if self.learning_enabled[0]:
+                if self._config.follows_rates:
+                    self._follow_rates()
+                self._must_learn = bool(self._desire.any() or self._low().any())
 
     def _take_new_weights(self) -> None:
         # A RefPort puts another array in place of the Var's; set() writes into it.
@@ -122,17 +125,41 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self.input_rates = rule.follow_rate(
             self.input_rates, self._num_spikes, 1, config.num_steps, share
         )
+        self.output_rates = rule.follow_rate(
+            self.output_rates, self._answered.sum(axis=0), 1, config.num_steps, share
+        )
+
+    def _low(self) -> Any:
+        """Tell which neurons spike less than they at least should."""
+        return self.output_rates < self._floor
 
     def lrn_guard(self) -> bool:
         """Learn in the step in which a desire has arrived."""
         return self._must_learn
 
     def run_lrn(self) -> None:
-        """Pair postsynaptic spikes with presynaptic traces, for those that take part alone."""
+        """Change the weights of the neurons and inputs that take part alone."""
+        rate = float(self.learning_rate[0]) * self._learning_rate_scale
+        spiked = self._answered.any(axis=0) & (self._desire != 0)
+        chosen = np.flatnonzero(spiked | self._low())
         active = np.flatnonzero(self._received.any(axis=0))
-        chosen = np.flatnonzero(self._answered.any(axis=0) & (self._desire != 0))
-        if not len(active) or not len(chosen):
+        if not len(chosen):
             return
+        change = self._pair(chosen, active, rate)
+        if self._config.follows_rates:
+            by_rates = self._change_by_rates(chosen, rate)
+            by_rates[:, active] += change
+            active, change = np.arange(by_rates.shape[1]), by_rates
+        if self._config.weight_limit:
+            limited = rule.limit_weights(self.weights[chosen], self._config.weight_limit)
+            self.weights[chosen] = limited
+        self._rows[np.ix_(active, chosen)] = self.weights[np.ix_(chosen, active)].T
+        self.change[chosen] = np.abs(change).sum(axis=1)
+
+    def _pair(self, chosen: Any, active: Any, rate: float) -> Any:
+        """Pair postsynaptic spikes with presynaptic traces; return the change, (C, A) float32."""
+        if not len(active):
+            return np.zeros((len(chosen), 0), np.float32)
         trace = np.zeros(len(active))
         traces = np.empty((len(self._received), len(active)))
         for step, spikes in enumerate(self._received[:, active]):
@@ -140,25 +167,22 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         pairings = rule.desired_pairings(
             self._desire[None, chosen], self._answered[:, None, chosen], traces[:, None]
         )
-        rate = float(self.learning_rate[0]) * self._learning_rate_scale
         change = rule.weight_change(pairings, rate)
-        changed = np.ix_(chosen, active)
-        self.weights[changed] += change
-        if self._baseline_gain:
-            deducted = self._deduct_baseline(chosen, rate)
-            deducted[:, active] += change
-            active, change = np.arange(deducted.shape[1]), deducted
-            changed = np.ix_(chosen, active)
-        if self._config.weight_limit:
-            limited = rule.limit_weights(self.weights[chosen], self._config.weight_limit)
-            self.weights[chosen] = limited
-        self._rows[np.ix_(active, chosen)] = self.weights[changed].T
-        self.change[chosen] = np.abs(change).sum(axis=1)
+        self.weights[np.ix_(chosen, active)] += change
+        return change
 
-    def _deduct_baseline(self, chosen: Any, rate: float) -> Any:
-        """Change the weights of the chosen neurons as traces counted from a baseline do."""
-        desired_spikes = self._desire[chosen] * self._answered[:, chosen].sum(axis=0)
-        baseline = (self.input_rates * self._baseline_gain).astype(np.float32)
-        change = rule.baseline_change(desired_spikes, baseline, rate)
-        self.weights[chosen] += change
+    def _change_by_rates(self, chosen: Any, rate: float) -> Any:
+        """Change weights by mean rates: baseline, then floor; return it, (C, N_i) float32."""
+        change = np.zeros((len(chosen), len(self.input_rates)), np.float32)
+        if self._baseline_gain:
+            desired_spikes = self._desire[chosen] * self._answered[:, chosen].sum(axis=0)
+            baseline = (self.input_rates * self._baseline_gain).astype(np.float32)
+            change = rule.baseline_change(desired_spikes, baseline, rate)
+            self.weights[chosen] += change
+        if self._floor:
+            traces = (self.input_rates * self._mean_trace).astype(np.float32)
+            own = self.output_rates[chosen]
+            lifted = rule.rate_floor_change(own, self._floor, traces, 1, rate)
+            self.weights[chosen] += lifted
+            change = change + lifted
         return change

@@ -38,6 +38,7 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     input_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
+    output_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     rated_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:

@@ -49,7 +49,9 @@ class DesireDense(AbstractProcess):
         :func:`~lava_desire.fixed.default_formats` when not given.
     input_rates : array, optional
         Mean firing rates ν of its inputs, (N_{ℓ−1},) float in spikes a time step, where the config
-        has a `trace_baseline` and the connection has learned before; 0 when not given.
+        follows rates and the connection has learned before; 0 when not given.
+    output_rates : array, optional
+        Those of its neurons, (N_ℓ,) float, likewise.
     rated_samples : int
         Samples that they are the mean of.
 
@@ -70,8 +72,9 @@ class DesireDense(AbstractProcess):
         mantissas in fixed point.
     learning_rate : (1,) float64, η, before the layer's factor.
     learning_enabled, training : (1,) bool.
-    input_rates : (N_{ℓ−1},) float64, mean firing rates in the samples learned from, in spikes a
-        time step; zeros where the config has no `trace_baseline`.
+    input_rates, output_rates : (N_{ℓ−1},) and (N_ℓ,) float64, mean firing rates in the samples
+        learned from, in spikes a time step; zeros where the config has neither a `trace_baseline`
+        nor a `rate_floor`.
     rated_samples : (1,) int64, those samples.
 
     Raises
@@ -93,6 +96,7 @@ class DesireDense(AbstractProcess):
         samples_seen: int = 0,
         formats: Sequence[LayerFormat] | None = None,
         input_rates: Any = None,
+        output_rates: Any = None,
         rated_samples: int = 0,
         **options: Any,
     ) -> None:
@@ -118,6 +122,9 @@ class DesireDense(AbstractProcess):
         self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))
-        self.input_rates = Var(shape=shape[1:], init=check_rates(config, layer, input_rates))
+        rates = check_rates("input_rates", config, layer - 1, input_rates)
+        self.input_rates = Var(shape=shape[1:], init=rates)
+        rates = check_rates("output_rates", config, layer, output_rates)
+        self.output_rates = Var(shape=shape[:1], init=rates)
         rated_samples = check_count("rated_samples", rated_samples, 0)
         self.rated_samples = Var(shape=(1,), init=np.array([rated_samples]))

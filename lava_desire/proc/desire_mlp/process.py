@@ -78,8 +78,8 @@ class DesireMLP(AbstractProcess):
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point, with the tag ``"fixed_pt"``.
     input_rates : sequence of array, optional
-        L arrays (N_{ℓ−1},) float, mean firing rates of each layer's inputs, where a network with a
-        `trace_baseline` goes on; see :class:`~lava_desire.proc.DesireDense`.
+        L arrays (N_{ℓ−1},) float, mean firing rates of each layer's inputs, where a network that
+        follows them goes on; see :class:`~lava_desire.proc.DesireDense`.
     rated_samples : int
         Samples that they are the mean of.
 
@@ -276,7 +276,7 @@ class DesireMLP(AbstractProcess):
         weights: list[Any] = [np.asarray(_read(var, self), dtype) for var in self.weights]
         samples_seen = int(np.asarray(_read(self.samples_seen, self))[0])
         checkpoint = Checkpoint(self.config, weights, samples_seen, formats=formats)
-        if self.config.trace_baseline:
+        if self.config.follows_rates:
             rated_samples = int(np.asarray(_read(self.rated_samples, self))[0])
             checkpoint.input_rates = [np.asarray(_read(var, self)) for var in self.input_rates]
             checkpoint.rated_samples = [rated_samples] * self.config.num_layers
