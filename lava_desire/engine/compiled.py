@@ -34,7 +34,7 @@ from lava_desire.engine.events import (
     split_words,
 )
 from lava_desire.engine.kernels import encode_uint8_table
-from lava_desire.engine.parallel import Workspace, in_parallel
+from lava_desire.engine.parallel import Workspace, in_parallel, in_parallel_tiles
 from lava_desire.engine.scan import TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
@@ -146,7 +146,7 @@ class CompiledKernels:
         masks = _NO_MASK if mask is None else mask.contiguous().numpy()
         heard = list_events(trains, lag, config.num_steps, self._workspace, "forward")
 
-        def piece(first: int, last: int) -> None:
+        def piece(first: int, last: int, first_sample: int, last_sample: int) -> None:
             scan_layer(
                 rows,
                 heard.used,
@@ -166,9 +166,11 @@ class CompiledKernels:
                 self._workspace.take("tile", (2 * num_in, TILE), np.float32),
                 first,
                 last,
+                first_sample,
+                last_sample,
             )
 
-        in_parallel(piece, num_out, TILE)
+        in_parallel_tiles(piece, num_out, TILE, len(trains))
         return spikes
 
     def hidden_desire(
@@ -277,7 +279,7 @@ class CompiledKernels:
                         last,
                     )
 
-                in_parallel(piece, rows.shape[1], BLOCK)
+                in_parallel(piece, rows.shape[1], GROUP)
         return torch.from_numpy(desiring)
 
     def deduct_baseline(

@@ -52,6 +52,39 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
         other.result()
 
 
+def in_parallel_tiles(
+    work: Callable[[int, int, int, int], None], size: int, tile: int, num_samples: int
+) -> None:
+    """Call `work` on tiles of neurons times samples, as much of it in each of torch's threads.
+
+    Parameters
+    ----------
+    work : callable
+        Takes the first neuron of its range and the one behind the last, and as much of its samples.
+    size : int
+        Neurons there are.
+    tile : int
+        Ranges of neurons begin at multiples of it.
+    num_samples : int
+        Samples there are: tiles that cannot be dealt out evenly are shared sample by sample.
+    """
+    num_tiles = -(-size // tile)
+    num_threads = max(1, min(torch.get_num_threads(), num_samples))
+    each = num_tiles // num_threads
+    shared = each * num_threads * tile
+
+    def piece(first: int, last: int) -> None:
+        for thread in range(first, last):
+            if each:
+                neurons = tile * each * thread
+                work(neurons, min(neurons + tile * each, size), 0, num_samples)
+            if shared < size:
+                edges = (num_samples * (thread + side) // num_threads for side in (0, 1))
+                work(shared, size, *edges)
+
+    in_parallel(piece, num_threads)
+
+
 class Workspace(threading.local):
     """Buffers by name, one set a thread, that grow to the largest size asked for and stay.
 

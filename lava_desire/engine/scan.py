@@ -46,8 +46,10 @@ def scan_layer(
     scratch: Any,
     first: int,
     last: int,
+    first_sample: int,
+    last_sample: int,
 ) -> None:
-    """Run neurons first to last of a layer over the window (Eq. 1 and 16).
+    """Run neurons first to last of a layer over the window, for some samples (Eq. 1 and 16).
 
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
     `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i, TILE) float32, holds the
@@ -62,7 +64,7 @@ def scan_layer(
     for start in range(first, last, TILE):
         size = min(TILE, last - start)
         largest = _copy_tile(rows, used, start, size, scratch)
-        for sample in range(spikes.shape[0]):
+        for sample in range(first_sample, last_sample):
             for unit in range(num_sums[sample]):
                 sum_rows(
                     scratch.ctypes.data,
