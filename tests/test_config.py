@@ -128,7 +128,7 @@ def test_the_learning_rate_decays_exponentially():
     ("name", "more"),
     [
         ("mnist", {"image_shift"}),
-        ("fashion-mnist", {"dropout_hidden", "weight_limit", "rate_floor"}),
+        ("fashion-mnist", {"dropout_hidden", "weight_limit", "rate_floor", "batch_size"}),
     ],
 )
 def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, more):

@@ -16,7 +16,7 @@ from lava_desire.engine import DesireNetwork
 from lava_desire.engine.compiled import CompiledKernels
 from lava_desire.engine.events import list_events, pack
 from lava_desire.engine.kernels import TorchKernels
-from lava_desire.engine.parallel import Workspace
+from lava_desire.engine.parallel import Workspace, in_parallel_tiles
 from lava_desire.engine.scan import scan_layer
 
 NUM_IN, NUM_OUT, BATCH = 60, 300, 10  # more neurons than a tile and a block have
@@ -237,6 +237,23 @@ def share_of_doubts(pair: Pair) -> float:
         doubts |= (value - 1).abs() <= torch.tensor(bounds)[:, None]
         _, potential = rule.integrate_and_fire(potential, current[step], 0.75, 1.0)
     return float(doubts.float().mean())
+
+
+@given(st.integers(1, 700), st.integers(1, 9), st.integers(1, 5))
+def test_tiles_and_samples_are_each_dealt_out_once(size, num_samples, num_threads):
+    done = np.zeros((size, num_samples), int)
+
+    def work(first, last, first_sample, last_sample):
+        assert first % 64 == 0
+        done[first:last, first_sample:last_sample] += 1
+
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(num_threads)
+        in_parallel_tiles(work, size, 64, num_samples)
+    finally:
+        torch.set_num_threads(threads)
+    assert (done == 1).all()
 
 
 def test_the_kernels_let_other_threads_run():
