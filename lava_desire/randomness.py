@@ -152,9 +152,7 @@ class DropoutStream:
         if sample < 0:
             raise ValueError(f"sample is {sample}: expected sample >= 0")
         self._position = sample
-        philox = np.random.Philox(key=self.key)
-        philox.advance(sample * (self._draws_a_sample // _DRAWS_A_COUNT))
-        self._generator = np.random.Generator(philox)
+        self._generator = self._generator_at(sample)
 
     def skip(self, num_samples: int) -> None:
         """Pass over the masks of the next samples, which cost nothing then.
@@ -189,9 +187,34 @@ class DropoutStream:
             (num_samples, N) bool, true where the neuron is kept.
         """
         self._position += num_samples
+        return self._kept(self._generator, num_samples)
+
+    def draw_at(self, sample: int, num_samples: int) -> npt.NDArray[np.bool_]:
+        """Draw the masks of any samples; the stream stays where it is.
+
+        Parameters
+        ----------
+        sample : int
+            Number of the first, at least 0.
+        num_samples : int
+            How many.
+
+        Returns
+        -------
+        ndarray
+            (num_samples, N) bool, true where the neuron is kept.
+        """
+        return self._kept(self._generator_at(sample), num_samples)
+
+    def _generator_at(self, sample: int) -> np.random.Generator:
+        philox = np.random.Philox(key=self.key)
+        philox.advance(sample * (self._draws_a_sample // _DRAWS_A_COUNT))
+        return np.random.Generator(philox)
+
+    def _kept(self, generator: np.random.Generator, num_samples: int) -> npt.NDArray[np.bool_]:
         if self.probability == 0:
             return np.ones((num_samples, self.num_neurons), dtype=bool)
-        draws = self._generator.random((num_samples, self._draws_a_sample), dtype=np.float32)
+        draws = generator.random((num_samples, self._draws_a_sample), dtype=np.float32)
         return draws[:, : self.num_neurons] >= self.probability
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, initial_weights
 
 
@@ -50,6 +51,19 @@ def test_masks_that_are_skipped_are_as_if_drawn(num_neurons):
     stream.skip(4)
     assert stream.position == 9
     np.testing.assert_array_equal(stream.draw(3), together[9:])
+
+
+def test_masks_are_drawn_anywhere_without_moving_the_stream():
+    stream = DropoutStream(37, 0.3, seed=4, layer=2)
+    expected = stream.draw(50)
+    np.testing.assert_array_equal(stream.draw_at(0, 50), expected)
+    np.testing.assert_array_equal(stream.draw_at(33, 9), expected[33:42])
+    assert stream.position == 50
+    network = DesireNetwork(DesireConfig((5, 37, 2), seed=4, dropout_hidden=0.3))
+    drawn = [network.draw_masks(size)[1].numpy() for size in (3, 40, 7)]
+    stream = DropoutStream(37, 0.3, seed=4, layer=1)
+    np.testing.assert_array_equal(np.concatenate(drawn), stream.draw(50))
+    assert network.samples_seen == 50
 
 
 def test_neurons_are_dropped_as_often_as_asked():

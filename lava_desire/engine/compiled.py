@@ -35,7 +35,7 @@ from lava_desire.engine.events import (
 )
 from lava_desire.engine.kernels import encode_uint8_table
 from lava_desire.engine.parallel import Workspace, in_parallel, in_parallel_tiles
-from lava_desire.engine.scan import TILE, scan_layer
+from lava_desire.engine.scan import NARROW, TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
     GROUP,
@@ -142,6 +142,7 @@ class CompiledKernels:
         config = self._config
         rows = weights.T.contiguous().numpy()
         num_in, num_out = rows.shape
+        tile = TILE if num_out > NARROW else NARROW
         spikes = np.empty((len(trains), num_out), np.uint64)
         masks = _NO_MASK if mask is None else mask.contiguous().numpy()
         heard = list_events(trains, lag, config.num_steps, self._workspace, "forward")
@@ -163,14 +164,14 @@ class CompiledKernels:
                 config.reset == "subtract",
                 masks,
                 spikes,
-                self._workspace.take("tile", (2 * num_in, TILE), np.float32),
+                self._workspace.take("tile", (2 * num_in, tile), np.float32),
                 first,
                 last,
                 first_sample,
                 last_sample,
             )
 
-        in_parallel_tiles(piece, num_out, TILE, len(trains))
+        in_parallel_tiles(piece, num_out, tile, len(trains))
         return spikes
 
     def hidden_desire(

@@ -16,8 +16,11 @@ from lava_desire.engine.activity import Activity, StepResult
 from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
+from lava_desire.engine.parallel import in_parallel
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
+
+_DRAWN_TOGETHER = 16  # samples, whose masks one thread draws
 
 ARITHMETICS = ("floating_point", "fixed_point")
 
@@ -321,7 +324,7 @@ class DesireNetwork:
         masks = []
         for stream in self._dropout:
             stream.skip(start)
-            masks.append(torch.from_numpy(stream.draw(stop - start)).to(self.device))
+            masks.append(torch.from_numpy(_draw(stream, stop - start)).to(self.device))
             stream.skip(num_samples - stop)
         return masks
 
@@ -504,6 +507,20 @@ class DesireNetwork:
     def format_fields(self) -> list[dict[str, int]]:
         """Return how the weights are written in fixed point, for a checkpoint; else nothing."""
         return []
+
+
+def _draw(stream: DropoutStream, num_samples: int) -> np.ndarray[Any, Any]:
+    """Draw the masks of the next samples, by all threads where they are many."""
+    if num_samples < 2 * _DRAWN_TOGETHER:
+        return stream.draw(num_samples)
+    keep, begin = np.empty((num_samples, stream.num_neurons), bool), stream.position
+
+    def piece(first: int, last: int) -> None:
+        keep[first:last] = stream.draw_at(begin + first, last - first)
+
+    in_parallel(piece, num_samples, _DRAWN_TOGETHER)
+    stream.skip(num_samples)
+    return keep
 
 
 def _mask_of(activity: Activity, layer: int) -> Tensor | None:

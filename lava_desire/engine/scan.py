@@ -19,11 +19,15 @@ from lava_desire.engine.registers import make_sum_rows
 TILE = 128
 """Neurons whose currents are summed in registers."""
 
+NARROW = 16
+"""The same for layers of so few neurons, such as an output layer."""
+
 _LARGE = 32.0  # thresholds: a potential beyond them is left to the exact sums
 _ROUNDOFF = 2.0**-24  # largest relative error of a float32 operation
 
 
 sum_rows = make_sum_rows("float32", TILE)
+sum_narrow_rows = make_sum_rows("float32", NARROW)
 
 
 @compiled
@@ -52,26 +56,26 @@ def scan_layer(
     """Run neurons first to last of a layer over the window, for some samples (Eq. 1 and 16).
 
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
-    `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i, TILE) float32, holds the
-    weights of a tile and the sums of units. The rest is :class:`~.events.Events`.
+    `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i, TILE or NARROW) float32, holds
+    the weights of a tile and the sums of units. The rest is :class:`~.events.Events`.
     """
-    num_in = rows.shape[0]
+    num_in, width = rows.shape[0], scratch.shape[1]
     num_steps = step_begin.shape[1] - 1
-    current = np.empty(TILE, np.float32)
+    current = np.zeros(TILE, np.float32)
     potential = np.empty(TILE, np.float32)
     words = np.empty((2, TILE), np.uint32)
     doubts = np.empty(TILE, np.uint32)
-    for start in range(first, last, TILE):
-        size = min(TILE, last - start)
+    for start in range(first, last, width):
+        size = min(width, last - start)
         largest = _copy_tile(rows, used, start, size, scratch)
         for sample in range(first_sample, last_sample):
             for unit in range(num_sums[sample]):
-                sum_rows(
-                    scratch.ctypes.data,
-                    members[sample].ctypes.data,
+                _sum(
+                    scratch,
+                    members[sample],
                     np.int64(unit_begin[sample, unit]),
                     np.int64(unit_begin[sample, unit + 1]),
-                    scratch[num_in + unit].ctypes.data,
+                    scratch[num_in + unit],
                 )
             bound = _error_bound(
                 depth[sample], most[sample] * np.float64(largest), gain, decay, threshold
@@ -80,12 +84,12 @@ def scan_layer(
             words[:] = 0
             doubts[:] = 0
             for step in range(num_steps):
-                sum_rows(
-                    scratch.ctypes.data,
-                    events[sample].ctypes.data,
+                _sum(
+                    scratch,
+                    events[sample],
                     step_begin[sample, step],
                     step_begin[sample, step + 1],
-                    current.ctypes.data,
+                    current,
                 )
                 _integrate_and_fire(
                     potential,
@@ -121,6 +125,14 @@ def scan_layer(
 
 
 @compiled
+def _sum(rows: Any, chosen: Any, begin: Any, end: Any, result: Any) -> None:
+    if rows.shape[1] == TILE:
+        sum_rows(rows.ctypes.data, chosen.ctypes.data, begin, end, result.ctypes.data)
+    else:
+        sum_narrow_rows(rows.ctypes.data, chosen.ctypes.data, begin, end, result.ctypes.data)
+
+
+@compiled
 def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any:
     """Lay the weights of a tile side by side, and return the largest magnitude among them.
 
@@ -134,9 +146,9 @@ def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any
         source, target, magnitudes = rows[row], scratch[row], bits[row]
         for j in range(size):
             target[j] = source[start + j]
-        for j in range(size, TILE):
+        for j in range(size, len(target)):
             target[j] = 0
-        for j in range(TILE):
+        for j in range(len(target)):
             largest = max(largest, magnitudes[j] & np.int32(0x7FFFFFFF))
     return np.array([largest], np.int32).view(np.float32)[0]
 
