@@ -114,9 +114,10 @@ class TritonKernels(TensorKernels):
         self._narrow = torch.float32 if INTERPRETED else torch.bfloat16
 
     def _pack(self, spikes: Tensor) -> Tensor:
-        steps = torch.arange(len(spikes), device=spikes.device)
-        words = spikes.to(torch.int64) << steps.view(-1, *[1] * (spikes.ndim - 1))
-        return words.sum(0).to(self.word)
+        words = torch.zeros(spikes.shape[1:], dtype=self.word, device=spikes.device)
+        for step, plane in enumerate(spikes):
+            words |= plane.to(self.word) << step
+        return words
 
     def arrange(self, weights: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
