@@ -71,6 +71,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "trace-baseline-0.5": {"trace_baseline": 0.5},
     "trace-baseline-1": {"trace_baseline": 1.0},
     "trace-baseline-1-rate-8e-5": {"trace_baseline": 1.0, "learning_rate": 8e-5},
+    "rate-floor-0.03": {"rate_floor": 0.03},
+    "trace-baseline-1-rate-8e-5-floor-0.03": {
+        "trace_baseline": 1.0,
+        "learning_rate": 8e-5,
+        "rate_floor": 0.03,
+    },
     "output-layer-x4": {"learning_rate_scale": (1.0, 1.0, 4.0)},
     "input-layer-x0.25": {"learning_rate_scale": (0.25, 1.0, 1.0)},
 }
