@@ -218,6 +218,6 @@ def plot_ablation(ablation: Ablation, path: str | Path | None = None, title: str
     axes.invert_yaxis()
     axes.set_xlabel("test accuracy after the last epoch (%); a mark a seed, a line their mean")
     axes.legend(handles=handles, fontsize=8)
-    axes.set_title(title or "Single changes to the base", fontsize=10)
+    axes.set_title(title.replace(": ", ":\n") or "Single changes to the base", fontsize=10)
     grid(axes)
     return save_figure(figure, path)
