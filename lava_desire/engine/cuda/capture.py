@@ -64,10 +64,9 @@ class CapturedStep:
         num_steps: int = 1,
         average: WeightAverage | None = None,
     ) -> None:
-        if network.computing.name != "triton":
-            raise ValueError(f"kernels is {network.computing.name!r}: expected 'triton'")
-        kernels = TritonKernels(network.config, network.device, network.precision)
-        config, device = network.config, network.device
+        kernels, config, device = network.computing, network.config, network.device
+        if not isinstance(kernels, TritonKernels):
+            raise ValueError(f"kernels is {kernels.name!r}: expected 'triton'")
         self._network, self._kernels, self._average = network, kernels, average
         self._batch_size, self.num_steps = batch_size, num_steps
         self._trains = torch.zeros(
