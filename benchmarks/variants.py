@@ -25,7 +25,6 @@ from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.engine.augment import shift_images
 from lava_desire.engine.average import WeightAverage
-from lava_desire.engine.cuda.capture import CapturedStep
 from lava_desire.randomness import epoch_order, epoch_shifts
 
 SYNCHRONIZED = 50  # steps of each variant between two waits for the device
@@ -36,6 +35,8 @@ class Variant:
     """One network, what it has learned so far and the stream that it runs on."""
 
     def __init__(self, name: str, config: DesireConfig, every: int, data: Any, device: str) -> None:
+        from lava_desire.engine.cuda.capture import CapturedStep  # which needs Triton
+
         self.name, self.config, self.every = name, config, every
         self.train, self.test = data
         self.device = torch.device(device)
