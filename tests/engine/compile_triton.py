@@ -160,7 +160,7 @@ STRIDES = {"in_stride": "i32", "out_stride": "i32"}
 
 def product(kernel: str, exact: bool, tile: Any) -> Any:
     """Return a kernel of :mod:`lava_desire.engine.cuda.products` with its tile."""
-    options = {"num_warps": tile.warps, "num_stages": tile.stages, "enable_fp_fusion": False}
+    options = tile.options
     if kernel == "current":
         blocks = {"BLOCK_ROWS": tile.rows, "BLOCK_OUT": tile.columns, "BLOCK_IN": tile.inner}
         if exact:

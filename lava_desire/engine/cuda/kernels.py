@@ -224,7 +224,7 @@ class TritonKernels(TensorKernels):
         num_rows = num_steps * num_samples
         tile = tile_of("current", True, num_rows)
         current = torch.empty((num_rows, num_out), device=trains.device)
-        grid = (triton.cdiv(num_rows, tile.rows), triton.cdiv(num_out, tile.columns))
+        grid = tile.grid(num_rows, num_out)
         products.exact_current_kernel[grid](
             trains,
             weights,
@@ -238,9 +238,7 @@ class TritonKernels(TensorKernels):
             BLOCK_ROWS=tile.rows,
             BLOCK_OUT=tile.columns,
             BLOCK_IN=tile.inner,
-            num_warps=tile.warps,
-            num_stages=tile.stages,
-            enable_fp_fusion=False,
+            **tile.options,
         )
         return current
 
@@ -260,7 +258,7 @@ class TritonKernels(TensorKernels):
         )
         tile = tile_of("current", False, num_rows)
         current = torch.empty((num_rows, num_out), device=trains.device)
-        grid = (triton.cdiv(num_rows, tile.rows), triton.cdiv(num_out, tile.columns))
+        grid = tile.grid(num_rows, num_out)
         products.current_kernel[grid](
             spikes,
             terms,
@@ -272,9 +270,7 @@ class TritonKernels(TensorKernels):
             BLOCK_ROWS=tile.rows,
             BLOCK_OUT=tile.columns,
             BLOCK_IN=tile.inner,
-            num_warps=tile.warps,
-            num_stages=tile.stages,
-            enable_fp_fusion=False,
+            **tile.options,
         )
         return current
 
@@ -374,7 +370,7 @@ class TritonKernels(TensorKernels):
         tile = tile_of("desire", True, config.num_steps * len(before))
         passed = torch.zeros((len(before), num_in), dtype=torch.int8, device=before.device)
         passed_error = torch.empty((len(before), num_in), device=before.device)
-        grid = (triton.cdiv(len(before), tile.rows), triton.cdiv(num_in, tile.columns))
+        grid = tile.grid(len(before), num_in)
         products.hidden_desire_kernel[grid](
             error,
             listed.active,
@@ -393,8 +389,7 @@ class TritonKernels(TensorKernels):
             BLOCK_SAMPLES=tile.rows,
             BLOCK_OUT=tile.inner,
             BLOCK_IN=tile.columns,
-            num_warps=tile.warps,
-            enable_fp_fusion=False,
+            **tile.options,
         )
         return passed, passed_error
 
@@ -490,7 +485,7 @@ class TritonKernels(TensorKernels):
             enable_fp_fusion=False,
         )
         tile = tile_of("update", self.exact, num_steps * num_samples)
-        grid = (triton.cdiv(num_out, tile.rows), triton.cdiv(num_in, tile.columns))
+        grid = tile.grid(num_out, num_in)
         products.update_kernel[grid](
             signed,
             high,
@@ -522,9 +517,7 @@ class TritonKernels(TensorKernels):
             BLOCK_ROWS=tile.inner,
             BLOCK_OUT=tile.rows,
             BLOCK_IN=tile.columns,
-            num_warps=tile.warps,
-            num_stages=tile.stages,
-            enable_fp_fusion=False,
+            **tile.options,
         )
 
     def follow(self, rates: InputRates, layer: int, trains: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ rows, at B = 1; ``make bench-gpu BENCH=--tune`` tries others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 FEW_ROWS = 64
 
@@ -25,6 +26,19 @@ class Tile:
     inner: int
     warps: int
     stages: int = 3
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a launch tells Triton's compiler."""
+        return {
+            "num_warps": self.warps,
+            "num_stages": self.stages,
+            "enable_fp_fusion": False,
+        }
+
+    def grid(self, num_rows: int, num_columns: int) -> tuple[int, int]:
+        """Return how many programs cover a result of so many rows and columns."""
+        return -(-num_rows // self.rows), -(-num_columns // self.columns)
 
 
 TILES: dict[tuple[str, bool, bool], Tile] = {
