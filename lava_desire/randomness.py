@@ -6,6 +6,7 @@ that the numbers depend on neither device, batch size nor which other draws were
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -119,6 +120,13 @@ class DropoutStream:
     ------
     ValueError
         If the probability is out of range.
+
+    Attributes
+    ----------
+    key : ndarray
+        Of its Philox generator, (2,) uint64. A sample begins with a whole counter.
+    least : int
+        The smallest k for which a draw of k·2⁻²⁴ keeps its neuron.
     """
 
     def __init__(self, num_neurons: int, probability: float, seed: int, layer: int) -> None:
@@ -127,6 +135,8 @@ class DropoutStream:
         self.num_neurons = num_neurons
         self.probability = probability
         self.key = _key(seed, _DROPOUT, layer)
+        # NumPy compares with the probability in float32.
+        self.least = math.ceil(float(np.float32(probability)) * 2**24)
         # Whole counters a sample, so that any sample can be reached by advancing the counter.
         self._draws_a_sample = -(-num_neurons // _DRAWS_A_COUNT) * _DRAWS_A_COUNT
         self.seek(0)
@@ -188,23 +198,6 @@ class DropoutStream:
         """
         self._position += num_samples
         return self._kept(self._generator, num_samples)
-
-    def draw_at(self, sample: int, num_samples: int) -> npt.NDArray[np.bool_]:
-        """Draw the masks of any samples; the stream stays where it is.
-
-        Parameters
-        ----------
-        sample : int
-            Number of the first, at least 0.
-        num_samples : int
-            How many.
-
-        Returns
-        -------
-        ndarray
-            (num_samples, N) bool, true where the neuron is kept.
-        """
-        return self._kept(self._generator_at(sample), num_samples)
 
     def _generator_at(self, sample: int) -> np.random.Generator:
         philox = np.random.Philox(key=self.key)

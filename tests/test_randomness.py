@@ -53,17 +53,18 @@ def test_masks_that_are_skipped_are_as_if_drawn(num_neurons):
     np.testing.assert_array_equal(stream.draw(3), together[9:])
 
 
-def test_masks_are_drawn_anywhere_without_moving_the_stream():
-    stream = DropoutStream(37, 0.3, seed=4, layer=2)
-    expected = stream.draw(50)
-    np.testing.assert_array_equal(stream.draw_at(0, 50), expected)
-    np.testing.assert_array_equal(stream.draw_at(33, 9), expected[33:42])
-    assert stream.position == 50
-    network = DesireNetwork(DesireConfig((5, 37, 2), seed=4, dropout_hidden=0.3))
-    drawn = [network.draw_masks(size)[1].numpy() for size in (3, 40, 7)]
-    stream = DropoutStream(37, 0.3, seed=4, layer=1)
-    np.testing.assert_array_equal(np.concatenate(drawn), stream.draw(50))
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.999])
+def test_a_network_draws_the_masks_of_the_streams(probability):
+    config = DesireConfig((5, 37, 2), seed=4, dropout_input=probability, dropout_hidden=0.3)
+    network = DesireNetwork(config)
+    drawn = [network.draw_masks(size) for size in (3, 40, 1, 6)]
+    for layer, size, dropped in ((0, 5, probability), (1, 37, 0.3)):
+        masks = np.concatenate([masks[layer].numpy() for masks in drawn])
+        np.testing.assert_array_equal(masks, DropoutStream(size, dropped, 4, layer).draw(50))
     assert network.samples_seen == 50
+    share = network.draw_masks(20, slice(3, 9))[1].numpy()
+    np.testing.assert_array_equal(share, DropoutStream(37, 0.3, 4, 1).draw(70)[53:59])
+    assert network.samples_seen == 70
 
 
 def test_neurons_are_dropped_as_often_as_asked():

@@ -26,15 +26,17 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.events import (
     MAX_STEPS,
+    EventLists,
     count,
     count_together,
     join_words,
-    list_events,
+    look_up,
     pack,
+    silence,
     split_words,
 )
 from lava_desire.engine.kernels import encode_uint8_table
-from lava_desire.engine.parallel import Workspace, in_parallel, in_parallel_tiles
+from lava_desire.engine.parallel import Workspace, in_parallel, in_parallel_tiles, num_threads
 from lava_desire.engine.scan import NARROW, TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
@@ -42,17 +44,16 @@ from lava_desire.engine.update import (
     add_columns,
     add_outer,
     desired_spikes_of,
-    few_desires,
     learn_tiles,
     limit_rows,
     local_errors,
-    settle_desires,
+    move_rows,
+    ternarise,
 )
 from lava_desire.engine.wire import num_planes
 
 __all__ = ["MAX_STEPS", "CompiledKernels"]
 
-_FEW = 8  # samples for which a product of matrices is not worth its search for the largest weight
 _PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
 _NO_MASK = np.empty((0, 0), np.bool_)
 
@@ -73,6 +74,7 @@ class CompiledKernels:
         table = encode_uint8_table(config.num_steps, config.threshold, torch.device("cpu"))
         self._table = pack(table.numpy()[:, None])[0]
         self._errors = _error_table(config)
+        self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
 
     @staticmethod
@@ -83,12 +85,12 @@ class CompiledKernels:
     def encode(self, images: Tensor) -> Any:
         """Return the spike trains of images, (B, N_0) words."""
         if images.dtype == torch.uint8:
-            return self._table[images.numpy()]
+            return look_up(self._table, images.numpy())
         return pack(rule.encode(images, self._config.num_steps, self._config.threshold).numpy())
 
     def drop(self, trains: Any, mask: Tensor) -> Any:
         """Silence the neurons whose mask, (B, N) bool, is false."""
-        return trains * mask.numpy()
+        return silence(trains, mask.numpy())
 
     def counts(self, trains: Any) -> Tensor:
         """Count the spikes: (B, N) int64."""
@@ -145,7 +147,7 @@ class CompiledKernels:
         tile = TILE if num_out > NARROW else NARROW
         spikes = np.empty((len(trains), num_out), np.uint64)
         masks = _NO_MASK if mask is None else mask.contiguous().numpy()
-        heard = list_events(trains, lag, config.num_steps, self._workspace, "forward")
+        heard = self._events.of(trains, lag)
 
         def piece(first: int, last: int, first_sample: int, last_sample: int) -> None:
             scan_layer(
@@ -195,25 +197,14 @@ class CompiledKernels:
         Tensor
             d of the neurons before them, (B, N_i) int8.
         """
-        signs = desire.numpy()
-        threshold = np.float32(self._config.desire_threshold_hidden)
-        rows = weights.T.contiguous()
+        signs, masks = desire.numpy(), _NO_MASK if mask is None else mask.numpy()
+        rows = weights.T.contiguous().numpy()
         desires = np.zeros((len(signs), len(rows)), np.int8)
         active = np.flatnonzero(signs.any(axis=1))
-        if len(active) == 0:
-            return torch.from_numpy(desires)
-        masks = _NO_MASK if mask is None else mask.numpy()[active]
-        errors = local_errors(signs[active], trains[active], masks, self._errors)
-        settled = np.empty((len(active), len(rows)), np.int8)
-        if len(active) < _FEW:
-            work = partial(few_desires, rows.numpy(), errors, threshold, settled)
-            in_parallel(work, len(rows))
-        else:
-            sums = (torch.from_numpy(errors) @ rows.T).numpy()
-            largest = max(-float(rows.min()), float(rows.max()))
-            work = partial(settle_desires, rows.numpy(), errors, sums, largest, threshold, settled)
-            in_parallel(work, len(active))
-        desires[active] = settled
+        if len(active):
+            errors = local_errors(active, signs, trains, masks, self._errors)
+            threshold = np.float32(self._config.desire_threshold_hidden)
+            in_parallel(partial(ternarise, rows, errors, threshold, active, desires), len(rows), 8)
         return torch.from_numpy(desires)
 
     def learn(
@@ -255,17 +246,17 @@ class CompiledKernels:
         desiring = signs.any(axis=1)
         active = np.flatnonzero(desiring)
         if len(active):
-            heard = list_events(inputs[active], lag, config.num_steps, self._workspace, "learn")
+            heard = self._events.of(inputs, lag)
             with _by_input(weights) as rows:
                 room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
-                chosen, trains = signs[active], outputs[active]
 
                 def piece(first: int, last: int) -> None:
                     learn_tiles(
                         rows,
                         learning_rate,
-                        chosen,
-                        trains,
+                        active,
+                        signs,
+                        outputs,
                         heard.unit_words,
                         heard.inputs,
                         heard.unit_of,
@@ -280,7 +271,7 @@ class CompiledKernels:
                         last,
                     )
 
-                in_parallel(piece, rows.shape[1], GROUP)
+                in_parallel(piece, rows.shape[1], _grain(rows.shape[1]))
         return torch.from_numpy(desiring)
 
     def deduct_baseline(
@@ -324,6 +315,18 @@ class CompiledKernels:
         """Clip weights to a magnitude, in place."""
         with _by_input(weights) as rows:
             in_parallel(partial(limit_rows, rows, np.float32(limit)), len(rows))
+
+    def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
+        """Move an average of weights towards them by a share of the way, in place."""
+        rows = weights.T.contiguous().numpy()
+        with _by_input(average) as means:
+            in_parallel(partial(move_rows, means, rows, np.float32(share)), len(rows))
+
+
+def _grain(num_neurons: int) -> int:
+    """Return how many neurons an update takes at a time: as many in each of few large pieces."""
+    num_pieces = num_threads() * -(-num_neurons // (num_threads() * BLOCK))
+    return GROUP * -(-num_neurons // (num_pieces * GROUP))
 
 
 @contextmanager

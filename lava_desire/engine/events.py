@@ -8,6 +8,7 @@ come in few trains, as there are few brightnesses; silent inputs are in no unit 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -38,6 +39,40 @@ def compiled_in_any_order(function: _Function) -> _Function:
         function
     )
     return result
+
+
+class EventLists(threading.local):
+    """The lists of the trains that were last heard, one set a thread.
+
+    Parameters
+    ----------
+    num_steps : int
+        T.
+    num_kept : int
+        How many lists are kept, whose buffers are used again.
+    """
+
+    def __init__(self, num_steps: int, num_kept: int) -> None:
+        self._arguments = (num_steps, num_kept)
+        self._workspace = Workspace()
+        self._kept: list[tuple[Any, int, Events]] = []
+        self._next = 0
+
+    def __reduce__(self) -> tuple[type[EventLists], tuple[int, int]]:
+        """Let copies, in this process or another, begin empty."""
+        return EventLists, self._arguments
+
+    def of(self, words: Any, lag: int) -> Events:
+        """Return the events of trains, which nobody changes; see :func:`list_events`."""
+        num_steps, num_kept = self._arguments
+        for trains, steps, events in self._kept:
+            if trains is words and steps == lag:
+                return events
+        place = self._next
+        self._next = (place + 1) % num_kept
+        found = list_events(words, lag, num_steps, self._workspace, str(place))
+        self._kept[place : place + 1] = [(words, lag, found)]
+        return found
 
 
 @dataclass(frozen=True)
@@ -135,6 +170,26 @@ def pack(spikes: Any) -> Any:
             for neuron in range(size):
                 words[sample, neuron] |= np.uint64(spikes[step, sample, neuron]) << np.uint64(step)
     return words
+
+
+@compiled
+def look_up(table: Any, images: Any) -> Any:
+    """Return the trains of pixels, (B, N) uint8, from a table of all: (B, N) words."""
+    words = np.empty(images.shape, np.uint64)
+    for sample in range(images.shape[0]):
+        for pixel in range(images.shape[1]):
+            words[sample, pixel] = table[images[sample, pixel]]
+    return words
+
+
+@compiled
+def silence(words: Any, kept: Any) -> Any:
+    """Return trains, (B, N) words, that are silent where `kept`, (B, N) bool, is false."""
+    silenced = np.empty(words.shape, np.uint64)
+    for sample in range(words.shape[0]):
+        for neuron in range(words.shape[1]):
+            silenced[sample, neuron] = words[sample, neuron] * np.uint64(kept[sample, neuron])
+    return silenced
 
 
 @compiled

@@ -270,6 +270,9 @@ class Kernels(Protocol):
     def limit(self, weights: Tensor, limit: float) -> None:
         """Clip weights to a magnitude, in place."""
 
+    def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
+        """Move an average of weights towards them by a share of the way, in place."""
+
 
 class TensorKernels(ABC):
     """What kernels of torch tensors, weights (N_o, N_i), do alike with torch operations."""
@@ -311,6 +314,10 @@ class TensorKernels(ABC):
     def limit(self, weights: Tensor, limit: float) -> None:
         """See :class:`Kernels`."""
         weights.clamp_(-limit, limit)
+
+    def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
+        """See :class:`Kernels`."""
+        average.lerp_(weights, share)
 
 
 class TorchKernels(TensorKernels):

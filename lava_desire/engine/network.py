@@ -17,10 +17,9 @@ from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
 from lava_desire.engine.parallel import in_parallel
+from lava_desire.engine.philox import draw_kept
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
-
-_DRAWN_TOGETHER = 16  # samples, whose masks one thread draws
 
 ARITHMETICS = ("floating_point", "fixed_point")
 
@@ -321,12 +320,17 @@ class DesireNetwork:
             L masks, input to last hidden layer, (samples of the share, N_ℓ) bool.
         """
         start, stop = (0, num_samples) if share is None else (share.start, share.stop)
-        masks = []
+        masks = [np.empty((stop - start, stream.num_neurons), bool) for stream in self._dropout]
+        begin = self.samples_seen + start
+
+        def piece(first: int, last: int) -> None:
+            for stream, keep in zip(self._dropout, masks, strict=True):
+                draw_kept(stream.key, begin + first, stream.least, keep[first:last])
+
+        in_parallel(piece, stop - start)
         for stream in self._dropout:
-            stream.skip(start)
-            masks.append(torch.from_numpy(_draw(stream, stop - start)).to(self.device))
-            stream.skip(num_samples - stop)
-        return masks
+            stream.skip(num_samples)
+        return [torch.from_numpy(keep).to(self.device) for keep in masks]
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
@@ -507,20 +511,6 @@ class DesireNetwork:
     def format_fields(self) -> list[dict[str, int]]:
         """Return how the weights are written in fixed point, for a checkpoint; else nothing."""
         return []
-
-
-def _draw(stream: DropoutStream, num_samples: int) -> np.ndarray[Any, Any]:
-    """Draw the masks of the next samples, by all threads where they are many."""
-    if num_samples < 2 * _DRAWN_TOGETHER:
-        return stream.draw(num_samples)
-    keep, begin = np.empty((num_samples, stream.num_neurons), bool), stream.position
-
-    def piece(first: int, last: int) -> None:
-        keep[first:last] = stream.draw_at(begin + first, last - first)
-
-    in_parallel(piece, num_samples, _DRAWN_TOGETHER)
-    stream.skip(num_samples)
-    return keep
 
 
 def _mask_of(activity: Activity, layer: int) -> Tensor | None:

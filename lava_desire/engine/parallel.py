@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
+from numba import njit, types
 
-_pool: ThreadPoolExecutor | None = None
+_YIELDS = 500
+"""Times that a waiting thread lets others run before it sleeps, some 0.2 ms in all."""
 
+_RANGES_A_THREAD = 4
 
-def _forget_pool() -> None:
-    """Drop the threads, which a forked process does not inherit."""
-    global _pool
-    _pool = None
-
-
-os.register_at_fork(after_in_child=_forget_pool)
+_Work = Callable[[], None]
 
 
 def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> None:
-    """Call `work` on consecutive ranges that cover [0, size), one a thread of torch's.
+    """Call `work` on consecutive ranges that cover [0, size), by as many threads as torch uses.
+
+    Each thread takes the next range when it is done with one: cores are not equally fast, nor are
+    ranges equally long to work on. A call from within `work`, or beside another call, is done by
+    its own thread.
 
     Parameters
     ----------
@@ -36,26 +39,16 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
     grain : int
         Ranges begin at multiples of it.
     """
-    global _pool
     num_grains = -(-size // grain)
-    num_threads = min(torch.get_num_threads(), num_grains)
-    if num_threads <= 1:
-        work(0, size)
-        return
-    if _pool is None or _pool._max_workers < num_threads - 1:
-        _pool = ThreadPoolExecutor(num_threads - 1, thread_name_prefix="lava_desire")
-    edges = [grain * (num_grains * index // num_threads) for index in range(num_threads)]
-    edges.append(size)
-    others = [_pool.submit(work, edges[i], edges[i + 1]) for i in range(1, num_threads)]
-    work(edges[0], edges[1])
-    for other in others:
-        other.result()
+    num_ranges = min(_RANGES_A_THREAD * num_threads() if num_threads() > 1 else 1, num_grains)
+    edges = [grain * (num_grains * index // num_ranges) for index in range(num_ranges)]
+    _share(work, list(pairwise([*edges, size])))
 
 
 def in_parallel_tiles(
     work: Callable[[int, int, int, int], None], size: int, tile: int, num_samples: int
 ) -> None:
-    """Call `work` on tiles of neurons times samples, as much of it in each of torch's threads.
+    """Call `work` on tiles of neurons times samples, by as many threads as torch uses.
 
     Parameters
     ----------
@@ -64,25 +57,202 @@ def in_parallel_tiles(
     size : int
         Neurons there are.
     tile : int
-        Ranges of neurons begin at multiples of it.
+        Ranges of neurons are tiles of so many, but for the last.
     num_samples : int
-        Samples there are: tiles that cannot be dealt out evenly are shared sample by sample.
+        Samples there are. The last tiles are shared sample by sample, so that all threads are done
+        at about the same time.
     """
-    num_tiles = -(-size // tile)
-    num_threads = max(1, min(torch.get_num_threads(), num_samples))
-    each = num_tiles // num_threads
-    shared = each * num_threads * tile
+    # A sample or two are done before another thread wakes up.
+    if num_threads() == 1 or num_samples < num_threads():
+        work(0, size, 0, num_samples)
+        return
+    tiles = [(first, min(first + tile, size)) for first in range(0, size, tile)]
+    whole = max(0, len(tiles) - num_threads())
+    shares = min(num_threads() if len(tiles) > 1 else 2 * num_threads(), num_samples)
+    edges = [num_samples * share // shares for share in range(shares + 1)]
+    pieces = [(*neurons, 0, num_samples) for neurons in tiles[:whole]]
+    pieces += [(*neurons, *samples) for neurons in tiles[whole:] for samples in pairwise(edges)]
+    _share(work, pieces)
 
-    def piece(first: int, last: int) -> None:
-        for thread in range(first, last):
-            if each:
-                neurons = tile * each * thread
-                work(neurons, min(neurons + tile * each, size), 0, num_samples)
-            if shared < size:
-                edges = (num_samples * (thread + side) // num_threads for side in (0, 1))
-                work(shared, size, *edges)
 
-    in_parallel(piece, num_threads)
+def _share(work: Callable[..., None], pieces: Sequence[tuple[int, ...]]) -> None:
+    """Call `work` with each of the pieces, the first ones first."""
+    num_working = min(num_threads(), len(pieces))
+    waiting = iter(pieces)
+
+    def go_on() -> None:
+        for piece in waiting:
+            work(*piece)
+
+    if num_working <= 1 or not _teams.free.acquire(blocking=False):
+        go_on()
+        return
+    try:
+        _teams.run(go_on, num_working)
+    finally:
+        _teams.free.release()
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Let torch compute in the calling thread alone, so that its others do not wait busily.
+
+    After each operation torch's threads spin for some milliseconds, on the cores that the threads
+    of :func:`in_parallel` need, which stay as many as torch had.
+    """
+    count = num_threads()
+    if _own.num_threads is not None or count == 1:
+        yield
+        return
+    _own.num_threads = count
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
+        _own.num_threads = None
+
+
+class _Own(threading.local):
+    num_threads: int | None = None
+
+
+_own = _Own()
+
+
+def num_threads() -> int:
+    """Return how many threads work together."""
+    return torch.get_num_threads() if _own.num_threads is None else _own.num_threads
+
+
+class _Signal:
+    """A number that one thread raises and another waits for: busily at first, then asleep."""
+
+    def __init__(self) -> None:
+        self._number = np.zeros(1, np.int64)
+        self._asleep = False
+        self._bell = threading.Semaphore(0)
+
+    def raise_to(self, number: int) -> None:
+        self._number[0] = number
+        if self._asleep:
+            self._bell.release()
+
+    def wait_for(self, number: int) -> None:
+        if _wait_busily(self._number, number, _YIELDS):
+            return
+        self._asleep = True
+        # Whoever raises the number from now on rings; who did so before has been seen here.
+        while self._number[0] < number:
+            self._bell.acquire()
+        self._asleep = False
+
+
+_sched_yield = types.ExternalFunction("sched_yield", types.int32())
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _wait_busily(number: Any, least: int, num_yields: int) -> bool:
+    for _ in range(num_yields):
+        if number[0] >= least:
+            return True
+        _sched_yield()
+    return False
+
+
+class _Team:
+    """Threads that work together, the calling one among them."""
+
+    def __init__(self, num_threads: int) -> None:
+        self.num_threads = num_threads
+        self._calls = 0
+        self._ended = False
+        self._work: _Work = _nothing
+        self._errors: list[BaseException] = []
+        self._called = [_Signal() for _ in range(1, num_threads)]
+        self._done = [_Signal() for _ in range(1, num_threads)]
+        for index in range(1, num_threads):
+            name = f"lava_desire-{index}"
+            threading.Thread(target=self._serve, args=(index,), name=name, daemon=True).start()
+
+    def run(self, work: _Work) -> None:
+        """Call `work` in every thread; raise what a call has raised."""
+        self._work = work
+        self._call()
+        try:
+            work()
+        finally:
+            self._wait()
+        self._work = _nothing
+        if self._errors:
+            raise self._errors[0]
+
+    def end(self) -> None:
+        """Let the threads end, after what they are at."""
+        self._ended = True
+        self._call()
+
+    def _call(self) -> None:
+        self._calls += 1
+        for signal in self._called:
+            signal.raise_to(self._calls)
+
+    def _wait(self) -> None:
+        for signal in self._done:
+            signal.wait_for(self._calls)
+
+    def _serve(self, index: int) -> None:
+        calls = 0
+        while True:
+            calls += 1
+            self._called[index - 1].wait_for(calls)
+            if self._ended:
+                return
+            try:
+                self._work()
+            except BaseException as error:
+                self._errors.append(error)
+            self._done[index - 1].raise_to(calls)
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Teams:
+    """The team of this process, made anew for another number of threads and after a failure."""
+
+    def __init__(self) -> None:
+        self.free = threading.Lock()
+        self._team: _Team | None = None
+
+    def run(self, work: _Work, num_threads: int) -> None:
+        if self._team is None or self._team.num_threads != num_threads:
+            self.end()
+            self._team = _Team(num_threads)
+        try:
+            self._team.run(work)
+        except BaseException:
+            self.end()  # who has been interrupted does not know what the others are at
+            raise
+
+    def end(self) -> None:
+        team, self._team = self._team, None
+        if team is not None:
+            team.end()
+
+
+_teams = _Teams()
+
+
+def _forget_team() -> None:
+    """Drop the threads, which a forked process does not inherit."""
+    global _teams
+    _teams = _Teams()
+
+
+os.register_at_fork(after_in_child=_forget_team)
+atexit.register(lambda: _teams.end())
 
 
 class Workspace(threading.local):

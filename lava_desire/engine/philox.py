@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 ROUNDS = 10
 _FIRST_MULTIPLIER = np.uint64(0xD2E7470EE14C6C93)
@@ -18,18 +20,21 @@ _SECOND_MULTIPLIER = np.uint64(0xCA5A826395121157)
 _FIRST_BUMP = np.uint64(0x9E3779B97F4A7C15)
 _SECOND_BUMP = np.uint64(0xBB67AE8584CAA73B)
 _HALF = np.uint64(32)
+_UNUSED_BITS = np.uint32(8)  # a float32 in [0, 1) is made of 24 bits
 _LOW = np.uint64(0xFFFFFFFF)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _high_product(one: Any, other: Any) -> Any:
+@intrinsic  # type: ignore[untyped-decorator]
+def _high_product(context: Any, one: Any, other: Any) -> Any:
     """Return the upper 64 bits of the product of two 64-bit words."""
-    one_low, one_high = one & _LOW, one >> _HALF
-    other_low, other_high = other & _LOW, other >> _HALF
-    low = one_low * other_low
-    middle = one_high * other_low + (low >> _HALF)
-    carried = (middle & _LOW) + one_low * other_high
-    return one_high * other_high + (middle >> _HALF) + (carried >> _HALF)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide, word = ir.IntType(128), ir.IntType(64)
+        one, other = (builder.zext(argument, wide) for argument in arguments)
+        product = builder.mul(one, other)
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+
+    return types.uint64(types.uint64, types.uint64), generate
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -63,3 +68,28 @@ def draw_eight(key: Any, counter: int, words: Any) -> None:
     words[2], words[3] = np.uint32(second & _LOW), np.uint32(second >> _HALF)
     words[4], words[5] = np.uint32(third & _LOW), np.uint32(third >> _HALF)
     words[6], words[7] = np.uint32(fourth & _LOW), np.uint32(fourth >> _HALF)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
+    """Draw the dropout masks of consecutive samples.
+
+    Parameters
+    ----------
+    key : ndarray
+        (2,) uint64.
+    sample : int
+        Number of the first sample, each of which begins with a counter of its own.
+    least : int
+        A draw of 24 bits keeps its neuron from this value on.
+    keep : ndarray
+        Filled: (B, N) bool, true where the neuron is kept.
+    """
+    num_samples, num_neurons = keep.shape
+    counters = (num_neurons + 7) // 8
+    words = np.empty(8, np.uint32)
+    for row in range(num_samples):
+        for part in range(counters):
+            draw_eight(key, (sample + row) * counters + part, words)
+            for k in range(min(8, num_neurons - 8 * part)):
+                keep[row, 8 * part + k] = (words[k] >> _UNUSED_BITS) >= least

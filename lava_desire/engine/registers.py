@@ -1,12 +1,13 @@
-"""Sums that stay in a machine's vector registers, where numba by itself goes through memory."""
+"""Sums and maxima in a machine's vector registers, where numba by itself goes through memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -81,3 +82,37 @@ def make_sum_rows(dtype: str, width: int) -> Callable[..., None]:
         return types.void(address, address, address, address, address), generate
 
     return sum_rows  # type: ignore[no-any-return]
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def largest_magnitude(bits: Any) -> Any:
+    """Return the largest magnitude, as int32 bits, of float32 numbers that come as bits, too.
+
+    Magnitudes of floats are ordered as the integers of the same bits are, NaN above all, and
+    their maximum, unlike that of floats, may be taken in any order and so by vectors.
+    """
+    largest = np.int32(0)
+    for j in range(len(bits)):
+        largest = max(largest, bits[j] & np.int32(0x7FFFFFFF))
+    return largest
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def float_of(context: Any, bits: Any) -> Any:
+    """Return the float32 number of 32 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fused(context: Any, factor: Any, other: Any, addend: Any) -> Any:
+    """Return factor · other + addend of float32 numbers, rounded once."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    number = types.float32
+    return number(number, number, number), generate

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.engine.events import compiled
-from lava_desire.engine.registers import make_sum_rows
+from lava_desire.engine.registers import float_of, largest_magnitude, make_sum_rows
 
 TILE = 128
 """Neurons whose currents are summed in registers."""
@@ -104,11 +104,19 @@ def scan_layer(
                     np.uint32(1) << np.uint32(step & 31),
                     doubts,
                 )
+            trains = spikes[sample, start : start + size]
             for j in range(size):
-                kept = masks.size == 0 or masks[sample, start + j]
-                word = np.uint64(words[0, j]) | (np.uint64(words[1, j]) << np.uint64(32))
-                if kept and doubts[j]:
-                    word = _exact_train(
+                trains[j] = np.uint64(words[0, j]) | (np.uint64(words[1, j]) << np.uint64(32))
+            if masks.size:
+                kept = masks[sample, start : start + size]
+                for j in range(size):
+                    trains[j] *= np.uint64(kept[j])
+                    doubts[j] *= np.uint32(kept[j])
+            if not _any(doubts[:size]):
+                continue
+            for j in range(size):
+                if doubts[j]:
+                    trains[j] = _exact_train(
                         scratch[:, j],
                         num_in,
                         unit_begin[sample],
@@ -121,7 +129,15 @@ def scan_layer(
                         np.float32(threshold),
                         subtract,
                     )
-                spikes[sample, start + j] = word if kept else np.uint64(0)
+
+
+@compiled
+def _any(flags: Any) -> Any:
+    """Tell whether any of the words is not zero, without a branch for each."""
+    union = np.uint32(0)
+    for flag in flags:
+        union |= flag
+    return union != 0
 
 
 @compiled
@@ -138,19 +154,15 @@ def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any
 
     They are then read again and again from the second-level cache, sample after sample.
     """
-    # Magnitudes of floats are ordered as the integers of the same bits are, NaN above all, and
-    # their maximum, unlike that of floats, may be taken in any order and so by vectors.
-    largest = np.int32(0)
-    bits = scratch.view(np.int32)
+    largest, bits = np.int32(0), scratch.view(np.int32)
     for row in used:
-        source, target, magnitudes = rows[row], scratch[row], bits[row]
+        source, target = rows[row], scratch[row]
         for j in range(size):
             target[j] = source[start + j]
         for j in range(size, len(target)):
             target[j] = 0
-        for j in range(len(target)):
-            largest = max(largest, magnitudes[j] & np.int32(0x7FFFFFFF))
-    return np.array([largest], np.int32).view(np.float32)[0]
+        largest = max(largest, largest_magnitude(bits[row]))
+    return float_of(largest)
 
 
 @compiled

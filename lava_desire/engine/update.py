@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.engine.events import compiled, compiled_in_any_order, popcount
-from lava_desire.engine.registers import make_sum_rows
+from lava_desire.engine.events import MAX_STEPS, compiled, compiled_in_any_order, popcount
+from lava_desire.engine.registers import float_of, fused, largest_magnitude, make_sum_rows
 
 BLOCK = 256
 """Neurons whose updates are gathered together: those of 1600 inputs fit the second-level cache."""
@@ -20,58 +20,129 @@ GROUP = 16
 """Neurons whose traces are summed in registers."""
 
 _ROWS = 32
+_PART_BITS = 5
+_CHOICES = 1 << _PART_BITS
+_PARTS = -(-MAX_STEPS // _PART_BITS)
 _ROUNDOFF = 2.0**-24
 _sum_traces = make_sum_rows("float64", GROUP)
 
 
 @compiled
-def settle_desires(
-    rows: Any,
-    errors: Any,
-    sums: Any,
-    largest: float,
-    threshold: Any,
-    desires: Any,
-    first: int,
-    last: int,
+def ternarise(
+    rows: Any, errors: Any, threshold: Any, samples: Any, desires: Any, first: int, last: int
 ) -> None:
     """Ternarise Wᵀ c as if it had been summed in float64 (Eq. 13 and 15).
+
+    Where a sum in float32 is closer to the threshold than its rounding errors allow, it is summed
+    again.
 
     Parameters
     ----------
     rows : ndarray
-        Wᵀ, (N_i, N_o) float32, of magnitudes up to `largest`.
+        Wᵀ, (N_i, N_o) float32.
     errors : ndarray
-        c, (B, N_o) float32.
-    sums : ndarray
-        Wᵀ c in float32, (B, N_i), summed in any order. Where one is closer to the threshold than
-        float32 can tell, it is summed again.
+        c of A samples, (A, N_o) float32.
     threshold : float32
         θ_hid.
+    samples : ndarray
+        (A,) int64: their numbers in the batch.
     desires : ndarray
-        Receives d, (B, N_i) int8.
+        Receives their d, (B, N_i) int8.
     first, last : int
-        Range of samples to settle.
+        Range of inputs.
     """
-    for sample in range(first, last):
-        terms: Any = 0
-        magnitude: Any = 0.0
-        for error in errors[sample]:
-            terms += np.int64(error != 0)
-            magnitude += abs(np.float64(error))
-        # Each term passes through fewer additions than there are terms, whatever their order.
-        bound = np.float32(1.01 * _ROUNDOFF * (terms + 2) * largest * magnitude)
-        doubts: Any = 0
-        for row in range(sums.shape[1]):
-            z = sums[sample, row]
-            desires[sample, row] = np.int8(z > threshold) - np.int8(z < -threshold)
-            doubts += np.int64(not abs(abs(z) - threshold) > bound)  # also where it is NaN
-        for row in range(sums.shape[1]):
-            if doubts == 0:
-                break
-            if not abs(abs(sums[sample, row]) - threshold) > bound:
-                doubts -= 1
-                desires[sample, row] = _exact_desire(rows[row], errors[sample], threshold)
+    num_samples = len(errors)
+    # A sum's terms other than zero pass through fewer additions than there are of them, in any
+    # order; their magnitudes add up to no more than the largest weight's times those of c.
+    shares = np.empty(num_samples, np.float32)
+    scales = np.empty(num_samples, np.float32)
+    for sample in range(num_samples):
+        terms, magnitude = _count_and_sum(errors[sample])
+        shares[sample] = 1.01 * _ROUNDOFF * (terms + 4)
+        scales[sample] = shares[sample] * magnitude
+    sums = np.empty((2, num_samples), np.float32)
+    bounds = np.empty((2, num_samples), np.float32)
+    found = np.empty((last - first, num_samples), np.int8)
+    bits = rows.view(np.int32)
+    for row in range(first, last, 2):
+        pair = min(2, last - row)
+        if num_samples < 4:
+            for k in range(pair):
+                for sample in range(num_samples):
+                    sums[k, sample], magnitude = _product(rows[row + k], errors[sample])
+                    bounds[k, sample] = shares[sample] * magnitude
+        else:
+            _products(rows[row], rows[row + pair - 1], errors, sums)
+            for k in range(pair):
+                largest = float_of(largest_magnitude(bits[row + k]))
+                for sample in range(num_samples):
+                    bounds[k, sample] = largest * scales[sample]
+        for k in range(pair):
+            signs, doubts = found[row + k - first], np.int64(0)
+            for sample in range(num_samples):
+                z = sums[k, sample]
+                signs[sample] = np.int8(z > threshold) - np.int8(z < -threshold)
+                # Also where it is NaN.
+                doubts += np.int64(not abs(abs(z) - threshold) > bounds[k, sample])
+            if doubts:
+                for sample in range(num_samples):
+                    if not abs(abs(sums[k, sample]) - threshold) > bounds[k, sample]:
+                        signs[sample] = _exact_desire(rows[row + k], errors[sample], threshold)
+    for sample in range(num_samples):
+        for row in range(first, last):
+            desires[samples[sample], row] = found[row - first, sample]
+
+
+@compiled_in_any_order  # the bounds on errors hold for all
+def _product(weights: Any, errors: Any) -> Any:
+    """Return the sum of the products, and that of their magnitudes, in float32."""
+    total, magnitude = np.float32(0), np.float32(0)
+    for j in range(len(errors)):
+        term = weights[j] * errors[j]
+        total += term
+        magnitude += abs(term)
+    return total, magnitude
+
+
+@compiled_in_any_order
+def _products(row: Any, other: Any, errors: Any, sums: Any) -> None:
+    """Fill (2, B) with the products of two rows and the errors, four samples at a time."""
+    num_samples, size = errors.shape
+    whole = num_samples // 4 * 4
+    for sample in range(0, whole, 4):
+        e, f, g, h = errors[sample], errors[sample + 1], errors[sample + 2], errors[sample + 3]
+        a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        p, q, r, s = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for j in range(size):
+            one, two = row[j], other[j]
+            a += one * e[j]
+            b += one * f[j]
+            c += one * g[j]
+            d += one * h[j]
+            p += two * e[j]
+            q += two * f[j]
+            r += two * g[j]
+            s += two * h[j]
+        sums[0, sample], sums[0, sample + 1], sums[0, sample + 2], sums[0, sample + 3] = a, b, c, d
+        sums[1, sample], sums[1, sample + 1], sums[1, sample + 2], sums[1, sample + 3] = p, q, r, s
+    for sample in range(whole, num_samples):
+        e = errors[sample]
+        a, p = np.float32(0), np.float32(0)
+        for j in range(size):
+            a += row[j] * e[j]
+            p += other[j] * e[j]
+        sums[0, sample], sums[1, sample] = a, p
+
+
+@compiled
+def _count_and_sum(errors: Any) -> Any:
+    """Count the errors other than zero, and sum their magnitudes in float64."""
+    terms: Any = 0
+    magnitude: Any = 0.0
+    for error in errors:
+        terms += np.int64(error != 0)
+        magnitude += abs(np.float64(error))
+    return terms, magnitude
 
 
 @compiled
@@ -84,46 +155,18 @@ def _exact_desire(weights: Any, errors: Any, threshold: Any) -> Any:
 
 
 @compiled
-def few_desires(
-    rows: Any, errors: Any, threshold: Any, desires: Any, first: int, last: int
-) -> None:
-    """Do what :func:`settle_desires` does for few samples, in one pass over the weights.
-
-    `first` and `last` are a range of inputs, whose desires, (B, N_i) int8, are written.
-    """
-    num_samples, num_out = errors.shape
-    for row in range(first, last):
-        for sample in range(num_samples):
-            z, magnitude = _dot(rows[row], errors[sample])
-            bound = np.float32(1.01 * _ROUNDOFF * (num_out + 2)) * magnitude
-            desires[sample, row] = np.int8(z > threshold) - np.int8(z < -threshold)
-            if not abs(abs(z) - threshold) > bound:  # also where it is NaN
-                desires[sample, row] = _exact_desire(rows[row], errors[sample], threshold)
-
-
-@compiled_in_any_order  # the bound on the error holds for all
-def _dot(weights: Any, errors: Any) -> Any:
-    """Return the sum of the products, and that of their magnitudes, in float32."""
-    total, magnitude = np.float32(0), np.float32(0)
-    for j in range(len(errors)):
-        term = weights[j] * errors[j]
-        total += term
-        magnitude += abs(term)
-    return total, magnitude
-
-
-@compiled
-def local_errors(desire: Any, words: Any, masks: Any, table: Any) -> Any:
-    """Look up the local errors of neurons, (B, N) float32 (Eq. 14).
+def local_errors(samples: Any, desire: Any, words: Any, masks: Any, table: Any) -> Any:
+    """Look up the local errors of the neurons of A chosen samples, (A, N) float32 (Eq. 14).
 
     `table`, (3, T + 1) float32, holds them by desire + 1 and spike count; `masks` may be empty.
     """
-    errors = np.empty(words.shape, np.float32)
-    for sample in range(words.shape[0]):
+    errors = np.zeros((len(samples), words.shape[1]), np.float32)
+    for k in range(len(samples)):
+        sample = samples[k]
         for j in range(words.shape[1]):
-            kept = masks.size == 0 or masks[sample, j]
-            sign = np.int64(desire[sample, j]) * np.int64(kept)
-            errors[sample, j] = table[sign + 1, np.int64(popcount(words[sample, j]))]
+            if desire[sample, j] != 0 and (masks.size == 0 or masks[sample, j]):
+                spikes = np.int64(popcount(words[sample, j]))
+                errors[k, j] = table[np.int64(desire[sample, j]) + 1, spikes]
     return errors
 
 
@@ -131,6 +174,7 @@ def local_errors(desire: Any, words: Any, masks: Any, table: Any) -> Any:
 def learn_tiles(
     rows: Any,
     learning_rate: float,
+    samples: Any,
     desire: Any,
     outputs: Any,
     unit_words: Any,
@@ -151,56 +195,58 @@ def learn_tiles(
     Σ_t s_o[t] r_i[t] = Σ_t q_o[t] u_i[t] with q[t] = s[t] + β·q[t+1]: a trace that runs backward
     behind the synapse does for all inputs what a forward trace before it does for each.
 
-    `rows` are the weights, (N_i, N_o) float32, `desire` is d · mask, (B, N_o) int8, `outputs` the
-    neurons' trains, (B, N_o) words; `sums`, (N_i, BLOCK) float64, is all zero before and after;
-    `pairings`, (P, GROUP) float64, holds those of as many samples as there is room for, of at least
-    one. The rest is :class:`~lava_desire.engine.events.Events`.
+    `rows` are the weights, (N_i, N_o) float32, `samples` those that desire, (A,) int64,
+    `desire` is d · mask, (B, N_o) int8, `outputs` the neurons' trains, (B, N_o) words; `sums`,
+    (N_i, BLOCK) float64, is all zero before and after; `pairings`, (P, GROUP) float64, holds those
+    of as many samples as there is room for, of at least one. The rest is
+    :class:`~lava_desire.engine.events.Events`.
     """
-    batch_size = desire.shape[0]
+    batch_size = len(samples)
     chosen = np.empty((batch_size, BLOCK + 1), np.uintp)
     found = np.zeros(batch_size, np.int64)
     begin = np.zeros(batch_size, np.int64)
     traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
+    tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
     for start in range(first, last, BLOCK):
         size = min(BLOCK, last - start)
         waiting: Any = 0
         room: Any = 0
         any_found = False
-        for sample in range(batch_size):
+        for k in range(batch_size):
+            sample = samples[k]
             signs = desire[sample, start : start + size]
             trains = outputs[sample, start : start + size]
-            found[sample] = _trace_back(signs, trains, decay, chosen[sample], traces)
-            needed = num_units[sample] * ((found[sample] + GROUP - 1) // GROUP)
+            found[k] = _trace_back(signs, trains, decay, chosen[k], traces)
+            needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
             if room + needed > pairings.shape[0]:
                 _gather(
-                    waiting,
-                    sample,
+                    samples[waiting:k],
                     inputs,
                     unit_of,
                     unit_begin,
                     num_units,
-                    found,
-                    chosen,
-                    begin,
+                    found[waiting:k],
+                    chosen[waiting:k],
+                    begin[waiting:k],
                     pairings,
                     sums,
                 )
-                waiting, room = sample, 0
-            begin[sample] = room
-            _pair(unit_words[sample, : num_units[sample]], traces, found[sample], pairings[room:])
+                waiting, room = k, 0
+            begin[k] = room
+            units = unit_words[sample, : num_units[sample]]
+            _pair(units, traces, found[k], tables, pairings[room:])
             room += needed
-            any_found |= found[sample] > 0
+            any_found |= found[k] > 0
         if any_found:
             _gather(
-                waiting,
-                batch_size,
+                samples[waiting:],
                 inputs,
                 unit_of,
                 unit_begin,
                 num_units,
-                found,
-                chosen,
-                begin,
+                found[waiting:],
+                chosen[waiting:],
+                begin[waiting:],
                 pairings,
                 sums,
             )
@@ -231,6 +277,20 @@ def limit_rows(rows: Any, limit: Any, first: int, last: int) -> None:
 
 
 @compiled
+def move_rows(average: Any, rows: Any, share: Any, first: int, last: int) -> None:
+    """Move the averages of the weights of inputs first to last towards them, float32.
+
+    As torch's lerp does it: from the nearer end, with one rounding of product and sum.
+    """
+    near = share < np.float32(0.5)
+    factor = share if near else share - np.float32(1)
+    for row in range(first, last):
+        for j in range(rows.shape[1]):
+            mean, weight = average[row, j], rows[row, j]
+            average[row, j] = fused(factor, weight - mean, mean if near else weight)
+
+
+@compiled
 def add_outer(rows: Any, baseline: Any, scaled: Any, first: int, last: int) -> None:
     """Add the products of the baselines of inputs first to last with a number a neuron.
 
@@ -251,26 +311,47 @@ def add_columns(rows: Any, chosen: Any, change: Any, first: int, last: int) -> N
 
 
 @compiled
-def _pair(words: Any, traces: Any, found: int, pairings: Any) -> None:
-    """Sum the traces of the steps in which a unit spikes, unit by unit: (unit, group, neuron)."""
-    steps = np.empty(64, np.int32)
+def _pair(words: Any, traces: Any, found: int, tables: Any, pairings: Any) -> None:
+    """Sum the traces of the steps in which a unit spikes, unit by unit: (unit, group, neuron).
+
+    `tables`, (P, 2**_PART_BITS, GROUP) float64, is overwritten with the sums of every choice of
+    a few steps, so that a unit takes one addition a part of the window.
+    """
+    num_steps = traces.shape[1]
+    num_parts = (num_steps + _PART_BITS - 1) // _PART_BITS
+    rows = np.empty(num_parts, np.int32)
     num_groups = (found + GROUP - 1) // GROUP
-    for unit in range(len(words)):
-        num_spikes = _steps_of(words[unit], steps)
-        for group in range(num_groups):
+    for group in range(num_groups):
+        for part in range(num_parts):
+            _sum_choices(traces[group], part * _PART_BITS, tables[part])
+        for unit in range(len(words)):
+            for part in range(num_parts):
+                bits = (words[unit] >> np.uint64(part * _PART_BITS)) & np.uint64(_CHOICES - 1)
+                rows[part] = np.int32(part * _CHOICES) + np.int32(bits)
             _sum_traces(
-                traces[group].ctypes.data,
-                steps.ctypes.data,
+                tables.ctypes.data,
+                rows.ctypes.data,
                 0,
-                num_spikes,
+                num_parts,
                 pairings[unit * num_groups + group].ctypes.data,
             )
 
 
 @compiled
+def _sum_choices(traces: Any, first: int, sums: Any) -> None:
+    """Fill (2**_PART_BITS, GROUP): row k with the sum of the steps whose bits in k are set."""
+    sums[0] = 0
+    for bit in range(_PART_BITS):
+        if first + bit < len(traces):
+            trace = traces[first + bit]
+            for choice in range(1 << bit):
+                for j in range(GROUP):
+                    sums[choice + (1 << bit), j] = sums[choice, j] + trace[j]
+
+
+@compiled
 def _gather(
-    first_sample: int,
-    last_sample: int,
+    samples: Any,
     inputs: Any,
     unit_of: Any,
     unit_begin: Any,
@@ -286,21 +367,20 @@ def _gather(
     Sums of few inputs, which stay in the first-level cache, are finished before the next.
     """
     flat = pairings.reshape(-1)
-    cursor = np.zeros(last_sample - first_sample, np.int64)
+    cursor = np.zeros(len(samples), np.int64)
     for stop in range(_ROWS, len(sums) + _ROWS, _ROWS):
-        for sample in range(first_sample, last_sample):
-            if found[sample] == 0:
+        for k in range(len(samples)):
+            if found[k] == 0:
                 continue
-            width = GROUP * ((found[sample] + GROUP - 1) // GROUP)
-            at = cursor[sample - first_sample]
+            sample = samples[k]
+            width = GROUP * ((found[k] + GROUP - 1) // GROUP)
+            at = cursor[k]
             heard = unit_begin[sample, num_units[sample]]
             while at < heard and inputs[sample, at] < stop:
-                place = GROUP * begin[sample] + width * unit_of[sample, at]
-                _scatter(
-                    flat[place : place + found[sample]], chosen[sample], sums[inputs[sample, at]]
-                )
+                place = GROUP * begin[k] + width * unit_of[sample, at]
+                _scatter(flat[place : place + found[k]], chosen[k], sums[inputs[sample, at]])
                 at += 1
-            cursor[sample - first_sample] = at
+            cursor[k] = at
 
 
 @compiled
@@ -314,18 +394,6 @@ def _apply(learning_rate: float, sums: Any, weights: Any) -> None:
     for j in range(len(weights)):
         weights[j] += weights.dtype.type(learning_rate * sums[j])
         sums[j] = 0.0
-
-
-@compiled
-def _steps_of(word: Any, steps: Any) -> Any:
-    """List the steps in which a train spikes; return how many they are."""
-    found: Any = 0
-    while word != 0:
-        lowest = word & (~word + np.uint64(1))
-        word ^= lowest
-        steps[found] = np.int32(popcount(lowest - np.uint64(1)))
-        found += 1
-    return found
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from lava_desire import DesireConfig, rule
 from lava_desire.engine import DesireNetwork
 from lava_desire.engine.compiled import CompiledKernels
-from lava_desire.engine.events import list_events, pack
+from lava_desire.engine.events import EventLists, list_events, pack
 from lava_desire.engine.kernels import TorchKernels
-from lava_desire.engine.parallel import Workspace, in_parallel_tiles
+from lava_desire.engine.parallel import Workspace
 from lava_desire.engine.scan import scan_layer
 
 NUM_IN, NUM_OUT, BATCH = 60, 300, 10  # more neurons than a tile and a block have
@@ -239,21 +240,29 @@ def share_of_doubts(pair: Pair) -> float:
     return float(doubts.float().mean())
 
 
-@given(st.integers(1, 700), st.integers(1, 9), st.integers(1, 5))
-def test_tiles_and_samples_are_each_dealt_out_once(size, num_samples, num_threads):
-    done = np.zeros((size, num_samples), int)
+def test_lists_of_trains_are_kept_until_others_take_their_place():
+    first, second, third = (np.full((2, 3), word, np.uint64) for word in (3, 5, 6))
+    lists = EventLists(20, 2)
+    kept = lists.of(first, 0)
+    assert lists.of(second, 1).unit_words[0, 0] == 10
+    assert lists.of(first, 0) is kept
+    assert lists.of(first, 1) is not kept
+    assert lists.of(third, 0).unit_words[0, 0] == 6
+    assert lists.of(first, 0).unit_words[0, 0] == 3
+    assert copy.deepcopy(lists).of(second, 0).unit_words[0, 0] == 5
 
-    def work(first, last, first_sample, last_sample):
-        assert first % 64 == 0
-        done[first:last, first_sample:last_sample] += 1
 
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(num_threads)
-        in_parallel_tiles(work, size, 64, num_samples)
-    finally:
-        torch.set_num_threads(threads)
-    assert (done == 1).all()
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1, exclude_min=True), st.integers(1, 70))
+def test_an_average_moves_as_torchs_lerp_does(seed, share, size):
+    rng = np.random.default_rng(seed)
+    weights, average = (
+        torch.from_numpy(rng.normal(size=(size, 33)).astype(np.float32)) for _ in range(2)
+    )
+    expected = torch.lerp(average, weights, share)
+    kernels = CompiledKernels(DesireConfig((4, 3)))
+    mine = kernels.arrange(average)
+    kernels.move_average(mine, kernels.arrange(weights), share)
+    assert torch.equal(mine, expected)
 
 
 def test_the_kernels_let_other_threads_run():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 import triton
@@ -86,8 +84,7 @@ class DeviceDropout:
     def __init__(self, stream: DropoutStream, device: torch.device) -> None:
         self._num_neurons = stream.num_neurons
         self._key = torch.from_numpy(stream.key.view(np.int64)).to(device)
-        # NumPy compares k·2^-24 with the probability in float32: the smallest k that is kept.
-        self._least = math.ceil(float(np.float32(stream.probability)) * 2**24)
+        self._least = stream.least
 
     def draw(self, position: Tensor, num_samples: int) -> Tensor:
         """Draw masks, (num_samples, N) bool, from the sample whose number `position` holds.

@@ -1,0 +1,161 @@
+"""Threads that work together: all is done once, nothing that fails is lost, nobody hangs."""
+
+import multiprocessing
+import threading
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lava_desire.engine.parallel import (
+    in_parallel,
+    in_parallel_tiles,
+    num_threads,
+    own_threads,
+)
+
+
+@contextmanager
+def threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 5))
+def test_ranges_cover_all_once(size, grain, count):
+    done = np.zeros(size, int)
+
+    def work(first, last):
+        assert first % grain == 0
+        done[first:last] += 1
+
+    with threads(count):
+        in_parallel(work, size, grain)
+    assert (done == 1).all()
+
+
+@given(st.integers(1, 700), st.integers(1, 9), st.integers(1, 5))
+def test_tiles_and_samples_are_each_dealt_out_once(size, num_samples, count):
+    done = np.zeros((size, num_samples), int)
+
+    def work(first, last, first_sample, last_sample):
+        assert first % 64 == 0
+        done[first:last, first_sample:last_sample] += 1
+
+    with threads(count):
+        in_parallel_tiles(work, size, 64, num_samples)
+    assert (done == 1).all()
+
+
+def test_several_threads_work_at_the_same_time():
+    together = threading.Barrier(2)
+    with threads(2):
+        in_parallel(lambda first, last: together.wait(10), 2)
+
+
+def test_threads_that_fell_asleep_wake_up():
+    done = []
+    with threads(3):
+        for _ in range(3):
+            in_parallel(lambda first, last: done.append((first, last)), 3)
+            time.sleep(0.02)
+    assert sorted(done) == sorted(3 * [(0, 1), (1, 2), (2, 3)])
+
+
+def test_what_fails_in_a_thread_is_raised_and_the_next_call_works():
+    caller = threading.current_thread()
+    together = threading.Barrier(2)
+
+    def fail_elsewhere(first, last):
+        together.wait(10)
+        if threading.current_thread() is not caller:
+            raise ArithmeticError("not here")
+
+    with threads(2):
+        with pytest.raises(ArithmeticError, match="not here"):
+            in_parallel(fail_elsewhere, 2)
+        test_several_threads_work_at_the_same_time()
+
+
+def test_an_interrupted_call_waits_for_the_other_threads():
+    caller = threading.current_thread()
+    together, done = threading.Barrier(2), []
+
+    def work(first, last):
+        together.wait(10)
+        if threading.current_thread() is caller:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        done.append(first)
+
+    with threads(2):
+        with pytest.raises(KeyboardInterrupt):
+            in_parallel(work, 2)
+        assert len(done) == 1
+        test_several_threads_work_at_the_same_time()
+
+
+def test_calls_within_and_beside_each_other_are_done():
+    done = []
+
+    def outer(first, last):
+        in_parallel(lambda *inner: done.append((first, inner)), 4)
+
+    def call():
+        in_parallel(outer, 3)
+
+    with threads(3):
+        callers = [threading.Thread(target=call) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    ranges = {(first, inner) for first, inner in done}
+    covered = sorted((first, k) for first, inner in done for k in range(*inner))
+    assert {first for first, _ in ranges} == {0, 1, 2}
+    assert covered == sorted(4 * [(first, k) for first in range(3) for k in range(4)])
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    with threads(2):
+        test_several_threads_work_at_the_same_time()
+        child = multiprocessing.get_context("fork").Process(target=_work_in_child)
+        child.start()
+        child.join(30)
+    assert child.exitcode == 0
+
+
+def _work_in_child():
+    torch.set_num_threads(2)
+    test_several_threads_work_at_the_same_time()
+
+
+def test_torch_computes_alone_while_others_work():
+    with threads(3):
+        with own_threads():
+            assert torch.get_num_threads() == 1
+            assert num_threads() == 3
+            with own_threads():
+                assert num_threads() == 3
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == num_threads() == 3
+
+
+def _fail_alone():
+    with own_threads():
+        raise ValueError("left early")
+
+
+def test_torch_has_its_threads_back_after_a_failure():
+    with threads(3):
+        with pytest.raises(ValueError, match="left early"):
+            _fail_alone()
+        assert torch.get_num_threads() == num_threads() == 3
