@@ -62,8 +62,8 @@ def in_parallel_tiles(
         Samples there are. The last tiles are shared sample by sample, so that all threads are done
         at about the same time.
     """
-    # A sample or two are done before another thread wakes up.
-    if num_threads() == 1 or num_samples < num_threads():
+    # A single sample is done before another thread has woken up.
+    if num_threads() == 1 or num_samples == 1:
         work(0, size, 0, num_samples)
         return
     tiles = [(first, min(first + tile, size)) for first in range(0, size, tile)]
