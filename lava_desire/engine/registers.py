@@ -6,12 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 _VECTOR_BITS = 512  # LLVM splits a vector where a machine's are shorter
+
+
+def has_wide_vectors() -> bool:
+    """Tell whether this machine has AVX-512."""
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # where LLVM does not know
+        return False
+    return bool(features.get("avx512f", False))
 
 
 def make_sum_rows(dtype: str, width: int) -> Callable[..., None]:
