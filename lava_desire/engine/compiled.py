@@ -41,7 +41,6 @@ from lava_desire.engine.scan import NARROW, TILE, scan_layer
 from lava_desire.engine.update import (
     BLOCK,
     GROUP,
-    add_columns,
     add_outer,
     desired_spikes_of,
     learn_tiles,
@@ -56,6 +55,7 @@ __all__ = ["MAX_STEPS", "CompiledKernels"]
 
 _PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
 _NO_MASK = np.empty((0, 0), np.bool_)
+_ONE = np.ones(1, np.float32)  # a trace, for the factor that goes with it
 
 
 class CompiledKernels:
@@ -302,14 +302,10 @@ class CompiledKernels:
         num_samples: int,
     ) -> None:
         """Lift the neurons whose mean rate, (N_o,) float64, is below a floor."""
-        low = np.flatnonzero(rate.numpy() < floor)
-        if not len(low):
-            return
-        change = rule.rate_floor_change(
-            rate.numpy()[low], floor, mean_traces.numpy(), num_samples, learning_rate
-        )
-        with _by_input(weights) as rows:
-            in_parallel(partial(add_columns, rows, low, change), len(rows))
+        lifted = rule.rate_floor_change(rate.numpy(), floor, _ONE, num_samples, learning_rate)[:, 0]
+        if lifted.any():
+            with _by_input(weights) as rows:
+                in_parallel(partial(add_outer, rows, mean_traces.numpy(), lifted), len(rows))
 
     def limit(self, weights: Tensor, limit: float) -> None:
         """Clip weights to a magnitude, in place."""

@@ -291,23 +291,15 @@ def move_rows(average: Any, rows: Any, share: Any, first: int, last: int) -> Non
 
 
 @compiled
-def add_outer(rows: Any, baseline: Any, scaled: Any, first: int, last: int) -> None:
-    """Add the products of the baselines of inputs first to last with a number a neuron.
+def add_outer(rows: Any, traces: Any, scaled: Any, first: int, last: int) -> None:
+    """Add the products of a trace of inputs first to last with a number a neuron.
 
     `rows` are the weights, (N_i, N_o) float32; products and sums are rounded one after the other.
     """
     for row in range(first, last):
-        if baseline[row] != 0:
+        if traces[row] != 0:
             for j in range(len(scaled)):
-                rows[row, j] += scaled[j] * baseline[row]
-
-
-@compiled
-def add_columns(rows: Any, chosen: Any, change: Any, first: int, last: int) -> None:
-    """Add a change of chosen neurons, (C, N_i) float32, to the weights of inputs first to last."""
-    for row in range(first, last):
-        for k in range(len(chosen)):
-            rows[row, chosen[k]] += change[k, row]
+                rows[row, j] += scaled[j] * traces[row]
 
 
 @compiled
