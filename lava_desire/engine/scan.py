@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 
 from lava_desire.engine.events import compiled
-from lava_desire.engine.registers import float_of, has_wide_vectors, largest_magnitude, make_sum_rows
+from lava_desire.engine.registers import (
+    float_of,
+    has_wide_vectors,
+    largest_magnitude,
+    make_sum_rows,
+)
 
 TILE = 128 if has_wide_vectors() else 64
 """Neurons whose currents are summed in registers: there are twice as many with AVX-512."""
