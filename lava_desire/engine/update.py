@@ -19,8 +19,8 @@ BLOCK = 256
 GROUP = 16
 """Neurons whose traces are summed in registers."""
 
-_ROWS = 32
-_PART_BITS = 5
+_ROWS = 32  # inputs whose sums are gathered at a time
+_PART_BITS = 5  # steps, the sums of whose every choice are made beforehand
 _CHOICES = 1 << _PART_BITS
 _PARTS = -(-MAX_STEPS // _PART_BITS)
 _ROUNDOFF = 2.0**-24

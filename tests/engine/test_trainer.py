@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from lava_desire import DesireConfig
 from lava_desire.data import load_dataset
@@ -214,6 +215,19 @@ def test_progress_tells_where_training_is(data):
     )
     assert seen[:2] == [(0, 16), (0, 32)]
     assert seen[-2:] == [(0, 300), (1, 0)]
+
+
+@pytest.mark.parametrize(("kernels", "expected"), [("compiled", 1), ("torch", 3)])
+def test_torch_computes_alone_where_the_threads_are_ours(data, kernels, expected):
+    seen, before = set(), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        network = DesireNetwork(CONFIG.replace(epochs=1), kernels=kernels)
+        fit(network, *data, on_progress=lambda _: seen.add(torch.get_num_threads()))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {expected}
 
 
 @pytest.mark.parametrize(
