@@ -441,7 +441,7 @@ PRESETS: dict[str, DesireConfig] = {
         weight_average=0.999,
         trace_baseline=0.9,
         weight_limit=0.3,
-        rate_floor=0.03,
+        rate_floor=0.1,
     ),
 }
 """The named configurations. ``mnist`` and ``fashion-mnist`` are the paper's two experiments with
