@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lava_desire.engine.activity import Activity, StepResult
 from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
-from lava_desire.engine.parallel import in_parallel
+from lava_desire.engine.parallel import in_parallel, own_threads
 from lava_desire.engine.philox import draw_kept
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
@@ -122,6 +123,20 @@ class DesireNetwork:
         """What the network computes with, by the name of :attr:`kernels`."""
         return self._kernels
 
+    def threads(self) -> AbstractContextManager[None]:
+        """Keep torch to one thread where the kernels have threads of their own.
+
+        After an operation that torch shares among its threads these wait busily for milliseconds,
+        on the cores that a next step needs. :meth:`forward`, :meth:`train_step` and
+        :func:`~lava_desire.engine.fit` do this themselves.
+
+        Returns
+        -------
+        context manager
+            Torch has its threads back behind it.
+        """
+        return own_threads() if self._kernels.name == "compiled" else nullcontext()
+
     @property
     def samples_seen(self) -> int:
         """Position of the random streams, in samples whose dropout masks have been drawn."""
@@ -155,11 +170,12 @@ class DesireNetwork:
             If shapes, dtypes or values are not those above.
         """
         config = self.config
-        images = as_images(images, config.layer_sizes[0], self.device)
-        masks = None
-        if dropout_masks is not None:
-            masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
-        return self.forward_checked(images, masks)
+        with self.threads():
+            images = as_images(images, config.layer_sizes[0], self.device)
+            masks = None
+            if dropout_masks is not None:
+                masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+            return self.forward_checked(images, masks)
 
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
         """Do what :meth:`forward` does, with tensors that passed its checks before.
@@ -262,12 +278,13 @@ class DesireNetwork:
         config = self.config
         if not 0 <= learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number >= 0")
-        images = as_images(images, config.layer_sizes[0], self.device)
-        labels = as_labels(labels, len(images), config.layer_sizes[-1], self.device)
-        masks = None
-        if dropout_masks is not None:
-            masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
-        return self.train_step_checked(images, labels, learning_rate, masks)
+        with self.threads():
+            images = as_images(images, config.layer_sizes[0], self.device)
+            labels = as_labels(labels, len(images), config.layer_sizes[-1], self.device)
+            masks = None
+            if dropout_masks is not None:
+                masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+            return self.train_step_checked(images, labels, learning_rate, masks)
 
     @torch.inference_mode()
     def train_step_checked(

@@ -23,7 +23,6 @@ from lava_desire.engine.history import EpochRecord, History, Progress, write_met
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
 from lava_desire.engine.memory import memory_advice
 from lava_desire.engine.network import DesireNetwork
-from lava_desire.engine.parallel import own_threads
 from lava_desire.engine.run_folder import (
     BEST,
     BEST_AVERAGE,
@@ -173,11 +172,9 @@ class TrainingRun:
                 self.resume()
             else:
                 self.begin()
-            is_compiled = self.network.computing.name == "compiled"
-            threads = own_threads() if is_compiled else nullcontext()
             advice = memory_advice(self.network, self.folder)
             try:
-                with InterruptFlag() as self._interrupt, advice, threads:
+                with InterruptFlag() as self._interrupt, advice, self.network.threads():
                     self._go(checkpoint_seconds, on_progress or (lambda progress: None))
             finally:
                 self.close()
