@@ -21,6 +21,7 @@ from lava_desire._fields import (
 )
 
 RESETS = ("subtract", "zero")
+TIE_BREAKS = ("undecided", "earliest")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ class DesireConfig:
         Mean firing rate ν_min, in [0, 1) spikes a time step, below which the weights of a hidden
         neuron rise until it spikes: :func:`~lava_desire.rule.rate_floor_change`. 0, the paper's
         rule, leaves silent neurons silent.
+    tie_break : {"undecided", "earliest"}
+        What is predicted where several classes have the largest count: nothing, which counts as
+        wrong (the paper), or the one that reached it earliest. Learning does not depend on it.
 
     Raises
     ------
@@ -118,6 +122,7 @@ class DesireConfig:
     baseline_samples: int = 10_000
     weight_limit: float = 0.0
     rate_floor: float = 0.0
+    tie_break: str = "undecided"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
@@ -159,8 +164,11 @@ class DesireConfig:
         self._check_integer("epochs", 0)
         self._check_integer("baseline_samples", 1)
         self._check_integer("seed", 0)
-        if self.reset not in RESETS:
-            raise ValueError(f"reset is {shown(self.reset)}: expected one of {', '.join(RESETS)}")
+        for name, allowed in (("reset", RESETS), ("tie_break", TIE_BREAKS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} is {shown(getattr(self, name))}: expected one of {', '.join(allowed)}"
+                )
         object.__setattr__(
             self,
             "learning_rate_scale",
@@ -213,6 +221,11 @@ class DesireConfig:
         if name not in PRESETS:
             raise ValueError(f"preset is {name!r}: expected one of {', '.join(PRESETS)}")
         return PRESETS[name]
+
+    @property
+    def breaks_ties(self) -> bool:
+        """Whether the earliest of several classes with the largest count is predicted."""
+        return self.tie_break == "earliest"
 
     @property
     def num_layers(self) -> int:
@@ -429,6 +442,7 @@ PRESETS: dict[str, DesireConfig] = {
         image_shift=1,
         weight_average=0.999,
         trace_baseline=1.0,
+        rate_floor=0.03,
     ),
     "fashion-mnist-best": DesireConfig(
         layer_sizes=(784, 1000, 100, 10),
@@ -441,7 +455,7 @@ PRESETS: dict[str, DesireConfig] = {
         weight_average=0.999,
         trace_baseline=0.9,
         weight_limit=0.3,
-        rate_floor=0.1,
+        rate_floor=0.03,
     ),
 }
 """The named configurations. ``mnist`` and ``fashion-mnist`` are the paper's two experiments with

@@ -71,6 +71,7 @@ def test_a_configuration_survives_json(name):
         ("weight_limit", -0.1),
         ("rate_floor", -0.1),
         ("rate_floor", 1.0),
+        ("tie_break", "first"),
         ("weight_average", -0.5),
     ],
 )

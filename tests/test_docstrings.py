@@ -34,6 +34,7 @@ EQUATIONS = {
         "integrate_and_fire": ["Eq. 1 and 16"],
         "decay_trace": ["Eq. 3"],
         "firing_rate": ["Eq. 5 and 14"],
+        "last_spikes": ["Sec. 4.2"],
         "predict": ["Sec. 4.2"],
         "ternarize": ["Eq. 10"],
         "output_error": ["Eq. 5"],

@@ -72,6 +72,14 @@ def test_a_tie_is_undecided():
     np.testing.assert_array_equal(rule.predict(counts), [rule.UNDECIDED, rule.UNDECIDED, 1])
 
 
+def test_a_tie_may_go_to_the_earliest():
+    counts, last = (
+        np.array([[3, 1, 3], [0, 0, 0], [2, 2, 0]]),
+        np.array([[9, 1, 8], [0] * 3, [7] * 3]),
+    )
+    np.testing.assert_array_equal(rule.predict(counts, last), [2, rule.UNDECIDED, rule.UNDECIDED])
+
+
 def test_ternarize_is_strict_at_the_threshold():
     np.testing.assert_array_equal(
         rule.ternarize(f32(-0.5, -0.25, 0, 0.25, 0.5), 0.25), [-1, 0, 0, 0, 1]
@@ -151,7 +159,9 @@ def test_torch_gives_the_bits_that_numpy_gives(values, rate, desire, spikes, res
         (rule.synaptic_current, (values, spikes, 1.25)),
         (rule.decay_trace, (values, mask, 0.75)),
         (rule.firing_rate, (spikes.sum(0), 20, 4)),
+        (rule.last_spikes, (spikes,)),
         (rule.predict, (spikes.sum(0),)),
+        (rule.predict, (spikes.sum(0), spikes.sum(0)[:, ::-1].copy())),
         (rule.ternarize, (values, 0.3)),
         (rule.output_error, (rate, labels)),
         (rule.output_desire, (rate, labels, 0.3)),

@@ -133,6 +133,27 @@ def test_firing_rate__grows_with_the_count_up_to_its_bound(n, margin, order):
     same(rule.firing_rate(n[:, order], T, margin), rate[:, order])
 
 
+@given(trains)
+def test_last_spikes__is_where_the_count_was_reached(s):
+    last, reached = rule.last_spikes(s), s.cumsum(0) == s.sum(0)
+    same(last == 0, ~s.any(0))
+    same(last, np.where(s.any(0), reached.argmax(0) + 1, 0))
+    same(rule.last_spikes(s[:, 1]), last[1])
+
+
+@given(trains, orders)
+def test_predict__gives_a_tie_to_the_earliest(s, order):
+    n, last = s.sum(0), rule.last_spikes(s)
+    strict, winner = rule.predict(n), rule.predict(n, last)
+    same(winner[strict >= 0], strict[strict >= 0])
+    turned = rule.predict(n[:, order], last[:, order])
+    for sample in range(B):
+        ranked = sorted(zip(-n[sample], last[sample], range(n.shape[1]), strict=True))
+        decided = ranked[0][:2] != ranked[1][:2]
+        assert winner[sample] == (ranked[0][2] if decided else rule.UNDECIDED)
+        assert winner[sample] == (order[turned[sample]] if decided else rule.UNDECIDED)
+
+
 @given(counts, orders)
 def test_predict__follows_the_neurons_wherever_they_stand(n, order):
     winner = rule.predict(n)
@@ -354,6 +375,7 @@ def test_torch_computes_the_same_bits_in_any_shape(values, rate, d, s, label, re
         (rule.decay_trace, (values.astype(np.float64), mask, decay)),
         (rule.firing_rate, (s.sum(0), T, 2)),
         (rule.predict, (s.sum(0),)),
+        (rule.predict, (s.sum(0), s.sum(0)[:, ::-1].copy())),
         (rule.output_error, (rate, label)),
         (rule.output_desire, (rate, label, 0.3)),
         (rule.local_error, (d, rate, mask)),

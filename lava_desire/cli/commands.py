@@ -32,6 +32,7 @@ from lava_desire.cli.run import (
     terminal_width,
     train_run,
 )
+from lava_desire.config import TIE_BREAKS
 from lava_desire.engine import (
     KERNELS,
     PRECISIONS,
@@ -110,6 +111,7 @@ def train(
     baseline_samples: Annotated[int | None, _number("Its mean is over these.", _BEYOND)] = None,
     weight_limit: Annotated[float | None, _number("Largest magnitude of weights.", _BEYOND)] = None,
     rate_floor: Annotated[float | None, _number("Least rate, spikes a step.", _BEYOND)] = None,
+    tie_break: Annotated[str | None, _number("undecided or earliest.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
@@ -143,6 +145,7 @@ def train(
         "baseline_samples": baseline_samples,
         "weight_limit": weight_limit,
         "rate_floor": rate_floor,
+        "tie_break": tie_break,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     if resume is not None:
@@ -205,6 +208,10 @@ def eval_(
     backend: Annotated[
         str | None, typer.Option(help="fixed: in integers, quantised where the network is not.")
     ] = None,
+    tie_break: Annotated[
+        str | None,
+        typer.Option(help=f"{' or '.join(TIE_BREAKS)}.", show_default="the network's own"),
+    ] = None,
     confusion: Annotated[
         str | None, typer.Option(help="Draw the confusion matrix into this PNG.")
     ] = None,
@@ -217,6 +224,8 @@ def eval_(
         path = path / BEST if (path / BEST).exists() else path / CHECKPOINT
     chosen = default_precision(device or "cpu") if precision == AUTO else precision
     network = DesireNetwork.load(path, device or "cpu", precision=chosen)
+    if tie_break is not None:
+        network.config = network.config.replace(tie_break=tie_break)
     samples = Source(dataset or (None if data else "digits"), data_dir, data).load()
     network = on_backend(network, backend, samples)
     metrics = evaluate(network, samples.test)

@@ -172,7 +172,9 @@ class IntegerNetwork:
             If the images do not fit the network.
         """
         trains = encode_images(images, self.config)
-        return rule.predict(self.spikes(trains)[-1].sum(axis=0))
+        spikes = self.spikes(trains)[-1]
+        last = rule.last_spikes(spikes) if self.config.breaks_ties else None
+        return rule.predict(spikes.sum(axis=0), last)
 
 
 def as_integers(network: Any) -> IntegerNetwork:

@@ -141,7 +141,9 @@ class LavaNetwork:
         ValueError
             If the images do not fit the network.
         """
-        return rule.predict(self.count_spikes(images))
+        spikes = self.output_spikes(self._encode(images))
+        last = rule.last_spikes(spikes) if self.config.breaks_ties else None
+        return rule.predict(spikes.sum(axis=0), last)
 
 
 def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:

@@ -8,7 +8,16 @@ from typing import Any
 
 from torch import Tensor
 
+from lava_desire import rule
+from lava_desire.config import DesireConfig
 from lava_desire.engine.kernels import Kernels
+
+
+def predict(config: DesireConfig, kernels: Kernels, trains: Any) -> Tensor:
+    """Return what the trains of an output layer say, (B,) int64 (Sec. 4.2)."""
+    last = rule.last_spikes(kernels.unpack(trains)) if config.breaks_ties else None
+    prediction: Tensor = rule.predict(kernels.counts(trains), last)
+    return prediction
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class Activity:
     trains : list
         L + 1 spike trains, input first, in the form of `kernels`; :attr:`spikes` is for reading.
     prediction : Tensor
-        Class a sample, (B,) int64; −1 where the largest output count occurs more than once.
+        Class a sample, (B,) int64; −1 where undecided, see :func:`~lava_desire.rule.predict`.
     masks : list of Tensor or None
         Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
     kernels : Kernels

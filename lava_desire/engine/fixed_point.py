@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire import fixed, rule
+from lava_desire import fixed
 from lava_desire._fields import refuse_in_integers
 from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
-from lava_desire.engine.activity import Activity
+from lava_desire.engine.activity import Activity, predict
 from lava_desire.engine.inputs import as_images, as_masks, resolve_device
 from lava_desire.engine.network import DesireNetwork
 from lava_desire.engine.wire import pack_spikes, unpack_spikes
@@ -301,7 +301,7 @@ class FixedPointNetwork(DesireNetwork):
             )
             trains.append(spikes)
         reader = self.computing
-        return Activity(trains, rule.predict(reader.counts(trains[-1])), masks, reader)
+        return Activity(trains, predict(config, reader, trains[-1]), masks, reader)
 
     def _rows(self, layer: int) -> Any:
         """Return the mantissas of layer ℓ, input-major: (N_{ℓ−1}, N_ℓ), not copied."""

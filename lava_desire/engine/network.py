@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.engine.activity import Activity, StepResult
+from lava_desire.engine.activity import Activity, StepResult, predict
 from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
@@ -201,7 +201,7 @@ class DesireNetwork:
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
             lag = lag_of(layer)
             trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
-        prediction = rule.predict(self._kernels.counts(trains[-1]))
+        prediction = predict(config, self._kernels, trains[-1])
         return Activity(trains, prediction, masks, self._kernels)
 
     @torch.inference_mode()

@@ -98,6 +98,7 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "baseline_samples": 500,
         "weight_limit": 0.3,
         "rate_floor": 0.01,
+        "tie_break": "earliest",
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     arguments.append("--learning-rate-scale=1,0.5,2")

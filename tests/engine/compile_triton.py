@@ -87,7 +87,7 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
                 "prediction": "*i64",
                 "num_classes": "i32",
             },
-            {"NUM_COUNTS": 21, "BLOCK": 16},
+            {"NUM_COUNTS": 21, "EARLIEST": True, "BLOCK": 16},
             plain,
         ),
         (

@@ -331,6 +331,7 @@ def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
         trace_baseline=0.9,
         weight_limit=0.3,
         rate_floor=0.2,
+        tie_break="earliest",
     )
     images, labels = small_data(21)  # two full minibatches and a smaller one
     data = (images[:, :49], labels)

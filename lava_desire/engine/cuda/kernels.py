@@ -311,6 +311,7 @@ class TritonKernels(TensorKernels):
             prediction,
             trains.shape[1],
             NUM_COUNTS=self._config.num_steps + 1,
+            EARLIEST=self._config.breaks_ties,
             BLOCK=triton.next_power_of_2(trains.shape[1]),
             enable_fp_fusion=False,
         )

@@ -294,6 +294,7 @@ def teach_kernel(
     prediction,
     num_classes,
     NUM_COUNTS: tl.constexpr,
+    EARLIEST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """Read off what the output layer says, and what it ought to (Eq. 11); a program a sample.
@@ -301,15 +302,23 @@ def teach_kernel(
     `labels` is int64, that of the first sample at the one that `place` holds, one int64; `table`
     (2, T + 1) int8, desire by count, of other classes and of the label's; `errors` (3, T + 1)
     float32 by desire + 1 and count (Eq. 14). `desire` (B, K) int8, `error` (B, K) float32 and
-    `prediction` (B,) int64 are filled, the latter with −1 for a tie.
+    `prediction` (B,) int64 are filled, the latter with −1 for a tie. With EARLIEST a tie goes to
+    the class that reached the largest count earliest.
     """
     sample = tl.program_id(0)
     classes = tl.arange(0, BLOCK)
     inside = classes < num_classes
     at = sample * num_classes + classes
-    count = popcount(tl.load(words + at, mask=inside, other=0))
+    word = tl.load(words + at, mask=inside, other=0)
+    count = popcount(word)
     ranked = tl.where(inside, count, -1)
     largest = tl.max(ranked, 0)
+    if EARLIEST:
+        last = tl.zeros((BLOCK,), tl.int32)
+        for step in tl.static_range(NUM_COUNTS - 1):
+            last += ((word >> step) != 0).to(tl.int32)
+        ranked = tl.where(ranked == largest, NUM_COUNTS - last, -1)
+        largest = tl.max(ranked, 0)
     winners = tl.sum((ranked == largest).to(tl.int32), 0)
     winner = tl.max(tl.where(ranked == largest, classes, -1), 0)
     tl.store(prediction + sample, tl.where(winners == 1, winner, -1).to(tl.int64))

@@ -22,6 +22,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
     """What the teacher does in either arithmetic."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    last_spikes: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def run_spk(self) -> None:
         """Count spikes; at the end of the trains send desire, prediction and counts."""
@@ -31,13 +32,16 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
         label = self.label_in.recv()
         if step == 1:
             self.counts = np.zeros_like(self.counts)
+            self.last_spikes = np.zeros_like(self.last_spikes)
         self.counts = self.counts + spikes
+        self.last_spikes = np.where(spikes, step, self.last_spikes)
         is_due = step == config.num_steps + 1
         if is_due:
             label = check_labels(label, config.layer_sizes[-1])
             counts = self.counts[None]
             self.desire = self._output_desire(counts, label)[0]
-            self.prediction = rule.predict(counts)
+            last = self.last_spikes[None] if config.breaks_ties else None
+            self.prediction = rule.predict(counts, last)
             self._keep_score(label, counts)
         self._send_verdict(is_due)
 

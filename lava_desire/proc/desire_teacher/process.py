@@ -33,6 +33,7 @@ class DesireTeacher(AbstractProcess):
     Vars
     ----
     counts : (N_L,) int64, spikes so far in this window.
+    last_spikes : (N_L,) int64, steps of their last spikes in this window; 0 where silent.
     desire : (N_L,) int8, of the latest window.
     prediction : (1,) int64, of the latest window.
     num_samples, num_correct, num_active : (1,) int64, since the start: samples, those predicted
@@ -60,6 +61,7 @@ class DesireTeacher(AbstractProcess):
         self.prediction_out = OutPort(shape=(1,))
         self.counts_out = OutPort(shape=(size,))
         self.counts = Var(shape=(size,), init=0)
+        self.last_spikes = Var(shape=(size,), init=0)
         self.desire = Var(shape=(size,), init=0)
         self.prediction = Var(shape=(1,), init=-1)
         self.num_samples = Var(shape=(1,), init=0)
