@@ -214,7 +214,7 @@ def test_spikes_are_counted_and_unpacked(num_steps):
     assert torch.equal(layer.mine.unpack(trains).cpu(), layer.spikes)
 
 
-@pytest.mark.parametrize(("num_steps", "error_margin"), [(20, 4), (20, 0), (13, 2)])
+@pytest.mark.parametrize(("num_steps", "error_margin"), [(20, 4), (20, 0), (13, 2), (64, 9)])
 def test_predictions_and_output_desires_are_those_of_the_rule(num_steps, error_margin):
     config = DesireConfig((4, 10), num_steps=num_steps, error_margin=error_margin)
     made = TritonKernels(config, torch.device(DEVICE), "float32")
@@ -224,12 +224,18 @@ def test_predictions_and_output_desires_are_those_of_the_rule(num_steps, error_m
     )
     spikes[:, 0] = False
     spikes[:, 1, 3:6] = True
+    spikes[:, 2] = False
+    spikes[:4, 2, 7] = spikes[1:5, 2, 3] = True
     labels = torch.randint(0, 10, (60,), generator=generator)
     prediction, desire, error = made.teach(to(made._pack(spikes)), to(labels))
     counts = spikes.sum(0)
     rate = rule.firing_rate(counts, num_steps, error_margin)
     assert torch.equal(prediction.cpu(), rule.predict(counts))
-    assert (prediction[:2] == -1).all()
+    assert (prediction[:3] == -1).all()
+    made = TritonKernels(config.replace(tie_break="earliest"), torch.device(DEVICE), "float32")
+    earliest, *_ = made.teach(to(made._pack(spikes)), to(labels))
+    assert torch.equal(earliest.cpu(), rule.predict(counts, rule.last_spikes(spikes)))
+    assert earliest[:3].tolist() == [-1, -1, 7]
     expected = rule.output_desire(rate, labels, config.desire_threshold_output)
     assert torch.equal(desire.cpu(), expected)
     assert torch.equal(error.cpu(), rule.local_error(expected, rate))
