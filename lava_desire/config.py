@@ -442,7 +442,7 @@ PRESETS: dict[str, DesireConfig] = {
         image_shift=1,
         weight_average=0.999,
         trace_baseline=1.0,
-        rate_floor=0.03,
+        rate_floor=0.01,
     ),
     "fashion-mnist-best": DesireConfig(
         layer_sizes=(784, 1000, 100, 10),
