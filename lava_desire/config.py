@@ -461,6 +461,6 @@ PRESETS: dict[str, DesireConfig] = {
 """The named configurations. ``mnist`` and ``fashion-mnist`` are the paper's two experiments with
 minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1`` is that rule.
 ``mnist-best`` is ``mnist`` with traces counted from their mean, which allows eight times the
-paper's learning rate, images shifted by up to a pixel and averaged weights; ``fashion-mnist-best``
-is ``fashion-mnist`` with such traces, limited weights, a rate floor, less dropout and smaller
-minibatches: see ``results/``."""
+paper's learning rate, a rate floor, images shifted by up to a pixel and averaged weights;
+``fashion-mnist-best`` is ``fashion-mnist`` with such traces, limited weights, a rate floor, less
+dropout and smaller minibatches: see ``results/``."""

@@ -128,7 +128,7 @@ def test_the_learning_rate_decays_exponentially():
 @pytest.mark.parametrize(
     ("name", "more"),
     [
-        ("mnist", {"image_shift"}),
+        ("mnist", {"image_shift", "rate_floor"}),
         ("fashion-mnist", {"dropout_hidden", "weight_limit", "rate_floor", "batch_size"}),
     ],
 )
@@ -155,6 +155,7 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
         assert config.learning_rate_scale == ()
         assert (config.image_shift, config.weight_average) == (0, 0)
         assert (config.trace_baseline, config.weight_limit, config.rate_floor) == (0, 0, 0)
+        assert not config.breaks_ties
         assert config.learning_rate_scale_of(1) == 1
 
 
