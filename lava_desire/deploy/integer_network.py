@@ -172,9 +172,13 @@ class IntegerNetwork:
             If the images do not fit the network.
         """
         trains = encode_images(images, self.config)
-        spikes = self.spikes(trains)[-1]
-        last = rule.last_spikes(spikes) if self.config.breaks_ties else None
-        return rule.predict(spikes.sum(axis=0), last)
+        return predict_class(self.config, self.spikes(trains)[-1])
+
+
+def predict_class(config: DesireConfig, spikes: Any) -> Any:
+    """Return what spikes of an output layer, (T, B, N_L), say: (B,) int64 (Sec. 4.2)."""
+    last = rule.last_spikes(spikes) if config.breaks_ties else None
+    return rule.predict(spikes.sum(axis=0), last)
 
 
 def as_integers(network: Any) -> IntegerNetwork:

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.integer_network import (
     IntegerNetwork,
     as_integers,
     encode_images,
     is_floating,
+    predict_class,
 )
 from lava_desire.engine import DesireNetwork
 
@@ -141,9 +141,7 @@ class LavaNetwork:
         ValueError
             If the images do not fit the network.
         """
-        spikes = self.output_spikes(self._encode(images))
-        last = rule.last_spikes(spikes) if self.config.breaks_ties else None
-        return rule.predict(spikes.sum(axis=0), last)
+        return predict_class(self.config, self.output_spikes(self._encode(images)))
 
 
 def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:

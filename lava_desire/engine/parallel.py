@@ -77,20 +77,13 @@ def in_parallel_tiles(
 
 def _share(work: Callable[..., None], pieces: Sequence[tuple[int, ...]]) -> None:
     """Call `work` with each of the pieces, the first ones first."""
-    num_working = min(num_threads(), len(pieces))
     waiting = iter(pieces)
 
     def go_on() -> None:
         for piece in waiting:
             work(*piece)
 
-    if num_working <= 1 or not _teams.free.acquire(blocking=False):
-        go_on()
-        return
-    try:
-        _teams.run(go_on, num_working)
-    finally:
-        _teams.free.release()
+    _teams.run(go_on, min(num_threads(), len(pieces)))
 
 
 @contextmanager
@@ -223,18 +216,24 @@ class _Teams:
     """The team of this process, made anew for another number of threads and after a failure."""
 
     def __init__(self) -> None:
-        self.free = threading.Lock()
+        self._free = threading.Lock()
         self._team: _Team | None = None
 
     def run(self, work: _Work, num_threads: int) -> None:
-        if self._team is None or self._team.num_threads != num_threads:
-            self.end()
-            self._team = _Team(num_threads)
+        """Call `work` in so many threads, or in this one alone where the others are at work."""
+        if num_threads <= 1 or not self._free.acquire(blocking=False):
+            work()
+            return
         try:
+            if self._team is None or self._team.num_threads != num_threads:
+                self.end()
+                self._team = _Team(num_threads)
             self._team.run(work)
         except BaseException:
             self.end()  # who has been interrupted does not know what the others are at
             raise
+        finally:
+            self._free.release()
 
     def end(self) -> None:
         team, self._team = self._team, None

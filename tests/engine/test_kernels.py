@@ -20,6 +20,8 @@ from lava_desire.engine.kernels import TorchKernels
 from lava_desire.engine.parallel import Workspace
 from lava_desire.engine.scan import scan_layer
 
+from .threads import threads
+
 NUM_IN, NUM_OUT, BATCH = 60, 300, 10  # more neurons than a tile and a block have
 
 
@@ -169,17 +171,14 @@ def test_neither_threads_nor_the_order_of_samples_change_a_bit(seed, order):
     images = (generator.random((12, NUM_IN)) * 255).astype(np.uint8)
     labels = generator.integers(0, 10, 12)
     masks = [generator.random((12, size)) >= 0.3 for size in config.layer_sizes[:-1]]
-    threads, weights = torch.get_num_threads(), []
-    try:
-        for count, samples in ((1, list(range(12))), (2, list(order)), (3, list(range(12)))):
-            torch.set_num_threads(count)
+    weights = []
+    for count, samples in ((1, list(range(12))), (2, list(order)), (3, list(range(12)))):
+        with threads(count):
             network = DesireNetwork(config)
             chosen = [mask[samples] for mask in masks]
             for _ in range(2):
                 network.train_step(images[samples], labels[samples], 1e-2, chosen)
             weights.append(network.numpy_weights())
-    finally:
-        torch.set_num_threads(threads)
     for first, second, third in zip(*weights, strict=True):
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(first, third)

@@ -9,6 +9,8 @@ from lava_desire.data import load_dataset
 from lava_desire.engine import PRECISIONS, DesireNetwork
 from lava_desire.engine.kernels import default_precision, lif_scan, make_products, trace_scan
 
+from .threads import threads
+
 CONFIG = DesireConfig((64, 60, 30, 10), learning_rate=1e-3, seed=5)
 
 
@@ -66,16 +68,13 @@ def test_the_order_within_a_batch_changes_no_bit_of_the_weights(batch):
 
 
 def test_the_number_of_threads_changes_no_bit_of_the_weights(batch):
-    weights, threads = [], torch.get_num_threads()
-    try:
-        for count in (1, 2):
-            torch.set_num_threads(count)
+    weights = []
+    for count in (1, 2):
+        with threads(count):
             network = DesireNetwork(CONFIG)
             for _ in range(3):
                 network.train_step(*batch, 1e-3)
             weights.append(network.numpy_weights())
-    finally:
-        torch.set_num_threads(threads)
     for one, two in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, two)
 

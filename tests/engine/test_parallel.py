@@ -3,7 +3,6 @@
 import multiprocessing
 import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,15 +17,7 @@ from lava_desire.engine.parallel import (
     own_threads,
 )
 
-
-@contextmanager
-def threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+from .threads import threads
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 5))

@@ -24,6 +24,8 @@ from lava_desire.engine import (
     read_checkpoint,
 )
 
+from .threads import threads
+
 CONFIG = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=3, seed=7)
 TIMING = ("samples_per_second", "seconds")
 
@@ -219,14 +221,11 @@ def test_progress_tells_where_training_is(data):
 
 @pytest.mark.parametrize(("kernels", "expected"), [("compiled", 1), ("torch", 3)])
 def test_torch_computes_alone_where_the_threads_are_ours(data, kernels, expected):
-    seen, before = set(), torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
+    seen = set()
+    with threads(3):
         network = DesireNetwork(CONFIG.replace(epochs=1), kernels=kernels)
         fit(network, *data, on_progress=lambda _: seen.add(torch.get_num_threads()))
         assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
     assert seen == {expected}
 
 
