@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, DesireNetwork
-from lava_desire.deploy import IntegerNetwork, scale_to_integers
+from lava_desire.deploy import IntegerNetwork, scale_to_integers, to_lava
 from lava_desire.deploy.integer_network import as_integers
 
 CONFIG = DesireConfig((4, 3), num_steps=6, error_margin=1, reset="zero")
@@ -123,3 +123,18 @@ def test_a_floating_network_is_no_integer_network():
 def test_exponents_can_be_taken_out():
     network = IntegerNetwork(CONFIG, WEIGHTS, (41,), (3,)).without_exponents()
     assert (network.thresholds, network.weight_exponents) == ((5,), (0,))
+
+
+def test_a_tie_goes_to_the_earliest_where_the_network_says_so():
+    weights = np.array([[30], [40]])  # both spike once in three steps, 30 in the third
+    config = CONFIG.replace(layer_sizes=(1, 2), num_steps=3)
+    image = np.ones((1, 1), np.float32)
+    strict = IntegerNetwork(config, (weights,), (60,))
+    assert strict.spikes(np.ones((3, 1, 1), bool))[0][:, 0].T.tolist() == [
+        [False, False, True],
+        [False, True, False],
+    ]
+    assert strict.predict(image).tolist() == [-1]
+    earliest = IntegerNetwork(config.replace(tie_break="earliest"), (weights,), (60,))
+    assert earliest.predict(image).tolist() == [1]
+    assert to_lava(earliest).predict(image).tolist() == [1]
