@@ -61,8 +61,14 @@ class Variant:
             order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))[:size]
             order = order.to(self.device)
             shown = images[order]
-            if config.image_shift:
-                shifts = epoch_shifts(config.seed, self.epoch, len(labels), config.image_shift)
+            if config.moves_images(self.epoch):
+                shifts = epoch_shifts(
+                    config.seed,
+                    self.epoch,
+                    len(labels),
+                    config.image_shift,
+                    config.image_shift_share,
+                )
                 shown = shift_images(shown, torch.from_numpy(shifts[:size]).to(self.device))
             rate = config.learning_rate_at(self.epoch)
             self.step.begin(shown, labels[order], rate, self.epoch * size)

@@ -14,6 +14,7 @@ LARGEST = {
     "batch_size": 2**31 - 1,
     "epochs": 2**31 - 1,
     "image_shift": 2**31 - 1,
+    "image_shift_start": 2**31 - 1,
     "seed": 2**63 - 1,
 }
 FLOATS = (
@@ -25,6 +26,7 @@ FLOATS = (
     "dropout_hidden",
     "learning_rate",
     "learning_rate_decay",
+    "image_shift_share",
     "weight_average",
     "trace_baseline",
     "weight_limit",

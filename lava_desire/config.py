@@ -65,6 +65,10 @@ class DesireConfig:
         Largest shift s of a training image: in every epoch each is moved by a whole number of
         pixels in [−s, s] down and across, drawn at random, and what it uncovers is dark. 0, the
         paper's rule, moves none; more needs square images and s below their width.
+    image_shift_share : float
+        Probability, in [0, 1], that an epoch draws a shift for an image; the others stay.
+    image_shift_start : int
+        First epoch, counted from 0, that moves images, in [0, 2**31).
     weight_average : float
         Factor a in [0, 1) of a moving average of the weights, a·average + (1 − a)·W after every
         minibatch, that is evaluated and kept beside them. 0, the paper's rule, keeps none.
@@ -117,6 +121,8 @@ class DesireConfig:
     reset: str = "subtract"
     learning_rate_scale: tuple[float, ...] = ()
     image_shift: int = 0
+    image_shift_share: float = 1.0
+    image_shift_start: int = 0
     weight_average: float = 0.0
     trace_baseline: float = 0.0
     baseline_samples: int = 10_000
@@ -137,10 +143,10 @@ class DesireConfig:
             value = number(name, getattr(self, name), "0 <= value < 1")
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
-        if not 0 <= number("trace_baseline", self.trace_baseline, "in [0, 1]") <= 1:
-            raise ValueError(
-                f"trace_baseline is {self.trace_baseline!r}: expected 0 <= trace_baseline <= 1"
-            )
+        for name in ("trace_baseline", "image_shift_share"):
+            value = number(name, getattr(self, name), "in [0, 1]")
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value!r}: expected 0 <= {name} <= 1")
         if number("threshold", self.threshold, "above 0") <= 0:
             raise ValueError(f"threshold is {self.threshold!r}: expected threshold > 0")
         smallest, largest = THRESHOLDS
@@ -178,6 +184,7 @@ class DesireConfig:
 
     def _check_image_shift(self) -> None:
         self._check_integer("image_shift", 0)
+        self._check_integer("image_shift_start", 0)
         if self.image_shift == 0:
             return
         side = math.isqrt(self.layer_sizes[0])
@@ -343,6 +350,16 @@ class DesireConfig:
         if not 1 <= layer <= self.num_layers:
             raise ValueError(f"layer is {layer}: expected 1 <= layer <= {self.num_layers}")
         return self.learning_rate_scale[layer - 1] if self.learning_rate_scale else 1.0
+
+    def moves_images(self, epoch: int) -> bool:
+        """Whether an epoch moves its training images.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        """
+        return bool(self.image_shift and self.image_shift_share) and epoch >= self.image_shift_start
 
     def replace(self, **changes: Any) -> DesireConfig:
         """Return a copy with some fields changed, validated anew.

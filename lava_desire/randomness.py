@@ -77,7 +77,9 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64
     return _generator(seed, _ORDER, epoch).permutation(num_samples)
 
 
-def epoch_shifts(seed: int, epoch: int, num_samples: int, largest: int) -> npt.NDArray[np.int64]:
+def epoch_shifts(
+    seed: int, epoch: int, num_samples: int, largest: int, share: float = 1.0
+) -> npt.NDArray[np.int64]:
     """Draw how far an epoch moves its images.
 
     Parameters
@@ -90,6 +92,8 @@ def epoch_shifts(seed: int, epoch: int, num_samples: int, largest: int) -> npt.N
         S.
     largest : int
         Largest shift in pixels, at least 0.
+    share : float
+        Probability that a sample is given a shift, in [0, 1]; the others stay.
 
     Returns
     -------
@@ -97,7 +101,11 @@ def epoch_shifts(seed: int, epoch: int, num_samples: int, largest: int) -> npt.N
         (S, 2) int64 in [−largest, largest]: pixels down and to the right, in the order in which
         the epoch visits the samples. It depends on the arguments alone.
     """
-    return _generator(seed, _SHIFTS, epoch).integers(-largest, largest + 1, (num_samples, 2))
+    generator = _generator(seed, _SHIFTS, epoch)
+    shifts = generator.integers(-largest, largest + 1, (num_samples, 2))
+    if share < 1:
+        shifts[generator.random(num_samples) >= share] = 0
+    return shifts
 
 
 class DropoutStream:

@@ -345,9 +345,11 @@ class TrainingRun:
     def _shifts(self) -> Tensor | None:
         """Return how far this epoch moves its samples, in its order; None where they stay."""
         config, labels = self.network.config, self.train[1]
-        if config.image_shift == 0:
+        if not config.moves_images(self.epoch):
             return None
-        shifts = epoch_shifts(config.seed, self.epoch, len(labels), config.image_shift)
+        shifts = epoch_shifts(
+            config.seed, self.epoch, len(labels), config.image_shift, config.image_shift_share
+        )
         return torch.from_numpy(shifts).to(labels.device)
 
     def _finish_epoch(self) -> None:
