@@ -352,12 +352,17 @@ class DesireConfig:
         return self.learning_rate_scale[layer - 1] if self.learning_rate_scale else 1.0
 
     def moves_images(self, epoch: int) -> bool:
-        """Whether an epoch moves its training images.
+        """Say whether an epoch moves training images.
 
         Parameters
         ----------
         epoch : int
-            Counted from 0.
+            e, counted from 0.
+
+        Returns
+        -------
+        bool
+            Whether some may be moved.
         """
         return bool(self.image_shift and self.image_shift_share) and epoch >= self.image_shift_start
 

@@ -64,6 +64,10 @@ def test_a_configuration_survives_json(name):
         ("image_shift", -1),
         ("image_shift", 28),
         ("image_shift", 1.5),
+        ("image_shift_share", -0.1),
+        ("image_shift_share", 1.5),
+        ("image_shift_start", -1),
+        ("image_shift_start", 0.5),
         ("weight_average", 1.0),
         ("trace_baseline", 1.5),
         ("trace_baseline", -0.5),
@@ -147,6 +151,13 @@ def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, mor
 def test_images_that_are_not_square_are_not_shifted():
     with pytest.raises(ValueError, match="image_shift is 1: expected 0 where the inputs"):
         DesireConfig((785, 10), image_shift=1)
+
+
+def test_images_move_from_an_epoch_on():
+    config = DesireConfig((784, 10), image_shift=1, image_shift_start=2)
+    assert [config.moves_images(epoch) for epoch in range(4)] == [False, False, True, True]
+    assert not config.replace(image_shift=0).moves_images(2)
+    assert not config.replace(image_shift_share=0).moves_images(2)
 
 
 def test_the_presets_leave_the_options_beyond_the_paper_off():

@@ -23,6 +23,7 @@ BASE = DesireConfig(
     seed=7,
     dropout_input=0.05,
     image_shift=1,
+    image_shift_share=0.75,
     weight_average=0.9,
     trace_baseline=0.8,
     baseline_samples=100,

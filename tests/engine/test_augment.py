@@ -69,3 +69,11 @@ def test_shifts_reach_both_ends_and_depend_on_the_epoch_alone():
     np.testing.assert_array_equal(shifts, epoch_shifts(3, 5, 1000, 2))
     assert not np.array_equal(shifts, epoch_shifts(3, 6, 1000, 2))
     assert not np.array_equal(shifts, epoch_shifts(4, 5, 1000, 2))
+
+
+def test_a_share_of_the_shifts_is_kept():
+    shifts, some = epoch_shifts(3, 5, 1000, 2), epoch_shifts(3, 5, 1000, 2, share=0.5)
+    kept = some.any(axis=1)
+    np.testing.assert_array_equal(some[kept], shifts[kept])
+    assert 0.42 < kept.mean() < 0.54  # 24 in 25 of a half
+    assert not epoch_shifts(3, 5, 1000, 2, share=0.0).any()
