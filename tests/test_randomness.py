@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, initial_weights
 
 
@@ -51,20 +50,6 @@ def test_masks_that_are_skipped_are_as_if_drawn(num_neurons):
     stream.skip(4)
     assert stream.position == 9
     np.testing.assert_array_equal(stream.draw(3), together[9:])
-
-
-@pytest.mark.parametrize("probability", [0.0, 0.3, 0.999])
-def test_a_network_draws_the_masks_of_the_streams(probability):
-    config = DesireConfig((5, 37, 2), seed=4, dropout_input=probability, dropout_hidden=0.3)
-    network = DesireNetwork(config)
-    drawn = [network.draw_masks(size) for size in (3, 40, 1, 6)]
-    for layer, size, dropped in ((0, 5, probability), (1, 37, 0.3)):
-        masks = np.concatenate([masks[layer].numpy() for masks in drawn])
-        np.testing.assert_array_equal(masks, DropoutStream(size, dropped, 4, layer).draw(50))
-    assert network.samples_seen == 50
-    share = network.draw_masks(20, slice(3, 9))[1].numpy()
-    np.testing.assert_array_equal(share, DropoutStream(37, 0.3, 4, 1).draw(70)[53:59])
-    assert network.samples_seen == 70
 
 
 def test_neurons_are_dropped_as_often_as_asked():

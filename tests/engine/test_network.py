@@ -8,6 +8,7 @@ from lava_desire import DesireConfig, rule
 from lava_desire.data import load_dataset
 from lava_desire.engine import PRECISIONS, DesireNetwork
 from lava_desire.engine.kernels import default_precision, lif_scan, make_products, trace_scan
+from lava_desire.randomness import DropoutStream
 
 from .threads import threads
 
@@ -197,3 +198,17 @@ def test_a_refused_step_leaves_the_weights(batch):
         network.train_step(batch[0], batch[1] * 0 + 10, 1e-3)
     for old, new in zip(before, network.numpy_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.999])
+def test_a_network_draws_the_masks_of_the_streams(probability):
+    config = DesireConfig((5, 37, 2), seed=4, dropout_input=probability, dropout_hidden=0.3)
+    network = DesireNetwork(config)
+    drawn = [network.draw_masks(size) for size in (3, 40, 1, 6)]
+    for layer, size, dropped in ((0, 5, probability), (1, 37, 0.3)):
+        masks = np.concatenate([masks[layer].numpy() for masks in drawn])
+        np.testing.assert_array_equal(masks, DropoutStream(size, dropped, 4, layer).draw(50))
+    assert network.samples_seen == 50
+    share = network.draw_masks(20, slice(3, 9))[1].numpy()
+    np.testing.assert_array_equal(share, DropoutStream(37, 0.3, 4, 1).draw(70)[53:59])
+    assert network.samples_seen == 70
