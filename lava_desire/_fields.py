@@ -12,6 +12,7 @@ LARGEST = {
     "num_steps": 2**12,
     "baseline_samples": 2**31 - 1,
     "batch_size": 2**31 - 1,
+    "class_margin": 2**12,
     "epochs": 2**31 - 1,
     "image_shift": 2**31 - 1,
     "image_shift_start": 2**31 - 1,

@@ -84,6 +84,10 @@ class DesireConfig:
         Mean firing rate ν_min, in [0, 1) spikes a time step, below which the weights of a hidden
         neuron rise until it spikes: :func:`~lava_desire.rule.rate_floor_change`. 0, the paper's
         rule, leaves silent neurons silent.
+    class_margin : int
+        Lead M in spikes, in [0, T], that a sample's class should have over all others; output
+        desires then follow from the order of counts, not from θ_out:
+        :func:`~lava_desire.rule.margin_desire`. 0 is the paper's rule.
     tie_break : {"undecided", "earliest"}
         What is predicted where several classes have the largest count: nothing, which counts as
         wrong (the paper), or the one that reached it earliest. Learning does not depend on it.
@@ -128,6 +132,7 @@ class DesireConfig:
     baseline_samples: int = 10_000
     weight_limit: float = 0.0
     rate_floor: float = 0.0
+    class_margin: int = 0
     tie_break: str = "undecided"
 
     def __post_init__(self) -> None:
@@ -169,6 +174,12 @@ class DesireConfig:
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
         self._check_integer("baseline_samples", 1)
+        self._check_integer("class_margin", 0)
+        if self.class_margin > self.num_steps:
+            raise ValueError(
+                f"class_margin is {self.class_margin}: expected class_margin <= num_steps, "
+                f"and num_steps is {self.num_steps}"
+            )
         self._check_integer("seed", 0)
         for name, allowed in (("reset", RESETS), ("tie_break", TIE_BREAKS)):
             if getattr(self, name) not in allowed:

@@ -351,10 +351,48 @@ def output_desire(rate: Array, labels: Array, threshold: float) -> Array:
     return xp.where(overshoots, xp.zeros_like(desire), desire)
 
 
-def _is_target(rate: Array, labels: Array) -> Array:
-    xp = array_namespace(rate, labels)
-    on_device = {"device": rate.device} if xp.__name__.endswith("torch") else {}
-    classes = xp.arange(rate.shape[-1], dtype=xp.int64, **on_device)
+def margin_desire(counts: Array, labels: Array, margin: int) -> Array:
+    """Derive the output neurons' desire from their order, where Eq. 11 does from each rate.
+
+    Beyond the paper: unless the neuron of the sample's class leads all others by the margin, it
+    wants more spikes, and those with the most spikes among the others want fewer. How much a neuron
+    spikes does not matter, only which one does most.
+
+    Parameters
+    ----------
+    counts : array
+        n, spikes of the window, (B, K) int64.
+    labels : array
+        (B,) integers in [0, K).
+    margin : int
+        M ≥ 1 in spikes.
+
+    Returns
+    -------
+    array
+        d, (B, K) int8: +1 or 0 for the sample's class, −1 or 0 for the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> margin_desire(np.array([[9, 6, 1], [9, 2, 1]]), np.array([0, 0]), margin=4)
+    array([[ 1, -1,  0],
+           [ 0,  0,  0]], dtype=int8)
+    """
+    xp = array_namespace(counts, labels)
+    target = _is_target(counts, labels)
+    others = xp.where(target, xp.zeros_like(counts), counts)
+    most = xp.max(others, axis=-1, keepdims=True)
+    own = xp.sum(counts - others, axis=-1, keepdims=True)
+    is_close = own - most < margin
+    wants_less = is_close & (others == most) & (others > 0)
+    return xp.astype(target & is_close, xp.int8) - xp.astype(wants_less, xp.int8)
+
+
+def _is_target(outputs: Array, labels: Array) -> Array:
+    xp = array_namespace(outputs, labels)
+    on_device = {"device": outputs.device} if xp.__name__.endswith("torch") else {}
+    classes = xp.arange(outputs.shape[-1], dtype=xp.int64, **on_device)
     return xp.astype(labels, xp.int64)[..., None] == classes
 
 

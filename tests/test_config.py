@@ -75,6 +75,9 @@ def test_a_configuration_survives_json(name):
         ("weight_limit", -0.1),
         ("rate_floor", -0.1),
         ("rate_floor", 1.0),
+        ("class_margin", -1),
+        ("class_margin", 21),
+        ("class_margin", 1.5),
         ("tie_break", "first"),
         ("weight_average", -0.5),
     ],
@@ -167,6 +170,7 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
         assert (config.image_shift, config.weight_average) == (0, 0)
         assert (config.trace_baseline, config.weight_limit, config.rate_floor) == (0, 0, 0)
         assert not config.breaks_ties
+        assert config.class_margin == 0
         assert config.learning_rate_scale_of(1) == 1
 
 

@@ -51,6 +51,7 @@ EQUATIONS = {
         "baseline_change": ["Eq. 4"],
         "rate_floor_change": ["Eq. 4"],
         "limit_weights": ["Eq. 4"],
+        "margin_desire": ["Eq. 11"],
     },
     "lava_desire.fixed.arithmetic": {
         "encode_step": ["Sec. 4.1"],

@@ -165,6 +165,7 @@ def test_torch_gives_the_bits_that_numpy_gives(values, rate, desire, spikes, res
         (rule.ternarize, (values, 0.3)),
         (rule.output_error, (rate, labels)),
         (rule.output_desire, (rate, labels, 0.3)),
+        (rule.margin_desire, (spikes.sum(0), labels, 2)),
         (rule.local_error, (desire, rate, mask)),
         (rule.backpropagate_error, (values, rate[:, :3])),
         (rule.hidden_desire, (values, 0.05)),

@@ -209,6 +209,29 @@ def test_output_desire__asks_more_of_one_class_and_less_of_others(rate, label, t
     assert not rule.output_desire(perfect, label, threshold).any()
 
 
+@given(counts, labels, st.integers(1, T), orders)
+def test_margin_desire__asks_for_a_lead_and_for_nothing_more(n, label, margin, order):
+    d = rule.margin_desire(n, label, margin)
+    rows = np.arange(B)
+    own = n[rows, label]
+    others = n.copy()
+    others[rows, label] = -1
+    leads = own - np.maximum(others.max(axis=1), 0) >= margin
+    assert d.dtype == np.int8
+    same(d[rows, label], np.where(leads, 0, 1).astype(np.int8))
+    assert not d[leads].any()
+    for row in rows[~leads]:  # of the others, those that spike most
+        fewer = (others[row] == others[row].max()) & (others[row] > 0)
+        same(np.delete(d[row] == -1, label[row]), np.delete(fewer, label[row]))
+    places = np.argsort(order)
+    same(rule.margin_desire(n[:, order], places[label], margin), d[:, order])
+    same(rule.margin_desire(n[1:2], label[1:2], margin), d[1:2])
+    # One spike more for each of two or more classes changes no order.
+    same(
+        rule.margin_desire(n + 1, label, margin)[others.max(axis=1) > 0], d[others.max(axis=1) > 0]
+    )
+
+
 @given(desires, rates, spikes, orders)
 def test_local_error__is_none_without_desire_or_behind_a_mask(d, rate, mask, order):
     c = rule.local_error(d, rate, mask)
@@ -378,6 +401,7 @@ def test_torch_computes_the_same_bits_in_any_shape(values, rate, d, s, label, re
         (rule.predict, (s.sum(0), s.sum(0)[:, ::-1].copy())),
         (rule.output_error, (rate, label)),
         (rule.output_desire, (rate, label, 0.3)),
+        (rule.margin_desire, (s.sum(0), label, 2)),
         (rule.local_error, (d, rate, mask)),
         (rule.hidden_desire, (values, 0.05)),
         (rule.weight_change, (values.astype(np.float64), 1e-3)),

@@ -113,6 +113,7 @@ def train(
     baseline_samples: Annotated[int | None, _number("Its mean is over these.", _BEYOND)] = None,
     weight_limit: Annotated[float | None, _number("Largest magnitude of weights.", _BEYOND)] = None,
     rate_floor: Annotated[float | None, _number("Least rate, spikes a step.", _BEYOND)] = None,
+    class_margin: Annotated[int | None, _number("Lead in spikes.", _BEYOND)] = None,
     tie_break: Annotated[str | None, _number("undecided or earliest.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
@@ -149,6 +150,7 @@ def train(
         "baseline_samples": baseline_samples,
         "weight_limit": weight_limit,
         "rate_floor": rate_floor,
+        "class_margin": class_margin,
         "tie_break": tie_break,
     }
     given = {name: value for name, value in fields.items() if value is not None}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire import fixed
+from lava_desire import fixed, rule
 from lava_desire._fields import refuse_in_integers
 from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
@@ -310,9 +310,12 @@ class FixedPointNetwork(DesireNetwork):
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
         integers, config = self.rule, self.config
         counts = [count.numpy() for count in activity.counts]
-        desire = fixed.output_desire(
-            counts[-1], labels.numpy(), integers.full_count, integers.output_threshold
-        )
+        if config.class_margin:
+            desire = rule.margin_desire(counts[-1], labels.numpy(), config.class_margin)
+        else:
+            desire = fixed.output_desire(
+                counts[-1], labels.numpy(), integers.full_count, integers.output_threshold
+            )
         desires = [desire]
         for layer in range(config.num_layers, 1, -1):
             mask = _mask_of(activity, layer)

@@ -232,8 +232,11 @@ class DesireNetwork:
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
         config = self.config
         counts = self._kernels.counts(activity.trains[-1])
-        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
-        desires = [rule.output_desire(rate, labels, config.desire_threshold_output)]
+        if config.class_margin:
+            desires = [rule.margin_desire(counts, labels, config.class_margin)]
+        else:
+            rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
+            desires = [rule.output_desire(rate, labels, config.desire_threshold_output)]
         for layer in range(config.num_layers, 1, -1):
             desire = self._kernels.hidden_desire(
                 self.weights[layer - 1],

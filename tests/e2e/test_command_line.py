@@ -100,6 +100,7 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "baseline_samples": 500,
         "weight_limit": 0.3,
         "rate_floor": 0.01,
+        "class_margin": 3,
         "tie_break": "earliest",
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]

@@ -29,6 +29,7 @@ BASE = DesireConfig(
     baseline_samples=100,
     weight_limit=0.4,
     rate_floor=0.1,
+    class_margin=6,
     tie_break="earliest",
 )
 # 16 is not divisible by 3, and the last minibatch has one sample: two ranks of three get none.

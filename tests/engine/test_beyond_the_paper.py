@@ -24,6 +24,7 @@ OPTIONS = {
     "trace_baseline": 0.9,
     "weight_limit": 0.3,
     "rate_floor": 0.1,
+    "class_margin": 6,
     "tie_break": "earliest",
 }
 TIMING = ("samples_per_second", "seconds")

@@ -70,9 +70,13 @@ def by_hand(network, image, label, masks, sample, learning_rate):
         traces.append(np.stack(history))
         inputs = np.concatenate([np.zeros_like(spikes[-1][:1]), spikes[-1][:-1]])
     counts = [train.sum(0) for train in spikes]
-    desire = fixed.output_desire(
-        counts[-1][None], np.array([label]), integers.full_count, integers.output_threshold
-    )[0]
+    labels = np.array([label])
+    if config.class_margin:
+        desire = rule.margin_desire(counts[-1][None], labels, config.class_margin)[0]
+    else:
+        desire = fixed.output_desire(
+            counts[-1][None], labels, integers.full_count, integers.output_threshold
+        )[0]
     desires = [desire]
     for layer in range(config.num_layers, 1, -1):
         mask = masks[layer] if layer < config.num_layers else None
@@ -101,9 +105,15 @@ def by_hand(network, image, label, masks, sample, learning_rate):
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
 @pytest.mark.parametrize("exponent", [2, -2])
-def test_the_kernels_are_the_functions_of_fixed(digits, reset, exponent):
+@pytest.mark.parametrize("margin", [0, 5])
+def test_the_kernels_are_the_functions_of_fixed(digits, reset, exponent, margin):
     config = DesireConfig(
-        (64, 30, 20, 10), learning_rate=5e-3, dropout_input=0.1, reset=reset, seed=5
+        (64, 30, 20, 10),
+        learning_rate=5e-3,
+        dropout_input=0.1,
+        reset=reset,
+        seed=5,
+        class_margin=margin,
     )
     # Exponents that no one would choose, for the shift to the right.
     formats = [LayerFormat(exponent, 400 if exponent > 0 else 20)] * 3

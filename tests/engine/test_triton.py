@@ -239,6 +239,11 @@ def test_predictions_and_output_desires_are_those_of_the_rule(num_steps, error_m
     expected = rule.output_desire(rate, labels, config.desire_threshold_output)
     assert torch.equal(desire.cpu(), expected)
     assert torch.equal(error.cpu(), rule.local_error(expected, rate))
+    made = TritonKernels(config.replace(class_margin=3), torch.device(DEVICE), "float32")
+    _, desire, error = made.teach(to(made._pack(spikes)), to(labels))
+    expected = rule.margin_desire(counts, labels, 3)
+    assert torch.equal(desire.cpu(), expected)
+    assert torch.equal(error.cpu(), rule.local_error(expected, rate))
 
 
 @pytest.mark.parametrize(
@@ -337,6 +342,7 @@ def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
         trace_baseline=0.9,
         weight_limit=0.3,
         rate_floor=0.2,
+        class_margin=6,
         tie_break="earliest",
     )
     images, labels = small_data(21)  # two full minibatches and a smaller one

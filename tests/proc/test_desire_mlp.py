@@ -30,6 +30,7 @@ CONFIG = DesireConfig(
     baseline_samples=5,
     weight_limit=0.6,
     rate_floor=0.2,
+    class_margin=3,
     tie_break="earliest",
 )
 IMAGES = np.random.default_rng(0).random((12, 6)).astype(np.float32)

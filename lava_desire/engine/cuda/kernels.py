@@ -293,7 +293,7 @@ class TritonKernels(TensorKernels):
         prediction : Tensor
             (B,) int64, that of :func:`rule.predict`.
         desire : Tensor
-            (B, K) int8, that of :func:`rule.output_desire`.
+            (B, K) int8, that of :func:`rule.output_desire` or :func:`rule.margin_desire`.
         error : Tensor
             (B, K) float32, that of :func:`rule.local_error`.
         """
@@ -312,6 +312,7 @@ class TritonKernels(TensorKernels):
             trains.shape[1],
             NUM_COUNTS=self._config.num_steps + 1,
             EARLIEST=self._config.breaks_ties,
+            MARGIN=self._config.class_margin,
             BLOCK=triton.next_power_of_2(trains.shape[1]),
             enable_fp_fusion=False,
         )

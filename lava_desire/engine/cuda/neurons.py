@@ -295,6 +295,7 @@ def teach_kernel(
     num_classes,
     NUM_COUNTS: tl.constexpr,
     EARLIEST: tl.constexpr,
+    MARGIN: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """Read off what the output layer says, and what it ought to (Eq. 11); a program a sample.
@@ -303,7 +304,8 @@ def teach_kernel(
     (2, T + 1) int8, desire by count, of other classes and of the label's; `errors` (3, T + 1)
     float32 by desire + 1 and count (Eq. 14). `desire` (B, K) int8, `error` (B, K) float32 and
     `prediction` (B,) int64 are filled, the latter with −1 for a tie. With EARLIEST a tie goes to
-    the class that reached the largest count earliest.
+    the class that reached the largest count earliest. With a MARGIN above 0 desires are those of
+    the order of counts, and of `table` nothing is read.
     """
     sample = tl.program_id(0)
     classes = tl.arange(0, BLOCK)
@@ -323,7 +325,14 @@ def teach_kernel(
     winner = tl.max(tl.where(ranked == largest, classes, -1), 0)
     tl.store(prediction + sample, tl.where(winners == 1, winner, -1).to(tl.int64))
     is_label = (classes == tl.load(labels + tl.load(place) + sample)).to(tl.int32)
-    wanted = tl.load(table + is_label * NUM_COUNTS + count, mask=inside, other=0)
+    if MARGIN > 0:
+        others = count * (1 - is_label)
+        most = tl.max(others, 0)
+        is_close = (tl.sum(count - others, 0) - most < MARGIN).to(tl.int32)
+        wants_less = is_close * ((others == most) & (others > 0)).to(tl.int32)
+        wanted = (is_close * is_label - wants_less).to(tl.int8)
+    else:
+        wanted = tl.load(table + is_label * NUM_COUNTS + count, mask=inside, other=0)
     tl.store(desire + at, wanted, mask=inside)
     missed = tl.load(errors + (wanted.to(tl.int32) + 1) * NUM_COUNTS + count, mask=inside, other=0)
     tl.store(error + at, missed, mask=inside)

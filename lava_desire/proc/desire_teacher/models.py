@@ -39,7 +39,11 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
         if is_due:
             label = check_labels(label, config.layer_sizes[-1])
             counts = self.counts[None]
-            self.desire = self._output_desire(counts, label)[0]
+            if config.class_margin:
+                desire = rule.margin_desire(counts, label, config.class_margin)
+            else:
+                desire = self._output_desire(counts, label)
+            self.desire = desire[0]
             last = self.last_spikes[None] if config.breaks_ties else None
             self.prediction = rule.predict(counts, last)
             self._keep_score(label, counts)

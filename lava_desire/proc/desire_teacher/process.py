@@ -15,12 +15,13 @@ from lava_desire.proc.checks import check_layer
 class DesireTeacher(AbstractProcess):
     """Compares the output spikes with the label and says what the output neurons should desire.
 
-    d_k = +1 if 1 − ρ_k > θ_out for the label k;  d = −1 if ρ > θ_out for the others  (Eq. 11)
+    d_k = +1 if 1 − ρ_k > θ_out for the label k;  d = −1 if ρ > θ_out for the others  (Eq. 11);
+    with a class margin, :func:`~lava_desire.rule.margin_desire`.
 
     Parameters
     ----------
     config : DesireConfig
-        N_L, T, error margin and θ_out are taken from it.
+        N_L, T, error margin, θ_out and class margin are taken from it.
 
     Ports
     -----
