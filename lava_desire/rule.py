@@ -355,8 +355,8 @@ def margin_desire(counts: Array, labels: Array, margin: int) -> Array:
     """Derive the output neurons' desire from their order, where Eq. 11 does from each rate.
 
     Beyond the paper: unless the neuron of the sample's class leads all others by the margin, it
-    wants more spikes, and those with the most spikes among the others want fewer. How much a neuron
-    spikes does not matter, only which one does most.
+    wants more spikes, and those with the most spikes among the others want fewer. Only differences
+    of counts matter, not how much a neuron spikes.
 
     Parameters
     ----------
