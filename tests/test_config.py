@@ -136,7 +136,18 @@ def test_the_learning_rate_decays_exponentially():
     ("name", "more"),
     [
         ("mnist", {"image_shift", "rate_floor"}),
-        ("fashion-mnist", {"dropout_hidden", "weight_limit", "rate_floor", "batch_size"}),
+        (
+            "fashion-mnist",
+            {
+                "dropout_hidden",
+                "weight_limit",
+                "rate_floor",
+                "batch_size",
+                "image_shift",
+                "image_shift_share",
+                "image_shift_start",
+            },
+        ),
     ],
 )
 def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, more):
