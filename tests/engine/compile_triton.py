@@ -74,21 +74,24 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
             {"BLOCK_NEURONS": 16, "BLOCK": 128},
             plain,
         ),
-        (
-            neurons.teach_kernel,
-            {
-                "words": "*i32",
-                "labels": "*i64",
-                "place": "*i64",
-                "table": "*i8",
-                "errors": "*fp32",
-                "desire": "*i8",
-                "error": "*fp32",
-                "prediction": "*i64",
-                "num_classes": "i32",
-            },
-            {"NUM_COUNTS": 21, "EARLIEST": True, "BLOCK": 16},
-            plain,
+        *(
+            (
+                neurons.teach_kernel,
+                {
+                    "words": "*i32",
+                    "labels": "*i64",
+                    "place": "*i64",
+                    "table": "*i8",
+                    "errors": "*fp32",
+                    "desire": "*i8",
+                    "error": "*fp32",
+                    "prediction": "*i64",
+                    "num_classes": "i32",
+                },
+                {"NUM_COUNTS": 21, "EARLIEST": True, "MARGIN": margin, "BLOCK": 16},
+                plain,
+            )
+            for margin in (0, 8)
         ),
         (
             neurons.advance_kernel,
