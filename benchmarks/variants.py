@@ -23,9 +23,9 @@ import torch
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
-from lava_desire.engine.augment import shift_images
+from lava_desire.engine.augment import draw_shifts, shift_images
 from lava_desire.engine.average import WeightAverage
-from lava_desire.randomness import epoch_order, epoch_shifts
+from lava_desire.randomness import epoch_order
 
 SYNCHRONIZED = 50  # steps of each variant between two waits for the device
 TEST_BATCH = 2500
@@ -61,15 +61,9 @@ class Variant:
             order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))[:size]
             order = order.to(self.device)
             shown = images[order]
-            if config.moves_images(self.epoch):
-                shifts = epoch_shifts(
-                    config.seed,
-                    self.epoch,
-                    len(labels),
-                    config.image_shift,
-                    config.image_shift_share,
-                )
-                shown = shift_images(shown, torch.from_numpy(shifts[:size]).to(self.device))
+            shifts = draw_shifts(config, self.epoch, len(labels))
+            if shifts is not None:
+                shown = shift_images(shown, shifts[:size].to(self.device))
             rate = config.learning_rate_at(self.epoch)
             self.step.begin(shown, labels[order], rate, self.epoch * size)
         self.done = 0

@@ -7,6 +7,33 @@ import math
 import torch
 from torch import Tensor
 
+from lava_desire.config import DesireConfig
+from lava_desire.randomness import epoch_shifts
+
+
+def draw_shifts(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | None:
+    """Draw how far an epoch moves its images, as a configuration says.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Seed, largest shift, share and first epoch.
+    epoch : int
+        Counted from 0.
+    num_samples : int
+        S.
+
+    Returns
+    -------
+    Tensor or None
+        (S, 2) int64 on the CPU, that of :func:`~lava_desire.randomness.epoch_shifts`; None where
+        all images stay.
+    """
+    if not config.moves_images(epoch):
+        return None
+    largest, share = config.image_shift, config.image_shift_share
+    return torch.from_numpy(epoch_shifts(config.seed, epoch, num_samples, largest, share))
+
 
 def shift_images(images: Tensor, shifts: Tensor) -> Tensor:
     """Move square images; what they uncover is dark, what leaves them is lost.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lava_desire._fields import refuse_in_integers
 from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
-from lava_desire.engine.augment import shift_images
+from lava_desire.engine.augment import draw_shifts, shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.checkpoint import network_checkpoint, restore_streams
 from lava_desire.engine.evaluation import Metrics, checked_data, evaluate
@@ -34,7 +34,7 @@ from lava_desire.engine.run_folder import (
     read_latest,
 )
 from lava_desire.files import FolderLock, remove_partial, write_atomically
-from lava_desire.randomness import epoch_order, epoch_shifts
+from lava_desire.randomness import epoch_order
 
 
 def fit(
@@ -344,13 +344,9 @@ class TrainingRun:
 
     def _shifts(self) -> Tensor | None:
         """Return how far this epoch moves its samples, in its order; None where they stay."""
-        config, labels = self.network.config, self.train[1]
-        if not config.moves_images(self.epoch):
-            return None
-        shifts = epoch_shifts(
-            config.seed, self.epoch, len(labels), config.image_shift, config.image_shift_share
-        )
-        return torch.from_numpy(shifts).to(labels.device)
+        labels = self.train[1]
+        shifts = draw_shifts(self.network.config, self.epoch, len(labels))
+        return None if shifts is None else shifts.to(labels.device)
 
     def _finish_epoch(self) -> None:
         self._check_finite()
