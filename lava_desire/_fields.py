@@ -28,6 +28,7 @@ FLOATS = (
     "learning_rate",
     "learning_rate_decay",
     "image_shift_share",
+    "image_brightness",
     "weight_average",
     "trace_baseline",
     "weight_limit",

@@ -69,6 +69,10 @@ class DesireConfig:
         Probability, in [0, 1], that an epoch draws a shift for an image; the others stay.
     image_shift_start : int
         First epoch, counted from 0, that moves images, in [0, 2**31).
+    image_brightness : float
+        Mean brightness x̄ over its pixels, in [0, 1), that every image is scaled to, in training and
+        in evaluation: :func:`~lava_desire.rule.equalize_brightness`. 0, the paper's rule, takes
+        images as they are.
     weight_average : float
         Factor a in [0, 1) of a moving average of the weights, a·average + (1 − a)·W after every
         minibatch, that is evaluated and kept beside them. 0, the paper's rule, keeps none.
@@ -127,6 +131,7 @@ class DesireConfig:
     image_shift: int = 0
     image_shift_share: float = 1.0
     image_shift_start: int = 0
+    image_brightness: float = 0.0
     weight_average: float = 0.0
     trace_baseline: float = 0.0
     baseline_samples: int = 10_000
@@ -144,7 +149,14 @@ class DesireConfig:
                 f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
                 f"and num_steps is {self.num_steps}"
             )
-        for name in ("decay", "dropout_input", "dropout_hidden", "weight_average", "rate_floor"):
+        for name in (
+            "decay",
+            "dropout_input",
+            "dropout_hidden",
+            "image_brightness",
+            "weight_average",
+            "rate_floor",
+        ):
             value = number(name, getattr(self, name), "0 <= value < 1")
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
@@ -488,6 +500,7 @@ PRESETS: dict[str, DesireConfig] = {
         image_shift=1,
         image_shift_share=0.5,
         image_shift_start=14,
+        image_brightness=0.3,
         weight_average=0.999,
         trace_baseline=0.9,
         weight_limit=0.3,
@@ -499,5 +512,5 @@ minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1``
 ``mnist-best`` is ``mnist`` with traces counted from their mean, which allows eight times the
 paper's learning rate, a rate floor, images shifted by up to a pixel and averaged weights;
 ``fashion-mnist-best`` is ``fashion-mnist`` with such traces, limited weights, a rate floor, less
-dropout, smaller minibatches and half of the images shifted from the 15th epoch on: see
-``results/``."""
+dropout, smaller minibatches, images of the same mean brightness and half of them shifted from the
+15th epoch on: see ``results/``."""

@@ -68,6 +68,8 @@ def test_a_configuration_survives_json(name):
         ("image_shift_share", 1.5),
         ("image_shift_start", -1),
         ("image_shift_start", 0.5),
+        ("image_brightness", 1.0),
+        ("image_brightness", -0.1),
         ("weight_average", 1.0),
         ("trace_baseline", 1.5),
         ("trace_baseline", -0.5),
@@ -146,6 +148,7 @@ def test_the_learning_rate_decays_exponentially():
                 "image_shift",
                 "image_shift_share",
                 "image_shift_start",
+                "image_brightness",
             },
         ),
     ],
@@ -178,7 +181,7 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
     for name in ("digits", "mnist", "fashion-mnist"):
         config = DesireConfig.preset(name)
         assert config.learning_rate_scale == ()
-        assert (config.image_shift, config.weight_average) == (0, 0)
+        assert (config.image_shift, config.image_brightness, config.weight_average) == (0, 0, 0)
         assert (config.trace_baseline, config.weight_limit, config.rate_floor) == (0, 0, 0)
         assert not config.breaks_ties
         assert config.class_margin == 0

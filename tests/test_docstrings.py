@@ -46,6 +46,7 @@ EQUATIONS = {
         "weight_change": ["Eq. 4"],
         "local_loss": ["Eq. 6"],
         # Beyond the paper, whose equation they change:
+        "equalize_brightness": ["Sec. 4.1"],
         "follow_rate": ["Eq. 4"],
         "mean_trace": ["Eq. 4"],
         "baseline_change": ["Eq. 4"],

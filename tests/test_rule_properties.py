@@ -20,6 +20,8 @@ except ImportError:
 T, B, N = 7, 3, 5
 
 brightness = arrays(np.float32, (B, N), elements=st.floats(0, 1, width=32))
+levels = arrays(np.uint8, (B, N))
+means = st.floats(0.01, 0.99)
 reals = arrays(np.float32, (B, N), elements=st.floats(-4, 4, width=32))
 squares = arrays(np.float32, (N, N), elements=st.floats(-4, 4, width=32))
 rates = arrays(np.float32, (B, N), elements=st.floats(0, 1.25, width=32))
@@ -44,6 +46,27 @@ def test_every_function_has_its_properties_here():
     public = {name for name in functions if not name.startswith("_")} - {"array_namespace"}
     tested = {name.removeprefix("test_").split("__")[0] for name in globals() if "__" in name}
     assert public <= tested
+
+
+@given(levels, means, orders)
+def test_equalize_brightness__gives_all_images_the_same_mean(k, mean, order):
+    equal = rule.equalize_brightness(k, mean)
+    assert equal.dtype == np.uint8
+    total = k.sum(axis=1, dtype=np.int64)
+    assert not equal[total == 0].any()
+    # Each pixel is its share of the wanted sum, rounded, or white.
+    lit = total > 0
+    share = k[lit] / total[lit, None] * round(255 * N * mean)
+    assert (np.abs(equal[lit] - np.minimum(share, 255)) <= 0.5 + 1e-9).all()
+    same(rule.equalize_brightness(k[:, order], mean), equal[:, order])
+    same(rule.equalize_brightness(k[1], mean), equal[1])
+    # Half as bright, doubled: the same image. Levels as floats are the same levels.
+    same(
+        rule.equalize_brightness(2 * (k.astype(np.int32) // 2), mean),
+        rule.equalize_brightness(k // 2, mean),
+    )
+    same(rule.equalize_brightness(k.astype(np.float32) / np.float32(255), mean), equal)
+    assert rule.equalize_brightness(k, 0) is k
 
 
 @given(brightness, st.data())
@@ -393,6 +416,7 @@ def test_torch_computes_the_same_bits_in_any_shape(values, rate, d, s, label, re
     mask, decay = s[0], data.draw(decays)
     threshold = data.draw(thresholds)
     cases = [
+        (rule.equalize_brightness, (rate / 2, 0.3)),
         (rule.encode_step, (rate / 2, rate, threshold)),
         (rule.integrate_and_fire, (values, rate, decay, threshold, mask, reset)),
         (rule.decay_trace, (values.astype(np.float64), mask, decay)),

@@ -225,10 +225,13 @@ def encode_images(images: Any, config: DesireConfig) -> Any:
             f"images have shape {images.shape}: expected (B, {config.layer_sizes[0]}), one row a "
             "sample"
         )
+    if images.dtype != np.uint8 and (
+        images.dtype.kind != "f" or not ((images >= 0) & (images <= 1)).all()
+    ):
+        raise ValueError(f"images are {images.dtype}: expected uint8, or float in [0, 1]")
+    images = rule.equalize_brightness(images, config.image_brightness)
     if images.dtype == np.uint8:
         images = images.astype(np.float32) / np.float32(255)
-    elif images.dtype.kind != "f" or not ((images >= 0) & (images <= 1)).all():
-        raise ValueError(f"images are {images.dtype}: expected uint8, or float in [0, 1]")
     return rule.encode(images.astype(np.float32), config.num_steps, config.threshold)
 
 

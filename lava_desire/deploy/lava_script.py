@@ -72,6 +72,13 @@ def build():
 
 def encode(images):
     """Turn brightness into spikes: integrate, fire at the threshold, deduct it."""
+    if SETTINGS["image_brightness"]:  # every image is scaled to this mean, in whole levels
+        levels = images if images.dtype == np.uint8 else np.rint(images.astype(float) * 255)
+        levels = levels.astype(np.int64)
+        total = levels.sum(axis=1, keepdims=True)
+        wanted = round(255 * levels.shape[1] * SETTINGS["image_brightness"])
+        levels = (2 * wanted * levels + total) // np.maximum(2 * total, 1)
+        images = np.minimum(levels, 255).astype(np.uint8)
     if SETTINGS["brightest"] is not None:  # an encoder in integers
         if images.dtype != np.uint8:
             images = np.rint(images * SETTINGS["brightest"])
@@ -192,6 +199,7 @@ def _floating(network: Any) -> tuple[dict[str, Any], list[Any]]:
     settings = {
         "tag": "floating_pt",
         "num_steps": config.num_steps,
+        "image_brightness": config.image_brightness,
         "encoder_threshold": config.threshold,
         "brightest": None,
         "weight_exponents": [0] * config.num_layers,
@@ -208,6 +216,7 @@ def _fixed(network: Any) -> tuple[dict[str, Any], list[Any]]:
     settings = {
         "tag": "fixed_pt",
         "num_steps": config.num_steps,
+        "image_brightness": config.image_brightness,
         "encoder_threshold": network.rule.encoder_threshold if own_encoder else config.threshold,
         "brightest": 255 if own_encoder else None,
         "weight_exponents": [exponent - 1 for exponent in integers.weight_exponents],

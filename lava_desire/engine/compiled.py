@@ -84,6 +84,7 @@ class CompiledKernels:
 
     def encode(self, images: Tensor) -> Any:
         """Return the spike trains of images, (B, N_0) words."""
+        images = rule.equalize_brightness(images, self._config.image_brightness)
         if images.dtype == torch.uint8:
             return look_up(self._table, images.numpy())
         return pack(rule.encode(images, self._config.num_steps, self._config.threshold).numpy())

@@ -278,6 +278,7 @@ class FixedPointNetwork(DesireNetwork):
 
     def _run(self, images: Tensor, masks: list[Tensor] | None, recorded: Any) -> Activity:
         config = self.config
+        images = rule.equalize_brightness(images, config.image_brightness)
         brightness = fixed.integer_brightness(images.numpy())
         trains = [self._table[:, brightness]]
         if masks is not None:

@@ -346,6 +346,7 @@ class TorchKernels(TensorKernels):
 
     def encode(self, images: Tensor) -> Tensor:
         """See :class:`Kernels`."""
+        images = rule.equalize_brightness(images, self._config.image_brightness)
         if images.dtype == torch.uint8:
             return self._table[:, images.int()]
         spikes: Tensor = rule.encode(images, self._config.num_steps, self._config.threshold)

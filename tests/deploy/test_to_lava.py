@@ -49,7 +49,8 @@ def test_fixed_point_repeats_the_integers_window_after_window(reset):
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
 def test_the_engine_in_fixed_point_is_repeated_from_images_on(reset):
     digits = load_dataset("digits")
-    twin = quantize(learned(reset=reset), digits.train, test=digits.test).network
+    network = learned(reset=reset, image_brightness=0.4)
+    twin = quantize(network, digits.train, test=digits.test).network
     exported = to_lava(twin)
     assert exported.arithmetic == "fixed_pt"
     counts = exported.count_spikes(IMAGES)
@@ -83,6 +84,14 @@ def test_the_user_is_told_which_neurons_they_got():
     assert "no neuron of Lava resets by subtraction" in ours.description
     integers = scale_to_integers(DesireNetwork(CONFIG))
     assert to_lava(integers).arithmetic == "fixed_pt"
+
+
+@pytest.mark.parametrize("brightness", [0, 0.4])
+def test_integers_hear_the_encoder_of_the_engine(brightness):
+    config = CONFIG.replace(image_brightness=brightness)
+    for images in (IMAGES, IMAGES / np.float32(255)):
+        wanted = DesireNetwork(config).forward(images).spikes[0].numpy()
+        np.testing.assert_array_equal(encode_images(images, config), wanted)
 
 
 def test_what_stock_processes_cannot_do_is_refused():

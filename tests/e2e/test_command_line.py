@@ -94,6 +94,7 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "reset": "zero",
         "image_shift": 1,
         "image_shift_share": 0.75,
+        "image_brightness": 0.25,
         "image_shift_start": 1,
         "weight_average": 0.5,
         "trace_baseline": 0.75,

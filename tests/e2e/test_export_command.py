@@ -16,7 +16,10 @@ from lava_desire import DesireConfig, DesireNetwork, load_dataset
 def two_networks(run):
     """Leave a network of either reset in the folder of the command."""
     for reset in ("zero", "subtract"):
-        network = DesireNetwork(DesireConfig((64, 20, 10), reset=reset))
+        brightness = 0.3 if reset == "zero" else 0
+        network = DesireNetwork(
+            DesireConfig((64, 20, 10), reset=reset, image_brightness=brightness)
+        )
         digits = load_dataset("digits")
         for first in range(0, 320, 16):
             part = slice(first, first + 16)

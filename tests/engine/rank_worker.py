@@ -24,6 +24,7 @@ BASE = DesireConfig(
     dropout_input=0.05,
     image_shift=1,
     image_shift_share=0.75,
+    image_brightness=0.3,
     weight_average=0.9,
     trace_baseline=0.8,
     baseline_samples=100,

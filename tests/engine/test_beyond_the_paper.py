@@ -20,6 +20,7 @@ OPTIONS = {
     "image_shift": 1,
     "image_shift_share": 0.75,
     "image_shift_start": 1,
+    "image_brightness": 0.3,
     "weight_average": 0.9,
     "trace_baseline": 0.9,
     "weight_limit": 0.3,

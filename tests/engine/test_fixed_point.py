@@ -37,7 +37,8 @@ def by_hand(network, image, label, masks, sample, learning_rate):
     config, integers = network.config, network.rule
     weights = network.numpy_weights()
     sizes, steps = config.layer_sizes, config.num_steps
-    brightness = fixed.integer_brightness(image)
+    equalized = rule.equalize_brightness(image, config.image_brightness)
+    brightness = fixed.integer_brightness(equalized)
     inputs = fixed.encode(brightness, steps, integers.encoder_threshold) & masks[0]
     spikes, potentials, traces = [inputs], [], []
     for layer in range(1, config.num_layers + 1):
@@ -114,6 +115,7 @@ def test_the_kernels_are_the_functions_of_fixed(digits, reset, exponent, margin)
         reset=reset,
         seed=5,
         class_margin=margin,
+        image_brightness=margin / 10,
     )
     # Exponents that no one would choose, for the shift to the right.
     formats = [LayerFormat(exponent, 400 if exponent > 0 else 20)] * 3

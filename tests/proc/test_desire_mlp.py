@@ -26,6 +26,7 @@ CONFIG = DesireConfig(
     learning_rate=1e-2,
     dropout_input=0.1,
     seed=3,
+    image_brightness=0.6,
     trace_baseline=0.8,
     baseline_samples=5,
     weight_limit=0.6,

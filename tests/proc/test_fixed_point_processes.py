@@ -172,7 +172,9 @@ def _streams(twin):
 
 
 def test_two_hundred_digits_are_learned_with_the_same_integers():
-    config = DesireConfig((64, 30, 10), learning_rate=1e-3, dropout_input=0.1, seed=4)
+    config = DesireConfig(
+        (64, 30, 10), learning_rate=1e-3, dropout_input=0.1, seed=4, image_brightness=0.4
+    )
     images, labels = (array[:200] for array in load_dataset("digits").train)
     weights = initial_weights(config.layer_sizes, config.seed)
     network = Network(config, weights, images, labels)

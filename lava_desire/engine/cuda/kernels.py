@@ -125,6 +125,7 @@ class TritonKernels(TensorKernels):
 
     def encode(self, images: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`; uint8 is looked up in a table."""
+        images = rule.equalize_brightness(images, self._config.image_brightness)
         if images.dtype == torch.uint8:
             return self._table[images.int()]
         return self._pack(rule.encode(images, self._config.num_steps, self._config.threshold))

@@ -65,6 +65,9 @@ class PyRateEncoderModelFloat(AbstractPyRateEncoderModel):
 
     def _encode(self, brightness: Any) -> Any:
         check_brightness(brightness)
+        brightness = rule.equalize_brightness(brightness, self._config.image_brightness)
+        if brightness.dtype == np.uint8:
+            brightness = brightness.astype(np.float32) / np.float32(255)
         spikes, self.potential = rule.encode_step(
             self.potential, brightness, self._config.threshold
         )

@@ -11,7 +11,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import fixed
+from lava_desire import fixed, rule
 from lava_desire.fixed import IntegerRule
 from lava_desire.fixed.limits import BRIGHTEST
 from lava_desire.proc.checks import check_brightness
@@ -34,6 +34,7 @@ class PyRateEncoderModelFixed(AbstractPyRateEncoderModel):
 
     def _encode(self, brightness: Any) -> Any:
         check_brightness(brightness, BRIGHTEST)
+        brightness = rule.equalize_brightness(brightness, self._config.image_brightness)
         spikes, potential = fixed.encode_step(
             self.potential.astype(np.int64), brightness, self._threshold
         )

@@ -21,7 +21,7 @@ class RateEncoder(AbstractProcess):
     Parameters
     ----------
     config : DesireConfig
-        N_0, T, θ and input dropout are taken from it.
+        N_0, T, θ, mean brightness of images and input dropout are taken from it.
     training : bool
         Whether inputs are dropped.
     dropout_masks : array, optional
