@@ -22,6 +22,7 @@ from lava_desire._fields import (
 
 RESETS = ("subtract", "zero")
 TIE_BREAKS = ("undecided", "earliest")
+RATES_OVER = ("all", "desired")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ class DesireConfig:
         :func:`~lava_desire.rule.baseline_change`. 0, the paper's rule, counts from zero.
     baseline_samples : int
         Samples S, in [1, 2**31), over which mean rates and traces are taken.
+    rates_over : {"all", "desired"}
+        Which samples mean rates and traces are taken over: all that are learned from, or those in
+        which an output neuron has desire, and from which alone weights change.
     weight_limit : float
         Magnitude, at least 0, beyond which no weight goes: it is clipped, at first and after every
         change. 0, the paper's rule, sets no limit.
@@ -135,6 +139,7 @@ class DesireConfig:
     weight_average: float = 0.0
     trace_baseline: float = 0.0
     baseline_samples: int = 10_000
+    rates_over: str = "all"
     weight_limit: float = 0.0
     rate_floor: float = 0.0
     class_margin: int = 0
@@ -193,7 +198,11 @@ class DesireConfig:
                 f"and num_steps is {self.num_steps}"
             )
         self._check_integer("seed", 0)
-        for name, allowed in (("reset", RESETS), ("tie_break", TIE_BREAKS)):
+        for name, allowed in (
+            ("reset", RESETS),
+            ("rates_over", RATES_OVER),
+            ("tie_break", TIE_BREAKS),
+        ):
             if getattr(self, name) not in allowed:
                 raise ValueError(
                     f"{name} is {shown(getattr(self, name))}: expected one of {', '.join(allowed)}"

@@ -569,7 +569,7 @@ def weight_change(pairings: Array, learning_rate: float) -> Array:
 
 
 def follow_rate(
-    rate: Array, num_spikes: Array, num_samples: int, num_steps: int, share: Array | float
+    rate: Array, num_spikes: Array, num_samples: Array | int, num_steps: int, share: Array | float
 ) -> Array:
     """Let the mean firing rate of neurons follow what they did: ν ← ν + κ·(n / (B·T) − ν).
 
@@ -581,10 +581,12 @@ def follow_rate(
         ν in spikes a time step, (N,) float64 in [0, 1].
     num_spikes : array
         n, spikes of B samples together, (N,) int64.
-    num_samples, num_steps : int
-        B and T.
+    num_samples : int or array
+        B; an array is () or (1,) int64. Without samples the rate stays.
+    num_steps : int
+        T.
     share : float or array
-        κ in (0, 1]; an array is (1,) float64.
+        κ in [0, 1]; an array is (1,) float64.
 
     Returns
     -------
@@ -599,7 +601,7 @@ def follow_rate(
     """
     xp = array_namespace(rate, num_spikes)
     # Divided by an array: a scalar divisor may be turned into a factor on some devices.
-    slots = xp.full_like(rate, float(num_samples * num_steps))
+    slots = xp.clip(xp.zeros_like(rate) + num_samples * num_steps, 1, None)
     return rate + share * (xp.astype(num_spikes, xp.float64) / slots - rate)
 
 

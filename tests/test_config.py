@@ -74,6 +74,7 @@ def test_a_configuration_survives_json(name):
         ("trace_baseline", 1.5),
         ("trace_baseline", -0.5),
         ("baseline_samples", 0),
+        ("rates_over", "some"),
         ("weight_limit", -0.1),
         ("rate_floor", -0.1),
         ("rate_floor", 1.0),
@@ -183,6 +184,7 @@ def test_the_presets_leave_the_options_beyond_the_paper_off():
         assert config.learning_rate_scale == ()
         assert (config.image_shift, config.image_brightness, config.weight_average) == (0, 0, 0)
         assert (config.trace_baseline, config.weight_limit, config.rate_floor) == (0, 0, 0)
+        assert config.rates_over == "all"
         assert not config.breaks_ties
         assert config.class_margin == 0
         assert config.learning_rate_scale_of(1) == 1

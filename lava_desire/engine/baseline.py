@@ -17,8 +17,9 @@ class InputRates:
     """Follows how often the inputs of each plastic layer spike in training.
 
     ν ← ν + κ·(n / (B·T) − ν), with κ = B / min(samples seen, S) and S of the config's
-    `baseline_samples`: a plain mean over the first S samples, later one that forgets. The baseline
-    of a trace is a share of its mean, the config's `trace_baseline`.
+    `baseline_samples`: a plain mean over the first S samples, later one that forgets. B are the
+    samples of a minibatch, or those with desire, as `rates_over` of the config says. The
+    baseline of a trace is a share of its mean, the config's `trace_baseline`.
     The inputs of a layer are the neurons of the one before: a `rate_floor` asks for their rates.
 
     Parameters
@@ -48,7 +49,7 @@ class InputRates:
         ]
         self.num_samples = torch.zeros(config.num_layers, dtype=torch.int64, device=device)
 
-    def follow(self, layer: int, num_spikes: Tensor, num_samples: int) -> Tensor:
+    def follow(self, layer: int, num_spikes: Tensor, num_samples: int | Tensor) -> Tensor:
         """Take in a minibatch, and return the baseline of each input's trace.
 
         Parameters
@@ -57,8 +58,8 @@ class InputRates:
             ℓ in 1 to L.
         num_spikes : Tensor
             Spikes of its inputs, all samples together, (N_{ℓ−1},) int64.
-        num_samples : int
-            B.
+        num_samples : int or Tensor
+            B, a tensor () int64.
 
         Returns
         -------
@@ -68,8 +69,9 @@ class InputRates:
         config, rate = self._config, self.rates[layer - 1]
         seen = self.num_samples[layer - 1]
         seen += num_samples
-        horizon = seen.clamp(max=config.baseline_samples).clamp(min=num_samples)
-        share = torch.full_like(rate[:1], float(num_samples)) / horizon
+        horizon = torch.maximum(seen.clamp(max=config.baseline_samples), seen.new_ones(()))
+        horizon = torch.maximum(horizon, torch.as_tensor(num_samples))
+        share = (torch.zeros_like(rate[:1]) + num_samples) / horizon
         rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
         return (rate * self.gain).to(torch.float32)
 

@@ -97,8 +97,10 @@ class CompiledKernels:
         """Count the spikes: (B, N) int64."""
         return torch.from_numpy(count(trains))
 
-    def count_together(self, trains: Any) -> Tensor:
-        """Count the spikes of all samples together: (N,) int64."""
+    def count_together(self, trains: Any, chosen: Tensor | None = None) -> Tensor:
+        """Count the spikes of all samples together, or of those chosen, (B,) bool: (N,) int64."""
+        if chosen is not None:
+            trains = trains[chosen.numpy()]
         return torch.from_numpy(count_together(trains))
 
     def unpack(self, trains: Any) -> Tensor:

@@ -226,10 +226,11 @@ def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor
     Returns
     -------
     Tensor
-        (8 · (N_0 + … + N_{L−1}),) uint8; empty where the network follows no rates.
+        (8 · (N_0 + … + N_{L−1}),) uint8; empty where the network follows no rates, or those of
+        samples with desire, which are sent in any case.
     """
     sizes = network.config.layer_sizes[:-1]
-    if network.input_rates is None:
+    if not _sends_num_spikes(network):
         return torch.empty(0, dtype=torch.uint8, device=network.device)
     if activity is None:
         return torch.zeros(8 * sum(sizes), dtype=torch.uint8, device=network.device)
@@ -237,9 +238,13 @@ def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor
     return torch.cat(spikes).view(torch.uint8)
 
 
+def _sends_num_spikes(network: DesireNetwork) -> bool:
+    return network.input_rates is not None and network.config.rates_over == "all"
+
+
 def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tensor] | None:
     """Add up what :func:`pack_num_spikes` has packed on every rank: L of (N_{ℓ−1},) int64."""
-    if network.input_rates is None:
+    if not _sends_num_spikes(network):
         return None
     total = sum(part.clone().view(torch.int64) for part in packed)
     return list(torch.split(torch.as_tensor(total), list(network.config.layer_sizes[:-1])))

@@ -333,7 +333,12 @@ class FixedPointNetwork(DesireNetwork):
         return num_active
 
     def update_layer(
-        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+        self,
+        layer: int,
+        activity: Activity,
+        desire: Tensor,
+        learning_rate: float,
+        rated: Tensor | None = None,
     ) -> Tensor:
         """Change one layer by the summed accumulators of the samples that desire any."""
         refuse_in_integers(self.config)

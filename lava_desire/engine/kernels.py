@@ -211,8 +211,8 @@ class Kernels(Protocol):
     def counts(self, trains: Any) -> Tensor:
         """Count the spikes: (B, N) int64."""
 
-    def count_together(self, trains: Any) -> Tensor:
-        """Count the spikes of all samples together: (N,) int64."""
+    def count_together(self, trains: Any, chosen: Tensor | None = None) -> Tensor:
+        """Count the spikes of all samples together, or of those chosen, (B,) bool: (N,) int64."""
 
     def unpack(self, trains: Any) -> Tensor:
         """Return the trains as (T, B, N) bool."""
@@ -281,9 +281,10 @@ class TensorKernels(ABC):
     def counts(self, trains: Any) -> Tensor:
         """See :class:`Kernels`."""
 
-    def count_together(self, trains: Any) -> Tensor:
+    def count_together(self, trains: Any, chosen: Tensor | None = None) -> Tensor:
         """See :class:`Kernels`."""
-        return self.counts(trains).sum(0)
+        counts = self.counts(trains)
+        return (counts if chosen is None else counts * chosen[:, None]).sum(0)
 
     def deduct_baseline(
         self,

@@ -370,14 +370,36 @@ class DesireNetwork:
             Samples with a desire in neurons that are kept.
         """
         active = torch.zeros_like(activity.prediction, dtype=torch.bool)
+        rated = self.rated(desires[-1])
         # From the last: a layer's own rates, followed as its successor's inputs, come first.
         for layer in range(self.config.num_layers, 0, -1):
-            active |= self.update_layer(layer, activity, desires[layer - 1], learning_rate)
+            desire = desires[layer - 1]
+            active |= self.update_layer(layer, activity, desire, learning_rate, rated)
         return int(active.sum())
+
+    def rated(self, output_desire: Tensor) -> Tensor | None:
+        """Tell which samples' spikes mean rates follow: the config's `rates_over`.
+
+        Parameters
+        ----------
+        output_desire : Tensor
+            Of the last layer, (B, N_L) int8.
+
+        Returns
+        -------
+        Tensor or None
+            (B,) bool; None for all.
+        """
+        return output_desire.any(dim=1) if self.config.rates_over == "desired" else None
 
     @torch.inference_mode()
     def update_layer(
-        self, layer: int, activity: Activity, desire: Tensor, learning_rate: float
+        self,
+        layer: int,
+        activity: Activity,
+        desire: Tensor,
+        learning_rate: float,
+        rated: Tensor | None = None,
     ) -> Tensor:
         """Add the summed change of weights of one layer (Eq. 4): a part of :meth:`train_step`.
 
@@ -391,6 +413,8 @@ class DesireNetwork:
             Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
         learning_rate : float
             η ≥ 0, before the layer's factor.
+        rated : Tensor, optional
+            What :meth:`rated` says; all samples when not given.
 
         Returns
         -------
@@ -406,6 +430,7 @@ class DesireNetwork:
             mask,
             rate,
             None if num_spikes is None else num_spikes[layer - 1],
+            rated,
         )
 
     def learn_layer(
@@ -416,6 +441,7 @@ class DesireNetwork:
         mask: Tensor | None,
         rate: Any,
         num_spikes: Tensor | None = None,
+        rated: Tensor | None = None,
     ) -> Tensor:
         """Do what :meth:`update_layer` does, with all that it needs at hand.
 
@@ -433,6 +459,8 @@ class DesireNetwork:
             η times the layer's factor; one float64 on the device for kernels ``"triton"``.
         num_spikes : Tensor, optional
             Spikes of its inputs, all samples together, (N_{ℓ−1},) int64; counted when not given.
+        rated : Tensor, optional
+            Samples whose spikes mean rates follow, (B,) bool; all when not given.
 
         Returns
         -------
@@ -444,8 +472,9 @@ class DesireNetwork:
         active = kernels.learn(weights, rate, desire, mask, before, lag_of(layer), behind)
         if self.input_rates is not None:
             if num_spikes is None:
-                num_spikes = kernels.count_together(before)
-            baseline = self.input_rates.follow(layer, num_spikes, len(desire))
+                num_spikes = kernels.count_together(before, rated)
+            num_rated = len(desire) if rated is None else rated.sum()
+            baseline = self.input_rates.follow(layer, num_spikes, num_rated)
             if self.config.trace_baseline:
                 kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
             floor = self.config.rate_floor_of(layer)

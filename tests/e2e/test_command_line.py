@@ -99,6 +99,7 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "weight_average": 0.5,
         "trace_baseline": 0.75,
         "baseline_samples": 500,
+        "rates_over": "desired",
         "weight_limit": 0.3,
         "rate_floor": 0.01,
         "class_margin": 3,

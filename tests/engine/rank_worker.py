@@ -28,6 +28,7 @@ BASE = DesireConfig(
     weight_average=0.9,
     trace_baseline=0.8,
     baseline_samples=100,
+    rates_over="desired",
     weight_limit=0.4,
     rate_floor=0.1,
     class_margin=6,

@@ -339,6 +339,7 @@ def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
         weight_average=0.9,
         image_shift=shift,
         image_brightness=0.3,
+        rates_over="desired",
         learning_rate_scale=(1, 2),
         trace_baseline=0.9,
         weight_limit=0.3,

@@ -29,6 +29,7 @@ CONFIG = DesireConfig(
     image_brightness=0.6,
     trace_baseline=0.8,
     baseline_samples=5,
+    rates_over="desired",
     weight_limit=0.6,
     rate_floor=0.2,
     class_margin=3,

@@ -208,8 +208,9 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         """Change the weights of the layer whose turn it is."""
         layer = self._layer_that_learns
         assert layer is not None
-        desire = self._desires[layer - 1]
-        self._network.update_layer(layer, self._activity, desire, float(self.learning_rate[0]))
+        desire, rated = self._desires[layer - 1], self._network.rated(self._desires[-1])
+        rate = float(self.learning_rate[0])
+        self._network.update_layer(layer, self._activity, desire, rate, rated)
         self._stale.add(layer)
 
     def refresh_vars(self) -> None:
