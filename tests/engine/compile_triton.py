@@ -107,24 +107,30 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
             {"BLOCK": 128},
             plain,
         ),
-        (
-            neurons.follow_kernel,
-            {
-                "words": "*i32",
-                "rates": "*fp64",
-                "seen": "*i64",
-                "baseline": "*fp32",
-                "num_samples": "i32",
-                "num_in": "i32",
-            },
-            {
-                "SAMPLES_MEANT": 10_000,
-                "NUM_STEPS": 20,
-                "GAIN": 3.2,
-                "BLOCK_SAMPLES": 64,
-                "BLOCK": 32,
-            },
-            plain,
+        *(
+            (
+                neurons.follow_kernel,
+                {
+                    "words": "*i32",
+                    "rates": "*fp64",
+                    "seen": "*i64",
+                    "baseline": "*fp32",
+                    "active": "*i32",
+                    "num_active": "*i32",
+                    "num_samples": "i32",
+                    "num_in": "i32",
+                },
+                {
+                    "LISTED": chosen,
+                    "SAMPLES_MEANT": 10_000,
+                    "NUM_STEPS": 20,
+                    "GAIN": 3.2,
+                    "BLOCK_SAMPLES": 64,
+                    "BLOCK": 32,
+                },
+                plain,
+            )
+            for chosen in (False, True)
         ),
         (
             dropout.dropout_kernel,

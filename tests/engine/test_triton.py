@@ -294,8 +294,10 @@ def test_the_body_of_a_captured_step_is_a_training_step(precision):
         assert difference == 0 if precision == "float32" else difference < 1e-5
 
 
-def test_a_captured_step_averages_follows_and_limits_as_the_network_does():
+@pytest.mark.parametrize("samples", ["all", "desired"])
+def test_a_captured_step_averages_follows_and_limits_as_the_network_does(samples):
     config = SMALL.replace(trace_baseline=0.8, weight_limit=0.25, baseline_samples=20)
+    config = config.replace(rates_over=samples)
     config = config.replace(weight_average=0.7, rate_floor=0.1)
     images, labels = small_data(40)
     reference, network = DesireNetwork(config), DesireNetwork(config, DEVICE, kernels="triton")
@@ -316,7 +318,9 @@ def test_a_captured_step_averages_follows_and_limits_as_the_network_does():
         assert theirs.abs().max() == 0.25
     for mine, theirs in zip(network.input_rates.rates, reference.input_rates.rates, strict=True):
         assert torch.equal(mine.cpu(), theirs)
-    assert network.input_rates.num_samples.tolist() == [40, 40, 40]
+    rated = network.input_rates.num_samples.tolist()
+    assert rated == reference.input_rates.num_samples.tolist()
+    assert rated == [40] * 3 if samples == "all" else 0 < rated[0] <= 40
     assert average.num_minibatches == expected.num_minibatches
     for mine, theirs in zip(average.network.weights, expected.network.weights, strict=True):
         # The interpreter rounds a fused product before it adds.

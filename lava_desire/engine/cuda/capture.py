@@ -162,10 +162,11 @@ class CapturedStep:
                 network.weights[layer - 1], error, listed, trains[layer - 1], masks[layer - 1]
             )
             desires.insert(0, desire)
+        rates = network.input_rates
+        rated = listed if network.config.rates_over == "desired" else None
         for layer in range(network.config.num_layers, 0, -1):
             before, behind = trains[layer - 1 : layer + 1]
-            rates = network.input_rates
-            baseline = None if rates is None else kernels.follow(rates, layer, before)
+            baseline = None if rates is None else kernels.follow(rates, layer, before, rated)
             kernels.learn_listed(
                 network.weights[layer - 1],
                 self._rates[layer - 1],
@@ -180,8 +181,8 @@ class CapturedStep:
                 average=self._averaged(layer),
                 limit=network.config.weight_limit,
             )
-        if network.input_rates is not None:
-            network.input_rates.num_samples += self._batch_size
+        if rates is not None:
+            rates.num_samples += self._batch_size if rated is None else rated.number
         self._advance(prediction, listed.number)
 
     def _draw(self, stream: DeviceDropout) -> Tensor:

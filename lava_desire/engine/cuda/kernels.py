@@ -523,7 +523,9 @@ class TritonKernels(TensorKernels):
             **tile.options,
         )
 
-    def follow(self, rates: InputRates, layer: int, trains: Tensor) -> Tensor:
+    def follow(
+        self, rates: InputRates, layer: int, trains: Tensor, listed: Listed | None = None
+    ) -> Tensor:
         """Do what :meth:`InputRates.follow` does, in one launch, but for counting the samples.
 
         Parameters
@@ -534,6 +536,8 @@ class TritonKernels(TensorKernels):
             ℓ in 1 to L.
         trains : Tensor
             Of its inputs, (B, N_{ℓ−1}) words.
+        listed : Listed, optional
+            Samples that are followed; all when not given.
 
         Returns
         -------
@@ -547,8 +551,11 @@ class TritonKernels(TensorKernels):
             rates.rates[layer - 1],
             rates.num_samples[layer - 1 :],
             baseline,
+            trains if listed is None else listed.active,
+            trains if listed is None else listed.number,
             num_samples,
             num_in,
+            LISTED=listed is not None,
             SAMPLES_MEANT=self._config.baseline_samples,
             NUM_STEPS=self._config.num_steps,
             GAIN=rates.gain,

@@ -181,8 +181,11 @@ def follow_kernel(
     rates,
     seen,
     baseline,
+    active,
+    num_active,
     num_samples,
     num_in,
+    LISTED: tl.constexpr,
     SAMPLES_MEANT: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     GAIN: tl.constexpr,
@@ -193,22 +196,29 @@ def follow_kernel(
 
     As :meth:`~lava_desire.engine.baseline.InputRates.follow`: `words` is (B, N_i), `rates` (N_i,)
     float64, changed, `seen` one int64, the samples before these, `baseline` (N_i,) float32, filled.
+    Where LISTED, it follows the first `num_active` samples of `active` alone.
     """
     inputs = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = inputs < num_in
     total = tl.zeros((BLOCK,), tl.int32)
-    for start in range(0, num_samples, BLOCK_SAMPLES):
-        samples = start + tl.arange(0, BLOCK_SAMPLES)
+    number = num_samples
+    if LISTED:
+        number = tl.load(num_active)
+    for start in range(0, number, BLOCK_SAMPLES):
+        place = start + tl.arange(0, BLOCK_SAMPLES)
+        samples = place
+        if LISTED:
+            samples = tl.load(active + place, mask=place < number, other=0)
         word = tl.load(
             words + samples[:, None].to(tl.int64) * num_in + inputs[None, :],
-            mask=(samples < num_samples)[:, None] & inside[None, :],
+            mask=(place < number)[:, None] & inside[None, :],
             other=0,
         )
         total += tl.sum(popcount(word), 0)
-    batch = tl.zeros((BLOCK,), tl.float64) + num_samples
-    horizon = tl.maximum(tl.minimum(tl.load(seen) + num_samples, SAMPLES_MEANT), num_samples)
-    share = batch / horizon.to(tl.float64)
-    slots = batch * NUM_STEPS
+    batch = tl.zeros((BLOCK,), tl.float64) + number
+    horizon = tl.maximum(tl.minimum(tl.load(seen) + number, SAMPLES_MEANT), number)
+    share = batch / tl.maximum(horizon, 1).to(tl.float64)
+    slots = tl.maximum(batch, 1.0) * NUM_STEPS
     rate = tl.load(rates + inputs, mask=inside, other=0.0)
     rate = rate + share * (total.to(tl.float64) / slots - rate)
     tl.store(rates + inputs, rate, mask=inside)
