@@ -281,6 +281,11 @@ class DesireConfig:
         """Whether learning follows how often neurons spike."""
         return bool(self.trace_baseline or self.rate_floor)
 
+    @property
+    def rates_desired_samples(self) -> bool:
+        """Whether mean rates are those of samples with desire in the output layer alone."""
+        return self.follows_rates and self.rates_over == "desired"
+
     def rate_floor_of(self, layer: int) -> float:
         """Return the least mean firing rate of a layer's neurons; 0 but for hidden ones.
 

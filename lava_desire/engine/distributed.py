@@ -239,7 +239,7 @@ def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor
 
 
 def _sends_num_spikes(network: DesireNetwork) -> bool:
-    return network.input_rates is not None and network.config.rates_over == "all"
+    return network.input_rates is not None and not network.config.rates_desired_samples
 
 
 def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tensor] | None:

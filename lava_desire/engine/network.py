@@ -390,7 +390,7 @@ class DesireNetwork:
         Tensor or None
             (B,) bool; None for all.
         """
-        return output_desire.any(dim=1) if self.config.rates_over == "desired" else None
+        return output_desire.any(dim=1) if self.config.rates_desired_samples else None
 
     @torch.inference_mode()
     def update_layer(

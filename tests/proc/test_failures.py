@@ -19,7 +19,7 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 from composed import CONFIG, IMAGES, LABELS, Network, probed, small
 from troublesome.process import Troublesome
 
-from lava_desire.proc import DesireTeacher, ProcessError
+from lava_desire.proc import DesireDense, DesireTeacher, ProcessError
 from lava_desire.proc._supervision import SupervisedRuntime, install, uninstall
 
 from lava.magma.core.process import process as lava_process  # isort: skip
@@ -140,6 +140,13 @@ def test_a_label_that_is_no_class_is_named():
     label.s_out.connect(teacher.label_in)
     with pytest.raises(ProcessError, match=r"DesireTeacher .*the label is 7: expected .* \[0, 3\)"):
         teacher.run(RunSteps(20), Loihi2SimCfg(select_tag="floating_pt"))
+
+
+def test_a_third_factor_that_is_missing_is_named():
+    config = CONFIG.replace(trace_baseline=1.0, rates_over="desired")
+    dense = DesireDense(config=config, layer=1, weights=np.zeros((6, 4)))
+    with pytest.raises(ProcessError, match=r"DesireDense .*third_factor_in is not connected"):
+        dense.run(RunSteps(2), Loihi2SimCfg(select_tag="floating_pt"))
 
 
 def test_brightness_out_of_range_is_named():

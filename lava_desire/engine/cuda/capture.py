@@ -163,7 +163,7 @@ class CapturedStep:
             )
             desires.insert(0, desire)
         rates = network.input_rates
-        rated = listed if network.config.rates_over == "desired" else None
+        rated = listed if network.config.rates_desired_samples else None
         for layer in range(network.config.num_layers, 0, -1):
             before, behind = trains[layer - 1 : layer + 1]
             baseline = None if rates is None else kernels.follow(rates, layer, before, rated)

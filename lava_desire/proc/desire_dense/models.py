@@ -27,6 +27,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
     s_post_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
     desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
+    third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
@@ -53,6 +54,7 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self._answered = np.zeros((self._config.num_steps, num_out), dtype=bool)
         self._desire = np.zeros(num_out, np.int8)
         self._must_learn = False
+        self._is_rated = not self._config.rates_desired_samples
         self._mean_trace = rule.mean_trace(self._config.num_steps, self._config.decay)
         self._baseline_gain = self._config.trace_baseline * self._mean_trace
         self._floor = self._config.rate_floor_of(layer)
@@ -69,6 +71,8 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         spikes = self.s_in.recv()
         answers = self.s_post_in.recv()
         desire = self.desire_in.recv()
+        if self._config.rates_desired_samples:
+            self._is_rated = self._hear_third_factor() or (self._is_rated and step > 1)
         self._must_learn = False
         self._z = self._no_z
         if step == 1:
@@ -87,9 +91,17 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
             if self._desire.any():
                 self._z = self._backpropagate()
             if self.learning_enabled[0]:
-                if self._config.follows_rates:
+                if self._config.follows_rates and self._is_rated:
                     self._follow_rates()
                 self._must_learn = bool(self._desire.any() or self._low().any())
+
+    def _hear_third_factor(self) -> bool:
+        if not self.third_factor_in.csp_ports:
+            raise ValueError(
+                "third_factor_in is not connected: expected the teacher's third_factor_out, since "
+                "rates_over is 'desired'"
+            )
+        return bool(self.third_factor_in.recv()[0])
 
     def _take_new_weights(self) -> None:
         # A RefPort puts another array in place of the Var's; set() writes into it.

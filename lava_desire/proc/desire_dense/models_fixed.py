@@ -31,6 +31,7 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
     s_post_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
+    third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
     change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
@@ -73,6 +74,8 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
         spikes = self.s_in.recv()
         answers = self.s_post_in.recv()
         desire = self.desire_in.recv()
+        if config.rates_desired_samples:
+            self.third_factor_in.recv()  # integers do not learn from rates
         self._must_learn = False
         if step == 1:
             self._begin_window()

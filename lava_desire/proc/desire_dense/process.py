@@ -61,6 +61,8 @@ class DesireDense(AbstractProcess):
     s_post_in : (N_ℓ,) bool, postsynaptic spikes.
     a_out : (N_ℓ,) float32, activation; int32 in fixed point.
     desire_in : (N_ℓ,) int8, desire of the neurons that are kept.
+    third_factor_in : (1,) bool, from the teacher; to be connected where the config's mean rates are
+        over samples with desire alone (`rates_over`).
     z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it;
         int32 in fixed point.
 
@@ -73,8 +75,8 @@ class DesireDense(AbstractProcess):
     learning_rate : (1,) float64, η, before the layer's factor.
     learning_enabled, training : (1,) bool.
     input_rates, output_rates : (N_{ℓ−1},) and (N_ℓ,) float64, mean firing rates in the samples
-        learned from, in spikes a time step; zeros where the config has neither a `trace_baseline`
-        nor a `rate_floor`.
+        learned from, or those of them with desire, in spikes a time step; zeros where the config
+        has neither a `trace_baseline` nor a `rate_floor`.
     rated_samples : (1,) int64, those samples.
 
     Raises
@@ -117,6 +119,7 @@ class DesireDense(AbstractProcess):
         self.a_out = OutPort(shape=shape[:1])
         self.desire_in = InPort(shape=shape[:1])
         self.z_out = OutPort(shape=shape[1:])
+        self.third_factor_in = InPort(shape=(1,))
         self.weights = Var(shape=shape, init=weights)
         self.change = Var(shape=shape[:1], init=0)
         self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.ports import PyInPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
@@ -22,6 +22,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
     """What the teacher does in either arithmetic."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    third_factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     last_spikes: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def run_spk(self) -> None:
@@ -48,6 +49,8 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
             self.prediction = rule.predict(counts, last)
             self._keep_score(label, counts)
         self._send_verdict(is_due)
+        if config.rates_desired_samples:
+            self.third_factor_out.send(np.array([is_due and self.desire.any()]))
 
     def _output_desire(self, counts: Any, labels: Any) -> Any:
         """Return what the output neurons desire, (1, N_L) int8 (Eq. 11)."""
