@@ -17,8 +17,8 @@ $(READY): pyproject.toml constraints.txt tools/bootstrap tools/find-python
 demo: $(READY)  ## train a network on handwritten digits and look at it
 	@$(RUN) lava_desire demo --force
 
-test: $(READY)  ## run the tests
-	@$(RUN) pytest
+test: $(READY)  ## run the tests, two at a time
+	@$(RUN) pytest -n 2 --dist loadfile
 
 check: lint types layers test  ## lint, types, import layers and tests: what CI runs
 

@@ -335,6 +335,8 @@ def test_follow_rate__stays_a_rate_between_the_old_and_the_new(num_spikes, share
     assert (after <= np.maximum(rate, new) + 1e-15).all()
     same(rule.follow_rate(rate, num_spikes, 1, T, 0.0), rate)
     same(rule.follow_rate(rate, 3 * num_spikes, 3, T, share), after)
+    same(rule.follow_rate(rate, 3 * num_spikes, np.array(3), T, share), after)
+    same(rule.follow_rate(rate, 0 * num_spikes, 0, T, 0.0), rate)  # no samples
 
 
 @given(trains, decays)
