@@ -31,6 +31,7 @@ from lava_desire.engine.events import (
     count_together,
     join_words,
     look_up,
+    look_up_equalized,
     pack,
     silence,
     split_words,
@@ -84,7 +85,11 @@ class CompiledKernels:
 
     def encode(self, images: Tensor) -> Any:
         """Return the spike trains of images, (B, N_0) words."""
-        images = rule.equalize_brightness(images, self._config.image_brightness)
+        mean = self._config.image_brightness
+        if images.dtype == torch.uint8 and mean:
+            wanted = round(255 * images.shape[1] * mean)
+            return look_up_equalized(self._table, images.numpy(), wanted)
+        images = rule.equalize_brightness(images, mean)
         if images.dtype == torch.uint8:
             return look_up(self._table, images.numpy())
         return pack(rule.encode(images, self._config.num_steps, self._config.threshold).numpy())

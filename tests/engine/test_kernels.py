@@ -56,6 +56,22 @@ def make_pair(seed: int, scale: float = 0.3, batch: int = BATCH, **fields) -> Pa
     )
 
 
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.3, 0.9]), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_images_are_encoded_as_the_rule_says(seed, mean, dark):
+    pair = make_pair(0, image_brightness=mean)
+    generator = np.random.default_rng(seed)
+    levels = generator.integers(0, 20 if dark else 256, (BATCH, NUM_IN), dtype=np.uint8)
+    levels[0] = 0
+    images = torch.from_numpy(levels)
+    equal = rule.equalize_brightness(images, mean)
+    wanted = rule.encode(equal.to(torch.float32) / 255, pair.config.num_steps, 1.0)
+    for kernels in (pair.compiled, pair.reference):
+        for given_images in (images, images.to(torch.float32) / 255):
+            found = kernels.unpack(kernels.encode(given_images))
+            assert torch.equal(found, wanted)
+
+
 def run_both(pair: Pair, lag: int, gain: float, mask: torch.Tensor | None):
     weights = pair.compiled.arrange(pair.weights)
     mine = pair.compiled.run_layer(weights, pair.trains, lag, gain, mask)
