@@ -517,6 +517,7 @@ PRESETS: dict[str, DesireConfig] = {
         image_brightness=0.3,
         weight_average=0.999,
         trace_baseline=0.9,
+        rates_over="desired",
         weight_limit=0.3,
         rate_floor=0.03,
     ),
@@ -525,6 +526,6 @@ PRESETS: dict[str, DesireConfig] = {
 minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1`` is that rule.
 ``mnist-best`` is ``mnist`` with traces counted from their mean, which allows eight times the
 paper's learning rate, a rate floor, images shifted by up to a pixel and averaged weights;
-``fashion-mnist-best`` is ``fashion-mnist`` with such traces, limited weights, a rate floor, less
-dropout, smaller minibatches, images of the same mean brightness and half of them shifted from the
-15th epoch on: see ``results/``."""
+``fashion-mnist-best`` is ``fashion-mnist`` with such traces, of samples with desire, limited
+weights, a rate floor, less dropout, smaller minibatches, images of the same mean brightness and
+half of them shifted from the 15th epoch on: see ``results/``."""

@@ -150,6 +150,7 @@ def test_the_learning_rate_decays_exponentially():
                 "image_shift_share",
                 "image_shift_start",
                 "image_brightness",
+                "rates_over",
             },
         ),
     ],
