@@ -84,7 +84,7 @@ class DesireConfig:
         Samples S, in [1, 2**31), over which mean rates and traces are taken.
     rates_over : {"all", "desired"}
         Which samples mean rates and traces are taken over: all that are learned from, or those in
-        which an output neuron has desire, and from which alone weights change.
+        which an output neuron has desire.
     weight_limit : float
         Magnitude, at least 0, beyond which no weight goes: it is clipped, at first and after every
         change. 0, the paper's rule, sets no limit.
