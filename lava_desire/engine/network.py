@@ -414,7 +414,7 @@ class DesireNetwork:
         learning_rate : float
             η ≥ 0, before the layer's factor.
         rated : Tensor, optional
-            What :meth:`rated` says; all samples when not given.
+            What :meth:`rated` says, (B,) bool; all samples when not given.
 
         Returns
         -------

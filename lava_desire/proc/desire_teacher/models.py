@@ -49,8 +49,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
             self.prediction = rule.predict(counts, last)
             self._keep_score(label, counts)
         self._send_verdict(is_due)
-        if config.rates_desired_samples:
-            self.third_factor_out.send(np.array([is_due and self.desire.any()]))
+        self.third_factor_out.send(np.array([is_due and bool(self.desire.any())]))
 
     def _output_desire(self, counts: Any, labels: Any) -> Any:
         """Return what the output neurons desire, (1, N_L) int8 (Eq. 11)."""

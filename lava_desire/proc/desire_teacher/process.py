@@ -30,8 +30,8 @@ class DesireTeacher(AbstractProcess):
     desire_out : (N_L,) int8, in step T + 1; zeros otherwise.
     prediction_out : (1,) int64, in step T + 1: the class, or −1 where the network is undecided.
     counts_out : (N_L,) int64, in step T + 1: spikes of the window.
-    third_factor_out : (1,) bool, in step T + 1: whether any output neuron has desire; sent where
-        the config's mean rates are over such samples alone (`rates_over`).
+    third_factor_out : (1,) bool, in step T + 1: whether any output neuron has desire, which
+        connections hear where the config's mean rates are over such samples alone (`rates_over`).
 
     Vars
     ----
