@@ -69,9 +69,9 @@ class InputRates:
         config, rate = self._config, self.rates[layer - 1]
         seen = self.num_samples[layer - 1]
         seen += num_samples
-        horizon = torch.maximum(seen.clamp(max=config.baseline_samples), seen.new_ones(()))
-        horizon = torch.maximum(horizon, torch.as_tensor(num_samples))
-        share = (torch.zeros_like(rate[:1]) + num_samples) / horizon
+        batch = torch.zeros_like(rate[:1]) + num_samples
+        horizon = seen.clamp(max=config.baseline_samples).maximum(batch).clamp(min=1)
+        share = batch / horizon
         rate.copy_(rule.follow_rate(rate, num_spikes, num_samples, config.num_steps, share))
         return (rate * self.gain).to(torch.float32)
 

@@ -297,8 +297,7 @@ def test_the_body_of_a_captured_step_is_a_training_step(precision):
 @pytest.mark.parametrize("samples", ["all", "desired"])
 def test_a_captured_step_averages_follows_and_limits_as_the_network_does(samples):
     config = SMALL.replace(trace_baseline=0.8, weight_limit=0.25, baseline_samples=20)
-    config = config.replace(rates_over=samples)
-    config = config.replace(weight_average=0.7, rate_floor=0.1)
+    config = config.replace(weight_average=0.7, rate_floor=0.1, rates_over=samples)
     images, labels = small_data(40)
     reference, network = DesireNetwork(config), DesireNetwork(config, DEVICE, kernels="triton")
     expected, average = WeightAverage(reference), WeightAverage(network)
