@@ -6,9 +6,9 @@ reads every ``*.net`` there with the spikes in the ``.npz`` of the same name, an
 
 lava-dl pins Python 3.10 and torch 2.3, whose Linux build on PyPI is for CUDA. Here it runs on
 Python 3.11 with the torch of this library: Lava is let past its obstacle by
-:mod:`lava_desire._lava_compat`, and the training half of lava-dl, whose import needs OpenCV and a
-torchvision that works without CUDA, is entered without its ``__init__``. What reads the file and
-builds the network is lava-dl as released.
+:mod:`lava_desire.lava_runtime.compat`, and the training half of lava-dl, whose import needs OpenCV
+and a torchvision that works without CUDA, is entered without its ``__init__``. What reads the file
+and builds the network is lava-dl as released.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-_COMPAT = Path(__file__).parents[2] / "lava_desire" / "_lava_compat.py"
+_COMPAT = Path(__file__).parents[2] / "lava_desire" / "lava_runtime" / "compat.py"
 
 
 def import_lava() -> None:
     """Load the one module of the library, without the rest, and let Lava import."""
-    spec = importlib.util.spec_from_file_location("_lava_compat", _COMPAT)
+    spec = importlib.util.spec_from_file_location("compat", _COMPAT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

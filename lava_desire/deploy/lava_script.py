@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 try:
-    from lava_desire._lava_compat import import_lava
+    from lava_desire.lava_runtime.compat import import_lava
 
     import_lava()
 except ImportError:

@@ -7,11 +7,11 @@ travel backward through the same processes. One sample takes a window of T + L t
 
 from importlib import import_module
 
-from lava_desire._lava_compat import import_lava
+from lava_desire.lava_runtime.compat import import_lava
 
 import_lava()
 
-from lava_desire.proc._supervision import HangError, ProcessError, install  # noqa: E402
+from lava_desire.lava_runtime.supervision import HangError, ProcessError, install  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402

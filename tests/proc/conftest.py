@@ -13,7 +13,7 @@ SEGMENTS = Path("/dev/shm")
 @pytest.fixture(autouse=True)
 def nothing_is_left(monkeypatch):
     pytest.importorskip("lava.magma", reason="Lava is not installed")
-    from lava_desire._lava_compat import import_lava
+    from lava_desire.lava_runtime.compat import import_lava
 
     import_lava()
     from lava.magma.runtime.message_infrastructure import shared_memory_manager

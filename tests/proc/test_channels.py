@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 import lava_desire.proc  # noqa: F401  (lets Lava import)
-from lava_desire.proc._actors import SupervisedProcessing
-from lava_desire.proc._channels import DirectChannel, DirectSelector
+from lava_desire.lava_runtime.actors import SupervisedProcessing
+from lava_desire.lava_runtime.channels import DirectChannel, DirectSelector
 
 from lava.magma.compiler.channels.pypychannel import CspSelector  # isort: skip
 

@@ -19,8 +19,8 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 from composed import CONFIG, IMAGES, LABELS, Network, probed, small
 from troublesome.process import Troublesome
 
+from lava_desire.lava_runtime.supervision import SupervisedRuntime, install, uninstall
 from lava_desire.proc import DesireDense, DesireTeacher, ProcessError
-from lava_desire.proc._supervision import SupervisedRuntime, install, uninstall
 
 from lava.magma.core.process import process as lava_process  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip

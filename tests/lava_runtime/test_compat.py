@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lava_desire import _lava_compat
+from lava_desire.lava_runtime import compat
 
 WITHOUT_LAVA = """
 import sys
@@ -21,14 +21,14 @@ except ImportError as error:
 def test_lava_imports_and_the_decorator_is_restored():
     pytest.importorskip("lava", reason="Lava is not installed")
     strict = dataclasses.dataclass
-    _lava_compat.import_lava()
+    compat.import_lava()
     assert dataclasses.dataclass is strict
     assert sys.modules["lava.magma.compiler.var_model"].dataclass is strict
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 allows such a default")
 def test_a_mutable_default_is_still_refused_elsewhere():
-    with _lava_compat._unhashable_defaults_allowed("some.module"), pytest.raises(ValueError):  # noqa: PT011
+    with compat._unhashable_defaults_allowed("some.module"), pytest.raises(ValueError):  # noqa: PT011
 
         @dataclasses.dataclass
         class Elsewhere:
@@ -37,7 +37,7 @@ def test_a_mutable_default_is_still_refused_elsewhere():
 
 def test_the_decorator_is_restored_after_an_error():
     strict = dataclasses.dataclass
-    with pytest.raises(KeyError), _lava_compat._unhashable_defaults_allowed("some.module"):
+    with pytest.raises(KeyError), compat._unhashable_defaults_allowed("some.module"):
         raise KeyError
     assert dataclasses.dataclass is strict
 
@@ -47,7 +47,7 @@ def test_each_object_gets_a_default_of_its_own():
     class Inner:
         value: int = 1
 
-    with _lava_compat._unhashable_defaults_allowed(__name__):
+    with compat._unhashable_defaults_allowed(__name__):
 
         @dataclasses.dataclass
         class Outer:
@@ -63,7 +63,7 @@ def test_each_object_gets_a_default_of_its_own():
 def test_on_python_3_10_the_decorator_is_left_alone():
     pytest.importorskip("lava", reason="Lava is not installed")
     ended = run(
-        "from lava_desire import _lava_compat as compat\n"
+        "from lava_desire.lava_runtime import compat\n"
         "compat._unhashable_defaults_allowed = None; compat.import_lava()"
     )
     assert ended.returncode == 0, ended.stderr
@@ -94,7 +94,7 @@ def test_without_lava_one_line_says_what_to_install():
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_LAVA], capture_output=True, text=True, check=True
     )
-    assert run.stdout == f"Lava is not installed; run: {_lava_compat.INSTALL_COMMAND}\n"
+    assert run.stdout == f"Lava is not installed; run: {compat.INSTALL_COMMAND}\n"
 
 
 def test_the_package_imports_neither_torch_nor_lava():

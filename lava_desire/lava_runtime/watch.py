@@ -18,7 +18,7 @@ from typing import Any
 
 from lava.magma.compiler.builders.channel_builder import ChannelBuilderMp
 
-from lava_desire.proc._errors import HangError, Waiting, describe
+from lava_desire.lava_runtime.errors import HangError, Waiting, describe
 
 _ROW = 8
 """Numbers a row: a cache line, so that no child's writing disturbs another."""

@@ -31,12 +31,12 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
-from lava_desire.proc._actors import ResumableService, SupervisedProcessing
-from lava_desire.proc._bulk import BY_PIPE
-from lava_desire.proc._channels import PATIENCE, PatientPort
-from lava_desire.proc._errors import Failure, HangError, ProcessError, describe
-from lava_desire.proc._resources import allow_files, limits_named
-from lava_desire.proc._watch import Limits, Watch
+from lava_desire.lava_runtime.actors import ResumableService, SupervisedProcessing
+from lava_desire.lava_runtime.bulk import BY_PIPE
+from lava_desire.lava_runtime.channels import PATIENCE, PatientPort
+from lava_desire.lava_runtime.errors import Failure, HangError, ProcessError, describe
+from lava_desire.lava_runtime.resources import allow_files, limits_named
+from lava_desire.lava_runtime.watch import Limits, Watch
 
 __all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "install", "uninstall"]
 

@@ -27,11 +27,16 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import (
 )
 from lava.magma.runtime.runtime_services import runtime_service
 
-from lava_desire.proc._bulk import let_arrays_through
-from lava_desire.proc._channels import PATIENCE, DirectChannel, DirectSelector, report_waiting
-from lava_desire.proc._errors import Failure
-from lava_desire.proc._resources import ReservedSharedMemory
-from lava_desire.proc._watch import Row, Watch
+from lava_desire.lava_runtime.bulk import let_arrays_through
+from lava_desire.lava_runtime.channels import (
+    PATIENCE,
+    DirectChannel,
+    DirectSelector,
+    report_waiting,
+)
+from lava_desire.lava_runtime.errors import Failure
+from lava_desire.lava_runtime.resources import ReservedSharedMemory
+from lava_desire.lava_runtime.watch import Row, Watch
 
 _SECONDS_TO_TERMINATE = 2.0
 _NOT_YET = object()

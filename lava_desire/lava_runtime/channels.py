@@ -24,7 +24,7 @@ from lava.magma.compiler.channels.pypychannel import (
     PyPyChannel,
 )
 
-from lava_desire.proc._watch import Row
+from lava_desire.lava_runtime.watch import Row
 
 PATIENCE = 0.05
 """Seconds of waiting after which the parent looks at its children."""
