@@ -15,7 +15,7 @@ from typing import Any
 
 from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 
 HERE = Path(__file__).parent
 BASE = DesireConfig.preset("digits")

@@ -28,7 +28,7 @@ import torch.distributed
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.engine import open_process_group
 from lava_desire.engine.distributed import pack_samples, unpack_samples
 from lava_desire.engine.ranks import Ranks

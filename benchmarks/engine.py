@@ -22,7 +22,7 @@ import torch
 from benchmarks.report import draw, print_table, summary
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 
 LAYERS = (784, 1600, 800, 10)
 HERE = Path(__file__).parent

@@ -21,7 +21,7 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.deploy import quantize
 from lava_desire.engine.history import History
 from lava_desire.engine.operations import count_operations

@@ -21,7 +21,7 @@ from torch.profiler import profile
 
 from benchmarks.floor import LAYERS, Rates, floor_of
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.engine.trainer import training_class
 
 HERE = Path(__file__).parent

@@ -147,7 +147,7 @@ def main() -> None:
             f"{row['time_relative_to_chain']:6.2f} x the chain's time "
             f"{row['processor_ms_per_step']:6.2f} ms of processor a step"
         )
-    from lava_desire.cli.run import environment
+    from lava_desire.cli.machine import environment
 
     result = {
         "load": os.getloadavg()[0],

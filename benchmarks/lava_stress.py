@@ -177,7 +177,7 @@ def main(names: list[str]) -> None:
         wrong += complaints(name, seen)
     if not names:
         # Only now: torch, which this imports, would be in the memory of every child.
-        from lava_desire.cli.run import environment
+        from lava_desire.cli.machine import environment
 
         result["environment"] = environment()
         RESULT.write_text(json.dumps(result, indent=2) + "\n")

@@ -87,7 +87,7 @@ def main() -> None:
         "results": measure(),
     }
     # Only now: torch, which this imports, would be in the memory of every child.
-    from lava_desire.cli.run import environment
+    from lava_desire.cli.machine import environment
 
     result["environment"] = environment()
     text = json.dumps(result, indent=2)

@@ -22,7 +22,7 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.engine.augment import draw_shifts, shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.randomness import epoch_order

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.files import write_atomically
 from soak import kills, machines
 from soak.fuzz import CASES, fuzz

@@ -18,7 +18,7 @@ import numpy as np
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.deploy import to_netx, to_nir
 
 RESULT = Path(__file__).parents[1] / "results" / "exports.json"

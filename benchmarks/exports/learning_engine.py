@@ -17,7 +17,7 @@ import numpy as np
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, load_dataset, rule
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.deploy import loihi_learning_rule
 from lava_desire.deploy.integer_network import encode_images
 from lava_desire.randomness import initial_weights

@@ -14,7 +14,7 @@ from typing import Any
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset, rule
 from lava_desire._provenance import commit
-from lava_desire.cli.run import environment
+from lava_desire.cli.machine import environment
 from lava_desire.deploy import quantize, to_lava
 
 RESULT = Path(__file__).parents[1] / "results" / "exports_on_lava.json"

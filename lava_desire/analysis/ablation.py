@@ -9,78 +9,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from lava_desire.analysis.catalogue import VARIANTS
 from lava_desire.analysis.experiments import read_history
 from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
 from lava_desire.engine.run_folder import holds_run
-
-
-@dataclass(frozen=True)
-class Base:
-    """What the variants are compared with.
-
-    The schedules are compressed: the rate falls by e⁻⁶ over all epochs, as in the paper over 150.
-    The average of the weights changes nothing in training, so every run shows it beside.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        Network and schedule.
-    train_samples : int
-        Training samples used, the first of the data set.
-    """
-
-    config: DesireConfig
-    train_samples: int
-
-
-BASES = {
-    "small": Base(
-        DesireConfig(
-            (784, 200, 100, 10),
-            learning_rate=4e-5,
-            learning_rate_decay=0.5,
-            epochs=12,
-            weight_average=0.999,
-        ),
-        60_000,
-    ),
-    "large": Base(
-        DesireConfig(
-            (784, 1600, 800, 10),
-            learning_rate=4e-5,
-            learning_rate_decay=0.75,
-            epochs=8,
-            weight_average=0.99,
-        ),
-        10_000,
-    ),
-}
-"""A network too small for its data, and the paper's on a sixth of the data."""
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "base": {},
-    "learning-rate-1e-5": {"learning_rate": 1e-5},
-    "learning-rate-2e-5": {"learning_rate": 2e-5},
-    "learning-rate-8e-5": {"learning_rate": 8e-5},
-    "batch-16": {"batch_size": 16},
-    "no-dropout": {"dropout_hidden": 0.0},
-    "slow-decay": {"learning_rate_decay": 0.25},
-    "shift-1": {"image_shift": 1},
-    "trace-baseline-0.5": {"trace_baseline": 0.5},
-    "trace-baseline-1": {"trace_baseline": 1.0},
-    "trace-baseline-1-rate-8e-5": {"trace_baseline": 1.0, "learning_rate": 8e-5},
-    "rate-floor-0.03": {"rate_floor": 0.03},
-    "trace-baseline-1-rate-8e-5-floor-0.03": {
-        "trace_baseline": 1.0,
-        "learning_rate": 8e-5,
-        "rate_floor": 0.03,
-    },
-    "output-layer-x4": {"learning_rate_scale": (1.0, 1.0, 4.0)},
-    "input-layer-x0.25": {"learning_rate_scale": (0.25, 1.0, 1.0)},
-}
-"""Names of the variants, and what each changes in the base."""
 
 
 @dataclass(frozen=True)

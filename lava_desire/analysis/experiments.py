@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lava_desire.analysis.catalogue import Experiment
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import History
@@ -17,32 +18,6 @@ from lava_desire.files import write_atomically
 
 RESULT = "result.json"
 _SEED_FOLDER = "seed-"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A result of the paper that can be trained for.
-
-    Parameters
-    ----------
-    dataset : str
-        Name of the data set; of the preset, too.
-    paper_accuracy : float
-        What the paper reports for the best epoch, in [0, 1].
-    section : str
-        Where.
-    """
-
-    dataset: str
-    paper_accuracy: float
-    section: str
-
-
-EXPERIMENTS = {
-    "mnist": Experiment("mnist", 0.9841, "Sec. 4.2"),
-    "fashion-mnist": Experiment("fashion-mnist", 0.8756, "Sec. 4.3"),
-}
-"""The paper's two, by name."""
 
 
 def seed_folder(folder: str | Path, seed: int) -> Path:

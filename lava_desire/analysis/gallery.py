@@ -45,17 +45,6 @@ from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import DesireNetwork
 
-FIGURES = {
-    "fig4": "accuracy against hidden neurons",
-    "fig5": "accuracy against time steps",
-    "fig6": "local losses and accuracy over the epochs",
-    "fig7": "spike activity by class over the first epochs",
-    "fig8": "contribution of the inputs over the first samples",
-    "table3": "operations of a neuron",
-    "fig9": "time and memory against hidden neurons",
-}
-"""Names of the figures, as in the paper, and what they show."""
-
 _DECAY_IN_ALL = 6.0  # over its epochs the paper's rate falls by e⁻⁶: short schedules do the same
 _ACTIVITY_SAMPLES = 2000  # whose mean is Fig. 7: it is measured at many moments
 

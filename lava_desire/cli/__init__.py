@@ -14,8 +14,11 @@ import typer
 from lava_desire.cli import commands, torchrun
 from lava_desire.cli.export import export
 from lava_desire.cli.reproduce import reproduce
-from lava_desire.engine import DamagedCheckpointWarning, DeviceMemoryError
-from lava_desire.engine.memory import is_out_of_memory
+from lava_desire.engine.errors import (
+    DamagedCheckpointWarning,
+    DeviceMemoryError,
+    is_out_of_memory,
+)
 
 __all__ = ["main"]
 

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
-from rich.console import Console
 
-from lava_desire.analysis import plot_classified_images, plot_confusion
-from lava_desire.cli import torchrun
-from lava_desire.cli.display import JsonLines, LiveTable, Silence
+from lava_desire.cli import machine, torchrun
 from lava_desire.cli.run import (
     AUTO,
     FIXED_POINT,
     LEARNING_CURVE,
+    TRAINING_BACKENDS,
     Run,
     Source,
-    base_config,
-    environment,
+    check_choice,
+    check_computing,
+    check_folder,
+    check_settings,
+    make_config,
     make_network,
     new_folder,
     on_backend,
     open_run,
+    option_of,
     parse_scale,
     terminal_width,
     train_run,
+    trained_file,
 )
 from lava_desire.config import TIE_BREAKS
-from lava_desire.engine import (
-    KERNELS,
-    PRECISIONS,
-    DesireNetwork,
-    Metrics,
-    default_precision,
-    evaluate,
-)
-from lava_desire.engine.run_folder import BEST, CHECKPOINT
+from lava_desire.engine.choices import KERNELS, PRECISIONS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lava_desire.cli.display import Silence
+    from lava_desire.engine import Metrics
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
 _BEYOND = "Beyond the paper"
@@ -158,14 +157,17 @@ def train(
         "tie_break": tie_break,
     }
     given = {name: value for name, value in fields.items() if value is not None}
+    check_choice("--backend", backend, TRAINING_BACKENDS)
+    check_computing(device, precision, kernels)
     if resume is not None:
         others = [*(name for name in given if name != "epochs")]
         options = {"dataset": dataset, "data": data, "preset": preset, "config": config}
         options |= {"output": output, "layers": layers}
         others += [name for name, value in options.items() if value is not None]
         if others:
+            named = ", ".join(option_of(name) for name in others)
             raise ValueError(
-                f"--resume goes on with the settings of the run, and {', '.join(others)} is given: "
+                f"--resume goes on with the settings of the run, and {named} is given: "
                 "expected --epochs, --backend, --device or none"
             )
         run = open_run(Path(resume), device, epochs, backend, team.launch.place if team else str)
@@ -173,11 +175,15 @@ def train(
             team.launch.check_backend(run.backend)
     else:
         source = Source(dataset or (None if data else "digits"), data_dir, data)
-        samples = source.load() if team is None else team.in_turn(source.load)
         if backend == "lava":
             # A Lava network learns online; a preset's minibatch is not for it.
             given.setdefault("batch_size", 1)
-        settings = base_config(preset, config, layers, samples).replace(**given)
+        base = {"preset": preset, "file": config, "layers": layers}
+        check_settings(given, source.dataset or "", **base)
+        if team is None:
+            check_folder(output, force)
+        samples = source.load() if team is None else team.in_turn(source.load)
+        settings = make_config(samples, given, **base)
         device = device or "cpu"
         device = team.launch.place(device) if team else device
         network = make_network(settings, device, precision, kernels)
@@ -188,7 +194,7 @@ def train(
             folder, goes_on = team.open_folder(output, samples.name, force)
         run = Run(source, samples, network, folder, goes_on, backend or "torch")
     run.is_first, run.job = is_first, team.launch.job if team else None
-    console = Console(quiet=quiet or json_, width=terminal_width())
+    console = _console(quiet or json_)
     _introduce(console, run, team.launch.size if team else 1)
     started = time.monotonic()
     history = train_run(run, _display(console, quiet, json_))
@@ -229,9 +235,13 @@ def eval_(
     json_: Json = False,
 ) -> None:
     """Classify the test images with a trained network."""
-    path = Path(checkpoint)
-    if path.is_dir():
-        path = path / BEST if (path / BEST).exists() else path / CHECKPOINT
+    check_choice("--backend", backend, ("fixed",))
+    check_choice("--tie-break", tie_break, TIE_BREAKS)
+    check_computing(device, precision)
+    path = trained_file(checkpoint)
+
+    from lava_desire.engine import DesireNetwork, default_precision, evaluate
+
     chosen = default_precision(device or "cpu") if precision == AUTO else precision
     network = DesireNetwork.load(path, device or "cpu", precision=chosen)
     if tie_break is not None:
@@ -240,6 +250,8 @@ def eval_(
     network = on_backend(network, backend, samples)
     metrics = evaluate(network, samples.test)
     if confusion is not None:
+        from lava_desire.analysis import plot_confusion
+
         plot_confusion(metrics, confusion, f"{samples.name}, {metrics.num_samples} test samples")
     if quiet:
         return
@@ -253,16 +265,15 @@ def eval_(
         )
 
 
-def info(json_: Json = False) -> None:
+def info(
+    devices: Annotated[
+        bool,
+        typer.Option("--devices", help="Also ask torch, which takes seconds: threads, ranks."),
+    ] = False,
+    json_: Json = False,
+) -> None:
     """Say what this machine offers: devices, precision, versions, Lava."""
-    facts: dict[str, Any] = environment()
-    facts["cuda"] = [
-        torch.cuda.get_device_name(index)
-        for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    ]
-    facts["ranks"] = f"torchrun with {', '.join(_rank_backends()) or 'nothing'}"
-    facts["default precision"] = default_precision("cuda" if facts["cuda"] else "cpu")
-    facts["lava-nc"] = _version("lava-nc")
+    facts = machine.facts(devices)
     if json_:
         print(json.dumps(facts))
         return
@@ -276,10 +287,17 @@ def demo(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
 ) -> None:
     """Train on handwritten digits and draw what the network does with held-out ones."""
-    console = Console(width=terminal_width())
+    check_folder(output, force)
+
+    from lava_desire.analysis import plot_classified_images, plot_confusion
+    from lava_desire.cli.display import LiveTable
+    from lava_desire.engine import evaluate
+    from lava_desire.engine.run_folder import CHECKPOINT
+
+    console = _console()
     source = Source("digits")
     samples = source.load()
-    network = make_network(base_config(None, None, None, samples), "cpu", AUTO)
+    network = make_network(make_config(samples), "cpu", AUTO)
     run = Run(source, samples, network, new_folder(output, "demo", force))
     _introduce(console, run)
     started = time.monotonic()
@@ -311,6 +329,8 @@ def demo(
 
 def _show_in_lava(run: Run) -> None:
     """Classify the held-out samples once more, with Lava processes, and draw a window of theirs."""
+    from lava_desire.engine.run_folder import CHECKPOINT
+
     try:
         from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava
     except ImportError as error:
@@ -348,27 +368,19 @@ def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
     )
 
 
+def _console(quiet: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(quiet=quiet, width=terminal_width())
+
+
 def _display(console: Console, quiet: bool, as_json: bool) -> Silence:
+    from lava_desire.cli.display import JsonLines, LiveTable, Silence
+
     if quiet:
         return Silence()
     return JsonLines() if as_json else LiveTable(console)
 
 
-def _rank_backends() -> list[str]:
-    """Return what carries what ranks say to each other, here."""
-    distributed = torch.distributed
-    if not distributed.is_available():
-        return []
-    offered = {"gloo": distributed.is_gloo_available, "nccl": distributed.is_nccl_available}
-    return [name for name, is_there in offered.items() if is_there()]
-
-
 def _plain(metrics: Metrics) -> dict[str, Any]:
     return {**asdict(metrics), "confusion": metrics.confusion.tolist()}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

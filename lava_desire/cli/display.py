@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lava_desire.engine import EpochRecord, Progress
+if TYPE_CHECKING:
+    from lava_desire.engine import EpochRecord, Progress
 
 _HEADER = " epoch   training       test   with desire   samples/s"
 _REFRESH_SECONDS = 0.1

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lava_desire.cli.run import FIXED_POINT, RUN, Source
-from lava_desire.engine import DesireNetwork
-from lava_desire.engine.run_folder import BEST, CHECKPOINT
+from lava_desire.cli.run import FIXED_POINT, RUN, Source, trained_file
 from lava_desire.files import write_atomically
+
+if TYPE_CHECKING:
+    from lava_desire.engine import DesireNetwork
 
 TARGETS = ("lava", "fixed", "nir", "netx")
 
@@ -42,14 +43,14 @@ def export(
         raise ValueError(f"--to is {to!r}: expected one of {', '.join(TARGETS)}")
     if convert_reset and to != "netx":
         raise ValueError(f"--convert-reset is given with --to {to}: it is for netx")
-    folder = Path(run)
-    path = folder
-    if folder.is_dir():
-        path = folder / BEST if (folder / BEST).exists() else folder / CHECKPOINT
-    network = DesireNetwork.load(path)
     target = Path(output)
     if not target.parent.is_dir():
         raise ValueError(f"--output is {output!r}: there is no folder {target.parent}")
+    folder, path = Path(run), trained_file(run)
+
+    from lava_desire.engine import DesireNetwork
+
+    network = DesireNetwork.load(path)
     if to == "lava":
         report = _lava(network, target)
     elif to == "nir":

@@ -6,41 +6,33 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from lava_desire._provenance import commit
-from lava_desire.analysis.ablation import (
-    BASES,
-    VARIANTS,
-    gather_ablation,
-    plot_ablation,
-    train_variants,
-)
-from lava_desire.analysis.experiments import (
-    EXPERIMENTS,
-    quick_data,
-    seed_folder,
-    write_report,
-)
-from lava_desire.analysis.gallery import FIGURES, Gallery, Scale
-from lava_desire.analysis.storage import save_measurement
-from lava_desire.cli.display import JsonLines, LiveTable, Silence
+from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, FIGURES, VARIANTS
+from lava_desire.cli.machine import environment
 from lava_desire.cli.run import (
     AUTO,
     Run,
     Source,
-    environment,
+    check_choice,
+    check_computing,
     interrupted_status,
     make_network,
+    named_as_options,
     terminal_width,
     train_run,
 )
 from lava_desire.config import DesireConfig
-from lava_desire.engine import Interrupted
-from lava_desire.engine.run_folder import holds_run
+from lava_desire.engine.interrupt import Interrupted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lava_desire.analysis.gallery import Scale
+    from lava_desire.cli.display import Silence
 
 ABLATION, FIGURES_NAME = "ablation", "figures"
 _NAMES = (*EXPERIMENTS, FIGURES_NAME, ABLATION)
@@ -92,8 +84,13 @@ def reproduce(
     """Reproduce a result of the paper; the same command again goes on where it stopped."""
     if experiment not in _NAMES:
         raise ValueError(f"experiment is {experiment!r}: expected one of {', '.join(_NAMES)}")
+    check_choice("--base", base, tuple(BASES))
+    check_computing(device)
     seeds = _numbers("--seed", seed)
     folder = Path(output or f"{'runs/quick' if quick else 'results'}/{experiment}")
+
+    from rich.console import Console
+
     console = Console(quiet=quiet or json_, width=terminal_width())
     try:
         if experiment in EXPERIMENTS:
@@ -101,15 +98,22 @@ def reproduce(
             changes |= {"learning_rate": learning_rate, "batch_size": batch_size}
             changes |= {} if epochs is None else {"epochs": epochs}
             changes = {name: value for name, value in changes.items() if value is not None}
-            config = DesireConfig.preset(preset or experiment).replace(**changes)
+            with named_as_options():
+                config = DesireConfig.preset(preset or experiment).replace(**changes)
+                configs = [config.replace(seed=one) for one in seeds]
+
+            from lava_desire.cli.display import JsonLines, LiveTable, Silence
+
             display = JsonLines if json_ and not quiet else None
-            for one in seeds:
+            for config in configs:
                 shown = display() if display else Silence() if quiet else LiveTable(console)
-                _train(experiment, config.replace(seed=one), folder, data_dir, quick, device, shown)
+                _train(experiment, config, folder, data_dir, quick, device, shown)
             _report(experiment, folder, quick, console, json_ and not quiet)
         elif experiment == ABLATION:
             _ablate(seeds, epochs, only, base, folder, data_dir, quick, device, console)
         else:
+            from lava_desire.analysis.gallery import Scale
+
             scale = Scale.quick() if quick else Scale.laptop()
             given: dict[str, Any] = {"epochs": epochs, "largest": largest}
             given["neurons"] = _numbers("--neurons", neurons) if neurons else None
@@ -130,6 +134,9 @@ def _train(
     device: str,
     display: Silence,
 ) -> None:
+    from lava_desire.analysis.experiments import quick_data, seed_folder
+    from lava_desire.engine.run_folder import holds_run
+
     source = Source(EXPERIMENTS[name].dataset, data_dir)
     data = source.load()
     if quick:
@@ -142,6 +149,8 @@ def _train(
 
 
 def _report(name: str, folder: Path, quick: bool, console: Console, as_json: bool) -> None:
+    from lava_desire.analysis.experiments import write_report
+
     experiment = EXPERIMENTS[name]
     report = write_report(experiment, folder, provenance(), quick)
     if as_json:
@@ -170,8 +179,9 @@ def _ablate(
     device: str,
     console: Console,
 ) -> None:
-    if base_name not in BASES:
-        raise ValueError(f"--base is {base_name!r}: expected one of {', '.join(BASES)}")
+    from lava_desire.analysis.ablation import gather_ablation, plot_ablation, train_variants
+    from lava_desire.analysis.storage import save_measurement
+
     names = only.split(",") if only else list(VARIANTS)
     base, num_samples = BASES[base_name].config, BASES[base_name].train_samples
     if quick:
@@ -209,6 +219,8 @@ def _draw(
 ) -> None:
     names = only.split(",") if only else list(FIGURES)
     data = Source("digits").load() if quick else Source("mnist", data_dir).load()
+    from lava_desire.analysis.gallery import Gallery
+
     gallery = Gallery(data, scale, seed, folder, device, provenance())
     for name in names:
         started = time.monotonic()

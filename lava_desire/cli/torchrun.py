@@ -17,13 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-import torch.distributed
 import typer
 
 from lava_desire.cli.run import RUN, new_folder
-from lava_desire.engine.ranks import RankError, Ranks, open_process_group
-from lava_desire.engine.run_folder import holds_run
+from lava_desire.engine.errors import RankError
 
 FAILED = 2
 _UNNAMED = "none"  # torchrun's name for a job that was given none
@@ -101,6 +98,8 @@ class Launch:
                 f"--device is {device} for {size} ranks on one machine: expected cuda, of which "
                 "each rank takes one, or cpu"
             )
+        import torch
+
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if size > found:
             raise ValueError(
@@ -157,7 +156,12 @@ class Team:
     """The ranks of one command, as one of them sees them."""
 
     def __init__(self, launch: Launch) -> None:
+        import torch
+
+        from lava_desire.engine.ranks import Ranks
+
         self.launch = launch
+        self._nothing = torch.empty(0, dtype=torch.uint8)
         self.ranks = Ranks(torch.device("cpu"))
 
     @property
@@ -167,9 +171,8 @@ class Team:
 
     def in_turn(self, load: Callable[[], _Result]) -> _Result:
         """Load something on one rank of a machine, then on the others: it is downloaded once."""
-        nothing = torch.empty(0, dtype=torch.uint8)
         result = load() if self.launch.local_rank == 0 else None
-        self.ranks.meet(nothing)
+        self.ranks.meet(self._nothing)
         if result is None:
             result = load()
         return result
@@ -196,15 +199,16 @@ class Team:
                 "--output is not given, and torchrun may restart the command: expected a folder, "
                 "for it to go on where it was"
             )
-        nothing = torch.empty(0, dtype=torch.uint8)
-        _, counts = self.ranks.meet(nothing, self.launch.restarts)
+        from lava_desire.engine.run_folder import holds_run
+
+        _, counts = self.ranks.meet(self._nothing, self.launch.restarts)
         restarts = max(count for (count,) in counts)
         folder, resume = Path(output or "."), False
         if self.is_first:
             begun_here = self.launch.has_begun(folder, restarts, force)
             resume = begun_here and holds_run(folder)
             folder = folder if resume else new_folder(output, name, force)
-        _, answers = self.ranks.meet(nothing, resume)
+        _, answers = self.ranks.meet(self._nothing, resume)
         return folder, bool(answers[0][0])
 
 
@@ -230,6 +234,10 @@ def join(backend: str | None) -> Team | None:
     launch = Launch.from_environment()
     if launch is None:
         return None
+    import torch
+
+    from lava_desire.engine.ranks import open_process_group
+
     if torch.cuda.is_available():
         torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
     open_process_group()
@@ -296,7 +304,9 @@ def _report(error: RankError) -> None:
 def _leave() -> None:
     global _team
     if _team is not None:
-        torch.distributed.destroy_process_group()
+        from torch.distributed import destroy_process_group
+
+        destroy_process_group()
     _team = None
 
 

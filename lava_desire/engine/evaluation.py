@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.engine.errors import is_out_of_memory
 from lava_desire.engine.inputs import as_images, as_labels
-from lava_desire.engine.memory import is_out_of_memory
 from lava_desire.engine.network import DesireNetwork
 
 EVALUATION_BATCH = 256

@@ -18,31 +18,8 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.engine.choices import KERNELS, PRECISIONS
 from lava_desire.engine.wire import pack_spikes, unpack_spikes
-
-PRECISIONS = ("float32", "bfloat16x2")
-"""Arithmetic of the sums over synapses; state and weights are float32 in each.
-
-``float32``
-    The exact reference: sums in float64, rounded once.
-``bfloat16x2``
-    Weights and traces as the sum of two bfloat16 terms (16 significant bits), sums in float32.
-"""
-
-
-KERNELS = ("auto", "torch", "compiled", "triton")
-"""What computes; in the same precision all give the same results.
-
-``auto``
-    ``compiled`` where it applies on a CPU, ``triton`` where it does on CUDA, else ``torch``.
-``torch``
-    Torch operations, on any device.
-``compiled``
-    Event-driven, for the CPU, in float32, up to 64 time steps.
-``triton``
-    For CUDA, up to 64 time steps, training steps captured as CUDA graphs.
-"""
-
 
 TRITON = "3.6"
 """The first version of Triton that the kernels for CUDA have run with."""
@@ -110,22 +87,6 @@ def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
     """Split float32 values into two bfloat16 terms whose sum is within 2⁻¹⁷ of them, relatively."""
     high = values.to(torch.bfloat16)
     return high, (values - high.to(values.dtype)).to(torch.bfloat16)
-
-
-def default_precision(device: str | torch.device) -> str:
-    """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact.
-
-    Parameters
-    ----------
-    device : str or torch.device
-        Where a network shall live.
-
-    Returns
-    -------
-    str
-        ``"bfloat16x2"`` for CUDA, ``"float32"`` for anything else.
-    """
-    return "bfloat16x2" if str(device).startswith("cuda") else "float32"
 
 
 def make_products(precision: str) -> Products:

@@ -6,25 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import torch
+from lava_desire.engine.errors import DeviceMemoryError, is_out_of_memory
 
 if TYPE_CHECKING:
     from lava_desire.engine.network import DesireNetwork
-
-# torch's allocator of ordinary memory has no exception of its own.
-_ALLOCATOR_SAYS = ("can't allocate memory", "not enough memory")
-
-
-class DeviceMemoryError(MemoryError):
-    """The device has no memory left for what was asked of it; the message says what to lower."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether that is what an exception means, whichever library raised it."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and any(words in said for words in _ALLOCATOR_SAYS)
 
 
 @contextmanager

@@ -38,10 +38,10 @@ class DesireNetwork:
         L arrays (N_ℓ, N_{ℓ−1}), finite; drawn from the config's seed when not given. They are
         copied.
     precision : str
-        Arithmetic of the sums over synapses, one of :data:`~lava_desire.engine.kernels.PRECISIONS`;
+        Arithmetic of the sums over synapses, one of :data:`~lava_desire.engine.choices.PRECISIONS`;
         ``"float32"`` is the exact reference.
     kernels : str
-        What computes, one of :data:`~lava_desire.engine.kernels.KERNELS`.
+        What computes, one of :data:`~lava_desire.engine.choices.KERNELS`.
     arithmetic : {"floating_point", "fixed_point"}
         Fixed point makes a :class:`~lava_desire.engine.fixed_point.FixedPointNetwork`: int8
         weights, and the integers of Lava's fixed-point processes.

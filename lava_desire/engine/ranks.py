@@ -20,28 +20,14 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+from lava_desire.engine.errors import RankError
+
 TIMEOUT = timedelta(minutes=10)
 """How long a rank waits for another: longer than a download, or a checkpoint on a slow disk."""
 
 _POLL_SECONDS = 0.02
 _OK, _FAILED = 0, 1
 _NUMBERS = 2  # beside status and number of bytes
-
-
-class RankError(RuntimeError):
-    """Another rank has failed, or can no longer be reached.
-
-    Parameters
-    ----------
-    message : str
-        What it said, or what was noticed.
-    rank : int or None
-        The rank that has said so; None where one went without a word.
-    """
-
-    def __init__(self, message: str, rank: int | None = None) -> None:
-        super().__init__(message)
-        self.rank = rank
 
 
 def as_payload(content: bytes) -> Tensor:

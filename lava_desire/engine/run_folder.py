@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
+from lava_desire.engine.errors import DamagedCheckpointWarning
 from lava_desire.engine.history import EpochRecord
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -17,10 +18,6 @@ BEST_AVERAGE = "best_average.safetensors"
 CONFIG = "config.json"
 
 _LARGEST = 1e300
-
-
-class DamagedCheckpointWarning(UserWarning):
-    """The latest checkpoint cannot be used, and the one before it is taken."""
 
 
 def holds_run(folder: Path) -> bool:

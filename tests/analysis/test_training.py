@@ -5,20 +5,13 @@ import pytest
 
 from lava_desire import DesireConfig
 from lava_desire.analysis.ablation import (
-    BASES,
-    VARIANTS,
     gather_ablation,
     plot_ablation,
     run_folder,
     train_variants,
 )
-from lava_desire.analysis.experiments import (
-    EXPERIMENTS,
-    quick_data,
-    seed_folder,
-    spread,
-    write_report,
-)
+from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, VARIANTS
+from lava_desire.analysis.experiments import quick_data, seed_folder, spread, write_report
 from lava_desire.analysis.training import Snapshots, is_finished, train_or_resume
 from lava_desire.engine import CheckpointError
 

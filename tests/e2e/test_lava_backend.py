@@ -92,9 +92,9 @@ def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
     ("options", "message"),
     [
         (("--backend", "gpu"), "--backend is 'gpu': expected torch or lava"),
-        (("--backend", "lava", "--batch-size", "8"), "batch_size is 8: --backend lava expects 1"),
-        (("--backend", "lava", "--weight-average", "0.9"), "weight_average is 0.9"),
-        (("--precision", "fixed_point", "--trace-baseline", "0.5"), "trace_baseline is 0.5"),
+        (("--backend", "lava", "--batch-size", "8"), "--batch-size is 8: --backend lava expects 1"),
+        (("--backend", "lava", "--weight-average", "0.9"), "--weight-average is 0.9"),
+        (("--precision", "fixed_point", "--trace-baseline", "0.5"), "--trace-baseline is 0.5"),
     ],
 )
 def test_what_the_processes_do_not_offer_is_refused(run, data, options, message):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lava_desire.analysis.gallery import FIGURES
+from lava_desire.analysis.catalogue import FIGURES
 
 
 def test_all_figures_are_drawn_and_what_they_show_is_kept(run, tmp_path):

@@ -19,10 +19,10 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.baseline import InputRates
+from lava_desire.engine.choices import PRECISIONS
 from lava_desire.engine.cuda import neurons, products
 from lava_desire.engine.cuda.tiles import tile_of
 from lava_desire.engine.kernels import (
-    PRECISIONS,
     TensorKernels,
     encode_uint8_table,
     split_bfloat16,

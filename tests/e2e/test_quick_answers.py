@@ -1,0 +1,116 @@
+"""Help, facts and bad options are answered without the imports that take seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "numba", "matplotlib", "scipy", "sklearn", "lava")
+ANSWERS = {
+    "--help": 0,
+    "train --help": 0,
+    "eval --help": 0,
+    "export --help": 0,
+    "reproduce --help": 0,
+    "info": 0,
+    "info --json": 0,
+    "train --no-such-option": 2,
+    "train --epochs many": 2,
+    "train --decay 2": 2,
+    "train --tie-break both": 2,
+    "train --learning-rate-scale 1,2": 2,
+    "train --image-shift 50000": 2,
+    "train --preset none": 2,
+    "train --config none.json": 2,
+    "train --backend none": 2,
+    "train --kernels none": 2,
+    "train --precision none": 2,
+    "train --device none": 2,
+    "train --layers 0": 2,
+    "train --dataset none": 2,
+    "train --data none.npz": 2,
+    "train --data none.npz --dataset digits": 2,
+    "train --resume none": 2,
+    "train --resume none --decay 0.5": 2,
+    "train --output taken": 2,
+    "eval none": 2,
+    "eval taken --tie-break none": 2,
+    "export none --to nir --output x.nir": 2,
+    "export taken --to none --output x.nir": 2,
+    "export taken --to nir --output none/x.nir": 2,
+    "reproduce none": 2,
+    "reproduce mnist --learning-rate -1": 2,
+    "reproduce ablation --base none": 2,
+    "demo --output taken": 2,
+}
+CALL_ALL = """
+import json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from lava_desire.cli import main
+
+found = {}
+for line in json.load(sys.stdin):
+    status, said = None, StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            main(line.split())
+    except SystemExit as ended:
+        status = ended.code
+    found[line] = status, said.getvalue(), sorted(sys.modules)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("answers")
+    (folder / "taken").mkdir()
+    (folder / "taken" / "checkpoint.safetensors").touch()
+    return json.loads(
+        subprocess.run(
+            [sys.executable, "-c", CALL_ALL],
+            input=json.dumps(list(ANSWERS)),
+            capture_output=True,
+            check=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            text=True,
+        ).stdout
+    )
+
+
+@pytest.mark.parametrize("line", ANSWERS)
+def test_it_is_answered_before_anything_heavy_is_imported(answers, line):
+    status, said, modules = answers[line]
+    assert status == ANSWERS[line], said
+    assert said
+    assert not set(HEAVY) & set(modules), f"{line} imports {set(HEAVY) & set(modules)}"
+
+
+def test_a_refusal_names_the_option_and_not_a_parameter(answers):
+    for line, named in (
+        ("train --decay 2", "--decay is 2.0: expected 0 <= --decay < 1"),
+        ("train --learning-rate-scale 1,2", "--learning-rate-scale is (1.0, 2.0)"),
+        ("train --image-shift 50000", "--image-shift is 50000: expected --image-shift < 46340"),
+        ("train --resume none --decay 0.5", "--decay is given"),
+        ("reproduce mnist --learning-rate -1", "--learning-rate is -1.0"),
+    ):
+        assert named in answers[line][1]
+
+
+def test_info_tells_the_versions_that_are_imported():
+    import numpy
+    import torch
+
+    from lava_desire.cli.machine import facts
+
+    light, asked = facts(devices=False), facts(devices=True)
+    assert (light["torch"], light["numpy"]) == (torch.__version__, numpy.__version__)
+    assert light["cuda"] == asked["cuda"]
+    assert asked["threads"] == torch.get_num_threads()
+    assert light == {name: value for name, value in asked.items() if name in light}
