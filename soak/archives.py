@@ -22,7 +22,7 @@ _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfil
 _SHAPES = (
     *("()", "(0,)", "(20,)", "(20, 4)", "(4, 20)", "(20, 2, 2)", "(20, 4, 1, 1)"),
     *("(-1, 4)", f"({10**12}, 784)", f"({2**63},)", f"(0, {2**63})", f"({'1,' * 40})"),
-    *("(True, 4)", "None", "20"),
+    *("None", "20"),
 )
 _DTYPES = (
     *("'|u1'", "'<f4'", "'>f8'", "'<i8'", "'|b1'", "'<f2'", "'<f16'", "'<u8'"),
@@ -44,8 +44,6 @@ def npy_member(random: Random, array: np.ndarray[Any, Any]) -> bytes:
     shape = repr(array.shape) if random.random() < 0.5 else random.choice(_SHAPES)
     order = random.choice(("True", "False", "False", "1", "None"))
     header = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
-    if random.random() < 0.02:
-        header = "(" * 5_000
     encoded = header.encode() + b"\n"
     version = random.choice((1, 1, 1, 2, 3, 4))
     length = struct.pack("<H" if version == 1 else "<I", len(encoded))
@@ -108,7 +106,7 @@ def _spoil_metadata(random: Random, metadata: dict[str, str]) -> None:
         value: Any = mutate_json(random, json.loads(metadata[name]))
         metadata[name] = json.dumps(value).encode("utf-8", "replace").decode()
     except ValueError:
-        metadata[name] = random.choice(("", "{", "[" * 20_000, "-1", "9" * 6_000, "NaN", "null"))
+        metadata[name] = random.choice(("", "{", "[" * 2_000, "-1", "9" * 6_000, "NaN", "null"))
 
 
 def _spoil_array(random: Random, arrays: dict[str, np.ndarray[Any, Any]]) -> None:

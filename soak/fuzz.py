@@ -19,8 +19,12 @@ CASES = {
     "npz": 80_000,
     "checkpoint": 190_000,
     "nir": 30_000,
+    "hdf5": 2_000,
 }
-"""Cases of a full run, a million and a few, more where a case is cheap."""
+"""Cases of a full run, a million and a few, more where a case is cheap.
+
+A case of ``hdf5`` starts a process.
+"""
 
 SECONDS_OF_SILENCE = 300
 _FINDINGS = Path(__file__).parent / "findings"

@@ -258,7 +258,7 @@ def targets() -> dict[str, Target]:
         "run": Target(run_seeds, mutate_json_text, read_a_run, (ValueError,), ("cli/run.py",)),
     }
     try:
-        from soak.graphs import nir_target
+        from soak.graphs import nir_targets
     except ImportError:
         return found
-    return {**found, "nir": nir_target()}
+    return {**found, **nir_targets()}

@@ -99,7 +99,7 @@ def test_a_wrong_value_is_refused_by_name(field, value):
         ("[]", "config is a list"),
         ("{}", "no layer_sizes"),
         ('{"layer_sizes": [2, 1], "rate": 1}', "no field rate"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 2_000, "not JSON"),
     ],
 )
 def test_unreadable_json_is_refused(text, message):

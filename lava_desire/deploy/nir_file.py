@@ -1,30 +1,28 @@
-"""NIR files, looked through before they are read: a file from elsewhere may be made to harm.
-
-HDF5 can hold a few bytes that unfold to terabytes, links to other files, and groups that contain
-themselves; ``nir.read`` follows all of them.
-"""
+"""NIR files that need not be trusted, node after node, so that what is wrong has a name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from lava_desire.deploy.hdf5_heaps import check_heaps
+import numpy as np
+
+from lava_desire.deploy.hdf5_file import MAX_BYTES, MAX_SECONDS, read_hdf5
 from lava_desire.deploy.optional import import_optional
 
-MAX_BYTES = 1 << 30
-"""Largest size of all arrays of a file together, unpacked."""
-
-# What weights compress to, with room: a dataset of a few bytes that unpacks to more is made to fill
-# memory. Those below the size are read whatever they are packed in.
-_MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 24
-_MAX_OBJECTS = 4_000
-_MAX_EDGES = 1_000  # reading compares every edge with every other
-_MAX_DEPTH = 8
+_LIF_PARAMETERS = ("tau", "r", "v_leak", "v_threshold", "v_reset")
 
 
-def read_nir(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
+def read_nir(
+    path: str | Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_seconds: float = MAX_SECONDS,
+) -> Any:
     """Read a NIR file that need not be trusted.
+
+    Unlike ``nir.read`` this takes files whose Input or Output states the shape of a batch, which
+    some exporters write; nobody checks there that the nodes' shapes fit each other.
 
     Parameters
     ----------
@@ -32,6 +30,8 @@ def read_nir(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
         The file.
     max_bytes : int
         Largest size of all its arrays together, unpacked.
+    max_seconds : float
+        Longest time in seconds that reading it may take.
 
     Returns
     -------
@@ -41,72 +41,67 @@ def read_nir(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
     Raises
     ------
     ValueError
-        If it is no NIR file, is damaged, or is larger, deeper or otherwise built than a graph
-        needs.
+        If it is no NIR file, is damaged, is larger, deeper or otherwise built than a graph needs,
+        or if reading it exceeds a limit. What a node is to blame for names the node.
     OSError
         If it cannot be opened.
     ImportError
-        If ``nir`` is not installed.
+        If ``nir`` or ``h5py`` is not installed.
     """
-    nir, h5py = import_optional("nir"), import_optional("h5py")
-    path = Path(path)
-    with path.open("rb"):
-        pass  # a missing file is told apart from one that is not HDF5
+    nir = import_optional("nir")
+    import_optional("h5py")
+    tree = read_hdf5(path, "node", max_bytes=max_bytes, max_seconds=max_seconds)
     try:
-        check_heaps(path, 2 * max(max_bytes, MAX_BYTES))
-        with h5py.File(path, "r") as file:
-            _look_through(h5py, file, path, max_bytes)
-        return nir.read(path)
-    except _RefusedError as refused:
-        raise ValueError(str(refused)) from None
-    except (AssertionError, ArithmeticError, LookupError, MemoryError, OSError) as error:
-        raise ValueError(f"{path} is no NIR file, or is damaged: {error!r}") from None
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no NIR file, or is damaged: {error}") from None
+        return graph_of(nir, tree)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
-class _RefusedError(Exception):
-    """The file is built in a way that is not followed."""
+def graph_of(nir: Any, tree: dict[str, Any]) -> Any:
+    """Return the ``nir.NIRGraph`` that a tree of groups describes, or raise ValueError."""
+    kind = _text(tree.get("type"))
+    if kind != "NIRGraph":
+        raise ValueError(f"the file holds a node of type {kind!r}: expected 'NIRGraph'")
+    return _graph(nir, tree, "the graph")
 
 
-def _look_through(h5py: Any, file: Any, path: Path, max_bytes: int) -> None:
-    if "node" not in file:
-        raise _RefusedError(f"{path} is no NIR file: it has no group 'node'")
-    waiting = [(file, "", 0)]
-    seen: set[Any] = set()
-    total = 0
-    while waiting:
-        group, place, depth = waiting.pop()
-        if depth > _MAX_DEPTH:
-            raise _RefusedError(f"{path} nests deeper than {_MAX_DEPTH} groups at {place!r}")
-        for name in group:
-            inner = f"{place}/{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _RefusedError(f"{path} holds a link at {inner!r}: expected data")
-            item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
-            if address in seen:
-                raise _RefusedError(f"{path} holds {inner!r} twice, or within itself")
-            seen.add(address)
-            if len(seen) > _MAX_OBJECTS:
-                raise _RefusedError(f"{path} holds more than {_MAX_OBJECTS} objects")
-            if isinstance(item, h5py.Group):
-                waiting.append((item, inner, depth + 1))
-            elif isinstance(item, h5py.Dataset):
-                if item.is_virtual or item.external:
-                    raise _RefusedError(f"{path} keeps {inner!r} in another file: expected data")
-                if name == "edges" and int(item.size or 0) > 2 * _MAX_EDGES:
-                    raise _RefusedError(f"{path} holds more than {_MAX_EDGES} edges at {inner!r}")
-                size = int(item.size or 0) * item.dtype.itemsize
-                total += size
-                if total > max_bytes:
-                    raise _RefusedError(
-                        f"{path} unpacks to more than {max_bytes} bytes at {inner!r}: expected "
-                        "less; max_bytes sets the limit"
-                    )
-                packed = item.id.get_storage_size()
-                if size > max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * packed):
-                    raise _RefusedError(
-                        f"{path} unpacks {inner!r} from {packed} to {size} bytes: expected at most "
-                        f"{_MAX_RATIO} times as many"
-                    )
+def _text(value: Any) -> Any:
+    """Return text as str; some write one in an array."""
+    return str(value.item()) if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def _graph(nir: Any, tree: dict[str, Any], name: str) -> Any:
+    nodes, edges = tree.get("nodes"), tree.get("edges")
+    if not isinstance(nodes, dict) or edges is None:
+        missing = "edges" if isinstance(nodes, dict) else "nodes"
+        raise ValueError(f"{name} has no {missing}")
+    edges = np.asarray(edges)
+    if edges.size and (edges.dtype.kind != "U" or edges.ndim != 2 or edges.shape[1] != 2):
+        raise ValueError(
+            f"edges of {name} are {edges.dtype} {edges.shape}: expected pairs of names"
+        )
+    metadata = tree.get("metadata", {})
+    return nir.NIRGraph(
+        nodes={inner: _node(nir, inner, fields) for inner, fields in nodes.items()},
+        edges=[(str(start), str(end)) for start, end in edges] if edges.size else [],
+        metadata=metadata if isinstance(metadata, dict) else {},
+        type_check=False,
+    )
+
+
+def _node(nir: Any, name: str, fields: Any) -> Any:
+    kind = _text(fields.get("type")) if isinstance(fields, dict) else None
+    if not isinstance(kind, str):
+        raise ValueError(f"node {name!r} says no type")
+    if kind == "NIRGraph":
+        return _graph(nir, fields, f"node {name!r}")
+    fields = {**fields, "type": kind}
+    try:
+        if kind == "LIF":
+            given = {field: fields[field] for field in _LIF_PARAMETERS if field in fields}
+            fields.update(zip(given, np.broadcast_arrays(*given.values()), strict=True))
+        return nir.dict2NIRNode(fields)
+    except Exception as error:  # each node has its own way to fail on fields of another kind
+        raise ValueError(
+            f"node {name!r} of type {kind!r} is none that nir reads: {error!r}"
+        ) from None

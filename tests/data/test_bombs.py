@@ -149,7 +149,7 @@ def test_an_array_without_values_is_refused(tmp_path):
         read_idx(tmp_path / "file")
 
 
-@pytest.mark.parametrize("shape", ["(1,) * 40", "(0, 2**63)", "(True, 10)", "()"])
+@pytest.mark.parametrize("shape", ["(1,) * 40", "(0, 10)", "()"])
 def test_a_shape_that_no_images_have_is_refused(tmp_path, shape):
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {eval(shape)!r}, }}\n".encode()
     member = b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text + bytes(10)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
 from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.deploy import from_nir, to_nir
+from lava_desire.deploy.hdf5_child import RefusedError, read
 from lava_desire.deploy.nir_file import read_nir
 
 nir = pytest.importorskip("nir", reason="nir is not installed: pip install lava_desire[export]")
@@ -34,8 +33,11 @@ def chain(**changes):
 @pytest.mark.parametrize("decay", [0.75, 0.875, 0.7, 0.31, 0.0])
 def test_a_network_comes_back_to_the_bit(decay, reset, tmp_path):
     network = DesireNetwork(CONFIG.replace(decay=decay, reset=reset, threshold=0.8))
-    nir.write(tmp_path / "net.nir", to_nir(network))
-    back = from_nir(tmp_path / "net.nir")
+    graph = to_nir(network)
+    if decay == 0.7:  # the one with residuals, in a file
+        nir.write(tmp_path / "net.nir", graph)
+        graph = tmp_path / "net.nir"
+    back = from_nir(graph)
     assert back.config == network.config
     for mine, other in zip(back.numpy_weights(), network.numpy_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
@@ -139,7 +141,7 @@ def refused(graph):
 def test_what_a_network_cannot_do_is_refused():
     graph = chain()
     graph.nodes["linear"] = nir.Affine(graph.nodes["linear"].weight, np.ones(3))
-    assert "'linear' has a bias" in refused(graph)
+    assert "'linear' (Affine) has a bias" in refused(graph)
     graph.nodes["linear"].bias = np.array([b"x", b"y", b"z"])
     assert "bias of 'linear' is |S1: expected zeros, or none" in refused(graph)
     graph = chain()
@@ -147,7 +149,7 @@ def test_what_a_network_cannot_do_is_refused():
     assert "tau of 'lif_1' holds 0.0005: expected 0.0004 in all neurons" in refused(graph)
     graph = chain()
     graph.nodes["lif"] = nir.IF(np.ones(3), np.ones(3))
-    assert "node 'lif' is IF: expected LIF" in refused(graph)
+    assert "node 'lif' is IF: expected LIF behind 'linear'" in refused(graph)
     graph = chain()
     graph.edges.append(("lif", "linear_1"))
     assert "branches, joins or is cyclic" in refused(graph)
@@ -160,18 +162,146 @@ def test_what_a_network_cannot_do_is_refused():
     assert "has a cycle apart from 'input'" in refused(graph)
     graph = chain()
     graph.edges = []
-    assert "is no chain" in refused(graph)
+    assert "is no chain from Input to Output: 6 nodes receive nothing ('input' (Input)," in refused(
+        graph
+    )
     graph = chain()
     graph.edges.append(("lif", "nowhere"))
-    assert "a node that is none" in refused(graph)
-    weights = np.ones((2, 3), np.float32)
-    delayed = nir.NIRGraph.from_list(nir.Delay(np.ones(3)), nir.LIF(*[np.ones(3)] * 4))
-    assert "is Delay: expected Affine or Linear, and the delay of one step" in refused(delayed)
-    assert "3 nodes between Input and Output" in refused(
-        nir.NIRGraph.from_list(
-            nir.Linear(weights), nir.LIF(*[np.ones(2)] * 4), nir.Linear(weights.T)
-        )
+    assert "'nowhere', a node that is none" in refused(graph)
+    graph = chain()
+    graph.edges.append(("lif", "linear_1", "lif_1"))
+    assert "has 3 ends" in refused(graph)
+    graph = chain()
+    graph.nodes["lif"].v_threshold[1] = -1
+    assert "v_threshold of 'lif' holds -1: expected values above 0" in refused(graph)
+    graph = chain()
+    graph.nodes["input"] = nir.Input(np.array([2, 4]))
+    assert "node 'input' (Input) has the shape (2, 4): expected 5 values" in refused(graph)
+    graph = chain()
+    graph.nodes["within"] = graph
+    assert "the graph nests deeper than 8 graphs" in refused(graph)
+    graph = chain()
+    graph.nodes["inner"] = nir.NIRGraph({"a": nir.Linear(np.ones((2, 2)))}, [], type_check=False)
+    assert "node 'inner' is a graph with 0 nodes of type Input: expected one" in refused(graph)
+
+
+ONES = np.ones(3)
+DENSE, LIF = nir.Linear(np.ones((3, 3), np.float32)), nir.LIF(*[ONES] * 4)
+RECURRENT = nir.NIRGraph(
+    {"in": nir.Input(ONES.shape), "lif": LIF, "w_rec": DENSE, "out": nir.Output(ONES.shape)},
+    [("in", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "out")],
+    type_check=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([nir.Delay(ONES), LIF], "'delay' is Delay: expected Affine or Linear, and the delay of"),
+        ([DENSE, LIF, DENSE], "node 'linear_1' (Linear) is the last: expected LIF behind it"),
+        ([LIF], "node 'lif' is LIF: expected Affine or Linear"),
+        ([DENSE, nir.Scale(ONES)], "node 'scale' is Scale: expected LIF behind 'linear'"),
+        ([DENSE, nir.Threshold(ONES)], "node 'threshold' is Threshold: expected LIF"),
+        ([DENSE, nir.I(ONES)], "node 'i' is I: expected LIF behind 'linear'"),
+        ([DENSE, LIF, DENSE, nir.LI(ONES, ONES, ONES)], "node 'li' is LI: expected LIF"),
+        ([DENSE, nir.CubaLIF(*[ONES] * 5)], "node 'cubalif' is CubaLIF: expected LIF"),
+        ([DENSE, nir.CubaLI(*[ONES] * 4)], "node 'cubali' is CubaLI: expected LIF"),
+        (
+            [DENSE, LIF, nir.Flatten({"input": np.array([3])}, 0), DENSE, LIF],
+            "node 'flatten' is Flatten: expected Affine or Linear behind 'lif'",
+        ),
+        (
+            [nir.Conv2d((4, 4), np.ones((3, 1, 2, 2)), 1, 0, 1, 1, ONES), LIF],
+            "node 'conv2d' is Conv2d: expected Affine or Linear",
+        ),
+        ([nir.SumPool2d(ONES, ONES, ONES), LIF], "node 'sumpool2d' is SumPool2d: expected Aff"),
+        ([nir.AvgPool2d(ONES, ONES, ONES), LIF], "node 'avgpool2d' is AvgPool2d: expected Aff"),
+        (
+            [DENSE, RECURRENT, nir.Output(ONES.shape)],
+            "cyclic at 'nirgraph.w_rec' (Linear) to 'nirgraph.lif' (LIF)",
+        ),
+    ],
+)
+def test_a_node_that_cannot_be_taken_is_named(nodes, message):
+    assert message in refused(nir.NIRGraph.from_list(*nodes, type_check=False))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (1, 3), (3, 1)])
+def test_one_number_holds_for_all_neurons(shape):
+    graph = chain()
+    lif = graph.nodes["lif"]
+    for name in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
+        setattr(lif, name, np.full(shape, getattr(lif, name)[0]))
+    for mine, other in zip(weights_of(graph), weights_of(chain()), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_parameters_of_another_number_of_neurons_are_refused():
+    graph = chain()
+    graph.nodes["lif"].tau = np.full((2, 3), 4e-4)
+    assert "tau of 'lif' is float64 (2, 3): expected one number, or (3,)" in refused(graph)
+
+
+def weights_of(graph, **options):
+    return from_nir(graph, **{"dt": 1e-4, "num_steps": 9, **options}).numpy_weights()
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (7, 5), (5, 1), (1, 1, 5), (5, 5)])
+def test_the_batch_of_a_sample_may_stand_in_input_and_output(shape):
+    graph = chain()
+    graph.nodes["input"] = nir.Input(np.array(shape))
+    graph.nodes["output"] = nir.Output(np.array([*shape[:-1], 2]))
+    if shape == (5, 1):
+        graph.nodes["output"] = nir.Output(np.array([2, 1]))
+    assert len(weights_of(graph)) == 2
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5), (1, 5, 1), (2, 1, 5)])
+def test_a_flatten_that_comes_first_is_passed_over(shape):
+    graph = chain()
+    graph.nodes["input"] = nir.Input(np.array(shape))
+    graph.nodes["flatten"] = nir.Flatten({"input": np.array(shape)}, start_dim=0)
+    graph.edges[0:1] = [("input", "flatten"), ("flatten", "linear")]
+    for mine, other in zip(weights_of(graph), weights_of(chain()), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_graphs_within_the_graph_are_unfolded():
+    plain = chain()
+    parts = [plain.nodes[name] for name in ("linear", "lif", "linear_1", "lif_1")]
+    inner = nir.NIRGraph.from_list(*parts[:2])
+    graph = nir.NIRGraph.from_list(nir.NIRGraph.from_list(inner), *parts[2:])
+    for mine, other in zip(weights_of(graph), weights_of(plain), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    inner.nodes["lif"].v_leak = np.ones(3)
+    assert "v_leak of 'nirgraph.nirgraph.lif' holds 1.0" in refused(graph)
+
+
+@pytest.mark.parametrize(
+    ("tau", "dt", "decay"),
+    [(0.03, 1e-4, 1 - 1 / 300), (0.0123, 1e-6, 1 - 1 / 12300), (1e-5, 1e-6, 0.9)],
+)
+def test_any_time_constant_is_taken(tau, dt, decay):
+    graph = chain(tau=np.float32(tau))
+    config = from_nir(graph, dt=dt, num_steps=9).config
+    assert config.decay == pytest.approx(decay, rel=1e-9)
+    np.testing.assert_allclose(
+        weights_of(graph, dt=dt)[0], graph.nodes["linear"].weight * (1 - decay), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("tau", "message"),
+    [
+        # Norse 1.1.0 with its own dt of 1e-3 and its own 100 per second.
+        (1e-5, "If Norse 1.1.0 wrote the graph, pass dt = 1e-06: it writes tau times its dt, here"),
+        (1e-9, "expected at least dt. Pass dt of at most 1e-09"),
+    ],
+)
+def test_a_dt_that_would_do_is_proposed(tau, message):
+    with pytest.raises(ValueError, match=r"shorter than dt = 0\.001 s") as caught:
+        from_nir(chain(tau=tau), dt=1e-3, num_steps=5)
+    assert message in str(caught.value)
 
 
 def test_a_graph_that_contradicts_its_own_metadata_is_refused():
@@ -208,60 +338,118 @@ def written(path, edit):
     return path
 
 
+def chain_file(path, **fields):
+    """Write a chain as others may, fields of the node 'lif' as they are given."""
+    with h5py.File(path, "w") as file:
+        graph = file.create_group("node")
+        graph["type"] = np.bytes_("NIRGraph")
+        graph["edges"] = np.array([[b"x", b"a"], [b"a", b"l"], [b"l", b"y"]])
+        graph["nodes/x/type"], graph["nodes/x/shape"] = "Input", [1, 5]
+        graph["nodes/a/type"], graph["nodes/a/weight"] = "Linear", np.ones((3, 5), ">f4")
+        graph["nodes/l/type"] = np.array([b"LIF"])
+        given = {"tau": 4e-4, "r": 4.0, "v_leak": 0.0, "v_threshold": 1.0, **fields}
+        for name, value in given.items():
+            graph[f"nodes/l/{name}"] = value
+        graph["nodes/y/type"], graph["nodes/y/shape"] = "Output", [1, 1, 3]
+    return path
+
+
+@pytest.mark.parametrize("tau", [4e-4, [4e-4], [4e-4] * 3])
+def test_a_file_that_nir_itself_does_not_read_is_taken(tau, tmp_path):
+    """Without version and v_reset, with a batch's shapes, texts of any kind and one number."""
+    path = chain_file(tmp_path / "net.nir", tau=tau)
+    np.testing.assert_array_equal(weights_of(path), [np.ones((3, 5), np.float32)])
+
+
+def test_a_node_of_a_file_that_is_none_is_named(tmp_path):
+    def message(edit):
+        path = chain_file(tmp_path / "net.nir")
+        with h5py.File(path, "r+") as file:
+            edit(file["node"])
+        with pytest.raises(ValueError, match=r".+") as caught:
+            from_nir(path, dt=1e-4, num_steps=5)
+        return str(caught.value).removeprefix(f"{path}")
+
+    def another_type(graph):
+        del graph["nodes/l/type"]
+        graph["nodes/l/type"] = "Izhikevich"
+
+    assert "node 'l' of type 'Izhikevich' is none that nir reads" in message(another_type)
+    assert "node 'l' says no type" in message(lambda graph: graph.pop("nodes/l/type"))
+    assert "node 'a' of type 'Linear' is none" in message(lambda graph: graph.pop("nodes/a/weight"))
+    assert "the graph has no edges" in message(lambda graph: graph.pop("edges"))
+    assert "of type None: expected 'NIRGraph'" in message(lambda graph: graph.pop("type"))
+
+    def not_names(graph):
+        del graph["edges"]
+        graph["edges"] = np.ones((2, 2))
+
+    assert "edges of the graph are float64 (2, 2): expected pairs" in message(not_names)
+
+
 def test_a_file_made_to_harm_is_not_followed(tmp_path):
     def huge(file):
-        file["node"].create_dataset("bomb", shape=(1 << 40,), chunks=(1024,), dtype="f4")
+        file["node"].create_dataset("more", shape=(1 << 40,), chunks=(1024,), dtype="f4")
 
-    def circular(file):
-        file["node/nodes/loop"] = file["node"]
+    def padded(file):
+        file["node"].create_dataset("few", (3,), "f4", maxshape=(None,), chunks=(1 << 28,))
+
+    def doubled(file):
+        file["node/nodes/lif_1/again"] = file["node/nodes/lif_1/tau"]
 
     def deep(file):
         file.create_group("node/" + "/".join("abcdefghijkl"))
 
     def elsewhere(file):
-        file["node/nodes/lif_1/tau2"] = h5py.ExternalLink("/etc/passwd", "/")
+        file["node/nodes/lif_1/tau2"] = h5py.ExternalLink("other.nir", "/")
+
+    def all_elsewhere(file):
+        del file["node"]
+        file["node"] = h5py.ExternalLink("other.nir", "/node")
 
     def outside(file):
-        file["node"].create_dataset("data", (10,), "u1", external=[("/etc/hostname", 0, 10)])
+        file["node"].create_dataset("data", (10,), "u1", external=[("other.bin", 0, 10)])
 
     def many(file):
         for index in range(4_001):
             file.create_group(f"node/crowd/{index}")
 
+    def wordy(file):
+        file["node/words"] = np.full(4_001, b"x")
+
     def tangled(file):
         del file["node/edges"]
         file["node/edges"] = np.full((1_001, 2), b"lif_1")
 
+    def strange(file):
+        file["node/pairs"] = np.zeros(2, "i4,i4")
+
+    def empty(file):
+        file["node/empty"] = h5py.Empty("f4")
+
+    def scrambled(file):
+        file["node/name"] = np.bytes_(b"\xff\xfe")
+
     for edit, message in (
         (huge, "unpacks to more than"),
-        (circular, "twice, or within itself"),
+        (padded, "unpacks '/node/few' from 0 to 1073741824 bytes"),
+        (doubled, "twice, or within itself"),
         (deep, "nests deeper than"),
         (elsewhere, "holds a link at '/node/nodes/lif_1/tau2'"),
+        (all_elsewhere, "has no group 'node'"),
         (outside, "keeps '/node/data' in another file"),
         (many, "more than 4000 objects"),
+        (wordy, "more than 4000 texts"),
         (tangled, "more than 1000 edges"),
+        (strange, "at '/node/pairs': expected numbers or text"),
+        (empty, "holds nothing at '/node/empty'"),
+        (scrambled, "holds text at '/node/name' that is not UTF-8"),
     ):
-        with pytest.raises(ValueError, match=message):
-            read_nir(written(tmp_path / f"{edit.__name__}.nir", edit))
-
-
-def test_a_heap_over_which_hdf5_would_stay_for_ever_is_refused(tmp_path):
-    path = written(tmp_path / "net.nir", lambda file: None)
-    whole = path.read_bytes()
-    heap = whole.index(b"GCOL")
-    # A size that ends behind the free space: what follows there are objects of size zero.
-    for place, value, message in (
-        (heap + 9, 0x12, "an object of the heap"),
-        (heap + 15, 0x7F, "ends behind the file"),
-        (heap + 24, 0xFF, "an object of the heap"),
-        (13, 4, "have (4, 8) bytes: expected 8"),
-        (0, 0, "does not begin as an HDF5 file does"),
-    ):
-        spoiled = bytearray(whole)
-        spoiled[place] = value
-        path.write_bytes(spoiled)
-        with pytest.raises(ValueError, match=re.escape(message)):
-            from_nir(path)
+        path = written(tmp_path / f"{edit.__name__}.nir", edit)
+        with h5py.File(path) as file, pytest.raises(RefusedError, match=message):
+            read(file, "node", 1 << 31, [])
+    with pytest.raises(ValueError, match=r"doubled\.nir holds '.*' twice, or within itself"):
+        read_nir(tmp_path / "doubled.nir")
 
 
 def test_the_limit_of_a_file_can_be_set(tmp_path):
@@ -277,13 +465,13 @@ def test_a_file_that_is_none_is_told_apart_from_a_missing_one(tmp_path):
         from_nir(path)
     for content in (b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + b"\0" * 500):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="is no NIR file, or is damaged"):
+        with pytest.raises(ValueError, match="is no HDF5 file, or is damaged"):
             from_nir(path)
     whole = written(tmp_path / "whole.nir", lambda file: None).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="is no NIR file, or is damaged"):
+    with pytest.raises(ValueError, match="is no HDF5 file, or is damaged"):
         from_nir(path)
     with h5py.File(path, "w") as file:
         file["other"] = 1
-    with pytest.raises(ValueError, match="it has no group 'node'"):
+    with pytest.raises(ValueError, match="has no group 'node'"):
         from_nir(path)
