@@ -1,6 +1,7 @@
 """Multi-layer spiking networks that learn by desire backpropagation, in torch and on Lava.
 
-Names load on first use: importing the package imports neither torch nor Lava.
+Names load on first use: importing the package imports neither torch nor Lava. From then on Lava,
+which declares Python 3.10 only, can be imported on later ones too, whoever imports it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lava_desire.config import DesireConfig
+from lava_desire.lava_runtime import mending
 
 if TYPE_CHECKING:
     from lava_desire.data import load_dataset
     from lava_desire.engine import DesireNetwork, evaluate, fit
+
+mending.arm()
 
 __version__ = "0.1.0"
 __all__ = ["DesireConfig", "DesireNetwork", "evaluate", "fit", "load_dataset"]

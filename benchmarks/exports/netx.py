@@ -13,6 +13,7 @@ and builds the network is lava-dl as released.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -23,17 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-_COMPAT = Path(__file__).parents[2] / "lava_desire" / "lava_runtime" / "compat.py"
-
 
 def import_lava() -> None:
-    """Load the one module of the library, without the rest, and let Lava import."""
-    spec = importlib.util.spec_from_file_location("compat", _COMPAT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.import_lava()
+    """Let Lava import; the library is not installed here, and what does that needs NumPy only."""
+    sys.path.append(str(Path(__file__).parents[2]))
+    compat = importlib.import_module("lava_desire.lava_runtime.compat")
+    compat.import_lava()
 
 
 def enter_without_init(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``lava-desire train | eval | reproduce | export | info | demo``."""
+"""The command line: ``lava-desire train | eval | reproduce | export | info | demo | …``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from lava_desire.cli import commands, torchrun
 from lava_desire.cli.export import export
+from lava_desire.cli.installation import install_lava
 from lava_desire.cli.reproduce import reproduce
 from lava_desire.engine.errors import (
     DamagedCheckpointWarning,
@@ -39,6 +40,7 @@ app.command("reproduce")(torchrun.alone(reproduce))
 app.command("export")(torchrun.alone(export))
 app.command("info")(commands.info)
 app.command("demo")(torchrun.alone(commands.demo))
+app.command("install-lava")(install_lava)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

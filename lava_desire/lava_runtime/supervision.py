@@ -34,6 +34,7 @@ from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeSe
 from lava_desire.lava_runtime.actors import ResumableService, SupervisedProcessing
 from lava_desire.lava_runtime.bulk import BY_PIPE
 from lava_desire.lava_runtime.channels import PATIENCE, PatientPort
+from lava_desire.lava_runtime.compat import check_start_method
 from lava_desire.lava_runtime.errors import Failure, HangError, ProcessError, describe
 from lava_desire.lava_runtime.resources import allow_files, limits_named
 from lava_desire.lava_runtime.watch import Limits, Watch
@@ -208,6 +209,7 @@ class SupervisedRuntime(Runtime):
         if self._messaging_infrastructure_type is not ActorType.MultiProcessing:
             super()._build_message_infrastructure()
             return
+        check_start_method()
         names = {id(builder): describe(p) for p, builder in self._executable.proc_builders.items()}
         self._messaging_infrastructure = SupervisedProcessing(
             lambda builder: names.get(id(builder), "Lava's runtime service")

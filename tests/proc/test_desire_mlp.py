@@ -12,11 +12,14 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig, rule
 from lava_desire.checkpoint import read_checkpoint
+from lava_desire.lava_runtime.discovery import find_models
 from lava_desire.proc import DesireMLP, DesireSimCfg, ProcessError, SampleSource
-from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch
+from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch, SubDesireMLPModel
+from lava_desire.proc.run_config import TAGS
 from lava_desire.randomness import initial_weights
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.magma.core.run_configs import Loihi1SimCfg, Loihi2SimCfg  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
 
 CONFIG = DesireConfig(
@@ -66,12 +69,37 @@ def probed(target, steps):
     return lambda: next(iter(next(iter(monitor.get_data().values())).values()))
 
 
-def weights_after(network, tag, windows):
+def weights_after(network, tag, windows, settings=DesireSimCfg):
     try:
-        network.run(RunSteps(windows * WINDOW), DesireSimCfg(tag))
+        network.run(RunSteps(windows * WINDOW), settings(select_tag=tag))
         return [var.get() for var in network.weights]
     finally:
         network.stop()
+
+
+@pytest.mark.parametrize(
+    ("settings", "tag"), [(Loihi1SimCfg, "floating_pt"), (Loihi2SimCfg, "fixed_pt")]
+)
+def test_lavas_own_run_configurations_choose_the_arithmetic_by_their_tag(settings, tag):
+    config = DesireConfig((6, 5, 3), num_steps=6, learning_rate=1e-2)  # for integers as well
+    networks = (build(config=config)[1] for _ in range(2))
+    stock, ours = (
+        weights_after(network, tag, 2, each)
+        for network, each in zip(networks, (settings, DesireSimCfg), strict=True)
+    )
+    for mine, other in zip(stock, ours, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("settings", [Loihi1SimCfg, Loihi2SimCfg])
+def test_lavas_own_run_configurations_choose_the_model_by_any_tag(settings):
+    _, network = build()
+    models = find_models(network)
+    parts, torch_model = SubDesireMLPModel, PyDesireMLPModelTorch
+    chosen = {tag: settings(select_tag=tag).select(network, models) for tag in (None, *TAGS)}
+    assert chosen == {None: parts, "floating_pt": parts, "fixed_pt": parts, "torch": torch_model}
+    by_kind = settings(select_tag="fixed_pt", select_sub_proc_model=True)
+    assert by_kind.select(network, models) is parts
 
 
 @needs_torch

@@ -1,5 +1,8 @@
 """setuptools as build backend, with archives that hold nothing of the moment or the machine.
 
+Wheels, that of an editable installation too, hold ``lava_desire.pth`` beside the package: Python
+runs it when it starts, and it has Lava mended whoever imports it first.
+
 The same commit gives the same bytes, wheel and sdist, in any folder, at any time, by any user; so
 whoever doubts a release can build it again and compare. Every time stamp in them is that of
 SOURCE_DATE_EPOCH, or else of the last commit, or else, in an unpacked sdist, of its own files.
@@ -7,7 +10,9 @@ SOURCE_DATE_EPOCH, or else of the last commit, or else, in an unpacked sdist, of
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import io
 import os
 import subprocess
@@ -20,12 +25,28 @@ from typing import Any
 
 from setuptools import build_meta
 
-build_editable = build_meta.build_editable
 get_requires_for_build_editable = build_meta.get_requires_for_build_editable
 get_requires_for_build_sdist = build_meta.get_requires_for_build_sdist
 get_requires_for_build_wheel = build_meta.get_requires_for_build_wheel
 prepare_metadata_for_build_editable = build_meta.prepare_metadata_for_build_editable
 prepare_metadata_for_build_wheel = build_meta.prepare_metadata_for_build_wheel
+
+
+# Python runs it at each start: it must cost next to nothing where Lava is not used, and never fail,
+# least of all where the package is half removed.
+_HOOK = """
+class LavaDesireHook:
+    def find_spec(name, path=None, target=None):
+        if name == "lava":
+            try:
+                from lava_desire.lava_runtime.mending import arm
+                arm()
+            except Exception:
+                pass
+sys.meta_path.insert(0, LavaDesireHook)
+"""
+HOOK = f"import sys; exec({_HOOK!r})\n"
+"""The text of ``lava_desire.pth``: one line, for Python runs each by itself."""
 
 
 def build_wheel(
@@ -34,8 +55,17 @@ def build_wheel(
     """Build a wheel; pip and build call this."""
     with _fixed_surroundings():
         name = str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
-        _forget_permissions(Path(wheel_directory) / name)
+        _finish_wheel(Path(wheel_directory) / name)
         return name
+
+
+def build_editable(
+    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+) -> str:
+    """Build the wheel of an editable installation; pip calls this."""
+    name = str(build_meta.build_editable(wheel_directory, config_settings, metadata_directory))
+    _finish_wheel(Path(wheel_directory) / name)
+    return name
 
 
 def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
@@ -68,14 +98,19 @@ def _epoch() -> int:
     return int(last.stdout) if last.returncode == 0 else 315532800  # 1980, a zip's first year
 
 
-def _forget_permissions(path: Path) -> None:
-    """Write a wheel again, with the permissions that every file of Python may have."""
+def _finish_wheel(path: Path) -> None:
+    """Write a wheel again, with the hook, and permissions that every file of Python may have."""
+    hook = HOOK.encode()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(hook).digest()).rstrip(b"=").decode()
     with zipfile.ZipFile(path) as wheel:
         files = [(each, wheel.read(each)) for each in wheel.infolist()]
+    added = zipfile.ZipInfo("lava_desire.pth", files[0][0].date_time)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as anew:
-        for file, content in files:
+        for file, content in [(added, hook), *files]:
+            if file.filename.endswith(".dist-info/RECORD"):
+                content += f"{added.filename},sha256={digest},{len(hook)}\n".encode()
             file.external_attr = 0o100644 << 16
-            anew.writestr(file, content)
+            anew.writestr(file, content, zipfile.ZIP_DEFLATED)
 
 
 def _pack_anew(path: Path, epoch: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
@@ -88,6 +89,11 @@ class _TypesOfLayers(ABCMeta):
         if re.fullmatch(r"desire_\d+", name):
             return LavaPyType(np.ndarray, np.int8)
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+
+
+# Lava's own run configurations choose among several models by tag, but only among those that are
+# Python models; the parts of this one are.
+AbstractPyProcessModel.register(SubDesireMLPModel)
 
 
 @implements(proc=DesireMLP, protocol=LoihiProtocol)
