@@ -95,18 +95,18 @@ class Actor(SystemProcess):
         else:
             self._report = message
 
-    def send_array(self, array: Any, check: Callable[[], None]) -> None:
-        """Send an array to the child, which has been told that it comes.
+    def send_values(self, values: Any, check: Callable[[], None]) -> None:
+        """Send values to the child, which has been told that they come.
 
         Parameters
         ----------
-        array : ndarray
-            The array.
+        values : tuple of ndarray and index
+            What to write to a Var, and where.
         check : callable
             Raises if a child has failed; called while the pipe is full.
         """
         # A full pipe would block this thread, and the child that should empty it may be gone.
-        sender = threading.Thread(target=self._pconn.send, args=(array,), daemon=True)
+        sender = threading.Thread(target=self._pconn.send, args=(values,), daemon=True)
         sender.start()
         while sender.is_alive():
             sender.join(PATIENCE)
@@ -114,7 +114,7 @@ class Actor(SystemProcess):
                 check()
 
     def receive_array(self, check: Callable[[], None]) -> Any:
-        """Receive an array that the child has announced; see :meth:`send_array`."""
+        """Receive an array that the child has announced; see :meth:`send_values`."""
         while self._array is None:
             if self._pconn.poll(PATIENCE):
                 self._receive()

@@ -32,12 +32,14 @@ from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
 from lava_desire.lava_runtime.actors import ResumableService, SupervisedProcessing
-from lava_desire.lava_runtime.bulk import BY_PIPE
+from lava_desire.lava_runtime.bulk import BY_PIPE, goes_whole
 from lava_desire.lava_runtime.channels import PATIENCE, PatientPort
 from lava_desire.lava_runtime.compat import check_start_method
 from lava_desire.lava_runtime.errors import Failure, HangError, ProcessError, describe
 from lava_desire.lava_runtime.resources import allow_files, limits_named
+from lava_desire.lava_runtime.variables import Variable
 from lava_desire.lava_runtime.watch import Limits, Watch
+from lava_desire.lava_runtime.wiring import check_condition, check_inputs
 
 __all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "install", "uninstall"]
 
@@ -50,9 +52,6 @@ _SECONDS_TO_END = 10.0
 _HAS_ENDED = "this network has ended: build its processes anew to run it again"
 
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
-
-_NUMBERS = (np.ndarray, np.number, int, float)
-"""Types of the initial value of a Var that is numbers; others are strings and sparse matrices."""
 
 _live: weakref.WeakSet[SupervisedRuntime] = weakref.WeakSet()
 
@@ -90,6 +89,7 @@ class SupervisedRuntime(Runtime):
         children = len(made.proc_builders or ()) + len(made.runtime_service_builders or ())
         channels = len(made.channel_builders or ()) + len(made.sync_channel_builders or ())
         with self._supervised(), limits_named(children, channels):
+            check_inputs(made)
             allow_files(children, channels)
             super().initialize(node_cfg_idx)
 
@@ -101,10 +101,12 @@ class SupervisedRuntime(Runtime):
         ProcessError
             If a process failed.
         RuntimeError
-            If the network has ended.
+            If the network runs at this moment, or has ended.
+        ValueError
+            If the condition is none, or its number of steps not whole, or below 0.
         """
-        if self._ended:
-            raise RuntimeError(_HAS_ENDED)
+        check_condition(run_condition)
+        self._check_idle("it can run again")
         with self._supervised():
             super().start(run_condition)
 
@@ -132,78 +134,123 @@ class SupervisedRuntime(Runtime):
         self._release(kill=not self._is_started)
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
-        """Set a Var.
+        """Set a Var, or the elements of it that an index selects; whatever is refused, it goes on.
+
+        Parameters
+        ----------
+        var_id : int
+            Lava's number of the Var.
+        value : array, list or number
+            The elements, or the whole Var, of which those at `idx` are taken; a number for one.
+        idx : index or None
+            As NumPy takes it.
 
         Raises
         ------
+        IndexError
+            If there are no such elements.
         ValueError
-            If the value has another shape; the network goes on.
+            If the value is of another shape, or the Var cannot hold it.
+        RuntimeError
+            If the network runs at this moment, or has ended.
         """
-        if idx is None:
-            self._check_shape(var_id, value)
+        self._check_idle("a Var can be set")
+        model, variable, model_class = self._look_up(var_id)
+        values = variable.check_value(value, idx)
         with self._supervised():
-            model = self._array_model(var_id, idx)
-            # A single number may be no array in the child.
-            if model is None or np.size(value) == 1:
-                super().set_var(var_id, value, idx)
+            if not self._goes_by_pipe(model, model_class):
+                if idx is not None:
+                    whole = np.array(super().get_var(var_id))
+                    whole[idx] = values
+                    values = whole
+                super().set_var(var_id, values)
                 return
             self._request(MGMT_COMMAND.SET_DATA, model, var_id)
             self.runtime_to_service[model.runtime_srv_id].send(enum_to_np(BY_PIPE))
             actor = self._messaging_infrastructure.actor_of(model.proc_id)
-            actor.send_array(np.asarray(value), self._check)
+            actor.send_values((values, idx), self._check)
             answer = self.service_to_runtime[model.runtime_srv_id].recv()
             if not enum_equal(answer, MGMT_RESPONSE.SET_COMPLETE):
                 self._explain()
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
-        """Get a Var."""
-        with self._supervised():
-            model = self._array_model(var_id, idx)
-            if model is None:
-                value = super().get_var(var_id, idx)
-                self._check()
-                return value
-            self._request(MGMT_COMMAND.GET_DATA, model, var_id)
-            answers = self.service_to_runtime[model.runtime_srv_id]
-            num_items = int(answers.recv()[0])
-            if num_items == BY_PIPE:
-                actor = self._messaging_infrastructure.actor_of(model.proc_id)
-                value = actor.receive_array(self._check)
-            else:
-                value = np.array([answers.recv()[0] for _ in range(num_items)])
-            self._check()
-        # Lava gives float64 whatever the Var is.
-        return np.asarray(value, np.float64).reshape(model.shape)
+        """Get a Var, or the elements of it that an index selects.
 
-    def _array_model(self, var_id: int, idx: Any) -> Any:
-        """Return the model of a Var that goes as a whole, or None if Lava is to hand it over."""
-        if self._is_running or not self._is_started or idx is not None:
-            return None
-        if not isinstance(self._messaging_infrastructure, SupervisedProcessing):
-            return None
+        Parameters
+        ----------
+        var_id : int
+            Lava's number of the Var.
+        idx : index or None
+            As NumPy takes it.
+
+        Returns
+        -------
+        ndarray
+            float64, whatever the Var is, as Lava gives it.
+
+        Raises
+        ------
+        IndexError
+            If there are no such elements.
+        RuntimeError
+            If the network runs at this moment, or has ended.
+        """
+        self._check_idle("a Var can be read")
+        model, variable, model_class = self._look_up(var_id)
+        variable.check_index(idx)
+        with self._supervised():
+            if not self._goes_by_pipe(model, model_class):
+                values = super().get_var(var_id)
+            else:
+                self._request(MGMT_COMMAND.GET_DATA, model, var_id)
+                answer = self.service_to_runtime[model.runtime_srv_id].recv()
+                if not enum_equal(answer, enum_to_np(BY_PIPE)):
+                    self._explain()
+                actor = self._messaging_infrastructure.actor_of(model.proc_id)
+                values = actor.receive_array(self._check)
+            self._check()
+        return variable.select(values, idx)
+
+    def _check_idle(self, what: str) -> None:
+        """Refuse what asks for a network that waits for its next run."""
+        if self._ended:
+            raise RuntimeError(_HAS_ENDED)
+        if self._is_running:
+            with self._supervised():
+                if all(port.probe() for port in self.service_to_runtime):
+                    self._get_resp_for_run()  # a run without blocking, which is over
+        if self._ended:
+            raise RuntimeError(_HAS_ENDED)
+        if self._is_running:
+            raise RuntimeError(
+                "the network is running: call pause(), or wait() for the end of its run, before "
+                f"{what}"
+            )
+
+    def _look_up(self, var_id: int) -> tuple[Any, Variable, Any]:
+        """Return the compiled Var, its description, and the class of the model that holds it."""
         model = self._executable.node_configs[0].var_models.get(var_id)
-        if model is None or not issubclass(model.dtype, _NUMBERS):
-            return None
+        if model is None:
+            raise ValueError(
+                f"Var {var_id} belongs to no model of this network: a process that is made of "
+                "others has to alias it to a Var of theirs"
+            )
+        builders = self._executable.proc_builders
+        owner = next(process for process in builders if process.id == model.proc_id)
+        model_class = builders[owner].proc_model
+        return model, Variable.of(owner, model_class, model.name), model_class
+
+    def _goes_by_pipe(self, model: Any, model_class: Any) -> bool:
+        if not isinstance(self._messaging_infrastructure, SupervisedProcessing):
+            return False
         builders = list(self._executable.runtime_service_builders.values())
         is_loihi = issubclass(builders[model.runtime_srv_id].rs_class, LoihiPyRuntimeService)
-        return model if is_loihi else None
+        return self._is_started and is_loihi and goes_whole(model_class)
 
     def _request(self, command: Any, model: Any, var_id: int) -> None:
         port = self.runtime_to_service[model.runtime_srv_id]
         for word in (command, enum_to_np(model.proc_id), enum_to_np(var_id)):
             port.send(word)
-
-    def _check_shape(self, var_id: int, value: Any) -> None:
-        model = self._executable.node_configs[0].var_models.get(var_id)
-        # Strings and sparse matrices have lengths of their own, which Lava checks.
-        if model is None or not issubclass(model.dtype, _NUMBERS):
-            return
-        if np.shape(value) != tuple(model.shape):
-            owner = next(p for p in self._executable.proc_builders if p.id == model.proc_id)
-            raise ValueError(
-                f"{model.name} of {describe(owner)} was set to an array of shape "
-                f"{np.shape(value)}: expected {tuple(model.shape)}"
-            )
 
     def _build_message_infrastructure(self) -> None:
         if self._messaging_infrastructure_type is not ActorType.MultiProcessing:
