@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lava_desire import rule
+from lava_desire._fields import number
 from lava_desire.config import DesireConfig
 from lava_desire.engine.errors import is_out_of_memory
 from lava_desire.engine.inputs import as_images, as_labels
@@ -60,8 +61,8 @@ def evaluate(
     data : tuple
         ``(images, labels)``: (S, N_0) uint8 or float in [0, 1], and (S,) integers.
     batch_size : int
-        Samples a forward pass; it does not change the result, and is halved as often as the
-        device has too little memory for it.
+        Samples a forward pass, at least 1; it does not change the result, and is halved as often as
+        the device has too little memory for it.
 
     Returns
     -------
@@ -70,7 +71,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        If the data do not fit the network, or are empty.
+        If the data do not fit the network, or are empty, or `batch_size` is no integer of at
+        least 1.
 
     Examples
     --------
@@ -79,9 +81,12 @@ def evaluate(
     >>> evaluate(network, load_dataset("digits").test).confusion.shape  # last column: undecided
     (10, 11)
     """
-    images, labels = checked_data(network, data, "data")
-    chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
-    return tally_up([classify(network, *chunk) for chunk in chunks])
+    if number("batch_size", batch_size, "at least 1", integer=True) < 1:
+        raise ValueError(f"batch_size is {batch_size}: expected batch_size >= 1")
+    with network.threads():
+        images, labels = checked_data(network, data, "data")
+        chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
+        return tally_up([classify(network, *chunk) for chunk in chunks])
 
 
 @torch.inference_mode()

@@ -98,12 +98,14 @@ def own_threads() -> Iterator[None]:
         yield
         return
     _own.num_threads = count
+    process = os.getpid()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(count)
         _own.num_threads = None
+        if os.getpid() == process:  # a child that was forked within has one thread
+            torch.set_num_threads(count)
 
 
 class _Own(threading.local):
@@ -244,13 +246,18 @@ class _Teams:
 _teams = _Teams()
 
 
-def _forget_team() -> None:
-    """Drop the threads, which a forked process does not inherit."""
+def _begin_child() -> None:
+    """Compute in one thread: a forked process inherits none of the others, ours or torch's.
+
+    OpenMP, with which torch shares its operations out, would wait for them without end.
+    """
     global _teams
     _teams = _Teams()
+    _own.num_threads = None
+    torch.set_num_threads(1)
 
 
-os.register_at_fork(after_in_child=_forget_team)
+os.register_at_fork(after_in_child=_begin_child)
 atexit.register(lambda: _teams.end())
 
 

@@ -145,8 +145,9 @@ class TrainingRun:
         if network.arithmetic != "floating_point":
             refuse_in_integers(network.config)
         self.network = network
-        self.train = checked_data(network, train, "train")
-        self.test = checked_data(network, test, "test")
+        with network.threads():
+            self.train = checked_data(network, train, "train")
+            self.test = checked_data(network, test, "test")
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe a new run, by name
         self.history = History()
