@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import shutil
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError
@@ -21,19 +20,32 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
 from lava_desire._fields import SHOWN
+from lava_desire._text import MESSAGE, printable
 from lava_desire.config import DesireConfig
-from lava_desire.files import replacing
+from lava_desire.files import NotRegularError, keep_as, open_regular, replacing
 
 FORMAT = "lava-desire/1"
 MAX_BYTES = 1 << 34
 """Largest checkpoint that is read."""
 
 _HEADER_LENGTH_BYTES = 8
+_MAX_HEADER_BYTES = 100_000_000  # of safetensors
+_MAX_BYTES_A_WEIGHT = 8  # with its moving average, both float32
+_MAX_BYTES_A_RATE = 8
 _MAX_SAMPLES_SEEN = 1 << 63
 
 
 class CheckpointError(ValueError):
-    """A file is no checkpoint, is damaged, or belongs to another network."""
+    """A file is no checkpoint, is damaged, or belongs to another network.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong; texts out of the file are made harmless, and short.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, MESSAGE))
 
 
 @dataclass
@@ -123,17 +135,8 @@ def write_checkpoint(
     content = dump_arrays(arrays, metadata)
     with replacing(path) as partial:
         partial.write_bytes(content)
-        if previous is not None and Path(path).exists():
-            _keep(Path(path), Path(previous))
-
-
-def _keep(path: Path, previous: Path) -> None:
-    """Give a file a second name, under which it stays when the first is given to another."""
-    with replacing(previous) as partial:
-        try:
-            os.link(path, partial)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(path, partial)
+        if previous is not None:
+            keep_as(path, previous)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -167,20 +170,17 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     >>> checkpoint.arithmetic, checkpoint.config.layer_sizes, checkpoint.weights[0].shape
     ('floating_point', (4, 2), (2, 4))
     """
-    content = _content(Path(path))
+    try:
+        with open_regular(path) as file:
+            metadata, size = _read_header(file, path)
+            file.seek(0)
+            content = file.read(size + 1)
+    except NotRegularError as error:
+        raise CheckpointError(str(error)) from None
     try:
         arrays = load_arrays(content)
-        length = int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
-        header = json.loads(content[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + length])
-        metadata = dict(header.get("__metadata__") or {})
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint, or is truncated ({len(content)} bytes): {error}"
-        ) from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {metadata.get('format')!r}: expected {FORMAT!r}"
-        )
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _no_checkpoint(path, len(content), error) from None
     if metadata.pop("sha256", None) != _digest(arrays, metadata):
         raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
     try:
@@ -191,16 +191,44 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def _content(path: Path) -> bytes:
-    """Return the bytes of a regular file of acceptable size."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        raise CheckpointError(f"{path} is no regular file")
-    if status.st_size > MAX_BYTES:
+def _read_header(file: BinaryIO, path: str | Path) -> tuple[dict[str, str], int]:
+    """Return metadata and size before the rest takes memory: a file may be all holes."""
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_BYTES:
         raise CheckpointError(
-            f"{path} has {status.st_size} bytes: expected at most {MAX_BYTES} in a checkpoint"
+            f"{path} has {size} bytes: expected at most {MAX_BYTES} in a checkpoint"
         )
-    return path.read_bytes()
+    length = int.from_bytes(file.read(_HEADER_LENGTH_BYTES), "little")
+    if not 0 < length <= min(size - _HEADER_LENGTH_BYTES, _MAX_HEADER_BYTES):
+        raise _no_checkpoint(path, size, f"it states a header of {length} bytes")
+    try:
+        header = json.loads(file.read(length))
+        metadata = dict(header.pop("__metadata__", None) or {})
+        stated = max((int(array["data_offsets"][1]) for array in header.values()), default=0)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _no_checkpoint(path, size, error) from None
+    if metadata.get("format") != FORMAT:
+        given = printable(repr(metadata.get("format")))
+        raise CheckpointError(f"{path} has the format {given}: expected {FORMAT!r}")
+    if _HEADER_LENGTH_BYTES + length + stated != size:
+        raise _no_checkpoint(path, size, f"its header states {stated} bytes of arrays")
+    try:
+        sizes = DesireConfig.from_json(metadata["config"]).layer_sizes
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks the field {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    most = _MAX_BYTES_A_WEIGHT * sum(map(math.prod, zip(sizes[1:], sizes[:-1], strict=True)))
+    most += _MAX_BYTES_A_RATE * sum(sizes[:-1])
+    if stated > most:
+        raise CheckpointError(
+            f"{path} holds {stated} bytes of arrays: expected at most {most} of the layers {sizes}"
+        )
+    return metadata, size
+
+
+def _no_checkpoint(path: str | Path, size: int, reason: object) -> CheckpointError:
+    return CheckpointError(f"{path} is no checkpoint, or is truncated ({size} bytes): {reason}")
 
 
 def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> Checkpoint:

@@ -1,27 +1,115 @@
-"""Files that survive: each is whole at any moment, a folder is written by one process at a time.
+"""The one door for files: what is read and written here goes through it.
 
-A process may be killed between any two instructions, and a disk may fill up in any write. What was
-there before is then still there.
+*Reading.* Only regular files are read: a pipe would be waited for, a device read without end. A
+link is followed where a user names it, and not where a run folder, which may come from anywhere,
+has one in place of a file of its own.
+
+*Writing.* A process may be killed between any two instructions, and a disk may fill up in any
+write: what was there before is then still there. A file keeps its permissions. A link is replaced
+by the file, and what it points to is left alone; a pipe, a device or a folder is refused.
+
+*Folders.* A run folder is written by one process at a time.
 """
 
 from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
+import re
 import secrets
+import shutil
 import socket
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 LOCK = "run.lock"
 """The file that says which process writes a folder; it is there while one does, or after a kill."""
 
-_PARTIAL = ".partial"
+MAX_TEXT_BYTES = 1 << 20
+"""Largest text file that is read: a configuration, a run's notes."""
+
+_PARTIAL = re.compile(r"\.lava-desire\.\d+-[0-9a-f]{8}\.partial")
 _NOT_LOCKABLE = {errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS}
+# Not all systems have them; a pipe is opened without waiting for who writes it.
+_SAFELY = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+class NotRegularError(OSError):
+    """A pipe, a device, a folder or a link is where a regular file is expected."""
+
+
+def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file to read its bytes.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    follow : bool
+        Whether it may be a link to a regular file.
+
+    Raises
+    ------
+    NotRegularError
+        If it is a pipe or a device, or a link that is not to be followed.
+    OSError
+        If it cannot be opened.
+    """
+    # Asked before it is opened, as opening alone does something with some devices; and after.
+    check_regular(path, follow=follow)
+    handle = os.open(path, os.O_RDONLY | _SAFELY | (0 if follow else _NO_LINK))
+    try:
+        _check_regular(path, os.fstat(handle).st_mode)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def check_regular(path: str | Path, *, follow: bool = True) -> None:
+    """Refuse what :func:`open_regular` would; the errors are the same."""
+    _check_regular(path, os.stat(path, follow_symlinks=follow).st_mode)
+
+
+def _check_regular(path: str | Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        kind = "a symbolic link" if stat.S_ISLNK(mode) else "a pipe or a device"
+        raise NotRegularError(f"{path} is {kind}: expected a regular file")
+
+
+def read_file(path: str | Path, most: int = MAX_TEXT_BYTES, *, follow: bool = True) -> bytes:
+    """Read a regular file, and no endless one.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    most : int
+        How many bytes it may have.
+    follow : bool
+        Whether it may be a link to a regular file.
+
+    Raises
+    ------
+    ValueError
+        If it has more bytes.
+    OSError
+        As :func:`open_regular`.
+    """
+    with open_regular(path, follow=follow) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path} has more than {most} bytes: expected a smaller file")
+    return content
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -30,26 +118,112 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        If the folder cannot be written, or is full; the old file is then untouched.
+        As :func:`replacing`; the old file is then untouched.
     """
-    with replacing(path) as partial, partial.open("xb") as file:
-        file.write(content)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_figure(figure: Any, path: str | Path, dpi: int) -> None:
+    """Write a matplotlib figure, in the format of the file's suffix, or as ``.png`` without one.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is of no format that matplotlib writes.
+    OSError
+        As :func:`replacing`; the old file is then untouched.
+    """
+    path = Path(path)
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=dpi)
+    write_atomically(path, drawn.getvalue())
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield the path of a new file beside `path`, which takes its place when all went well.
+    """Yield the path of an empty file beside `path`, which takes its place when all went well.
 
     Raises
     ------
+    NotRegularError
+        If `path` is a pipe, a device, or a link to one.
     OSError
         If the file cannot be written; it names `path`, where the old file is then untouched.
     """
     path = Path(path)
-    partial = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}"
+    with _in_place_of(path) as partial:
+        mode = check_writable(path)
+        # No more open than the old one while it is written, and writable if that was not.
+        first = 0o666 if mode is None else 0o600
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, first))
+        yield partial
+        if mode is not None:
+            os.chmod(partial, mode)
+        _flush(partial)
+
+
+def keep_as(path: str | Path, other: str | Path) -> None:
+    """Give a file a second name, under which it stays when the first is given to another.
+
+    Nothing is done where `path` is no regular file.
+
+    Raises
+    ------
+    OSError
+        As :func:`replacing`.
+    """
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    other = Path(other)
+    check_writable(other)
+    with _in_place_of(other) as partial:
+        try:
+            os.link(path, partial)
+            return
+        except OSError:  # a file system without hard links
+            pass
+        with open_regular(path, follow=False) as source, partial.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+            os.chmod(partial, stat.S_IMODE(os.fstat(source.fileno()).st_mode))
+        _flush(partial)
+
+
+def check_writable(path: str | Path) -> int | None:
+    """Return the permissions of the file that is to be replaced; None where there is none.
+
+    Raises
+    ------
+    NotRegularError
+        If a pipe, a device, or a link to one, is in its place.
+    IsADirectoryError
+        If a folder is.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISLNK(mode):
+        _check_regular(path, mode)
+        return stat.S_IMODE(mode) & 0o777
+    # The link goes; but /dev/stdout and its like are the system's.
+    with suppress(FileNotFoundError):
+        _check_regular(path, os.stat(path).st_mode)
+    if os.readlink(path).startswith("/proc/"):
+        raise NotRegularError(f"{path} is a link of the system's: expected a regular file")
+    return None
+
+
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Yield a free name beside `path`; the file made there takes its place when all went well."""
+    partial = path.parent / f".lava-desire.{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         yield partial
-        _flush(partial)
         os.replace(partial, path)
         # Where both were names of the same file already, the first is still there.
         partial.unlink(missing_ok=True)
@@ -74,9 +248,15 @@ def _flush(path: Path) -> None:
 
 
 def remove_partial(folder: str | Path) -> None:
-    """Remove what killed processes had begun to write; nobody else may be writing the folder."""
-    for path in Path(folder).glob(f".*{_PARTIAL}"):
-        path.unlink(missing_ok=True)
+    """Remove what killed processes of ours had begun to write; nobody may be writing the folder."""
+    with os.scandir(folder) as entries:
+        found = [
+            entry.path
+            for entry in entries
+            if _PARTIAL.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+        ]
+    for path in found:
+        Path(path).unlink(missing_ok=True)
 
 
 class FolderInUseError(OSError):
@@ -99,7 +279,7 @@ class FolderLock:
     FolderInUseError
         When entered, if the folder is being written; the message names the process.
     OSError
-        When entered, if the folder cannot be written.
+        When entered, if the folder cannot be written, or the lock's file is a link, or no file.
     """
 
     _guard = threading.Lock()
@@ -127,7 +307,7 @@ class FolderLock:
 
     def _take(self) -> int:
         while True:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            handle = self._open()
             try:
                 _lock(handle)
                 if self._is_still(handle):
@@ -144,11 +324,31 @@ class FolderLock:
                 raise
             os.close(handle)
 
+    def _open(self) -> int:
+        """Open the file, which is to be ours alone: whoever it is shared with would lose it."""
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | _SAFELY | _NO_LINK, 0o666)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+                raise self._no_lock() from None
+            raise
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            os.close(handle)
+            raise self._no_lock()
+        return handle
+
+    def _no_lock(self) -> NotRegularError:
+        return NotRegularError(
+            f"{self._path} is a link, a pipe or a device: expected a regular file of one name, or "
+            "none; remove it"
+        )
+
     def _is_still(self, handle: int) -> bool:
         """Say whether the file that was opened is there: its owner removes it at the end."""
         mine = os.fstat(handle)
         try:
-            there = self._path.stat()
+            there = self._path.lstat()
         except FileNotFoundError:
             return False
         return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)

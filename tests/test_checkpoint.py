@@ -166,12 +166,17 @@ def test_formats_that_are_none_are_refused_where_they_are_used(path):
 
 def test_what_is_no_file_or_no_checkpoints_size_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CheckpointError, match="no regular file"):
+    with pytest.raises(CheckpointError, match="a pipe or a device: expected a regular file"):
         read_checkpoint(tmp_path / "pipe")
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(MAX_BYTES + 1)  # of which the disk holds nothing
     with pytest.raises(CheckpointError, match="expected at most"):
         read_checkpoint(tmp_path / "huge")
+    for content in (b"", forged(tmp_path / "sound", {}).read_bytes()):
+        (tmp_path / "holes").write_bytes(content)
+        os.truncate(tmp_path / "holes", MAX_BYTES)
+        with pytest.raises(CheckpointError, match=f"is truncated .{MAX_BYTES} bytes.: .*states"):
+            read_checkpoint(tmp_path / "holes")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         read_checkpoint(tmp_path / "folder")

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, History, Metrics
+from lava_desire.files import write_figure
 from lava_desire.palette import BLUE, GREEN, ORANGE
 
 
@@ -73,7 +74,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
     active.set(ylabel="samples with desire (%)", ylim=(0, 100))
     handles = [*axes.get_lines()[:2], *active.get_lines()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    figure.savefig(path, dpi=150)
+    write_figure(figure, path, dpi=150)
 
 
 def plot_confusion(metrics: Metrics, path: str | Path, title: str = "") -> None:
@@ -116,7 +117,7 @@ def plot_confusion(metrics: Metrics, path: str | Path, title: str = "") -> None:
     axes.set_yticks(range(num_classes), names)
     axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=title)
     figure.colorbar(image, label="share of the label's samples")
-    figure.savefig(path, dpi=150)
+    write_figure(figure, path, dpi=150)
 
 
 def plot_classified_images(
@@ -196,4 +197,4 @@ def plot_classified_images(
         row[0].set_ylabel(f"{kind} layer {layer}\nneuron")
     for axes in rows[-1]:
         axes.set_xlabel("time step")
-    figure.savefig(path, dpi=130)
+    write_figure(figure, path, dpi=130)

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lava_desire.files import write_atomically
+from lava_desire.files import read_file, write_atomically
 
 _Measurement = TypeVar("_Measurement")
 _DIGITS = 5
+_MAX_BYTES = 1 << 30
 
 
 def save_measurement(measurement: Any, path: str | Path, **notes: Any) -> None:
@@ -51,8 +52,8 @@ def load_measurement(kind: type[_Measurement], path: str | Path) -> _Measurement
         If it cannot be read.
     """
     try:
-        return kind(**json.loads(Path(path).read_text(encoding="utf-8"))["measurement"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        return kind(**json.loads(read_file(path, _MAX_BYTES))["measurement"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no {kind.__name__}: {error}") from None
 
 

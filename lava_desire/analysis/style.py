@@ -7,6 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from lava_desire.files import write_figure
+
 BLUE, ORANGE, GREEN, PURPLE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
 """Of the Okabe-Ito palette."""
 
@@ -34,7 +36,7 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
         If the file cannot be written.
     """
     if path is not None:
-        figure.savefig(path, dpi=140)
+        write_figure(figure, path, dpi=140)
     return figure
 
 

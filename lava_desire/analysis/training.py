@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lava_desire.engine import (
     fit,
 )
 from lava_desire.engine.run_folder import checked_state, holds_run, read_latest, read_records
+from lava_desire.files import open_regular, write_atomically
 
 Samples = tuple[Any, Any]
 """``(images, labels)``, as :func:`lava_desire.engine.fit` takes them."""
@@ -144,9 +146,9 @@ class Snapshots:
         path = self.path(samples)
         if path.exists():
             return
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **self._measure(network))
-        partial.replace(path)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **self._measure(network))
+        write_atomically(path, packed.getvalue())
 
     def __call__(self, network: DesireNetwork, progress: Progress) -> None:
         """Take what falls due; to be given to :func:`train_or_resume` as a watch."""
@@ -166,5 +168,8 @@ class Snapshots:
         FileNotFoundError
             If nothing was.
         """
-        with np.load(self.path(samples), allow_pickle=False) as arrays:
+        with (
+            open_regular(self.path(samples), follow=False) as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             return dict(arrays)

@@ -10,6 +10,7 @@ from typing import Any
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.engine.errors import DamagedCheckpointWarning
 from lava_desire.engine.history import EpochRecord
+from lava_desire.files import check_regular
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
@@ -45,34 +46,51 @@ def read_latest(folder: str | Path) -> tuple[Checkpoint, Path]:
     Warns
     -----
     DamagedCheckpointWarning
-        If the latest is damaged or gone, and the one before it is taken.
+        If the latest is damaged, gone or cannot be read, and the one before it is taken.
 
     Raises
     ------
     CheckpointError
         If there is no checkpoint, or none that is whole; it names the file.
-    OSError
-        If it cannot be read.
+    OSError, MemoryError
+        If it cannot be read, and there is no older one.
     """
     latest, previous = Path(folder) / CHECKPOINT, Path(folder) / PREVIOUS
     if not latest.exists() and not previous.exists():
         raise CheckpointError(f"{folder} holds no {CHECKPOINT} to resume from")
     try:
-        return read_checkpoint(latest), latest
-    except (CheckpointError, FileNotFoundError) as error:
-        problem = f"{latest} is not there" if isinstance(error, FileNotFoundError) else str(error)
+        return _read(latest), latest
+    except (CheckpointError, OSError, MemoryError) as error:
+        problem = _problem(error, latest)
         if not previous.exists():
+            if not isinstance(error, (CheckpointError, FileNotFoundError)):
+                raise
             raise CheckpointError(f"{problem}; no older checkpoint is beside it") from None
     try:
-        checkpoint = read_checkpoint(previous)
-    except CheckpointError as error:
-        raise CheckpointError(f"{problem}; the older checkpoint is no better: {error}") from None
+        checkpoint = _read(previous)
+    except (CheckpointError, OSError, MemoryError) as error:
+        reason = _problem(error, previous)
+        raise CheckpointError(f"{problem}; the older checkpoint is no better: {reason}") from None
     warnings.warn(
         f"{problem}: going on from {previous}, which is older and whole",
         DamagedCheckpointWarning,
         stacklevel=1,  # one place, so that who asks twice is told once
     )
     return checkpoint, previous
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read a checkpoint of a folder that may come from anywhere: a link would lead out of it."""
+    check_regular(path, follow=False)
+    return read_checkpoint(path)
+
+
+def _problem(error: Exception, path: Path) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is not there"
+    if isinstance(error, MemoryError):
+        return f"{path} takes more memory than there is"
+    return str(error)
 
 
 def offer_others(error: CheckpointError, path: Path) -> CheckpointError:
@@ -83,7 +101,7 @@ def offer_others(error: CheckpointError, path: Path) -> CheckpointError:
         if name != path.name and beside.is_file():
             try:
                 read_checkpoint(beside)
-            except (CheckpointError, OSError):
+            except (CheckpointError, OSError, MemoryError):
                 continue
             whole.append(str(beside))
     return CheckpointError(f"{error}; whole beside it: {', '.join(whole)}") if whole else error

@@ -11,6 +11,7 @@ import numpy as np
 from lava.proc.monitor.process import Monitor
 
 from lava_desire.config import DesireConfig
+from lava_desire.files import write_figure
 from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
 from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import check_count
@@ -187,7 +188,7 @@ def plot_window(
     axes[-1, 0].set_xlim(0.5, config.window_steps + 0.5)
     handles, labels = axes[1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=1.6)
-    figure.savefig(path, dpi=130)
+    write_figure(figure, path, dpi=130)
 
 
 def _draw_spikes(axes: Any, record: WindowRecord, layer: int) -> None:

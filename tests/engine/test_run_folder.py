@@ -26,6 +26,7 @@ from lava_desire.engine import (
     Interrupted,
     evaluate,
     fit,
+    run_folder,
 )
 from lava_desire.engine.interrupt import InterruptFlag
 from lava_desire.engine.run_folder import CHECKPOINT, PREVIOUS, read_latest
@@ -98,6 +99,36 @@ def test_a_damaged_checkpoint_is_gone_around_to_the_bit(data, expected, broken_o
     with pytest.warns(DamagedCheckpointWarning, match=r"going on from .*previous\.safetensors"):
         found = go_on(data, broken_off)
     assert_same(found, expected)
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(errno.EACCES, "denied"), OSError(errno.EIO, "bad"), MemoryError()]
+)
+def test_a_checkpoint_that_cannot_be_read_is_gone_around(
+    data, expected, broken_off, error, monkeypatch
+):
+    def read(path):
+        if path.name == CHECKPOINT:
+            raise error
+        return read_checkpoint(path)
+
+    monkeypatch.setattr(run_folder, "read_checkpoint", read)
+    with pytest.warns(DamagedCheckpointWarning, match=r"going on from .*previous\.safetensors"):
+        assert_same(go_on(data, broken_off), expected)
+    (broken_off / PREVIOUS).unlink()
+    (broken_off / CHECKPOINT).touch()
+    with pytest.raises(type(error)):
+        read_latest(broken_off)
+
+
+def test_a_link_in_a_run_folder_is_no_checkpoint(data, expected, broken_off, tmp_path):
+    (broken_off / CHECKPOINT).rename(tmp_path / "elsewhere")
+    (broken_off / CHECKPOINT).symlink_to(tmp_path / "elsewhere")
+    before = (tmp_path / "elsewhere").read_bytes()
+    with pytest.warns(DamagedCheckpointWarning, match="is a symbolic link: expected a regular"):
+        assert_same(go_on(data, broken_off), expected)
+    assert (tmp_path / "elsewhere").read_bytes() == before
+    assert not (broken_off / CHECKPOINT).is_symlink()
 
 
 def test_a_damaged_checkpoint_takes_the_place_of_no_good_one(data, broken_off):

@@ -1,0 +1,39 @@
+"""What may be printed of names and texts that come out of files."""
+
+from __future__ import annotations
+
+SHOWN = 200
+"""How many characters of a value are shown."""
+
+MESSAGE = 2000
+"""How many characters a message has at most."""
+
+
+def printable(text: object, most: int = SHOWN) -> str:
+    r"""Return a text as it may go to a terminal: no control characters, and not too long.
+
+    What moves the cursor, sets colours, turns the direction of writing or is not seen at all is
+    written as an escape, as `repr` writes it. Of a text that is too long both ends are kept.
+
+    Parameters
+    ----------
+    text : object
+        What to show.
+    most : int
+        How many characters of it.
+
+    Examples
+    --------
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    >>> printable("0123456789" * 10, 20)
+    '01234… 93 more …89'
+    """
+    shown = str(text)
+    if len(shown) > most:
+        left = max(most - 13, 2) // 3
+        begin, end = shown[: max(most - 13, 2) - left], shown[-left:]
+        shown = f"{begin}… {len(shown) - len(begin) - len(end)} more …{end}"
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown
+    )
