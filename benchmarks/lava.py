@@ -18,7 +18,7 @@ import numpy as np
 
 from lava_desire import DesireConfig
 from lava_desire._provenance import commit
-from lava_desire.lava_runtime.supervision import install, uninstall
+from lava_desire.lava_runtime import install, uninstall
 from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
 from lava_desire.randomness import initial_weights
 

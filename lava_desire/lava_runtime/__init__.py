@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lava_desire.lava_runtime.compat import import_lava
     from lava_desire.lava_runtime.errors import HangError, ProcessError
-    from lava_desire.lava_runtime.supervision import install, uninstall
+    from lava_desire.lava_runtime.modes import install, uninstall
 
 __all__ = ["HangError", "ProcessError", "import_lava", "install", "uninstall"]
 
@@ -20,8 +20,8 @@ _HOMES = {
     "HangError": "errors",
     "ProcessError": "errors",
     "import_lava": "compat",
-    "install": "supervision",
-    "uninstall": "supervision",
+    "install": "modes",
+    "uninstall": "modes",
 }
 
 

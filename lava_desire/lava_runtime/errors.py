@@ -124,6 +124,8 @@ class HangError(ProcessError):
         first = (
             f"the network has not gone on for {seconds:g} s"
             if computing
+            else "a deadlock, every process waits for another"
+            if seconds == 0
             else f"a deadlock, for {seconds:g} s every process has waited for another"
         )
         lines = [f"{each.process} {each.reason}" for each in failures[:_SHOWN]]

@@ -6,7 +6,7 @@ the message, the service that keeps the processes in step waits for its neighbou
 run ends with "1 Exception(s) occurred. See output above", and there is no output. An interrupted
 run leaves its children to be waited for at the interpreter's exit.
 
-:func:`install` puts a runtime in the place of Lava's that looks at its children whenever it has
+:class:`SupervisedRuntime` looks at its children whenever it has
 waited for a moment. The first failure ends every child, frees the shared memory and raises
 :class:`ProcessError`, which names the process. An interrupt and the interpreter's exit end the
 children too. Networks whose processes do not fail run as before.
@@ -24,7 +24,6 @@ from queue import Empty
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process import process as lava_process
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import AbstractRunCondition
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
@@ -41,7 +40,7 @@ from lava_desire.lava_runtime.variables import Variable
 from lava_desire.lava_runtime.watch import Limits, Watch
 from lava_desire.lava_runtime.wiring import check_condition, check_inputs
 
-__all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "install", "uninstall"]
+__all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "set_limits"]
 
 _SECONDS_TO_EXPLAIN = 5.0
 """How long a child has to say what went wrong after the service has reported an error."""
@@ -395,34 +394,10 @@ class SupervisedRuntime(Runtime):
                 monitor.kill()
 
 
-def install(*, deadlock_seconds: float | None = 5.0, stall_seconds: float | None = None) -> None:
-    """Have every network that is run from now on supervised.
-
-    A hang is noticed while the parent waits: in ``run``, ``wait``, ``pause``, ``stop``, ``get`` and
-    ``set``.
-
-    Parameters
-    ----------
-    deadlock_seconds : float or None
-        When every process of a network has waited for another for so long, :class:`HangError` is
-        raised; None for never. A process that computes, however long, waits for none.
-    stall_seconds : float or None
-        When no process has begun or ended to wait for so long, :class:`HangError` is raised even
-        though one of them computes, or waits for something that is no port; None for never.
-
-    Raises
-    ------
-    ValueError
-        If a number is not positive.
-    """
+def set_limits(limits: Limits) -> None:
+    """Say when the networks that are run from now on are given up."""
     global _limits
-    _limits = Limits(deadlock_seconds, stall_seconds)
-    lava_process.Runtime = SupervisedRuntime
-
-
-def uninstall() -> None:
-    """Give Lava's own runtime back to the networks that are run from now on."""
-    lava_process.Runtime = Runtime
+    _limits = limits
 
 
 @atexit.register

@@ -11,7 +11,8 @@ from lava_desire.lava_runtime.compat import import_lava
 
 import_lava()
 
-from lava_desire.lava_runtime.supervision import HangError, ProcessError, install  # noqa: E402
+from lava_desire.lava_runtime.errors import HangError, ProcessError  # noqa: E402
+from lava_desire.lava_runtime.modes import install  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402

@@ -19,12 +19,13 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 from composed import CONFIG, IMAGES, LABELS, Network, probed, small
 from troublesome.process import Troublesome
 
-from lava_desire.lava_runtime.supervision import SupervisedRuntime, install, uninstall
+from lava_desire.lava_runtime.modes import install, runtime_for, uninstall
 from lava_desire.proc import DesireDense, DesireTeacher, ProcessError
 
 from lava.magma.core.process import process as lava_process  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
+from lava.magma.runtime.runtime import Runtime  # isort: skip
 from lava.proc.io.source import RingBuffer  # isort: skip
 from lava.proc.lif.process import LIF  # isort: skip
 
@@ -227,13 +228,13 @@ def test_a_model_may_ask_for_the_end():
 
 
 def test_the_runtime_of_lava_can_be_given_back():
-    assert lava_process.Runtime is SupervisedRuntime
+    assert lava_process.Runtime is runtime_for
     uninstall()
     try:
-        assert lava_process.Runtime is SupervisedRuntime.__base__
+        assert lava_process.Runtime is Runtime
     finally:
         install()
-    assert lava_process.Runtime is SupervisedRuntime
+    assert lava_process.Runtime is runtime_for
 
 
 SCRIPT = """

@@ -1,0 +1,428 @@
+"""Channels inside one operating-system process: a queue, and one copy a message.
+
+They stand in the place of Lava's channels of shared memory. The sender copies the message, and
+casts it to the type of the port; the receiver has that copy for itself. An end that must wait sets
+its model aside, see :mod:`lava_desire.lava_runtime.driver`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from lava.magma.compiler.channels.interfaces import Channel, ChannelType
+from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSelector, CspSendPort
+from lava.magma.core.model.py.ports import (
+    IdentityTransformer,
+    PyInPortVectorDense,
+    PyOutPortVectorDense,
+)
+from lava.utils.sparse import find
+from scipy.sparse import csr_matrix
+
+_POKE_SECONDS = 0.1
+"""How long a thread outside the network waits for it at a stretch; Ctrl-C is seen in between."""
+
+_INT32_OF_LAVA = 4
+"""What Lava has for the type int32 where a model in C is at the other end."""
+
+
+class _End:
+    """What both ends of a channel share."""
+
+    thread = None
+    _done = False
+    _observer: Callable[[], Any] | None = None
+    _name: str
+    _shape: tuple[int, ...]
+    _dtype: Any
+    _size: int
+    send: Callable[[Any], None]
+    recv: Callable[[], Any]
+    peek: Callable[[], Any]
+
+    def __init__(self, channel: LocalChannel, name: str) -> None:
+        self.channel = channel
+        self._name = name
+        self._shape, self._dtype, self._size = channel.shape, channel.dtype, channel.size
+
+    def start(self) -> None:
+        """Do nothing: there is nothing to map."""
+
+    def join(self) -> None:
+        """Do nothing: there is nothing to give back."""
+        self._done = True
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Return itself: an end belongs to its channel."""
+        return self
+
+    @property
+    def observer(self) -> Callable[[], Any] | None:
+        """What is called when a thread outside the network may find the end ready."""
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Callable[[], Any] | None) -> None:
+        self._observer = observer
+
+
+class LocalSendPort(_End, CspSendPort):
+    """The end that sends."""
+
+    def __init__(self, channel: LocalChannel, name: str) -> None:
+        super().__init__(channel, name)
+        self.send = _sender(channel)
+
+    def probe(self) -> bool:
+        """Return whether there is room for a message."""
+        return len(self.channel.queue) < self.channel.size
+
+
+class LocalRecvPort(_End, CspRecvPort):
+    """The end that receives."""
+
+    def __init__(self, channel: LocalChannel, name: str) -> None:
+        super().__init__(channel, name)
+        self._queue = _Count(channel.queue)
+        self.recv = _receiver(channel)
+
+    def probe(self) -> bool:
+        """Return whether there is a message."""
+        return bool(self.channel.queue)
+
+    def peek(self) -> Any:
+        """Return the next message, and leave it there."""
+        channel = self.channel
+        if not channel.queue:
+            channel.wait(True)
+        return channel.queue[0].copy()
+
+
+class _Count:
+    """Lava's processes for input and output ask a queue for its size."""
+
+    def __init__(self, queue: deque[Any]) -> None:
+        self.qsize = queue.__len__
+
+
+class LocalChannel(Channel):
+    """A channel between two models of one operating-system process.
+
+    Parameters
+    ----------
+    infrastructure : LocalInfrastructure
+        Holds the driver.
+    src_name, dst_name : str
+        The ports' names.
+    shape : tuple of int
+        Shape of a message.
+    dtype : data-type
+        Its type.
+    size : int
+        How many messages are held.
+
+    Attributes
+    ----------
+    queue : deque
+        The messages.
+    waiting : list
+        The greenlet that waits to receive, and the one that waits to send; None where none does.
+    serve : callable or None
+        Where messages are answers of a VarPort: has its owner answer, and returns whether it did.
+    """
+
+    def __init__(
+        self,
+        infrastructure: Any,
+        src_name: str,
+        dst_name: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        size: int,
+        *_: Any,
+    ) -> None:
+        self.driver = infrastructure.driver
+        self.shape, self.size = shape, size
+        self.dtype = np.dtype(
+            np.int32 if isinstance(dtype, int) and dtype == _INT32_OF_LAVA else dtype
+        )
+        self.queue: deque[Any] = deque()
+        self.receiver: Any = None
+        self.sender: Any = None
+        self.serve: Callable[[], bool] | None = None
+        self.is_external = False
+        # Who has the ends, for messages; the runtime fills it in.
+        self.source: Any = None
+        self.destination: Any = None
+        self._src_port = LocalSendPort(self, src_name)
+        self._dst_port = LocalRecvPort(self, dst_name)
+
+    @property
+    def src_port(self) -> Any:
+        """The end that sends."""
+        return self._src_port
+
+    @property
+    def dst_port(self) -> Any:
+        """The end that receives."""
+        return self._dst_port
+
+    def is_ready(self, receives: bool) -> bool:
+        """Return whether there is a message to receive, or room for one to send."""
+        return bool(self.queue) if receives else len(self.queue) < self.size
+
+    def wait(self, receives: bool) -> None:
+        """Wait for a message, or for room for one."""
+        while not self.is_ready(receives):
+            if self.serve is None or not self.serve():
+                self.driver.wait_for(self, receives)
+
+    def wake(self, receives: bool) -> None:
+        """Let the model go on that waits at one end."""
+        if receives:
+            waiting, self.receiver = self.receiver, None
+        else:
+            waiting, self.sender = self.sender, None
+        if waiting is not None:
+            self.driver.ready.append(waiting)
+
+
+def _sender(channel: LocalChannel) -> Callable[[Any], None]:
+    """Return the function that sends; a step of a network comes by here some dozen times."""
+    queue, shape, dtype, size = channel.queue, channel.shape, channel.dtype, channel.size
+    append = queue.append
+
+    def send(data: Any) -> None:
+        """Send a copy of a message, when there is room for it."""
+        if data.__class__ is not np.ndarray:
+            data = _as_lava_does(data, shape, dtype)
+        if data.shape != shape:
+            name = channel.src_port.name
+            raise ValueError(
+                f"a message of shape {data.shape} was sent by {name}: expected {shape}"
+            )
+        if len(queue) >= size:
+            channel.wait(False)
+        append(data.copy() if data.dtype is dtype else data.astype(dtype, order="C"))
+        if channel.receiver is not None:
+            channel.wake(True)
+
+    return send
+
+
+def _as_lava_does(data: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    if data.shape != shape:
+        return data  # the caller says so
+    if isinstance(data, csr_matrix):
+        data = find(data, explicit_zeros=True)[2]
+    message = np.empty(shape, dtype)
+    message[:] = data[:]
+    return message
+
+
+def _receiver(channel: LocalChannel) -> Callable[[], Any]:
+    queue = channel.queue
+    popleft = queue.popleft
+
+    def recv() -> Any:
+        """Receive the next message."""
+        if not queue:
+            channel.wait(True)
+        message = popleft()
+        if channel.sender is not None:
+            channel.wake(False)
+        return message
+
+    return recv
+
+
+class ExternalChannel(LocalChannel):
+    """A channel of which one end is in the network and the other in the program that runs it.
+
+    Parameters
+    ----------
+    infrastructure, src_name, dst_name, shape, dtype, size
+        See :class:`LocalChannel`.
+    leads_in : bool
+        Whether the program sends; else it receives.
+    """
+
+    def __init__(self, *arguments: Any, leads_in: bool) -> None:
+        super().__init__(*arguments)
+        self.is_external = True
+        self._moved = threading.Condition()
+        inside_send, inside_recv = self._src_port.send, self._dst_port.recv
+
+        def send_outside(data: Any) -> None:
+            self._wait_outside(False)
+            inside_send(data)
+            self.driver.poke()
+
+        def recv_outside() -> Any:
+            self._wait_outside(True)
+            message = inside_recv()
+            self.driver.poke()
+            return message
+
+        def send_inside(data: Any) -> None:
+            inside_send(data)
+            self._tell(self._dst_port)
+
+        def recv_inside() -> Any:
+            message = inside_recv()
+            self._tell(self._src_port)
+            return message
+
+        self._src_port.send = send_outside if leads_in else send_inside
+        self._dst_port.recv = recv_inside if leads_in else recv_outside
+        if not leads_in:
+            self._dst_port.__dict__["peek"] = self._peek_outside
+
+    def _peek_outside(self) -> Any:
+        self._wait_outside(True)
+        return self.queue[0].copy()
+
+    def _tell(self, end: Any) -> None:
+        with self._moved:
+            self._moved.notify_all()
+        if end.observer is not None:
+            end.observer()
+
+    def _wait_outside(self, receives: bool) -> None:
+        with self._moved:
+            while not self.is_ready(receives):
+                if self.driver.has_ended:
+                    raise RuntimeError("the network has ended: nothing is sent or received")
+                self._moved.wait(_POKE_SECONDS)
+
+
+class LocalSelector(CspSelector):
+    """Waits for several ports at once, as models do that use Lava's selector."""
+
+    def __init__(self, driver: Any) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def select(self, *channel_actions: Any) -> Any:
+        """Wait until a port is ready, and return what its action returns."""
+        ends = [port for port, _ in channel_actions]
+        while True:
+            for port, action in channel_actions:
+                if port.probe():
+                    return action()
+            self._driver.wait_for_any(
+                [(port.channel, isinstance(port, LocalRecvPort)) for port in ends]
+            )
+
+
+class CommandPort(_End, CspRecvPort):
+    """Where a model receives the commands that the driver gives it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.queue: deque[Any] = deque()
+        self._name = "service_to_process"
+        self._shape, self._dtype, self._size = (1,), np.dtype(np.float64), 64
+        self._driver = driver
+        self._queue = _Count(self.queue)
+
+    def recv(self) -> Any:
+        """Receive the next command."""
+        return self.queue.popleft()
+
+    def peek(self) -> Any:
+        """Return the next command, and leave it there."""
+        return self.queue[0]
+
+    def probe(self) -> bool:
+        """Return whether there is a command, after the other models have had a turn."""
+        if not self.queue:
+            self._driver.give_way()
+        return bool(self.queue)
+
+
+class ReplyPort(_End, CspSendPort):
+    """Where a model sends its replies to the driver."""
+
+    def __init__(self) -> None:
+        self.replies: list[float] = []
+        self._name = "process_to_service"
+        self._shape, self._dtype, self._size = (1,), np.dtype(np.float64), 64
+
+    def send(self, data: Any) -> None:
+        """Send a reply, an array of one number."""
+        self.replies.append(float(data[0]))
+
+    def probe(self) -> bool:
+        """Return True: there is always room."""
+        return True
+
+
+class LocalInfrastructure:
+    """Lava's message infrastructure without operating-system processes.
+
+    Parameters
+    ----------
+    driver : Driver
+        What runs the models.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.actors: list[Any] = []
+        self.smm = None
+
+    def start(self) -> None:
+        """Do nothing: there is no shared memory."""
+
+    def stop(self) -> None:
+        """Do nothing: there are no children."""
+
+    def channel_class(self, channel_type: ChannelType) -> Any:
+        """Return what channels between Python processes are made of."""
+        if channel_type is not ChannelType.PyPy:
+            raise ValueError(f"a channel is of type {channel_type!r}: expected one between Pythons")
+        return LocalChannel
+
+
+def make_ports_direct(model: Any) -> None:
+    """Spare the common ports of a model what they do not need; messages are the same to the bit.
+
+    An in port with one link and no transformation adds its message to zeros, as Lava does, which
+    makes a -0.0 into 0.0; an out port with one link sends straight to it.
+    """
+    for port in model.py_ports:
+        if len(port.csp_ports) != 1 or not isinstance(port.csp_ports[0], _End):
+            continue
+        if type(port) is PyOutPortVectorDense:
+            port.send = port.csp_ports[0].send
+        elif type(port) is PyInPortVectorDense and type(port._transformer) is IdentityTransformer:
+            direct = _direct_recv(port)
+            if direct is not None:
+                port.recv = direct
+
+
+def _direct_recv(port: Any) -> Callable[[], Any] | None:
+    recv = port.csp_ports[0].recv
+    zeros = np.zeros(port._shape, port._d_type)
+    channel = port.csp_ports[0].channel
+    if zeros.shape != channel.shape:
+        return None
+    if zeros.dtype == channel.dtype and zeros.dtype.kind in "biu":
+        return recv
+    if zeros.dtype != channel.dtype:
+
+        def recv_and_promote() -> Any:
+            return zeros + recv()
+
+        return recv_and_promote
+    add = np.add
+
+    def recv_float() -> Any:
+        message = recv()
+        return add(zeros, message, message)
+
+    return recv_float

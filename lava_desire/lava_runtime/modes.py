@@ -1,0 +1,92 @@
+"""Where the processes of a Lava network run: in one operating-system process, or in one each."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.util import find_spec
+from typing import Any
+
+from lava.magma.core.process import process as lava_process
+from lava.magma.runtime.runtime import Runtime
+
+from lava_desire.lava_runtime import supervision
+from lava_desire.lava_runtime.watch import Limits
+
+MODES = ("auto", "one", "processes")
+"""What :func:`install` and the environment variable take."""
+
+VARIABLE = "LAVA_DESIRE_LAVA_MODE"
+"""The environment variable that chooses where a program does not."""
+
+_log = logging.getLogger(__name__)
+
+_mode = "processes"
+_said: set[str] = set()
+
+
+def install(
+    mode: str | None = None,
+    *,
+    deadlock_seconds: float | None = 5.0,
+    stall_seconds: float | None = None,
+) -> None:
+    """Have every network that is run from now on run by this runtime.
+
+    Parameters
+    ----------
+    mode : {"auto", "one", "processes"}, optional
+        ``"one"`` runs all of a network in the operating-system process that calls ``run``,
+        ``"processes"`` forks one for each of its processes. Left out, it is what the environment
+        variable ``LAVA_DESIRE_LAVA_MODE`` says, or ``"processes"``. A network that cannot run in
+        one is forked, and why is logged as a warning.
+    deadlock_seconds : float or None
+        Of a network that is forked: when every process has waited for another for so long,
+        :class:`HangError` is raised; None for never. A process that computes, however long, waits
+        for none. In one process a deadlock is known at once.
+    stall_seconds : float or None
+        Of a network that is forked: when no process has begun or ended to wait for so long,
+        :class:`HangError` is raised even though one of them computes, or waits for something that
+        is no port; None for never.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mode, or a number is not positive.
+    """
+    global _mode
+    source = "mode"
+    if mode is None:
+        mode, source = os.environ.get(VARIABLE) or "processes", VARIABLE
+    if mode not in MODES:
+        raise ValueError(f"{source} is {mode!r}: expected one of {', '.join(MODES)}")
+    supervision.set_limits(Limits(deadlock_seconds, stall_seconds))
+    _mode = mode
+    lava_process.Runtime = runtime_for
+
+
+def uninstall() -> None:
+    """Give Lava's own runtime back to the networks that are run from now on."""
+    lava_process.Runtime = Runtime
+
+
+def runtime_for(executable: Any, *arguments: Any, **options: Any) -> Runtime:
+    """Return the runtime of a compiled network; what Lava calls in the place of its ``Runtime``."""
+    if _mode != "processes":
+        reason = _obstacle(executable)
+        if reason is None:
+            from lava_desire.lava_runtime.one_process import OneProcessRuntime
+
+            return OneProcessRuntime(executable, *arguments, **options)
+        if reason not in _said:
+            _said.add(reason)
+            _log.warning("this network is forked, since %s", reason)
+    return supervision.SupervisedRuntime(executable, *arguments, **options)
+
+
+def _obstacle(executable: Any) -> str | None:
+    if find_spec("greenlet") is None:
+        return "greenlet is not installed (pip install greenlet)"
+    from lava_desire.lava_runtime.one_process import obstacle
+
+    return obstacle(executable)

@@ -1,0 +1,296 @@
+"""A network in one operating-system process does what its forked one does, and needs no fork."""
+
+from __future__ import annotations
+
+import cProfile
+import io
+import multiprocessing
+import os
+import pdb
+import pstats
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+pytest.importorskip("greenlet", reason="greenlet is not installed")
+
+from composed import CONFIG, probed, small
+from oddities.process import Counter, Drawer, Spoiler, Writer
+from troublesome.process import Troublesome
+from waiters.process import Echo, PyTalkerModel, Reader, Talker
+
+from lava_desire.lava_runtime.driver import topological_order
+from lava_desire.lava_runtime.modes import VARIABLE, install
+from lava_desire.lava_runtime.one_process import OneProcessRuntime
+from lava_desire.lava_runtime.supervision import SupervisedRuntime
+from lava_desire.proc import DesireSimCfg, HangError, ProcessError
+
+from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
+from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
+from lava.proc.dense.process import Dense  # isort: skip
+from lava.proc.io.extractor import Extractor  # isort: skip
+from lava.proc.io.injector import Injector  # isort: skip
+from lava.proc.lif.process import LIF  # isort: skip
+
+SETTINGS = Loihi2SimCfg(select_tag="floating_pt")
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    install("one")
+    yield
+    monkeypatch.undo()
+    install()
+
+
+def in_both(build_and_run):
+    """Return what a function returns with a network forked, and with one that is not."""
+    install("processes")
+    forked = build_and_run(SupervisedRuntime)
+    install("one")
+    return forked, build_and_run(OneProcessRuntime)
+
+
+def learned(runtime):
+    network = small()
+    potential, spikes = probed(network.lif[0].potential, 40), probed(network.lif[1].s_out, 40)
+    try:
+        network.run(25)
+        network.run(15)
+        assert isinstance(network.teacher._runtime, runtime)
+        return [potential(), spikes(), *(dense.weights.get() for dense in network.dense)]
+    finally:
+        network.teacher.stop()
+
+
+def test_a_network_that_learns_is_the_forked_one_to_the_bit():
+    forked, here = in_both(learned)
+    assert here[1].any()
+    for one, other in zip(forked, here, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def drawn(runtime):
+    np.random.seed(3)
+    first, second = Drawer(), Drawer()
+    first.said_out.connect(second.heard_in)
+    before = np.random.get_state()
+    first.run(RunSteps(3), SETTINGS)
+    after = np.random.get_state()
+    np.random.rand(5)  # no model sees that
+    first.run(RunSteps(3), SETTINGS)
+    try:
+        assert before[2:] == after[2:]
+        np.testing.assert_array_equal(before[1], after[1])
+        return first.sum.get(), second.sum.get()
+    finally:
+        first.stop()
+
+
+def test_each_model_has_the_state_of_numpys_generator_that_a_fork_would_give_it():
+    forked, here = in_both(drawn)
+    np.testing.assert_array_equal(forked, here)
+
+
+def test_what_a_model_does_to_its_parameters_stays_in_the_model():
+    numbers = np.array([1.0, 2.0])
+    spoiler = Spoiler(numbers)
+    spoiler.run(RunSteps(2), SETTINGS)
+    try:
+        assert spoiler.value.get().tolist() == [-2.0, -2.0]
+        assert numbers.tolist() == spoiler.value.init.tolist() == [1.0, 2.0]
+    finally:
+        spoiler.stop()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_var_that_is_written_through_a_port_holds_what_was_written(waits):
+    writer, echo = Writer(waits), Echo()
+    writer.var_ref.connect_var(echo.heard)
+    try:
+        for _ in range(3):
+            writer.run(RunSteps(1), SETTINGS)
+        assert echo.heard.get().tolist() == [103.0, 103.0]
+        assert writer.read.get().tolist() == ([103.0, 103.0] if waits else [0.0, 0.0])
+    finally:
+        writer.stop()
+
+
+def test_nothing_is_forked_and_no_thread_started(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a child or a thread was started")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(multiprocessing.Process, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    network = small()
+    network.run(2 * CONFIG.window_steps)
+    network.dense[0].weights.set(network.dense[0].weights.get())
+    network.teacher.stop()
+
+
+def test_the_traceback_is_the_models_own():
+    process = Troublesome("raise")
+    with pytest.raises(ProcessError, match="KeyError: 'third step'") as raised:
+        process.run(RunSteps(10), SETTINGS)
+    names = [frame.name for frame in traceback.extract_tb(raised.value.__cause__.__traceback__)]
+    assert names[-2:] == ["run_spk", "do_raise"]
+    assert "in do_raise" in raised.value.failures[0].traceback
+
+
+def test_a_debugger_stops_in_a_model(monkeypatch):
+    said = io.StringIO()
+    debugger = pdb.Pdb(stdin=io.StringIO("p self.time_step\np data.tolist()\nc\n"), stdout=said)
+    plain = PyTalkerModel.run_spk
+
+    def run_spk(self):
+        data = np.array([4.0, 2.0])
+        if self.time_step == 2:
+            debugger.set_trace()
+        assert data is not None
+        plain(self)
+
+    monkeypatch.setattr(PyTalkerModel, "run_spk", run_spk)
+    talker, echo = Talker(), Echo()
+    talker.said_out.connect(echo.heard_in)
+    talker.run(RunSteps(3), SETTINGS)
+    talker.stop()
+    sys.settrace(None)
+    lines = said.getvalue().splitlines()
+    assert any(line.endswith("2") for line in lines)
+    assert any(line.endswith("[4.0, 2.0]") for line in lines)
+
+
+def test_a_profiler_sees_the_models():
+    network = small()
+    network.run(1)
+    with cProfile.Profile() as profiler:
+        network.run(20)
+    network.teacher.stop()
+    calls = {
+        (Path(file).parent.name, name): counts[1]
+        for (file, _, name), counts in pstats.Stats(profiler).stats.items()
+    }
+    assert calls["desire_lif", "run_spk"] == 40
+
+
+def test_a_deadlock_is_named_at_once():
+    first, second = Echo(), Echo()
+    first.said_out.connect(second.heard_in)
+    second.said_out.connect(first.heard_in)
+    with pytest.raises(HangError, match="a deadlock, every process waits") as raised:
+        first.run(RunSteps(3), SETTINGS)
+    assert {each.process for each in raised.value.waiting} == {
+        f"Echo ({first.name})",
+        f"Echo ({second.name})",
+    }
+
+
+def test_a_var_that_is_read_in_the_wrong_phase_is_a_deadlock():
+    reader, echo = Reader(2, too_early=True), Echo()
+    reader.var_ref.connect_var(echo.heard)
+    with pytest.raises(HangError, match=r"waits in step 2 on var_ref") as raised:
+        reader.run(RunSteps(5), SETTINGS)
+    assert raised.value.idle == [f"Echo ({echo.name})"]
+
+
+def test_a_cycle_runs_when_a_process_sends_first():
+    dense, neurons = Dense(weights=np.eye(3)), LIF(shape=(3,), bias_mant=1, vth=2)
+    dense.a_out.connect(neurons.a_in)
+    neurons.s_out.connect(dense.s_in)
+    voltage = probed(neurons.v, 12)
+    neurons.run(RunSteps(12), SETTINGS)
+    try:
+        assert len(np.unique(voltage())) > 2
+    finally:
+        neurons.stop()
+
+
+def test_a_run_goes_on_in_the_background_until_it_is_paused_or_stopped():
+    talker, echo = Talker(seconds=0.001), Echo()
+    talker.said_out.connect(echo.heard_in)
+    talker.run(RunContinuous(), SETTINGS)
+    assert echo.heard.get() is None  # as Lava does while a run goes on
+    time.sleep(0.05)
+    talker.pause()
+    reached = echo.heard.get()[0]
+    assert reached > 1
+    talker.run(RunSteps(4, blocking=False))
+    talker.wait()
+    assert echo.heard.get()[0] == reached + 4
+    talker.run(RunContinuous())
+    talker.stop()
+    with pytest.raises(RuntimeError, match="has ended"):
+        talker.run(RunSteps(1))
+
+
+@pytest.mark.parametrize("end", ["wait", "stop"])
+def test_a_failure_in_the_background_is_reported_when_it_is_waited_for(end):
+    process = Troublesome("raise")
+    process.run(RunSteps(10, blocking=False), SETTINGS)
+    process._runtime._thread.join(30)
+    with pytest.raises(ProcessError, match="third step"):
+        getattr(process, end)()
+
+
+def test_messages_come_from_outside_and_go_there_while_it_runs():
+    injector, extractor = Injector(shape=(2,), buffer_size=2), Extractor(shape=(2,), buffer_size=2)
+    injector.out_port.connect(extractor.in_port)
+    injector.run(RunSteps(20, blocking=False), DesireSimCfg())
+    received = []
+    for number in range(20):
+        injector.send(np.full(2, float(number)))
+        received.append(extractor.receive()[0])
+    injector.wait()
+    injector.stop()
+    assert received == list(range(20))
+
+
+def test_a_run_that_waits_for_the_outside_can_be_stopped():
+    injector, echo = Injector(shape=(2,)), Echo()
+    injector.out_port.connect(echo.heard_in)
+    injector.run(RunContinuous(), DesireSimCfg())
+    time.sleep(0.05)
+    injector.stop()
+
+
+def test_an_asynchronous_process_runs_beside_one_in_step():
+    counter, echo = Counter(last=5), Echo()
+    counter.count_out.connect(echo.heard_in)
+    counter.run(RunSteps(5), SETTINGS)
+    try:
+        assert echo.heard.get()[0] == 5
+        assert counter.count.get()[0] == 5
+    finally:
+        counter.stop()
+
+
+def test_an_asynchronous_process_counts_until_it_is_paused():
+    counter = Counter()
+    counter.run(RunContinuous(), SETTINGS)
+    time.sleep(0.02)
+    counter.pause()
+    assert counter.count.get()[0] > 1
+    counter.stop()
+
+
+def test_the_mode_is_read_from_the_environment_and_refused_by_name(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "threads")
+    with pytest.raises(ValueError, match=f"{VARIABLE} is 'threads': expected one of auto, one"):
+        install()
+    with pytest.raises(ValueError, match="mode is 'two': expected one of auto, one, processes"):
+        install("two")
+
+
+def test_the_order_follows_messages_and_begins_a_cycle_with_those_that_send_first():
+    assert topological_order(4, [(3, 2), (2, 1), (1, 0)]) == [3, 2, 1, 0]
+    assert topological_order(3, []) == [0, 1, 2]
+    cycle = [(0, 1), (1, 2), (2, 1), (2, 3)]
+    assert topological_order(4, cycle) == [0, 1, 2, 3]
+    assert topological_order(4, cycle, {2}) == [0, 2, 1, 3]
