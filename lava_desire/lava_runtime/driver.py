@@ -137,7 +137,6 @@ class Driver:
         self.states: list[ModelState] = []
         self.generators = Generators()
         self._has_drawn = self.generators.has_drawn
-        self._state_of: dict[int, ModelState] = {}
         self._requests: list[tuple[ModelState, Any, LocalChannel]] = []
         self._poked = threading.Event()
         self._hub: Any = None
@@ -166,7 +165,6 @@ class Driver:
         model.service_to_process, model.process_to_service = state.commands, state.replies
         model._selector = LocalSelector(self)
         self.states.append(state)
-        self._state_of[id(model)] = state
         for port in model.py_ports:
             for end in port.csp_ports:
                 channel = getattr(end, "channel", None)
@@ -222,21 +220,21 @@ class Driver:
                 return True
         return False
 
-    def arrange(self, edges: Iterable[tuple[Any, Any]]) -> None:
+    def arrange(self, edges: Iterable[tuple[ModelState, ModelState]]) -> None:
         """Decide on the order in which the models run.
 
         Parameters
         ----------
-        edges : iterable of tuple of (model, model)
+        edges : iterable of tuple of (ModelState, ModelState)
             Who sends to whom.
         """
         loihi = [state for state in self.states if state.is_loihi]
         place = {id(state): number for number, state in enumerate(loihi)}
         self._edges = []
         for sender, receiver in edges:
-            ends = [place.get(id(self._state_of[id(model)]), -1) for model in (sender, receiver)]
-            if -1 not in ends:  # it belongs to an asynchronous model
-                self._edges.append((ends[0], ends[1]))
+            ends = place.get(id(sender), -1), place.get(id(receiver), -1)
+            if -1 not in ends:  # no asynchronous model has one
+                self._edges.append(ends)
         self._loihi = loihi
         self._sends_first: set[int] = set()
         self._learns_order = True

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+HAS_ENDED = "this network has ended: build its processes anew to run it again"
+
+IS_RUNNING = "the network is running: call pause(), or wait() for the end of its run, before {what}"
+
 _SHOWN = 10
 """Number of waiting processes that a message names; the error holds them all."""
 

@@ -22,28 +22,33 @@ import numpy as np
 from lava.magma.compiler.builders.channel_builder import ChannelBuilderMp
 from lava.magma.compiler.channels.interfaces import ChannelType
 from lava.magma.compiler.channels.watchdog import NoOPWatchdogManager
-from lava.magma.compiler.var_model import LoihiSynapseVarModel
 from lava.magma.core.model.py.model import (
     AbstractPyProcessModel,
     PyAsyncProcessModel,
     PyLoihiProcessModel,
 )
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, RunSteps
+from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous
 from lava.magma.runtime.mgmt_token_enums import enum_to_np
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import (
     AsyncPyRuntimeService,
     LoihiPyRuntimeService,
 )
-from lava.utils.sparse import find
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import issparse
 
-from lava_desire.lava_runtime.driver import Driver, Ended
-from lava_desire.lava_runtime.errors import Failure, ProcessError, describe
+from lava_desire.lava_runtime.bulk import goes_whole
+from lava_desire.lava_runtime.driver import Driver, Ended, ModelState
+from lava_desire.lava_runtime.errors import (
+    HAS_ENDED,
+    IS_RUNNING,
+    Failure,
+    ProcessError,
+    describe,
+)
 from lava_desire.lava_runtime.local import ExternalChannel, LocalInfrastructure, make_ports_direct
-
-_HAS_ENDED = "this network has ended: build its processes anew to run it again"
+from lava_desire.lava_runtime.variables import look_up, read, write
+from lava_desire.lava_runtime.wiring import check_condition, check_inputs
 
 _WAIT_SECONDS = 0.1
 """How long the parent waits for the thread of a run at a stretch; Ctrl-C is seen in between."""
@@ -90,7 +95,7 @@ class OneProcessRuntime(Runtime):
         self._driver = Driver()
         self._thread: threading.Thread | None = None
         self._outcome: Any = None
-        self._models: dict[int, Any] = {}
+        self._state_of: dict[int, ModelState] = {}
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and the models.
@@ -106,13 +111,14 @@ class OneProcessRuntime(Runtime):
         self._build_channels()
         edges = self._data_edges()
         with self._supervised():
+            check_inputs(self._executable)
             for process, builder in self._executable.proc_builders.items():
                 process._runtime = self
                 self._create_external_channels(process, builder)
                 self._build_model(describe(process), builder)
             self._driver.wire_vars()
             self._driver.arrange(
-                (self._models[sender], self._models[receiver]) for sender, receiver in edges
+                (self._state_of[sender], self._state_of[receiver]) for sender, receiver in edges
             )
         self.exception_q = []
         self._is_initialized = True
@@ -171,7 +177,7 @@ class OneProcessRuntime(Runtime):
         for port in model.py_ports:
             port.start()
         make_ports_direct(model)
-        self._models[builder._model_id] = model
+        self._state_of[builder._model_id] = state
 
     # Runs
 
@@ -183,20 +189,14 @@ class OneProcessRuntime(Runtime):
         ProcessError
             If a process failed.
         RuntimeError
-            If the network has ended.
+            If the network runs at this moment, or has ended.
         ValueError
-            If the condition is none that Lava knows.
+            If the condition is none, or its number of steps not whole, or below 0.
         """
-        if self._ended:
-            raise RuntimeError(_HAS_ENDED)
-        if isinstance(run_condition, RunSteps):
-            self.num_steps = run_condition.num_steps
-        elif isinstance(run_condition, RunContinuous):
-            self.num_steps = sys.maxsize
-        else:
-            raise ValueError(f"Wrong type of run_condition : {run_condition.__class__}")
-        if self._thread is not None:
-            self.wait()
+        check_condition(run_condition)
+        self._check_idle("it can run again")
+        is_endless = isinstance(run_condition, RunContinuous)
+        self.num_steps = sys.maxsize if is_endless else int(run_condition.num_steps)
         self._is_started = self._is_running = True
         self._driver.must_pause = self._driver.must_stop = False
         if run_condition.blocking:
@@ -264,125 +264,105 @@ class OneProcessRuntime(Runtime):
     # Vars
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
-        """Get a Var, as float64 whatever it is in the model, as Lava does.
+        """Get a Var, or the elements of it that an index selects.
+
+        Parameters
+        ----------
+        var_id : int
+            Lava's number of the Var.
+        idx : index or None
+            As NumPy takes it.
+
+        Returns
+        -------
+        ndarray
+            float64, whatever the Var is, as Lava gives it.
 
         Raises
         ------
-        AssertionError
-            If no model has it.
+        IndexError
+            If there are no such elements.
         RuntimeError
-            If the network has not started, or has ended.
+            If the network runs at this moment, or has ended.
         """
-        if self._is_running:
-            self.log.info("WARNING: Cannot Get a Var when the execution is going on")
-            return None
-        var = self._var(var_id)
+        self._check_idle("a Var can be read")
+        var, variable, model_class = look_up(self._executable, var_id)
+        variable.check_index(idx)
+        state = self._state_of[var.proc_id]
         with self._supervised():
-            value = self._read(var)
-        if var.dtype is not csr_matrix:
-            order = "F" if isinstance(var, LoihiSynapseVarModel) else "C"
-            value = value.reshape(var.shape, order=order)
-        return value[idx] if idx else value
+            return np.array(variable.select(self._values(state, var_id, model_class), idx))
+
+    def _values(self, state: ModelState, var_id: int, model_class: Any) -> Any:
+        model = state.model
+        if goes_whole(model_class):
+            self._by(state, getattr(model, "refresh_vars", None))
+            return read(model, model.var_id_to_var_map[var_id])
+        state.commands.queue.append(enum_to_np(var_id))
+        self._by(state, model._get_var)
+        _, *numbers = state.replies.replies
+        state.replies.replies.clear()
+        return np.array(numbers)
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
-        """Set a Var.
+        """Set a Var, or the elements of it that an index selects; whatever is refused, it goes on.
+
+        Parameters
+        ----------
+        var_id : int
+            Lava's number of the Var.
+        value : array, list or number
+            The elements, or the whole Var, of which those at `idx` are taken; a number for one.
+        idx : index or None
+            As NumPy takes it.
 
         Raises
         ------
-        AssertionError
-            If no model has it.
+        IndexError
+            If there are no such elements.
         ProcessError
-            If the model does not take the value.
-        RuntimeError
-            If the network has not started, or has ended.
+            If the model does not take the value; the network ends.
         ValueError
-            If the value has another shape; the network goes on.
+            If the value is of another shape, or the Var cannot hold it.
+        RuntimeError
+            If the network runs at this moment, or has ended, or the process is asynchronous.
         """
-        if self._is_running:
-            self.log.info("WARNING: Cannot Set a Var when the execution is going on")
-            return
-        var = self._var(var_id)
-        services = list(self._executable.runtime_service_builders.values())
-        if issubclass(services[var.runtime_srv_id].rs_class, AsyncPyRuntimeService):
+        self._check_idle("a Var can be set")
+        var, variable, model_class = look_up(self._executable, var_id)
+        values = variable.check_value(value, idx)
+        state = self._state_of[var.proc_id]
+        if not state.is_loihi:
             raise RuntimeError("Set is not supported in AsyncPyRuntimeService")
-        is_of_numbers = issubclass(var.dtype, (np.ndarray, np.number, int, float))
-        if idx is None and is_of_numbers and np.shape(value) != tuple(var.shape):
-            raise ValueError(
-                f"{var.name} of {self._state_of(var).label} was set to an array of shape "
-                f"{np.shape(value)}: expected {tuple(var.shape)}"
-            )
-        value = np.asarray(value)
-        if idx:
-            value = value[idx]
+        model = state.model
         with self._supervised():
-            self._write(var, value.reshape(-1))
-
-    def _var(self, var_id: int) -> Any:
-        """Return Lava's model of a Var, once the network can be asked."""
-        if self._ended:
-            raise RuntimeError(_HAS_ENDED)
-        var = self._executable.node_configs[0].var_models.get(var_id)
-        if var is None:
-            self.stop()
-            raise AssertionError(f"no model has the Var with id {var_id}")
-        if not self._is_started:
-            raise RuntimeError("Runtime has not started")
-        return var
-
-    def _state_of(self, var: Any) -> Any:
-        model = self._models[var.proc_id]
-        return next(state for state in self._driver.states if state.model is model)
-
-    def _read(self, var: Any) -> Any:
-        state = self._state_of(var)
-        model = state.model
-        refresh = getattr(model, "refresh_vars", None)
-        if refresh is None and type(model)._get_var is not AbstractPyProcessModel._get_var:
-            state.commands.queue.append(enum_to_np(var.var_id))
-            self._by(state, model._get_var)
-            _, *numbers = state.replies.replies
-            state.replies.replies.clear()
-            return np.array(numbers)
-        if refresh is not None:
-            self._by(state, refresh)
-        value = getattr(model, model.var_id_to_var_map[var.var_id])
-        if isinstance(value, str):
-            value = list(value.encode("ascii"))
-        elif issparse(value):
-            value = find(value, explicit_zeros=True)[2]
-        return np.array(value, np.float64).reshape(-1)
-
-    def _write(self, var: Any, numbers: Any) -> None:
-        state = self._state_of(var)
-        model = state.model
-        refresh = getattr(model, "refresh_vars", None)
-        if refresh is None and type(model)._set_var is not AbstractPyProcessModel._set_var:
-            words = [enum_to_np(var.var_id), enum_to_np(numbers.size)]
-            state.commands.queue.extend([*words, *(enum_to_np(number) for number in numbers)])
+            if goes_whole(model_class):
+                self._by(state, getattr(model, "refresh_vars", None))
+                write(model, model.var_id_to_var_map[var_id], values, idx)
+                self._by(state, model.on_var_update)
+                return
+            if idx is not None:
+                whole = variable.select(self._values(state, var_id, model_class), None)
+                whole[idx] = values
+                values = whole
+            numbers = np.asarray(values).reshape(-1)
+            words = (var_id, numbers.size, *numbers)
+            state.commands.queue.extend(enum_to_np(word) for word in words)
             self._by(state, model._set_var)
             state.commands.queue.clear()
             state.replies.replies.clear()
-            return
-        if refresh is not None:
-            self._by(state, refresh)
-        name = model.var_id_to_var_map[var.var_id]
-        old = getattr(model, name)
-        if isinstance(old, np.ndarray):
-            # Lava fills what is there from its beginning.
-            old.flat[: numbers.size] = numbers
-        elif issparse(old):
-            to, of, _ = find(old)
-            setattr(model, name, csr_matrix((numbers.astype(np.float64), (to, of)), old.shape))
-        elif isinstance(old, str):
-            setattr(model, name, bytes(int(code) for code in numbers).decode("ascii"))
-        elif isinstance(old, np.generic):
-            setattr(model, name, numbers[0].astype(old.dtype))
-        else:
-            setattr(model, name, np.float64(numbers[0]).item())
-        self._by(state, model.on_var_update)
 
-    def _by(self, state: Any, act: Any) -> None:
-        """Have a model do something between runs."""
+    def _check_idle(self, what: str) -> None:
+        """Refuse what asks for a network that waits for its next run."""
+        if self._thread is not None and not self._thread.is_alive():
+            self.wait()  # a run without blocking, which is over
+        if self._ended:
+            raise RuntimeError(HAS_ENDED)
+        if self._is_running:
+            raise RuntimeError(IS_RUNNING.format(what=what))
+
+    def _by(self, state: ModelState, act: Any) -> None:
+        """Have a model do something between runs, if there is anything to do."""
+        if act is None:
+            return
         with self._driver.generators.inside():
             if state.random_state is not None:
                 self._driver.generators.give(state)

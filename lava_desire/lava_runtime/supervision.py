@@ -6,10 +6,10 @@ the message, the service that keeps the processes in step waits for its neighbou
 run ends with "1 Exception(s) occurred. See output above", and there is no output. An interrupted
 run leaves its children to be waited for at the interpreter's exit.
 
-:class:`SupervisedRuntime` looks at its children whenever it has
-waited for a moment. The first failure ends every child, frees the shared memory and raises
-:class:`ProcessError`, which names the process. An interrupt and the interpreter's exit end the
-children too. Networks whose processes do not fail run as before.
+:class:`SupervisedRuntime` looks at its children whenever it has waited for a moment. The first
+failure ends every child, frees the shared memory and raises :class:`ProcessError`, which names the
+process. An interrupt and the interpreter's exit end the children too. Networks whose processes do
+not fail run as before.
 """
 
 from __future__ import annotations
@@ -34,9 +34,16 @@ from lava_desire.lava_runtime.actors import ResumableService, SupervisedProcessi
 from lava_desire.lava_runtime.bulk import BY_PIPE, goes_whole
 from lava_desire.lava_runtime.channels import PATIENCE, PatientPort
 from lava_desire.lava_runtime.compat import check_start_method
-from lava_desire.lava_runtime.errors import Failure, HangError, ProcessError, describe
+from lava_desire.lava_runtime.errors import (
+    HAS_ENDED,
+    IS_RUNNING,
+    Failure,
+    HangError,
+    ProcessError,
+    describe,
+)
 from lava_desire.lava_runtime.resources import allow_files, limits_named
-from lava_desire.lava_runtime.variables import Variable
+from lava_desire.lava_runtime.variables import look_up
 from lava_desire.lava_runtime.watch import Limits, Watch
 from lava_desire.lava_runtime.wiring import check_condition, check_inputs
 
@@ -47,8 +54,6 @@ _SECONDS_TO_EXPLAIN = 5.0
 
 _SECONDS_TO_END = 10.0
 """How long a child has to end by itself when the network is stopped."""
-
-_HAS_ENDED = "this network has ended: build its processes anew to run it again"
 
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
 
@@ -154,7 +159,7 @@ class SupervisedRuntime(Runtime):
             If the network runs at this moment, or has ended.
         """
         self._check_idle("a Var can be set")
-        model, variable, model_class = self._look_up(var_id)
+        model, variable, model_class = look_up(self._executable, var_id)
         values = variable.check_value(value, idx)
         with self._supervised():
             if not self._goes_by_pipe(model, model_class):
@@ -195,7 +200,7 @@ class SupervisedRuntime(Runtime):
             If the network runs at this moment, or has ended.
         """
         self._check_idle("a Var can be read")
-        model, variable, model_class = self._look_up(var_id)
+        model, variable, model_class = look_up(self._executable, var_id)
         variable.check_index(idx)
         with self._supervised():
             if not self._goes_by_pipe(model, model_class):
@@ -213,31 +218,15 @@ class SupervisedRuntime(Runtime):
     def _check_idle(self, what: str) -> None:
         """Refuse what asks for a network that waits for its next run."""
         if self._ended:
-            raise RuntimeError(_HAS_ENDED)
+            raise RuntimeError(HAS_ENDED)
         if self._is_running:
             with self._supervised():
                 if all(port.probe() for port in self.service_to_runtime):
                     self._get_resp_for_run()  # a run without blocking, which is over
         if self._ended:
-            raise RuntimeError(_HAS_ENDED)
+            raise RuntimeError(HAS_ENDED)
         if self._is_running:
-            raise RuntimeError(
-                "the network is running: call pause(), or wait() for the end of its run, before "
-                f"{what}"
-            )
-
-    def _look_up(self, var_id: int) -> tuple[Any, Variable, Any]:
-        """Return the compiled Var, its description, and the class of the model that holds it."""
-        model = self._executable.node_configs[0].var_models.get(var_id)
-        if model is None:
-            raise ValueError(
-                f"Var {var_id} belongs to no model of this network: a process that is made of "
-                "others has to alias it to a Var of theirs"
-            )
-        builders = self._executable.proc_builders
-        owner = next(process for process in builders if process.id == model.proc_id)
-        model_class = builders[owner].proc_model
-        return model, Variable.of(owner, model_class, model.name), model_class
+            raise RuntimeError(IS_RUNNING.format(what=what))
 
     def _goes_by_pipe(self, model: Any, model_class: Any) -> bool:
         if not isinstance(self._messaging_infrastructure, SupervisedProcessing):
@@ -328,7 +317,7 @@ class SupervisedRuntime(Runtime):
 
     def _check(self) -> None:
         if self._ended:  # by another thread, while this one waits
-            raise RuntimeError(_HAS_ENDED)
+            raise RuntimeError(HAS_ENDED)
         infrastructure = self._messaging_infrastructure
         if isinstance(infrastructure, SupervisedProcessing):
             failures = infrastructure.failures()

@@ -183,6 +183,38 @@ class Variable:
             raise ValueError(f"{self.name} was set to {values[wrong][0]}: expected {allowed}")
 
 
+def look_up(executable: Any, var_id: int) -> tuple[Any, Variable, Any]:
+    """Find a Var of a compiled network.
+
+    Parameters
+    ----------
+    executable : lava Executable
+        The network, compiled.
+    var_id : int
+        Lava's number of the Var.
+
+    Returns
+    -------
+    tuple
+        The compiled Var, its description, and the class of the model that holds it.
+
+    Raises
+    ------
+    ValueError
+        If no model of the network has it.
+    """
+    model = executable.node_configs[0].var_models.get(var_id)
+    if model is None:
+        raise ValueError(
+            f"Var {var_id} belongs to no model of this network: a process that is made of "
+            "others has to alias it to a Var of theirs"
+        )
+    builders = executable.proc_builders
+    owner = next(process for process in builders if process.id == model.proc_id)
+    model_class = builders[owner].proc_model
+    return model, Variable.of(owner, model_class, model.name), model_class
+
+
 def read(model: Any, name: str) -> Any:
     """Return the values of a model's Var.
 
