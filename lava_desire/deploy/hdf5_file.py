@@ -64,16 +64,19 @@ def read_hdf5(
     ------
     ValueError
         If the file is none, is damaged, larger or otherwise built than what is followed, or if
-        reading it exceeds a limit or ends the process; or if a limit is not above 0.
+        reading it exceeds a limit or ends the process; or if a limit is none.
     OSError
         If it cannot be opened.
     RuntimeError
         If the process cannot be started.
     """
     path = Path(path)
-    for name, value in {"max_bytes": max_bytes, "max_seconds": max_seconds}.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} is {value!r}: expected a number above 0")
+    for name, value, most in (
+        ("max_bytes", max_bytes, 1 << 50),
+        ("max_seconds", max_seconds, 1_000_000),
+    ):
+        if not isinstance(value, (int, float)) or not 0 < value <= most:
+            raise ValueError(f"{name} is {value!r}: expected a number above 0, at most {most}")
     _check_file(path, 2 * max(max_bytes, MAX_BYTES))
     arguments = [str(path), group, str(int(max_bytes)), str(float(max_seconds))]
     with _start(arguments) as process:
@@ -129,13 +132,18 @@ def _check_file(path: Path, max_bytes: int) -> None:
 def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start a Python that looks for modules where this one does, and nowhere else."""
     program = f"import sys; sys.path[:] = {[str(place) for place in sys.path]!r}; {_PROGRAM}"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **_ONE_THREAD},
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **_ONE_THREAD},
+        )
+    except OSError as error:
+        raise RuntimeError(
+            f"the process that reads HDF5 files cannot be started with {sys.executable!r}: {error}"
+        ) from None
 
 
 def _end(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
@@ -154,6 +162,8 @@ def _receive(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
     """Return what the process hands on, or None if it ended before it had."""
     assert process.stdout is not None
     line = process.stdout.readline()
+    while line and not line.startswith(b"{"):  # what a sitecustomize had to say
+        line = process.stdout.readline()
     if not line.endswith(b"\n"):
         return None
     answer = json.loads(line)

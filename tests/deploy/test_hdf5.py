@@ -88,9 +88,17 @@ def test_a_process_that_does_not_come_to_its_own_limit_is_ended_from_here(path, 
         read_hdf5(path, "here", max_seconds=0.1)
 
 
+def test_what_else_is_printed_is_passed_over(path, monkeypatch):
+    monkeypatch.setattr(hdf5_file, "_PROGRAM", "print('hello', flush=True); " + hdf5_file._PROGRAM)
+    assert read_hdf5(path, "here")["one"] == 7
+
+
 def test_a_process_that_cannot_start_is_no_fault_of_the_file(path, monkeypatch):
     monkeypatch.setattr(hdf5_file, "_PROGRAM", "import no_such_module")
     with pytest.raises(RuntimeError, match=r"ended with status 1: .*no_such_module"):
+        read_hdf5(path, "here")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(RuntimeError, match="cannot be started with '/nowhere/python'"):
         read_hdf5(path, "here")
 
 
@@ -124,7 +132,10 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         read_hdf5(tmp_path / "pipe", "here")
 
 
-@pytest.mark.parametrize("limit", [{"max_seconds": 0}, {"max_bytes": -1}])
+@pytest.mark.parametrize(
+    "limit",
+    [{"max_seconds": 0}, {"max_seconds": float("inf")}, {"max_bytes": -1}, {"max_bytes": "1 GB"}],
+)
 def test_a_limit_that_is_none_is_refused(path, limit):
     with pytest.raises(ValueError, match=r"max_\w+ is .*: expected a number above 0"):
         read_hdf5(path, "here", **limit)
