@@ -23,7 +23,7 @@ from lava_desire.deploy.hdf5_child import OUT_OF_MEMORY, SPARE_BYTES
 MAX_BYTES = 1 << 30
 """Largest size of all arrays of a file together, unpacked."""
 
-MAX_SECONDS = 60.0
+MAX_SECONDS = 30.0
 """Longest time that a file is read for."""
 
 _START_SECONDS = 60  # for Python and h5py to load, on a machine with much to do

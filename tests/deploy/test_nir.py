@@ -361,6 +361,33 @@ def test_a_file_that_nir_itself_does_not_read_is_taken(tau, tmp_path):
     np.testing.assert_array_equal(weights_of(path), [np.ones((3, 5), np.float32)])
 
 
+def plain(value):
+    """Return what can be compared: arrays and NumPy's numbers as lists, with their types."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    return (
+        (value.dtype.str, value.tolist()) if isinstance(value, (np.ndarray, np.generic)) else value
+    )
+
+
+def test_every_node_is_read_as_nir_reads_it(tmp_path):
+    metadata = {"one": 1, "more": [1.5, 2], "text": "é", "inner": {"of": "it"}}
+    nodes = [
+        *(nir.Affine(np.ones((3, 3)), ONES), DENSE, nir.Scale(ONES), nir.Threshold(ONES)),
+        *(nir.I(ONES), nir.IF(ONES, ONES), nir.LI(*[ONES] * 3), nir.CubaLI(*[ONES] * 4)),
+        *(nir.CubaLIF(*[ONES] * 5), nir.LIF(*[ONES] * 4, metadata=metadata), nir.Delay(ONES)),
+        *(nir.SumPool2d(ONES, ONES, ONES), nir.AvgPool2d(ONES, ONES, ONES), RECURRENT),
+        nir.Conv1d(4, np.ones((3, 1, 2)), 1, 0, 1, 1, ONES),
+        nir.Conv2d((4, 4), np.ones((3, 1, 2, 2)), 1, "same", 1, 1, ONES),
+        *(nir.Flatten({"input": np.array([1, 3])}, 0), nir.Input([3]), nir.Output([3])),
+    ]
+    named = {f"node {place}": node for place, node in enumerate(nodes)}
+    path = tmp_path / "net.nir"
+    nir.write(path, nir.NIRGraph(named, [("node 0", "node 1")], metadata, type_check=False))
+    mine, theirs = read_nir(path).to_dict(), nir.read(path, type_check=False).to_dict()
+    assert plain(mine) == plain(theirs)
+
+
 def test_a_node_of_a_file_that_is_none_is_named(tmp_path):
     def message(edit):
         path = chain_file(tmp_path / "net.nir")
