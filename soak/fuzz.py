@@ -19,7 +19,7 @@ CASES = {
     "npz": 80_000,
     "checkpoint": 190_000,
     "nir": 30_000,
-    "hdf5": 2_000,
+    "hdf5": 1_000,
 }
 """Cases of a full run, a million and a few, more where a case is cheap.
 
