@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.deploy.hdf5_child import OUT_OF_MEMORY, SPARE_BYTES
+from lava_desire.files import open_regular
 
 MAX_BYTES = 1 << 30
 """Largest size of all arrays of a file together, unpacked."""
@@ -66,7 +66,7 @@ def read_hdf5(
         If the file is none, is damaged, larger or otherwise built than what is followed, or if
         reading it exceeds a limit or ends the process; or if a limit is none.
     OSError
-        If it cannot be opened.
+        If it cannot be opened, or is no regular file.
     RuntimeError
         If the process cannot be started.
     """
@@ -120,13 +120,10 @@ class _AnsweredError(Exception):
 
 
 def _check_file(path: Path, max_bytes: int) -> None:
-    status = path.stat()
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise ValueError(f"{path} is no file: expected one, not a pipe or a device")
-    with path.open("rb"):
-        pass  # missing, unreadable and a folder are told apart from damage
-    if status.st_size > max_bytes:
-        raise ValueError(f"{path} has {status.st_size} bytes: expected at most {max_bytes}")
+    with open_regular(path) as file:  # what cannot be opened is told apart from damage
+        size = os.fstat(file.fileno()).st_size
+    if size > max_bytes:
+        raise ValueError(f"{path} has {size} bytes: expected at most {max_bytes}")
 
 
 def _start(arguments: list[str]) -> subprocess.Popen[bytes]:

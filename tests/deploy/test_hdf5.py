@@ -128,7 +128,7 @@ def test_an_interrupt_ends_the_process(path, monkeypatch, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="is no file: expected one, not a pipe or a device"):
+    with pytest.raises(OSError, match="is a pipe or a device: expected a regular file"):
         read_hdf5(tmp_path / "pipe", "here")
 
 
