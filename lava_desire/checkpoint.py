@@ -22,7 +22,9 @@ from safetensors.numpy import save as dump_arrays
 from lava_desire._fields import SHOWN
 from lava_desire._text import MESSAGE, printable
 from lava_desire.config import DesireConfig
+from lava_desire.data.checks import check_names
 from lava_desire.files import NotRegularError, keep_as, open_regular, replacing
+from lava_desire.strict_json import parse_json
 
 FORMAT = "lava-desire/1"
 MAX_BYTES = 1 << 34
@@ -72,6 +74,8 @@ class Checkpoint:
         not followed.
     rated_samples : list of int
         Samples that each of the L layers had followed for them.
+    class_names : list of str
+        What the N_L classes are called; empty where they are called by their numbers.
     """
 
     config: DesireConfig
@@ -82,6 +86,7 @@ class Checkpoint:
     formats: list[dict[str, int]] = field(default_factory=list)
     input_rates: list[np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=list)
     rated_samples: list[int] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
 
     @property
     def arithmetic(self) -> str:
@@ -131,6 +136,8 @@ def write_checkpoint(
         metadata["formats"] = json.dumps(checkpoint.formats)
     if checkpoint.input_rates:
         metadata["rated_samples"] = json.dumps(checkpoint.rated_samples)
+    if checkpoint.class_names:
+        metadata["class_names"] = json.dumps(checkpoint.class_names)
     metadata["sha256"] = _digest(arrays, metadata)
     content = dump_arrays(arrays, metadata)
     with replacing(path) as partial:
@@ -202,7 +209,7 @@ def _read_header(file: BinaryIO, path: str | Path) -> tuple[dict[str, str], int]
     if not 0 < length <= min(size - _HEADER_LENGTH_BYTES, _MAX_HEADER_BYTES):
         raise _no_checkpoint(path, size, f"it states a header of {length} bytes")
     try:
-        header = json.loads(file.read(length))
+        header = parse_json(file.read(length))
         metadata = dict(header.pop("__metadata__", None) or {})
         stated = max((int(array["data_offsets"][1]) for array in header.values()), default=0)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -237,10 +244,10 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
     samples_seen = int(metadata["samples_seen"])
     if not 0 <= samples_seen < _MAX_SAMPLES_SEEN:
         raise ValueError(f"samples_seen is {samples_seen}: expected 0 <= samples_seen < 2**63")
-    state = json.loads(metadata["state"])
+    state = parse_json(metadata["state"])
     if not isinstance(state, dict):
         raise ValueError(f"state is a {type(state).__name__}: expected an object of fields")
-    formats = json.loads(metadata.get("formats", "[]"))
+    formats = parse_json(metadata.get("formats", "[]"))
     if not isinstance(formats, list) or any(not isinstance(layer, dict) for layer in formats):
         raise ValueError("formats are no list of objects")
     if len(formats) not in (0, config.num_layers):
@@ -256,11 +263,23 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
         for layer, rate in enumerate(rates, start=1):
             if not ((rate >= 0) & (rate <= 1)).all():
                 raise ValueError(f"input_rates.{layer} leaves [0, 1]: expected spikes a time step")
-    return Checkpoint(config, weights, samples_seen, state, average, formats, rates, rated_samples)
+    names = _checked_class_names(metadata.get("class_names"), sizes[-1])
+    return Checkpoint(
+        config, weights, samples_seen, state, average, formats, rates, rated_samples, names
+    )
+
+
+def _checked_class_names(text: str | None, num_classes: int) -> list[str]:
+    if text is None:
+        return []
+    names = parse_json(text)
+    if not isinstance(names, list) or len(names) != num_classes:
+        raise ValueError(f"class_names is {text[:SHOWN]}: expected {num_classes} texts")
+    return list(check_names(names))
 
 
 def _checked_numbers(text: str, num_layers: int) -> list[int]:
-    numbers = json.loads(text)
+    numbers = parse_json(text)
     if not isinstance(numbers, list) or len(numbers) != num_layers:
         raise ValueError(f"rated_samples is {text[:SHOWN]}: expected {num_layers} integers")
     for number in numbers:

@@ -19,6 +19,7 @@ from lava_desire._fields import (
     number,
     shown,
 )
+from lava_desire.strict_json import parse_json
 
 RESETS = ("subtract", "zero")
 TIE_BREAKS = ("undecided", "earliest")
@@ -469,7 +470,7 @@ class DesireConfig:
             If the text is not a JSON object, or a field is unknown, missing or out of range.
         """
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
         except (ValueError, RecursionError) as error:  # ValueError: also an endless integer
             raise ValueError(f"config is not JSON: {error}") from None
         return cls.from_dict(fields)

@@ -76,7 +76,7 @@ def test_a_network_takes_none(value):
             call()
     with pytest.raises(ValueError, match="learning_rate is"):
         network.train_step(IMAGES, LABELS, value)
-    with pytest.raises(ValueError, match=r"labels are torch\.float64: expected integers"):
+    with pytest.raises(ValueError, match=r"labels are float64: expected integers"):
         network.train_step(IMAGES, np.where(LABELS, value, 0.0), 1e-3)
     for mine, other in zip(network.numpy_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, other)
@@ -96,13 +96,13 @@ def test_weights_have_none(value, arithmetic):
 @pytest.mark.parametrize("value", NOT_FINITE)
 def test_a_data_set_and_a_file_have_none(tmp_path, value):
     images = spoiled(IMAGES, value)
-    with pytest.raises(DataError, match=r"train_images\[2, 1\] is"):
+    with pytest.raises(DataError, match=r"train_images hold the brightness .* at \[2, 1\]"):
         Dataset("mine", images, LABELS, IMAGES, LABELS, 2)
-    with pytest.raises(DataError, match=r"test_images\[2, 1\] is"):
+    with pytest.raises(DataError, match=r"test_images hold the brightness .* at \[2, 1\]"):
         Dataset("mine", IMAGES, LABELS, images, LABELS, 2)
     np.savez(tmp_path / "mine.npz", images=images, labels=LABELS)
-    with pytest.raises(DataError, match=r"mine\.npz: .*_images\[\d, 1\] is"):
+    with pytest.raises(DataError, match=r"mine\.npz: images hold the brightness .* at \[2, 1\]"):
         load_npz(tmp_path / "mine.npz")
     np.savez(tmp_path / "mine.npz", images=IMAGES, labels=np.where(LABELS, value, 0.0))
-    with pytest.raises(DataError, match="labels must be integers"):
+    with pytest.raises(DataError, match="labels are float64: expected integers"):
         load_npz(tmp_path / "mine.npz")

@@ -19,6 +19,8 @@ from lava_desire.engine import Activity, History, Metrics
 from lava_desire.files import write_figure
 from lava_desire.palette import BLUE, GREEN, ORANGE
 
+_SHOWN_NAME, _UPRIGHT_NAME = 20, 4
+
 
 def plot_learning_curve(history: History, path: str | Path) -> None:
     """Draw accuracy and share of active samples over the epochs.
@@ -38,19 +40,21 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         If the file cannot be written.
     """
     best = history.best
-    if best is None:
+    if not history.records:
         raise ValueError("history holds no epoch: expected at least one to draw")
     epochs = [record.epoch for record in history.records]
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(
-        epochs,
-        [100 * record.test_accuracy for record in history.records],
-        color=BLUE,
-        marker="o",
-        markersize=3,
-        label="test",
-    )
+    tested = [record for record in history.records if record.test_accuracy is not None]
+    if tested:
+        axes.plot(
+            [record.epoch for record in tested],
+            [100 * (record.test_accuracy or 0.0) for record in tested],
+            color=BLUE,
+            marker="o",
+            markersize=3,
+            label="test",
+        )
     axes.plot(
         epochs,
         [100 * record.train_accuracy for record in history.records],
@@ -58,8 +62,12 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         linestyle="--",
         label="training, under dropout",
     )
-    axes.plot(best.epoch, 100 * best.test_accuracy, "*", color="black", markersize=11)
-    axes.set_title(f"best {100 * best.test_accuracy:.2f} %, in epoch {best.epoch}", fontsize=11)
+    curves = axes.get_lines()[:2]
+    title = "no test set"
+    if best is not None and best.test_accuracy is not None:
+        axes.plot(best.epoch, 100 * best.test_accuracy, "*", color="black", markersize=11)
+        title = f"best {100 * best.test_accuracy:.2f} %, in epoch {best.epoch}"
+    axes.set_title(title, fontsize=11)
     axes.set(xlabel="epoch", ylabel="accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
@@ -72,12 +80,17 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         label="samples with desire",
     )
     active.set(ylabel="samples with desire (%)", ylim=(0, 100))
-    handles = [*axes.get_lines()[:2], *active.get_lines()]
+    handles = [*curves, *active.get_lines()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     write_figure(figure, path, dpi=150)
 
 
-def plot_confusion(metrics: Metrics, path: str | Path, title: str = "") -> None:
+def plot_confusion(
+    metrics: Metrics,
+    path: str | Path,
+    title: str = "",
+    class_names: Sequence[str] | None = None,
+) -> None:
     """Draw the confusion matrix, its last column the samples left undecided.
 
     Parameters
@@ -88,9 +101,13 @@ def plot_confusion(metrics: Metrics, path: str | Path, title: str = "") -> None:
         Where the PNG goes.
     title : str
         What stands above.
+    class_names : sequence of str, optional
+        What the K classes are called; their numbers when not given.
 
     Raises
     ------
+    ValueError
+        If there are more or fewer names than classes.
     OSError
         If the file cannot be written.
     """
@@ -113,7 +130,13 @@ def plot_confusion(metrics: Metrics, path: str | Path, title: str = "") -> None:
                 color="white" if shares[row, column] > 0.5 else "black",
             )
     names = [str(label) for label in range(num_classes)]
-    axes.set_xticks(range(num_classes + 1), [*names, "none"])
+    if class_names is not None:
+        if len(class_names) != num_classes:
+            raise ValueError(f"{len(class_names)} class_names: expected {num_classes}")
+        # A dollar sign begins a formula, which a name is not.
+        names = [name[:_SHOWN_NAME].replace("$", r"\$") for name in class_names]
+    turned = 90 if max(map(len, names)) > _UPRIGHT_NAME else 0
+    axes.set_xticks(range(num_classes + 1), [*names, "none"], rotation=turned)
     axes.set_yticks(range(num_classes), names)
     axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=title)
     figure.colorbar(image, label="share of the label's samples")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lava_desire.files import read_file, write_atomically
+from lava_desire.strict_json import parse_json
 
 _Measurement = TypeVar("_Measurement")
 _DIGITS = 5
@@ -52,7 +53,7 @@ def load_measurement(kind: type[_Measurement], path: str | Path) -> _Measurement
         If it cannot be read.
     """
     try:
-        return kind(**json.loads(read_file(path, _MAX_BYTES))["measurement"])
+        return kind(**parse_json(read_file(path, _MAX_BYTES))["measurement"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no {kind.__name__}: {error}") from None
 

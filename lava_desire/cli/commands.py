@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from lava_desire.cli.run import (
     Source,
     check_choice,
     check_computing,
+    check_data,
     check_folder,
     check_settings,
     make_config,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lava_desire.cli.display import Silence
-    from lava_desire.engine import Metrics
+    from lava_desire.engine import EpochRecord, Metrics
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
 _BEYOND = "Beyond the paper"
@@ -49,7 +51,10 @@ _BEYOND = "Beyond the paper"
 Dataset = Annotated[
     str | None, typer.Option(help="digits, mnist or fashion-mnist.", show_default="digits")
 ]
-DataFile = Annotated[str | None, typer.Option("--data", help="A .npz file of your own arrays.")]
+DataFile = Annotated[
+    str | None,
+    typer.Option("--data", help="Your own: .npz, .csv, .parquet, or a folder of IDX files."),
+]
 DataDir = Annotated[
     str | None,
     typer.Option(help="Folder of the IDX files; else LAVA_DESIRE_DATA, else a download."),
@@ -187,6 +192,7 @@ def train(
         device = device or "cpu"
         device = team.launch.place(device) if team else device
         network = make_network(settings, device, precision, kernels)
+        check_data(network, samples)
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
         else:
@@ -204,11 +210,9 @@ def train(
         summary = {"folder": str(run.folder), "seconds": seconds}
         summary |= {"best": best and asdict(best), "last": last and asdict(last)}
         print(json.dumps(summary))
-    if best is not None and last is not None:
+    if last is not None:
         console.print(
-            f"best {100 * best.test_accuracy:.2f} % (epoch {best.epoch}), "
-            f"last {100 * last.test_accuracy:.2f} %, {seconds:.0f} s; "
-            f"everything is in {run.folder}",
+            f"{_accuracies(best, last)}, {seconds:.0f} s; everything is in {run.folder}",
             highlight=False,
             soft_wrap=True,
         )
@@ -248,21 +252,44 @@ def eval_(
         network.config = network.config.replace(tie_break=tie_break)
     samples = Source(dataset or (None if data else "digits"), data_dir, data).load()
     network = on_backend(network, backend, samples)
-    metrics = evaluate(network, samples.test)
+    metrics = evaluate(network, samples)
+    names = network.class_names
     if confusion is not None:
         from lava_desire.analysis import plot_confusion
 
-        plot_confusion(metrics, confusion, f"{samples.name}, {metrics.num_samples} test samples")
+        title = f"{samples.name}, {metrics.num_samples} test samples"
+        plot_confusion(metrics, confusion, title, names)
     if quiet:
         return
     if json_:
         values = {"checkpoint": str(path), "accuracy": metrics.accuracy, **_plain(metrics)}
+        values |= {"classes": list(names)} if names else {}
         print(json.dumps(values))
     else:
         print(
             f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} test samples are right, "
             f"{metrics.num_undecided} undecided ({path}, {network.precision} on {network.device})"
         )
+        if names:
+            print(f"right by class: {_by_class(metrics, names)}")
+
+
+def _accuracies(best: EpochRecord | None, last: EpochRecord) -> str:
+    if best is None or best.test_accuracy is None or last.test_accuracy is None:
+        return f"last {100 * last.train_accuracy:.2f} % in training, no test set"
+    return (
+        f"best {100 * best.test_accuracy:.2f} % (epoch {best.epoch}), "
+        f"last {100 * last.test_accuracy:.2f} %"
+    )
+
+
+def _by_class(metrics: Metrics, names: tuple[str, ...]) -> str:
+    rows = zip(names, metrics.confusion.diagonal(), metrics.confusion.sum(axis=1), strict=True)
+    return _listed([f"{name} {right} of {count}" for name, right, count in rows if count])
+
+
+def _listed(names: Sequence[str], most: int = 40) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def info(
@@ -356,14 +383,17 @@ def _show_in_lava(run: Run) -> None:
 def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
     config, data = run.network.config, run.data
     console.print(
-        f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test samples; "
-        f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
+        f"{data.name}: {len(data.train_labels)} training and "
+        f"{len(data.test_labels) or 'no'} test samples; "
+        + (f"classes {_listed(data.class_names)}; " if data.class_names else "")
+        + f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "
         f"{run.network.precision} "
         + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}")
         + (f", {num_ranks} ranks" if num_ranks > 1 else "")
         + (", resumed" if run.resume else ""),
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 

@@ -97,9 +97,13 @@ class LiveTable(Silence):
 def _row(record: EpochRecord, num_epochs: int) -> str:
     return (
         f"{record.epoch:3d}/{num_epochs:<3d} {100 * record.train_accuracy:8.2f} % "
-        f"{100 * record.test_accuracy:8.2f} %    {100 * record.active_share:7.1f} % "
+        f"{_percent(record.test_accuracy)}    {100 * record.active_share:7.1f} % "
         f"{record.samples_per_second:11.0f}"
     )
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 * share:8.2f} %" if share is not None else f"{'no set':>10}"
 
 
 def _duration(seconds: float) -> str:

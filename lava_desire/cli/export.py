@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from lava_desire.cli.run import FIXED_POINT, RUN, Source, trained_file
 from lava_desire.files import write_atomically
+from lava_desire.strict_json import parse_json
 
 if TYPE_CHECKING:
     from lava_desire.engine import DesireNetwork
@@ -30,7 +30,7 @@ def export(
     ] = False,
     weight_bits: Annotated[int, typer.Option(help="fixed: bits of a weight, 2 to 8.")] = 8,
     data: Annotated[
-        str | None, typer.Option("--data", help="fixed: a .npz file to choose scales with.")
+        str | None, typer.Option("--data", help="fixed: a file or folder to choose scales with.")
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="fixed: the same, by name.", show_default="the run's")
@@ -112,7 +112,7 @@ def _fixed(network: DesireNetwork, target: Path, source: Source, weight_bits: in
     if network.arithmetic == FIXED_POINT:
         raise ValueError("the network is in fixed point already: copy its checkpoint")
     samples = source.load()
-    quantized = quantize(network, samples.train, weight_bits, test=samples.test)
+    quantized = quantize(network, samples, weight_bits)
     quantized.network.save(target)
     return f"{quantized.report}\n{target} holds {_sizes(network)} in integers"
 
@@ -125,11 +125,11 @@ def _source(folder: Path, given: Source) -> Source:
     if not path.is_file():
         raise ValueError(f"{path} is not there to tell the data: expected --dataset or --data")
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))["source"]
+        fields = parse_json(path.read_text(encoding="utf-8"))["source"]
         if given.data_dir is not None:
             fields["data_dir"] = given.data_dir
         return Source(**fields)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
 
 

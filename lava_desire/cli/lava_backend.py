@@ -138,8 +138,11 @@ class LavaTrainingRun(TrainingRun):
         next_rate = self.network.config.learning_rate_at(self.epoch + 1)
         mlp.learning_rate.set(np.array([next_rate]))
 
-    def _metrics(self) -> Metrics:
+    def _metrics(self) -> Metrics | None:
         """Classify the test set with the same processes, dropout and learning switched off."""
+        if self.test is None:
+            self._fetch()
+            return None
         self._set_mode(learns=False)
         before = self._read("confusion", "loss")
         num_samples = len(self.test[1])
@@ -176,7 +179,7 @@ class LavaTrainingRun(TrainingRun):
             config=config,
             images=self.train[0].numpy(),
             labels=self.train[1].numpy(),
-            held_out=(self.test[0].numpy(), self.test[1].numpy()),
+            held_out=self.test and (self.test[0].numpy(), self.test[1].numpy()),
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )

@@ -29,6 +29,7 @@ from lava_desire.engine.choices import KERNELS, PRECISIONS
 from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
 from lava_desire.engine.interrupt import Interrupted
 from lava_desire.files import FolderLock
+from lava_desire.strict_json import parse_json
 
 if TYPE_CHECKING:
     from lava_desire.data import Dataset
@@ -59,10 +60,10 @@ class Source:
 
     def load(self) -> Dataset:
         """Load the samples."""
-        from lava_desire.data import load_dataset, load_npz
+        from lava_desire.data import load_data, load_dataset
 
         if self.file is not None:
-            return load_npz(self.file)
+            return load_data(self.file)
         return load_dataset(self.dataset or "digits", self.data_dir)
 
 
@@ -246,6 +247,23 @@ def parse_scale(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
+def check_data(network: DesireNetwork, data: Dataset) -> None:
+    """Refuse samples that the network cannot learn, before anything is made or replaced.
+
+    Raises
+    ------
+    ValueError
+        As :func:`~lava_desire.engine.fit`.
+    """
+    from lava_desire.engine.evaluation import checked_data
+    from lava_desire.engine.samples import training_pairs
+
+    train, test, _ = training_pairs(network, data, None)
+    for name, part in (("train", train), ("test", test)):
+        if part is not None:
+            checked_data(network, part, name)
+
+
 def make_network(
     config: DesireConfig, device: str, precision: str, kernels: str = AUTO
 ) -> DesireNetwork:
@@ -269,7 +287,7 @@ def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> De
         return network
     from lava_desire.deploy import quantize
 
-    return quantize(network, data.train, test=data.test).network
+    return quantize(network, data).network
 
 
 def check_folder(output: str | None, force: bool) -> None:
@@ -357,7 +375,7 @@ def read_notes(path: Path) -> tuple[Source, dict[str, str]]:
     if not path.is_file():
         raise ValueError(f"{path.parent} holds no run to resume: {path.name} is missing")
     try:
-        notes = {"kernels": AUTO, "backend": "torch", **json.loads(_read_text(path))}
+        notes = {"kernels": AUTO, "backend": "torch", **parse_json(_read_text(path))}
         source = Source(**notes["source"])
         settings = {name: notes[name] for name in ("device", "precision", "kernels", "backend")}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -373,7 +391,7 @@ def train_run(run: Run, display: Any) -> History:
     network = run.network
     chosen = _training_class(run.backend, network)
     with named_as_options():
-        training = chosen(network, run.data.train, run.data.test, run.folder)
+        training = chosen(network, run.data, None, run.folder)
     notes = {
         "source": asdict(run.source),
         "device": str(network.device) if run.job is None else network.device.type,
@@ -382,6 +400,7 @@ def train_run(run: Run, display: Any) -> History:
         "backend": run.backend,
         "environment": environment(),
     }
+    notes |= {"classes": list(run.data.names)} if run.data.class_names else {}
     notes |= {"job": run.job} if run.job is not None else {}
     training.notes[RUN] = (json.dumps(notes, indent=2) + "\n").encode()
     try:

@@ -8,7 +8,6 @@ begun by the same torchrun is then gone on with instead of refused.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import socket
 import sys
@@ -21,6 +20,7 @@ import typer
 
 from lava_desire.cli.run import RUN, new_folder
 from lava_desire.engine.errors import RankError
+from lava_desire.strict_json import parse_json
 
 FAILED = 2
 _UNNAMED = "none"  # torchrun's name for a job that was given none
@@ -144,7 +144,7 @@ class Launch:
         because another machine has left or come. Nor does a name, which may be given twice.
         """
         try:
-            job = json.loads((folder / RUN).read_text(encoding="utf-8")).get("job")
+            job = parse_json((folder / RUN).read_text(encoding="utf-8")).get("job")
         except (OSError, ValueError, AttributeError):
             return False
         if job != self.job:

@@ -1,8 +1,22 @@
-"""Data sets: digits, MNIST, Fashion-MNIST, and a user's own arrays."""
+"""Data sets: digits, MNIST, Fashion-MNIST, and a user's own images and labels."""
 
-from lava_desire.data.dataset import DataError, Dataset
+from lava_desire.data.checks import DataError, DataWarning
+from lava_desire.data.dataset import Dataset
+from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
 from lava_desire.data.npz import load_npz
-from lava_desire.data.sources import DATASETS, load_dataset
+from lava_desire.data.sources import DATASETS, load_data, load_dataset
+from lava_desire.data.table import load_table
 
-__all__ = ["DATASETS", "DataError", "Dataset", "load_dataset", "load_npz", "read_idx"]
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "DataWarning",
+    "Dataset",
+    "load_data",
+    "load_dataset",
+    "load_folder",
+    "load_npz",
+    "load_table",
+    "read_idx",
+]

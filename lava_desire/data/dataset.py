@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lava_desire.data.checks import (
+    DataError,
+    DataWarning,
+    check_images,
+    check_labels,
+    check_names,
+    label_column,
+    number_classes,
+)
+
 Array = npt.NDArray[Any]
 
+FAMILIES = (
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("images", "labels"),
+    ("data", "target"),
+)
+"""The names under which arrays are found: our own, those of keras, and those of scikit-learn."""
 
-class DataError(ValueError):
-    """Data that cannot be used: missing, damaged, or out of range."""
+CLASS_NAMES = ("class_names", "target_names")
+"""The names under which the classes' names are found."""
 
 
 @dataclass(frozen=True)
@@ -23,51 +42,195 @@ class Dataset:
     ----------
     name : str
         What it is called in messages and figures.
-    train_images, test_images : ndarray
-        (S, N_0) uint8, or float brightness in [0, 1], which is kept as float32.
-    train_labels, test_labels : ndarray
-        (S,) integers in [0, `num_classes`), kept as int64.
-    num_classes : int
-        Number of classes.
+    train_images, test_images : array
+        (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1); uint8, or float brightness in [0, 1].
+        They are kept as (S, N_0) uint8 or float32. Without test images there is no test set.
+    train_labels, test_labels : array
+        (S,) or (S, 1) integers or texts, or one-hot, (S, K) of 0 and 1; kept as (S,) int64.
+    num_classes : int, optional
+        Number of classes; labels are then integers in [0, `num_classes`). When it is not given,
+        integers that count from 0 without a gap are taken as they are, and others, as texts, name
+        the classes, which are numbered in their order.
     image_shape : tuple of int, optional
-        (height, width) with height · width = N_0, where the inputs are an image.
+        (height, width) with height · width = N_0, where the inputs are an image; that of the
+        images where they have one.
+    class_names : sequence of str, optional
+        A name a class, of which texts are some; None where classes are called by their numbers.
 
     Raises
     ------
     DataError
         If shapes, dtypes or values are not those above; the message names the field.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> images = np.zeros((4, 28, 28), np.uint8)
+    >>> data = Dataset("pets", images, ["cat", "dog", "cat", "dog"])
+    >>> data.train_images.shape, data.train_labels, data.class_names, data.has_test
+    ((4, 784), array([0, 1, 0, 1]), ('cat', 'dog'), False)
     """
 
     name: str
     train_images: Array
     train_labels: Array
-    test_images: Array
-    test_labels: Array
-    num_classes: int
+    test_images: Array = None  # type: ignore[assignment] # empty when not given
+    test_labels: Array = None  # type: ignore[assignment]
+    num_classes: int = None  # type: ignore[assignment] # counted when not given
     image_shape: tuple[int, int] | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for part in ("train", "test"):
-            images = _checked_images(getattr(self, f"{part}_images"), f"{part}_images")
-            labels = _checked_labels(
-                getattr(self, f"{part}_labels"), f"{part}_labels", len(images), self.num_classes
-            )
-            object.__setattr__(self, f"{part}_images", images)
-            object.__setattr__(self, f"{part}_labels", labels)
-        if self.test_images.shape[1] != self.num_inputs:
+        train_images, shape = check_images(self.train_images, "train_images")
+        if 0 in train_images.shape:
             raise DataError(
-                f"test_images have {self.test_images.shape[1]} inputs a sample: expected "
-                f"{self.num_inputs}, as train_images"
+                f"train_images have shape {train_images.shape}: expected (S, N), one row a sample, "
+                "none empty"
             )
-        if self.image_shape is not None and np.prod(self.image_shape) != self.num_inputs:
+        test_images, test_labels = self._test_part(train_images.shape[1], shape)
+        if self.image_shape is not None:
+            if np.prod(self.image_shape) != train_images.shape[1]:
+                raise DataError(
+                    f"image_shape is {self.image_shape}: expected height x width = "
+                    f"{train_images.shape[1]}"
+                )
+            if shape is not None and tuple(self.image_shape) != shape:
+                raise DataError(f"image_shape is {self.image_shape}: train_images are {shape}")
+            shape = (int(self.image_shape[0]), int(self.image_shape[1]))
+        labels = self._numbered(self.train_labels, test_labels, len(train_images), len(test_images))
+        train_labels, test_labels, num_classes, names = labels
+        for name, value in (
+            ("train_images", train_images),
+            ("train_labels", train_labels),
+            ("test_images", test_images),
+            ("test_labels", test_labels),
+            ("num_classes", num_classes),
+            ("image_shape", shape),
+            ("class_names", None if names == _numbers(num_classes) else names),
+        ):
+            object.__setattr__(self, name, value)
+
+    def _test_part(self, num_inputs: int, train_shape: tuple[int, int] | None) -> tuple[Array, Any]:
+        """Return test images as rows, and test labels; empty ones where there are none."""
+        if (self.test_images is None) != (self.test_labels is None):
+            there = "test_images" if self.test_labels is None else "test_labels"
             raise DataError(
-                f"image_shape is {self.image_shape}: expected height x width = {self.num_inputs}"
+                f"{there} are given alone: expected test_images and test_labels, or none"
             )
+        if self.test_images is None:
+            return np.zeros((0, num_inputs), np.uint8), np.zeros(0, np.int64)
+        images, shape = check_images(self.test_images, "test_images")
+        if shape and train_shape and shape != train_shape:
+            raise DataError(
+                f"test_images are {shape[0]} x {shape[1]}: expected {train_shape[0]} x "
+                f"{train_shape[1]}, as train_images; turned images are .transpose(0, 2, 1)"
+            )
+        if images.shape[1] != num_inputs:
+            raise DataError(
+                f"test_images have {images.shape[1]} inputs a sample: expected {num_inputs}, as "
+                "train_images"
+            )
+        return images, self.test_labels
+
+    def _numbered(
+        self, train: Any, test: Any, num_train: int, num_test: int
+    ) -> tuple[Array, Array, int, tuple[str, ...]]:
+        """Return labels as numbers, how many classes there are, and their names."""
+        names = None if self.class_names is None else check_names(self.class_names)
+        train, columns = label_column(train, "train_labels", num_train)
+        test, test_columns = label_column(test, "test_labels", num_test)
+        train, test = np.asarray(train), np.asarray(test)
+        if num_test and columns != test_columns:
+            raise DataError(
+                f"train_labels are one-hot of {columns} classes and test_labels of {test_columns}: "
+                "expected as many"
+            )
+        count = columns if self.num_classes is None else self.num_classes
+        if names is not None and count not in (None, len(names)):
+            raise DataError(f"{len(names)} class names for {count} classes: expected one each")
+        found: tuple[str, ...] = ()
+        if train.dtype.kind == "U" or (count is None and names is None):
+            train, test, found = number_classes(train, test, f"labels of {self.name}")
+            if names is not None:
+                train, test = (_renumbered(part, found, names) for part in (train, test))
+            elif count not in (None, len(found)):
+                raise DataError(
+                    f"labels name {len(found)} classes and num_classes is {count}: expected as "
+                    "many, or class_names"
+                )
+            names = names or found
+        count = count or len(names or ())
+        parts = [
+            check_labels(part, f"{which}_labels", len(part), count)
+            for which, part in (("train", train), ("test", test))
+        ]
+        if found and num_test:
+            _warn_of_unseen(parts[0], parts[1], names or found)
+        return parts[0], parts[1], count, names or _numbers(count)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any], name: str = "data") -> Dataset:
+        """Make a data set of arrays by name, as keras, scikit-learn and ``.npz`` files have them.
+
+        Parameters
+        ----------
+        arrays : mapping
+            Images and labels under one of these families of names, in capitals or not:
+            ``train_images``, ``train_labels``, ``test_images``, ``test_labels``; ``x_train``,
+            ``y_train``, ``x_test``, ``y_test``; ``images``, ``labels``; ``data``, ``target``. The
+            test set of the first two may be missing; of the others a fifth of each class becomes
+            the test set, the same every time. ``class_names`` or ``target_names`` name the classes.
+            All else is left alone.
+        name : str
+            What it is called.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DataError
+            If the names are of no family, of several, or twice; and as :class:`Dataset`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> digits = load_digits()
+        >>> data = Dataset.from_arrays({"data": digits.data / 16, "target": digits.target})
+        >>> len(data.train_labels), len(data.test_labels), data.num_classes
+        (1438, 359, 10)
+        """
+        keys = find_family(arrays)
+        fields: dict[str, Any] = dict(zip(FAMILIES[0], (arrays[key] for key in keys), strict=False))
+        names = _names_in(arrays)
+        if keys[0].lower() in ("images", "data"):
+            images, shape = check_images(arrays[keys[0]], keys[0])
+            labels, columns = label_column(arrays[keys[1]], keys[1], len(images))
+            labels = np.asarray(labels)
+            number_classes(labels, labels[:0], keys[1])  # refuses what is no class
+            train, test = fixed_split(labels)
+            if not len(test):
+                raise DataError(
+                    f"{keys[1]} name no class of 3 samples or more, of which a fifth would become "
+                    "the test set: expected more, or train_images and train_labels"
+                )
+            halves = (images[train], labels[train], images[test], labels[test])
+            fields = dict(zip(FAMILIES[0], halves, strict=True))
+            fields |= {"num_classes": columns, "image_shape": shape}
+        data = cls(name, **fields)
+        fits = names is not None and len(names) == data.num_classes > 1 and not data.class_names
+        return replace(data, class_names=names) if fits else data
 
     @property
     def num_inputs(self) -> int:
         """Inputs a sample, N_0."""
         return int(self.train_images.shape[1])
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test samples."""
+        return len(self.test_labels) > 0
 
     @property
     def train(self) -> tuple[Array, Array]:
@@ -76,44 +239,126 @@ class Dataset:
 
     @property
     def test(self) -> tuple[Array, Array]:
-        """Test images, (S, N_0) uint8 or float32, and labels, (S,) int64."""
+        """Test images, (S, N_0) uint8 or float32, and labels, (S,) int64; an error without any."""
+        if not self.has_test:
+            raise DataError(
+                f"{self.name} has no test set: expected test_images and test_labels; to train "
+                "without one, give fit the data set itself, or train alone"
+            )
         return self.test_images, self.test_labels
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the classes are called: `class_names`, or their numbers."""
+        return self.class_names or _numbers(self.num_classes)
 
-def _checked_images(given: Any, name: str) -> Array:
-    images: Array = np.asarray(given)
-    if images.ndim != 2 or 0 in images.shape:
-        raise DataError(
-            f"{name} have shape {images.shape}: expected (S, N), one row a sample, none empty"
+    def with_classes(self, names: Sequence[str]) -> Dataset:
+        """Give the classes the numbers of another data set, by their names.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The classes in the order of their numbers.
+
+        Returns
+        -------
+        Dataset
+            With labels that are numbers of `names`.
+
+        Raises
+        ------
+        DataError
+            If a class of these samples is none of them.
+        """
+        names = check_names(names)
+        if names == self.names:
+            return self
+        labels = [
+            _renumbered(part, self.names, names) for part in (self.train[1], self.test_labels)
+        ]
+        return replace(
+            self,
+            train_labels=labels[0],
+            test_labels=labels[1],
+            num_classes=len(names),
+            class_names=names,
         )
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype.kind != "f":
-        raise DataError(f"{name} are {images.dtype}: expected uint8, or float in [0, 1]")
-    outside = ~((images >= 0) & (images <= 1))  # written so that NaN is outside
-    if outside.any():
-        row, column = np.argwhere(outside)[0]
-        raise DataError(
-            f"{name}[{row}, {column}] is {images[row, column]}: expected a brightness in [0, 1]"
-        )
-    return images.astype(np.float32, copy=False)
 
 
-def _checked_labels(given: Any, name: str, num_samples: int, num_classes: int) -> Array:
-    labels: Array = np.asarray(given)
-    if labels.shape != (num_samples,):
+def find_family(names: Any) -> tuple[str, ...]:
+    """Return the names of images and labels, and of those to test with where they are there.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the arrays that there are.
+
+    Returns
+    -------
+    tuple of str
+        Two or four of them, training first.
+
+    Raises
+    ------
+    DataError
+        If they are of no family, of several, or one is there in capitals and without.
+    """
+    given = [name for name in names if isinstance(name, str)]
+    lower: dict[str, str] = {}
+    known = {name for family in FAMILIES for name in family}
+    for name in given:
+        if name.lower() in known and lower.setdefault(name.lower(), name) != name:
+            raise DataError(f"both {lower[name.lower()]} and {name} are there: expected one")
+    found = [family for family in FAMILIES if set(family[:2]) <= lower.keys()]
+    if len(found) > 1:
+        both = " and ".join(", ".join(family[:2]) for family in found)
+        raise DataError(f"holds {both}: expected one of them, as they may contradict")
+    if not found:
+        listed = ", ".join(sorted(ascii(name)[1:-1][:40] for name in given)[:20]) or "nothing"
         raise DataError(
-            f"{name} have shape {labels.shape}: expected ({num_samples},), one an image"
+            f"holds {listed}: expected the arrays {', '.join(FAMILIES[0])}, or "
+            f"{', '.join(FAMILIES[2])}, or those of keras (x_train, y_train, x_test, y_test), or "
+            "of scikit-learn (data, target)"
         )
-    if labels.dtype.kind not in "iu":
-        raise DataError(f"{name} are {labels.dtype}: expected integers")
-    outside = (labels < 0) | (labels >= num_classes)
-    if outside.any():
-        index = int(np.argmax(outside))
-        raise DataError(
-            f"{name}[{index}] is {labels[index]}: expected a class in [0, {num_classes})"
+    (family,) = found
+    there = [name for name in family[2:] if name in lower]
+    if len(there) == 1:
+        raise DataError(f"holds {lower[there[0]]} alone: expected {', '.join(family[2:])}, or none")
+    return tuple(lower[name] for name in (*family[:2], *there))
+
+
+def _names_in(arrays: Mapping[str, Any]) -> tuple[str, ...] | None:
+    for key in CLASS_NAMES:
+        if key in arrays and arrays[key] is not None:
+            return check_names([str(each) for each in np.asarray(arrays[key]).reshape(-1)])
+    return None
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
+
+
+def _renumbered(labels: Array, mine: Sequence[str], theirs: Sequence[str]) -> Array:
+    """Return numbers of the names `mine` as numbers of `theirs`."""
+    place = {name: number for number, name in enumerate(theirs)}
+    used = np.unique(labels).tolist()
+    for number in used:
+        if mine[number] not in place:
+            listed = ", ".join(theirs[:20]) + (", ..." if len(theirs) > 20 else "")
+            raise DataError(f"a label is {mine[number]!r}: expected one of the classes {listed}")
+    table = np.array([place.get(name, -1) for name in mine], np.int64)
+    return table[labels]
+
+
+def _warn_of_unseen(train: Array, test: Array, names: Sequence[str]) -> None:
+    unseen = [names[number] for number in np.setdiff1d(test, train).tolist()]
+    if unseen:
+        warnings.warn(
+            f"no training sample is of {'class' if len(unseen) == 1 else 'the classes'} "
+            f"{', '.join(unseen[:10])}, which test labels name: it cannot be learned",
+            DataWarning,
+            stacklevel=2,
         )
-    return labels.astype(np.int64, copy=False)
 
 
 def fixed_split(labels: Array, test_share: float = 0.2) -> tuple[Array, Array]:
@@ -122,7 +367,7 @@ def fixed_split(labels: Array, test_share: float = 0.2) -> tuple[Array, Array]:
     Parameters
     ----------
     labels : ndarray
-        (S,) integers.
+        (S,) integers or texts.
     test_share : float
         Share of each class that goes to the test set, in (0, 1).
 

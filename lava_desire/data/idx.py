@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from lava_desire.data.dataset import DataError
+from lava_desire.data.checks import DataError
+from lava_desire.files import open_regular
 
 _UNSIGNED_BYTE = 0x08
 _MAX_BYTES = 1 << 30
@@ -48,7 +49,7 @@ def read_idx(path: str | Path, num_dimensions: int | None = None) -> npt.NDArray
         If the file cannot be opened.
     """
     path = Path(path)
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         compressed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if compressed else raw

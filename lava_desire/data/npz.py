@@ -8,6 +8,7 @@ import math
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -16,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from lava_desire.data.dataset import DataError, Dataset, fixed_split
+from lava_desire.data.checks import DataError
+from lava_desire.data.dataset import CLASS_NAMES, Dataset, find_family
+from lava_desire.files import NotRegularError, open_regular
 
-_SPLIT = ("train_images", "train_labels", "test_images", "test_labels")
-_WHOLE = ("images", "labels")
 _MAX_BYTES = 1 << 34
-_MAX_DIMENSIONS = 3
+_MAX_DIMENSIONS = 4
 # What images compress to, with much room: a file of a few bytes that claims to hold gigabytes is
 # made to fill memory. Arrays below the size are read whatever they are packed in.
 _MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
@@ -44,9 +45,9 @@ def load_npz(path: str | Path) -> Dataset:
     """Load a data set from an ``.npz`` file.
 
     The file holds ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``, or
-    ``images`` and ``labels``, a fifth of which then becomes the test set, the same every time.
-    Images are (S, N) or (S, height, width), uint8 or float in [0, 1]; labels are integers that
-    count the classes from 0. Nothing is unpickled, and other members of the archive are not read.
+    ``images`` and ``labels``, a fifth of which then becomes the test set, the same every time; or
+    the same under the names that keras or scikit-learn give them: see :meth:`Dataset.from_arrays`.
+    Nothing is unpickled, and other members of the archive are not read.
 
     Parameters
     ----------
@@ -56,13 +57,13 @@ def load_npz(path: str | Path) -> Dataset:
     Returns
     -------
     Dataset
-        Named for the file, with as many classes as the largest label in the file asks for.
+        Named for the file.
 
     Raises
     ------
     DataError
-        If the file is damaged, an array is missing, or one does not hold what it should, or takes
-        more memory than such a file is worth.
+        If the file is damaged, an array is missing or there twice, or one does not hold what it
+        should, or takes more memory than such a file is worth.
     OSError
         If the file cannot be opened.
     """
@@ -71,52 +72,33 @@ def load_npz(path: str | Path) -> Dataset:
         arrays = _read_arrays(path)
     except _DAMAGE as error:
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
+    except NotRegularError as error:
+        raise DataError(str(error)) from None
     except OSError as error:
         # A place before the file's beginning, or a stream that cannot be unpacked: the file's
         # fault and not the disk's.
         if error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
-    shapes = {name: array.shape for name, array in arrays.items() if name.endswith("images")}
-    image_shape = None
-    for name, shape in shapes.items():
-        if len(shape) == 3:
-            image_shape = (int(shape[1]), int(shape[2]))
-            arrays[name] = arrays[name].reshape(shape[0], -1)
-    labels = [array for name, array in arrays.items() if name.endswith("labels")]
-    if any(array.dtype.kind not in "iu" or array.ndim != 1 for array in labels):
-        raise DataError(f"{path}: labels must be integers of shape (S,)")
-    num_classes = max((int(array.max()) + 1 for array in labels if array.size), default=0)
-    if not 1 <= num_classes <= 1_000_000:
-        raise DataError(f"{path}: the largest label is {num_classes - 1}: expected 0 to 999999")
-    if set(_WHOLE) <= arrays.keys():
-        images, whole = arrays["images"], arrays["labels"]
-        if images.shape[:1] != whole.shape:
-            raise DataError(
-                f"{path}: images hold {images.shape[:1]} samples and labels {whole.shape}: "
-                "expected as many"
-            )
-        train, test = fixed_split(whole)
-        arrays = dict(
-            zip(_SPLIT, (images[train], whole[train], images[test], whole[test]), strict=True)
-        )
     try:
-        return Dataset(path.stem, num_classes=num_classes, image_shape=image_shape, **arrays)
+        return Dataset.from_arrays(arrays, path.stem)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
 
 def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays that are asked for, and no others, once their headers have been checked."""
-    with zipfile.ZipFile(path) as archive:
-        names = {member.removesuffix(".npy") for member in archive.namelist()}
-        for wanted in (_SPLIT, _WHOLE):
-            if set(wanted) <= names:
-                return {name: _read_array(archive, path, name) for name in wanted}
-    raise DataError(
-        f"{path} holds {', '.join(sorted(names)) or 'nothing'}: expected the arrays "
-        f"{', '.join(_SPLIT)}, or {', '.join(_WHOLE)}"
-    )
+    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        members = [member.removesuffix(".npy") for member in archive.namelist()]
+        twice = [name for name, number in Counter(members).items() if number > 1]
+        if twice:
+            raise DataError(f"{path} holds {ascii(twice[0])[:100]} twice: expected each array once")
+        try:
+            wanted = find_family(members)
+        except DataError as error:
+            raise DataError(f"{path} {error}") from None
+        wanted += tuple(name for name in CLASS_NAMES if name in members)
+        return {name: _read_array(archive, path, name) for name in wanted}
 
 
 def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[Any]:
@@ -130,7 +112,8 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[
         except (*_DAMAGE, ValueError, SyntaxError, TypeError, MemoryError, TokenError) as error:
             raise DataError(f"{path}: {name} has a damaged header: {error}") from None
         size = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject or dtype.kind not in "biuf" or min(shape, default=0) < 0:
+        is_texts = dtype.kind in "US" and dtype.itemsize > 0 and "image" not in name.lower()
+        if dtype.hasobject or not (dtype.kind in "biuf" or is_texts) or min(shape, default=0) < 0:
             raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
         sound = all(type(size) is int and size > 0 for size in shape)  # true is an int as well
         if not sound or not 1 <= len(shape) <= _MAX_DIMENSIONS:

@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.data.dataset import DataError, Dataset, fixed_split
+from lava_desire.data.checks import DataError
+from lava_desire.data.dataset import Dataset, fixed_split
+from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
+from lava_desire.data.npz import load_npz
+from lava_desire.data.table import SUFFIXES, load_table
 
 DATASETS = ("digits", "mnist", "fashion-mnist")
 """The names that :func:`load_dataset` knows."""
@@ -40,6 +44,8 @@ _SHA256 = {
     },
 }
 
+_TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+
 # Published MD5 sums of the compressed files at these addresses.
 _MIRRORS = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -61,6 +67,39 @@ _ARCHIVE_MD5 = {
 }
 
 
+def load_data(path: str | Path) -> Dataset:
+    """Load a data set of one's own: what ``lava-desire train --data`` takes.
+
+    Parameters
+    ----------
+    path : path
+        A folder of IDX files (:func:`load_folder`), a ``.csv`` or ``.parquet`` file
+        (:func:`load_table`), or an ``.npz`` file, whatever its name (:func:`load_npz`).
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If it is none of these, or damaged, or does not hold images and labels.
+    ImportError
+        If it is a table, and pyarrow is not installed.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir() or (not path.exists() and path.parent.is_dir() and _is_prefix(path)):
+        return load_folder(path)
+    return load_table(path) if path.suffix.lower() in SUFFIXES else load_npz(path)
+
+
+def _is_prefix(path: Path) -> bool:
+    """Say whether files in a folder begin as the path does: one of the data sets there."""
+    return any(each.name.startswith(f"{path.name}-train-") for each in path.parent.iterdir())
+
+
 def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     """Load a data set by name.
 
@@ -71,8 +110,9 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
         of each class kept for testing; brightness is the pixel's value / 16.
     data_dir : path, optional
         Folder with the four IDX files, plain or compressed, or with a folder of the data set's
-        name that holds them. Without one the environment variable ``LAVA_DESIRE_DATA`` is asked,
-        and without that the files are downloaded once into the user's cache.
+        name that holds them, or the one in which torchvision keeps them. Without one the
+        environment variable ``LAVA_DESIRE_DATA`` is asked, and without that the files are
+        downloaded once into the user's cache.
 
     Returns
     -------
@@ -133,10 +173,12 @@ def _load_digits() -> Dataset:
 
 def _find(folder: Path, name: str, file: str) -> Path:
     """Find one of the four files, plain or compressed, in the folder or in one of its name."""
-    for place in (folder / name, folder):
-        for path in (place / file, place / f"{file}.gz"):
-            if path.is_file():
-                return path
+    of_torchvision = folder / _TORCHVISION[name] / "raw"
+    for place in (folder / name, folder, of_torchvision, folder / "raw"):
+        for spelled in (file, file.replace("-idx", ".idx")):
+            for path in (place / spelled, place / f"{spelled}.gz"):
+                if path.is_file():
+                    return path
     raise DataError(
         f"{file} of {name} is neither in {folder} nor in {folder / name}, plain or as .gz: put it "
         f"there, name another folder with --data-dir or {DATA_DIR_VARIABLE}, or name none to "

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from lava_desire.engine import DesireNetwork, evaluate, fit
+from lava_desire.engine.evaluation import checked_data
 from lava_desire.engine.fixed_point import FixedPointNetwork, LayerRange
-from lava_desire.engine.inputs import as_images, as_labels
+from lava_desire.engine.samples import training_pairs
 from lava_desire.fixed import LayerFormat, default_formats
 from lava_desire.fixed.limits import WEIGHT_BITS
 
@@ -123,10 +123,10 @@ class Quantized:
 
 def quantize(
     network: DesireNetwork,
-    data: tuple[Any, Any],
+    data: Any,
     weight_bits: int = 8,
     *,
-    test: tuple[Any, Any] | None = None,
+    test: Any = None,
     fine_tune_epochs: int = 0,
     learning_rate: float | None = None,
 ) -> Quantized:
@@ -140,12 +140,12 @@ def quantize(
     ----------
     network : DesireNetwork
         A network in floating point; it is not changed.
-    data : tuple
-        ``(images, labels)`` to choose scales with, and to fine-tune on.
+    data : tuple, Dataset, mapping, torch Dataset or DataLoader
+        To choose scales with, and to fine-tune on; as :func:`~lava_desire.engine.fit` takes it.
     weight_bits : int
         Bits of a weight with its sign, in [2, 8].
-    test : tuple, optional
-        ``(images, labels)`` of the report's accuracies; `data` when not given.
+    test : the same, optional
+        What the report's accuracies are of; that of the data set, or `data`, when not given.
     fine_tune_epochs : int
         Epochs to learn in integers afterwards, under the integer rule.
     learning_rate : float, optional
@@ -175,12 +175,10 @@ def quantize(
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
     if fine_tune_epochs < 0:
         raise ValueError(f"fine_tune_epochs is {fine_tune_epochs}: expected at least 0")
-    sizes, cpu = network.config.layer_sizes, torch.device("cpu")
-    images = as_images(data[0], sizes[0], cpu)
-    as_labels(data[1], len(images), sizes[-1], cpu)
-    if not len(images):
-        raise ValueError("data holds no samples: expected at least one")
-    test = data if test is None else test
+    learned, tested, names = training_pairs(network, data, test)
+    data = checked_data(network, learned, "data")
+    test = data if tested is None else checked_data(network, tested, "test")
+    images = data[0].cpu()
     integer, count_errors = _on_best_scales(network, images[:_CALIBRATION_SAMPLES], weight_bits)
     integer.take_ranges()
     untuned = evaluate(integer, test)
@@ -201,6 +199,7 @@ def quantize(
     if fine_tune_epochs:
         _fine_tune(integer, data, test, fine_tune_epochs, learning_rate)
         after = evaluate(integer, test)
+    integer.class_names = names
     report = Report(
         layers,
         evaluate(network, test).accuracy,
@@ -217,7 +216,7 @@ def _on_best_scales(
     network: DesireNetwork, images: Any, weight_bits: int
 ) -> tuple[FixedPointNetwork, list[float]]:
     """Choose the scale of each layer in turn; return the network and its errors of counts."""
-    wanted = network.forward(images.to(network.device)).counts
+    wanted = network.forward_checked(images.to(network.device)).counts
     formats = list(default_formats(network.config, weight_bits))
     errors = []
     for layer, weights in enumerate(network.numpy_weights()):
@@ -227,7 +226,7 @@ def _on_best_scales(
         for form in _candidates(weights, network.config.threshold, weight_bits):
             kept = [*formats[:layer], form]
             integer = _in_integers(config, network.numpy_weights()[: layer + 1], kept)
-            counts = integer.forward(images).counts[-1].to(wanted[0].device)
+            counts = integer.forward_checked(images).counts[-1].to(wanted[0].device)
             error = float((counts - wanted[layer + 1]).double().square().mean().sqrt())
             tried.append((error, len(tried), form))
         error, _, formats[layer] = min(tried)

@@ -52,6 +52,7 @@ class WeightAverage:
             kernels=network.kernels,
         )
         self.network.input_rates = network.input_rates
+        self.network.class_names = network.class_names
         self.num_minibatches = 0
 
     @torch.inference_mode()

@@ -31,6 +31,7 @@ def network_checkpoint(network: DesireNetwork, state: dict[str, Any] | None = No
         formats=network.format_fields(),
         input_rates=rates.to_arrays() if rates else [],
         rated_samples=rates.num_samples.tolist() if rates else [],
+        class_names=list(network.class_names or ()),
     )
 
 
@@ -65,5 +66,6 @@ def load_network(
         arithmetic=checkpoint.arithmetic,
         formats=formats,
     )
+    network.class_names = tuple(checkpoint.class_names) or None
     restore_streams(network, checkpoint)
     return network

@@ -71,7 +71,7 @@ class DistributedRun(TrainingRun):
                     f"{network.config.batch_size}: expected at most one rank a sample"
                 )
             super().__init__(network, train, test, folder if self._ranks.is_first else None)
-            self._fingerprint = self._fingerprint or fingerprint(*self.train, *self.test)
+            self._fingerprint = self._fingerprint or self._digest()
         except Exception as error:
             self._ranks.fail(error)
             raise
@@ -196,8 +196,10 @@ class DistributedRun(TrainingRun):
     def _stops(self) -> bool:
         return self._stop
 
-    def _evaluate(self, network: DesireNetwork) -> Metrics:
+    def _evaluate(self, network: DesireNetwork) -> Metrics | None:
         """Classify the test set, chunks of samples in turn, and add up as one process does."""
+        if self.test is None:
+            return None
         size, num_classes = self._ranks.size, network.config.layer_sizes[-1]
         chunks = [torch.split(part, EVALUATION_BATCH) for part in self.test]
         num_chunks = len(chunks[0])

@@ -16,6 +16,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.engine.errors import is_out_of_memory
 from lava_desire.engine.inputs import as_images, as_labels
 from lava_desire.engine.network import DesireNetwork
+from lava_desire.engine.samples import tested_pair
 
 EVALUATION_BATCH = 256
 """Samples a forward pass of an evaluation."""
@@ -49,17 +50,16 @@ class Metrics:
 
 
 @torch.inference_mode()
-def evaluate(
-    network: DesireNetwork, data: tuple[Any, Any], batch_size: int = EVALUATION_BATCH
-) -> Metrics:
+def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BATCH) -> Metrics:
     """Classify a data set without dropout.
 
     Parameters
     ----------
     network : DesireNetwork
         The network.
-    data : tuple
-        ``(images, labels)``: (S, N_0) uint8 or float in [0, 1], and (S,) integers.
+    data : tuple, Dataset, mapping, torch Dataset or DataLoader
+        As :func:`~lava_desire.engine.fit` takes it; of a :class:`~lava_desire.data.Dataset` and of
+        arrays by name the test set, its classes numbered by their names as the network's are.
     batch_size : int
         Samples a forward pass, at least 1; it does not change the result, and is halved as often as
         the device has too little memory for it.
@@ -68,11 +68,16 @@ def evaluate(
     -------
     Metrics
 
+    Warns
+    -----
+    DataWarning
+        If the images are bytes on another scale than 0 to 255.
+
     Raises
     ------
     ValueError
-        If the data do not fit the network, or are empty, or `batch_size` is no integer of at
-        least 1.
+        If the data do not fit the network, are empty, or no pixel can ever spike, or if
+        `batch_size` is no integer of at least 1.
 
     Examples
     --------
@@ -83,8 +88,18 @@ def evaluate(
     """
     if number("batch_size", batch_size, "at least 1", integer=True) < 1:
         raise ValueError(f"batch_size is {batch_size}: expected batch_size >= 1")
+    pair = tested_pair(network, data, "data", network.class_names)
     with network.threads():
-        images, labels = checked_data(network, data, "data")
+        images, labels = checked_data(network, pair, "data")
+        return evaluate_checked(network, images, labels, batch_size)
+
+
+@torch.inference_mode()
+def evaluate_checked(
+    network: DesireNetwork, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH
+) -> Metrics:
+    """Do what :func:`evaluate` does, with samples that passed :func:`checked_data` before."""
+    with network.threads():
         chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
         return tally_up([classify(network, *chunk) for chunk in chunks])
 
@@ -153,17 +168,17 @@ def tally_up(parts: Sequence[tuple[Any, float]]) -> Metrics:
 def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tuple[Tensor, Tensor]:
     """Return images and labels as tensors that fit the network; `name` is how errors call them.
 
+    Warns
+    -----
+    DataWarning
+        As :meth:`DesireNetwork.check_scale`.
+
     Raises
     ------
     ValueError
-        If they do not fit, or are empty.
+        If they do not fit, are empty, or no pixel can ever spike.
     """
-    try:
-        images, labels = data
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} is a {type(data).__name__}: expected a pair (images, labels)"
-        ) from None
+    images, labels = data
     config: DesireConfig = network.config
     try:
         images = as_images(images, config.layer_sizes[0], network.device)
@@ -172,4 +187,5 @@ def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tu
         raise ValueError(f"{name}: {error}") from None
     if len(labels) == 0:
         raise ValueError(f"{name} holds no samples: expected at least one")
+    network.check_scale(images, f"{name} images", whole=True)
     return images, labels

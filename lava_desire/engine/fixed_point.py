@@ -243,6 +243,7 @@ class FixedPointNetwork(DesireNetwork):
         """
         sizes = self.config.layer_sizes
         images = as_images(images, sizes[0], self.device)
+        self.check_scale(images)
         masks = None
         if dropout_masks is not None:
             masks = as_masks(dropout_masks, len(images), sizes, self.device)
@@ -275,6 +276,11 @@ class FixedPointNetwork(DesireNetwork):
             ]
             found.append(torch.from_numpy(np.stack(each, axis=1)))
         return found
+
+    def _spikes_of(self, images: Tensor) -> bool:
+        images = rule.equalize_brightness(images, self.config.image_brightness)
+        levels = np.unique(fixed.integer_brightness(images.numpy()))
+        return bool(self._table[:, levels].any())
 
     def _run(self, images: Tensor, masks: list[Tensor] | None, recorded: Any) -> Activity:
         config = self.config

@@ -24,12 +24,12 @@ class EpochRecord:
         η in this epoch.
     train_accuracy : float
         In [0, 1], counted during training, under dropout and with changing weights.
-    test_accuracy : float
-        In [0, 1], without dropout, after the epoch.
-    test_loss : float
-        Mean of Eq. 6 over the test samples.
-    undecided_share : float
-        Share of the test samples whose prediction was a tie.
+    test_accuracy : float or None
+        In [0, 1], without dropout, after the epoch; None without a test set.
+    test_loss : float or None
+        Mean of Eq. 6 over the test samples; None without a test set.
+    undecided_share : float or None
+        Share of the test samples whose prediction was a tie; None without a test set.
     active_share : float
         Share of the training samples that desired a change.
     samples_per_second, seconds : float
@@ -41,9 +41,9 @@ class EpochRecord:
     epoch: int
     learning_rate: float
     train_accuracy: float
-    test_accuracy: float
-    test_loss: float
-    undecided_share: float
+    test_accuracy: float | None
+    test_loss: float | None
+    undecided_share: float | None
     active_share: float
     samples_per_second: float
     seconds: float
@@ -64,19 +64,24 @@ class History:
 
     @property
     def best(self) -> EpochRecord | None:
-        """The first epoch with the highest test accuracy; None before the first epoch."""
-        return max(self.records, key=lambda record: record.test_accuracy, default=None)
+        """The first epoch with the highest test accuracy; None without epoch or test set."""
+        return _highest(self.records, "test_accuracy")
 
     @property
     def best_average(self) -> EpochRecord | None:
         """The first epoch with the highest accuracy of averaged weights; None if none are kept."""
-        kept = [record for record in self.records if record.average_accuracy is not None]
-        return max(kept, key=lambda record: record.average_accuracy or 0.0, default=None)
+        return _highest(self.records, "average_accuracy")
 
     @property
     def last(self) -> EpochRecord | None:
         """The latest epoch; None before the first one."""
         return self.records[-1] if self.records else None
+
+
+def _highest(records: list[EpochRecord], name: str) -> EpochRecord | None:
+    """Return the first of the records with the highest number of that name, of those with one."""
+    found = [record for record in records if getattr(record, name) is not None]
+    return max(found, key=lambda record: float(getattr(record, name)), default=None)
 
 
 @dataclass

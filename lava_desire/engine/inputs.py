@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lava_desire.data.checks import check_images, check_labels
+
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """Return the torch device of that name.
@@ -33,55 +35,30 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def as_images(images: Any, num_inputs: int, device: torch.device) -> Tensor:
+def as_images(images: Any, num_inputs: int, device: torch.device, name: str = "images") -> Tensor:
     """Return images as a (B, N_0) uint8 or float32 tensor on `device`.
 
     Raises
     ------
     ValueError
-        If they are of another shape or dtype, NaN, or outside [0, 1].
+        As :func:`~lava_desire.data.checks.check_images`; `name` is what they are called.
     """
-    tensor = _as_tensor("images", images, device)
-    if tensor.ndim != 2 or tensor.shape[1] != num_inputs:
-        raise ValueError(
-            f"images have shape {tuple(tensor.shape)}: expected (B, {num_inputs}), one row a sample"
-        )
-    if tensor.dtype == torch.uint8:
-        return tensor
-    if not tensor.is_floating_point():
-        raise ValueError(f"images are {tensor.dtype}: expected uint8, or float in [0, 1]")
-    tensor = tensor.to(torch.float32)
-    inside = (tensor >= 0) & (tensor <= 1)
-    if not bool(inside.all()):
-        value = tensor[~inside][0].item()
-        raise ValueError(
-            f"images hold the brightness {value!r} at {_first(~inside)}: expected values in [0, 1]"
-        )
-    return tensor
+    rows, _ = check_images(images, name, num_inputs)
+    return _as_tensor(name, rows, device)
 
 
-def as_labels(labels: Any, batch_size: int, num_classes: int, device: torch.device) -> Tensor:
+def as_labels(
+    labels: Any, batch_size: int, num_classes: int, device: torch.device, name: str = "labels"
+) -> Tensor:
     """Return labels as a (B,) int64 tensor on `device`.
 
     Raises
     ------
     ValueError
-        If they are of another shape or dtype, or outside [0, K).
+        As :func:`~lava_desire.data.checks.check_labels`; `name` is what they are called.
     """
-    tensor = _as_tensor("labels", labels, device)
-    if tensor.shape != (batch_size,):
-        raise ValueError(
-            f"labels have shape {tuple(tensor.shape)}: expected ({batch_size},), one an image"
-        )
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise ValueError(f"labels are {tensor.dtype}: expected integers")
-    outside = (tensor < 0) | (tensor >= num_classes)
-    if bool(outside.any()):
-        raise ValueError(
-            f"labels hold {tensor[outside][0].item()} at {_first(outside)}: expected classes in "
-            f"[0, {num_classes})"
-        )
-    return tensor.to(torch.int64)
+    numbers = check_labels(labels, name, batch_size, num_classes)
+    return _as_tensor(name, numbers, device)
 
 
 def as_masks(

@@ -343,7 +343,7 @@ class TorchKernels(TensorKernels):
         """See :class:`Kernels`."""
         inputs = delay(trains, lag)
         current = self._products.synaptic_current(weights, inputs.flatten(0, 1), gain)
-        current = current.view(*inputs.shape[:2], -1)
+        current = current.view(*inputs.shape[:2], len(weights))
         config = self._config
         return lif_scan(current, config.decay, config.threshold, mask, config.reset)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.data.checks import DataWarning, check_scale
 from lava_desire.engine.activity import Activity, StepResult, predict
 from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
@@ -54,6 +56,9 @@ class DesireNetwork:
         L float32 tensors (N_ℓ, N_{ℓ−1}).
     input_rates : InputRates or None
         How often neurons spike, where the config has a `trace_baseline` or a `rate_floor`.
+    class_names : tuple of str or None
+        What the N_L classes are called, if anything else than 0 to N_L − 1; taken from the data set
+        that is learned, and kept in checkpoints.
 
     Raises
     ------
@@ -72,6 +77,8 @@ class DesireNetwork:
     >>> network.train_step(images, [0, 1], learning_rate=1e-3).desires[-1].shape
     torch.Size([2, 2])
     """
+
+    class_names: tuple[str, ...] | None = None
 
     def __new__(cls, *_: Any, arithmetic: str = "floating_point", **__: Any) -> DesireNetwork:
         """Make a network of the class that computes in that arithmetic."""
@@ -154,7 +161,8 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
+            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
+            brightness in [0, 1].
         dropout_masks : sequence of array, optional
             Masks of the input and the hidden layers, (B, N_ℓ) or (N_ℓ,) bool, true where a neuron
             is kept. Given masks mean training: presynaptic spikes are scaled by 1 / (1 − P_drop)
@@ -163,15 +171,22 @@ class DesireNetwork:
         Returns
         -------
         Activity
+            Empty of no images.
+
+        Warns
+        -----
+        DataWarning
+            If the images are bytes on another scale: see :meth:`check_scale`.
 
         Raises
         ------
         ValueError
-            If shapes, dtypes or values are not those above.
+            If shapes, dtypes or values are not those above, or no pixel can ever spike.
         """
         config = self.config
         with self.threads():
             images = as_images(images, config.layer_sizes[0], self.device)
+            self.check_scale(images)
             masks = None
             if dropout_masks is not None:
                 masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
@@ -203,6 +218,45 @@ class DesireNetwork:
             trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
         prediction = predict(config, self._kernels, trains[-1])
         return Activity(trains, prediction, masks, self._kernels)
+
+    def check_scale(self, images: Tensor, name: str = "images", whole: bool = False) -> None:
+        """Look whether the encoder makes spikes of images: see what their scale is.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, N_0) uint8 or float32, on the device.
+        name : str
+            What warnings and errors call them.
+        whole : bool
+            Whether they are a data set, and not some batch.
+
+        Warns
+        -----
+        DataWarning
+            If they are bytes that end below a quarter of 255, as those from 0 to 16 do.
+
+        Raises
+        ------
+        ValueError
+            If no pixel can ever spike, as of bytes 0 and 1.
+        """
+        config = self.config
+        encoder = f"{config.num_steps} time steps at threshold {config.threshold:g}"
+        found = check_scale(
+            images,
+            self._spikes_of,
+            encoder,
+            name,
+            whole=whole,
+            equalized=config.image_brightness > 0,
+        )
+        if found is not None:
+            warnings.warn(found, DataWarning, stacklevel=2)
+
+    def _spikes_of(self, images: Tensor) -> bool:
+        """Say whether the encoder makes a spike of any pixel."""
+        return bool(self._kernels.counts(self._kernels.encode(images)).any())
 
     @torch.inference_mode()
     def desires(self, activity: Activity, labels: Any) -> list[Tensor]:
@@ -260,9 +314,10 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
+            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
+            brightness in [0, 1].
         labels : array
-            (B,) integers in [0, N_L).
+            (B,) or (B, 1) integers in [0, N_L), or one-hot, (B, N_L) of 0 and 1.
         learning_rate : float
             η ≥ 0.
         dropout_masks : sequence of array, optional
@@ -283,6 +338,9 @@ class DesireNetwork:
             raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number >= 0")
         with self.threads():
             images = as_images(images, config.layer_sizes[0], self.device)
+            if not len(images):
+                raise ValueError("images hold no sample: expected at least one to learn from")
+            self.check_scale(images)
             labels = as_labels(labels, len(images), config.layer_sizes[-1], self.device)
             masks = None
             if dropout_masks is not None:
@@ -491,7 +549,8 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
+            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
+            brightness in [0, 1].
 
         Returns
         -------

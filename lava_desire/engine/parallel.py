@@ -39,6 +39,8 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
     grain : int
         Ranges begin at multiples of it.
     """
+    if size == 0:
+        return
     num_grains = -(-size // grain)
     num_ranges = min(_RANGES_A_THREAD * num_threads() if num_threads() > 1 else 1, num_grains)
     edges = [grain * (num_grains * index // num_ranges) for index in range(num_ranges)]
@@ -62,6 +64,8 @@ def in_parallel_tiles(
         Samples there are. The last tiles are shared sample by sample, so that all threads are done
         at about the same time.
     """
+    if num_samples == 0:
+        return
     # A single sample is done before another thread has woken up.
     if num_threads() == 1 or num_samples == 1:
         work(0, size, 0, num_samples)

@@ -164,18 +164,19 @@ def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
     stored = checkpoint.state.get("records")
     if not isinstance(stored, list):
         raise CheckpointError(f"{path} holds a network but no training")
+    # Fields of later versions may miss; those of the test set are empty without one.
     optional = {
-        field.name: field.default is not dataclasses.MISSING
+        field.name: (field.default is not dataclasses.MISSING, "None" in str(field.type))
         for field in dataclasses.fields(EpochRecord)
     }
     for number, record in enumerate(stored, start=1):
         good = (
             isinstance(record, dict)
             and all(
-                _is_number(record[name]) or (may_miss and record[name] is None)
+                _is_number(record[name]) or (may_be_none and record[name] is None)
                 if name in record
                 else may_miss
-                for name, may_miss in optional.items()
+                for name, (may_miss, may_be_none) in optional.items()
             )
             and not record.keys() - optional.keys()
             and record["epoch"] == number

@@ -18,7 +18,7 @@ from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from lava_desire.engine.augment import draw_shifts, shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.checkpoint import network_checkpoint, restore_streams
-from lava_desire.engine.evaluation import Metrics, checked_data, evaluate
+from lava_desire.engine.evaluation import Metrics, checked_data, evaluate_checked
 from lava_desire.engine.history import EpochRecord, History, Progress, write_metrics
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
 from lava_desire.engine.memory import memory_advice
@@ -33,14 +33,15 @@ from lava_desire.engine.run_folder import (
     holds_run,
     read_latest,
 )
+from lava_desire.engine.samples import training_pairs
 from lava_desire.files import FolderLock, remove_partial, write_atomically
 from lava_desire.randomness import epoch_order
 
 
 def fit(
     network: DesireNetwork,
-    train: tuple[Any, Any],
-    test: tuple[Any, Any],
+    train: Any,
+    test: Any = None,
     *,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -56,8 +57,17 @@ def fit(
     ----------
     network : DesireNetwork
         The network; its weights change.
-    train, test : tuple
-        ``(images, labels)``: (S, N_0) uint8 or float in [0, 1], and (S,) integers.
+    train : tuple, Dataset, mapping, torch Dataset or DataLoader
+        ``(images, labels)``: (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in
+        [0, 1], and (S,) or (S, 1) integers in [0, K) or one-hot labels, (S, K). Or a
+        :class:`~lava_desire.data.Dataset`, or arrays by name as it takes them
+        (:meth:`~lava_desire.data.Dataset.from_arrays`), which bring their test set, and names of
+        classes that the network keeps. Or a Dataset or DataLoader of torch, whose samples are drawn
+        once, in their order, into memory: the network's batch size and seed decide on batches and
+        their order.
+    test : the same, optional
+        To evaluate after every epoch. Without a test set there are no test accuracies in the
+        history, no best epoch, and no ``best.safetensors``: the last epoch's network is the one.
     folder : path, optional
         Where config, metrics and checkpoints are kept; made if it is not there. Nothing is kept
         without one.
@@ -73,6 +83,11 @@ def fit(
     -------
     History
 
+    Warns
+    -----
+    DataWarning
+        If images are bytes on another scale than 0 to 255, or of a DataLoader of other batches.
+
     Raises
     ------
     Interrupted
@@ -86,7 +101,8 @@ def fit(
     DeviceMemoryError
         If the device runs out of memory; the last checkpoint is whole.
     ValueError
-        If the data do not fit the network, or its weights grow beyond all bounds.
+        If the data do not fit the network or each other, no pixel can ever spike, or weights grow
+        beyond all bounds.
     OSError
         If the folder cannot be written; the last checkpoint is whole.
 
@@ -95,7 +111,7 @@ def fit(
     >>> from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
     >>> digits = load_dataset("digits")
     >>> network = DesireNetwork(DesireConfig((64, 40, 10), learning_rate=1e-4, epochs=2))
-    >>> history = fit(network, digits.train, digits.test)
+    >>> history = fit(network, digits)
     >>> history.last.epoch, history.best.test_accuracy > 0.5
     (2, True)
     """
@@ -135,27 +151,25 @@ class TrainingRun:
         As of :func:`fit`.
     """
 
-    def __init__(
-        self,
-        network: DesireNetwork,
-        train: tuple[Any, Any],
-        test: tuple[Any, Any],
-        folder: Path | None,
-    ) -> None:
+    def __init__(self, network: DesireNetwork, train: Any, test: Any, folder: Path | None) -> None:
         if network.arithmetic != "floating_point":
             refuse_in_integers(network.config)
         self.network = network
+        learned, tested, network.class_names = training_pairs(network, train, test)
         with network.threads():
-            self.train = checked_data(network, train, "train")
-            self.test = checked_data(network, test, "test")
+            self.train = checked_data(network, learned, "train")
+            self.test = None if tested is None else checked_data(network, tested, "test")
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe a new run, by name
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
         self._keeps_previous = True
         self._interrupt = InterruptFlag()
-        self._fingerprint = fingerprint(*self.train, *self.test) if folder else ""
+        self._fingerprint = self._digest() if folder else ""
         self._start_epoch(0)
+
+    def _digest(self) -> str:
+        return fingerprint(*self.train, *(self.test or ()))
 
     def _start_epoch(self, epoch: int) -> None:
         self.epoch, self.samples_done, self.num_correct, self.num_active = epoch, 0, 0, 0
@@ -245,6 +259,11 @@ class TrainingRun:
             raise CheckpointError(
                 f"{path} holds no input_rates: expected those of a trace_baseline or rate_floor"
             )
+        names = tuple(checkpoint.class_names) or None
+        if names is not None and self.network.class_names not in (None, names):
+            raise CheckpointError(
+                f"{path} was trained with classes {names}: expected {self.network.class_names}"
+            )
         for name, expected in (
             ("precision", self.network.precision),
             ("data", self._fingerprint),
@@ -303,12 +322,12 @@ class TrainingRun:
         """Tell whether the run ends after this minibatch."""
         return self._interrupt.is_set
 
-    def _metrics(self) -> Metrics:
-        """Classify the test set with the weights at the end of an epoch."""
+    def _metrics(self) -> Metrics | None:
+        """Classify the test set, if there is one, with the weights at the end of an epoch."""
         return self._evaluate(self.network)
 
-    def _evaluate(self, network: DesireNetwork) -> Metrics:
-        return evaluate(network, self.test)
+    def _evaluate(self, network: DesireNetwork) -> Metrics | None:
+        return None if self.test is None else evaluate_checked(network, *self.test)
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, minibatch by minibatch."""
@@ -354,28 +373,31 @@ class TrainingRun:
         metrics = self._metrics()
         averaged = self._evaluate(self.average.network) if self.average else None
         num_samples = len(self.train[1])
-        best_before, best_average_before = self.history.best, self.history.best_average
         record = EpochRecord(
             epoch=self.epoch + 1,
             learning_rate=self.network.config.learning_rate_at(self.epoch),
             train_accuracy=self.num_correct / num_samples,
-            test_accuracy=metrics.accuracy,
-            test_loss=metrics.loss,
-            undecided_share=metrics.num_undecided / metrics.num_samples,
+            test_accuracy=metrics.accuracy if metrics else None,
+            test_loss=metrics.loss if metrics else None,
+            undecided_share=metrics.num_undecided / metrics.num_samples if metrics else None,
             active_share=self.num_active / num_samples,
             samples_per_second=num_samples / max(self.seconds, 1e-9),
             seconds=self.seconds,
             average_accuracy=averaged.accuracy if averaged else None,
         )
+        best_before, best_average_before = self.history.best, self.history.best_average
         self.history.records.append(record)
         self._start_epoch(self.epoch + 1)
         if self.folder is None:
             return
         # The best weights go first: a kill between the two files repeats the epoch and writes
         # the same again, while the other order could lose them.
-        if best_before is None or record.test_accuracy > best_before.test_accuracy:
+        if self.history.best is not best_before:
             write_checkpoint(network_checkpoint(self.network), self.folder / BEST)
-        if self.average is not None and self.history.best_average is not best_average_before:
+        # Without a test set the latest average is kept there: the checkpoint's is for going on.
+        if self.average is not None and (
+            self.test is None or self.history.best_average is not best_average_before
+        ):
             write_checkpoint(network_checkpoint(self.average.network), self.folder / BEST_AVERAGE)
         write_metrics(self.history, self.folder)
         self.save()

@@ -55,17 +55,23 @@ def broken(name, value):
     ("arrays", "message"),
     [
         ({"x": IMAGES}, "holds x: expected the arrays train_images"),
-        (broken("train_images", np.where(IMAGES == 1, np.nan, IMAGES)), r"\[19, 3\] is nan"),
-        (broken("test_images", IMAGES[:6] - 0.5), r"test_images\[0, 0\] is -0.5: expected a bri"),
+        (
+            broken("train_images", np.where(IMAGES == 1, np.nan, IMAGES)),
+            r"brightness nan at \[19, 3\]",
+        ),
+        (
+            broken("test_images", IMAGES[:6] - 0.5),
+            r"test_images hold the brightness -0.5 at \[0, 0\]",
+        ),
         (broken("train_images", IMAGES.astype(int)), "train_images are int64"),
         (broken("train_images", IMAGES[0]), "train_images have shape"),
         (broken("test_images", np.zeros((6, 5), np.uint8)), "test_images have 5 inputs"),
         (broken("train_labels", LABELS[:-1]), r"train_labels have shape \(19,\)"),
-        (broken("train_labels", LABELS - 1), r"train_labels\[0\] is -1"),
-        (broken("train_labels", LABELS / 2), "labels must be integers"),
+        (broken("train_labels", LABELS - 1), "the negative label is -1"),
+        (broken("train_labels", LABELS / 2), "train_labels are float64: expected integers"),
         (broken("train_labels", LABELS + 10**9), "the largest label is 1000000001"),
         (broken("train_labels", LABELS.astype(object)), "expected numbers|damaged header"),
-        ({"images": IMAGES, "labels": LABELS[:3]}, "expected as many"),
+        ({"images": IMAGES, "labels": LABELS[:3]}, r"labels have shape \(3,\): expected \(20,\)"),
     ],
 )
 def test_arrays_that_do_not_fit_are_named(tmp_path, arrays, message):

@@ -316,10 +316,10 @@ def test_a_checkpoint_that_does_not_fit_or_is_cut_is_refused(run, tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": np.full((9, 2), np.nan), "labels": np.arange(9)}, "is nan"),
-        ({"images": np.full((9, 2), 1.5), "labels": np.arange(9)}, "is 1.5"),
-        ({"images": np.zeros((9, 2)), "labels": np.arange(8)}, "expected as many"),
-        ({"images": np.zeros((9, 2)), "labels": np.arange(9) - 1}, "is -1"),
+        ({"images": np.full((9, 2), np.nan), "labels": np.arange(9)}, "brightness nan at [0, 0]"),
+        ({"images": np.full((9, 2), 1.5), "labels": np.arange(9)}, "brightness 1.5 at [0, 0]"),
+        ({"images": np.zeros((9, 2)), "labels": np.arange(8)}, "expected (9,)"),
+        ({"images": np.zeros((9, 2)), "labels": np.arange(9) - 1}, "label is -1"),
     ],
 )
 def test_bad_arrays_are_one_line(run, tmp_path, arrays, message):

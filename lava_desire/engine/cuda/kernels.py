@@ -158,6 +158,8 @@ class TritonKernels(TensorKernels):
     def counts(self, trains: Tensor) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`."""
         counts = torch.empty(trains.shape, dtype=torch.int64, device=trains.device)
+        if not trains.numel():
+            return counts  # a grid of no blocks is refused
         grid = (triton.cdiv(trains.numel(), _BLOCK),)
         neurons.count_kernel[grid](
             trains, counts, trains.numel(), BLOCK=_BLOCK, enable_fp_fusion=False
@@ -190,6 +192,8 @@ class TritonKernels(TensorKernels):
     ) -> Tensor:
         """See :class:`~lava_desire.engine.kernels.Kernels`; `terms` are those of :meth:`split`."""
         config = self._config
+        if not len(trains):
+            return trains.new_empty((0, len(weights)))  # a grid of no blocks is refused
         if not self.exact:
             terms = self.split(weights) if terms is None else terms
             current = self._current(terms, trains, lag, gain)

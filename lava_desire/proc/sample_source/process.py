@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,13 @@ from lava.magma.core.process.ports.ports import OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
+from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.data.checks import DataWarning, check_images, check_labels, check_scale
 from lava_desire.proc.checks import check_count, check_layer
 from lava_desire.proc.window import sample_shape
+
+_Samples = tuple[Any, Any, tuple[int, int] | None]
 
 
 class SampleSource(AbstractProcess):
@@ -22,12 +27,13 @@ class SampleSource(AbstractProcess):
     config : DesireConfig
         N_0, N_L, the length of a window and the seed are taken from it.
     images : array
-        (S, N_0) uint8, or float brightness in [0, 1].
+        (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), h · w = N_0; uint8, or float
+        brightness in [0, 1].
     labels : array
-        (S,) integers in [0, N_L).
+        (S,) or (S, 1) integers in [0, N_L), or one-hot, (S, N_L) of 0 and 1.
     held_out : tuple of array, optional
-        Images and labels to test with, (S, N_0) uint8 or float and (S,) integers; sent in order
-        while `evaluating` is on.
+        Images, (S, N_0) uint8 or float, and labels, (S,) integers, to test with, as those above;
+        sent in order while `evaluating` is on.
     shuffle : bool
         Whether each epoch visits the samples in an order of its own, that of the engine.
     batch_size : int
@@ -50,10 +56,15 @@ class SampleSource(AbstractProcess):
     evaluating : (1,) bool, whether held-out samples are sent, beginning with their first; takes
         effect with the next window.
 
+    Warns
+    -----
+    DataWarning
+        If images are bytes on another scale than 0 to 255.
+
     Raises
     ------
     ValueError
-        If an argument is not as above.
+        If an argument is not as above, or no pixel can ever spike.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -73,11 +84,16 @@ class SampleSource(AbstractProcess):
         check_layer(config, 1)
         batch_size = check_count("batch_size", batch_size, 1)
         position = check_count("position", position, 0)
-        samples = _checked(config, images, labels, "")
+        *samples, shape = _checked(config, images, labels, "")
+        others: Any = samples
+        if held_out is not None:
+            *others, other = _checked(config, *held_out, "held-out ")
+            if shape is not None and other is not None and shape != other:
+                raise ValueError(f"held-out images are {other}: expected {shape}, as images")
         super().__init__(
             config=config,
             samples=samples,
-            held_out=_checked(config, *held_out, "held-out ") if held_out is not None else samples,
+            held_out=others,
             shuffle=shuffle,
             batch_size=batch_size,
             **options,
@@ -89,25 +105,33 @@ class SampleSource(AbstractProcess):
         self.evaluating = Var(shape=(1,), init=0)
 
 
-def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> tuple[Any, Any]:
-    """Return images as (S, N_0) float32 and labels as (S,) int64, or refuse them."""
-    images, labels = np.asarray(images), np.asarray(labels)
+def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> _Samples:
+    """Return images as (S, N_0) float32 and labels as (S,) int64, and how high images are."""
     num_inputs, num_classes = config.layer_sizes[0], config.layer_sizes[-1]
-    if images.ndim != 2 or images.shape[1] != num_inputs or not len(images):
-        raise ValueError(
-            f"{which}images have shape {images.shape}: expected (S, {num_inputs}), one row a sample"
-        )
-    if images.dtype == np.uint8:
-        images = images.astype(np.float32) / np.float32(255)
-    elif images.dtype.kind != "f" or not ((images >= 0) & (images <= 1)).all():
-        raise ValueError(f"{which}images are {images.dtype}: expected uint8, or float in [0, 1]")
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"{which}labels are {labels.dtype} {labels.shape}: expected integers ({len(images)},)"
-        )
-    outside = (labels < 0) | (labels >= num_classes)
-    if outside.any():
-        raise ValueError(
-            f"{which}labels hold {labels[outside][0]}: expected classes in [0, {num_classes})"
-        )
-    return images.astype(np.float32), labels.astype(np.int64)
+    rows, shape = check_images(images, f"{which}images", num_inputs)
+    if not len(rows):
+        raise ValueError(f"{which}images hold no sample: expected at least one")
+    numbers = check_labels(labels, f"{which}labels", len(rows), num_classes)
+    rows, numbers = np.asarray(rows), np.asarray(numbers)
+
+    def spikes(some: Any) -> bool:
+        levels = rule.equalize_brightness(some, config.image_brightness)
+        return bool(rule.encode(_brightness(levels), config.num_steps, config.threshold).any())
+
+    encoder = f"{config.num_steps} time steps at threshold {config.threshold:g}"
+    found = check_scale(
+        rows,
+        spikes,
+        encoder,
+        f"{which}images",
+        whole=True,
+        equalized=config.image_brightness > 0,
+    )
+    if found is not None:
+        warnings.warn(found, DataWarning, stacklevel=3)
+    return _brightness(rows), numbers, shape
+
+
+def _brightness(images: Any) -> Any:
+    """Return bytes as float32 in [0, 1]."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images

@@ -1,0 +1,385 @@
+"""What images and labels may be: the one check behind every door, for NumPy and torch alike.
+
+The engine, the data sets and the Lava processes all ask here, so that what one takes the others
+take, and refuse in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+Array = Any
+"""A NumPy array or a torch tensor."""
+
+MAX_CLASSES = 1_000_000
+
+# Of fewer pixels nothing is concluded about their scale.
+_EVIDENCE = 16
+_DARK = 0.25
+_CHUNK = 256
+_GREY = "@ [0.299, 0.587, 0.114]).round().astype(np.uint8)"
+_MAX_NAME = 100
+
+
+class DataError(ValueError):
+    """Data that cannot be used: missing, damaged, or out of range."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, and are probably not what was meant."""
+
+
+def check_images(
+    given: Any, name: str = "images", num_inputs: int | None = None
+) -> tuple[Array, tuple[int, int] | None]:
+    """Return images as rows, and their height and width where they have them.
+
+    Parameters
+    ----------
+    given : array
+        (S, N), (S, h, w), (S, 1, h, w) or (S, h, w, 1); uint8, or float in [0, 1].
+    name : str
+        What errors call them.
+    num_inputs : int, optional
+        N, where it is known.
+
+    Returns
+    -------
+    rows : array
+        (S, N) uint8 or float32, N = h · w, row by row of the image.
+    image_shape : tuple of int or None
+        (h, w); None of images that are rows already.
+
+    Raises
+    ------
+    DataError
+        If they are of another shape or dtype, or a value is NaN or outside [0, 1].
+    """
+    images = _as_array(given, name)
+    shape = tuple(int(size) for size in images.shape)
+    image_shape = _image_shape(shape, name)
+    if shape[0] == 0 and len(shape) == 1 and num_inputs is not None:
+        shape = (0, num_inputs)  # an empty list: no images, of any size
+    width = int(np.prod(shape[1:], dtype=np.int64))
+    if num_inputs is not None and (len(shape) == 1 or width != num_inputs):
+        hint = "; one image alone is images[None]" if shape == (num_inputs,) else ""
+        raise DataError(
+            f"{name} have shape {shape}: expected (B, {num_inputs}), one row a sample, or "
+            f"(B, height, width) of as many pixels{hint}"
+        )
+    if len(shape) == 1:
+        raise DataError(f"{name} have shape {shape}: expected (S, N), one row a sample")
+    return _brightness(images, name).reshape(shape[0], width), image_shape
+
+
+def _image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int] | None:
+    if len(shape) == 3:
+        return shape[1], shape[2]
+    if len(shape) == 4 and 1 in (shape[1], shape[3]):
+        return (shape[2], shape[3]) if shape[1] == 1 else (shape[1], shape[2])
+    if len(shape) == 4:
+        first = shape[1] in (2, 3, 4) and shape[3] not in (3, 4)
+        grey = f"(np.moveaxis({name}, 1, -1) {_GREY}" if first else f"({name} {_GREY}"
+        raise DataError(
+            f"{name} have shape {shape}, {shape[1] if first else shape[3]} channels a pixel: "
+            f"expected one, as of RGB images {grey}, or {name}.reshape(len({name}), -1), which "
+            "gives every channel inputs of its own"
+        )
+    if not 1 <= len(shape) <= 2:
+        raise DataError(
+            f"{name} have shape {shape}: expected (S, N), one row a sample, or (S, height, width)"
+        )
+    return None
+
+
+def _brightness(images: Array, name: str) -> Array:
+    """Return images as uint8 or float32, or refuse them."""
+    xp = array_namespace(images)
+    if images.dtype == xp.uint8:
+        return images
+    if 0 in images.shape:
+        return xp.astype(images, xp.float32)
+    if not xp.isdtype(images.dtype, "real floating"):
+        hint = ""
+        if xp.isdtype(images.dtype, "integral"):
+            hint = "; whole numbers from 0 to 255 become bytes, uint8, of the same values"
+        elif xp.isdtype(images.dtype, "bool"):
+            hint = "; as float32, true is white"
+        raise DataError(f"{name} are {images.dtype}: expected uint8, or float in [0, 1]{hint}")
+    with np.errstate(over="ignore"):
+        levels = xp.astype(images, xp.float32, copy=False)
+    inside = (levels >= 0) & (levels <= 1)  # written so that NaN is outside
+    if not bool(inside.all()):
+        place = [int(axis[0]) for axis in xp.nonzero(~inside)]
+        value = images[tuple(place)].item()
+        raise DataError(
+            f"{name} hold the brightness {value!r} at {place}: expected values in [0, 1]"
+            f"{_cure_of_scale(float(images.min()), float(images.max()))}"
+        )
+    return levels
+
+
+def _cure_of_scale(least: float, largest: float) -> str:
+    """Return how floats come to be in [0, 1], where that can be told."""
+    if least < 0:
+        return "; images normalised to a mean and a deviation are no brightness: leave that out"
+    if 1 < largest <= 255:
+        scale = 255 if largest > 16 else largest
+        return f"; divide them by the largest value of their scale, as {scale:g}"
+    return ""
+
+
+def check_labels(given: Any, name: str, num_samples: int, num_classes: int) -> Array:
+    """Return labels as class numbers.
+
+    Parameters
+    ----------
+    given : array
+        (S,) or (S, 1) integers in [0, K), or one-hot, (S, K) of 0 and 1.
+    name : str
+        What errors call them.
+    num_samples, num_classes : int
+        S and K.
+
+    Returns
+    -------
+    array
+        (S,) int64.
+
+    Raises
+    ------
+    DataError
+        If they are of another shape or dtype, texts, or outside [0, K).
+    """
+    labels, columns = label_column(given, name, num_samples)
+    xp = array_namespace(labels)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == "U":
+        raise DataError(
+            f"{name} are texts, as {str(labels[0])!r}: expected integers in [0, {num_classes}); put"
+            " images and labels into a lava_desire.data.Dataset, which numbers the classes and "
+            "keeps their names"
+        )
+    if columns is not None and columns != num_classes:
+        raise DataError(
+            f"{name} are one-hot of {columns} classes: expected {num_classes} columns, or integers"
+        )
+    outside = (labels < 0) | (labels >= num_classes)
+    if bool(outside.any()):
+        (place,) = (int(axis[0]) for axis in xp.nonzero(outside))
+        raise DataError(
+            f"{name} hold {labels[place].item()} at [{place}]: expected classes in "
+            f"[0, {num_classes})"
+        )
+    return xp.astype(labels, xp.int64, copy=False)
+
+
+def label_column(given: Any, name: str, num_samples: int) -> tuple[Array, int | None]:
+    """Return labels one a sample, integers or texts, and of how many columns they were one-hot.
+
+    Parameters
+    ----------
+    given : array
+        (S,) or (S, 1) integers or texts, or one-hot, (S, K) of 0 and 1.
+    name : str
+        What errors call them.
+    num_samples : int
+        S.
+
+    Returns
+    -------
+    labels : array
+        (S,) integers, or NumPy texts.
+    columns : int or None
+        K of one-hot labels.
+
+    Raises
+    ------
+    DataError
+        If they are of another shape, or neither integers nor texts.
+    """
+    labels = _as_array(given, name, texts=True)
+    shape = tuple(int(size) for size in labels.shape)
+    if shape == (num_samples, 1):
+        labels = labels.reshape(num_samples)
+    elif len(shape) == 2 and shape[0] == num_samples and not _is_text(labels):
+        return _from_one_hot(labels, name), shape[1]
+    if tuple(labels.shape) != (num_samples,):
+        raise DataError(f"{name} have shape {shape}: expected ({num_samples},), one an image")
+    if _is_text(labels):
+        return labels, None
+    xp = array_namespace(labels)
+    if num_samples == 0:
+        return xp.astype(labels, xp.int64), None
+    if not xp.isdtype(labels.dtype, "integral"):
+        raise DataError(
+            f"{name} are {labels.dtype}: expected integers, whole numbers being .astype(int)"
+        )
+    return labels, None
+
+
+def _from_one_hot(labels: Array, name: str) -> Array:
+    xp = array_namespace(labels)
+    ones = labels == 1
+    right = ((labels == 0) | ones).all(1) & (xp.astype(ones, xp.int64).sum(1) == 1)
+    if not bool(right.all()):
+        (row,) = (int(axis[0]) for axis in xp.nonzero(~right))
+        raise DataError(
+            f"{name} have shape {tuple(labels.shape)}, and row {row} is not one-hot, a 1 among 0: "
+            "expected one class an image"
+        )
+    return xp.argmax(xp.astype(ones, xp.int64), axis=1)
+
+
+def number_classes(
+    train: Array, test: Array, name: str = "labels"
+) -> tuple[Array, Array, tuple[str, ...]]:
+    """Give numbers to the classes that labels name, in their order.
+
+    Parameters
+    ----------
+    train, test : ndarray
+        (S,) integers or texts, both of one kind.
+    name : str
+        What errors call them.
+
+    Returns
+    -------
+    train, test : ndarray
+        (S,) int64, numbers of the classes.
+    names : tuple of str
+        The classes' names: integers in order of their value, texts in order of their characters.
+
+    Raises
+    ------
+    DataError
+        If they mix integers and texts, an integer is no class, or a text no name.
+    """
+    if len(test) and _is_text(train) != _is_text(test):
+        raise DataError(
+            f"{name} are integers in one part and texts in the other: expected one kind"
+        )
+    together = np.concatenate([train, test]) if len(test) else train
+    if not _is_text(train):
+        for value in (together.min(), together.max()):
+            if not 0 <= value < MAX_CLASSES:
+                which = "negative" if value < 0 else "largest"
+                raise DataError(
+                    f"{name}: the {which} label is {value}: expected 0 to {MAX_CLASSES - 1}, or "
+                    "texts"
+                )
+    names, numbers = np.unique(together, return_inverse=True)
+    numbers = numbers.reshape(-1).astype(np.int64)
+    return numbers[: len(train)], numbers[len(train) :], check_names([str(each) for each in names])
+
+
+def check_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return class names, or refuse them.
+
+    Raises
+    ------
+    DataError
+        If one is no text of 1 to 100 printable characters, or stands twice.
+    """
+    found = tuple(names)
+    for name in found:
+        good = isinstance(name, str) and name.isprintable() and 0 < len(name) <= _MAX_NAME
+        if not good:
+            raise DataError(
+                f"a class is called {ascii(name)[:_MAX_NAME]}: expected 1 to {_MAX_NAME} printable "
+                "characters"
+            )
+    if len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise DataError(f"two classes are called {twice!r}: expected a name for each")
+    return found
+
+
+def check_scale(
+    images: Array,
+    spikes: Callable[[Array], bool],
+    encoder: str,
+    name: str = "images",
+    *,
+    whole: bool = False,
+    equalized: bool = False,
+) -> str | None:
+    """Tell whether images are on a scale of their own, as of bytes from 0 to 16.
+
+    Of fewer than 16 pixels, and of black ones, nothing is concluded.
+
+    Parameters
+    ----------
+    images : array
+        (S, N) uint8 or float32, as :func:`check_images` returns them.
+    spikes : callable
+        Says of such images whether the encoder makes a spike of any pixel.
+    encoder : str
+        What errors call the encoder.
+    name : str
+        What they call the images.
+    whole : bool
+        Whether they are a data set, of which some pixel must spike, and not some batch.
+    equalized : bool
+        Whether the encoder brings all images to one mean brightness, so that they have no scale.
+
+    Returns
+    -------
+    str or None
+        What to warn of.
+
+    Raises
+    ------
+    DataError
+        If the brightest pixel is below a quarter of white, and no pixel can ever spike.
+    """
+    if int(np.prod(tuple(images.shape), dtype=np.int64)) < _EVIDENCE:
+        return None
+    largest = images.max().item()
+    white = 255 if isinstance(largest, int) else 1
+    is_dark = not equalized and 0 < largest < _DARK * white
+    if not is_dark and not whole:
+        return None
+    is_silent = not any(spikes(images[at : at + _CHUNK]) for at in range(0, len(images), _CHUNK))
+    if not is_dark:
+        silence = f"{encoder} make no spike of any pixel of {name}: no sample can be decided"
+        return silence if is_silent else None
+    if white == 255:
+        found = f"the largest byte of {name} is {largest}, where white is 255"
+        cure = f"if their scale ends at {largest}, give images / {largest}, float in [0, 1]"
+    else:
+        found = f"the largest brightness of {name} is {largest:.3g}, where white is 1"
+        cure = "divide them by the largest value of their scale, and once only"
+    if is_silent:
+        raise DataError(f"{found}, and {encoder} make no spike of it: {cure}")
+    return f"{found}: {cure}" if white == 255 else None
+
+
+def _is_text(labels: Array) -> bool:
+    return isinstance(labels, np.ndarray) and labels.dtype.kind == "U"
+
+
+def _as_array(given: Any, name: str, texts: bool = False) -> Array:
+    """Return a NumPy array or a torch tensor as it is, and what else can become one as an array."""
+    if type(given).__module__.partition(".")[0] == "torch":
+        return given
+    try:
+        array: Any = np.asarray(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{name} are no array: {error}") from None
+    if array.dtype.kind == "S" and texts:
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name} are no texts in UTF-8: {error}") from None
+    if array.dtype.kind == "O" and texts and all(isinstance(each, str) for each in array.flat):
+        array = array.astype("U")
+    if array.dtype.kind not in ("biufU" if texts else "biuf"):
+        raise DataError(
+            f"{name} are {array.dtype}: expected "
+            f"{'integers, or texts' if texts else 'uint8, or float in [0, 1]'}"
+        )
+    return array

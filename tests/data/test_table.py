@@ -1,0 +1,111 @@
+"""CSV and Parquet files: a row a sample, a column a pixel, and one of labels."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from lava_desire.data import DataError, load_data, load_table
+
+IMAGES = np.random.default_rng(7).integers(0, 256, (20, 4))
+LABELS = np.arange(20) % 2
+
+
+def columns(**changed):
+    found = {"label": LABELS, **{f"pixel{place}": IMAGES[:, place] for place in range(4)}}
+    return {**found, **changed}
+
+
+def write(path, table):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.table(table), path)
+    else:
+        rows = zip(*table.values(), strict=True)
+        lines = [",".join(table), *(",".join(map(str, row)) for row in rows)]
+        path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_is_a_data_set(tmp_path, suffix):
+    data = load_data(write(tmp_path / f"mine{suffix}", columns()))
+    assert (data.name, data.num_inputs, data.num_classes, data.class_names) == ("mine", 4, 2, None)
+    assert (data.train_images.dtype, len(data.train_labels), len(data.test_labels)) == (
+        np.uint8,
+        16,
+        4,
+    )
+    given = {(*row, label) for row, label in zip(IMAGES.tolist(), LABELS.tolist(), strict=True)}
+    kept = np.concatenate([data.train_images, data.test_images]).tolist()
+    labels = np.concatenate([data.train_labels, data.test_labels]).tolist()
+    assert {(*row, label) for row, label in zip(map(tuple, kept), labels, strict=True)} == given
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_floats_and_texts_are_taken(tmp_path, suffix):
+    table = {f"pixel{place}": IMAGES[:, place] / 255 for place in range(4)}
+    table["Class"] = np.array(["cat", "dog"])[LABELS].tolist()
+    data = load_table(write(tmp_path / f"mine{suffix}", table))
+    assert (data.train_images.dtype, data.class_names) == (np.float32, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"a": LABELS, "b": LABELS},
+            "none of the columns 'a', 'b' may be the labels: expected one",
+        ),
+        (columns(target=LABELS), "2 of the columns .* may be the labels"),
+        (columns(id=np.arange(20)), "the column 'id' holds the number of a row"),
+        (columns(pixel1=IMAGES[:, 1] + 1), r"the column 'pixel1' reaches from \d+ to 25[67]|256"),
+        (columns(pixel1=["x"] * 20), "the column 'pixel1' holds string: expected integers from 0"),
+        ({"label": LABELS}, "has 20 rows and 0 inputs"),
+    ],
+)
+def test_a_table_that_leaves_a_doubt_is_refused(tmp_path, table, message):
+    if "pixel1" in table and not isinstance(table["pixel1"], list):
+        table["pixel1"] = np.where(table["pixel1"] == table["pixel1"].max(), 256, table["pixel1"])
+    for suffix in (".csv", ".parquet"):
+        with pytest.raises(DataError, match=message):
+            load_table(write(tmp_path / f"mine{suffix}", table))
+
+
+def test_a_row_without_a_value_a_name_twice_and_no_table_are_refused(tmp_path):
+    path = write(tmp_path / "mine.csv", columns())
+    text = path.read_text()
+    path.write_text(text.replace("\n1,", "\n,", 1))
+    with pytest.raises(DataError, match="the column 'label' has 1 rows without a value"):
+        load_table(path)
+    path.write_text(text.replace("pixel1", "pixel0", 1))
+    with pytest.raises(DataError, match="two columns are called 'pixel0'"):
+        load_table(path)
+    for suffix in (".csv", ".parquet"):
+        (tmp_path / f"none{suffix}").write_bytes(b"\0\1\2")
+        with pytest.raises(DataError, match=r"none\.(csv|parquet)"):
+            load_table(tmp_path / f"none{suffix}")
+
+
+def test_a_table_of_few_bytes_that_unfolds_to_many_is_refused(tmp_path):
+    path = write(tmp_path / "mine.parquet", {"label": np.zeros((1 << 26) + 1, np.int8)})
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(DataError, match="states 67108865 rows of 1 columns: expected at most 100"):
+        load_table(path)
+
+
+def test_long_texts_that_a_file_holds_once_are_not_repeated(tmp_path):
+    path = write(tmp_path / "mine.parquet", {"label": ["x" * 10_000] * 9_000, "a": [1] * 9_000})
+    with pytest.raises(DataError, match="a class is called 'xxx"):
+        load_table(path)
+
+
+def test_without_pyarrow_the_command_that_brings_it_is_named(tmp_path, monkeypatch):
+    (tmp_path / "mine.csv").write_text("label,a\n0,1\n")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r'pip install "lava_desire\[tables\]"'):
+        load_data(tmp_path / "mine.csv")
