@@ -34,6 +34,7 @@ _MAX_TEXTS = 4_000
 _MAX_TEXT_BYTES = 1 << 24
 _MAX_EDGES = 1_000  # more than any chain that is taken could have
 _MAX_DEPTH = 8
+_MAX_NAME = 400
 _NUMBERS = "biufc"
 
 
@@ -145,6 +146,8 @@ class _Looked:
             raise RefusedError(f"nests deeper than {_MAX_DEPTH} groups at {place!r}")
         found: dict[str, Any] = {}
         for name in group:
+            if len(name) > _MAX_NAME:
+                raise RefusedError(f"has a name of {len(name)} characters in {place!r}")
             inner = f"{place}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise RefusedError(f"holds a link at {inner!r}: expected data")

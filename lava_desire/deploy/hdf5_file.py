@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_desire._text import printable
 from lava_desire.deploy.hdf5_child import OUT_OF_MEMORY, SPARE_BYTES
 from lava_desire.files import open_regular
 
@@ -26,8 +27,10 @@ MAX_BYTES = 1 << 30
 MAX_SECONDS = 30.0
 """Longest time that a file is read for."""
 
+_SHOWN = 1000  # characters of an error that may hold names of the file
 _START_SECONDS = 60  # for Python and h5py to load, on a machine with much to do
-_PROGRAM = "from lava_desire.deploy.hdf5_child import main; main()"
+_PROGRAM = "from lava_desire._text import printable
+from lava_desire.deploy.hdf5_child import main; main()"
 # Threads of a BLAS take address space, which is limited, and compute nothing here.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -92,7 +95,7 @@ def read_hdf5(
             errors = process.stderr.read().decode(errors="replace").strip()
             status = process.wait()
         except _AnsweredError as answer:
-            raise ValueError(f"{path} {answer}") from None
+            raise ValueError(f"{path} {printable(answer, _SHOWN)}") from None
         finally:
             timer.cancel()
             process.kill()

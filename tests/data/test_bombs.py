@@ -14,6 +14,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from lava_desire.checkpoint import FORMAT
 from lava_desire.data import DataError, load_npz, read_idx
 
 ALLOWED_MIB = 64
@@ -81,7 +82,8 @@ def huge_dataset(path):
 
 
 def checkpoint_of_promises(path):
-    header = {"weights.1": {"dtype": "F32", "shape": [1 << 20, 1 << 18]}}
+    header = {"__metadata__": {"format": FORMAT}}
+    header["weights.1"] = {"dtype": "F32", "shape": [1 << 20, 1 << 18]}
     header["weights.1"]["data_offsets"] = [0, 1 << 40]
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(64))
@@ -95,7 +97,7 @@ def checkpoint_of_promises(path):
         ("idx", idx_of_a_terabyte, "expected at most 1073741824 bytes"),
         ("idx", idx_of_a_promised_gigabyte, "holds 99 bytes of data"),
         ("nir", huge_dataset, "unpacks '/node/more' from 0 to 536870912 bytes"),
-        ("checkpoint", checkpoint_of_promises, "has the format None: expected"),
+        ("checkpoint", checkpoint_of_promises, "is no checkpoint, or is truncated"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

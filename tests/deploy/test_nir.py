@@ -437,6 +437,9 @@ def test_a_file_made_to_harm_is_not_followed(tmp_path):
     def outside(file):
         file["node"].create_dataset("data", (10,), "u1", external=[("other.bin", 0, 10)])
 
+    def long(file):
+        file["node/" + 401 * "x"] = 1
+
     def many(file):
         for index in range(4_001):
             file.create_group(f"node/crowd/{index}")
@@ -465,6 +468,7 @@ def test_a_file_made_to_harm_is_not_followed(tmp_path):
         (elsewhere, "holds a link at '/node/nodes/lif_1/tau2'"),
         (all_elsewhere, "has no group 'node'"),
         (outside, "keeps '/node/data' in another file"),
+        (long, "has a name of 401 characters in '/node'"),
         (many, "more than 4000 objects"),
         (wordy, "more than 4000 texts"),
         (tangled, "more than 1000 edges"),
