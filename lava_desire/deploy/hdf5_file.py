@@ -29,8 +29,7 @@ MAX_SECONDS = 30.0
 
 _SHOWN = 1000  # characters of an error that may hold names of the file
 _START_SECONDS = 60  # for Python and h5py to load, on a machine with much to do
-_PROGRAM = "from lava_desire._text import printable
-from lava_desire.deploy.hdf5_child import main; main()"
+_PROGRAM = "from lava_desire.deploy.hdf5_child import main; main()"
 # Threads of a BLAS take address space, which is limited, and compute nothing here.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
