@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import multiprocessing
 import os
 from importlib.util import find_spec
 from typing import Any
@@ -21,7 +23,10 @@ VARIABLE = "LAVA_DESIRE_LAVA_MODE"
 
 _log = logging.getLogger(__name__)
 
-_mode = "processes"
+_LARGE = 250_000
+"""Numbers in a model above which a step of it is worth an operating-system process: about 500²."""
+
+_mode = "auto"
 _said: set[str] = set()
 
 
@@ -37,9 +42,10 @@ def install(
     ----------
     mode : {"auto", "one", "processes"}, optional
         ``"one"`` runs all of a network in the operating-system process that calls ``run``,
-        ``"processes"`` forks one for each of its processes. Left out, it is what the environment
-        variable ``LAVA_DESIRE_LAVA_MODE`` says, or ``"processes"``. A network that cannot run in
-        one is forked, and why is logged as a warning.
+        ``"processes"`` forks one for each of its processes. ``"auto"`` forks where that is faster:
+        on several cores, when two models or more hold over 250,000 numbers each. Left out, it is
+        what the environment variable ``LAVA_DESIRE_LAVA_MODE`` says, or ``"auto"``. A network that
+        cannot run in one is forked, and why is logged as a warning.
     deadlock_seconds : float or None
         Of a network that is forked: when every process has waited for another for so long,
         :class:`HangError` is raised; None for never. A process that computes, however long, waits
@@ -57,7 +63,7 @@ def install(
     global _mode
     source = "mode"
     if mode is None:
-        mode, source = os.environ.get(VARIABLE) or "processes", VARIABLE
+        mode, source = os.environ.get(VARIABLE) or "auto", VARIABLE
     if mode not in MODES:
         raise ValueError(f"{source} is {mode!r}: expected one of {', '.join(MODES)}")
     supervision.set_limits(Limits(deadlock_seconds, stall_seconds))
@@ -72,16 +78,32 @@ def uninstall() -> None:
 
 def runtime_for(executable: Any, *arguments: Any, **options: Any) -> Runtime:
     """Return the runtime of a compiled network; what Lava calls in the place of its ``Runtime``."""
-    if _mode != "processes":
-        reason = _obstacle(executable)
-        if reason is None:
-            from lava_desire.lava_runtime.one_process import OneProcessRuntime
+    if _is_forked(executable):
+        return supervision.SupervisedRuntime(executable, *arguments, **options)
+    from lava_desire.lava_runtime.one_process import OneProcessRuntime
 
-            return OneProcessRuntime(executable, *arguments, **options)
+    return OneProcessRuntime(executable, *arguments, **options)
+
+
+def _is_forked(executable: Any) -> bool:
+    if _mode == "processes":
+        return True
+    reason = _obstacle(executable)
+    if reason is not None:
         if reason not in _said:
             _said.add(reason)
             _log.warning("this network is forked, since %s", reason)
-    return supervision.SupervisedRuntime(executable, *arguments, **options)
+        return True
+    if _mode == "one" or not _can_fork() or _num_cores() == 1:
+        return False
+    sizes = [
+        sum(math.prod(var.shape) for var in builder.vars.values())
+        for builder in executable.proc_builders.values()
+    ]
+    num_large = sum(size > _LARGE for size in sizes)
+    if num_large >= 2:
+        _log.info("this network is forked, since %d models of it are large", num_large)
+    return num_large >= 2
 
 
 def _obstacle(executable: Any) -> str | None:
@@ -90,3 +112,13 @@ def _obstacle(executable: Any) -> str | None:
     from lava_desire.lava_runtime.one_process import obstacle
 
     return obstacle(executable)
+
+
+def _can_fork() -> bool:
+    return hasattr(os, "fork") and multiprocessing.get_start_method() == "fork"
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -11,6 +11,21 @@ SEGMENTS = Path("/dev/shm")
 
 
 @pytest.fixture(autouse=True)
+def forked(request, monkeypatch):
+    """Fork the networks of a test that is marked so; others run as they do for a user."""
+    pytest.importorskip("lava.magma", reason="Lava is not installed")
+    from lava_desire.lava_runtime import install
+    from lava_desire.lava_runtime.modes import VARIABLE
+
+    if request.node.get_closest_marker("forked") is not None:
+        monkeypatch.setenv(VARIABLE, "processes")
+    install()
+    yield
+    monkeypatch.undo()
+    install()
+
+
+@pytest.fixture(autouse=True)
 def nothing_is_left(monkeypatch):
     pytest.importorskip("lava.magma", reason="Lava is not installed")
     from lava_desire.lava_runtime.compat import import_lava

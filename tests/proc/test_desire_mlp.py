@@ -239,6 +239,7 @@ print(len(weights_after(build()[1], "torch", 2)), torch.cuda.is_initialized())
 
 
 @needs_torch
+@pytest.mark.forked
 def test_the_torch_model_runs_after_its_parent_has_used_torchs_threads(request):
     script = AFTER_TORCH_HAS_COMPUTED.format(folder=str(request.path.parent))
     run = subprocess.run(

@@ -38,6 +38,7 @@ def blocked_by(trouble):
     return process, probed(process.s_out, 10)
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
@@ -55,6 +56,7 @@ def test_the_error_names_the_process_and_says_what_happened(trouble, message):
     process.stop()
 
 
+@pytest.mark.forked
 def test_the_error_shows_where_in_the_model_it_was_raised():
     process, _ = blocked_by("raise")
     with pytest.raises(ProcessError) as raised:
@@ -93,6 +95,7 @@ def run_and_stop(network):
     network.teacher.stop()
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize("run", [run_blocking, run_and_wait, run_and_pause, run_and_stop])
 def test_weights_that_are_no_numbers_end_the_run_however_it_is_waited_for(run):
     network = small()
@@ -103,6 +106,7 @@ def test_weights_that_are_no_numbers_end_the_run_however_it_is_waited_for(run):
     network.teacher.stop()
 
 
+@pytest.mark.forked
 def test_a_failure_under_a_monitor_ends_the_run_as_well():
     network = small()
     potential, spikes = probed(network.lif[0].potential, 40), probed(network.lif[0].s_out, 40)
@@ -113,6 +117,7 @@ def test_a_failure_under_a_monitor_ends_the_run_as_well():
         network.run(20)
 
 
+@pytest.mark.forked
 def test_a_var_can_be_neither_read_nor_set_after_a_failure():
     network = small()
     network.run(1)
@@ -173,6 +178,7 @@ def test_a_value_of_another_shape_is_refused_and_the_network_goes_on():
         network.teacher.stop()
 
 
+@pytest.mark.forked
 def test_a_deadlock_is_found_by_the_watchdog_of_lava_and_ended_by_an_interrupt(capfd):
     install(deadlock_seconds=None)
     # Stock neurons wait for their input before they send: alone in a cycle they wait forever.
@@ -220,6 +226,7 @@ def test_a_network_can_be_stopped_after_a_model_has_asked_for_something(wish):
     process.stop()
 
 
+@pytest.mark.forked
 def test_a_model_may_ask_for_the_end():
     process, _ = blocked_by("ask_for_stop")
     process.run(RunSteps(10), Loihi2SimCfg(select_tag="floating_pt"))
@@ -295,6 +302,7 @@ def is_running(pid):
         return False
 
 
+@pytest.mark.forked
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
 class TestWithoutStop:
     def test_a_script_that_forgets_to_stop_ends(self):

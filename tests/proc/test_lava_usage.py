@@ -295,6 +295,7 @@ def test_twenty_networks_leave_nothing():
         network.teacher.stop()
 
 
+@pytest.mark.forked
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks at /proc")
 def test_a_long_run_needs_no_more_memory_than_a_short_one():
     network = small()
@@ -315,6 +316,7 @@ def test_a_long_run_needs_no_more_memory_than_a_short_one():
         network.teacher.stop()
 
 
+@pytest.mark.forked
 def test_vars_of_every_kind_cross_to_the_parent_and_back_as_they_are():
     network = small()
     dense, lif = network.dense[0], network.lif[0]

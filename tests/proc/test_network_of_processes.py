@@ -21,6 +21,7 @@ from lava.proc.io.source import RingBuffer  # isort: skip
 
 
 @pytest.mark.golden
+@pytest.mark.forked
 def test_lava_repeats_the_recording(golden_path):
     with np.load(golden_path) as file:
         recorded = {name: file[name] for name in file.files}
@@ -60,6 +61,7 @@ def test_lava_repeats_the_recording(golden_path):
         assert np.abs(weights[layer] - recorded[f"weights_final_{layer}"]).max() < 1e-6
 
 
+@pytest.mark.forked
 def test_a_run_in_pieces_is_a_run_in_one():
     finals = []
     for pieces in ([30], [7, 1, 22]):
@@ -104,6 +106,7 @@ def test_weights_can_be_set_and_learning_switched_off_between_runs():
         network.teacher.stop()
 
 
+@pytest.mark.forked
 def test_a_network_can_run_until_it_is_paused():
     network = small()
     try:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import cProfile
 import io
 import multiprocessing
 import os
 import pdb
 import pstats
+import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +29,14 @@ from oddities.process import Counter, Drawer, Spoiler, Writer
 from troublesome.process import Troublesome
 from waiters.process import Echo, PyTalkerModel, Reader, Talker
 
+from lava_desire.lava_runtime import modes
 from lava_desire.lava_runtime.driver import topological_order
 from lava_desire.lava_runtime.modes import VARIABLE, install
 from lava_desire.lava_runtime.one_process import OneProcessRuntime
 from lava_desire.lava_runtime.supervision import SupervisedRuntime
 from lava_desire.proc import DesireSimCfg, HangError, ProcessError
 
+from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.dense.process import Dense  # isort: skip
@@ -240,6 +246,46 @@ def test_a_failure_in_the_background_is_reported_when_it_is_waited_for(end):
         getattr(process, end)()
 
 
+def test_an_interrupt_ends_the_network_and_is_the_callers():
+    talker = Talker(seconds=0.01)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupt = threading.Timer(0.2, _thread.interrupt_main)
+    interrupt.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            talker.run(RunSteps(10**6), SETTINGS)
+    finally:
+        interrupt.cancel()
+        signal.signal(signal.SIGINT, handler)
+    with pytest.raises(RuntimeError, match="has ended"):
+        talker.run(RunSteps(1))
+
+
+def test_a_model_that_leaves_the_program_ends_its_network_only():
+    process = Troublesome("exit")
+    with pytest.raises(ProcessError, match=r"Troublesome .* left the program with exit code 3"):
+        process.run(RunSteps(10), SETTINGS)
+
+
+def test_an_error_when_a_model_is_built_names_it():
+    process = Troublesome("constructor")
+    with pytest.raises(ProcessError, match=r"Troublesome \(.*\): OSError: no such device"):
+        process.run(RunSteps(10), SETTINGS)
+
+
+@pytest.mark.parametrize("last", ["", "raise SystemError('mine')"])
+def test_a_script_that_does_not_stop_its_network_ends(last):
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_one_process import *\n"
+        "install('one')\n"
+        "Talker().run(RunContinuous(), SETTINGS)\n" + last
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.returncode == (1 if last else 0), run.stderr
+    assert run.stderr.strip().endswith("SystemError: mine" if last else "")
+
+
 def test_messages_come_from_outside_and_go_there_while_it_runs():
     injector, extractor = Injector(shape=(2,), buffer_size=2), Extractor(shape=(2,), buffer_size=2)
     injector.out_port.connect(extractor.in_port)
@@ -287,6 +333,33 @@ def test_the_mode_is_read_from_the_environment_and_refused_by_name(monkeypatch):
         install()
     with pytest.raises(ValueError, match="mode is 'two': expected one of auto, one, processes"):
         install("two")
+
+
+def test_by_itself_only_a_network_of_large_models_is_forked(monkeypatch):
+    install("auto")
+    monkeypatch.setattr(modes, "_num_cores", lambda: 4)
+    monkeypatch.setattr(modes, "_LARGE", 50)
+    for sizes, runtime in (
+        ((4, 4, 4), OneProcessRuntime),
+        ((8, 8, 4), OneProcessRuntime),
+        ((8, 8, 8), SupervisedRuntime),
+    ):
+        one, other = (Dense(weights=np.ones(shape)) for shape in pairwise(sizes[::-1]))
+        other.a_out.connect(one.s_in)
+        one.create_runtime(SETTINGS)
+        assert isinstance(one.runtime, runtime)
+        one.run(RunSteps(1))
+        one.stop()
+
+
+def test_what_cannot_run_in_one_process_is_forked_and_why_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(PyTalkerModel, "run", lambda self: PyLoihiProcessModel.run(self))
+    monkeypatch.setattr(modes, "_said", set())
+    talker = Talker()
+    talker.run(RunSteps(1), SETTINGS)
+    talker.stop()
+    assert isinstance(talker.runtime, SupervisedRuntime)
+    assert f"PyTalkerModel of Talker ({talker.name}) has a run() of its own" in caplog.text
 
 
 def test_the_order_follows_messages_and_begins_a_cycle_with_those_that_send_first():

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
+pytestmark = pytest.mark.forked
 
 from composed import small
 from waiters.process import Echo, Talker

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
+pytestmark = pytest.mark.forked
 
 from composed import CONFIG, small
 from waiters.process import Deaf, Echo, Reader, Talker

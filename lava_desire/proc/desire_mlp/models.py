@@ -6,6 +6,7 @@ built, in the operating-system process that Lava has made for it.
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from abc import ABCMeta
 from typing import Any
@@ -114,9 +115,10 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         super().__init__(proc_params)
         import torch
 
-        # Lava forks, and torch's threads do not survive that: a child that asks for more than one
-        # waits forever for those of its parent.
-        torch.set_num_threads(1)
+        # Torch's threads do not survive a fork: a child that asks for more than one waits forever
+        # for those of its parent.
+        if multiprocessing.parent_process() is not None:
+            torch.set_num_threads(1)
         self._torch = torch
         self._batch_size = proc_params["batch_size"]
         self._masks = [
