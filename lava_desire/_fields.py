@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 # Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
@@ -18,26 +20,68 @@ LARGEST = {
     "image_shift_start": 2**31 - 1,
     "seed": 2**63 - 1,
 }
-FLOATS = (
-    "decay",
-    "threshold",
-    "desire_threshold_hidden",
-    "desire_threshold_output",
-    "dropout_input",
-    "dropout_hidden",
-    "learning_rate",
-    "learning_rate_decay",
-    "image_shift_share",
-    "image_brightness",
-    "weight_average",
-    "trace_baseline",
-    "weight_limit",
-    "rate_floor",
+SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127
+"""What float32, in which kernels compute, holds with all its digits, beside 0."""
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """What a field that is a float may be, and which of that float32 can hold.
+
+    Parameters
+    ----------
+    meant : str
+        The range, with ``{name}`` for the field.
+    holds : callable
+        Whether a finite number is in it.
+    held : str
+        The part of it, beside 0, that kernels can tell from 0, from 1 and from infinity.
+    smallest, largest : float
+        Its ends.
+    """
+
+    meant: str
+    holds: Callable[[float], bool]
+    held: str = "0, or 2**-126 <= {name} < 2**128, which float32 can hold"
+    smallest: float = SMALLEST_FLOAT
+    largest: float = LARGEST_FLOAT
+
+
+_AT_LEAST_0 = FloatRange("{name} >= 0", lambda value: value >= 0)
+_SHARE = FloatRange("0 <= {name} <= 1", lambda value: 0 <= value <= 1)
+_BELOW_1 = FloatRange(
+    "0 <= {name} < 1",
+    lambda value: 0 <= value < 1,
+    "0, or 2**-126 <= {name} <= 1 - 2**-24, which float32 can hold",
+    largest=1 - 2.0**-24,
 )
+# It is compared with potentials of some thresholds, where neither zero nor infinity would do.
+_THRESHOLD = FloatRange(
+    "{name} > 0", lambda value: value > 0, "2**-100 <= {name} <= 2**100", 2.0**-100, 2.0**100
+)
+FLOATS = {
+    "decay": _BELOW_1,
+    "threshold": _THRESHOLD,
+    "desire_threshold_hidden": _AT_LEAST_0,
+    "desire_threshold_output": _AT_LEAST_0,
+    "dropout_input": _BELOW_1,
+    "dropout_hidden": _BELOW_1,
+    "learning_rate": _AT_LEAST_0,
+    "learning_rate_decay": _AT_LEAST_0,
+    "image_shift_share": _SHARE,
+    "image_brightness": _BELOW_1,
+    "weight_average": _BELOW_1,
+    "trace_baseline": _SHARE,
+    "weight_limit": _AT_LEAST_0,
+    "rate_floor": _BELOW_1,
+}
+"""The fields that are floats, and what each may be."""
+
+MOST_SAMPLES = 2**53
+"""Samples that a network may have seen: no counter of kernels or random numbers overflows."""
+
 MAX_NEURONS = 2**31 - 1
 SHOWN = 200
-# A threshold is compared with potentials in float32, where neither zero nor infinity would do.
-THRESHOLDS = (2.0**-100, 2.0**100)
 
 
 def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
@@ -57,6 +101,42 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
         what = "an integer" if integer else "a finite number"
         raise ValueError(f"{name} is {shown(value)}: expected {what}, {allowed}")
     return value  # type: ignore[no-any-return]
+
+
+def checked_float(name: str, value: Any) -> float:
+    """Return a field as a float that float32 can hold, or refuse it.
+
+    Raises
+    ------
+    ValueError
+        Naming the field, the value and its range.
+    """
+    allowed = FLOATS[name]
+    value = number(name, value, allowed.meant.format(name="value"))
+    for is_good, said in (
+        (allowed.holds(value), allowed.meant),
+        (value == 0 or allowed.smallest <= value <= allowed.largest, allowed.held),
+    ):
+        if not is_good:
+            raise ValueError(f"{name} is {value!r}: expected {said.format(name=name)}")
+    # Written as a float, also where an integer was given: not every integer fits a kernel.
+    return float(value)
+
+
+def checked_rate(learning_rate: float, factor: float, layer: int) -> None:
+    """Refuse a learning rate that a layer's factor takes out of float32.
+
+    Raises
+    ------
+    ValueError
+        Naming both fields, the layer and the range.
+    """
+    rate = learning_rate * factor
+    if learning_rate and factor and not SMALLEST_FLOAT <= rate <= LARGEST_FLOAT:
+        raise ValueError(
+            f"learning_rate times learning_rate_scale of layer {layer} is {rate:.3g}: expected 0, "
+            "or in [2**-126, 2**128), which float32 can hold"
+        )
 
 
 def shown(value: Any) -> str:
@@ -114,6 +194,11 @@ def learning_rate_scale_of(given: Any, num_layers: int) -> tuple[float, ...]:
     for factor in scale:
         if number("learning_rate_scale", factor, expected) < 0:
             raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
+        if factor and not SMALLEST_FLOAT <= factor <= LARGEST_FLOAT:
+            raise ValueError(
+                f"learning_rate_scale is {shown(scale)}: expected factors of 0, or in "
+                "[2**-126, 2**128), which float32 can hold"
+            )
     if len(scale) not in (0, num_layers):
         raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
     return tuple(float(factor) for factor in scale)

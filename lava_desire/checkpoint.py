@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
-from lava_desire._fields import SHOWN
+from lava_desire._fields import MOST_SAMPLES, SHOWN
 from lava_desire._text import MESSAGE, printable
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_names
@@ -34,7 +34,6 @@ _HEADER_LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000  # of safetensors
 _MAX_BYTES_A_WEIGHT = 8  # with its moving average, both float32
 _MAX_BYTES_A_RATE = 8
-_MAX_SAMPLES_SEEN = 1 << 63
 
 
 class CheckpointError(ValueError):
@@ -242,8 +241,8 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
     """Build the checkpoint, or raise ValueError: a checksum proves no good intentions."""
     config = DesireConfig.from_json(metadata["config"])
     samples_seen = int(metadata["samples_seen"])
-    if not 0 <= samples_seen < _MAX_SAMPLES_SEEN:
-        raise ValueError(f"samples_seen is {samples_seen}: expected 0 <= samples_seen < 2**63")
+    if not 0 <= samples_seen <= MOST_SAMPLES:
+        raise ValueError(f"samples_seen is {samples_seen}: expected 0 <= samples_seen <= 2**53")
     state = parse_json(metadata["state"])
     if not isinstance(state, dict):
         raise ValueError(f"state is a {type(state).__name__}: expected an object of fields")
@@ -283,8 +282,8 @@ def _checked_numbers(text: str, num_layers: int) -> list[int]:
     if not isinstance(numbers, list) or len(numbers) != num_layers:
         raise ValueError(f"rated_samples is {text[:SHOWN]}: expected {num_layers} integers")
     for number in numbers:
-        if type(number) is not int or not 0 <= number < _MAX_SAMPLES_SEEN:
-            raise ValueError(f"rated_samples is {text[:SHOWN]}: expected integers in [0, 2**63)")
+        if type(number) is not int or not 0 <= number <= MOST_SAMPLES:
+            raise ValueError(f"rated_samples is {text[:SHOWN]}: expected integers in [0, 2**53]")
     return numbers
 
 

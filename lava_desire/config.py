@@ -13,7 +13,8 @@ from lava_desire._fields import (
     FLOATS,
     LARGEST,
     SHOWN,
-    THRESHOLDS,
+    checked_float,
+    checked_rate,
     layer_sizes_of,
     learning_rate_scale_of,
     number,
@@ -29,6 +30,9 @@ RATES_OVER = ("all", "desired")
 @dataclass(frozen=True)
 class DesireConfig:
     """Shape, neuron model, learning rule and schedule of one network.
+
+    Kernels compute in float32, so a float is 0 or at least 2**-126 in magnitude, and below 2**128;
+    one that must be below 1 is at most 1 − 2**-24. So is a product of learning rate and factor.
 
     Parameters
     ----------
@@ -155,40 +159,8 @@ class DesireConfig:
                 f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
                 f"and num_steps is {self.num_steps}"
             )
-        for name in (
-            "decay",
-            "dropout_input",
-            "dropout_hidden",
-            "image_brightness",
-            "weight_average",
-            "rate_floor",
-        ):
-            value = number(name, getattr(self, name), "0 <= value < 1")
-            if not 0 <= value < 1:
-                raise ValueError(f"{name} is {value!r}: expected 0 <= {name} < 1")
-        for name in ("trace_baseline", "image_shift_share"):
-            value = number(name, getattr(self, name), "in [0, 1]")
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value!r}: expected 0 <= {name} <= 1")
-        if number("threshold", self.threshold, "above 0") <= 0:
-            raise ValueError(f"threshold is {self.threshold!r}: expected threshold > 0")
-        smallest, largest = THRESHOLDS
-        if not smallest <= self.threshold <= largest:
-            raise ValueError(
-                f"threshold is {self.threshold!r}: expected 2**-100 <= threshold <= 2**100"
-            )
-        for name in (
-            "desire_threshold_hidden",
-            "desire_threshold_output",
-            "learning_rate",
-            "learning_rate_decay",
-            "weight_limit",
-        ):
-            if number(name, getattr(self, name), "at least 0") < 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: expected {name} >= 0")
-        # Written as floats, also where an integer was given: not every integer fits a kernel.
         for name in FLOATS:
-            object.__setattr__(self, name, float(getattr(self, name)))
+            object.__setattr__(self, name, checked_float(name, getattr(self, name)))
         self._check_integer("batch_size", 1)
         self._check_integer("epochs", 0)
         self._check_integer("baseline_samples", 1)
@@ -213,7 +185,10 @@ class DesireConfig:
             "learning_rate_scale",
             learning_rate_scale_of(self.learning_rate_scale, self.num_layers),
         )
+        for layer, factor in enumerate(self.learning_rate_scale, start=1):
+            checked_rate(self.learning_rate, factor, layer)
         self._check_image_shift()
+        self._check_image_brightness()
 
     def _check_image_shift(self) -> None:
         self._check_integer("image_shift", 0)
@@ -230,6 +205,14 @@ class DesireConfig:
             raise ValueError(
                 f"image_shift is {self.image_shift}: expected image_shift < {side}, the width of "
                 "an image"
+            )
+
+    def _check_image_brightness(self) -> None:
+        num_pixels, mean = self.layer_sizes[0], self.image_brightness
+        if mean and round(255 * num_pixels * mean) < 1:  # levels an image, in whole ones
+            raise ValueError(
+                f"image_brightness is {mean!r}: expected 0, or enough for images of {num_pixels} "
+                f"pixels not to become dark, at least {1 / (255 * num_pixels):.2g}"
             )
 
     def _check_integer(self, name: str, smallest: int) -> None:

@@ -13,11 +13,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from lava_desire._fields import MOST_SAMPLES
+
 _WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
 _ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
 _WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
 _DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
 _COUNTER_PERIOD = 2**256
+_COUNTERS = 2**63 - 1  # that a kernel can tell apart
 
 
 def _generator(seed: int, purpose: int, index: int) -> np.random.Generator:
@@ -147,6 +150,8 @@ class DropoutStream:
         self.least = math.ceil(float(np.float32(probability)) * 2**24)
         # Whole counters a sample, so that any sample can be reached by advancing the counter.
         self._draws_a_sample = -(-num_neurons // _DRAWS_A_COUNT) * _DRAWS_A_COUNT
+        counters = max(self._draws_a_sample // _DRAWS_A_COUNT, 1)
+        self._most = min(MOST_SAMPLES, _COUNTERS // counters)
         self.seek(0)
 
     @property
@@ -165,11 +170,11 @@ class DropoutStream:
         Raises
         ------
         ValueError
-            If it is negative.
+            If it is negative, or so large that a kernel's counter would overflow.
         """
         if sample < 0:
             raise ValueError(f"sample is {sample}: expected sample >= 0")
-        self._position = sample
+        self._go_to(sample)
         self._generator = self._generator_at(sample)
 
     def skip(self, num_samples: int) -> None:
@@ -183,11 +188,11 @@ class DropoutStream:
         Raises
         ------
         ValueError
-            If the number is negative.
+            If the number is negative, or leads beyond what :meth:`seek` takes.
         """
         if num_samples < 0:
             raise ValueError(f"num_samples is {num_samples}: expected num_samples >= 0")
-        self._position += num_samples
+        self._go_to(self._position + num_samples)
         philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
         philox.advance(num_samples * (self._draws_a_sample // _DRAWS_A_COUNT))
 
@@ -203,9 +208,19 @@ class DropoutStream:
         -------
         ndarray
             (num_samples, N) bool, true where the neuron is kept.
+
+        Raises
+        ------
+        ValueError
+            If they lead beyond what :meth:`seek` takes.
         """
-        self._position += num_samples
+        self._go_to(self._position + num_samples)
         return self._kept(self._generator, num_samples)
+
+    def _go_to(self, sample: int) -> None:
+        if sample > self._most:
+            raise ValueError(f"samples_seen is {sample}: expected samples_seen <= {self._most}")
+        self._position = sample
 
     def _generator_at(self, sample: int) -> np.random.Generator:
         philox = np.random.Philox(key=self.key)
@@ -265,7 +280,15 @@ class RoundingStream:
         -------
         int
             The number of eight words that come before.
+
+        Raises
+        ------
+        ValueError
+            If the sample's counters would overflow in a kernel.
         """
+        if (sample + 1) * self.num_rows * self.counters_a_row > _COUNTERS:
+            most = _COUNTERS // (self.num_rows * self.counters_a_row) - 1
+            raise ValueError(f"samples_seen is {sample}: expected samples_seen <= {most}")
         return (sample * self.num_rows + row) * self.counters_a_row
 
     def draw(self, sample: int, row: int = 0, count: int | None = None) -> npt.NDArray[np.uint32]:

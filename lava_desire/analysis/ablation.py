@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from lava_desire.analysis.catalogue import BASES as BASES
 from lava_desire.analysis.catalogue import VARIANTS
 from lava_desire.analysis.experiments import read_history
 from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure

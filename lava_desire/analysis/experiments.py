@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lava_desire.analysis.catalogue import EXPERIMENTS as EXPERIMENTS
 from lava_desire.analysis.catalogue import Experiment
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset

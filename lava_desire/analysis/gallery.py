@@ -18,6 +18,7 @@ from lava_desire.analysis.accuracy import (
     plot_accuracy,
     sized_network,
 )
+from lava_desire.analysis.catalogue import FIGURES as FIGURES
 from lava_desire.analysis.complexity import (
     OperationCounts,
     count_measured,

@@ -148,6 +148,11 @@ class CompiledKernels:
         -------
         ndarray
             Output trains, (B, N_o).
+
+        Raises
+        ------
+        FloatingPointError
+            If a weight or a potential is NaN or infinite.
         """
         config = self._config
         rows = weights.T.contiguous().numpy()
@@ -156,9 +161,10 @@ class CompiledKernels:
         spikes = np.empty((len(trains), num_out), np.uint64)
         masks = _NO_MASK if mask is None else mask.contiguous().numpy()
         heard = self._events.of(trains, lag)
+        are_finite: list[bool] = []
 
         def piece(first: int, last: int, first_sample: int, last_sample: int) -> None:
-            scan_layer(
+            is_finite = scan_layer(
                 rows,
                 heard.used,
                 heard.unit_begin,
@@ -180,8 +186,11 @@ class CompiledKernels:
                 first_sample,
                 last_sample,
             )
+            are_finite.append(is_finite)
 
         in_parallel_tiles(piece, num_out, tile, len(trains))
+        if not all(are_finite):
+            raise FloatingPointError("a potential is NaN or infinite")
         return spikes
 
     def hidden_desire(

@@ -17,6 +17,10 @@ class DeviceMemoryError(MemoryError):
     """The device has no memory left for what was asked of it; the message says what to lower."""
 
 
+class NotFiniteError(ValueError):
+    """Weights, or the potentials that they lead to, are NaN or infinite."""
+
+
 class RankError(RuntimeError):
     """Another rank has failed, or can no longer be reached.
 

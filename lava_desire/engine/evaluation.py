@@ -76,7 +76,8 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     Raises
     ------
     ValueError
-        If the data do not fit the network, are empty, or no pixel can ever spike, or if
+        If the data do not fit the network, are empty, or no pixel can ever spike, if weights are
+        NaN or infinite, or if
         `batch_size` is no integer of at least 1.
 
     Examples
@@ -100,6 +101,7 @@ def evaluate_checked(
 ) -> Metrics:
     """Do what :func:`evaluate` does, with samples that passed :func:`checked_data` before."""
     with network.threads():
+        network.check_finite()
         chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
         return tally_up([classify(network, *chunk) for chunk in chunks])
 

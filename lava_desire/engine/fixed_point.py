@@ -184,6 +184,18 @@ class FixedPointNetwork(DesireNetwork):
             for layer, given in enumerate(weights, start=1)
         ]
 
+    def check_trainable(self) -> None:
+        """See :meth:`~lava_desire.engine.DesireNetwork.check_trainable`."""
+        refuse_in_integers(self.config)
+        rate = self.config.learning_rate
+        for layer in range(1, self.config.num_layers + 1):
+            mantissa, _ = self.rule.rate_of(layer, rate)
+            if mantissa == 0 and rate * self.config.learning_rate_scale_of(layer) > 0:
+                raise ValueError(
+                    f"learning_rate is {rate!r}, which is 0 on the grid of layer {layer}: expected "
+                    "0, or a larger one where a network learns in integers"
+                )
+
     @property
     def samples_seen(self) -> int:
         """Samples that have been learned: the position of all random streams."""

@@ -116,13 +116,14 @@ def as_weights(
             )
         if not tensor.is_floating_point():
             raise ValueError(f"weights[{layer}] are {tensor.dtype}: expected float32")
-        finite = torch.isfinite(tensor)
+        tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
+        finite = torch.isfinite(tensor)  # in float32, which holds less than float64
         if not bool(finite.all()):
             raise ValueError(
                 f"weights[{layer}] holds NaN or infinity at {_first(~finite)}: expected finite "
                 "values"
             )
-        tensors.append(tensor.detach().to(torch.float32, copy=True).contiguous())
+        tensors.append(tensor)
     return tensors
 
 

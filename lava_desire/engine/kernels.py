@@ -19,6 +19,7 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.engine.choices import KERNELS, PRECISIONS
+from lava_desire.engine.choices import default_precision as default_precision
 from lava_desire.engine.wire import pack_spikes, unpack_spikes
 
 TRITON = "3.6"
@@ -187,7 +188,13 @@ class Kernels(Protocol):
     def run_layer(
         self, weights: Tensor, trains: Any, lag: int, gain: float, mask: Tensor | None
     ) -> Any:
-        """Run a layer on trains that arrive `lag` steps after they were sent (Eq. 1 and 16)."""
+        """Run a layer on trains that arrive `lag` steps after they were sent (Eq. 1 and 16).
+
+        Raises
+        ------
+        FloatingPointError
+            Where the kernels look for it, if a potential is NaN or infinite.
+        """
 
     def hidden_desire(
         self, weights: Tensor, desire: Tensor, trains: Any, mask: Tensor | None
@@ -343,6 +350,8 @@ class TorchKernels(TensorKernels):
         """See :class:`Kernels`."""
         inputs = delay(trains, lag)
         current = self._products.synaptic_current(weights, inputs.flatten(0, 1), gain)
+        if not bool(torch.isfinite(current).all()):
+            raise FloatingPointError("a current is NaN or infinite")
         current = current.view(*inputs.shape[:2], len(weights))
         config = self._config
         return lif_scan(current, config.decay, config.threshold, mask, config.reset)

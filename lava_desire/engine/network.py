@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from lava_desire import rule
+from lava_desire._fields import LARGEST_FLOAT
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import DataWarning, check_scale
 from lava_desire.engine.activity import Activity, StepResult, predict
 from lava_desire.engine.baseline import InputRates
+from lava_desire.engine.errors import NotFiniteError
 from lava_desire.engine.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
 from lava_desire.engine.kernels import Kernels, make_kernels
 from lava_desire.engine.parallel import in_parallel, own_threads
@@ -181,7 +183,8 @@ class DesireNetwork:
         Raises
         ------
         ValueError
-            If shapes, dtypes or values are not those above, or no pixel can ever spike.
+            If shapes, dtypes or values are not those above, no pixel can ever spike, or weights
+            are NaN or infinite.
         """
         config = self.config
         with self.threads():
@@ -190,6 +193,7 @@ class DesireNetwork:
             masks = None
             if dropout_masks is not None:
                 masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+            self._check_unseen()
             return self.forward_checked(images, masks)
 
     def forward_checked(self, images: Tensor, masks: list[Tensor] | None = None) -> Activity:
@@ -206,6 +210,11 @@ class DesireNetwork:
         -------
         Activity
             What the pass saw.
+
+        Raises
+        ------
+        NotFiniteError
+            If weights or potentials are NaN or infinite.
         """
         config = self.config
         trains = [self._kernels.encode(images)]
@@ -215,9 +224,48 @@ class DesireNetwork:
             gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
             lag = lag_of(layer)
-            trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
+            try:
+                trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
+            except FloatingPointError:
+                self.check_finite()
+                largest = float(weights.abs().max())
+                raise NotFiniteError(
+                    f"weights of layer {layer} reach {largest:.3g}, and potentials are no longer "
+                    "finite: expected smaller ones, as a smaller learning_rate keeps them"
+                ) from None
         prediction = predict(config, self._kernels, trains[-1])
         return Activity(trains, prediction, masks, self._kernels)
+
+    def check_finite(self) -> None:
+        """Refuse weights that have grown beyond all bounds, or were given from outside.
+
+        Raises
+        ------
+        NotFiniteError
+            A ValueError, if a weight is NaN or infinite.
+        """
+        for layer, weights in enumerate(self.weights, start=1):
+            if not bool(torch.isfinite(weights).all()):
+                raise NotFiniteError(
+                    f"weights of layer {layer} became NaN or infinite: expected finite ones, as a "
+                    "smaller learning_rate keeps them"
+                )
+
+    def check_trainable(self) -> None:
+        """Refuse to train what cannot learn as its config says.
+
+        Raises
+        ------
+        ValueError
+            If a weight is NaN or infinite, or, in fixed point, the config asks for what integers
+            do not offer, or a learning rate is too small for them.
+        """
+        self.check_finite()
+
+    def _check_unseen(self) -> None:
+        """Look at the weights where the kernels themselves ask the device for no answer."""
+        if self._kernels.name == "triton":
+            self.check_finite()
 
     def check_scale(self, images: Tensor, name: str = "images", whole: bool = False) -> None:
         """Look whether the encoder makes spikes of images: see what their scale is.
@@ -319,7 +367,7 @@ class DesireNetwork:
         labels : array
             (B,) or (B, 1) integers in [0, N_L), or one-hot, (B, N_L) of 0 and 1.
         learning_rate : float
-            η ≥ 0.
+            η ≥ 0, below 2**128.
         dropout_masks : sequence of array, optional
             ``[input mask, layer-1 mask, …, layer-(L−1) mask]``, (B, N_ℓ) bool, true where a neuron
             is kept; drawn from the network's random streams when not given.
@@ -331,11 +379,14 @@ class DesireNetwork:
         Raises
         ------
         ValueError
-            If an argument is not as above; the weights are then unchanged.
+            If an argument is not as above, or weights are NaN or infinite; the weights are then
+            unchanged.
         """
         config = self.config
-        if not 0 <= learning_rate < float("inf"):
-            raise ValueError(f"learning_rate is {learning_rate!r}: expected a finite number >= 0")
+        if not 0 <= learning_rate <= LARGEST_FLOAT:  # written so that NaN is outside
+            raise ValueError(
+                f"learning_rate is {learning_rate!r}: expected 0 <= learning_rate < 2**128"
+            )
         with self.threads():
             images = as_images(images, config.layer_sizes[0], self.device)
             if not len(images):
@@ -345,6 +396,7 @@ class DesireNetwork:
             masks = None
             if dropout_masks is not None:
                 masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+            self._check_unseen()
             return self.train_step_checked(images, labels, learning_rate, masks)
 
     @torch.inference_mode()

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from lava_desire._fields import MOST_SAMPLES
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.engine.errors import DamagedCheckpointWarning
 from lava_desire.engine.history import EpochRecord
@@ -135,7 +136,7 @@ def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[
     limits = {"epoch": 1 << 32, "samples_done": num_samples}
     limits |= dict.fromkeys(("num_correct", "num_active"), num_samples)
     if checkpoint.average:
-        limits["minibatches_averaged"] = 1 << 63
+        limits["minibatches_averaged"] = MOST_SAMPLES
     for name, largest in limits.items():
         value = state.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:

@@ -57,8 +57,10 @@ def scan_layer(
     last: int,
     first_sample: int,
     last_sample: int,
-) -> None:
+) -> bool:
     """Run neurons first to last of a layer over the window, for some samples (Eq. 1 and 16).
+
+    Tell whether all weights that were added up, and all potentials, are finite.
 
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
     `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i, TILE or NARROW) float32, holds
@@ -70,9 +72,11 @@ def scan_layer(
     potential = np.empty(TILE, np.float32)
     words = np.empty((2, TILE), np.uint32)
     doubts = np.empty(TILE, np.uint32)
+    is_finite = True
     for start in range(first, last, width):
         size = min(width, last - start)
         largest = _copy_tile(rows, used, start, size, scratch)
+        is_finite &= largest < np.inf  # not so where it is NaN
         for sample in range(first_sample, last_sample):
             for unit in range(num_sums[sample]):
                 _sum(
@@ -121,7 +125,7 @@ def scan_layer(
                 continue
             for j in range(size):
                 if doubts[j]:
-                    trains[j] = _exact_train(
+                    trains[j], stays_finite = _exact_train(
                         scratch[:, j],
                         num_in,
                         unit_begin[sample],
@@ -134,6 +138,8 @@ def scan_layer(
                         np.float32(threshold),
                         subtract,
                     )
+                    is_finite &= stays_finite
+    return is_finite
 
 
 @compiled
@@ -224,21 +230,26 @@ def _exact_train(
     threshold: Any,
     subtract: bool,
 ) -> Any:
-    """Run one neuron over the window with sums in float64, rounded once."""
+    """Run one neuron over the window with sums in float64, rounded once.
+
+    Return its train, and whether its potential stays finite.
+    """
     sums = np.zeros(num_sums, np.float64)
     for unit in range(num_sums):
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
             sums[unit] += np.float64(weights[members[k]])
     potential: Any = np.float32(0)
     word: Any = np.uint64(0)
+    is_finite = True
     for step in range(len(step_begin) - 1):
         current: Any = 0.0
         for k in range(step_begin[step], step_begin[step + 1]):
             row = events[k]
             current += sums[row - num_in] if row >= num_in else np.float64(weights[row])
         value = decay * potential + np.float32(current * gain)
+        is_finite &= abs(value) < np.inf
         fires = value >= threshold
         word |= np.uint64(fires) << np.uint64(step)
         rest = value - threshold if subtract else np.float32(0)
         potential = rest if fires else value
-    return word
+    return word, is_finite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lava_desire._fields import refuse_in_integers
 from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
 from lava_desire.engine.augment import draw_shifts, shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.checkpoint import network_checkpoint, restore_streams
+from lava_desire.engine.errors import NotFiniteError
 from lava_desire.engine.evaluation import Metrics, checked_data, evaluate_checked
 from lava_desire.engine.history import EpochRecord, History, Progress, write_metrics
 from lava_desire.engine.interrupt import Interrupted, InterruptFlag
@@ -152,8 +152,7 @@ class TrainingRun:
     """
 
     def __init__(self, network: DesireNetwork, train: Any, test: Any, folder: Path | None) -> None:
-        if network.arithmetic != "floating_point":
-            refuse_in_integers(network.config)
+        network.check_trainable()
         self.network = network
         learned, tested, network.class_names = training_pairs(network, train, test)
         with network.threads():
@@ -304,16 +303,19 @@ class TrainingRun:
         saved = time.monotonic()
         while self.epoch < self.network.config.epochs:
             started = time.monotonic() - self.seconds
-            for _ in self._minibatches():
-                self.seconds = max(self.seconds, time.monotonic() - started)
-                on_progress(self._progress())
-                due = time.monotonic() - saved > checkpoint_seconds
-                stops = self._stops()
-                if stops or due:
-                    self.save()
-                    saved = time.monotonic()
-                if stops:
-                    raise Interrupted(self.folder, self._interrupt.signal)
+            with self._epoch_named():
+                for _ in self._minibatches():
+                    self.seconds = max(self.seconds, time.monotonic() - started)
+                    on_progress(self._progress())
+                    due = time.monotonic() - saved > checkpoint_seconds
+                    stops = self._stops()
+                    if stops or due:
+                        self.save()
+                        saved = time.monotonic()
+                    if stops:
+                        raise Interrupted(self.folder, self._interrupt.signal)
+                # Weights that are none are neither evaluated nor kept.
+                self.network.check_finite()
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
@@ -369,7 +371,6 @@ class TrainingRun:
         return None if shifts is None else shifts.to(labels.device)
 
     def _finish_epoch(self) -> None:
-        self._check_finite()
         metrics = self._metrics()
         averaged = self._evaluate(self.average.network) if self.average else None
         num_samples = len(self.train[1])
@@ -402,14 +403,13 @@ class TrainingRun:
         write_metrics(self.history, self.folder)
         self.save()
 
-    def _check_finite(self) -> None:
-        """Refuse to evaluate or keep weights that have grown beyond all bounds."""
-        for layer, weights in enumerate(self.network.weights, start=1):
-            if not bool(torch.isfinite(weights).all()):
-                raise ValueError(
-                    f"weights of layer {layer} became NaN or infinite in epoch {self.epoch + 1}: "
-                    "expected finite ones, as a smaller learning_rate keeps them"
-                )
+    @contextmanager
+    def _epoch_named(self) -> Iterator[None]:
+        """Say in which epoch weights have grown beyond all bounds."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise NotFiniteError(f"in epoch {self.epoch + 1}, {error}") from None
 
     def _progress(self) -> Progress:
         return Progress(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire import fixed, rule
+from lava_desire._fields import MOST_SAMPLES
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.randomness import initial_weights
@@ -33,11 +34,13 @@ def check_count(name: str, value: Any, smallest: int) -> int:
     Raises
     ------
     ValueError
-        If it is no integer, or smaller than `smallest`.
+        If it is no integer, smaller than `smallest`, or beyond 2**53, more than there can be.
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < smallest:
         raise ValueError(f"{name} is {value!r}: expected an integer of at least {smallest}")
+    if value > MOST_SAMPLES:
+        raise ValueError(f"{name} is {value!r}: expected an integer of at most 2**53")
     return int(value)
 
 
@@ -90,9 +93,11 @@ def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
         )
     if weights.dtype.kind != "f":
         return weights
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32)  # which holds less than float64
     if not np.isfinite(weights).all():
         raise ValueError(f"weights of layer {layer} hold NaN or infinity: expected finite values")
-    return rule.limit_weights(weights.astype(np.float32), config.weight_limit)
+    return rule.limit_weights(weights, config.weight_limit)
 
 
 def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:

@@ -264,14 +264,12 @@ def test_an_evaluation_takes_smaller_batches_where_memory_is_short(data, monkeyp
 
 
 def test_weights_that_grow_beyond_all_bounds_end_the_run_and_are_not_kept(data, tmp_path):
-    network = DesireNetwork(CONFIG.replace(learning_rate=1e39))
-    with pytest.raises(
-        ValueError, match=r"layer \d became NaN or infinite in epoch 1.*learning_ra"
-    ):
+    network = DesireNetwork(CONFIG.replace(learning_rate=1e38))
+    with pytest.raises(ValueError, match=r"in epoch 1, weights of layer \d .*learning_rate"):
         fit(network, *data, folder=tmp_path)
     assert read_checkpoint(tmp_path / CHECKPOINT).samples_seen == 0
-    with pytest.raises(ValueError, match="became NaN or infinite"):
-        fit(DesireNetwork(CONFIG.replace(learning_rate=1e39)), *data)
+    with pytest.raises(ValueError, match="in epoch 1, weights of layer"):
+        fit(DesireNetwork(CONFIG.replace(learning_rate=1e38)), *data)
 
 
 def test_a_full_disk_ends_the_run_with_the_older_checkpoint_whole(
