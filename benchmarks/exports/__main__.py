@@ -2,7 +2,8 @@
 
 ``make check-exports`` sets up the environments of the frameworks and runs this. It trains two
 networks on digits, one that resets by subtraction and one that resets to zero, and adds a random
-one of MNIST's size. Every layer is compared, by exporting the layers up to it as a network.
+one of MNIST's size. Every layer is compared, by exporting the layers up to it as a network. Then
+networks of the other frameworks are taken from their files, and their counts compared.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -19,11 +21,12 @@ import numpy as np
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
-from lava_desire.deploy import to_netx, to_nir
+from lava_desire.deploy import from_nir, to_netx, to_nir
 
 RESULT = Path(__file__).parents[1] / "results" / "exports.json"
 EPOCHS = 10
 NETX_SAMPLES = 100
+FOREIGN_DT = {"Norse": 1e-6, "snnTorch": 1e-4, "SpikingJelly": 1e-4}
 
 
 def trained(reset: str) -> DesireNetwork:
@@ -73,6 +76,45 @@ def write_netx(folder: Path, name: str, network: DesireNetwork, images: np.ndarr
     )
 
 
+def read_foreign(python: str, folder: Path) -> list[dict[str, Any]]:
+    """Have the frameworks write networks of their own, and compare what ours count."""
+    folder.mkdir()
+    images = random_images(64)
+    encoder = DesireNetwork(DesireConfig((784, 100, 10)))
+    # Both layers of a graph fire in the same step, ours in the next one.
+    inputs = encoder.forward(images).spikes[0].numpy()[:-1]
+    np.save(folder / "inputs.npy", inputs)
+    run(python, "foreign", folder)
+    rows = []
+    for path in sorted(folder.glob("*.nir")):
+        name = path.stem.split(",")[0]
+        network = from_nir(path, dt=FOREIGN_DT[name], num_steps=len(inputs))
+        wanted = np.load(folder / f"{name}.npy", allow_pickle=False)
+        given = network.forward(images).counts[-1].numpy()
+        row = {
+            "file": path.stem,
+            "dt": FOREIGN_DT[name],
+            "counts": wanted.size,
+            "spikes": int(wanted.sum()),
+            "mismatching": int((given != wanted).sum()),
+        }
+        rows.append(row)
+        print(
+            f"{path.stem:28} taken at dt = {row['dt']:g} {row['mismatching']:7} of "
+            f"{wanted.size} counts differ"
+        )
+    return rows
+
+
+def run(python: str, script: str, folder: Path) -> str:
+    """Run a script of this folder with another Python; return what it printed."""
+    command = [python, str(Path(__file__).parent / f"{script}.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout
+
+
 def main() -> None:
     """Export, run, print, and write the result."""
     frameworks, netx = sys.argv[1:]
@@ -88,16 +130,13 @@ def main() -> None:
             large = DesireNetwork(DesireConfig((784, 100, 10), reset=reset))
             write_graphs(folder, f"random_{reset}", large, random_images(64))
             write_netx(folder, f"random_{reset}", large, random_images(64))
-        here = Path(__file__).parent
-        results = {}
+        results: dict[str, Any] = {}
         for python, script in ((frameworks, "frameworks"), (netx, "netx")):
-            command = [python, str(here / f"{script}.py"), str(folder)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+            printed = run(python, script, folder)
             # snnTorch prints every parameter of every layer; the rows are what is wanted.
-            print("\n".join(row for row in done.stdout.splitlines() if "bits differ" in row))
+            print("\n".join(row for row in printed.splitlines() if "bits differ" in row))
             results[script] = json.loads((folder / f"{script}.json").read_text())
+        results["foreign"] = read_foreign(frameworks, folder / "foreign")
     result = {
         "command": "make check-exports",
         "commit": commit(),
