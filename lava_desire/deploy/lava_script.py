@@ -19,8 +19,9 @@ _SCRIPT = '''"""A trained spiking network on the stock processes of Lava: Dense 
 
     python {name}.py images.npz [count]
 
-classifies `test_images` (or `images`) of the file, (S, {inputs}) uint8 or float in [0, 1], and
-compares with `test_labels` (or `labels`) where they are there. Needs numpy and lava-nc; on Python
+classifies `test_images` (or `x_test`, `images`, `data`) of the file, (S, {inputs}) or (S, height,
+width), uint8 or float in [0, 1], and compares with `test_labels` (or `y_test`, `labels`, `target`)
+where they are there. Needs numpy and lava-nc; on Python
 3.11 and 3.12, where Lava 0.10 does not import by itself, lava_desire as well. Weights are in
 {name}.npz beside this file.
 """
@@ -100,8 +101,11 @@ def count_spikes(images):
     """Return the spikes of the output neurons, one row an image."""
     connections, layers, window = build()
     num_steps, num_samples = SETTINGS["num_steps"], len(images)
+    spikes = encode(images)
+    if images.max() > 0 and not spikes.any():
+        sys.exit(f"no pixel spikes, the brightest is {{images.max()}}: expected up to 255, or 1.0")
     windows = np.zeros((num_samples, window, images.shape[1]), np.int32)
-    windows[:, :num_steps] = encode(images).transpose(1, 0, 2)
+    windows[:, :num_steps] = spikes.transpose(1, 0, 2)
     source = Source(data=windows.reshape(-1, images.shape[1]).T)
     sink = Sink(shape=layers[-1].s_out.shape, buffer=num_samples * window)
     source.s_out.connect(connections[0].s_in)
@@ -116,21 +120,51 @@ def count_spikes(images):
     return spikes.sum(axis=1).astype(int)
 
 
+def read(path):
+    """Return images, a row each, and the numbers of their classes where the file has labels."""
+    families = ("test_images", "test_labels"), ("x_test", "y_test"), ("images", "labels")
+    with np.load(path, allow_pickle=False) as file:
+        keys = {{key.lower(): key for key in file.files}}
+        for images, labels in (*families, ("data", "target")):
+            if images in keys:
+                break
+        else:
+            sys.exit(f"{{path}} holds {{', '.join(keys)}}: expected test_images, or images")
+        images, labels = (file[keys[key]] if key in keys else None for key in (images, labels))
+    rows = images.reshape(len(images), -1)
+    if rows.shape[1] != {inputs} or not len(rows):
+        sys.exit(f"images have shape {{images.shape}}: expected (S, {inputs}), or (S, h, w)")
+    is_brightness = rows.dtype.kind == "f" and ((rows >= 0) & (rows <= 1)).all()
+    if rows.dtype != np.uint8 and not is_brightness:
+        sys.exit(f"images are {{rows.dtype}}: expected uint8, or float in [0, 1]")
+    if rows.dtype == np.uint8 and rows.max() < 64:
+        print(f"the largest byte of images is {{rows.max()}}, where white is 255", file=sys.stderr)
+    if labels is None:
+        return rows, None
+    if labels.ndim == 2 and labels.shape[1] > 1:  # one-hot
+        labels = labels.argmax(axis=1)
+    labels = labels.reshape(-1)
+    if SETTINGS["class_names"]:
+        numbers = {{name: number for number, name in enumerate(SETTINGS["class_names"])}}
+        labels = np.array([numbers.get(str(label), -2) for label in labels.tolist()])
+    if labels.dtype.kind not in "iu" or labels.shape != (len(rows),):
+        sys.exit(f"labels are {{labels.dtype}} {{labels.shape}}: expected integers, one an image")
+    return rows, labels
+
+
 def main():
     """Classify, and print one class a line, -1 where two counts are the largest."""
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    with np.load(sys.argv[1], allow_pickle=False) as file:
-        names = file.files
-        images = file["test_images" if "test_images" in names else "images"]
-        labels = [file[name] for name in ("test_labels", "labels") if name in names][:1]
-    images = images.reshape(len(images), -1)[: int(sys.argv[2]) if len(sys.argv) == 3 else None]
+    images, labels = read(sys.argv[1])
+    images = images[: int(sys.argv[2]) if len(sys.argv) == 3 else None]
     counts = count_spikes(images)
     tied = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
     predicted = np.where(tied, -1, counts.argmax(axis=1))
-    print(*predicted, sep="\\n")
-    if labels:
-        right = int((predicted == labels[0][: len(predicted)]).sum())
+    names = SETTINGS["class_names"]
+    print(*(names[each] if names and each >= 0 else each for each in predicted), sep="\\n")
+    if labels is not None:
+        right = int((predicted == labels[: len(predicted)]).sum())
         print(f"{{right}} of {{len(predicted)}} right", file=sys.stderr)
 
 
@@ -175,6 +209,7 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
             "reset is 'subtract': stock Lava neurons reset to zero; train with --reset zero, or "
             "use lava_desire.deploy.to_lava, which puts DesireLIF in their place"
         )
+    settings["class_names"] = list(getattr(network, "class_names", None) or ())
     lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
     text = _SCRIPT.format(
         name=path.stem,

@@ -50,6 +50,53 @@ def test_the_script_for_lava_classifies_as_the_network_does(run, arithmetic):
     assert f"{int((np.array(wanted) == labels[:30]).sum())} of 30 right" in done.stderr
 
 
+def test_the_script_for_lava_takes_data_and_names_classes_as_the_network_does(run):
+    pytest.importorskip("lava.magma", reason="Lava is not installed")
+    network = DesireNetwork(DesireConfig((48, 4), reset="zero"))
+    network.class_names = ("1", "2", "3", "b")
+    network.save("named.safetensors")
+    assert run("export", "named.safetensors", "--to", "lava", "--output", "named.py")[0] == 0
+    pictures = np.random.default_rng(5).integers(0, 256, (6, 6, 8), dtype=np.uint8)
+    names = np.array(network.class_names)
+    labels = names[[0, 1, 2, 3, 0, 1]]
+    np.savez("good.npz", x_test=pictures[:, None], Y_test=labels[:, None])
+    np.savez("dark.npz", images=pictures % 2)
+    np.savez("float.npz", images=pictures / 1.0)
+    np.savez("wide.npz", images=pictures[..., :7])
+    np.savez("labels.npz", images=pictures, labels=[1, 2, 3, 1, 2])
+    np.savez("none.npz", pixels=pictures)
+    program = (
+        "import named, sys\n"
+        "for name in ('dark', 'float', 'wide', 'labels', 'none'):\n"
+        "    try:\n"
+        "        images, labels = named.read(f'{name}.npz')\n"
+        "        named.count_spikes(images)\n"
+        "    except SystemExit as error:\n"
+        "        print(error)\n"
+        "sys.argv[1:] = ['good.npz']\n"
+        "named.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *refusals, predicted = done.stdout.split("\n", 5)
+    for refusal, message in zip(
+        refusals,
+        (
+            "no pixel spikes, the brightest is 1:",
+            "images are float64",
+            "(6, 6, 7)",
+            "(5,)",
+            "pixels",
+        ),
+        strict=True,
+    ):
+        assert message in refusal
+    wanted = network.predict(pictures)
+    assert predicted.split() == [names[each] if each >= 0 else "-1" for each in wanted]
+    right = int((names[wanted] == labels)[wanted >= 0].sum())
+    assert f"{right} of 6 right" in done.stderr
+
+
 def test_a_nir_file_comes_back_and_names_the_steps(run):
     pytest.importorskip("nir", reason="nir is not installed")
     from lava_desire.deploy import from_nir
