@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from lava_desire._text import printable
 from lava_desire.data.checks import DataError, check_names
 from lava_desire.data.dataset import Dataset
 from lava_desire.files import NotRegularError, open_regular
@@ -19,6 +20,7 @@ SUFFIXES = (".csv", ".parquet")
 _LABELS = ("label", "labels", "class", "target")
 # What libraries write beside the values: the number of a row is no pixel.
 _ROW_NUMBERS = ("", "index", "id", "unnamed: 0", "__index_level_0__")
+_SHOWN = 300
 _MAX_BYTES = 1 << 33
 _MAX_COLUMNS = 1 << 20
 _MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
@@ -56,15 +58,24 @@ def load_table(path: str | Path) -> Dataset:
     pyarrow = _import_pyarrow()
     try:
         with open_regular(path) as file:
-            table = _read(file, path)
+            arrays = _arrays_of(_read(file, path))
+        return Dataset.from_arrays(arrays, path.stem)
     except NotRegularError as error:
         raise DataError(str(error)) from None
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path} cannot be read as {path.suffix.lower()}: {error}") from None
-    try:
-        return Dataset.from_arrays(_arrays_of(table), path.stem)
+    except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
+        raise _damaged(path, error) from None
+    except OSError as error:
+        # pyarrow's own errors of reading have no number, those of the disk do.
+        if error.errno is not None:
+            raise
+        raise _damaged(path, error) from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    kind = path.suffix[1:].lower()
+    return DataError(f"{path} is no {kind} file, or a damaged one: {printable(error, _SHOWN)}")
 
 
 def _import_pyarrow() -> Any:
@@ -84,7 +95,7 @@ def _read(file: BinaryIO, path: Path) -> Any:
 
     size = os.fstat(file.fileno()).st_size
     if size > _MAX_BYTES:
-        raise DataError(f"{path} has {size} bytes: expected at most {_MAX_BYTES}")
+        raise DataError(f"it has {size} bytes: expected at most {_MAX_BYTES}")
     # One thread: Lava forks its processes, and a fork has none of the others.
     if path.suffix.lower() == ".csv":
         return csv.read_csv(file, read_options=csv.ReadOptions(use_threads=False))
@@ -102,7 +113,7 @@ def _read(file: BinaryIO, path: Path) -> Any:
     needed = max(stated, shape[0] * shape[1])
     if needed > min(_MAX_BYTES, max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * size)):
         raise DataError(
-            f"{path} of {size} bytes states {shape[0]} rows of {shape[1]} columns: expected at "
+            f"a file of {size} bytes states {shape[0]} rows of {shape[1]} columns: expected at "
             f"most {_MAX_RATIO} times as many bytes as the file has"
         )
     return found.read(use_threads=False)

@@ -87,7 +87,7 @@ def test_a_row_without_a_value_a_name_twice_and_no_table_are_refused(tmp_path):
         load_table(path)
     for suffix in (".csv", ".parquet"):
         (tmp_path / f"none{suffix}").write_bytes(b"\0\1\2")
-        with pytest.raises(DataError, match=r"none\.(csv|parquet)"):
+        with pytest.raises(DataError, match=r"none\.(csv|parquet) is no .*, or a damaged one"):
             load_table(tmp_path / f"none{suffix}")
 
 
