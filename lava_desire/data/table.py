@@ -179,6 +179,8 @@ def _texts(column: Any) -> npt.NDArray[Any]:
     parts = column.dictionary_encode().unify_dictionaries().chunks
     names = np.array(check_names([name.strip() for name in parts[0].dictionary.to_pylist()]))
     numbers = np.concatenate([part.indices.to_numpy() for part in parts])
+    if numbers.min() < 0 or numbers.max() >= len(names):
+        raise DataError("a column of texts counts on texts that it does not hold")
     labels: npt.NDArray[Any] = names[numbers]
     return labels
 
