@@ -21,6 +21,8 @@ import numpy as np
 from lava_desire.lava_runtime.discovery import find_models
 from lava_desire.lava_runtime.mending import Mend
 
+_NUMPY = np.lib.NumpyVersion(np.__version__)
+
 _VAR_MODEL = "lava.magma.compiler.var_model"
 
 
@@ -87,6 +89,66 @@ def _reshape_by_position(module: ModuleType) -> None:
     port.get_transform_func_fwd, port.get_transform_func_bwd = forward, backward
 
 
+def _allocate_by_slice(module: ModuleType) -> None:
+    def run_spk(self: Any) -> None:
+        """Send the id of the next neuron, counted from 1, where one is asked for, else zeros."""
+        signal = np.zeros(shape=self.allocate_out.shape, dtype=np.int32)
+        if self.trigger_in.recv()[0]:
+            signal[:1] = self.next_alloc_id
+            self.next_alloc_id += 1
+        self.allocate_out.send(signal)
+
+    model: Any = vars(module)["PyAllocatorModel"]
+    model.run_spk = run_spk
+
+
+def _take_a_number(module: ModuleType) -> None:
+    of_number = vars(module)["inv_sqrt"]
+
+    @functools.wraps(of_number)
+    def inv_sqrt(s_fp: Any, *arguments: Any, **options: Any) -> Any:
+        return of_number(np.asarray(s_fp).item(), *arguments, **options)
+
+    vars(module)["inv_sqrt"] = inv_sqrt
+
+
+def _measure_in_int(module: ModuleType) -> None:
+    of_ints = vars(module)["conv"]
+
+    @functools.wraps(of_ints)
+    def conv(
+        input_: Any,
+        weight: Any,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: Any,
+    ) -> Any:
+        sizes = [tuple(map(int, each)) for each in (kernel_size, stride, padding, dilation)]
+        return of_ints(input_, weight, *sizes, int(groups))
+
+    vars(module)["conv"] = conv
+
+
+class NoMemberError(AssertionError, AttributeError):
+    """A collection of ports or Vars has no member of a name."""
+
+
+def _miss_as_python_does(module: ModuleType) -> None:
+    collection: Any = vars(module)["Collection"]
+    find = collection.__getattr__
+
+    @functools.wraps(find)
+    def __getattr__(self: Any, item: Any) -> Any:  # noqa: N807
+        try:
+            return find(self, item)
+        except AssertionError as error:
+            raise NoMemberError(*error.args) from None
+
+    collection.__getattr__ = __getattr__
+
+
 def _search_without_running(module: ModuleType) -> None:
     graphs: Any = vars(module)["ProcGroupDiGraphs"]
     graphs._find_proc_models = staticmethod(find_models)
@@ -111,9 +173,37 @@ MENDS = (
     Mend(
         "lava.magma.core.process.ports.ports",
         "Ports that are reshaped or flattened call numpy.reshape(newshape=...), deprecated in "
-        "NumPy 2.1 and gone in 2.5.",
-        needed=np.lib.NumpyVersion(np.__version__) >= "2.1.0",
+        "NumPy 2.1 and gone in 2.4.",
+        needed=_NUMPY >= "2.1.0",
         after=_reshape_by_position,
+    ),
+    Mend(
+        "lava.proc.clp.nsm.models",
+        "The allocator assigns an array of one number to an element of another, which is an error "
+        "from NumPy 2.4 on; the network then waits for ever on Lava's own runtime.",
+        needed=_NUMPY >= "2.4.0",
+        after=_allocate_by_slice,
+    ),
+    Mend(
+        "lava.proc.graded.models",
+        "The inverse square root in fixed point calls int() on an array of one number, which is an "
+        "error from NumPy 2.4 on.",
+        needed=_NUMPY >= "2.4.0",
+        after=_take_a_number,
+    ),
+    Mend(
+        "lava.proc.conv.utils",
+        "A convolution reckons the sizes of its planes with numbers of 8 bits, which NumPy 2 no "
+        "longer widens: a plane of more than 127 pixels is an error there.",
+        needed=_NUMPY >= "2.0.0",
+        after=_measure_in_int,
+    ),
+    Mend(
+        "lava.magma.core.process.process",
+        "A collection of ports answers a question for an attribute that it has not with an "
+        "AssertionError; inspect, and with it unittest.mock, asks for some from Python 3.12 on.",
+        needed=sys.version_info >= (3, 12),
+        after=_miss_as_python_does,
     ),
     Mend(
         "lava.magma.compiler.compiler_graphs",
