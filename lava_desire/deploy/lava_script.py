@@ -22,8 +22,8 @@ _SCRIPT = '''"""A trained spiking network on the stock processes of Lava: Dense 
 classifies `test_images` (or `x_test`, `images`, `data`) of the file, (S, {inputs}) or (S, height,
 width), uint8 or float in [0, 1], and compares with `test_labels` (or `y_test`, `labels`, `target`)
 where they are there. Needs numpy and lava-nc; on Python
-3.11 and 3.12, where Lava 0.10 does not import by itself, lava_desire as well. Weights are in
-{name}.npz beside this file.
+3.11 and later and with NumPy 2, for which Lava 0.10 is not made, lava_desire as well. Weights are
+in {name}.npz beside this file.
 """
 
 import sys

@@ -15,7 +15,7 @@ LAVA_VERSION = "0.10.0"
 INSTALL_COMMAND = "lava-desire install-lava"
 """What installs Lava on every supported Python, beside the packages that are there."""
 
-_NEEDS = ("asteval", "networkx", "scipy", "sklearn")
+_NEEDS = ("asteval", "greenlet", "networkx", "scipy", "sklearn")
 
 
 def import_lava() -> None:

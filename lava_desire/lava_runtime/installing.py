@@ -13,8 +13,8 @@ from importlib import metadata
 
 from lava_desire.lava_runtime.compat import LAVA_VERSION
 
-NEEDS = ("asteval", "networkx", "scikit-learn", "scipy")
-"""What Lava needs beside NumPy, by the names that pip knows."""
+NEEDS = ("asteval", "greenlet", "networkx", "scikit-learn", "scipy")
+"""What Lava, and its runtime here, need beside NumPy, by the names that pip knows."""
 
 
 def version_of(package: str) -> str | None:

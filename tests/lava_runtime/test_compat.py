@@ -72,6 +72,7 @@ def test_each_mend_says_why_and_names_a_module_of_lava(mend):
     pytest.importorskip("lava", reason="Lava is not installed")
     assert importlib.util.find_spec(mend.module) is not None
     assert len(mend.reason) > 40
+    assert f"`{mend.module}`" in (ROOT / "docs" / "lava.md").read_text()
 
 
 def test_a_mend_that_is_not_needed_leaves_the_module_alone():

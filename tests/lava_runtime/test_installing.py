@@ -23,11 +23,17 @@ def environment(monkeypatch, **versions):
 
 def test_numpy_is_named_as_it_is_and_lava_comes_without_its_demands(monkeypatch):
     environment(monkeypatch, numpy="2.5.5", scipy="1.18.1", scikit_learn="1.9.1")
-    assert installing.steps() == [[*PIP, "numpy==2.5.5", "asteval", "networkx"], LAVA]
+    assert installing.steps() == [[*PIP, "numpy==2.5.5", "asteval", "greenlet", "networkx"], LAVA]
 
 
 def test_what_is_there_is_not_installed_again(monkeypatch):
-    needs = {"asteval": "1.0.10", "networkx": "3.7", "scikit_learn": "1.9.1", "scipy": "1.18.1"}
+    needs = {
+        "asteval": "1.0.10",
+        "networkx": "3.7",
+        "greenlet": "3",
+        "scikit_learn": "1.9.1",
+        "scipy": "1.18.1",
+    }
     environment(monkeypatch, numpy="2.5.5", **needs)
     assert installing.steps() == [LAVA]
     environment(monkeypatch, numpy="2.5.5", lava_nc="0.10.0", **needs)
@@ -39,7 +45,7 @@ def test_another_release_of_lava_is_replaced(monkeypatch):
         monkeypatch,
         numpy="1.26.4",
         lava_nc="0.9.0",
-        **dict.fromkeys(("asteval", "networkx", "scikit_learn", "scipy"), "1"),
+        **dict.fromkeys(("asteval", "greenlet", "networkx", "scikit_learn", "scipy"), "1"),
     )
     assert installing.steps() == [LAVA]
 
@@ -52,7 +58,7 @@ def test_a_dry_run_says_what_would_be_done_and_calls_nothing(monkeypatch):
     first, needs, lava, last = done.output.splitlines()
     assert "numpy 2.5.5" in first
     assert "lava-nc none" in first
-    assert needs.endswith("-m pip install numpy==2.5.5 asteval")
+    assert needs.endswith("-m pip install numpy==2.5.5 asteval greenlet")
     assert lava.endswith("--no-deps --ignore-requires-python lava-nc==0.10.0")
     assert last == "nothing was done"
 
