@@ -136,7 +136,7 @@ class DesireChain:
         below.s_out.connect(self.teacher.s_in)
         # And backward: desire into a connection, z out of it, from which the next desire is made.
         self.teacher.desire_out.connect(self.connections[-1].desire_in)
-        if self.config.rates_desired_samples:
+        if self.config.follows_rates:
             for connection in self.connections:
                 self.teacher.third_factor_out.connect(connection.third_factor_in)
         for connection, layer in zip(self.connections, self.layers[:-1], strict=False):

@@ -44,38 +44,6 @@ def check_count(name: str, value: Any, smallest: int) -> int:
     return int(value)
 
 
-def check_brightness(brightness: Any, largest: int = 1) -> None:
-    """Refuse brightness, an array of numbers, outside [0, `largest`].
-
-    Raises
-    ------
-    ValueError
-        If a value is NaN or outside.
-    """
-    darkest, brightest = brightness.min(), brightness.max()
-    if not (darkest >= 0 and brightest <= largest):  # written so that NaN is outside
-        raise ValueError(
-            f"the brightness reaches from {darkest:g} to {brightest:g}: expected values in "
-            f"[0, {largest}]"
-        )
-
-
-def check_labels(labels: Any, num_classes: int) -> Any:
-    """Return labels, which may be floats from a stock source, as integers, or refuse them.
-
-    Raises
-    ------
-    ValueError
-        If a label is no class in [0, `num_classes`).
-    """
-    wrong = (labels < 0) | (labels >= num_classes) | (labels % 1 != 0)
-    if wrong.any():
-        raise ValueError(
-            f"the label is {labels[wrong][0]:g}: expected a class in [0, {num_classes})"
-        )
-    return labels.astype(np.int64)
-
-
 def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     """Return the weights of connection ℓ, (N_ℓ, N_{ℓ−1}) float32 or integer, or refuse them.
 

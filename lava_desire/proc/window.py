@@ -16,6 +16,9 @@ from __future__ import annotations
 
 from lava_desire.config import DesireConfig
 
+UNLABELLED = -1
+"""The third factor of a sample without a label: nothing is learned from it."""
+
 
 def step_in_window(time_step: int, config: DesireConfig) -> int:
     """Return where in its window Lava's time step is, in 1 to T + L."""

@@ -18,6 +18,7 @@ from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch, SubDesireM
 from lava_desire.proc.run_config import TAGS
 from lava_desire.randomness import initial_weights
 
+from lava.magma.core.process.variable import Var  # isort: skip
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi1SimCfg, Loihi2SimCfg  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
@@ -291,12 +292,18 @@ def test_a_device_that_is_not_there_ends_the_run_by_name():
 
 
 @BOTH
-def test_weights_that_are_not_finite_end_the_run_by_name(tag):
+def test_weights_that_are_not_finite_are_refused_and_the_network_goes_on(tag):
     _, network = build()
+    network.run(RunSteps(WINDOW), DesireSimCfg(tag))
+    before = network.weights_1.get()
+    with pytest.raises(ValueError, match=r"weights.* of Desire.*: it was set to NaN or infinity"):
+        network.weights_1.set(np.full((12, 6), np.nan, np.float32))
+    np.testing.assert_array_equal(network.weights_1.get(), before)
     network.run(RunSteps(WINDOW), DesireSimCfg(tag))
 
     def spoil():
-        network.weights_1.set(np.full((12, 6), np.nan, np.float32))
+        part = network.weights_1.aliased_var or network.weights_1
+        Var.set(part, np.full((12, 6), np.nan, np.float32))  # past the check, as a RefPort would
         network.run(RunSteps(WINDOW), DesireSimCfg(tag))
 
     with pytest.raises(ProcessError, match=r"weights .*hold NaN or infinity"):

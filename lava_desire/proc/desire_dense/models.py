@@ -6,33 +6,33 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
 from lava_desire.proc.desire_dense.process import DesireDense
+from lava_desire.proc.followed_rates import FollowedRates
+from lava_desire.proc.hearing import AbstractPyHearingModel
 from lava_desire.proc.window import step_in_window
 
 
 @implements(proc=DesireDense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyDesireDenseModelFloat(PyLoihiProcessModel):
-    """Floating point: trains are kept over the window, and paired in one product at its end."""
+class PyDesireDenseModelFloat(AbstractPyHearingModel):
+    """Floating point: trains are kept over the window, and paired in one product at its end.
 
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
-    s_post_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    Weights, rates and `training` that are set within a window hold from the next one: until then
+    the model goes by its own copies.
+    """
+
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
-    desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
-    third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
-    learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     input_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     output_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
@@ -40,21 +40,20 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._config = proc_params["config"]
         layer = proc_params["layer"]
         num_in, num_out = self._config.layer_sizes[layer - 1 : layer + 1]
         self._gain = self._config.dropout_gain(layer - 1)
         self._learning_rate_scale = self._config.learning_rate_scale_of(layer)
-        self._step_of_desire = self._config.num_steps + 1 + self._config.num_layers - layer
+        # When connection ℓ + 1 follows the rates of the same neurons, its inputs.
+        self._step_of_answers = self._step_of_desire - (layer < self._config.num_layers)
         self._activation = np.zeros(num_out, np.float32)
         self._no_z = np.zeros(num_in, np.float32)
         self._z = self._no_z
         self._received = np.zeros((self._config.num_steps, num_in), dtype=bool)
         self._num_spikes = np.zeros(num_in, np.int64)
         self._answered = np.zeros((self._config.num_steps, num_out), dtype=bool)
-        self._desire = np.zeros(num_out, np.int8)
-        self._must_learn = False
-        self._is_rated = not self._config.rates_desired_samples
+        self._is_training = False
+        self._rates = FollowedRates(self._config)
         self._mean_trace = rule.mean_trace(self._config.num_steps, self._config.decay)
         self._baseline_gain = self._config.trace_baseline * self._mean_trace
         self._floor = self._config.rate_floor_of(layer)
@@ -68,40 +67,32 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         step = step_in_window(self.time_step, self._config)
         self.a_out.send(self._activation)
         self.z_out.send(self._z)
-        spikes = self.s_in.recv()
-        answers = self.s_post_in.recv()
-        desire = self.desire_in.recv()
-        if self._config.rates_desired_samples:
-            self._is_rated = self._hear_third_factor() or (self._is_rated and step > 1)
+        spikes, answers = self._hear(step)
         self._must_learn = False
         self._z = self._no_z
         if step == 1:
-            self._take_new_weights()
-            self.change = np.zeros_like(self.change)
-            self._num_spikes[:] = 0
+            self._begin_window()
         if self._config.follows_rates:
-            self._num_spikes += spikes != 0  # also one that comes too late for the window
+            self._num_spikes += spikes  # also one that comes too late for the window
         if step <= num_steps:
             self._received[step - 1] = spikes
         if 2 <= step <= num_steps + 1:
             self._answered[step - 2] = answers
         self._activation = self._activate(spikes)
+        if self._config.follows_rates:
+            self._follow_rates(step)
         if step == self._step_of_desire:
-            self._desire = desire.astype(np.int8)
             if self._desire.any():
                 self._z = self._backpropagate()
-            if self.learning_enabled[0]:
-                if self._config.follows_rates and self._is_rated:
-                    self._follow_rates()
+            if self._is_learning():
                 self._must_learn = bool(self._desire.any() or self._low().any())
 
-    def _hear_third_factor(self) -> bool:
-        if not self.third_factor_in.csp_ports:
-            raise ValueError(
-                "third_factor_in is not connected: expected the teacher's third_factor_out, since "
-                "rates_over is 'desired'"
-            )
-        return bool(self.third_factor_in.recv()[0])
+    def _begin_window(self) -> None:
+        self._is_training = bool(self.training[0])
+        self._take_new_weights()
+        self._rates.begin(self)
+        self.change = np.zeros_like(self.change)
+        self._num_spikes[:] = 0
 
     def _take_new_weights(self) -> None:
         # A RefPort puts another array in place of the Var's; set() writes into it.
@@ -114,13 +105,21 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         self._rows[:] = self.weights.T
         self._rows_are_of = self.weights
 
+    def _weights_of_window(self) -> Any:
+        """Return the weights that this window began with, (N_ℓ, N_{ℓ−1}) float32."""
+        if self._rows_are_of is self.weights:
+            return self.weights
+        return np.ascontiguousarray(self._rows.T, np.float32)
+
     def on_var_update(self) -> None:
-        """Look at the weights anew when the next window begins."""
+        """Hold weights to their limit, and look at them anew when the next window begins."""
+        limit = self._config.weight_limit
+        self.weights[...] = rule.limit_weights(self.weights, limit)
         self._rows_are_of = None
 
     def _activate(self, spikes: Any) -> Any:
         total = self._rows.take(np.flatnonzero(spikes), axis=0).sum(axis=0)
-        if self.training[0]:
+        if self._is_training:
             total *= self._gain
         return total.astype(np.float32)
 
@@ -128,26 +127,21 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
         config = self._config
         rate = rule.firing_rate(self._answered.sum(axis=0), config.num_steps, config.error_margin)
         error = rule.local_error(self._desire, rate)
-        return rule.backpropagate_error(self.weights, error)
+        return rule.backpropagate_error(self._weights_of_window(), error)
 
-    def _follow_rates(self) -> None:
-        config = self._config
-        self.rated_samples = self.rated_samples + 1
-        share = 1.0 / min(int(self.rated_samples[0]), config.baseline_samples)
-        self.input_rates = rule.follow_rate(
-            self.input_rates, self._num_spikes, 1, config.num_steps, share
-        )
-        self.output_rates = rule.follow_rate(
-            self.output_rates, self._answered.sum(axis=0), 1, config.num_steps, share
-        )
+    def _follow_rates(self, step: int) -> None:
+        is_rated = self._third_factor > 0 or not self._config.rates_desired_samples
+        if is_rated and self._is_learning():
+            if step == self._step_of_answers:
+                self._rates.follow_outputs(self, self._answered.sum(axis=0))
+            if step == self._step_of_desire:
+                self._rates.follow_inputs(self, self._num_spikes)
+        if step == self._config.window_steps:
+            self._rates.show_samples(self)
 
     def _low(self) -> Any:
         """Tell which neurons spike less than they at least should."""
-        return self.output_rates < self._floor
-
-    def lrn_guard(self) -> bool:
-        """Learn in the step in which a desire has arrived."""
-        return self._must_learn
+        return self._rates.of_outputs < self._floor
 
     def run_lrn(self) -> None:
         """Change the weights of the neurons and inputs that take part alone."""
@@ -185,15 +179,16 @@ class PyDesireDenseModelFloat(PyLoihiProcessModel):
 
     def _change_by_rates(self, chosen: Any, rate: float) -> Any:
         """Change weights by mean rates: baseline, then floor; return it, (C, N_i) float32."""
-        change = np.zeros((len(chosen), len(self.input_rates)), np.float32)
+        rates = self._rates.of_inputs
+        change = np.zeros((len(chosen), len(rates)), np.float32)
         if self._baseline_gain:
             desired_spikes = self._desire[chosen] * self._answered[:, chosen].sum(axis=0)
-            baseline = (self.input_rates * self._baseline_gain).astype(np.float32)
+            baseline = (rates * self._baseline_gain).astype(np.float32)
             change = rule.baseline_change(desired_spikes, baseline, rate)
             self.weights[chosen] += change
         if self._floor:
-            traces = (self.input_rates * self._mean_trace).astype(np.float32)
-            own = self.output_rates[chosen]
+            traces = (rates * self._mean_trace).astype(np.float32)
+            own = self._rates.of_outputs[chosen]
             lifted = rule.rate_floor_change(own, self._floor, traces, 1, rate)
             self.weights[chosen] += lifted
             change = change + lifted

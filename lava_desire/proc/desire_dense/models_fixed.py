@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
@@ -16,27 +15,25 @@ from lava_desire import fixed
 from lava_desire._fields import refuse_in_integers
 from lava_desire.fixed import IntegerRule
 from lava_desire.proc.desire_dense.process import DesireDense
+from lava_desire.proc.hearing import AbstractPyHearingModel
+from lava_desire.proc.messages import check_integers
 from lava_desire.proc.window import step_in_window
 from lava_desire.randomness import RoundingStream
 
 
-class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
+class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
     """Fixed point: traces step by step, pairs gathered a synapse, one rounding in the end.
 
-    ``weights`` are mantissas. What is set from outside is held to their range, and takes effect
-    with the next window, as ``learning_enabled`` does; traces run only where learning is enabled.
+    ``weights`` are mantissas. What is set from outside takes effect with the next window. Traces
+    run only where learning is enabled; where it is switched on within a window, they are made up
+    for from what was heard.
     """
 
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
-    s_post_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
-    third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
     change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
-    learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     input_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     output_rates: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
@@ -44,7 +41,7 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._config = config = proc_params["config"]
+        config = self._config
         self._layer = layer = proc_params["layer"]
         self._rule = IntegerRule(config, proc_params["formats"])
         self._format = self._rule.format_of(layer)
@@ -53,15 +50,15 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
             "weights", proc_params["given"], shape, self._format, config.threshold
         )
         num_out, num_in = shape
-        self._step_of_desire = config.num_steps + 1 + config.num_layers - layer
         self._trace_words = RoundingStream("trace", config.num_steps, num_in, config.seed, layer)
         self._weight_words = RoundingStream("weight", num_out, num_in, config.seed, layer)
-        self._sample = proc_params["samples_seen"] - 1
-        self._is_learning = self._must_learn = False
+        self._sample = proc_params["samples_seen"]
+        self._gathers = self._has_learned = False
+        self._heard: list[tuple[Any, Any]] = []
+        self._weights_of_window = np.zeros(shape, np.int32)
         self._activation = np.zeros(num_out, np.int64)
         self._z = np.zeros(num_in, np.int64)
         self._counts = np.zeros(num_out, np.int64)
-        self._desire = np.zeros(num_out, np.int8)
         self.trace = np.zeros(num_in, np.int64)
         self._pairings = np.zeros((num_out, num_in), np.int64)
 
@@ -71,29 +68,26 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
         step = step_in_window(self.time_step, config)
         self.a_out.send(self._activation)
         self.z_out.send(self._z)
-        spikes = self.s_in.recv()
-        answers = self.s_post_in.recv()
-        desire = self.desire_in.recv()
-        if config.rates_desired_samples:
-            self.third_factor_in.recv()  # integers do not learn from rates
+        spikes, answers = self._hear(step)
         self._must_learn = False
         if step == 1:
             self._begin_window()
         if 2 <= step <= config.num_steps + 1:
-            self._pair(answers)
-        if step <= config.num_steps and self._is_learning:
-            words = self._trace_words.draw(self._sample, step - 1, 1)[0]
-            self.trace = fixed.decay_trace(
-                self.trace, spikes, self._rule.decay, self._rule.impulse, words
-            )
+            self._counts = self._counts + answers
+        if self._gathers:
+            self._gather(step, spikes, answers)
+        else:
+            self._heard.append((spikes, answers))
         active = np.flatnonzero(spikes)
-        sums = self.weights[:, active].sum(axis=1, dtype=np.int64)
+        sums = self._weights_of_window[:, active].sum(axis=1, dtype=np.int64)
         self._activation = fixed.apply_exponent(sums, self._format.weight_exp)
         if step == self._step_of_desire:
-            self._desire = desire.astype(np.int8)
             error = fixed.local_error(self._desire, self._counts, self._rule.full_count)
-            self._z = fixed.backpropagate_error(self.weights, error)
-            self._must_learn = bool(self._is_learning and self._desire.any())
+            self._z = fixed.backpropagate_error(self._weights_of_window, error)
+            if self._is_learning():
+                self._catch_up()
+                self._has_learned = True
+                self._must_learn = bool(self._desire.any())
         elif step > self._step_of_desire:
             self._z = np.zeros_like(self._z)
 
@@ -101,29 +95,42 @@ class AbstractPyDesireDenseModelFixed(PyLoihiProcessModel):
         if self.time_step == 1:
             # The Var began with the weights as floats, for the models that have them.
             self.weights[:] = self._mantissas
+        if self.weights.dtype != np.int32:  # a RefPort puts any array in place of the Var's
+            self.weights = check_integers("weights", self.weights, 1).astype(np.int32)
         np.clip(self.weights, self._format.lowest, self._format.highest, out=self.weights)
-        self._is_learning = bool(self.learning_enabled[0])
-        if self._is_learning:
+        self._weights_of_window[:] = self.weights
+        self._sample += self._has_learned
+        self._has_learned = False
+        self._gathers = self._is_learning()
+        if self._gathers:
             refuse_in_integers(self._config)
-        self._sample += self._is_learning
+        self._heard.clear()
         self._z = np.zeros_like(self._z)
         self.change = np.zeros_like(self.change)
         self._counts = np.zeros_like(self._counts)
         self.trace = np.zeros_like(self.trace)
         self._pairings[:] = 0
 
-    def _pair(self, answers: Any) -> None:
-        """Add the trace that the previous step left to the synapses of the neurons that spike."""
-        self._counts = self._counts + answers
-        chosen = np.flatnonzero(answers)
-        if self._is_learning:
+    def _gather(self, step: int, spikes: Any, answers: Any) -> None:
+        """Add the trace that the step before left where neurons answer, then advance it."""
+        if 2 <= step <= self._config.num_steps + 1:
+            chosen = np.flatnonzero(answers)
             self._pairings[chosen] = fixed.gather_pairings(
                 self._pairings[chosen], answers[chosen], self.trace
             )
+        if step <= self._config.num_steps:
+            words = self._trace_words.draw(self._sample, step - 1, 1)[0]
+            self.trace = fixed.decay_trace(
+                self.trace, spikes, self._rule.decay, self._rule.impulse, words
+            )
 
-    def lrn_guard(self) -> bool:
-        """Learn in the step in which a desire has arrived."""
-        return self._must_learn
+    def _catch_up(self) -> None:
+        """Gather what was heard before learning was switched on, if that was in this window."""
+        if self._gathers:
+            return
+        refuse_in_integers(self._config)
+        for step, (spikes, answers) in enumerate(self._heard, start=1):
+            self._gather(step, spikes, answers)
 
     def run_lrn(self) -> None:
         """Turn the pairs of the neurons with desire into a change, and round it to the grid."""

@@ -12,6 +12,14 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import LayerFormat
+from lava_desire.proc.checked_var import (
+    A_COUNT,
+    A_SHARE,
+    CheckedVar,
+    a_learning_rate,
+    finite,
+    weights_of,
+)
 from lava_desire.proc.checks import (
     check_count,
     check_layer,
@@ -57,12 +65,15 @@ class DesireDense(AbstractProcess):
 
     Ports
     -----
-    s_in : (N_{ℓ−1},) bool, presynaptic spikes.
-    s_post_in : (N_ℓ,) bool, postsynaptic spikes.
+    s_in : (N_{ℓ−1},), presynaptic spikes, 0 or 1.
+    s_post_in : (N_ℓ,), postsynaptic spikes, 0 or 1.
     a_out : (N_ℓ,) float32, activation; int32 in fixed point.
-    desire_in : (N_ℓ,) int8, desire of the neurons that are kept.
-    third_factor_in : (1,) bool, from the teacher; to be connected where the config's mean rates are
-        over samples with desire alone (`rates_over`).
+    desire_in : (N_ℓ,), desire of the neurons that are kept, −1, 0 or 1, read in the layer's step.
+    third_factor_in : (1,) int8, from the teacher; to be connected where the config follows mean
+        rates, and where these are over samples with desire alone (`rates_over`) a run is refused
+        without it.
+        Where one of the other three is not connected, the connection does not learn, and a warning
+        says so.
     z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it;
         int32 in fixed point.
 
@@ -72,8 +83,9 @@ class DesireDense(AbstractProcess):
         with the next window.
     change : (N_ℓ,) float32, Σ_i |ΔW| of each neuron in this window; zeros until it learns. In
         mantissas in fixed point.
-    learning_rate : (1,) float64, η, before the layer's factor.
-    learning_enabled, training : (1,) bool.
+    learning_rate : (1,) float64, η ≥ 0, before the layer's factor; takes effect at once.
+    learning_enabled : (1,) bool; takes effect at once.
+    training : (1,) bool; takes effect with the next window.
     input_rates, output_rates : (N_{ℓ−1},) and (N_ℓ,) float64, mean firing rates in the samples
         learned from, or those of them with desire, in spikes a time step; zeros where the config
         has neither a `trace_baseline` nor a `rate_floor`.
@@ -120,14 +132,15 @@ class DesireDense(AbstractProcess):
         self.desire_in = InPort(shape=shape[:1])
         self.z_out = OutPort(shape=shape[1:])
         self.third_factor_in = InPort(shape=(1,))
-        self.weights = Var(shape=shape, init=weights)
-        self.change = Var(shape=shape[:1], init=0)
-        self.learning_rate = Var(shape=(1,), init=np.array([config.learning_rate]))
+        self.weights = CheckedVar(shape, weights, weights_of(config, layer, formats))
+        self.change = CheckedVar(shape[:1], 0, finite())
+        rate = np.array([config.learning_rate])
+        self.learning_rate = CheckedVar((1,), rate, a_learning_rate(config, formats))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))
         rates = check_rates("input_rates", config, layer - 1, input_rates)
-        self.input_rates = Var(shape=shape[1:], init=rates)
+        self.input_rates = CheckedVar(shape[1:], rates, A_SHARE)
         rates = check_rates("output_rates", config, layer, output_rates)
-        self.output_rates = Var(shape=shape[:1], init=rates)
+        self.output_rates = CheckedVar(shape[:1], rates, A_SHARE)
         rated_samples = check_count("rated_samples", rated_samples, 0)
-        self.rated_samples = Var(shape=(1,), init=np.array([rated_samples]))
+        self.rated_samples = CheckedVar((1,), np.array([rated_samples]), A_COUNT)

@@ -15,6 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_desire import rule
 from lava_desire.proc.desire_lif.process import DesireLIF
 from lava_desire.proc.masks import MaskSequence
+from lava_desire.proc.messages import check_finite, refuse_cut_data, say_unconnected
 from lava_desire.proc.window import step_in_window
 
 
@@ -43,6 +44,13 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         self._no_spikes = np.zeros(size, dtype=bool)
         self._no_desire = np.zeros(size, dtype=np.int8)
 
+    @classmethod
+    def check_inputs(cls, process: DesireLIF, unconnected: frozenset[str]) -> None:
+        """Say before a run that no neuron will spike."""
+        refuse_cut_data(process)
+        if "a_in" in unconnected:
+            say_unconnected(process, "a_in", "no neuron spikes")
+
     def run_spk(self) -> None:
         """Send the spikes of one time step, and the desire when z has come."""
         step = step_in_window(self.time_step, self._config)
@@ -51,15 +59,19 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         # Both connections have sent before they wait for what is sent here.
         current = self.a_in.recv()
         if 2 <= step <= self._config.num_steps + 1:
-            self.s_out.send(self._integrate_and_fire(current))
+            self.s_out.send(self._integrate_and_fire(self._checked("a_in", current, step)))
         else:
             self.s_out.send(self._no_spikes)
         z = self.z_in.recv()
         if step == self._step_of_desire:
-            self.desire = self._hidden_desire(z)
+            self.desire = self._hidden_desire(self._checked("z_in", z, step))
             self.desire_out.send(self.desire * self.mask)
         else:
             self.desire_out.send(self._no_desire)
+
+    def _checked(self, port: str, values: Any, step: int) -> Any:
+        """Return what a port received as numbers of the arithmetic, or refuse it."""
+        raise NotImplementedError
 
     def _begin_window(self, training: bool) -> None:
         self.potential = np.zeros_like(self.potential)
@@ -83,6 +95,9 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+
+    def _checked(self, port: str, values: Any, step: int) -> Any:
+        return check_finite(port, values, step)
 
     def _integrate_and_fire(self, current: Any) -> Any:
         config = self._config

@@ -15,6 +15,7 @@ from lava_desire import fixed
 from lava_desire.fixed import IntegerRule
 from lava_desire.proc.desire_lif.models import AbstractPyDesireLIFModel
 from lava_desire.proc.desire_lif.process import DesireLIF
+from lava_desire.proc.messages import check_integers
 
 
 @implements(proc=DesireLIF, protocol=LoihiProtocol)
@@ -39,10 +40,13 @@ class PyDesireLIFModelFixed(AbstractPyDesireLIFModel):
         super()._begin_window(training)
         self._gain = self._rule.gain_into(self._layer, training)
 
+    def _checked(self, port: str, values: Any, step: int) -> Any:
+        return check_integers(port, values, step)
+
     def _integrate_and_fire(self, current: Any) -> Any:
         spikes, potential = fixed.integrate_and_fire(
             self.potential.astype(np.int64),
-            fixed.saturate(current.astype(np.int64)),
+            fixed.saturate(current),
             self._gain,
             self._rule.decay,
             self._rule.threshold_of(self._layer),

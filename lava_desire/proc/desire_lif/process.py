@@ -12,6 +12,8 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
+from lava_desire.fixed.limits import STATE_LIMIT
+from lava_desire.proc.checked_var import TERNARY, CheckedVar, finite
 from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
@@ -38,10 +40,11 @@ class DesireLIF(AbstractProcess):
 
     Ports
     -----
-    a_in : (N_ℓ,) float32, activation; int32 in fixed point.
+    a_in : (N_ℓ,), activation, finite; integers in fixed point. Not connected, no neuron spikes, and
+        a warning says so.
     s_out : (N_ℓ,) bool, spikes of t = step − 2 in the steps 2 to T + 1 of a window.
-    z_in : (N_ℓ,) float32, errors of the layer above, seen through its weights;
-        int32 in fixed point.
+    z_in : (N_ℓ,), errors of the layer above, seen through its weights, finite; integers in fixed
+        point. Not connected, as that of the output layer is, no desire arises here.
     desire_out : (N_ℓ,) int8, desire of the neurons that are kept, in the step in which z arrives.
 
     Vars
@@ -88,7 +91,7 @@ class DesireLIF(AbstractProcess):
         self.s_out = OutPort(shape=(size,))
         self.z_in = InPort(shape=(size,))
         self.desire_out = OutPort(shape=(size,))
-        self.potential = Var(shape=(size,), init=0)
+        self.potential = CheckedVar((size,), 0, finite((-STATE_LIMIT - 1, STATE_LIMIT)))
         self.mask = Var(shape=(size,), init=np.ones(size, dtype=bool))
-        self.desire = Var(shape=(size,), init=0)
+        self.desire = CheckedVar((size,), 0, TERNARY)
         self.training = Var(shape=(1,), init=np.array([training]))

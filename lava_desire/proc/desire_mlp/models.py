@@ -22,9 +22,16 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
 from lava_desire.proc.chain import DesireChain
-from lava_desire.proc.checks import check_brightness, check_labels
 from lava_desire.proc.desire_mlp.process import DesireMLP
 from lava_desire.proc.masks import MaskSequence
+from lava_desire.proc.messages import (
+    check_brightness,
+    check_constant,
+    check_labels,
+    is_fed,
+    refuse_cut_data,
+    say_unconnected,
+)
 from lava_desire.proc.scoring import AbstractPyScoringModel
 from lava_desire.proc.window import step_in_window
 
@@ -59,11 +66,17 @@ class SubDesireMLPModel(AbstractSubProcessModel):
             setattr(self, f"connection_{number}", connection)
             setattr(self, f"layer_{number}", layer)
             getattr(proc, f"weights_{number}").alias(connection.weights)
-            getattr(proc, f"input_rates_{number}").alias(connection.input_rates)
+            # The inputs of a connection are the neurons that the one before leads to.
+            below = learners[number - 2 : number - 1]
+            getattr(proc, f"input_rates_{number}").share(
+                [connection.input_rates, *(part.output_rates for part in below)]
+            )
             if number < config.num_layers:
                 getattr(proc, f"desire_{number}").alias(layer.desire)
         proc.brightness_in.connect(self.encoder.brightness_in)
         proc.label_in.connect(self.teacher.label_in)
+        # Without images there is nothing that labels belong to.
+        self.teacher.proc_params["has_images"] = is_fed(proc.brightness_in)
         chain.layers[-1].s_out.connect(proc.s_out)
         for name in ("prediction_out", "counts_out", "desire_out"):
             getattr(self.teacher, name).connect(getattr(proc, name))
@@ -127,7 +140,23 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         ]
         self._network: Any = None
         self._stale: set[int] = set()  # layers whose Vars are older than the engine's weights
+        self._weights_were_set = False
+        self._weights_are_needed = False  # of the window's beginning, for the desires
+        self._desires: Any = None
         self._layer_that_learns: int | None = None
+        self._rates_shown: list[Any] = []
+        self._samples_shown = -1
+
+    @classmethod
+    def check_inputs(cls, process: DesireMLP, unconnected: frozenset[str]) -> None:
+        """Say before a run that nothing will be learned or scored."""
+        refuse_cut_data(process)
+        if "brightness_in" in unconnected:
+            say_unconnected(
+                process, "brightness_in", "every image is black, nothing is learned or scored"
+            )
+        elif "label_in" in unconnected:
+            say_unconnected(process, "label_in", "nothing is learned, and nothing is scored")
 
     @property
     def _layers(self) -> range:
@@ -148,11 +177,16 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         labels = self.label_in.recv()
         self.counts = spikes.astype(np.int64) + (self.counts if step > 1 else 0)
         if step == config.num_steps + 1:
-            self._teach(labels)
+            self._conclude(labels)
         self._send_verdict(step == config.num_steps + 1)
         brightness = self.brightness_in.recv()
         if step == 1:
-            self._run_window(brightness)
+            self._take_over_weights()
+            self._take_over_rates()
+            self._received = brightness
+            self._run_window(check_brightness(brightness))
+        elif step <= config.num_steps:
+            check_constant(brightness, self._received, step)
         self._layer_that_learns = self._let_desire_arrive(step)
 
     def _build_network(self) -> None:
@@ -164,42 +198,63 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
             [getattr(self, f"weights_{layer}") for layer in self._layers],
             precision=self.proc_params["precision"],
         )
-        self._take_over_rates()
+        self._rates_shown = [None] * len(self._layers)
 
     def _take_over_rates(self) -> None:
+        """Go on from the rates that Vars were set to since they were shown."""
         followed = self._network.input_rates
-        if followed is not None:
-            rates = [getattr(self, f"input_rates_{layer}") for layer in self._layers]
-            followed.restore(rates, int(self.rated_samples[0]))
+        if followed is None:
+            return
+        for index, layer in enumerate(self._layers):
+            rates, shown = getattr(self, f"input_rates_{layer}"), self._rates_shown[index]
+            if shown is None or not np.array_equal(rates, shown):
+                followed.rates[index].copy_(self._torch.from_numpy(rates))
+                self._rates_shown[index] = rates.copy()
+        if int(self.rated_samples[0]) != self._samples_shown:
+            self._samples_shown = int(self.rated_samples[0])
+            followed.num_samples.fill_(self._samples_shown)
+
+    def _take_over_weights(self) -> None:
+        """Go on with the weights that Vars were set to."""
+        if not self._weights_were_set:
+            return
+        self._weights_were_set = False
+        for layer in set(self._layers) - self._stale:
+            weights, own = getattr(self, f"weights_{layer}"), self._network.weights[layer - 1]
+            if not np.array_equal(weights, own.cpu().numpy()):
+                own.copy_(self._torch.from_numpy(weights))
 
     def _run_window(self, brightness: Any) -> None:
         torch, network = self._torch, self._network
-        check_brightness(brightness)
-        images = torch.from_numpy(brightness.reshape(self._batch_size, -1).astype(np.float32))
+        images = torch.from_numpy(brightness.reshape(self._batch_size, -1))
         masks = None
         if self.training[0]:
             drawn = [mask.draw(self._batch_size) for mask in self._masks]
             masks = [torch.from_numpy(mask).to(network.device) for mask in drawn]
             self.samples_seen = self.samples_seen + self._batch_size
+        self._weights_are_needed = True
         with torch.inference_mode():
             self._activity = network.forward_checked(images.to(network.device), masks)
         trains = self._activity.spikes[-1].cpu().numpy()
         self._output_trains = trains.reshape(len(trains), *self.desire.shape)
 
-    def _teach(self, labels: Any) -> None:
-        """Let the teacher's desire arise from the labels, and those of all layers from it."""
-        labels = check_labels(labels, self._config.layer_sizes[-1])
-        self._desires = self._network.desires(self._activity, self._torch.from_numpy(labels))
-        self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)
+    def _conclude(self, labels: Any) -> None:
+        """Predict, and let desire arise from the labels, where there are any."""
         self.prediction = self._activity.prediction.cpu().numpy()
-        counts = self._activity.counts[-1].cpu().numpy()
-        self._keep_score(labels, counts)
+        if self.label_in.csp_ports:
+            labels = check_labels(labels, self._config.layer_sizes[-1])
+        if self.label_in.csp_ports and self.brightness_in.csp_ports:
+            self._desires = self._network.desires(self._activity, self._torch.from_numpy(labels))
+            self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)
+            self._keep_score(labels, self._activity.counts[-1].cpu().numpy())
+        self._weights_are_needed = False
+        self._take_over_weights()
 
     def _let_desire_arrive(self, step: int) -> int | None:
         """Return the layer whose connection has its desire in this step and learns from it."""
         config = self._config
         layer = config.num_steps + 1 + config.num_layers - step
-        if layer not in self._layers:
+        if layer not in self._layers or self._desires is None:
             return None
         desire = self._desires[layer - 1].cpu().numpy()
         if layer < config.num_layers:
@@ -228,10 +283,16 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
             getattr(self, f"weights_{layer}")[...] = weights.cpu().numpy()
         self._stale.clear()
         followed = self._network.input_rates if self._network is not None else None
-        if followed is not None:
-            for layer, rates in zip(self._layers, followed.to_arrays(), strict=True):
-                getattr(self, f"input_rates_{layer}")[...] = rates
-            self.rated_samples = followed.num_samples[:1].cpu().numpy()
+        if followed is None or self._samples_shown < 0:
+            return
+        for index, layer in enumerate(self._layers):
+            var = getattr(self, f"input_rates_{layer}")
+            if np.array_equal(var, self._rates_shown[index]):  # else it was set, and is held
+                self._rates_shown[index] = followed.rates[index].cpu().numpy().copy()
+                setattr(self, f"input_rates_{layer}", self._rates_shown[index].copy())
+        if int(self.rated_samples[0]) == self._samples_shown:
+            self._samples_shown = int(followed.num_samples[0])
+            self.rated_samples = np.array([self._samples_shown])
 
     def _get_var(self) -> None:
         self.refresh_vars()
@@ -243,18 +304,21 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
 
     def _handle_var_port(self, var_port: Any) -> None:
         self.refresh_vars()
+        before = getattr(self, var_port.var_name)
         super()._handle_var_port(var_port)
+        if getattr(self, var_port.var_name) is not before:  # a RefPort has written
+            self.on_var_update()
 
     def on_var_update(self) -> None:
-        """Take over weights that were set from outside."""
-        if self._network is None:
-            return
+        """Take over weights that were set from outside, when the window no longer needs its own."""
         for layer in self._layers:
             weights = getattr(self, f"weights_{layer}")
             if not np.isfinite(weights).all():
                 raise ValueError(
                     f"weights of layer {layer} hold NaN or infinity: expected finite values"
                 )
-            weights[...] = rule.limit_weights(weights, self._config.weight_limit)
-            self._network.weights[layer - 1].copy_(self._torch.from_numpy(weights))
-        self._take_over_rates()
+            limited = rule.limit_weights(weights, self._config.weight_limit)
+            setattr(self, f"weights_{layer}", limited.astype(np.float32))
+        self._weights_were_set = True
+        if self._network is not None and not self._weights_are_needed:
+            self._take_over_weights()

@@ -15,6 +15,16 @@ from lava.magma.core.process.variable import Var
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat, formats_from_dicts
+from lava_desire.proc.checked_var import (
+    A_COUNT,
+    A_SHARE,
+    TERNARY,
+    CheckedVar,
+    SharedVar,
+    a_learning_rate,
+    weights_of,
+    within,
+)
 from lava_desire.proc.checks import (
     check_all_rates,
     check_count,
@@ -22,23 +32,6 @@ from lava_desire.proc.checks import (
     in_both_arithmetics,
 )
 from lava_desire.proc.window import sample_shape
-
-
-class SharedVar(Var):
-    """A Var of a network that stands for the Vars of that name of several of its parts."""
-
-    def share(self, parts: Sequence[Var]) -> None:
-        """Be read from the first of the parts' Vars, set all of them, and give them its value."""
-        for part in parts:
-            part.init = self.init
-        self.alias(parts[0])
-        self._others = parts[1:]
-
-    def set(self, value: Any, idx: Any = None) -> None:
-        """Set the Var, or those that it stands for."""
-        super().set(value, idx)
-        for other in getattr(self, "_others", ()):
-            other.set(value, idx)
 
 
 class DesireMLP(AbstractProcess):
@@ -85,8 +78,11 @@ class DesireMLP(AbstractProcess):
 
     Ports
     -----
-    brightness_in : (N_0,) float32 in [0, 1], the same in every step of a window.
-    label_in : (B,) int64, the class in [0, N_L), read in step T + 1 of a window.
+    brightness_in : (N_0,) brightness in [0, 1], the same in the steps 1 to T of a window, as
+        :class:`~lava_desire.proc.RateEncoder` takes it.
+    label_in : (B,), the class, a whole number in [0, N_L), read in step T + 1 of a window. Where
+        this or brightness is not connected, the network only infers: nothing is learned, nothing
+        is scored, and a warning says so.
     s_out : (N_L,) bool, output spikes of t = step − 2 in the steps 2 to T + 1.
     prediction_out : (B,) int64, in step T + 1: the class, or −1 where undecided.
     counts_out : (N_L,) int64, in step T + 1: output spikes of the window.
@@ -104,8 +100,11 @@ class DesireMLP(AbstractProcess):
     num_samples, num_correct, num_active, confusion, loss : as of
         :class:`~lava_desire.proc.DesireTeacher`.
     samples_seen : (1,) int64, samples that have had dropout masks.
-    learning_rate : (1,) float64, η, for all layers.
+    learning_rate : (1,) float64, η ≥ 0, for all layers.
     training, learning_enabled : (1,) bool, for all parts.
+        Learning rate and `learning_enabled` take effect at once: each connection looks at them in
+        the step in which it learns. Weights, `training` and rates that are set within a window take
+        effect with the next; what that window still learns is added to the weights that were set.
     input_rates_1 … input_rates_L : (N_{ℓ−1},) float64, and rated_samples : (1,) int64, of
         :class:`~lava_desire.proc.DesireDense`; the former also as the list :attr:`input_rates`.
 
@@ -181,26 +180,28 @@ class DesireMLP(AbstractProcess):
         self.counts_out = OutPort(shape=classes)
         self.desire_out = OutPort(shape=classes)
         for layer, (array, _) in enumerate(both, start=1):
-            setattr(self, f"weights_{layer}", Var(shape=array.shape, init=array))
+            check = weights_of(config, layer, formats)
+            setattr(self, f"weights_{layer}", CheckedVar(array.shape, array, check))
             if layer < config.num_layers:
                 shape = sample_shape(batch_size, config.layer_sizes[layer])
-                setattr(self, f"desire_{layer}", Var(shape=shape, init=0))
-        self.counts = Var(shape=classes, init=0)
-        self.desire = Var(shape=classes, init=0)
-        self.prediction = Var(shape=(batch_size,), init=-1)
-        self.num_samples = Var(shape=(1,), init=0)
-        self.num_correct = Var(shape=(1,), init=0)
-        self.num_active = Var(shape=(1,), init=0)
-        self.confusion = Var(shape=(num_classes, num_classes + 1), init=0)
-        self.loss = Var(shape=(1,), init=0)
-        self.samples_seen = Var(shape=(1,), init=np.array([samples_seen]))
-        self.learning_rate = SharedVar(shape=(1,), init=np.array([config.learning_rate]))
-        self.training = SharedVar(shape=(1,), init=np.array([training]))
-        self.learning_enabled = SharedVar(shape=(1,), init=np.array([learning_enabled]))
+                setattr(self, f"desire_{layer}", CheckedVar(shape, 0, TERNARY))
+        self.counts = CheckedVar(classes, 0, A_COUNT)
+        self.desire = CheckedVar(classes, 0, TERNARY)
+        self.prediction = CheckedVar((batch_size,), -1, within(-1, num_classes - 1))
+        self.num_samples = CheckedVar((1,), 0, A_COUNT)
+        self.num_correct = CheckedVar((1,), 0, A_COUNT)
+        self.num_active = CheckedVar((1,), 0, A_COUNT)
+        self.confusion = CheckedVar((num_classes, num_classes + 1), 0, A_COUNT)
+        self.loss = CheckedVar((1,), 0, within(0, np.inf))
+        self.samples_seen = CheckedVar((1,), np.array([samples_seen]), A_COUNT)
+        rate = np.array([config.learning_rate])
+        self.learning_rate = SharedVar((1,), rate, a_learning_rate(config, formats))
+        self.training = SharedVar((1,), np.array([training]), A_SHARE)
+        self.learning_enabled = SharedVar((1,), np.array([learning_enabled]), A_SHARE)
         for layer, rates in enumerate(check_all_rates(config, input_rates), start=1):
-            setattr(self, f"input_rates_{layer}", Var(shape=rates.shape, init=rates))
+            setattr(self, f"input_rates_{layer}", SharedVar(rates.shape, rates, A_SHARE))
         rated_samples = check_count("rated_samples", rated_samples, 0)
-        self.rated_samples = SharedVar(shape=(1,), init=np.array([rated_samples]))
+        self.rated_samples = SharedVar((1,), np.array([rated_samples]), A_COUNT)
 
     @property
     def config(self) -> DesireConfig:

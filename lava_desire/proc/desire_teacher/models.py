@@ -12,44 +12,74 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
-from lava_desire.proc.checks import check_labels
 from lava_desire.proc.desire_teacher.process import DesireTeacher
+from lava_desire.proc.messages import (
+    check_labels,
+    check_spikes,
+    refuse_cut_data,
+    say_unconnected,
+)
 from lava_desire.proc.scoring import AbstractPyScoringModel
-from lava_desire.proc.window import step_in_window
+from lava_desire.proc.window import UNLABELLED, step_in_window
 
 
 class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
     """What the teacher does in either arithmetic."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
-    third_factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
+    third_factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
     last_spikes: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+
+    @classmethod
+    def check_inputs(cls, process: DesireTeacher, unconnected: frozenset[str]) -> None:
+        """Say before a run that nothing will be taught."""
+        refuse_cut_data(process)
+        if "s_in" in unconnected:
+            say_unconnected(process, "s_in", "no neuron is heard, nothing is taught or scored")
+        elif "label_in" in unconnected:
+            say_unconnected(process, "label_in", "nothing is learned, and nothing is scored")
 
     def run_spk(self) -> None:
         """Count spikes; at the end of the trains send desire, prediction and counts."""
         config = self._config
         step = step_in_window(self.time_step, config)
-        spikes = self.s_in.recv()
+        spikes = check_spikes("s_in", self.s_in.recv(), step)
         label = self.label_in.recv()
         if step == 1:
             self.counts = np.zeros_like(self.counts)
+            self._num_spikes = np.zeros_like(self.counts)
             self.last_spikes = np.zeros_like(self.last_spikes)
         self.counts = self.counts + spikes
+        self._num_spikes += spikes
         self.last_spikes = np.where(spikes, step, self.last_spikes)
         is_due = step == config.num_steps + 1
         if is_due:
-            label = check_labels(label, config.layer_sizes[-1])
-            counts = self.counts[None]
-            if config.class_margin:
-                desire = rule.margin_desire(counts, label, config.class_margin)
-            else:
-                desire = self._output_desire(counts, label)
-            self.desire = desire[0]
+            # The Var can be set from outside; what is learned does not follow it.
+            counts = self._num_spikes[None]
             last = self.last_spikes[None] if config.breaks_ties else None
             self.prediction = rule.predict(counts, last)
-            self._keep_score(label, counts)
+            if self.label_in.csp_ports:
+                label = check_labels(label, config.layer_sizes[-1])
+            if self._teaches():
+                self._teach(label, counts)
         self._send_verdict(is_due)
-        self.third_factor_out.send(np.array([is_due and bool(self.desire.any())]))
+        self.third_factor_out.send(np.array([self._third_factor() if is_due else 0], np.int8))
+
+    def _teaches(self) -> bool:
+        heard = self.label_in.csp_ports and self.s_in.csp_ports
+        return bool(heard) and self.proc_params.get("has_images", True)
+
+    def _teach(self, label: Any, counts: Any) -> None:
+        config = self._config
+        if config.class_margin:
+            desire = rule.margin_desire(counts, label, config.class_margin)
+        else:
+            desire = self._output_desire(counts, label)
+        self.desire = desire[0]
+        self._keep_score(label, counts)
+
+    def _third_factor(self) -> int:
+        return int(self.desire.any()) if self._teaches() else UNLABELLED
 
     def _output_desire(self, counts: Any, labels: Any) -> Any:
         """Return what the output neurons desire, (1, N_L) int8 (Eq. 11)."""

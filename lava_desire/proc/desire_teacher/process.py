@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
+from lava_desire.proc.checked_var import A_COUNT, TERNARY, CheckedVar, within
 from lava_desire.proc.checks import check_layer
 
 
@@ -25,13 +26,15 @@ class DesireTeacher(AbstractProcess):
 
     Ports
     -----
-    s_in : (N_L,) bool, output spikes.
-    label_in : (1,) int64, the class in [0, N_L), read in step T + 1 of a window.
+    s_in : (N_L,), output spikes, 0 or 1.
+    label_in : (1,), the class, a whole number in [0, N_L), read in step T + 1 of a window. Not
+        connected, samples have no labels: no desire arises, nothing is scored, and a warning says
+        so; predictions and counts are sent all the same.
     desire_out : (N_L,) int8, in step T + 1; zeros otherwise.
     prediction_out : (1,) int64, in step T + 1: the class, or −1 where the network is undecided.
     counts_out : (N_L,) int64, in step T + 1: spikes of the window.
-    third_factor_out : (1,) bool, in step T + 1: whether any output neuron has desire, which
-        connections hear where the config's mean rates are over such samples alone (`rates_over`).
+    third_factor_out : (1,) int8, in step T + 1: 1 where an output neuron has desire, 0 where none
+        has, −1 where there is no label; connections hear it where the config follows mean rates.
 
     Vars
     ----
@@ -64,12 +67,12 @@ class DesireTeacher(AbstractProcess):
         self.prediction_out = OutPort(shape=(1,))
         self.counts_out = OutPort(shape=(size,))
         self.third_factor_out = OutPort(shape=(1,))
-        self.counts = Var(shape=(size,), init=0)
-        self.last_spikes = Var(shape=(size,), init=0)
-        self.desire = Var(shape=(size,), init=0)
-        self.prediction = Var(shape=(1,), init=-1)
-        self.num_samples = Var(shape=(1,), init=0)
-        self.num_correct = Var(shape=(1,), init=0)
-        self.num_active = Var(shape=(1,), init=0)
-        self.confusion = Var(shape=(size, size + 1), init=0)
-        self.loss = Var(shape=(1,), init=0)
+        self.counts = CheckedVar((size,), 0, A_COUNT)
+        self.last_spikes = CheckedVar((size,), 0, A_COUNT)
+        self.desire = CheckedVar((size,), 0, TERNARY)
+        self.prediction = CheckedVar((1,), -1, within(-1, size - 1))
+        self.num_samples = CheckedVar((1,), 0, A_COUNT)
+        self.num_correct = CheckedVar((1,), 0, A_COUNT)
+        self.num_active = CheckedVar((1,), 0, A_COUNT)
+        self.confusion = CheckedVar((size, size + 1), 0, A_COUNT)
+        self.loss = CheckedVar((1,), 0, within(0, np.inf))

@@ -13,8 +13,13 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
-from lava_desire.proc.checks import check_brightness
 from lava_desire.proc.masks import MaskSequence
+from lava_desire.proc.messages import (
+    check_brightness,
+    check_constant,
+    refuse_cut_data,
+    say_unconnected,
+)
 from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
 
@@ -35,6 +40,14 @@ class AbstractPyRateEncoderModel(PyLoihiProcessModel):
             self._config, 0, proc_params["dropout_masks"], proc_params["samples_seen"]
         )
         self._no_spikes = np.zeros(self._config.layer_sizes[0], dtype=bool)
+        self._received = self._brightness = self._no_spikes
+
+    @classmethod
+    def check_inputs(cls, process: RateEncoder, unconnected: frozenset[str]) -> None:
+        """Say before a run that there will be nothing to see."""
+        refuse_cut_data(process)
+        if unconnected:
+            say_unconnected(process, "brightness_in", "every image is black, nothing is learned")
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
@@ -44,12 +57,18 @@ class AbstractPyRateEncoderModel(PyLoihiProcessModel):
             self.potential = np.zeros_like(self.potential)
             self.mask = self._masks.next(bool(self.training[0]))
             self.samples_seen = self.samples_seen + self.training
+            self._received, self._brightness = brightness, self._prepare(brightness)
         if step <= self._config.num_steps:
-            self.s_out.send(self._encode(brightness) & self.mask)
+            check_constant(brightness, self._received, step)
+            self.s_out.send(self._encode() & self.mask)
         else:
             self.s_out.send(self._no_spikes)
 
-    def _encode(self, brightness: Any) -> Any:
+    def _prepare(self, brightness: Any) -> Any:
+        """Return the brightness of a sample as the encoder adds it up, (N_0,), or refuse it."""
+        raise NotImplementedError
+
+    def _encode(self) -> Any:
         """Advance the potential by a step and return the spikes, (N_0,) bool (Sec. 4.1)."""
         raise NotImplementedError
 
@@ -63,12 +82,15 @@ class PyRateEncoderModelFloat(AbstractPyRateEncoderModel):
     brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
 
-    def _encode(self, brightness: Any) -> Any:
-        check_brightness(brightness)
+    def _prepare(self, brightness: Any) -> Any:
+        brightness = check_brightness(brightness)
         brightness = rule.equalize_brightness(brightness, self._config.image_brightness)
         if brightness.dtype == np.uint8:
             brightness = brightness.astype(np.float32) / np.float32(255)
+        return brightness
+
+    def _encode(self) -> Any:
         spikes, self.potential = rule.encode_step(
-            self.potential, brightness, self._config.threshold
+            self.potential, self._brightness, self._config.threshold
         )
         return spikes

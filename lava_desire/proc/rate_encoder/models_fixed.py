@@ -13,8 +13,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import fixed, rule
 from lava_desire.fixed import IntegerRule
-from lava_desire.fixed.limits import BRIGHTEST
-from lava_desire.proc.checks import check_brightness
+from lava_desire.proc.messages import check_levels
 from lava_desire.proc.rate_encoder.models import AbstractPyRateEncoderModel
 from lava_desire.proc.rate_encoder.process import RateEncoder
 
@@ -25,18 +24,20 @@ from lava_desire.proc.rate_encoder.process import RateEncoder
 class PyRateEncoderModelFixed(AbstractPyRateEncoderModel):
     """Fixed point: the brightest pixel counts 255 a step, and θ is 255 · θ of the config."""
 
-    brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    # What is received is added to zeros of this type, and so keeps its own: an integer is a level.
+    brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._threshold = IntegerRule(self._config).encoder_threshold
 
-    def _encode(self, brightness: Any) -> Any:
-        check_brightness(brightness, BRIGHTEST)
-        brightness = rule.equalize_brightness(brightness, self._config.image_brightness)
+    def _prepare(self, brightness: Any) -> Any:
+        return rule.equalize_brightness(check_levels(brightness), self._config.image_brightness)
+
+    def _encode(self) -> Any:
         spikes, potential = fixed.encode_step(
-            self.potential.astype(np.int64), brightness, self._threshold
+            self.potential.astype(np.int64), self._brightness, self._threshold
         )
         self.potential = potential.astype(np.int32)
         return spikes

@@ -10,6 +10,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
+from lava_desire.fixed.limits import STATE_LIMIT
+from lava_desire.proc.checked_var import A_COUNT, CheckedVar, finite
 from lava_desire.proc.checks import check_count, check_layer, check_masks
 
 
@@ -31,14 +33,18 @@ class RateEncoder(AbstractProcess):
 
     Ports
     -----
-    brightness_in : (N_0,) float32 in [0, 1]; int32 in [0, 255] in fixed point.
+    brightness_in : (N_0,) numbers in [0, 1], the same in the steps 1 to T of a window; what comes
+        later is not looked at. In fixed point a port that sends integers sends levels in [0, 255],
+        and of floats round(255·x) is taken. Not connected, every image is black, and a warning says
+        so.
     s_out : (N_0,) bool, spikes of t = step − 1 in the steps 1 to T of a window.
 
     Vars
     ----
     potential : (N_0,) float32; int32 in fixed point.
     mask : (N_0,) bool, inputs that are kept.
-    samples_seen : (1,) int64, samples that have had their masks.
+    samples_seen : (1,) int64, samples that have had their masks; to be read: another number set
+        there is counted on from, and the masks stay those they would have been.
     training : (1,) bool; takes effect with the next window.
 
     Raises
@@ -65,7 +71,7 @@ class RateEncoder(AbstractProcess):
         super().__init__(config=config, dropout_masks=masks, samples_seen=samples_seen, **options)
         self.brightness_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))
-        self.potential = Var(shape=(size,), init=0)
+        self.potential = CheckedVar((size,), 0, finite((-STATE_LIMIT - 1, STATE_LIMIT)))
         self.mask = Var(shape=(size,), init=np.ones(size, dtype=bool))
-        self.samples_seen = Var(shape=(1,), init=samples_seen)
+        self.samples_seen = CheckedVar((1,), samples_seen, A_COUNT)
         self.training = Var(shape=(1,), init=np.array([training]))

@@ -13,6 +13,7 @@ from lava.magma.core.process.variable import Var
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import DataWarning, check_images, check_labels, check_scale
+from lava_desire.proc.checked_var import A_COUNT, CheckedVar
 from lava_desire.proc.checks import check_count, check_layer
 from lava_desire.proc.window import sample_shape
 
@@ -100,8 +101,8 @@ class SampleSource(AbstractProcess):
         )
         self.brightness_out = OutPort(shape=sample_shape(batch_size, config.layer_sizes[0]))
         self.label_out = OutPort(shape=(batch_size,))
-        self.sample = Var(shape=(batch_size,), init=0)
-        self.position = Var(shape=(1,), init=position)
+        self.sample = CheckedVar((batch_size,), 0, A_COUNT)
+        self.position = CheckedVar((1,), position, A_COUNT)
         self.evaluating = Var(shape=(1,), init=0)
 
 
