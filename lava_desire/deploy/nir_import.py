@@ -20,6 +20,7 @@ from lava_desire.deploy.nir_file import read_nir
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 
+_NORSE_DT = 1e-6  # in to_nir and in the cells 1e-3, and tau is multiplied by the former
 _ROUNDING = 3e-7  # of a time constant in float32, twice
 
 
@@ -134,7 +135,7 @@ def _foreign_config(
         missing = "dt" if dt is None else "num_steps"
         raise ValueError(
             f"the graph does not say {missing}: pass dt, the seconds a time step (1e-4 for "
-            "SpikingJelly and snnTorch, 1e-6 for Norse 1.1.0, whose tau is multiplied by its dt), "
+            f"SpikingJelly and snnTorch, {_NORSE_DT:g} for Norse 1.1.0, whose tau is times dt), "
             "and num_steps, for how many it is run"
         )
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
@@ -147,7 +148,7 @@ def _foreign_config(
     if tau < dt * (1 - 1e-6):
         raise ValueError(
             f"tau of {chain[0].neurons!r} is {tau:.3g} s, shorter than dt = {dt:.3g} s: expected "
-            f"at least dt. {_other_dt(tau, dt)}"
+            f"at least dt. {_other_dt(tau)}"
         )
     steps = num_steps + len(chain) - 1
     return DesireConfig(
@@ -160,13 +161,13 @@ def _foreign_config(
     )
 
 
-def _other_dt(tau: float, dt: float) -> str:
+def _other_dt(tau: float) -> str:
     """Say which dt is likely to be meant."""
-    if tau < dt * dt * (1 - 1e-6):
+    if tau < _NORSE_DT * (1 - 1e-6):
         return f"Pass dt of at most {tau:.3g}"
     return (
-        f"If Norse 1.1.0 wrote the graph, pass dt = {dt * dt:.6g}: it writes tau times its dt, "
-        f"here {tau / dt:.3g} s; else dt of at most {tau:.3g}"
+        f"If Norse 1.1.0 wrote the graph, which writes tau times its dt, pass dt = {_NORSE_DT:g}, "
+        f"the square of its default, or that of the one it was given; else dt of at most {tau:.3g}"
     )
 
 

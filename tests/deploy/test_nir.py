@@ -291,16 +291,21 @@ def test_any_time_constant_is_taken(tau, dt, decay):
 
 
 @pytest.mark.parametrize(
-    ("tau", "message"),
+    ("tau", "dt", "message"),
     [
         # Norse 1.1.0 with its own dt of 1e-3 and its own 100 per second.
-        (1e-5, "If Norse 1.1.0 wrote the graph, pass dt = 1e-06: it writes tau times its dt, here"),
-        (1e-9, "expected at least dt. Pass dt of at most 1e-09"),
+        (
+            1e-5,
+            1e-3,
+            "If Norse 1.1.0 wrote the graph, which writes tau times its dt, pass dt = 1e-06",
+        ),
+        (1e-5, 1e-4, "pass dt = 1e-06, the square of its default, or that of the one it was given"),
+        (1e-9, 1e-3, "expected at least dt. Pass dt of at most 1e-09"),
     ],
 )
-def test_a_dt_that_would_do_is_proposed(tau, message):
-    with pytest.raises(ValueError, match=r"shorter than dt = 0\.001 s") as caught:
-        from_nir(chain(tau=tau), dt=1e-3, num_steps=5)
+def test_a_dt_that_would_do_is_proposed(tau, dt, message):
+    with pytest.raises(ValueError, match=rf"shorter than dt = {dt} s") as caught:
+        from_nir(chain(tau=tau), dt=dt, num_steps=5)
     assert message in str(caught.value)
 
 
