@@ -149,6 +149,45 @@ def _miss_as_python_does(module: ModuleType) -> None:
     collection.__getattr__ = __getattr__
 
 
+def _iterate_anew(module: ModuleType) -> None:
+    def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807
+        """Return an iterator of its own over the members."""
+        return iter([getattr(self, name) for name in self.member_names])
+
+    collection: Any = vars(module)["Collection"]
+    collection.__iter__ = __iter__
+
+
+def _enter_as_itself(module: ModuleType) -> None:
+    def __enter__(self: Any) -> Any:  # noqa: N807
+        """Return the process, which is stopped at the end of the block."""
+        return self
+
+    process: Any = vars(module)["AbstractProcess"]
+    process.__enter__ = __enter__
+
+
+def _configure_each_port(module: ModuleType) -> None:
+    compiler: Any = vars(module)["PyProcCompiler"]
+    create = compiler._create_outport_initializers
+
+    @functools.wraps(create)
+    def _create_outport_initializers(self: Any, process: Any) -> Any:
+        ports = list(process.out_ports)
+        kept = [port.connection_configs for port in ports]
+        try:
+            for number, (port, configs) in enumerate(zip(ports, kept, strict=True)):
+                # Lava takes the configuration with the port's own number, which is the first one's.
+                first = list(configs.values())[:1]
+                port.connection_configs = dict(enumerate(first * (number + 1)))
+            return create(self, process)
+        finally:
+            for port, configs in zip(ports, kept, strict=True):
+                port.connection_configs = configs
+
+    compiler._create_outport_initializers = _create_outport_initializers
+
+
 def _search_without_running(module: ModuleType) -> None:
     graphs: Any = vars(module)["ProcGroupDiGraphs"]
     graphs._find_proc_models = staticmethod(find_models)
@@ -204,6 +243,23 @@ MENDS = (
         "AssertionError; inspect, and with it unittest.mock, asks for some from Python 3.12 on.",
         needed=sys.version_info >= (3, 12),
         after=_miss_as_python_does,
+    ),
+    Mend(
+        "lava.magma.core.process.process",
+        "A collection of ports or Vars is its own iterator: a loop over it goes on where an earlier "
+        "one, or one around it, has stopped.",
+        after=_iterate_anew,
+    ),
+    Mend(
+        "lava.magma.core.process.process",
+        "A process in a with statement is bound to None by it.",
+        after=_enter_as_itself,
+    ),
+    Mend(
+        "lava.magma.compiler.subcompilers.py.pyproc_compiler",
+        "The second out port of a process is an IndexError where it was connected with a "
+        "configuration, and so is each further one.",
+        after=_configure_each_port,
     ),
     Mend(
         "lava.magma.compiler.compiler_graphs",

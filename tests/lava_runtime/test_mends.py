@@ -16,20 +16,26 @@ from lava_desire.lava_runtime import import_lava, mends
 
 import_lava()
 
+from lava.magma.core.process.ports.connection_config import ConnectionConfig  # isort: skip
 from lava.magma.core.process.ports.ports import ReshapePort  # isort: skip
 from lava.magma.core.process.process import Collection  # isort: skip
 from lava.proc.clp.nsm.models import PyAllocatorModel  # isort: skip
 from lava.proc.conv import utils  # isort: skip
 from lava.proc.graded import models as graded  # isort: skip
+from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
+from lava.proc.graded.process import NormVecDelay  # isort: skip
+from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
+from lava.proc.io.source import RingBuffer as Source  # isort: skip
 from lava.proc.lif.process import LIF  # isort: skip
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
-def warnings_are_errors():
+def deprecations_are_errors():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", DeprecationWarning)
         yield
 
 
@@ -62,6 +68,38 @@ def test_a_collection_has_no_attribute_that_it_has_not():
     assert not hasattr(ports, "__wrapped__")
     with pytest.raises(AssertionError, match="'b' is not a member of 'OutPort'"):
         ports.b  # noqa: B018
+
+
+def test_a_collection_can_be_looped_over_at_any_time():
+    variables = LIF(shape=(1,)).vars
+    everything = list(variables)
+    assert len(everything) == len(variables.member_names) > 2
+    next(iter(variables))
+    assert list(variables) == everything
+    assert [(one, other) for one in variables for other in variables] == [
+        (one, other) for one in everything for other in everything
+    ]
+
+
+def test_a_process_is_bound_by_its_with_statement():
+    neurons = LIF(shape=(1,))
+    with neurons as bound:
+        assert bound is neurons
+
+
+def test_each_out_port_may_be_connected_with_a_configuration():
+    sender, source = NormVecDelay((1,)), Source(data=np.ones((1, 2), int))
+    source.s_out.connect([sender.a_in1, sender.a_in2])
+    sinks = [Sink(shape=(1,), buffer=2) for _ in range(3)]
+    sender.s_out.connect(sinks[0].a_in, connection_configs=ConnectionConfig())
+    sender.s2_out.connect(
+        [sinks[1].a_in, sinks[2].a_in], connection_configs=[ConnectionConfig()] * 2
+    )
+    try:
+        sender.run(RunSteps(2), Loihi2SimCfg(select_tag="fixed_pt"))
+        assert sinks[2].data.get().shape == (1, 2)
+    finally:
+        sender.stop()
 
 
 def test_an_allocator_counts_the_neurons_that_it_allocates():
