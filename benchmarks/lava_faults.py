@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.lava import desire_network, images_for
 from lava_desire import DesireConfig
-from lava_desire.proc import HangError, ProcessError
+from lava_desire.proc import HangError, ProcessError, install
 
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
@@ -188,6 +188,7 @@ def crowd(num_processes: int, steps: int) -> dict[str, Any]:
 def _be_interrupted() -> None:
     # A job in the background of a shell ignores interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    install("processes")
     network = small_network()
     network.create_runtime(SETTINGS)
     names = [segment.name for segment in segments_of(network)]

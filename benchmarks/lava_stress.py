@@ -31,8 +31,10 @@ from benchmarks.lava_faults import (
 )
 from lava_desire import DesireConfig
 from lava_desire._provenance import commit
+from lava_desire.proc import HangError, install
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
+from lava.proc.lif.process import LIF  # isort: skip
 
 RESULT = Path(__file__).parent / "results" / "lava_stress.json"
 SAMPLES = 10
@@ -98,6 +100,65 @@ def soak(build: Callable[[], Any], steps: int, samples: int = SAMPLES) -> dict[s
     }
 
 
+def soak_in_one(build: Callable[[], Any], steps: int, samples: int = SAMPLES) -> dict[str, Any]:
+    """Run one network in this process for so many steps, and look at this process as it goes."""
+    install("one")
+    network = build()
+    network.run(RunSteps(1000), SETTINGS)
+    seen = [resources(os.getpid())]
+    started = time.perf_counter()
+    for _ in range(samples):
+        network.run(RunSteps(steps // samples))
+        seen.append(resources(os.getpid()))
+    seconds = time.perf_counter() - started
+    learned = int(network.num_samples.get()[0])
+    network.stop()
+    install("processes")
+    return {
+        "steps": steps,
+        "samples_learned": learned,
+        "steps_per_second": steps / seconds,
+        "largest_growth_of_a_child": {name: seen[-1][name] - seen[1][name] for name in seen[0]},
+        "resident_kib": [each["resident_kib"] for each in seen],
+        "left_processes": len(multiprocessing.active_children()),
+    }
+
+
+def build_and_stop_in_one(count: int) -> dict[str, Any]:
+    """Build, run and stop so many networks in this process, one after the other."""
+    install("one")
+    seen = []
+    for _ in range(count):
+        network = digits_network()
+        network.run(RunSteps(50), SETTINGS)
+        network.stop()
+        seen.append(resources(os.getpid()))
+    install("processes")
+    return {
+        "networks": count,
+        "left_processes": len(multiprocessing.active_children()),
+        "growth_of_parent": {name: seen[-1][name] - seen[0][name] for name in seen[0]},
+    }
+
+
+def hang_in_one(count: int) -> dict[str, Any]:
+    """Run so many networks in this process into a deadlock."""
+    install("one")
+    named, seconds = 0, 0.0
+    for _ in range(count):
+        neurons = LIF(shape=(3,))
+        neurons.s_out.connect(neurons.a_in)
+        neurons.create_runtime(SETTINGS)
+        started = time.monotonic()
+        try:
+            neurons.run(RunSteps(3))
+        except HangError as error:
+            seconds = max(seconds, time.monotonic() - started)
+            named += f"LIF ({neurons.name}) waits in step 1 on a_in" in str(error)
+    install("processes")
+    return {"deadlocks": count, "named": named, "longest_seconds_to_report": seconds}
+
+
 def build_and_stop(count: int) -> dict[str, Any]:
     """Build, run and stop so many networks, one after the other."""
     pids, segments, parent = [], [], []
@@ -127,6 +188,10 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "interrupts": lambda: interrupt_scripts(50),
     "deadlocks": lambda: hang(20),
     "crowd": lambda: crowd(200, 1000),
+    "one_process_long_run": lambda: soak_in_one(small_network, 1_000_000),
+    "one_process_digits": lambda: soak_in_one(digits_network, 100_000),
+    "one_process_many_networks": lambda: build_and_stop_in_one(100),
+    "one_process_deadlocks": lambda: hang_in_one(20),
 }
 """What can be run, and at what length."""
 
@@ -169,6 +234,7 @@ def main(names: list[str]) -> None:
         },
     }
     wrong = []
+    install("processes")
     for name in names or PARTS:
         print(name, flush=True)
         seen = PARTS[name]()

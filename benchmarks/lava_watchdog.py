@@ -46,7 +46,7 @@ def measure() -> dict[str, Any]:
             for kind, build in kinds.items():
                 # The order changes, so that neither is always the first to be started.
                 for watched in (copy % 2 == 0, copy % 2 == 1):
-                    install(deadlock_seconds=5.0 if watched else None)
+                    install("processes", deadlock_seconds=5.0 if watched else None)
                     process = build()
                     process.run(RunSteps(config.window_steps), settings)
                     running.append(((kind, watched), process))

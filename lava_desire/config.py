@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lava_desire._fields import (
@@ -245,27 +246,27 @@ class DesireConfig:
             raise ValueError(f"preset is {name!r}: expected one of {', '.join(PRESETS)}")
         return PRESETS[name]
 
-    @property
+    @cached_property
     def breaks_ties(self) -> bool:
         """Whether the earliest of several classes with the largest count is predicted."""
         return self.tie_break == "earliest"
 
-    @property
+    @cached_property
     def num_layers(self) -> int:
         """Number L of plastic layers."""
         return len(self.layer_sizes) - 1
 
-    @property
+    @cached_property
     def window_steps(self) -> int:
         """Lava time steps of one sample's window, T + L."""
         return self.num_steps + self.num_layers
 
-    @property
+    @cached_property
     def follows_rates(self) -> bool:
         """Whether learning follows how often neurons spike."""
         return bool(self.trace_baseline or self.rate_floor)
 
-    @property
+    @cached_property
     def rates_desired_samples(self) -> bool:
         """Whether mean rates are those of samples with desire in the output layer alone."""
         return self.follows_rates and self.rates_over == "desired"

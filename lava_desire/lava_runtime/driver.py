@@ -98,7 +98,7 @@ class ModelState:
         return own or name in vars(self.model)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class _Wait:
     state: ModelState
     ends: list[tuple[LocalChannel, bool]]

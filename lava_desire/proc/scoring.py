@@ -31,6 +31,7 @@ class AbstractPyScoringModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
+        self._zeros: dict[Any, Any] = {}
 
     def _send_verdict(self, due: bool) -> None:
         """Send what the window came to in the step in which it is due, and zeros in others."""
@@ -39,7 +40,14 @@ class AbstractPyScoringModel(PyLoihiProcessModel):
             (self.prediction_out, self.prediction),
             (self.counts_out, self.counts),
         ):
-            port.send(value if due else np.zeros_like(value))
+            port.send(value if due else self._zeros_like(value))
+
+    def _zeros_like(self, value: Any) -> Any:
+        """Return zeros that are made once: ports send a copy."""
+        key = value.shape, value.dtype
+        if key not in self._zeros:
+            self._zeros[key] = np.zeros_like(value)
+        return self._zeros[key]
 
     def _keep_score(self, labels: Any, counts: Any) -> None:
         """Add the samples of a window, of which prediction and desire are there, to the score.

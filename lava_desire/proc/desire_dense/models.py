@@ -127,7 +127,9 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
         config = self._config
         rate = rule.firing_rate(self._answered.sum(axis=0), config.num_steps, config.error_margin)
         error = rule.local_error(self._desire, rate)
-        return rule.backpropagate_error(self._weights_of_window(), error)
+        # Few neurons desire anything; the others would add zeros.
+        wanted = np.flatnonzero(error)
+        return rule.backpropagate_error(self._weights_of_window()[wanted], error[wanted])
 
     def _follow_rates(self, step: int) -> None:
         is_rated = self._third_factor > 0 or not self._config.rates_desired_samples
