@@ -23,7 +23,7 @@ UNDECIDED = -1
 """The prediction where no output neuron spikes more than all others (Sec. 4.2)."""
 
 
-def array_namespace(*arrays: Array) -> Any:
+def _namespace(*arrays: Array) -> Any:
     """Return what computes with these arrays; NumPy's are told without a search."""
     for array in arrays:
         if array.__class__ is not np.ndarray:
@@ -61,7 +61,7 @@ def equalize_brightness(brightness: Array, mean: float) -> Array:
     """
     if mean == 0:
         return brightness
-    xp = array_namespace(brightness)
+    xp = _namespace(brightness)
     levels = brightness
     if xp.isdtype(levels.dtype, "real floating"):
         levels = xp.round(xp.astype(levels, xp.float64) * 255)
@@ -93,7 +93,7 @@ def encode_step(potential: Array, brightness: Array, threshold: float) -> tuple[
     potential : array
         p after the step, (..., N) float32.
     """
-    xp = array_namespace(potential, brightness)
+    xp = _namespace(potential, brightness)
     potential = potential + brightness
     spikes = potential >= threshold
     return spikes, potential - threshold * xp.astype(spikes, potential.dtype)
@@ -125,7 +125,7 @@ def encode(brightness: Array, num_steps: int, threshold: float) -> Array:
            [0, 0, 0, 1, 0, 0, 0, 1],
            [0, 1, 1, 1, 0, 1, 1, 1]])
     """
-    xp = array_namespace(brightness)
+    xp = _namespace(brightness)
     potential = xp.zeros_like(brightness)
     trains = []
     for _ in range(num_steps):
@@ -151,7 +151,7 @@ def synaptic_current(weights: Array, spikes: Array, gain: float = 1.0) -> Array:
     array
         a, (..., N_o) float32.
     """
-    xp = array_namespace(weights, spikes)
+    xp = _namespace(weights, spikes)
     wide = xp.astype(spikes, xp.float64) * gain
     return xp.astype(wide @ xp.astype(weights, xp.float64).T, xp.float32)
 
@@ -201,7 +201,7 @@ def integrate_and_fire(
     >>> potential.round(3).tolist() == np.array([0.7, 0.0, 0.0], np.float32).tolist()
     True
     """
-    xp = array_namespace(potential, current)
+    xp = _namespace(potential, current)
     potential = decay * potential + current
     spikes = potential >= threshold
     if mask is not None:
@@ -240,7 +240,7 @@ def decay_trace(trace: Array, spikes: Array, decay: float) -> Array:
     [0.5625]
     [1.421875]
     """
-    xp = array_namespace(trace, spikes)
+    xp = _namespace(trace, spikes)
     return decay * trace + xp.astype(spikes, trace.dtype)
 
 
@@ -259,7 +259,7 @@ def firing_rate(counts: Array, num_steps: int, error_margin: int) -> Array:
     array
         ρ, (..., N) float32 in [0, T / (T − m)].
     """
-    xp = array_namespace(counts)
+    xp = _namespace(counts)
     return xp.astype(counts, xp.float32) / float(num_steps - error_margin)
 
 
@@ -284,7 +284,7 @@ def last_spikes(spikes: Array) -> Array:
     >>> last_spikes(np.array([[1, 0], [1, 0], [0, 0]]))
     array([2, 0])
     """
-    xp = array_namespace(spikes)
+    xp = _namespace(spikes)
     steps = xp.cumulative_sum(xp.ones_like(spikes, dtype=xp.int64), axis=0)
     return xp.max(xp.astype(spikes, xp.int64) * steps, axis=0)
 
@@ -315,7 +315,7 @@ def predict(counts: Array, last: Array | None = None) -> Array:
     >>> predict(counts, np.array([[17, 20, 9], [19, 18, 0]]))
     array([1, 1])
     """
-    xp = array_namespace(counts)
+    xp = _namespace(counts)
     leads = counts == xp.max(counts, axis=-1, keepdims=True)
     if last is not None:
         reached = xp.where(leads, last, xp.max(last) + 1)
@@ -346,7 +346,7 @@ def ternarize(values: Array, threshold: float) -> Array:
     >>> ternarize(np.array([-0.4, -0.3, 0.1, 0.31]), threshold=0.3)
     array([-1,  0,  0,  1], dtype=int8)
     """
-    xp = array_namespace(values)
+    xp = _namespace(values)
     return xp.astype(values > threshold, xp.int8) - xp.astype(values < -threshold, xp.int8)
 
 
@@ -365,7 +365,7 @@ def output_error(rate: Array, labels: Array) -> Array:
     array
         e, (B, K) float32; the target ŝ is 1 for the sample's class and 0 for the others.
     """
-    xp = array_namespace(rate, labels)
+    xp = _namespace(rate, labels)
     return rate - xp.astype(_is_target(rate, labels), rate.dtype)
 
 
@@ -396,7 +396,7 @@ def output_desire(rate: Array, labels: Array, threshold: float) -> Array:
     >>> output_desire(rate, np.array([0]), threshold=0.30)
     array([[ 1, -1,  0]], dtype=int8)
     """
-    xp = array_namespace(rate, labels)
+    xp = _namespace(rate, labels)
     desire = ternarize(-output_error(rate, labels), threshold)
     overshoots = _is_target(rate, labels) & (desire < 0)
     return xp.where(overshoots, xp.zeros_like(desire), desire)
@@ -430,7 +430,7 @@ def margin_desire(counts: Array, labels: Array, margin: int) -> Array:
     array([[ 1, -1,  0],
            [ 0,  0,  0]], dtype=int8)
     """
-    xp = array_namespace(counts, labels)
+    xp = _namespace(counts, labels)
     target = _is_target(counts, labels)
     others = xp.where(target, xp.zeros_like(counts), counts)
     most = xp.max(others, axis=-1, keepdims=True)
@@ -441,7 +441,7 @@ def margin_desire(counts: Array, labels: Array, margin: int) -> Array:
 
 
 def _is_target(outputs: Array, labels: Array) -> Array:
-    xp = array_namespace(outputs, labels)
+    xp = _namespace(outputs, labels)
     on_device = {"device": outputs.device} if xp.__name__.endswith("torch") else {}
     classes = xp.arange(outputs.shape[-1], dtype=xp.int64, **on_device)
     return xp.astype(labels, xp.int64)[..., None] == classes
@@ -473,7 +473,7 @@ def local_error(desire: Array, rate: Array, mask: Array | None = None) -> Array:
     >>> local_error(desire, rate)
     array([ 0.75, -0.25,  0.  ], dtype=float32)
     """
-    xp = array_namespace(desire, rate)
+    xp = _namespace(desire, rate)
     direction = xp.astype(desire, rate.dtype)
     if mask is not None:
         direction = direction * xp.astype(mask, rate.dtype)
@@ -502,7 +502,7 @@ def backpropagate_error(weights: Array, errors: Array) -> Array:
     >>> backpropagate_error(weights, np.array([0.5, -0.25], np.float32))
     array([0.5 , 0.75], dtype=float32)
     """
-    xp = array_namespace(weights, errors)
+    xp = _namespace(weights, errors)
     wide = xp.astype(errors, xp.float64) @ xp.astype(weights, xp.float64)
     return xp.astype(wide, xp.float32)
 
@@ -553,7 +553,7 @@ def desired_pairings(desire: Array, spikes: Array, traces: Array) -> Array:
     >>> desired_pairings(np.array([[-1]]), spikes, traces)
     array([[-1.75, -1.  ]])
     """
-    xp = array_namespace(desire, spikes, traces)
+    xp = _namespace(desire, spikes, traces)
     signed = xp.astype(spikes, traces.dtype) * xp.astype(desire, traces.dtype)
     num_out, num_in = spikes.shape[-1], traces.shape[-1]
     return xp.reshape(signed, (-1, num_out)).T @ xp.reshape(traces, (-1, num_in))
@@ -574,7 +574,7 @@ def weight_change(pairings: Array, learning_rate: float) -> Array:
     array
         ΔW, (N_o, N_i) float32, to be added to the weights.
     """
-    xp = array_namespace(pairings)
+    xp = _namespace(pairings)
     return xp.astype(learning_rate * pairings, xp.float32)
 
 
@@ -609,7 +609,7 @@ def follow_rate(
     >>> follow_rate(np.array([0.5, 0.0]), np.array([20, 10]), 1, num_steps=20, share=0.5)
     array([0.75, 0.25])
     """
-    xp = array_namespace(rate, num_spikes)
+    xp = _namespace(rate, num_spikes)
     # Divided by an array: a scalar divisor may be turned into a factor on some devices.
     slots = xp.clip(xp.zeros_like(rate) + num_samples * num_steps, 1, None)
     return rate + share * (xp.astype(num_spikes, xp.float64) / slots - rate)
@@ -673,7 +673,7 @@ def baseline_change(desired_spikes: Array, baseline: Array, learning_rate: Array
     array([[-1.  , -0.  ],
            [ 0.25,  0.  ]], dtype=float32)
     """
-    xp = array_namespace(desired_spikes, baseline)
+    xp = _namespace(desired_spikes, baseline)
     scaled = xp.astype(-learning_rate * xp.astype(desired_spikes, xp.float64), xp.float32)
     return scaled[:, None] * baseline[None, :]
 
@@ -723,7 +723,7 @@ def rate_floor_change(
            [0.25, 0.  ],
            [0.  , 0.  ]], dtype=float32)
     """
-    xp = array_namespace(rate, mean_traces)
+    xp = _namespace(rate, mean_traces)
     step = learning_rate * (num_samples * LIFT / floor)
     scaled = xp.astype(step * xp.clip(floor - rate, 0.0, floor), xp.float32)
     return scaled[:, None] * mean_traces[None, :]
@@ -755,7 +755,7 @@ def limit_weights(weights: Array, limit: float) -> Array:
     """
     if limit == 0:
         return weights
-    xp = array_namespace(weights)
+    xp = _namespace(weights)
     return xp.clip(weights, -limit, limit)
 
 

@@ -12,8 +12,7 @@ from typing import Any
 from lava.magma.core.process import process as lava_process
 from lava.magma.runtime.runtime import Runtime
 
-from lava_desire.lava_runtime import supervision
-from lava_desire.lava_runtime.watch import Limits
+from lava_desire.lava_runtime import watch
 
 MODES = ("auto", "one", "processes")
 """What :func:`install` and the environment variable take."""
@@ -66,7 +65,7 @@ def install(
         mode, source = os.environ.get(VARIABLE) or "auto", VARIABLE
     if mode not in MODES:
         raise ValueError(f"{source} is {mode!r}: expected one of {', '.join(MODES)}")
-    supervision.set_limits(Limits(deadlock_seconds, stall_seconds))
+    watch.limits = watch.Limits(deadlock_seconds, stall_seconds)
     _mode = mode
     lava_process.Runtime = runtime_for
 
@@ -78,8 +77,11 @@ def uninstall() -> None:
 
 def runtime_for(executable: Any, *arguments: Any, **options: Any) -> Runtime:
     """Return the runtime of a compiled network; what Lava calls in the place of its ``Runtime``."""
+    # Each is imported where it is used: one needs greenlet, the other a system that forks.
     if _is_forked(executable):
-        return supervision.SupervisedRuntime(executable, *arguments, **options)
+        from lava_desire.lava_runtime.supervision import SupervisedRuntime
+
+        return SupervisedRuntime(executable, *arguments, **options)
     from lava_desire.lava_runtime.one_process import OneProcessRuntime
 
     return OneProcessRuntime(executable, *arguments, **options)

@@ -30,6 +30,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
+from lava_desire.lava_runtime import watch
 from lava_desire.lava_runtime.actors import ResumableService, SupervisedProcessing
 from lava_desire.lava_runtime.bulk import BY_PIPE, goes_whole
 from lava_desire.lava_runtime.channels import PATIENCE, PatientPort
@@ -44,10 +45,10 @@ from lava_desire.lava_runtime.errors import (
 )
 from lava_desire.lava_runtime.resources import allow_files, limits_named
 from lava_desire.lava_runtime.variables import look_up
-from lava_desire.lava_runtime.watch import Limits, Watch
+from lava_desire.lava_runtime.watch import Watch
 from lava_desire.lava_runtime.wiring import check_condition, check_inputs
 
-__all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime", "set_limits"]
+__all__ = ["Failure", "HangError", "ProcessError", "SupervisedRuntime"]
 
 _SECONDS_TO_EXPLAIN = 5.0
 """How long a child has to say what went wrong after the service has reported an error."""
@@ -58,8 +59,6 @@ _SECONDS_TO_END = 10.0
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
 
 _live: weakref.WeakSet[SupervisedRuntime] = weakref.WeakSet()
-
-_limits = Limits()
 
 
 class _ChildError(Exception):
@@ -76,7 +75,7 @@ class SupervisedRuntime(Runtime):
         super().__init__(*arguments, **options)
         self._owner = os.getpid()
         self._ended = False
-        self._limits = _limits
+        self._limits = watch.limits
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and fork the children.
@@ -381,12 +380,6 @@ class SupervisedRuntime(Runtime):
             monitor = getattr(self._watchdog_manager, name, None)
             if monitor is not None:
                 monitor.kill()
-
-
-def set_limits(limits: Limits) -> None:
-    """Say when the networks that are run from now on are given up."""
-    global _limits
-    _limits = limits
 
 
 @atexit.register

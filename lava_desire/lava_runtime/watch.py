@@ -56,6 +56,10 @@ class Limits:
                 raise ValueError(f"{name} is {value!r}: expected a number above 0, or None")
 
 
+limits = Limits()
+"""Of the networks that are run from now on; :func:`~lava_desire.lava_runtime.install` sets them."""
+
+
 @dataclass(frozen=True)
 class End:
     """One end of a channel.

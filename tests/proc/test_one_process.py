@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pdb
 import pstats
+import re
 import signal
 import subprocess
 import sys
@@ -284,6 +285,25 @@ def test_a_script_that_does_not_stop_its_network_ends(last):
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert run.returncode == (1 if last else 0), run.stderr
     assert run.stderr.strip().endswith("SystemError: mine" if last else "")
+
+
+def test_the_script_of_stock_lava_gives_the_same_spikes_with_and_without_us():
+    added = (Path(__file__).parents[2] / "docs" / "stock_lava.py").read_text()
+    plain = re.sub(r".*# added\n", "", added)
+    assert added.count("\n") - plain.count("\n") <= 3
+    folder = str(Path(__file__).parents[2])
+    said = []
+    for script in (plain, added):
+        # Lava as released forks a process each: few steps, then.
+        script = script.replace("STEPS = 2000", "STEPS = 200")
+        script = f"import sys; sys.path.insert(0, {folder!r})\nimport lava_desire\n" + script
+        run = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+        )
+        assert run.returncode == 0, run.stderr
+        said.append(run.stdout.partition(",")[0])
+    assert said[0] == said[1]
+    assert int(said[0].split()[0]) > 1000
 
 
 def test_messages_come_from_outside_and_go_there_while_it_runs():
