@@ -1,7 +1,8 @@
 """Lava, carried: imports on every supported Python, and a runtime whose runs end and say why.
 
 Imports Lava, NumPy and greenlet only and knows nothing of desire: any Lava program may use it.
-Names load on first use, since :mod:`lava_desire.lava_runtime.compat` must run before Lava is imported.
+Names load on first use, since :mod:`lava_desire.lava_runtime.compat` must run before Lava is
+imported.
 """
 
 from __future__ import annotations
