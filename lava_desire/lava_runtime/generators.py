@@ -26,25 +26,29 @@ class Generators:
 
     def __init__(self) -> None:
         self._state = np.random.get_state(legacy=False)
-        self._bits = type(np.random.get_bit_generator())()
-        outside, before = np.random.get_bit_generator(), self._state
-        np.random.set_bit_generator(self._bits)
-        np.random.set_state(self._state)
+        self._bits = np.random.get_bit_generator()
         self.has_drawn = self._tell_tale()
-        np.random.set_bit_generator(outside)
-        np.random.set_state(before)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Have the network's generator in place, and the program's again afterwards."""
-        outside, before = np.random.get_bit_generator(), np.random.get_state(legacy=False)
+        """Have the network's first state in place, and the program's again afterwards."""
+        present = np.random.get_bit_generator()
+        if present is self._bits and not self.has_drawn():
+            # The program has not drawn since the network was built.
+            try:
+                yield
+            finally:
+                if self.has_drawn():
+                    np.random.set_state(self._state)
+            return
+        state = np.random.get_state(legacy=False)
         np.random.set_bit_generator(self._bits)
         np.random.set_state(self._state)
         try:
             yield
         finally:
-            np.random.set_bit_generator(outside)
-            np.random.set_state(before)
+            np.random.set_bit_generator(present)
+            np.random.set_state(state)
 
     def take(self, model: Any) -> None:
         """Let a model that has drawn keep what state it has, and put the first state back."""
@@ -58,7 +62,8 @@ class Generators:
     def _tell_tale(self) -> Callable[[], bool]:
         """Return a function that tells whether the state is another than the first."""
         first: Any = self._state["state"]
-        if self._state["bit_generator"] == "MT19937":
+        # One number of a pair of Gaussian ones that is kept would be drawn without a trace.
+        if self._state["bit_generator"] == "MT19937" and not self._state["has_gauss"]:
             # The state is its keys and the position among them, in this order, at one address.
             address = self._bits.ctypes.state_address
             keys = (ctypes.c_uint32 * _KEYS_OF_MT19937).from_address(address)
