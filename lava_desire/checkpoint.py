@@ -114,6 +114,19 @@ def write_checkpoint(
     OSError
         If the file cannot be written; an older one at `path` is then still whole.
     """
+    content = _packed(checkpoint, path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+        if previous is not None:
+            keep_as(path, previous)
+
+
+def write_into(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint into a file of the caller's; errors as :func:`write_checkpoint`."""
+    path.write_bytes(_packed(checkpoint, path))
+
+
+def _packed(checkpoint: Checkpoint, path: str | Path) -> bytes:
     layers: dict[str, Sequence[np.ndarray[Any, Any]]] = {
         "weights": checkpoint.weights,
         "average": checkpoint.average,
@@ -138,11 +151,7 @@ def write_checkpoint(
     if checkpoint.class_names:
         metadata["class_names"] = json.dumps(checkpoint.class_names)
     metadata["sha256"] = _digest(arrays, metadata)
-    content = dump_arrays(arrays, metadata)
-    with replacing(path) as partial:
-        partial.write_bytes(content)
-        if previous is not None:
-            keep_as(path, previous)
+    return dump_arrays(arrays, metadata)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

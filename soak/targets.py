@@ -227,9 +227,9 @@ def run_seeds() -> list[bytes]:
 
 def read_a_run(path: Path) -> None:
     """Read a run's notes."""
-    from lava_desire.cli.run import read_notes
+    from lava_desire.cli.run_data import read_notes
 
-    _, notes = read_notes(path)
+    notes = read_notes(path).settings
     _expect(all(isinstance(text, str) for text in notes.values()), "a setting that is no text")
 
 
@@ -255,7 +255,7 @@ def targets() -> dict[str, Target]:
             (CheckpointError, ValueError),
             ("checkpoint.py", "config.py", "run_folder.py", "fixed/format.py"),
         ),
-        "run": Target(run_seeds, mutate_json_text, read_a_run, (ValueError,), ("cli/run.py",)),
+        "run": Target(run_seeds, mutate_json_text, read_a_run, (ValueError,), ("cli/run_data.py",)),
     }
     try:
         from soak.graphs import nir_targets

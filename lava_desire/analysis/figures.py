@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lava_desire.analysis.style import plain
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, History, Metrics
 from lava_desire.files import write_figure
@@ -138,7 +139,7 @@ def plot_confusion(
     turned = 90 if max(map(len, names)) > _UPRIGHT_NAME else 0
     axes.set_xticks(range(num_classes + 1), [*names, "none"], rotation=turned)
     axes.set_yticks(range(num_classes), names)
-    axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=title)
+    axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=plain(title))
     figure.colorbar(image, label="share of the label's samples")
     write_figure(figure, path, dpi=150)
 

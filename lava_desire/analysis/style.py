@@ -40,6 +40,11 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
     return figure
 
 
+def plain(text: str) -> str:
+    """Return a text that a figure shows as it is: a name with dollars is no formula."""
+    return text.replace("$", r"\$")
+
+
 def layer_name(layer: int, num_layers: int, size: int) -> str:
     """Return what a legend calls the plastic layer ℓ of L."""
     kind = "output layer" if layer == num_layers else f"hidden layer {layer}"

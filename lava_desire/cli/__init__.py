@@ -14,6 +14,7 @@ import typer
 from lava_desire.cli import commands, torchrun
 from lava_desire.cli.export import export
 from lava_desire.cli.installation import install_lava
+from lava_desire.cli.printing import complain
 from lava_desire.cli.reproduce import reproduce
 from lava_desire.engine.errors import (
     DamagedCheckpointWarning,
@@ -89,11 +90,11 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning as one line: where in the source it arose is nothing to a user."""
-    print(f"lava-desire: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    complain("warning", message)
 
 
 def _refuse(message: str) -> int:
-    print(f"lava-desire: error: {' '.join(message.split())}", file=sys.stderr)
+    complain("error", message)
     return BAD_INPUT
 
 

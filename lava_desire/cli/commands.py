@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lava_desire._text import printable
 from lava_desire.cli import machine, torchrun
+from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     FIXED_POINT,
-    LEARNING_CURVE,
     TRAINING_BACKENDS,
     Run,
-    Source,
     check_choice,
     check_computing,
     check_data,
@@ -31,17 +31,17 @@ from lava_desire.cli.run import (
     open_run,
     option_of,
     parse_scale,
-    terminal_width,
     train_run,
     trained_file,
 )
+from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.config import TIE_BREAKS
 from lava_desire.engine.choices import KERNELS, PRECISIONS
+from lava_desire.engine.history import LEARNING_CURVE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lava_desire.cli.display import Silence
     from lava_desire.engine import EpochRecord, Metrics
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
@@ -49,7 +49,8 @@ _BEYOND = "Beyond the paper"
 
 # typer reads these at run time, where Python 3.10 needs Optional spelled out.
 Dataset = Annotated[
-    str | None, typer.Option(help="digits, mnist or fashion-mnist.", show_default="digits")
+    str | None,
+    typer.Option(help="digits, mnist or fashion-mnist.", show_default="the run's, or digits"),
 ]
 DataFile = Annotated[
     str | None,
@@ -61,7 +62,7 @@ DataDir = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="cpu")]
 Precision = Annotated[str, typer.Option(help=f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors, and JSON.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
@@ -166,16 +167,15 @@ def train(
     check_computing(device, precision, kernels)
     if resume is not None:
         others = [*(name for name in given if name != "epochs")]
-        options = {"dataset": dataset, "data": data, "preset": preset, "config": config}
-        options |= {"output": output, "layers": layers}
+        options = {"preset": preset, "config": config, "output": output, "layers": layers}
         others += [name for name, value in options.items() if value is not None]
         if others:
             named = ", ".join(option_of(name) for name in others)
             raise ValueError(
                 f"--resume goes on with the settings of the run, and {named} is given: "
-                "expected --epochs, --backend, --device or none"
+                "expected --epochs, --backend, --device, --data or none"
             )
-        run = open_run(Path(resume), device, epochs, backend, team.launch.place if team else str)
+        run = open_run(Path(resume), device, epochs, backend, Source(dataset, data_dir, data), team)
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
@@ -198,23 +198,25 @@ def train(
         else:
             team.launch.check_batch_size(settings.batch_size)
             folder, goes_on = team.open_folder(output, samples.name, force)
-        run = Run(source, samples, network, folder, goes_on, backend or "torch")
+        run = Run(source, samples, network, folder, goes_on, backend or "torch", force)
     run.is_first, run.job = is_first, team.launch.job if team else None
-    console = _console(quiet or json_)
+    from lava_desire.cli.display import choose_display
+
+    as_json = json_ and is_first
+    console = make_console(quiet or json_)
     _introduce(console, run, team.launch.size if team else 1)
     started = time.monotonic()
-    history = train_run(run, _display(console, quiet, json_))
+    history = train_run(run, choose_display(console, quiet, as_json))
     seconds = time.monotonic() - started
     best, last = history.best, history.last
-    if json_ and not quiet:
+    if as_json:
         summary = {"folder": str(run.folder), "seconds": seconds}
         summary |= {"best": best and asdict(best), "last": last and asdict(last)}
         print(json.dumps(summary))
     if last is not None:
-        console.print(
+        tell(
+            console,
             f"{_accuracies(best, last)}, {seconds:.0f} s; everything is in {run.folder}",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -243,6 +245,7 @@ def eval_(
     check_choice("--tie-break", tie_break, TIE_BREAKS)
     check_computing(device, precision)
     path = trained_file(checkpoint)
+    source, samples = data_of(Path(checkpoint), Source(dataset, data_dir, data))
 
     from lava_desire.engine import DesireNetwork, default_precision, evaluate
 
@@ -250,28 +253,31 @@ def eval_(
     network = DesireNetwork.load(path, device or "cpu", precision=chosen)
     if tie_break is not None:
         network.config = network.config.replace(tie_break=tie_break)
-    samples = Source(dataset or (None if data else "digits"), data_dir, data).load()
     network = on_backend(network, backend, samples)
     metrics = evaluate(network, samples)
     names = network.class_names
     if confusion is not None:
         from lava_desire.analysis import plot_confusion
 
-        title = f"{samples.name}, {metrics.num_samples} test samples"
+        title = f"{printable(samples.name)}, {metrics.num_samples} test samples"
         plot_confusion(metrics, confusion, title, names)
-    if quiet:
-        return
     if json_:
-        values = {"checkpoint": str(path), "accuracy": metrics.accuracy, **_plain(metrics)}
+        values: dict[str, Any] = {
+            "checkpoint": str(path),
+            "data": samples.name,
+            "source": asdict(source),
+        }
+        values |= {"accuracy": metrics.accuracy, **_plain(metrics)}
         values |= {"classes": list(names)} if names else {}
         print(json.dumps(values))
-    else:
-        print(
-            f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} test samples are right, "
-            f"{metrics.num_undecided} undecided ({path}, {network.precision} on {network.device})"
+    elif not quiet:
+        say(
+            f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} test samples of "
+            f"{describe(source, samples)} are right, {metrics.num_undecided} undecided "
+            f"({path}, {network.precision} on {network.device})"
         )
         if names:
-            print(f"right by class: {_by_class(metrics, names)}")
+            say(f"right by class: {_by_class(metrics, names)}")
 
 
 def _accuracies(best: EpochRecord | None, last: EpochRecord) -> str:
@@ -306,7 +312,7 @@ def info(
         return
     for name, value in facts.items():
         shown = ", ".join(value) if isinstance(value, list) else value
-        print(f"{name:18} {shown or 'none'}")
+        say(f"{name:18} {shown or 'none'}")
 
 
 def demo(
@@ -321,11 +327,11 @@ def demo(
     from lava_desire.engine import evaluate
     from lava_desire.engine.run_folder import CHECKPOINT
 
-    console = _console()
+    console = make_console()
     source = Source("digits")
     samples = source.load()
     network = make_network(make_config(samples), "cpu", AUTO)
-    run = Run(source, samples, network, new_folder(output, "demo", force))
+    run = Run(source, samples, network, new_folder(output, "demo", force), replaces=force)
     _introduce(console, run)
     started = time.monotonic()
     train_run(run, LiveTable(console))
@@ -343,7 +349,7 @@ def demo(
         samples.image_shape or (1, samples.num_inputs),
         rasters,
     )
-    print(
+    say(
         f"\n{100 * metrics.accuracy:.2f} % of {metrics.num_samples} digits that it never saw are "
         f"recognised, after {seconds:.0f} s of training.\n"
         f"  learning curve     {run.folder / LEARNING_CURVE}\n"
@@ -361,14 +367,14 @@ def _show_in_lava(run: Run) -> None:
     try:
         from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava
     except ImportError as error:
-        print(f"\nThe same network as Lava processes was left out: {error}")
+        say(f"\nThe same network as Lava processes was left out: {error}")
         return
     started = time.monotonic()
     images, labels = run.data.test
     ours = run.network.predict(images).numpy()
     theirs = predict_in_lava(run.folder / CHECKPOINT, images, labels)
     agreeing, seconds = int((ours == theirs).sum()), time.monotonic() - started
-    print(
+    say(
         f"\nThe same network as Lava processes, spike by spike, on the same digits: {agreeing} of "
         f"{len(labels)} predictions agree ({seconds:.0f} s)."
     )
@@ -377,13 +383,14 @@ def _show_in_lava(run: Run) -> None:
     # A sample that is not recognised: its desires have somewhere to go.
     sample, path = int((ours != labels).argmax()), run.folder / "window.png"
     draw_window_in_lava(run.folder / CHECKPOINT, images[sample], int(labels[sample]), path)
-    print(f"  one window, desires flowing back  {path}")
+    say(f"  one window, desires flowing back  {path}")
 
 
 def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
     config, data = run.network.config, run.data
-    console.print(
-        f"{data.name}: {len(data.train_labels)} training and "
+    tell(
+        console,
+        f"{describe(run.source, data)}: {len(data.train_labels)} training and "
         f"{len(data.test_labels) or 'no'} test samples; "
         + (f"classes {_listed(data.class_names)}; " if data.class_names else "")
         + f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
@@ -392,24 +399,7 @@ def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
         + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}")
         + (f", {num_ranks} ranks" if num_ranks > 1 else "")
         + (", resumed" if run.resume else ""),
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
-
-
-def _console(quiet: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(quiet=quiet, width=terminal_width())
-
-
-def _display(console: Console, quiet: bool, as_json: bool) -> Silence:
-    from lava_desire.cli.display import JsonLines, LiveTable, Silence
-
-    if quiet:
-        return Silence()
-    return JsonLines() if as_json else LiveTable(console)
 
 
 def _plain(metrics: Metrics) -> dict[str, Any]:

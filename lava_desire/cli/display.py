@@ -94,6 +94,13 @@ class LiveTable(Silence):
         )
 
 
+def choose_display(console: Console, quiet: bool, as_json: bool) -> Silence:
+    """Return what shows training: JSON is for programs, and printed in quiet as well."""
+    if as_json:
+        return JsonLines()
+    return Silence() if quiet else LiveTable(console)
+
+
 def _row(record: EpochRecord, num_epochs: int) -> str:
     return (
         f"{record.epoch:3d}/{num_epochs:<3d} {100 * record.train_accuracy:8.2f} % "

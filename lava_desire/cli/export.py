@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lava_desire.cli.run import FIXED_POINT, RUN, Source, trained_file
+from lava_desire.cli.printing import say
+from lava_desire.cli.run import FIXED_POINT, trained_file
+from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.files import write_atomically
-from lava_desire.strict_json import parse_json
 
 if TYPE_CHECKING:
+    from lava_desire.data import Dataset
     from lava_desire.engine import DesireNetwork
 
 TARGETS = ("lava", "fixed", "nir", "netx")
@@ -46,7 +48,7 @@ def export(
     target = Path(output)
     if not target.parent.is_dir():
         raise ValueError(f"--output is {output!r}: there is no folder {target.parent}")
-    folder, path = Path(run), trained_file(run)
+    path = trained_file(run)
 
     from lava_desire.engine import DesireNetwork
 
@@ -58,10 +60,13 @@ def export(
     elif to == "netx":
         report = _netx(network, target, convert_reset)
     else:
-        source = _source(folder, Source(dataset, data_dir, data))
-        report = _fixed(network, target, source, weight_bits)
+        if network.arithmetic == FIXED_POINT:
+            raise ValueError("the network is in fixed point already: copy its checkpoint")
+        source, samples = data_of(Path(run), Source(dataset, data_dir, data))
+        report = _fixed(network, target, samples, weight_bits)
+        report += f", scaled on {describe(source, samples)}"
     if not quiet:
-        print(report)
+        say(report)
 
 
 def _lava(network: DesireNetwork, target: Path) -> str:
@@ -106,31 +111,12 @@ def _netx(network: DesireNetwork, target: Path, convert_reset: bool) -> str:
     return report
 
 
-def _fixed(network: DesireNetwork, target: Path, source: Source, weight_bits: int) -> str:
+def _fixed(network: DesireNetwork, target: Path, samples: Dataset, weight_bits: int) -> str:
     from lava_desire.deploy import quantize
 
-    if network.arithmetic == FIXED_POINT:
-        raise ValueError("the network is in fixed point already: copy its checkpoint")
-    samples = source.load()
     quantized = quantize(network, samples, weight_bits)
     quantized.network.save(target)
     return f"{quantized.report}\n{target} holds {_sizes(network)} in integers"
-
-
-def _source(folder: Path, given: Source) -> Source:
-    """Return the data asked for, or that of the run."""
-    if given.dataset is not None or given.file is not None:
-        return given
-    path = (folder if folder.is_dir() else folder.parent) / RUN
-    if not path.is_file():
-        raise ValueError(f"{path} is not there to tell the data: expected --dataset or --data")
-    try:
-        fields = parse_json(path.read_text(encoding="utf-8"))["source"]
-        if given.data_dir is not None:
-            fields["data_dir"] = given.data_dir
-        return Source(**fields)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
 
 
 def _sizes(network: DesireNetwork) -> str:

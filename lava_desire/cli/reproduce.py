@@ -13,18 +13,18 @@ import typer
 from lava_desire._provenance import commit
 from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, FIGURES, VARIANTS
 from lava_desire.cli.machine import environment
+from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     Run,
-    Source,
     check_choice,
     check_computing,
     interrupted_status,
     make_network,
     named_as_options,
-    terminal_width,
     train_run,
 )
+from lava_desire.cli.run_data import Source
 from lava_desire.config import DesireConfig
 from lava_desire.engine.interrupt import Interrupted
 
@@ -89,9 +89,7 @@ def reproduce(
     seeds = _numbers("--seed", seed)
     folder = Path(output or f"{'runs/quick' if quick else 'results'}/{experiment}")
 
-    from rich.console import Console
-
-    console = Console(quiet=quiet or json_, width=terminal_width())
+    console = make_console(quiet or json_)
     try:
         if experiment in EXPERIMENTS:
             changes: dict[str, Any] = {"epochs": _QUICK_EPOCHS if quick else None}
@@ -102,13 +100,12 @@ def reproduce(
                 config = DesireConfig.preset(preset or experiment).replace(**changes)
                 configs = [config.replace(seed=one) for one in seeds]
 
-            from lava_desire.cli.display import JsonLines, LiveTable, Silence
+            from lava_desire.cli.display import choose_display
 
-            display = JsonLines if json_ and not quiet else None
             for config in configs:
-                shown = display() if display else Silence() if quiet else LiveTable(console)
+                shown = choose_display(console, quiet, json_)
                 _train(experiment, config, folder, data_dir, quick, device, shown)
-            _report(experiment, folder, quick, console, json_ and not quiet)
+            _report(experiment, folder, quick, console, json_)
         elif experiment == ABLATION:
             _ablate(seeds, epochs, only, base, folder, data_dir, quick, device, console)
         else:
@@ -121,7 +118,7 @@ def reproduce(
             scale = scale.replace(**{name: value for name, value in given.items() if value})
             _draw(scale, seeds[0], only, folder, data_dir, quick, device, console)
     except Interrupted as interrupted:
-        print("interrupted, saved; the same command goes on", file=sys.stderr)
+        say("interrupted, saved; the same command goes on", sys.stderr)
         raise typer.Exit(interrupted_status(interrupted)) from interrupted
 
 
@@ -134,13 +131,11 @@ def _train(
     device: str,
     display: Silence,
 ) -> None:
-    from lava_desire.analysis.experiments import quick_data, seed_folder
+    from lava_desire.analysis.experiments import seed_folder
     from lava_desire.engine.run_folder import holds_run
 
-    source = Source(EXPERIMENTS[name].dataset, data_dir)
+    source = Source(EXPERIMENTS[name].dataset, data_dir, quick=quick)
     data = source.load()
-    if quick:
-        data = quick_data(data)
     place = seed_folder(folder, config.seed)
     place.mkdir(parents=True, exist_ok=True)
     resume = holds_run(place)
@@ -157,15 +152,14 @@ def _report(name: str, folder: Path, quick: bool, console: Console, as_json: boo
         print(json.dumps({key: report[key] for key in ("over_seeds", "best_minus_paper")}))
     for run in report["runs"]:
         state = "" if run["finished"] else f" (stopped after epoch {run['epochs_done']})"
-        console.print(
+        tell(
+            console,
             f"seed {run['seed']}: best {100 * run['best']['test_accuracy']:.2f} % in epoch "
             f"{run['best']['epoch']}, last {100 * run['last']['test_accuracy']:.2f} %{state}; "
             f"the paper's {name}: {100 * experiment.paper_accuracy:.2f} %",
-            highlight=False,
-            soft_wrap=True,
         )
     if quick:
-        console.print("a smoke test on few samples: these accuracies mean nothing")
+        tell(console, "a smoke test on few samples: these accuracies mean nothing")
 
 
 def _ablate(
@@ -204,7 +198,7 @@ def _ablate(
         f"{data.name}, {layers}, {base.epochs} epochs of {len(train[1])} samples: "
         "single changes to the base",
     )
-    console.print(f"everything is in {folder}")
+    tell(console, f"everything is in {folder}")
 
 
 def _draw(
@@ -225,7 +219,7 @@ def _draw(
     for name in names:
         started = time.monotonic()
         path = gallery.draw(name)
-        console.print(f"{name:7} {time.monotonic() - started:6.0f} s  {path}", highlight=False)
+        tell(console, f"{name:7} {time.monotonic() - started:6.0f} s  {path}")
 
 
 def _numbers(option: str, text: str) -> list[int]:

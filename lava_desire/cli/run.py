@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
+import os
 import re
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,54 +23,33 @@ import typer
 
 from lava_desire._fields import MAX_NEURONS
 from lava_desire.cli.machine import environment
+from lava_desire.cli.printing import say
+from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_file, read_notes
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.engine.choices import KERNELS, PRECISIONS
-from lava_desire.engine.history import METRICS_CSV, METRICS_JSON
+from lava_desire.engine.history import LEARNING_CURVE, RUN
 from lava_desire.engine.interrupt import Interrupted
-from lava_desire.files import FolderLock
-from lava_desire.strict_json import parse_json
+from lava_desire.files import FolderLock, check_regular, read_file
 
 if TYPE_CHECKING:
+    from lava_desire.cli.torchrun import Team
     from lava_desire.data import Dataset
     from lava_desire.engine import DesireNetwork, History
     from lava_desire.engine.trainer import TrainingRun
 
-RUN = "run.json"
-LEARNING_CURVE = "learning_curve.png"
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
+_NOT_IN_NAMES = re.compile(r"[^\w.+-]")
 TRAINING_BACKENDS = ("torch", "lava")
-_MAX_TEXT_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the samples come from: a named data set and its folder, or a user's file."""
-
-    dataset: str | None = None
-    data_dir: str | None = None
-    file: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.file is not None and self.dataset is not None:
-            raise ValueError(
-                f"both --data {self.file} and --dataset {self.dataset} are given: expected one"
-            )
-
-    def load(self) -> Dataset:
-        """Load the samples."""
-        from lava_desire.data import load_data, load_dataset
-
-        if self.file is not None:
-            return load_data(self.file)
-        return load_dataset(self.dataset or "digits", self.data_dir)
 
 
 @dataclass
 class Run:
     """What :func:`train_run` needs.
 
-    Under torchrun `job` is its name, and `is_first` whether this is the rank that writes.
+    Under torchrun `job` is its name, and `is_first` whether this is the rank that writes. A new run
+    `replaces` one that is in the folder, as ``--force`` asks for; `notes` are those of a run that
+    is gone on with.
     """
 
     source: Source
@@ -80,6 +58,8 @@ class Run:
     folder: Path
     resume: bool = False
     backend: str = "torch"
+    replaces: bool = False
+    notes: Notes | None = None
     job: str | None = None
     is_first: bool = True
 
@@ -189,18 +169,9 @@ def read_config(path: str | Path) -> DesireConfig:
         If it cannot be read.
     """
     try:
-        return DesireConfig.from_json(_read_text(Path(path)))
+        return DesireConfig.from_json(read_file(path).decode())
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-
-
-def _read_text(path: Path) -> str:
-    """Read a small text file, and no endless one."""
-    with path.open("rb") as file:
-        content = file.read(_MAX_TEXT_BYTES + 1)
-    if len(content) > _MAX_TEXT_BYTES:
-        raise ValueError(f"{path} has more than {_MAX_TEXT_BYTES} bytes: expected a small file")
-    return content.decode()
 
 
 def trained_file(place: str) -> Path:
@@ -215,7 +186,9 @@ def trained_file(place: str) -> Path:
 
     path = Path(place)
     if path.is_dir():
-        path = path / BEST if (path / BEST).exists() else path / CHECKPOINT
+        path = path / BEST if os.path.lexists(path / BEST) else path / CHECKPOINT
+        if os.path.lexists(path):
+            check_regular(path, follow=False)
     if not path.exists():
         raise FileNotFoundError(f"No such file: {path}; expected a checkpoint, or a run folder")
     return path
@@ -308,82 +281,80 @@ def check_folder(output: str | None, force: bool) -> None:
 
 
 def new_folder(output: str | None, name: str, force: bool) -> Path:
-    """Make the folder of a new run, emptied of an older run only when that is asked for."""
-    from lava_desire.engine.run_folder import (
-        BEST,
-        BEST_AVERAGE,
-        CHECKPOINT,
-        CONFIG,
-        PREVIOUS,
-        holds_run,
-    )
+    """Make the folder of a new run; one that is in it stays until the new one has begun.
 
-    folder = Path(output) if output else _folder_of_now(name)
-    if holds_run(folder):
-        check_folder(output, force)
-        metrics = (METRICS_CSV, METRICS_JSON, LEARNING_CURVE)
-        with FolderLock(folder):
-            for name in (RUN, CONFIG, *metrics, BEST, BEST_AVERAGE, PREVIOUS, CHECKPOINT):
-                (folder / name).unlink(missing_ok=True)
+    Raises
+    ------
+    FileExistsError
+        See :func:`check_folder`.
+    FolderInUseError
+        If another process writes in it.
+    """
+    if output is None:
+        return _folder_of_now(name)
+    check_folder(output, force)
+    folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with FolderLock(folder):  # refused before anything is said of the run
+        return folder
 
 
 def _folder_of_now(name: str) -> Path:
-    """Return a folder named for the time, which no run has: clocks may be set back."""
-    from lava_desire.engine.run_folder import holds_run
-
-    folder = Path(f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    others = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
-    return next(place for place in itertools.chain([folder], others) if not holds_run(place))
+    """Make a folder named for the time that is nobody's, also not of who began in this second."""
+    first = Path("runs") / f"{_NOT_IN_NAMES.sub('_', name)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    first.parent.mkdir(exist_ok=True)
+    for number in itertools.count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            break
+    return folder
 
 
 def open_run(
-    folder: Path,
+    place: Path,
     device: str | None,
     epochs: int | None,
     backend: str | None = None,
-    place: Callable[[str], str] = str,
+    given: Source = Source(),  # noqa: B008 - it cannot change
+    team: Team | None = None,
 ) -> Run:
     """Open a run to go on with it: what is not given is as its files say.
 
-    `place` is what makes a rank's own device of the one that all were given.
+    Parameters
+    ----------
+    place : Path
+        Its folder, or its checkpoint.
+    device, epochs, backend
+        As the options.
+    given : Source
+        Where its samples are now; they must be the same.
+    team : Team, optional
+        The ranks that go on with it.
     """
-    source, notes = read_notes(folder / RUN)
-    from lava_desire.engine.run_folder import read_latest
+    from lava_desire.engine.run_folder import CHECKPOINT, PREVIOUS, read_latest
 
-    device, backend = place(device or notes["device"]), backend or notes["backend"]
-    precision, kernels = notes["precision"], notes["kernels"]
+    folder = place
+    if place.is_file():
+        folder = place.parent
+        if place.name not in (CHECKPOINT, PREVIOUS):
+            raise ValueError(f"--resume is {place}: expected the folder of a run, as {folder}")
+    notes = read_notes(folder / RUN)
+    settings = notes.settings
+    device = device or settings["device"]
+    device = team.launch.place(device) if team else device
     config = read_latest(folder)[0].config
     if epochs is not None:
         with named_as_options():
             config = config.replace(epochs=epochs)
-    network = make_network(config, device, precision, kernels)
-    return Run(source, source.load(), network, folder, resume=True, backend=backend)
+    network = make_network(config, device, settings["precision"], settings["kernels"])
 
+    def load() -> tuple[Source, Dataset]:
+        return data_of(folder, given, same=True)
 
-def read_notes(path: Path) -> tuple[Source, dict[str, str]]:
-    """Read what a run notes about itself: its source, and device, precision, kernels, backend.
-
-    Raises
-    ------
-    ValueError
-        If there are no notes, or they are damaged.
-    OSError
-        If they cannot be read.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path.parent} holds no run to resume: {path.name} is missing")
-    try:
-        notes = {"kernels": AUTO, "backend": "torch", **parse_json(_read_text(path))}
-        source = Source(**notes["source"])
-        settings = {name: notes[name] for name in ("device", "precision", "kernels", "backend")}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-    places = [place for place in asdict(source).values() if place is not None]
-    if not all(isinstance(text, str) for text in (*settings.values(), *places)):
-        raise ValueError(f"{path} is damaged: expected texts as source and settings")
-    return source, settings
+    source, data = team.in_turn(load) if team else load()
+    backend = backend or settings["backend"]
+    return Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
 
 
 def train_run(run: Run, display: Any) -> History:
@@ -392,26 +363,17 @@ def train_run(run: Run, display: Any) -> History:
     chosen = _training_class(run.backend, network)
     with named_as_options():
         training = chosen(network, run.data, None, run.folder)
-    notes = {
-        "source": asdict(run.source),
-        "device": str(network.device) if run.job is None else network.device.type,
-        "precision": network.precision,
-        "kernels": network.kernels,
-        "backend": run.backend,
-        "environment": environment(),
-    }
-    notes |= {"classes": list(run.data.names)} if run.data.class_names else {}
-    notes |= {"job": run.job} if run.job is not None else {}
-    training.notes[RUN] = (json.dumps(notes, indent=2) + "\n").encode()
+    training.replaces = run.replaces
+    training.notes = _notes(run)
     try:
         with display:
             history = training.carry_out(run.resume, on_progress=display.update)
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
         if run.is_first:
-            print(
+            say(
                 f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
-                file=sys.stderr,
+                sys.stderr,
             )
         raise typer.Exit(interrupted_status(interrupted)) from interrupted
     if run.is_first and history.records:
@@ -419,6 +381,27 @@ def train_run(run: Run, display: Any) -> History:
 
         plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
+
+
+def _notes(run: Run) -> dict[str, bytes]:
+    """Return the file that tells where a run's data are, if it is new or they have moved."""
+    network, source = run.network, run.source.absolute()
+    if run.resume:
+        if run.notes is None or run.notes.source == source:
+            return {}
+        return {RUN: run.notes.with_source(source, run.data)}
+    fields = {
+        "source": asdict(source),
+        "content": content_of(run.data),
+        "device": str(network.device) if run.job is None else network.device.type,
+        "precision": network.precision,
+        "kernels": network.kernels,
+        "backend": run.backend,
+        "environment": environment(),
+    }
+    fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
+    fields |= {"job": run.job} if run.job is not None else {}
+    return {RUN: notes_file(fields)}
 
 
 def interrupted_status(interrupted: Interrupted) -> int:
@@ -436,8 +419,3 @@ def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
     from lava_desire.cli.lava_backend import LavaTrainingRun
 
     return LavaTrainingRun
-
-
-def terminal_width() -> int:
-    """Return the width of the terminal, or 100 where the output goes to a file."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from typing import Any, TypeVar
 
 import typer
 
-from lava_desire.cli.run import RUN, new_folder
+from lava_desire.cli.printing import complain
+from lava_desire.cli.run import new_folder
+from lava_desire.cli.run_data import read_notes
 from lava_desire.engine.errors import RankError
-from lava_desire.strict_json import parse_json
+from lava_desire.engine.history import RUN
 
 FAILED = 2
 _UNNAMED = "none"  # torchrun's name for a job that was given none
@@ -144,8 +145,8 @@ class Launch:
         because another machine has left or come. Nor does a name, which may be given twice.
         """
         try:
-            job = parse_json((folder / RUN).read_text(encoding="utf-8")).get("job")
-        except (OSError, ValueError, AttributeError):
+            job = read_notes(folder / RUN).job
+        except (OSError, ValueError):
             return False
         if job != self.job:
             return False
@@ -298,7 +299,7 @@ def _report(error: RankError) -> None:
         message = f"rank {error.rank}: {error}"
     else:
         return
-    print(f"lava-desire: error: {' '.join(message.split())}", file=sys.stderr)
+    complain("error", message)
 
 
 def _leave() -> None:

@@ -10,6 +10,8 @@ from lava_desire.files import write_atomically
 
 METRICS_CSV = "metrics.csv"
 METRICS_JSON = "metrics.json"
+LEARNING_CURVE = "learning_curve.png"
+RUN = "run.json"
 
 
 @dataclass(frozen=True)

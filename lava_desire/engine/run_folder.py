@@ -10,7 +10,13 @@ from typing import Any
 from lava_desire._fields import MOST_SAMPLES
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.engine.errors import DamagedCheckpointWarning
-from lava_desire.engine.history import EpochRecord
+from lava_desire.engine.history import (
+    LEARNING_CURVE,
+    METRICS_CSV,
+    METRICS_JSON,
+    RUN,
+    EpochRecord,
+)
 from lava_desire.files import check_regular
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -18,6 +24,11 @@ PREVIOUS = "checkpoint.previous.safetensors"
 BEST = "best.safetensors"
 BEST_AVERAGE = "best_average.safetensors"
 CONFIG = "config.json"
+FILES = (
+    *(METRICS_CSV, METRICS_JSON, LEARNING_CURVE),
+    *(BEST, BEST_AVERAGE, PREVIOUS, CHECKPOINT, CONFIG, RUN),
+)
+"""What a run leaves, what it can best do without first."""
 
 _LARGEST = 1e300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint
+from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint, write_into
 from lava_desire.engine.augment import draw_shifts, shift_images
 from lava_desire.engine.average import WeightAverage
 from lava_desire.engine.checkpoint import network_checkpoint, restore_streams
@@ -28,13 +28,20 @@ from lava_desire.engine.run_folder import (
     BEST_AVERAGE,
     CHECKPOINT,
     CONFIG,
+    FILES,
     PREVIOUS,
     checked_state,
     holds_run,
     read_latest,
 )
 from lava_desire.engine.samples import training_pairs
-from lava_desire.files import FolderLock, remove_partial, write_atomically
+from lava_desire.files import (
+    FolderLock,
+    check_writable,
+    remove_partial,
+    replacing,
+    write_atomically,
+)
 from lava_desire.randomness import epoch_order
 
 
@@ -159,7 +166,8 @@ class TrainingRun:
             self.train = checked_data(network, learned, "train")
             self.test = None if tested is None else checked_data(network, tested, "test")
         self.folder = folder
-        self.notes: dict[str, bytes] = {}  # further files that describe a new run, by name
+        self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
+        self.replaces = False  # whether a run in the folder gives way to this one
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
         self._keeps_previous = True
@@ -208,18 +216,29 @@ class TrainingRun:
         """Give back what the run holds; the engine's holds nothing."""
 
     def begin(self) -> None:
-        """Open the folder of a new run."""
+        """Open the folder of a new run; one that it replaces goes when all of this one is written.
+
+        Where that fails, the other is as it was; killed within, the folder holds one or none.
+        """
         if self.folder is None:
             return
-        if holds_run(self.folder):
+        if holds_run(self.folder) and not self.replaces:
             raise FileExistsError(
                 f"{self.folder} already holds a run: resume it, or choose another folder"
             )
         remove_partial(self.folder)
+        for name in FILES:
+            check_writable(self.folder / name)
         files = {CONFIG: self.network.config.to_json().encode(), **self.notes}
-        for name, content in files.items():
-            write_atomically(self.folder / name, content)
-        self.save()
+        with ExitStack() as written:
+            # What is entered first takes its place last: the checkpoint makes it a run.
+            partial = written.enter_context(replacing(self.folder / CHECKPOINT))
+            write_into(self._checkpoint(), partial)
+            for name, content in files.items():
+                written.enter_context(replacing(self.folder / name)).write_bytes(content)
+            for name in FILES:
+                if self.replaces and name not in files:
+                    (self.folder / name).unlink(missing_ok=True)
 
     def resume(self) -> None:
         """Go back to where the checkpoint in the folder is."""
@@ -238,6 +257,8 @@ class TrainingRun:
             setattr(self, name, state[name])
         if self.average is not None:
             self.average.restore(checkpoint.average, state.get("minibatches_averaged", 0))
+        for name, content in self.notes.items():
+            write_atomically(self.folder / name, content)
 
     def _check_fits(self, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         mine = self.network.config.to_dict()
@@ -277,6 +298,12 @@ class TrainingRun:
         """Write a checkpoint, if there is a folder."""
         if self.folder is None:
             return
+        previous = self.folder / PREVIOUS if self._keeps_previous else None
+        write_checkpoint(self._checkpoint(), self.folder / CHECKPOINT, previous=previous)
+        self._keeps_previous = True
+
+    def _checkpoint(self) -> Checkpoint:
+        """Return where the run is."""
         state = {
             "epoch": self.epoch,
             "samples_done": self.samples_done,
@@ -291,9 +318,7 @@ class TrainingRun:
         if self.average is not None:
             checkpoint.average = self.average.network.numpy_weights()
             state["minibatches_averaged"] = self.average.num_minibatches
-        previous = self.folder / PREVIOUS if self._keeps_previous else None
-        write_checkpoint(checkpoint, self.folder / CHECKPOINT, previous=previous)
-        self._keeps_previous = True
+        return checkpoint
 
     def _go(
         self,

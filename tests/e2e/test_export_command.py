@@ -148,7 +148,10 @@ def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
             ("zero.safetensors", "--to", "nir", "--output", "x.nir", "--convert-reset"),
             "--convert-reset is given with --to nir: it is for netx",
         ),
-        (("zero.safetensors", "--to", "fixed", "--output", "x"), "run.json is not there"),
+        (
+            ("zero.safetensors", "--to", "fixed", "--output", "x"),
+            "in no folder of a run, whose run.json would tell its data: expected --data",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line(run, arguments, message):

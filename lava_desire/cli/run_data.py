@@ -1,0 +1,230 @@
+"""Where a run's samples come from, what it notes of them, and the one rule for who takes a run.
+
+Commands that take a run or a checkpoint (``eval``, ``export``, ``train --resume``) take the data
+that are given, or else the run's own, which ``run.json`` names and knows again by their content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lava_desire._text import printable
+from lava_desire.engine.history import RUN
+from lava_desire.files import read_file
+from lava_desire.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from lava_desire.data import Dataset
+
+_SETTINGS = {"device": None, "precision": None, "kernels": "auto", "backend": "torch"}
+_SAMPLES = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the samples come from: a named data set and its folder, or a user's file.
+
+    Parameters
+    ----------
+    dataset, data_dir, file : str, optional
+        What ``--dataset``, ``--data-dir`` and ``--data`` say.
+    quick : bool
+        Whether only the first samples are taken, as ``reproduce --quick`` does.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    file: str | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.dataset is not None:
+            raise ValueError(
+                f"both --data {self.file} and --dataset {self.dataset} are given: expected one"
+            )
+
+    def __str__(self) -> str:
+        if self.file is not None:
+            return self.file
+        return self.dataset or "digits"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it says which samples, and not only where a named data set is."""
+        return self.file is not None or self.dataset is not None
+
+    def load(self) -> Dataset:
+        """Load the samples."""
+        from lava_desire.data import load_data, load_dataset
+
+        if self.file is not None:
+            return load_data(self.file)
+        data = load_dataset(self.dataset or "digits", self.data_dir)
+        if self.quick:
+            from lava_desire.analysis.experiments import quick_data
+
+            return quick_data(data)
+        return data
+
+    def absolute(self) -> Source:
+        """Return it as it is found from any folder."""
+        places = {
+            name: os.path.abspath(place)
+            for name in ("data_dir", "file")
+            if (place := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, **places)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a run notes about itself in ``run.json``.
+
+    Parameters
+    ----------
+    source : Source
+        Where its samples are.
+    content : str or None
+        Of which content they are, as :func:`content_of` says; None in older runs.
+    settings : dict of str to str
+        Its device, precision, kernels and backend.
+    job : str or None
+        The name of the torchrun that has begun it.
+    fields : dict
+        All that the file holds.
+    """
+
+    source: Source
+    content: str | None
+    settings: dict[str, str]
+    job: str | None
+    fields: dict[str, Any]
+
+    def with_source(self, source: Source, data: Dataset) -> bytes:
+        """Return the file with another place of the samples."""
+        return notes_file({**self.fields, "source": asdict(source), "content": content_of(data)})
+
+
+def notes_file(fields: Mapping[str, Any]) -> bytes:
+    """Return what ``run.json`` holds."""
+    return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def content_of(data: Dataset) -> str:
+    """Return what tells samples from others, wherever they are and in whatever kind of file.
+
+    Returns
+    -------
+    str
+        A SHA-256 over shape, dtype and values of images and labels, in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for name in _SAMPLES:
+        array = getattr(data, name)
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def folder_of(place: Path) -> Path:
+    """Return the folder of a run, which may be given as one of the files in it."""
+    return place if place.is_dir() else place.parent
+
+
+def read_notes(path: Path) -> Notes:
+    """Read what a run notes about itself in the ``run.json`` of its folder.
+
+    Raises
+    ------
+    ValueError
+        If there are no notes, or they are damaged.
+    OSError
+        If they cannot be read, or are no regular file.
+    """
+    if not os.path.lexists(path):
+        raise ValueError(f"{path.parent} holds no run to resume: {path.name} is missing")
+    try:
+        fields = parse_json(read_file(path, follow=False))
+        source = Source(**fields["source"])
+        given = {**_SETTINGS, **fields}
+        settings = {name: given[name] for name in _SETTINGS}
+        others = {name: fields.get(name) for name in ("content", "job")}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    texts = [source.dataset, source.data_dir, source.file, *others.values()]
+    texts = [*settings.values(), *(text for text in texts if text is not None)]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(source.quick, bool):
+        raise ValueError(f"{path} is damaged: expected texts as source and settings")
+    return Notes(source, others["content"], settings, others["job"], fields)
+
+
+def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, Dataset]:
+    """Return the samples for a run or a checkpoint: those that are given, or the run's own.
+
+    Parameters
+    ----------
+    place : Path
+        The folder of a run, a file in one, or a checkpoint that lies anywhere.
+    given : Source
+        What the options say. A folder alone is where the run's data set is now.
+    same : bool
+        Whether those that are given have to be the run's own, wherever they are now.
+
+    Returns
+    -------
+    source : Source
+        Where they are, as it is found from any folder.
+    data : Dataset
+        The samples.
+
+    Raises
+    ------
+    ValueError
+        If nobody says which samples, or they are others than the run was begun with.
+    OSError
+        If they are not there; the message names the option that says where they are.
+    """
+    folder = folder_of(place)
+    notes = read_notes(folder / RUN) if os.path.lexists(folder / RUN) else None
+    if given.is_named:
+        source = given
+    elif notes is None:
+        raise ValueError(
+            f"{place} is in no folder of a run, whose {RUN} would tell its data: expected --data "
+            "or --dataset"
+        )
+    else:
+        source = notes.source
+        if given.data_dir is not None:
+            if source.file is not None:
+                raise ValueError(
+                    f"--data-dir is given, and the data of {folder} are a file, {source.file}: "
+                    "expected --data"
+                )
+            source = dataclasses.replace(source, data_dir=given.data_dir)
+    try:
+        data = source.load()
+    except FileNotFoundError as error:
+        if given.is_named:
+            raise
+        raise FileNotFoundError(
+            f"{source}, the data of {folder}, are not there: expected --data with where they are "
+            "now"
+        ) from error
+    is_own = same or not given.is_named
+    if is_own and notes is not None and notes.content not in (None, content_of(data)):
+        cure = "expected the same" if same else f"to take them all the same, give --data {source}"
+        raise ValueError(f"{source} holds other samples than {folder} was begun with: {cure}")
+    return source.absolute(), data
+
+
+def describe(source: Source, data: Dataset) -> str:
+    """Return what a message calls samples: their name, and where they are if they are a user's."""
+    return printable(data.name if source.file is None else f"{data.name} ({source.file})")
