@@ -156,7 +156,7 @@ def test_a_stock_ring_buffer_can_be_the_encoder():
         ),
         (
             lambda: SampleSource(config=CONFIG, images=IMAGES, labels=LABELS + 1),
-            r"labels hold 3: expected classes in \[0, 3\)",
+            r"labels hold 3 at \[2\]: expected classes in \[0, 3\)",
         ),
         (
             lambda: SampleSource(config=CONFIG, images=IMAGES[:, :3], labels=LABELS),
