@@ -16,6 +16,7 @@ from lava_desire import rule
 from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, new_figure, save_figure
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
+from lava_desire.engine.evaluation import checked_data
 
 _BATCH = 256
 _PERCENTILES = (10, 50, 90)
@@ -55,19 +56,19 @@ def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray
     network : DesireNetwork
         The network.
     data : tuple
-        ``(images, labels)``.
+        ``(images, labels)``, as :func:`~lava_desire.engine.evaluate` takes them.
 
     Returns
     -------
     dict
         ``"1"`` to ``"L"``: (N_ℓ,) float64, losses of the layer's neurons; ``"accuracy"``: () float.
     """
-    images, labels = (torch.as_tensor(array, device=network.device) for array in data)
+    images, labels = checked_data(network, data, "data")
     config = network.config
     sums = [torch.zeros(size, dtype=torch.float64) for size in config.layer_sizes[1:]]
     correct = 0
     for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
-        activity = network.forward(chunk)
+        activity = network.forward_checked(chunk)
         correct += int((activity.prediction == target).sum())
         desires = network.desires(activity, target)
         for layer in range(1, config.num_layers + 1):

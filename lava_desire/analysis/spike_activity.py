@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from lava_desire.analysis.style import new_figure, save_figure
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
+from lava_desire.engine.evaluation import checked_data
 
 _BATCH = 256
 
@@ -46,7 +47,7 @@ def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.ND
     network : DesireNetwork
         The network.
     data : tuple
-        ``(images, labels)``.
+        ``(images, labels)``, as :func:`~lava_desire.engine.evaluate` takes them.
 
     Returns
     -------
@@ -54,11 +55,11 @@ def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.ND
         ``"1"`` to ``"L"``: (K, N_ℓ) float32, spikes a time step, in [0, 1]; NaN for a class
         without samples.
     """
-    images, labels = (torch.as_tensor(array, device=network.device) for array in data)
+    images, labels = checked_data(network, data, "data")
     sizes, num_classes = network.config.layer_sizes, network.config.layer_sizes[-1]
     sums = [torch.zeros(num_classes, size, dtype=torch.float64) for size in sizes[1:]]
     for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
-        activity = network.forward(chunk)
+        activity = network.forward_checked(chunk)
         for total, counts in zip(sums, activity.counts[1:], strict=True):
             total.index_add_(0, target.cpu().long(), counts.cpu().double())
     samples = torch.bincount(labels.cpu().long(), minlength=num_classes)

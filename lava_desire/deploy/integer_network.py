@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import fixed, rule
+from lava_desire import fixed, rule, scale
 from lava_desire.config import DesireConfig
+from lava_desire.data.checks import check_images
 from lava_desire.engine import DesireNetwork
 from lava_desire.fixed import LayerFormat
 from lava_desire.fixed.limits import (
@@ -18,6 +19,7 @@ from lava_desire.fixed.limits import (
     THRESHOLD_BITS,
     WEIGHT_EXPONENTS,
 )
+from lava_desire.scale import warn_of_scale
 
 WEIGHT_LIMITS = (-128, 127)
 """Weights are 8-bit integers, times 2^exponent."""
@@ -219,20 +221,10 @@ def encode_images(images: Any, config: DesireConfig) -> Any:
     ValueError
         If the images do not fit the network.
     """
-    images = np.asarray(images)
-    if images.ndim != 2 or images.shape[1] != config.layer_sizes[0]:
-        raise ValueError(
-            f"images have shape {images.shape}: expected (B, {config.layer_sizes[0]}), one row a "
-            "sample"
-        )
-    if images.dtype != np.uint8 and (
-        images.dtype.kind != "f" or not ((images >= 0) & (images <= 1)).all()
-    ):
-        raise ValueError(f"images are {images.dtype}: expected uint8, or float in [0, 1]")
-    images = rule.equalize_brightness(images, config.image_brightness)
-    if images.dtype == np.uint8:
-        images = images.astype(np.float32) / np.float32(255)
-    return rule.encode(images.astype(np.float32), config.num_steps, config.threshold)
+    rows, _ = check_images(images, "images", config.layer_sizes[0])
+    rows = np.asarray(rows)
+    warn_of_scale(config, rows)
+    return scale.encode_images(config, rows)
 
 
 def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:

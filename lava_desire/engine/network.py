@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,7 +14,6 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire._fields import LARGEST_FLOAT
 from lava_desire.config import DesireConfig
-from lava_desire.data.checks import DataWarning, check_scale
 from lava_desire.engine.activity import Activity, StepResult, predict
 from lava_desire.engine.baseline import InputRates
 from lava_desire.engine.errors import NotFiniteError
@@ -25,6 +23,7 @@ from lava_desire.engine.parallel import in_parallel, own_threads
 from lava_desire.engine.philox import draw_kept
 from lava_desire.fixed import LayerFormat
 from lava_desire.randomness import DropoutStream, initial_weights
+from lava_desire.scale import warn_of_scale
 
 ARITHMETICS = ("floating_point", "fixed_point")
 
@@ -289,18 +288,7 @@ class DesireNetwork:
         ValueError
             If no pixel can ever spike, as of bytes 0 and 1.
         """
-        config = self.config
-        encoder = f"{config.num_steps} time steps at threshold {config.threshold:g}"
-        found = check_scale(
-            images,
-            self._spikes_of,
-            encoder,
-            name,
-            whole=whole,
-            equalized=config.image_brightness > 0,
-        )
-        if found is not None:
-            warnings.warn(found, DataWarning, stacklevel=2)
+        warn_of_scale(self.config, images, name, whole=whole, spikes=self._spikes_of)
 
     def _spikes_of(self, images: Tensor) -> bool:
         """Say whether the encoder makes a spike of any pixel."""

@@ -89,7 +89,7 @@ def test_the_user_is_told_which_neurons_they_got():
 @pytest.mark.parametrize("brightness", [0, 0.4])
 def test_integers_hear_the_encoder_of_the_engine(brightness):
     config = CONFIG.replace(image_brightness=brightness)
-    for images in (IMAGES, IMAGES / np.float32(255)):
+    for images in (IMAGES, np.rint(IMAGES * 255).astype(np.uint8)):
         wanted = DesireNetwork(config).forward(images).spikes[0].numpy()
         np.testing.assert_array_equal(encode_images(images, config), wanted)
 

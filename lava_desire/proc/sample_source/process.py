@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,12 @@ from lava.magma.core.process.ports.ports import OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.data.checks import DataWarning, check_images, check_labels, check_scale
+from lava_desire.data.checks import check_images, check_labels
 from lava_desire.proc.checked_var import A_COUNT, CheckedVar
 from lava_desire.proc.checks import check_count, check_layer
 from lava_desire.proc.window import sample_shape
+from lava_desire.scale import as_brightness, warn_of_scale
 
 _Samples = tuple[Any, Any, tuple[int, int] | None]
 
@@ -114,25 +113,5 @@ def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> _Sam
         raise ValueError(f"{which}images hold no sample: expected at least one")
     numbers = check_labels(labels, f"{which}labels", len(rows), num_classes)
     rows, numbers = np.asarray(rows), np.asarray(numbers)
-
-    def spikes(some: Any) -> bool:
-        levels = rule.equalize_brightness(some, config.image_brightness)
-        return bool(rule.encode(_brightness(levels), config.num_steps, config.threshold).any())
-
-    encoder = f"{config.num_steps} time steps at threshold {config.threshold:g}"
-    found = check_scale(
-        rows,
-        spikes,
-        encoder,
-        f"{which}images",
-        whole=True,
-        equalized=config.image_brightness > 0,
-    )
-    if found is not None:
-        warnings.warn(found, DataWarning, stacklevel=3)
-    return _brightness(rows), numbers, shape
-
-
-def _brightness(images: Any) -> Any:
-    """Return bytes as float32 in [0, 1]."""
-    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images
+    warn_of_scale(config, rows, f"{which}images", whole=True)
+    return as_brightness(rows), numbers, shape

@@ -1,0 +1,83 @@
+"""Whether images are on the scale that the rate encoder takes: whether it makes spikes of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lava_desire import rule
+from lava_desire.config import DesireConfig
+from lava_desire.data.checks import DataWarning, check_scale
+
+
+def warn_of_scale(
+    config: DesireConfig,
+    images: Any,
+    name: str = "images",
+    *,
+    whole: bool = False,
+    spikes: Callable[[Any], bool] | None = None,
+) -> None:
+    """Say so where images are on another scale than 0 to 255, or [0, 1].
+
+    Parameters
+    ----------
+    config : DesireConfig
+        T, θ and the mean brightness of images are taken from it.
+    images : array
+        (S, N_0) uint8 or float32, as :func:`~lava_desire.data.checks.check_images` returns them.
+    name : str
+        What warnings and errors call them.
+    whole : bool
+        Whether they are a data set, and not some batch.
+    spikes : callable, optional
+        Says of images whether the encoder makes a spike of any pixel; the rule's own when not
+        given, which takes NumPy arrays.
+
+    Warns
+    -----
+    DataWarning
+        If they are bytes that end below a quarter of 255, as those from 0 to 16 do.
+
+    Raises
+    ------
+    DataError
+        If no pixel can ever spike, as of bytes 0 and 1.
+    """
+    found = check_scale(
+        images,
+        spikes or (lambda some: bool(encode_images(config, some).any())),
+        f"{config.num_steps} time steps at threshold {config.threshold:g}",
+        name,
+        whole=whole,
+        equalized=config.image_brightness > 0,
+    )
+    if found is not None:
+        warnings.warn(found, DataWarning, stacklevel=3)
+
+
+def encode_images(config: DesireConfig, images: Any) -> Any:
+    """Encode images as spike trains, with the rule's encoder.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        T, θ and the mean brightness of images are taken from it.
+    images : ndarray
+        (B, N_0) uint8 or float32 in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        Spikes, (T, B, N_0) bool.
+    """
+    levels = rule.equalize_brightness(images, config.image_brightness)
+    return rule.encode(as_brightness(levels), config.num_steps, config.threshold)
+
+
+def as_brightness(images: Any) -> Any:
+    """Return images, (B, N_0) uint8 or float32, as brightness: float32 in [0, 1]."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images
