@@ -185,6 +185,7 @@ class SupervisedProcessing(MultiProcessing):
 
     def __init__(self, label_of: Callable[[Any], str]) -> None:
         super().__init__()
+        self._owner = os.getpid()
         self._label_of = label_of
         self.watch: Watch | None = None
         self._actor_of: dict[int, Actor] = {}
@@ -235,6 +236,8 @@ class SupervisedProcessing(MultiProcessing):
         patience : float
             Seconds in which the children may end by themselves.
         """
+        if self._owner != os.getpid():  # a child's copy of the network is not its own
+            return
         children = [actor for actor in self._actors if not actor._is_done]
         _join(children, patience)
         for stop in (Actor.terminate, Actor.kill):

@@ -13,6 +13,7 @@ from lava.magma.core.process import process as lava_process
 from lava.magma.runtime.runtime import Runtime
 
 from lava_desire.lava_runtime import watch
+from lava_desire.lava_runtime.registers import hold_weakly
 
 MODES = ("auto", "one", "processes")
 """What :func:`install` and the environment variable take."""
@@ -77,6 +78,7 @@ def uninstall() -> None:
 
 def runtime_for(executable: Any, *arguments: Any, **options: Any) -> Runtime:
     """Return the runtime of a compiled network; what Lava calls in the place of its ``Runtime``."""
+    hold_weakly()
     # Each is imported where it is used: one needs greenlet, the other a system that forks.
     if _is_forked(executable):
         from lava_desire.lava_runtime.supervision import SupervisedRuntime

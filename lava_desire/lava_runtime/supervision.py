@@ -75,6 +75,7 @@ class SupervisedRuntime(Runtime):
         super().__init__(*arguments, **options)
         self._owner = os.getpid()
         self._ended = False
+        self._drop: Any = None
         self._limits = watch.limits
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
@@ -128,7 +129,8 @@ class SupervisedRuntime(Runtime):
 
     def stop(self) -> None:
         """End the network; once it has ended, do nothing."""
-        if self._ended or self._owner != os.getpid():
+        was_dropped = self._drop is not None and not self._drop.alive
+        if self._ended or self._owner != os.getpid() or was_dropped:
             return
         with self._supervised():
             if self._is_started:
@@ -249,6 +251,8 @@ class SupervisedRuntime(Runtime):
             lambda builder: names.get(id(builder), "Lava's runtime service")
         )
         self._messaging_infrastructure.start()
+        self._drop = weakref.finalize(self, _end_dropped, self._messaging_infrastructure)
+        self._drop.atexit = False  # _release_all sees to that
 
     def _build_processes(self) -> None:
         infrastructure = self._messaging_infrastructure
@@ -364,6 +368,8 @@ class SupervisedRuntime(Runtime):
             return
         self._ended = True
         self._is_running = self._is_started = False
+        if self._drop is not None:
+            self._drop.detach()
         self._end_children(0.0 if kill else _SECONDS_TO_END)
         if self._watchdog_manager is not None:
             self._watchdog_manager.stop()
@@ -380,6 +386,11 @@ class SupervisedRuntime(Runtime):
             monitor = getattr(self._watchdog_manager, name, None)
             if monitor is not None:
                 monitor.kill()
+
+
+def _end_dropped(infrastructure: SupervisedProcessing) -> None:
+    """End the children of a network that was dropped without ``stop()``."""
+    infrastructure.end(0.0)
 
 
 @atexit.register
