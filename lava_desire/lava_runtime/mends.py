@@ -246,8 +246,8 @@ MENDS = (
     ),
     Mend(
         "lava.magma.core.process.process",
-        "A collection of ports or Vars is its own iterator: a loop over it goes on where an earlier "
-        "one, or one around it, has stopped.",
+        "A collection of ports or Vars is its own iterator: a loop over it goes on where one "
+        "before it, or one around it, has stopped.",
         after=_iterate_anew,
     ),
     Mend(
