@@ -135,7 +135,7 @@ def _foreign_config(
         missing = "dt" if dt is None else "num_steps"
         raise ValueError(
             f"the graph does not say {missing}: pass dt, the seconds a time step (1e-4 for "
-            f"SpikingJelly and snnTorch, {_NORSE_DT:g} for Norse 1.1.0, whose tau is times dt), "
+            f"SpikingJelly and snnTorch, {_NORSE_DT:g} for Norse 1.1.0, as it writes tau · dt), "
             "and num_steps, for how many it is run"
         )
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
