@@ -290,6 +290,23 @@ def test_a_script_that_does_not_stop_its_network_ends(last):
     assert run.stderr.strip().endswith("SystemError: mine" if last else "")
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_it_runs_where_nothing_can_be_forked(method):
+    script = (
+        "import multiprocessing, os, sys\n"
+        f"multiprocessing.set_start_method({method!r})\n"
+        "del os.fork\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from composed import CONFIG, small\n"
+        "network = small()\n"
+        "network.run(2 * CONFIG.window_steps)\n"
+        "print(network.teacher.num_samples.get())\n"
+        "network.teacher.stop()\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.stdout.split() == ["[2.]"], run.stderr
+
+
 def test_the_script_of_stock_lava_gives_the_same_spikes_with_and_without_us():
     added = (Path(__file__).parents[2] / "docs" / "stock_lava.py").read_text()
     plain = re.sub(r".*# added\n", "", added)
