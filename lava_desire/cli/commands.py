@@ -291,7 +291,7 @@ def _accuracies(best: EpochRecord | None, last: EpochRecord) -> str:
 
 def _by_class(metrics: Metrics, names: tuple[str, ...]) -> str:
     rows = zip(names, metrics.confusion.diagonal(), metrics.confusion.sum(axis=1), strict=True)
-    return _listed([f"{name} {right} of {count}" for name, right, count in rows if count])
+    return _listed([f"{name}: {right} of {count}" for name, right, count in rows if count])
 
 
 def _listed(names: Sequence[str], most: int = 40) -> str:

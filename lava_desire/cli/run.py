@@ -400,6 +400,7 @@ def _notes(run: Run) -> dict[str, bytes]:
         "environment": environment(),
     }
     fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
+    fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
     fields |= {"job": run.job} if run.job is not None else {}
     return {RUN: notes_file(fields)}
 

@@ -218,6 +218,14 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
             f"{source}, the data of {folder}, are not there: expected --data with where they are "
             "now"
         ) from error
+    shape = notes.fields.get("image_shape") if notes is not None else None
+    if isinstance(shape, list) and data.image_shape is not None:
+        height, width = data.image_shape
+        if shape != [height, width]:
+            wanted = printable(" x ".join(map(str, shape)))
+            raise ValueError(
+                f"images of {source} are {height} x {width}: expected {wanted}, as those of {folder}"
+            )
     is_own = same or not given.is_named
     if is_own and notes is not None and notes.content not in (None, content_of(data)):
         cure = "expected the same" if same else f"to take them all the same, give --data {source}"

@@ -28,7 +28,7 @@ def test_a_file_that_users_met_is_learned_and_evaluated(run, shared_dir, case):
     assert "network 48-10-4" in out
     status, out, err = run("eval", "mine", "--data", path)
     assert (status, err) == (0, "")
-    assert f"% of {40 if case == 'keras_keys' else 8} test samples are right" in out
+    assert f"% of {40 if case == 'keras_keys' else 8} test samples of" in out
 
 
 def test_classes_that_do_not_count_from_0_are_named_everywhere(run, shared_dir, tmp_path):
@@ -41,7 +41,7 @@ def test_classes_that_do_not_count_from_0_are_named_everywhere(run, shared_dir, 
     assert DesireNetwork.load(tmp_path / "mine" / "best.safetensors").class_names == tuple(names)
     status, out, _ = run("eval", "mine", "--data", path, "--confusion", "confusion.png")
     assert (status, (tmp_path / "confusion.png").read_bytes()[:4]) == (0, b"\x89PNG")
-    assert "right by class: 1 " in out
+    assert "right by class: 1: " in out
     _, out, _ = run("eval", "mine", "--data", path, "--json")
     assert json.loads(out)["classes"] == names
     # Data with a part of the classes are found by name, and others are refused.
@@ -49,6 +49,9 @@ def test_classes_that_do_not_count_from_0_are_named_everywhere(run, shared_dir, 
     _, out, _ = run("eval", "mine", "--data", "part.npz", "--json")
     assert np.sum(json.loads(out)["confusion"], axis=1).tolist() == [0, 4, 0, 4]
     np.savez(tmp_path / "from0.npz", images=PICTURES, labels=LABELS)
+    np.savez(tmp_path / "turned.npz", images=PICTURES.transpose(0, 2, 1), labels=LABELS + 1)
+    status, _, err = run("eval", "mine", "--data", "turned.npz")
+    assert (status, "are 8 x 6: expected 6 x 8, as those of mine" in err) == (2, True)
     status, _, err = run("eval", "mine", "--data", "from0.npz")
     assert (status, "a label is '0': expected one of the classes 1, 2, 3, 4" in err) == (2, True)
 
@@ -88,7 +91,7 @@ def test_a_folder_and_tables_are_learned(run, tmp_path):
         idx(tmp_path / "K" / "raw" / f"{part}-labels-idx1-ubyte", LABELS)
     status, out, err = run("train", "--data", "K", *SHORT)
     assert (status, err) == (0, "")
-    assert "K: 40 training and 40 test samples; network 48-10-4" in out
+    assert "K (K): 40 training and 40 test samples; network 48-10-4" in out
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     from pyarrow import csv, parquet
 
@@ -99,14 +102,14 @@ def test_a_folder_and_tables_are_learned(run, tmp_path):
     for name in ("mine.csv", "mine.parquet"):
         status, out, err = run("train", "--data", name, *SHORT, "--force")
         assert (status, err) == (0, "")
-        assert "mine: 32 training and 8 test samples; network 48-10-4" in out
+        assert f"mine ({name}): 32 training and 8 test samples; network 48-10-4" in out
 
 
 def test_without_a_test_set_training_says_so(run, tmp_path):
     np.savez(tmp_path / "a.npz", x_train=PICTURES, y_train=LABELS)
     status, out, err = run("train", "--data", "a.npz", *SHORT)
     assert (status, err) == (0, "")
-    assert "a: 40 training and no test samples" in out
+    assert "a (a.npz): 40 training and no test samples" in out
     assert "% in training, no test set" in out
     assert not (tmp_path / "mine" / "best.safetensors").exists()
     status, out, err = run("train", "--data", "a.npz", *SHORT, "--force", "--json")
