@@ -390,7 +390,7 @@ def _notes(run: Run) -> dict[str, bytes]:
         if run.notes is None or run.notes.source == source:
             return {}
         return {RUN: run.notes.with_source(source, run.data)}
-    fields = {
+    fields: dict[str, Any] = {
         "source": asdict(source),
         "content": content_of(run.data),
         "device": str(network.device) if run.job is None else network.device.type,

@@ -224,7 +224,8 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
         if shape != [height, width]:
             wanted = printable(" x ".join(map(str, shape)))
             raise ValueError(
-                f"images of {source} are {height} x {width}: expected {wanted}, as those of {folder}"
+                f"images of {source} are {height} x {width}: expected {wanted}, as those of "
+                f"{folder}"
             )
     is_own = same or not given.is_named
     if is_own and notes is not None and notes.content not in (None, content_of(data)):
