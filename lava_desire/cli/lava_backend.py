@@ -136,7 +136,7 @@ class LavaTrainingRun(TrainingRun):
             self._is_ahead = True
             yield
         next_rate = self.network.config.learning_rate_at(self.epoch + 1)
-        mlp.learning_rate.set(np.array([next_rate]))
+        self._put(mlp.learning_rate, next_rate)
 
     def _metrics(self) -> Metrics | None:
         """Classify the test set with the same processes, dropout and learning switched off."""
@@ -210,9 +210,16 @@ class LavaTrainingRun(TrainingRun):
     def _set_mode(self, learns: bool) -> None:
         mlp = self._start()
         assert self._source is not None
-        self._source.evaluating.set(np.array([not learns]))
-        mlp.training.set(np.array([learns]))
-        mlp.learning_enabled.set(np.array([learns]))
+        self._put(self._source.evaluating, not learns)
+        self._put(mlp.training, learns)
+        self._put(mlp.learning_enabled, learns)
+
+    def _put(self, var: Any, value: float) -> None:
+        """Set a Var of one number: before the first window, as after a resume, to begin with it."""
+        if self._start().runtime is None:
+            var.init = np.array([value])
+        else:
+            var.set(np.array([value]))
 
     def _fetch(self) -> None:
         """Copy the processes' weights to the engine's network, unless it has them."""

@@ -10,8 +10,13 @@ import pytest
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
+from every_save import assert_same_run, go_on, save_everywhere
+
+from lava_desire import DesireConfig
 from lava_desire.checkpoint import read_checkpoint
+from lava_desire.cli import lava_backend
 from lava_desire.engine import DesireNetwork
+from lava_desire.engine.trainer import TrainingRun
 
 SIZES = ("--layers", "12", "--num-steps", "6", "--error-margin", "1", "--learning-rate", "1e-3")
 
@@ -101,3 +106,32 @@ def test_what_the_processes_do_not_offer_is_refused(run, data, options, message)
     status, _, errors = run("train", "--data", data, *SIZES, *options, "--output", "mine")
     assert status == 2
     assert message in errors
+
+
+@pytest.mark.parametrize(("precision", "places"), [("float32", range(7)), ("integers", (2, 5))])
+def test_from_every_place_where_it_may_be_saved_a_run_goes_on(
+    precision, places, tmp_path, monkeypatch
+):
+    """After an epoch's last window as well, when the processes have not run since."""
+    monkeypatch.setattr(lava_backend, "_WINDOWS_A_RUN", 2)
+    config = DesireConfig(
+        (9, 4, 3), num_steps=4, error_margin=1, learning_rate=1e-3, batch_size=1, epochs=2
+    )
+    arithmetic = "fixed_point" if precision == "integers" else "floating_point"
+    if precision != "integers":
+        config = config.replace(trace_baseline=0.5, learning_rate_decay=0.5)
+    generator = np.random.default_rng(0)
+    data = [(generator.integers(0, 256, (3, 9), dtype=np.uint8), np.arange(3)) for _ in range(2)]
+
+    def make_network():
+        return DesireNetwork(config, arithmetic=arithmetic)
+
+    run = lava_backend.LavaTrainingRun
+    saved = save_everywhere(run, make_network, data, tmp_path / "run")
+    # The beginning, two runs of windows an epoch, and the end of each epoch.
+    assert len(saved) == 1 + 2 * (2 + 1)
+    for place in places:
+        end = go_on(run, make_network, data, tmp_path / f"from-{place}", saved[place])
+        assert_same_run(end, saved[-1], tmp_path)
+    alone = save_everywhere(TrainingRun, make_network, data, tmp_path / "engine")
+    assert_same_run(alone[-1], saved[-1], tmp_path)
