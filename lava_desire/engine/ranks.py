@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -26,6 +28,8 @@ TIMEOUT = timedelta(minutes=10)
 """How long a rank waits for another: longer than a download, or a checkpoint on a slow disk."""
 
 _POLL_SECONDS = 0.02
+_WATCH_SECONDS = 1.0
+_GRACE_SECONDS = 60.0  # to save and stop
 _OK, _FAILED = 0, 1
 _NUMBERS = 2  # beside status and number of bytes
 
@@ -177,7 +181,8 @@ def open_process_group(timeout: timedelta = TIMEOUT) -> None:
 
     It does what ``torch.distributed.init_process_group`` does, with gloo for the CPU and NCCL for
     GPUs where there are some, and works after a restart as well: torchrun may keep its store of
-    addresses from one start to the next, and a rank could take an address of the last one.
+    addresses from one start to the next, and a rank could take an address of the last one. The
+    process ends when its torchrun is gone: a killed one leaves no rank behind.
 
     Parameters
     ----------
@@ -199,6 +204,7 @@ def open_process_group(timeout: timedelta = TIMEOUT) -> None:
             f"{', '.join(sorted(missing))} is not in the environment: expected a process that "
             "torchrun has started"
         )
+    end_with_torchrun()
     rank = int(os.environ["RANK"])
     try:
         store, rank, size = next(distributed.rendezvous("env://", timeout=timeout))
@@ -212,6 +218,26 @@ def open_process_group(timeout: timedelta = TIMEOUT) -> None:
         )
     except RuntimeError as error:
         raise _lost(rank, error) from error
+
+
+def end_with_torchrun() -> None:
+    """Let this process end when the torchrun that has started it is gone, however that ended.
+
+    It then gets a SIGTERM, at which training saves and stops, and a while later a SIGKILL. Where
+    no torchrun has started it, or the system is not POSIX, nothing is done.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.name != "posix":
+        return
+    agent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == agent:
+            time.sleep(_WATCH_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="lava_desire watches torchrun", daemon=True).start()
 
 
 def _agree_on_name(store: Any, rank: int, size: int, timeout: timedelta) -> str:

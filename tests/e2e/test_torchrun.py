@@ -82,6 +82,31 @@ def test_stopped_then_killed_and_restarted_it_ends_as_undisturbed(run, tmp_path)
     assert accuracies[0] == accuracies[1]
 
 
+def is_running(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_killed_torchrun_leaves_no_rank_and_a_run_to_go_on_with(run, tmp_path):
+    arguments = ["train", "--layers", "20", "--epochs", "100000", "--output", "mine", "--json"]
+    with torchrun(tmp_path, "-m", "lava_desire", *arguments) as agent:
+        assert json.loads(agent.stdout.readline())["epoch"] == 1
+        ranks = rank_processes(agent)
+        assert all(map(is_running, ranks))
+        agent.kill()
+        agent.communicate(timeout=120)  # until nobody writes to its pipes
+    deadline = time.monotonic() + 60
+    while any(map(is_running, ranks)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(ranks) == 2
+    assert not any(map(is_running, ranks))
+    done = read_checkpoint(tmp_path / "mine" / "checkpoint.safetensors").state["epoch"]
+    resume = ("train", "--resume", "mine", "--quiet", "--epochs", str(done + 1))
+    assert run(*resume) == (0, "", "")
+
+
 def test_bad_input_is_one_line_and_writes_nothing(tmp_path):
     arguments = ("-m", "lava_desire", "train", "--batch-size", "1", "--output", "mine")
     with torchrun(tmp_path, *arguments) as agent:
