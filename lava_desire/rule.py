@@ -10,6 +10,7 @@ then decides no spike, and every backend that does the same computes the same bi
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import array_api_compat
@@ -23,12 +24,20 @@ UNDECIDED = -1
 """The prediction where no output neuron spikes more than all others (Sec. 4.2)."""
 
 
+def _astype(array: Array, dtype: Any, copy: bool = True) -> Array:
+    return array.astype(dtype, copy=copy)
+
+
+_NUMPY = SimpleNamespace(**{**vars(array_api_compat.numpy), "astype": _astype})
+"""What computes with NumPy's arrays, with a cast that asks for no device: a step has dozens."""
+
+
 def _namespace(*arrays: Array) -> Any:
     """Return what computes with these arrays; NumPy's are told without a search."""
     for array in arrays:
         if array.__class__ is not np.ndarray:
             return array_api_compat.array_namespace(*arrays)
-    return array_api_compat.numpy
+    return _NUMPY
 
 
 def equalize_brightness(brightness: Array, mean: float) -> Array:

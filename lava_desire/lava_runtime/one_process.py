@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import atexit
 import copy
+import functools
+import math
 import os
 import sys
 import threading
 import traceback
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,43 @@ _WAIT_SECONDS = 0.1
 
 _SECONDS_AT_EXIT = 2.0
 
+_STEPS_WORTH_A_LIMIT = 10
+"""Setting BLAS to one thread and back takes as long as a step or two."""
+
+_LARGE = 250_000
+"""Numbers in a model above which BLAS may have its threads."""
+
+_NO_PORTS = frozenset([np.ndarray, int, float, bool, str, type(None)])
+"""What a model sets its attributes to, mostly."""
+
 _live: weakref.WeakSet[OneProcessRuntime] = weakref.WeakSet()
+
+
+_set_attribute = AbstractPyProcessModel.__setattr__
+
+
+def _set_quickly(model: Any, name: str, value: Any) -> None:
+    """Set an attribute of a model, as Lava does, which looks at each for being a port.
+
+    That takes a tenth of a step of small layers.
+    """
+    if value.__class__ in _NO_PORTS:
+        model.__dict__[name] = value
+    else:
+        _set_attribute(model, name, value)
+
+
+AbstractPyProcessModel.__setattr__ = _set_quickly
+
+
+@functools.cache
+def _thread_pools() -> Any:
+    """Return what sets the numbers of threads of the BLAS libraries that are loaded, or None."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController()
 
 
 def obstacle(executable: Any) -> str | None:
@@ -120,6 +158,10 @@ class OneProcessRuntime(Runtime):
             self._driver.arrange(
                 (self._state_of[sender], self._state_of[receiver]) for sender, receiver in edges
             )
+        self._is_small = all(
+            sum(math.prod(var.shape) for var in builder.vars.values()) <= _LARGE
+            for builder in self._executable.proc_builders.values()
+        )
         self.exception_q = []
         self._is_initialized = True
 
@@ -200,11 +242,19 @@ class OneProcessRuntime(Runtime):
         self._is_started = self._is_running = True
         self._driver.must_pause = self._driver.must_stop = False
         if run_condition.blocking:
+            with self._supervised(), self._one_blas_thread():
+                outcome = self._driver.run(self.num_steps)
             with self._supervised():
-                self._act_on(self._driver.run(self.num_steps))
+                self._act_on(outcome)
             return
         self._thread = threading.Thread(target=self._run_aside, name="Lava network", daemon=True)
         self._thread.start()
+
+    def _one_blas_thread(self) -> Any:
+        """Keep products of small arrays on one thread; waking others takes longer than they do."""
+        is_worth_it = self._is_small and self.num_steps >= _STEPS_WORTH_A_LIMIT
+        pools = _thread_pools() if is_worth_it else None
+        return nullcontext() if pools is None else pools.limit(limits=1, user_api="blas")
 
     def _run_aside(self) -> None:
         try:

@@ -38,6 +38,7 @@ from lava_desire.lava_runtime.supervision import SupervisedRuntime
 from lava_desire.proc import DesireSimCfg, HangError, ProcessError
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
+from lava.magma.core.model.py.ports import PyOutPort  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.dense.process import Dense  # isort: skip
@@ -175,6 +176,36 @@ def test_a_debugger_stops_in_a_model(monkeypatch):
     lines = said.getvalue().splitlines()
     assert any(line.endswith("2") for line in lines)
     assert any(line.endswith("[4.0, 2.0]") for line in lines)
+
+
+def test_products_of_small_models_keep_to_one_thread_during_a_run(monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+
+    seen = []
+    monkeypatch.setattr(PyTalkerModel, "run_spk", lambda self: seen.append(blas_threads()))
+
+    def blas_threads():
+        pools = threadpoolctl.threadpool_info()
+        return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
+
+    before = threads()
+    talker = Talker()
+    talker.run(RunSteps(20), SETTINGS)
+    talker.stop()
+    assert seen[-1] == [1] * len(seen[-1])
+    assert threads() == before
+
+
+def test_a_port_that_a_model_is_given_is_known_to_it_and_other_attributes_are_none():
+    model = PyTalkerModel({"seconds": 0.0, "last": 1})
+    model.number, model.array, model.nothing = 3, np.zeros(2), None
+    port = PyOutPort.VEC_DENSE([], model, (2,), float)
+    model.said_out = port
+    assert model.py_ports == [port]
+    assert (model.number, model.nothing, len(model.array)) == (3, None, 2)
 
 
 def test_a_profiler_sees_the_models():
