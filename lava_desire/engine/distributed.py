@@ -312,7 +312,9 @@ def unpack_samples(
     sizes, planes = network.config.layer_sizes, num_planes(network.config.num_steps)
     widths = [_PLACE_BYTES, *(planes * size for size in sizes), *sizes[1:]]
     columns = torch.split(packed.view(-1, sum(widths)), widths, dim=1)
-    places = columns[0].contiguous().view(torch.int32).squeeze(1).to(torch.int64)
+    # A copy: a single row counts as contiguous with the stride of the whole, which no view takes.
+    places = columns[0].clone(memory_format=torch.contiguous_format).view(torch.int32)
+    places = places.squeeze(1).to(torch.int64)
     trains = [
         network.computing.from_bytes(column.reshape(-1, planes, size), places, batch_size)
         for column, size in zip(columns[1:], sizes, strict=False)

@@ -210,6 +210,23 @@ def test_samples_without_desire_do_not_travel():
         assert not mine[:, [0, 1, 2, 5, 6, 10, 11]].any()
 
 
+@pytest.mark.parametrize("num_desiring", [0, 1, 2])
+def test_few_samples_travel_whatever_the_length_of_a_row(num_desiring):
+    config = BASE.replace(layer_sizes=(5, 3, 2), image_shift=0)
+    network = DesireNetwork(config)
+    activity = network.forward(np.ones((4, 5), np.float32))
+    desires = [torch.zeros(4, size, dtype=torch.int8) for size in config.layer_sizes[1:]]
+    desires[0][:num_desiring, 1] = -1
+    packed = pack_samples(activity, desires, first=1)
+    row = 4 + 3 * (5 + 3 + 2) + 3 + 2  # no multiple of the four bytes of a place
+    assert packed.numel() == num_desiring * row
+    whole, received = unpack_samples(network, packed, batch_size=6)
+    for mine, expected in zip(received, desires, strict=True):
+        assert torch.equal(mine[1:5], expected)
+    for mine, expected in zip(whole.spikes, activity.spikes, strict=True):
+        assert torch.equal(mine[:, 1 : 1 + num_desiring], expected[:, :num_desiring])
+
+
 def test_a_process_that_torchrun_has_not_started_is_no_rank(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ValueError, match=r"RANK.* not in the environment: expected a process that"):
