@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -163,6 +165,18 @@ def test_a_learning_rate_of_zero_is_zero_and_a_huge_one_is_refused():
         integers.rate_of(1, 1e6)
 
 
+@pytest.mark.parametrize(("rate", "scale"), [(0.5, 1000.0), (1e300, 1e300)])
+def test_a_refused_learning_rate_is_the_one_that_was_given(rate, scale):
+    integers = IntegerRule(CONFIG.replace(learning_rate_scale=(1.0, scale, 1.0)))
+    with pytest.raises(ValueError, match=f"learning_rate is {re.escape(repr(rate))}: ") as refused:
+        integers.rate_of(2, rate)
+    assert "on the grid of layer 2" in str(refused.value)
+    largest = float(str(refused.value).split("at most ")[1].split()[0])
+    integers.rate_of(2, largest * 0.99)
+    with pytest.raises(ValueError, match="learning_rate is"):
+        integers.rate_of(2, largest * 1.01)
+
+
 @given(
     arrays(np.int64, (2, 6), elements=st.integers(0, 20)),
     arrays(np.int8, (2, 6), elements=st.sampled_from([-1, 0, 1])),
@@ -246,6 +260,8 @@ def test_a_format_keeps_the_step_that_was_asked_for(step, bits, threshold):
         (lambda: IntegerRule(CONFIG, [LayerFormat(0, 500)]), "formats holds 1 formats: expected 3"),
         (lambda: IntegerRule(CONFIG, [None] * 3), "formats holds None"),
         (lambda: IntegerRule(CONFIG.replace(threshold=1e-3)), r"threshold is 0.001: expected"),
+        (lambda: IntegerRule(CONFIG.replace(threshold=2.0**-90)), r"threshold is 8.07.*e-28: exp"),
+        (lambda: IntegerRule(CONFIG.replace(threshold=2.0**90)), r"threshold is 1.23.*e\+27: exp"),
         (
             lambda: IntegerRule(CONFIG.replace(threshold=1e5), FORMATS),
             r"threshold is 100000.0: expected",

@@ -14,7 +14,7 @@ from lava_desire import fixed, rule
 from lava_desire._fields import refuse_in_integers
 from lava_desire.config import DesireConfig
 from lava_desire.engine import fixed_kernels
-from lava_desire.engine.activity import Activity, predict
+from lava_desire.engine.activity import Activity, StepResult, predict
 from lava_desire.engine.inputs import as_images, as_masks, resolve_device
 from lava_desire.engine.network import DesireNetwork
 from lava_desire.engine.wire import pack_spikes, unpack_spikes
@@ -344,8 +344,26 @@ class FixedPointNetwork(DesireNetwork):
             desires.insert(0, desire)
         return [torch.from_numpy(desire) for desire in desires]
 
+    def train_step_checked(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        learning_rate: float,
+        masks: list[Tensor] | None = None,
+    ) -> StepResult:
+        """See :meth:`~lava_desire.engine.DesireNetwork.train_step_checked`."""
+        self._check_learning(learning_rate)  # before a mask is drawn
+        return super().train_step_checked(images, labels, learning_rate, masks)
+
+    def _check_learning(self, learning_rate: float) -> None:
+        """Refuse to learn, before the first of the layers has changed."""
+        refuse_in_integers(self.config)
+        for layer in range(1, self.config.num_layers + 1):
+            self.rule.rate_of(layer, learning_rate)
+
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights; return how many samples desire any."""
+        self._check_learning(learning_rate)
         num_active = super().update(activity, desires, learning_rate)
         self._learned += len(activity.prediction)
         return num_active

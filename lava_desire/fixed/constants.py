@@ -22,6 +22,7 @@ from lava_desire.fixed.limits import (
 
 _LARGEST_GAIN = 2**16 - 1
 _RATE_BITS = 8
+_LARGEST_RATE = 2**_RATE_BITS - 0.5  # what would be rounded to a mantissa of nine bits
 # A product like 0.3 · 10 may come out just below the integer that it is.
 _NEARLY = 1e-9
 
@@ -57,6 +58,13 @@ class IntegerRule:
     """
 
     def __init__(self, config: DesireConfig, formats: Sequence[LayerFormat] | None = None) -> None:
+        # First, since no format fits a threshold that is out of range.
+        self.encoder_threshold = round(BRIGHTEST * config.threshold)
+        if not 1 <= self.encoder_threshold <= STATE_LIMIT - BRIGHTEST:
+            raise ValueError(
+                f"threshold is {config.threshold}: expected {1 / BRIGHTEST:.4f} <= threshold <= "
+                f"{STATE_LIMIT // BRIGHTEST - 1} in fixed point"
+            )
         formats = default_formats(config) if formats is None else tuple(formats)
         if len(formats) != config.num_layers:
             raise ValueError(
@@ -80,12 +88,6 @@ class IntegerRule:
         self.impulse = max(
             (TRACE_LIMIT << IMPULSE_BITS) * (2**DECAY_BITS - self.decay) >> DECAY_BITS, 1
         )
-        self.encoder_threshold = round(BRIGHTEST * config.threshold)
-        if not 1 <= self.encoder_threshold <= STATE_LIMIT - BRIGHTEST:
-            raise ValueError(
-                f"threshold is {config.threshold}: expected {1 / BRIGHTEST:.4f} <= threshold <= "
-                f"{STATE_LIMIT // BRIGHTEST - 1} in fixed point"
-            )
         self.full_count = config.num_steps - config.error_margin
         self.output_threshold = _whole(config.desire_threshold_output * self.full_count)
         self._gains: list[int] = [self._gain(layer) for layer in range(config.num_layers)]
@@ -199,19 +201,20 @@ class IntegerRule:
         ValueError
             If one pair of spikes would change a weight by more than 255 steps a unit of trace.
         """
-        learning_rate *= self.config.learning_rate_scale_of(layer)
-        factor = learning_rate / (self.impulse / 2**IMPULSE_BITS * self.step_of(layer))
+        scale = self.config.learning_rate_scale_of(layer)
+        unit = self.impulse / 2**IMPULSE_BITS * self.step_of(layer)
+        factor = learning_rate * scale / unit
         if factor == 0:
             return 0, 0
+        if factor >= _LARGEST_RATE:
+            raise ValueError(
+                f"learning_rate is {learning_rate!r}: expected at most {255 * unit / scale:.3g} on "
+                f"the grid of layer {layer}"
+            )
         shift = min(_RATE_BITS - 1 - math.floor(math.log2(factor)), MAX_SHIFT)
         mantissa = round(math.ldexp(factor, shift))
         if mantissa == 2**_RATE_BITS:
             mantissa, shift = mantissa // 2, shift - 1
-        if shift < 0:
-            raise ValueError(
-                f"learning_rate is {learning_rate!r}: expected at most "
-                f"{learning_rate / factor * 255:.3g} on the grid of layer {layer}"
-            )
         return mantissa, shift
 
     def to_dicts(self) -> list[dict[str, int]]:

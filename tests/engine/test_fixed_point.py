@@ -290,6 +290,24 @@ def test_operations_are_counted_by_the_network_that_ran(digits):
 
 
 @pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"learning_rate_scale": (300.0, 0.01)}, "learning_rate"),
+        ({"rate_floor": 0.1}, "rate_floor"),
+    ],
+)
+def test_a_step_that_one_layer_refuses_changes_nothing(digits, changes, name):
+    network = integer_network(CONFIG.replace(**changes))
+    before = network.numpy_weights()
+    with pytest.raises(ValueError, match=f"{name} is"):
+        network.train_step(digits.train_images[:8], digits.train_labels[:8], 1.0)
+    assert network.samples_seen == 0
+    assert [stream.position for stream in network._dropout] == [0, 0]
+    for mine, old in zip(network.numpy_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, old)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"arithmetic": "decimal"}, "arithmetic is 'decimal': expected one of floating_point"),

@@ -14,7 +14,14 @@ from lava_desire import DesireConfig
 from lava_desire.data import load_dataset
 from lava_desire.engine import DesireNetwork
 from lava_desire.fixed import LayerFormat, default_formats
-from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
+from lava_desire.proc import (
+    DesireDense,
+    DesireLIF,
+    DesireTeacher,
+    ProcessError,
+    RateEncoder,
+    SampleSource,
+)
 from lava_desire.proc.desire_dense.models_fixed import AbstractPyDesireDenseModelFixed
 from lava_desire.randomness import initial_weights
 
@@ -245,6 +252,22 @@ def test_evaluation_changes_no_mantissa_and_mantissas_are_taken_as_they_are():
             network.potentials[layer][:, 1:9].transpose(1, 0, 2), potentials
         )
         np.testing.assert_array_equal(network.weights[layer], mantissas[layer])
+
+
+def test_a_learning_rate_off_the_grid_of_one_layer_ends_the_run_before_another_has_learned():
+    config = DesireConfig(
+        (4, 6, 3),
+        num_steps=8,
+        error_margin=1,
+        learning_rate=1.0,
+        learning_rate_scale=(1e4, 0.01),
+        dropout_hidden=0,
+    )
+    images, labels = np.ones((1, 4), np.float32), np.zeros(1, np.int64)
+    dark = Network(config, initial_weights((4, 6, 3), 0), images * 0, labels)
+    # Silent as it is, and nothing to learn, it is refused in the first step of a window.
+    with pytest.raises(ProcessError, match=r"layer 1 .*learning_rate is 1\.0: expected at most"):
+        dark.teacher.run(RunSteps(1), Loihi2SimCfg(select_tag="fixed_pt"))
 
 
 def test_a_layer_takes_the_activations_of_lavas_own_dense_connection():
