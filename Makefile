@@ -94,5 +94,8 @@ audit: $(READY)  ## ask for known vulnerabilities of the packages used (security
 licences: $(READY)  ## list the licences of the packages used (security/licences.md)
 	@$(VENV)/bin/python tools/licences.py
 
+differential: $(READY)  ## compare all backends over 1,000 drawn configurations (DIFFERENTIAL=options)
+	@$(RUN) differential $(DIFFERENTIAL)
+
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info

@@ -1,0 +1,1 @@
+"""The same networks on every backend, over drawn configurations: ``make differential``."""

@@ -1,0 +1,356 @@
+"""Training written out with the functions of the rule, on NumPy arrays and nothing else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from differential.draw import Case
+from differential.trace import Trace, note
+from lava_desire import DesireConfig, fixed, rule
+from lava_desire.fixed import IntegerRule
+from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, epoch_shifts
+
+
+class RuleNetwork:
+    """A network in floating point: arrays, and a loop over layers and steps."""
+
+    def __init__(self, config: DesireConfig, weights: list[Any]) -> None:
+        self.config = config
+        self.weights = [rule.limit_weights(w, config.weight_limit).copy() for w in weights]
+        self.rates = [np.zeros(size) for size in config.layer_sizes[:-1]]
+        self.rated = 0
+
+    def forward(self, images: Any, masks: list[Any] | None) -> list[Any]:
+        """Return the trains of all layers, (T, B, N) bool."""
+        config = self.config
+        images = rule.equalize_brightness(images, config.image_brightness)
+        if images.dtype == np.uint8:
+            images = images.astype(np.float32) / np.float32(255)
+        trains = [rule.encode(images, config.num_steps, config.threshold)]
+        if masks is not None:
+            trains[0] = trains[0] & masks[0]
+        for layer, weights in enumerate(self.weights, start=1):
+            received = trains[-1] if layer == 1 else _delayed(trains[-1])
+            gain = 1.0 if masks is None else config.dropout_gain(layer - 1)
+            mask = masks[layer] if masks is not None and layer < config.num_layers else None
+            potential = np.zeros((images.shape[0], len(weights)), np.float32)
+            spikes = []
+            for step in range(config.num_steps):
+                current = rule.synaptic_current(weights, received[step], gain)
+                fires, potential = rule.integrate_and_fire(
+                    potential, current, config.decay, config.threshold, mask, config.reset
+                )
+                spikes.append(fires)
+            trains.append(np.stack(spikes))
+        return trains
+
+    def desires(self, trains: list[Any], labels: Any, masks: list[Any]) -> list[Any]:
+        """Return the desires of all plastic layers, (B, N) int8, before the masks."""
+        config = self.config
+        counts = [train.sum(axis=0, dtype=np.int64) for train in trains]
+        rates = [rule.firing_rate(n, config.num_steps, config.error_margin) for n in counts]
+        if config.class_margin:
+            desire = rule.margin_desire(counts[-1], labels, config.class_margin)
+        else:
+            desire = rule.output_desire(rates[-1], labels, config.desire_threshold_output)
+        found = [desire]
+        for layer in range(config.num_layers, 1, -1):
+            mask = masks[layer] if layer < config.num_layers else None
+            error = rule.local_error(found[0], rates[layer], mask)
+            z = rule.backpropagate_error(self.weights[layer - 1], error)
+            found.insert(0, rule.hidden_desire(z, config.desire_threshold_hidden))
+        return found
+
+    def learn(self, trains: list[Any], desires: list[Any], masks: list[Any], eta: float) -> None:
+        """Change the weights of all layers, the last first."""
+        config = self.config
+        batch = len(desires[-1])
+        counts = [train.sum(axis=0, dtype=np.int64) for train in trains]
+        rated = np.ones(batch, bool)
+        if config.rates_over == "desired":
+            rated = desires[-1].any(axis=1)
+        if config.follows_rates:
+            self._follow(counts, rated)
+        unit = rule.mean_trace(config.num_steps, config.decay)
+        for layer in range(config.num_layers, 0, -1):
+            weights, desire = self.weights[layer - 1], desires[layer - 1]
+            if layer < config.num_layers:
+                desire = desire * masks[layer]
+            received = trains[layer - 1] if layer == 1 else _delayed(trains[layer - 1])
+            trace, traces = np.zeros(received.shape[1:]), []
+            for step in range(config.num_steps):
+                trace = rule.decay_trace(trace, received[step], config.decay)
+                traces.append(trace)
+            rate = eta * config.learning_rate_scale_of(layer)
+            sums = rule.desired_pairings(desire, trains[layer], np.stack(traces))
+            weights += rule.weight_change(sums, rate)
+            if config.trace_baseline:
+                spikes = (desire * counts[layer]).sum(axis=0)
+                baseline = (self.rates[layer - 1] * (config.trace_baseline * unit)).astype(
+                    np.float32
+                )
+                weights += rule.baseline_change(spikes, baseline, rate)
+            if config.rate_floor and layer < config.num_layers:
+                means = (self.rates[layer - 1] * unit).astype(np.float32)
+                own = self.rates[layer]
+                weights += rule.rate_floor_change(own, config.rate_floor, means, batch, rate)
+            weights[:] = rule.limit_weights(weights, config.weight_limit)
+
+    def _follow(self, counts: list[Any], rated: Any) -> None:
+        num_rated = int(rated.sum())
+        self.rated += num_rated
+        horizon = max(min(self.rated, self.config.baseline_samples), num_rated, 1)
+        for layer, rates in enumerate(self.rates):
+            num_spikes = counts[layer][rated].sum(axis=0)
+            self.rates[layer] = rule.follow_rate(
+                rates, num_spikes, num_rated, self.config.num_steps, num_rated / horizon
+            )
+
+
+def _delayed(trains: Any) -> Any:
+    return np.concatenate([np.zeros_like(trains[:1]), trains[:-1]])
+
+
+def run_rule(case: Case) -> Trace:
+    """Train as the configuration says, evaluating after every epoch.
+
+    Parameters
+    ----------
+    case : Case
+        What to learn.
+
+    Returns
+    -------
+    dict
+        Spikes, desires, predictions, weights, averages and rates of every minibatch, and those of
+        evaluation.
+    """
+    config = case.config
+    network = RuleNetwork(config, case.weights)
+    streams = _streams(case)
+    average = [weights.copy() for weights in network.weights]
+    trace: Trace = {}
+    number = 0
+    for epoch in range(config.epochs):
+        eta = config.learning_rate * math.exp(-config.learning_rate_decay * epoch)
+        for images, labels in minibatches(case, epoch):
+            number += 1
+            name = f"minibatch {number}: "
+            masks = [stream.draw(len(labels)) for stream in streams]
+            trains = network.forward(images, masks)
+            desires = network.desires(trains, labels, masks)
+            network.learn(trains, desires, masks, eta)
+            note_activity(trace, name, trains, _predict(config, trains), desires)
+            note_layers(trace, name + "weights", network.weights)
+            if config.follows_rates:
+                note_layers(trace, name + "rates", network.rates)
+            if config.weight_average:
+                share = np.float64(max(1 / number, 1 - config.weight_average))
+                average = [
+                    _moved(mean, weights, share)
+                    for mean, weights in zip(average, network.weights, strict=True)
+                ]
+                note_layers(trace, name + "average", average)
+        images, labels = case.test
+        trains = network.forward(images, None)
+        note_activity(trace, f"test {epoch + 1}: ", trains, _predict(config, trains))
+    return trace
+
+
+def _moved(mean: Any, weights: Any, share: Any) -> Any:
+    """Move a mean as torch.lerp does: from the nearer end, rounded to float32 once."""
+    share = np.float32(share)
+    difference = (weights - mean).astype(np.float64)
+    # Exact in float64: a product of two float32 numbers, and one rounding of its sum.
+    if share < 0.5:
+        return _rounded_sum(mean, np.float64(share) * difference)
+    return _rounded_sum(weights, np.float64(share - np.float32(1)) * difference)
+
+
+def _rounded_sum(one: Any, product: Any) -> Any:
+    """Round one + product to float32 once; long double has room for all but extreme exponents."""
+    return (one.astype(np.longdouble) + product.astype(np.longdouble)).astype(np.float32)
+
+
+def _predict(config: DesireConfig, trains: list[Any]) -> Any:
+    last = rule.last_spikes(trains[-1]) if config.tie_break == "earliest" else None
+    return rule.predict(trains[-1].sum(axis=0, dtype=np.int64), last)
+
+
+def _streams(case: Case) -> list[DropoutStream]:
+    config = case.config
+    streams = [
+        DropoutStream(size, config.dropout_of(layer), config.seed, layer)
+        for layer, size in enumerate(config.layer_sizes[:-1])
+    ]
+    for stream in streams:
+        stream.seek(case.samples_seen)
+    return streams
+
+
+def minibatches(case: Case, epoch: int) -> Any:
+    """Yield the minibatches of an epoch in its order, moved as it moves them."""
+    config, (images, labels) = case.config, case.train
+    order = epoch_order(config.seed, epoch, len(labels))
+    shifts = None
+    if config.image_shift and config.image_shift_share and epoch >= config.image_shift_start:
+        shifts = epoch_shifts(
+            config.seed, epoch, len(labels), config.image_shift, config.image_shift_share
+        )
+    for start in range(0, len(labels), config.batch_size):
+        chosen = order[start : start + config.batch_size]
+        shown = images[chosen]
+        if shifts is not None:
+            shown = np.stack(
+                [
+                    _shifted(image, *shift)
+                    for image, shift in zip(shown, shifts[start:], strict=False)
+                ]
+            )
+        yield shown, labels[chosen]
+
+
+def _shifted(image: Any, down: int, right: int) -> Any:
+    side = math.isqrt(len(image))
+    square, moved = image.reshape(side, side), np.zeros((side, side), image.dtype)
+    for row in range(side):
+        for column in range(side):
+            if 0 <= row - down < side and 0 <= column - right < side:
+                moved[row, column] = square[row - down, column - right]
+    return moved.ravel()
+
+
+def note_activity(
+    trace: Trace, name: str, trains: list[Any], prediction: Any, desires: Any = ()
+) -> None:
+    """Keep what a pass saw."""
+    for layer, train in enumerate(trains):
+        note(trace, f"{name}spikes {layer}", train)
+    note(trace, f"{name}prediction", prediction)
+    for layer, desire in enumerate(desires, start=1):
+        note(trace, f"{name}desire {layer}", desire)
+
+
+def note_layers(trace: Trace, name: str, arrays: Any) -> None:
+    """Keep an array a layer."""
+    for layer, array in enumerate(arrays, start=1):
+        note(trace, f"{name} {layer}", array)
+
+
+def run_integers(case: Case) -> Trace:
+    """Do what :func:`run_rule` does, in integers, with the functions of ``fixed``."""
+    config = case.config
+    integers = IntegerRule(config)
+    weights = [
+        fixed.quantize_weights(array, integers.format_of(layer), config.threshold).astype(np.int64)
+        for layer, array in enumerate(case.weights, start=1)
+    ]
+    streams, seen, number = _streams(case), case.samples_seen, 0
+    trace: Trace = {}
+    for epoch in range(config.epochs):
+        eta = config.learning_rate * math.exp(-config.learning_rate_decay * epoch)
+        for images, labels in minibatches(case, epoch):
+            number += 1
+            masks = [stream.draw(len(labels)) for stream in streams]
+            trains = _integer_forward(integers, weights, images, masks)
+            desires = _integer_desires(integers, weights, trains, labels, masks)
+            _integer_learn(integers, weights, trains, desires, masks, eta, seen)
+            seen += len(labels)
+            name = f"minibatch {number}: "
+            note_activity(trace, name, trains, _predict(config, trains), desires)
+            note_layers(trace, name + "weights", weights)
+        trains = _integer_forward(integers, weights, case.test[0], None)
+        note_activity(trace, f"test {epoch + 1}: ", trains, _predict(config, trains))
+    return trace
+
+
+def _integer_forward(
+    integers: IntegerRule, weights: list[Any], images: Any, masks: list[Any] | None
+) -> list[Any]:
+    config = integers.config
+    levels = fixed.integer_brightness(rule.equalize_brightness(images, config.image_brightness))
+    trains = [fixed.encode(levels, config.num_steps, integers.encoder_threshold)]
+    if masks is not None:
+        trains[0] = trains[0] & masks[0]
+    for layer in range(1, config.num_layers + 1):
+        received = trains[-1] if layer == 1 else _delayed(trains[-1])
+        mask = masks[layer] if masks is not None and layer < config.num_layers else None
+        potential = np.zeros((len(images), config.layer_sizes[layer]), np.int64)
+        spikes = []
+        for step in range(config.num_steps):
+            fires, potential = fixed.integrate_and_fire(
+                potential,
+                fixed.synaptic_activation(
+                    weights[layer - 1], received[step], integers.format_of(layer).weight_exp
+                ),
+                integers.gain_into(layer, masks is not None),
+                integers.decay,
+                integers.threshold_of(layer),
+                mask,
+                config.reset,
+            )
+            spikes.append(fires)
+        trains.append(np.stack(spikes))
+    return trains
+
+
+def _integer_desires(
+    integers: IntegerRule, weights: list[Any], trains: list[Any], labels: Any, masks: list[Any]
+) -> list[Any]:
+    config = integers.config
+    counts = [train.sum(axis=0, dtype=np.int64) for train in trains]
+    if config.class_margin:
+        desire = rule.margin_desire(counts[-1], labels, config.class_margin)
+    else:
+        desire = fixed.output_desire(
+            counts[-1], labels, integers.full_count, integers.output_threshold
+        )
+    desires = [desire]
+    for layer in range(config.num_layers, 1, -1):
+        mask = masks[layer] if layer < config.num_layers else None
+        error = fixed.local_error(desires[0], counts[layer], integers.full_count, mask)
+        z = fixed.backpropagate_error(weights[layer - 1], error)
+        desires.insert(0, fixed.hidden_desire(z, integers.hidden_threshold(layer - 1)))
+    return desires
+
+
+def _integer_learn(
+    integers: IntegerRule,
+    weights: list[Any],
+    trains: list[Any],
+    desires: list[Any],
+    masks: list[Any],
+    eta: float,
+    seen: int,
+) -> None:
+    """Sum the accumulators of the samples, and round once with the draws of the first."""
+    config = integers.config
+    for layer in range(1, config.num_layers + 1):
+        wanted = desires[layer - 1]
+        if layer < config.num_layers:
+            wanted = wanted * masks[layer]
+        received = trains[layer - 1] if layer == 1 else _delayed(trains[layer - 1])
+        shape = weights[layer - 1].shape
+        rounding = RoundingStream("trace", config.num_steps, shape[1], config.seed, layer)
+        mantissa, shift = integers.rate_of(layer, eta)
+        change = np.zeros(shape, np.int64)
+        for sample in np.flatnonzero(wanted.any(axis=1)):
+            pairings, trace = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
+            words = rounding.draw(seen + int(sample))
+            for step in range(config.num_steps):
+                trace = fixed.decay_trace(
+                    trace,
+                    received[step, sample],
+                    integers.decay,
+                    integers.impulse,
+                    words[step],
+                )
+                pairings = fixed.gather_pairings(pairings, trains[layer][step, sample], trace)
+            change = change + fixed.weight_change(pairings, wanted[sample], mantissa)
+        words = RoundingStream("weight", *shape, config.seed, layer).draw(seen)
+        weights[layer - 1] = fixed.add_change(
+            weights[layer - 1], change, shift, words, integers.format_of(layer)
+        ).astype(np.int64)

@@ -1,0 +1,239 @@
+"""Draws a configuration, weights and data from a number: all options, awkward values included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lava_desire import DesireConfig
+from lava_desire.config import RATES_OVER, RESETS, TIE_BREAKS
+from lava_desire.randomness import initial_weights
+
+# Where the words of packed spike trains, and tiles of neurons, end.
+SIZES_AT_THE_EDGE = (1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129)
+STEPS_AT_THE_EDGE = (1, 2, 31, 32, 33, 63, 64, 65)
+MAX_STEPS = 65
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is to be learned by all.
+
+    Parameters
+    ----------
+    number : int
+        What it was drawn from.
+    config : DesireConfig
+        The configuration.
+    weights : list of ndarray
+        L arrays (N_ℓ, N_{ℓ−1}) float32, before any limit.
+    train, test : tuple of ndarray
+        (S, N_0) uint8 or float32 and (S,) int64.
+    samples_seen : int
+        Where the random streams begin.
+    """
+
+    number: int
+    config: DesireConfig
+    weights: list[Any]
+    train: tuple[Any, Any]
+    test: tuple[Any, Any]
+    samples_seen: int
+
+    def online(self) -> Case:
+        """Return the case as Lava takes it: one sample at a time, few of them, none of them moved.
+
+        The command line refuses to train Lava's processes with what is left out here.
+        """
+        changes = {"batch_size": 1, "image_shift": 0, "weight_average": 0.0}
+        images, labels = self.train
+        held_out, held_out_labels = self.test
+        return Case(
+            self.number,
+            self.config.replace(**changes),
+            self.weights,
+            (images[:3], labels[:3]),
+            (held_out[:2], held_out_labels[:2]),
+            self.samples_seen,
+        )
+
+    def in_integers(self) -> Case:
+        """Return the case without what integers refuse to learn with."""
+        changes = {"trace_baseline": 0.0, "weight_limit": 0.0, "rate_floor": 0.0}
+        changes["weight_average"] = 0.0
+        return Case(
+            self.number,
+            self.config.replace(**changes),
+            self.weights,
+            self.train,
+            self.test,
+            self.samples_seen,
+        )
+
+
+def draw(number: int) -> Case:
+    """Draw a case.
+
+    Parameters
+    ----------
+    number : int
+        At least 0; the same number gives the same case.
+
+    Returns
+    -------
+    Case
+        A valid configuration with weights and data for it.
+    """
+    rng = np.random.default_rng([19, number])
+    config = _draw_config(rng)
+    weights = _draw_weights(rng, config)
+    num_samples = _num_samples(rng, config)
+    return Case(
+        number,
+        config,
+        weights,
+        _draw_data(rng, config, num_samples),
+        _draw_data(rng, config, int(rng.integers(1, 7))),
+        int(_one_of(rng, (0, 0, 0, 1, 5, 2**33 + 3, 2**40))),
+    )
+
+
+def _one_of(rng: Any, values: Sequence[Any]) -> Any:
+    return values[int(rng.integers(len(values)))]
+
+
+def _either(rng: Any, share: float, awkward: Sequence[Any], usual: Any) -> Any:
+    """Return one of the awkward values, in a share of the draws, or what `usual` draws."""
+    return _one_of(rng, awkward) if rng.random() < share else usual()
+
+
+def _uniform(rng: Any, low: float, high: float) -> float:
+    return float(rng.uniform(low, high))
+
+
+def _draw_config(rng: Any) -> DesireConfig:
+    num_steps = _either(rng, 0.4, STEPS_AT_THE_EDGE, lambda: int(rng.integers(1, MAX_STEPS + 1)))
+    sizes = _draw_sizes(rng)
+    side = math.isqrt(sizes[0])
+    image_shift = int(rng.integers(0, min(side, 4))) if side * side == sizes[0] else 0
+    layers = len(sizes) - 1
+    threshold = _either(
+        rng,
+        0.12,
+        (2.0**-100, 2.0**100, 1 / 255, 0.1, 3.0, 32000.0, 1e-3),
+        lambda: _one_of(rng, (1.0, 1.0, _uniform(rng, 0.3, 2.0))),
+    )
+    margin = _either(rng, 0.3, (0, num_steps - 1), lambda: int(rng.integers(num_steps)))
+    return DesireConfig(
+        sizes,
+        num_steps=num_steps,
+        decay=_either(
+            rng,
+            0.25,
+            (0.0, 0.5, 0.9, 0.999, 1 - 2.0**-12, 1 - 2.0**-30),
+            lambda: _one_of(rng, (0.75, 0.75, 0.875, _uniform(rng, 0, 1))),
+        ),
+        threshold=threshold,
+        error_margin=margin,
+        desire_threshold_hidden=_either(
+            rng, 0.2, (0.0, 0.5, 1e30), lambda: _one_of(rng, (0.05, _uniform(rng, 0, 0.2)))
+        ),
+        desire_threshold_output=_either(
+            rng, 0.2, (0.0, 1.0, 1e30), lambda: _one_of(rng, (0.3, _uniform(rng, 0, 0.5)))
+        ),
+        dropout_input=_either(rng, 0.1, (0.5, 0.9), lambda: _one_of(rng, (0.0, 0.05, 0.2))),
+        dropout_hidden=_either(rng, 0.1, (0.5, 0.99), lambda: _one_of(rng, (0.0, 0.1, 0.3))),
+        learning_rate=_either(
+            rng, 0.07, (0.0, 1e-12, 10.0), lambda: float(10 ** rng.uniform(-5, -0.5))
+        )
+        * min(max(threshold, 1e-3), 3.0),
+        learning_rate_decay=_one_of(rng, (0.0, 0.04, 1.0)),
+        batch_size=_either(rng, 0.25, (1, 64, 128, 2**31 - 1), lambda: int(rng.integers(1, 20))),
+        epochs=int(rng.integers(1, 3)),
+        seed=_one_of(rng, (0, 1, int(rng.integers(2**31)), 2**32, 2**63 - 1, 2**63 - 2)),
+        reset=_one_of(rng, RESETS),
+        learning_rate_scale=_one_of(rng, ((), (), _draw_scale(rng, layers))),
+        image_shift=image_shift,
+        image_shift_share=_one_of(rng, (0.0, 0.5, 1.0)),
+        image_shift_start=int(rng.integers(0, 3)),
+        image_brightness=_either(rng, 0.08, (0.01, 0.999), lambda: _one_of(rng, (0.0, 0.0, 0.4))),
+        weight_average=_one_of(rng, (0.0, 0.0, 0.3, 0.5, 0.9, 0.999)),
+        trace_baseline=_one_of(rng, (0.0, 0.0, 0.8, 1.0)),
+        baseline_samples=_one_of(rng, (1, 2, 7, 10_000, 2**31 - 1)),
+        rates_over=_one_of(rng, RATES_OVER),
+        weight_limit=_either(rng, 0.1, (1e-3, 1e30), lambda: _one_of(rng, (0.0, 0.0, 0.5))),
+        rate_floor=_one_of(rng, (0.0, 0.0, 0.01, 0.2, 0.999)),
+        class_margin=_one_of(rng, (0, 0, 0, 1, int(rng.integers(num_steps + 1)), num_steps)),
+        tie_break=_one_of(rng, TIE_BREAKS),
+    )
+
+
+def _draw_scale(rng: Any, num_layers: int) -> tuple[float, ...]:
+    """Draw a factor a layer, now and then with a layer that does not learn."""
+    scale = rng.uniform(0.1, 3, num_layers)
+    if rng.random() < 0.3:
+        scale[rng.integers(num_layers)] = 0
+    return tuple(scale.tolist())
+
+
+def _draw_sizes(rng: Any) -> tuple[int, ...]:
+    def size() -> int:
+        return _either(rng, 0.25, SIZES_AT_THE_EDGE, lambda: int(rng.integers(1, 25)))
+
+    inputs = _either(rng, 0.6, [side * side for side in range(1, 12)], size)
+    classes = _either(rng, 0.2, SIZES_AT_THE_EDGE, lambda: int(rng.integers(1, 11)))
+    return (inputs, *(size() for _ in range(int(rng.integers(0, 5)))), classes)
+
+
+def _num_samples(rng: Any, config: DesireConfig) -> int:
+    """Return how many samples make up to three whole minibatches, or a part of one."""
+    batch = min(config.batch_size, 100)
+    whole = int(rng.integers(0, 4)) * batch
+    return min(max(1, whole + int(rng.integers(0, batch))), 140)
+
+
+def _draw_weights(rng: Any, config: DesireConfig) -> list[Any]:
+    """Draw weights that let neurons spike: as drawn by default, or others as awkward."""
+    kind = _either(
+        rng, 0.15, ("zero", "large", "alike"), lambda: _one_of(rng, ("drawn", "lively", "grid"))
+    )
+    drawn = initial_weights(config.layer_sizes, config.seed)
+    theta = np.float32(config.threshold)
+    if kind == "drawn":
+        return [weights * theta for weights in drawn]
+    # A positive mean, so that deep layers spike as well.
+    raised = [(weights + 3 / weights.shape[1]).astype(np.float32) for weights in drawn]
+    if kind == "lively":
+        return [weights * theta for weights in raised]
+    if kind == "grid":  # potentials that meet the threshold itself
+        return [np.round(weights * 8) / 8 * theta for weights in raised]
+    if kind == "alike":
+        return [np.full_like(weights, 1.5 / weights.shape[1]) * theta for weights in drawn]
+    if kind == "zero":
+        return [np.zeros_like(weights) for weights in drawn]
+    return [weights * np.float32(1e4) * theta for weights in drawn]
+
+
+def _draw_data(rng: Any, config: DesireConfig, num_samples: int) -> tuple[Any, Any]:
+    shape = (num_samples, config.layer_sizes[0])
+    kind = _either(
+        rng, 0.1, ("dark", "bright"), lambda: _one_of(rng, ("levels", "sparse", "floats", "mixed"))
+    )
+    images = rng.integers(0, 256, shape).astype(np.uint8)
+    if kind == "dark":
+        images[:] = 0
+    elif kind == "bright":
+        images[:] = 255
+    elif kind == "sparse":
+        images[rng.random(shape) < 0.7] = 0
+    elif kind == "mixed":  # few brightnesses, whole images black or white
+        images = _one_of(rng, (1, 64, 127)) * (images // 100).astype(np.uint8)
+        images[:: int(rng.integers(2, 5))] = _one_of(rng, (0, 255))
+    labels = rng.integers(0, config.layer_sizes[-1], num_samples)
+    if kind == "floats":
+        return rng.random(shape, dtype=np.float32), labels
+    return images, labels
