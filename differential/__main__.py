@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from differential.accounts import BROKEN_LAVA_PAIRS, ENGINE_PAIRS, LAVA_PAIRS, Examination
+from differential.accounts import (
+    BROKEN_LAVA_PAIRS,
+    ENGINE_PAIRS,
+    FORKED_LAVA_PAIRS,
+    LAVA_PAIRS,
+    examine,
+    ignore_interrupts,
+)
+from differential.draw import Case, draw
 from differential.ranks import compare_ranks
-from differential.trace import DifferenceError
 from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.files import write_atomically
@@ -29,15 +38,8 @@ def main() -> None:
     """Compare what is asked for, and exit with 1 if two backends differ."""
     options = _options()
     report = _begin(options)
-    written = time.monotonic()
     try:
-        while report["configurations"] < options.configurations:
-            started = time.monotonic()
-            _examine(report, options)
-            report["seconds"] = round(report["seconds"] + time.monotonic() - started, 1)
-            if time.monotonic() - written > _SECONDS_BETWEEN_WRITES:
-                _write(options.output, report)
-                written = time.monotonic()
+        _compare_all(report, options)
         if options.ranks and "two ranks" not in report:
             report["two ranks"] = compare_ranks(options.ranks)
     except KeyboardInterrupt:
@@ -48,11 +50,33 @@ def main() -> None:
     sys.exit(1 if report["differences"] else 0)
 
 
+def _compare_all(report: dict[str, Any], options: argparse.Namespace) -> None:
+    """Examine the configurations that are left, in their order, several at a time."""
+    left = range(report["configurations"], options.configurations)
+    before, started = report["seconds"], time.monotonic()
+    written = started
+    work = partial(examine, pairs=_pairs(options.only))
+    if options.jobs == 1:
+        found = map(work, left)
+    else:
+        context = multiprocessing.get_context("spawn")
+        pool = context.Pool(options.jobs, ignore_interrupts, maxtasksperchild=100)
+        found = pool.imap(work, left)
+    for number, outcomes in zip(left, found, strict=True):
+        _count(report, number, outcomes, options.configurations)
+        now = time.monotonic()
+        report["seconds"] = round(before + now - started, 1)
+        if now - written > _SECONDS_BETWEEN_WRITES:
+            _write(options.output, report)
+            written = now
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m differential", description=__doc__)
     parser.add_argument("--configurations", type=int, default=1000, help="how many")
     parser.add_argument("--only", choices=["engine", "lava"], help="these pairs alone")
-    parser.add_argument("--ranks", type=int, default=8, help="configurations on two ranks")
+    parser.add_argument("--ranks", type=int, default=40, help="configurations on two ranks")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
     parser.add_argument("--resume", action="store_true", help="go on with the next one")
     parser.add_argument("--output", type=Path, default=RESULT, help="where counts are kept")
     return parser.parse_args()
@@ -75,51 +99,45 @@ def _begin(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _pairs(options: argparse.Namespace) -> tuple[tuple[str, str], ...]:
-    of_lava = LAVA_PAIRS + BROKEN_LAVA_PAIRS
-    return {"engine": ENGINE_PAIRS, "lava": of_lava, None: ENGINE_PAIRS + of_lava}[options.only]
+def _pairs(only: str | None) -> tuple[tuple[str, str], ...]:
+    of_lava = LAVA_PAIRS + BROKEN_LAVA_PAIRS + FORKED_LAVA_PAIRS
+    return {"engine": ENGINE_PAIRS, "lava": of_lava, None: ENGINE_PAIRS + of_lava}[only]
 
 
-def _examine(report: dict[str, Any], options: argparse.Namespace) -> None:
-    """Compare all pairs of the next configuration, and count what came."""
-    number = report["configurations"]
-    examination = Examination(number)
-    told = Counter()
-    for pair in _pairs(options):
-        if not examination.applies(pair):
-            continue
-        name = " = ".join(pair)
+def _count(report: dict[str, Any], number: int, outcomes: Any, wanted: int) -> None:
+    """Add what came of a configuration to the counts, and print a line."""
+    told: Counter[str] = Counter()
+    for name, outcome, difference in outcomes:
         counts = report["pairs"].setdefault(
             name, {"same": 0, "values": 0, "refused": {}, "different": 0}
         )
-        try:
-            found = examination.compare(pair)
-        except (DifferenceError, RuntimeError) as error:
+        if difference:
+            told["different"] += 1
             counts["different"] += 1
-            report["differences"].append({"number": number, "pair": name, "what": str(error)})
-            print(f"{number}: {name}: {error}", flush=True)
-            continue
-        if isinstance(found, int):
-            told["same"] += 1
+            report["differences"].append({"number": number, "pair": name, "what": difference})
+            print(f"{number}: {name}: {difference}", flush=True)
+        elif isinstance(outcome, int):
+            told["the same"] += 1
             counts["same"] += 1
-            counts["values"] += found
+            counts["values"] += outcome
         else:
             told["refused"] += 1
-            counts["refused"][found] = counts["refused"].get(found, 0) + 1
-    _count_drawn(report["drawn"], examination)
+            counts["refused"][outcome] = counts["refused"].get(outcome, 0) + 1
+    case = draw(number)
+    _count_drawn(report["drawn"], case)
     report["configurations"] = number + 1
-    config = examination.case.config
-    sizes = "-".join(map(str, config.layer_sizes))
+    sizes = "-".join(map(str, case.config.layer_sizes))
+    pairs = ", ".join(f"{count} {what}" for what, count in told.items())
     print(
-        f"{number + 1}/{options.configurations}  {sizes}, T = {config.num_steps}, "
-        f"B = {config.batch_size}: {told['same']} pairs the same, {told['refused']} refused",
+        f"{number + 1}/{wanted}  {sizes}, T = {case.config.num_steps}, "
+        f"B = {case.config.batch_size}: {pairs}",
         flush=True,
     )
 
 
-def _count_drawn(drawn: dict[str, dict[str, int]], examination: Examination) -> None:
-    config = examination.case.config
-    batch = min(config.batch_size, len(examination.case.train[1]))
+def _count_drawn(drawn: dict[str, dict[str, int]], case: Case) -> None:
+    config = case.config
+    batch = min(config.batch_size, len(case.train[1]))
     for name, value in (
         ("plastic layers", str(config.num_layers)),
         ("time steps", _span(config.num_steps, (1, 2, 30, 34, 62, 65))),

@@ -17,6 +17,7 @@ from lava_desire.randomness import initial_weights
 SIZES_AT_THE_EDGE = (1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129)
 STEPS_AT_THE_EDGE = (1, 2, 31, 32, 33, 63, 64, 65)
 MAX_STEPS = 65
+_ONLINE = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Case:
             self.number,
             self.config.replace(**changes),
             self.weights,
-            (images[:3], labels[:3]),
+            (images[:_ONLINE], labels[:_ONLINE]),
             (held_out[:2], held_out_labels[:2]),
             self.samples_seen,
         )

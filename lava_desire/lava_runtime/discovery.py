@@ -119,10 +119,12 @@ def _package_of(module: ModuleType) -> str:
 def _loaded(files: dict[str, str]) -> dict[str, list[ModuleType]]:
     """Return what is in memory of each of some files, under whatever name."""
     names = {os.path.basename(path) for path in files}
+    ends = tuple(names)
     found: dict[str, list[ModuleType]] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.basename(file) in names:
+        # Ends first: thousands of modules may be in memory, and each process is asked for.
+        if isinstance(file, str) and file.endswith(ends) and os.path.basename(file) in names:
             found.setdefault(os.path.abspath(file), []).append(module)
     return found
 
