@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire import DesireConfig
+from lava_desire._fields import LARGEST_FLOAT, SMALLEST_FLOAT
 from lava_desire.config import RATES_OVER, RESETS, TIE_BREAKS
 from lava_desire.randomness import initial_weights
 
@@ -17,6 +18,7 @@ from lava_desire.randomness import initial_weights
 SIZES_AT_THE_EDGE = (1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129)
 STEPS_AT_THE_EDGE = (1, 2, 31, 32, 33, 63, 64, 65)
 MAX_STEPS = 65
+BELOW_ONE = 1 - 2.0**-24  # the largest that kernels can tell from 1
 _ONLINE = 3
 
 
@@ -135,16 +137,22 @@ def _draw_config(rng: Any) -> DesireConfig:
         decay=_either(
             rng,
             0.25,
-            (0.0, 0.5, 0.9, 0.999, 1 - 2.0**-12, 1 - 2.0**-30),
+            (0.0, 0.5, 0.9, 0.999, 1 - 2.0**-12, BELOW_ONE, SMALLEST_FLOAT),
             lambda: _one_of(rng, (0.75, 0.75, 0.875, _uniform(rng, 0, 1))),
         ),
         threshold=threshold,
         error_margin=margin,
         desire_threshold_hidden=_either(
-            rng, 0.2, (0.0, 0.5, 1e30), lambda: _one_of(rng, (0.05, _uniform(rng, 0, 0.2)))
+            rng,
+            0.2,
+            (0.0, 0.5, SMALLEST_FLOAT, LARGEST_FLOAT),
+            lambda: _one_of(rng, (0.05, _uniform(rng, 0, 0.2))),
         ),
         desire_threshold_output=_either(
-            rng, 0.2, (0.0, 1.0, 1e30), lambda: _one_of(rng, (0.3, _uniform(rng, 0, 0.5)))
+            rng,
+            0.2,
+            (0.0, 1.0, SMALLEST_FLOAT, LARGEST_FLOAT),
+            lambda: _one_of(rng, (0.3, _uniform(rng, 0, 0.5))),
         ),
         dropout_input=_either(rng, 0.1, (0.5, 0.9), lambda: _one_of(rng, (0.0, 0.05, 0.2))),
         dropout_hidden=_either(rng, 0.1, (0.5, 0.99), lambda: _one_of(rng, (0.0, 0.1, 0.3))),
@@ -161,13 +169,17 @@ def _draw_config(rng: Any) -> DesireConfig:
         image_shift=image_shift,
         image_shift_share=_one_of(rng, (0.0, 0.5, 1.0)),
         image_shift_start=int(rng.integers(0, 3)),
-        image_brightness=_either(rng, 0.08, (0.01, 0.999), lambda: _one_of(rng, (0.0, 0.0, 0.4))),
-        weight_average=_one_of(rng, (0.0, 0.0, 0.3, 0.5, 0.9, 0.999)),
+        image_brightness=_either(
+            rng, 0.08, (0.01, BELOW_ONE), lambda: _one_of(rng, (0.0, 0.0, 0.4))
+        ),
+        weight_average=_one_of(rng, (0.0, 0.0, 0.3, 0.5, 0.9, BELOW_ONE)),
         trace_baseline=_one_of(rng, (0.0, 0.0, 0.8, 1.0)),
         baseline_samples=_one_of(rng, (1, 2, 7, 10_000, 2**31 - 1)),
         rates_over=_one_of(rng, RATES_OVER),
-        weight_limit=_either(rng, 0.1, (1e-3, 1e30), lambda: _one_of(rng, (0.0, 0.0, 0.5))),
-        rate_floor=_one_of(rng, (0.0, 0.0, 0.01, 0.2, 0.999)),
+        weight_limit=_either(
+            rng, 0.1, (1e-3, SMALLEST_FLOAT, LARGEST_FLOAT), lambda: _one_of(rng, (0.0, 0.0, 0.5))
+        ),
+        rate_floor=_one_of(rng, (0.0, 0.0, 0.01, 0.2, BELOW_ONE)),
         class_margin=_one_of(rng, (0, 0, 0, 1, int(rng.integers(num_steps + 1)), num_steps)),
         tie_break=_one_of(rng, TIE_BREAKS),
     )
@@ -234,6 +246,8 @@ def _draw_data(rng: Any, config: DesireConfig, num_samples: int) -> tuple[Any, A
     elif kind == "mixed":  # few brightnesses, whole images black or white
         images = _one_of(rng, (1, 64, 127)) * (images // 100).astype(np.uint8)
         images[:: int(rng.integers(2, 5))] = _one_of(rng, (0, 255))
+    if kind != "dark":
+        images[0, -1] = 255  # bytes that end far below are taken for those of another scale
     labels = rng.integers(0, config.layer_sizes[-1], num_samples)
     if kind == "floats":
         return rng.random(shape, dtype=np.float32), labels
