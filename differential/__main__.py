@@ -12,6 +12,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from differential.accounts import (
     ENGINE_PAIRS,
     FORKED_LAVA_PAIRS,
     LAVA_PAIRS,
+    begin_work,
     examine,
-    ignore_interrupts,
 )
 from differential.draw import Case, draw
 from differential.ranks import compare_ranks
@@ -56,19 +57,18 @@ def _compare_all(report: dict[str, Any], options: argparse.Namespace) -> None:
     before, started = report["seconds"], time.monotonic()
     written = started
     work = partial(examine, pairs=_pairs(options.only))
-    if options.jobs == 1:
-        found = map(work, left)
-    else:
-        context = multiprocessing.get_context("spawn")
-        pool = context.Pool(options.jobs, ignore_interrupts, maxtasksperchild=100)
-        found = pool.imap(work, left)
-    for number, outcomes in zip(left, found, strict=True):
-        _count(report, number, outcomes, options.configurations)
-        now = time.monotonic()
-        report["seconds"] = round(before + now - started, 1)
-        if now - written > _SECONDS_BETWEEN_WRITES:
-            _write(options.output, report)
-            written = now
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(options.jobs, context, begin_work)
+    try:
+        for number, outcomes in zip(left, pool.map(work, left), strict=True):
+            _count(report, number, outcomes, options.configurations)
+            now = time.monotonic()
+            report["seconds"] = round(before + now - started, 1)
+            if now - written > _SECONDS_BETWEEN_WRITES:
+                _write(options.output, report)
+                written = now
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _options() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import signal
 import tempfile
@@ -228,6 +229,7 @@ def examine(number: int, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, in
     return found
 
 
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that this one works for."""
+def begin_work() -> None:
+    """Make a process ready to examine: Lava forks, and Ctrl-C is for the one that waits."""
+    multiprocessing.set_start_method("fork", force=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
