@@ -12,6 +12,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from differential.accounts import (
     ENGINE_PAIRS,
     FORKED_LAVA_PAIRS,
     LAVA_PAIRS,
+    Outcome,
     begin_work,
     examine,
 )
@@ -52,21 +54,28 @@ def main() -> None:
 
 
 def _compare_all(report: dict[str, Any], options: argparse.Namespace) -> None:
-    """Examine the configurations that are left, in their order, several at a time."""
+    """Examine the configurations that are left, and count in their order."""
     left = range(report["configurations"], options.configurations)
     before, started = report["seconds"], time.monotonic()
     written = started
+    for number, outcomes in zip(left, _examine_all(left, options), strict=True):
+        _count(report, number, outcomes, options.configurations)
+        now = time.monotonic()
+        report["seconds"] = round(before + now - started, 1)
+        if now - written > _SECONDS_BETWEEN_WRITES:
+            _write(options.output, report)
+            written = now
+
+
+def _examine_all(numbers: range, options: argparse.Namespace) -> Iterator[list[Outcome]]:
     work = partial(examine, pairs=_pairs(options.only))
+    if options.jobs == 1:
+        yield from map(work, numbers)
+        return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options.jobs, context, begin_work)
     try:
-        for number, outcomes in zip(left, pool.map(work, left), strict=True):
-            _count(report, number, outcomes, options.configurations)
-            now = time.monotonic()
-            report["seconds"] = round(before + now - started, 1)
-            if now - written > _SECONDS_BETWEEN_WRITES:
-                _write(options.output, report)
-                written = now
+        yield from pool.map(work, numbers)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -104,7 +113,7 @@ def _pairs(only: str | None) -> tuple[tuple[str, str], ...]:
     return {"engine": ENGINE_PAIRS, "lava": of_lava, None: ENGINE_PAIRS + of_lava}[only]
 
 
-def _count(report: dict[str, Any], number: int, outcomes: Any, wanted: int) -> None:
+def _count(report: dict[str, Any], number: int, outcomes: list[Outcome], wanted: int) -> None:
     """Add what came of a configuration to the counts, and print a line."""
     told: Counter[str] = Counter()
     for name, outcome, difference in outcomes:

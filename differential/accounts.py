@@ -117,6 +117,11 @@ _EVERY = {
 }
 
 
+Outcome = tuple[str, "int | str", str]
+"""Of a pair, by name: how many values are the same, or the field that both refuse; or what
+differs."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """What came in place of an account: the name of the field that does not fit."""
@@ -199,7 +204,7 @@ class Examination:
         return self._accounts[name]
 
 
-def examine(number: int, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, int | str, str]]:
+def examine(number: int, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
     """Compare pairs of accounts of one configuration.
 
     Parameters
@@ -212,8 +217,7 @@ def examine(number: int, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, in
     Returns
     -------
     list of tuple
-        The pair; how many values are the same, or the field that both refuse; the difference, if
-        there is one.
+        An :data:`Outcome` of each pair that applies.
     """
     examination, found = Examination(number), []
     with warnings.catch_warnings():

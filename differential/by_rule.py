@@ -254,6 +254,8 @@ def run_integers(case: Case) -> Trace:
         eta = config.learning_rate * math.exp(-config.learning_rate_decay * epoch)
         for images, labels in minibatches(case, epoch):
             number += 1
+            for layer in range(1, config.num_layers + 1):
+                integers.check_rate(layer, eta)
             masks = [stream.draw(len(labels)) for stream in streams]
             trains = _integer_forward(integers, weights, images, masks)
             desires = _integer_desires(integers, weights, trains, labels, masks)

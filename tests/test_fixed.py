@@ -165,6 +165,17 @@ def test_a_learning_rate_of_zero_is_zero_and_a_huge_one_is_refused():
         integers.rate_of(1, 1e6)
 
 
+def test_a_learning_rate_may_become_zero_on_the_grid_but_not_begin_so():
+    integers = IntegerRule(CONFIG.replace(learning_rate=1e-12))
+    with pytest.raises(ValueError, match="learning_rate is 1e-12, which is 0 on the grid of layer"):
+        integers.check_rate(1, 1e-12)
+    integers.check_rate(1, 5e-13)
+    integers.check_rate(1, 0.0)
+    integers.check_rate(1, 1e-3)
+    frozen = IntegerRule(CONFIG.replace(learning_rate=1e-3, learning_rate_scale=(0, 1, 1)))
+    frozen.check_rate(1, 1e-3)
+
+
 @pytest.mark.parametrize(("rate", "scale"), [(0.5, 1000.0), (1e300, 1e300)])
 def test_a_refused_learning_rate_is_the_one_that_was_given(rate, scale):
     integers = IntegerRule(CONFIG.replace(learning_rate_scale=(1.0, scale, 1.0)))

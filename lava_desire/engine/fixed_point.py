@@ -186,15 +186,13 @@ class FixedPointNetwork(DesireNetwork):
 
     def check_trainable(self) -> None:
         """See :meth:`~lava_desire.engine.DesireNetwork.check_trainable`."""
+        self._check_learning(self.config.learning_rate)
+
+    def _check_learning(self, learning_rate: float) -> None:
+        """Refuse to learn, before the first of the layers has changed."""
         refuse_in_integers(self.config)
-        rate = self.config.learning_rate
         for layer in range(1, self.config.num_layers + 1):
-            mantissa, _ = self.rule.rate_of(layer, rate)
-            if mantissa == 0 and rate * self.config.learning_rate_scale_of(layer) > 0:
-                raise ValueError(
-                    f"learning_rate is {rate!r}, which is 0 on the grid of layer {layer}: expected "
-                    "0, or a larger one where a network learns in integers"
-                )
+            self.rule.check_rate(layer, learning_rate)
 
     @property
     def samples_seen(self) -> int:
@@ -354,12 +352,6 @@ class FixedPointNetwork(DesireNetwork):
         """See :meth:`~lava_desire.engine.DesireNetwork.train_step_checked`."""
         self._check_learning(learning_rate)  # before a mask is drawn
         return super().train_step_checked(images, labels, learning_rate, masks)
-
-    def _check_learning(self, learning_rate: float) -> None:
-        """Refuse to learn, before the first of the layers has changed."""
-        refuse_in_integers(self.config)
-        for layer in range(1, self.config.num_layers + 1):
-            self.rule.rate_of(layer, learning_rate)
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights; return how many samples desire any."""

@@ -217,6 +217,30 @@ class IntegerRule:
             mantissa, shift = mantissa // 2, shift - 1
         return mantissa, shift
 
+    def check_rate(self, layer: int, learning_rate: float) -> None:
+        """Refuse to learn with a rate that the grid of a layer cannot hold.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        learning_rate : float
+            η ≥ 0, before the layer's factor.
+
+        Raises
+        ------
+        ValueError
+            If :meth:`rate_of` refuses it; if it would be 0, and has not become so small in the
+            course of training, being no smaller than that of the config.
+        """
+        mantissa, _ = self.rate_of(layer, learning_rate)
+        is_meant = learning_rate * self.config.learning_rate_scale_of(layer) > 0
+        if mantissa == 0 and is_meant and learning_rate >= self.config.learning_rate:
+            raise ValueError(
+                f"learning_rate is {learning_rate!r}, which is 0 on the grid of layer {layer}: "
+                "expected 0, or a larger one where a network learns in integers"
+            )
+
     def to_dicts(self) -> list[dict[str, int]]:
         """Return the formats as plain JSON types."""
         return [asdict(layer) for layer in self.formats]

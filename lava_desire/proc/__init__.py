@@ -26,10 +26,11 @@ from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
 install()
 
 # Lava finds the models of a process among the modules that have been imported.
-for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder", "sample_source"):
+for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder"):
     import_module(f"lava_desire.proc.{_name}.models")
     import_module(f"lava_desire.proc.{_name}.models_fixed")
-import_module("lava_desire.proc.desire_mlp.models")
+for _name in ("desire_mlp", "sample_source"):  # one model for both arithmetics
+    import_module(f"lava_desire.proc.{_name}.models")
 
 __all__ = [
     "DesireChain",

@@ -254,19 +254,24 @@ def test_evaluation_changes_no_mantissa_and_mantissas_are_taken_as_they_are():
         np.testing.assert_array_equal(network.weights[layer], mantissas[layer])
 
 
-def test_a_learning_rate_off_the_grid_of_one_layer_ends_the_run_before_another_has_learned():
+@pytest.mark.parametrize(
+    ("scale", "message"), [(1e4, "expected at most"), (1e-13, "which is 0 on the grid of layer 1")]
+)
+def test_a_learning_rate_off_the_grid_of_one_layer_ends_the_run_before_another_has_learned(
+    scale, message
+):
     config = DesireConfig(
         (4, 6, 3),
         num_steps=8,
         error_margin=1,
         learning_rate=1.0,
-        learning_rate_scale=(1e4, 0.01),
+        learning_rate_scale=(scale, 0.01),
         dropout_hidden=0,
     )
     images, labels = np.ones((1, 4), np.float32), np.zeros(1, np.int64)
     dark = Network(config, initial_weights((4, 6, 3), 0), images * 0, labels)
     # Silent as it is, and nothing to learn, it is refused in the first step of a window.
-    with pytest.raises(ProcessError, match=r"layer 1 .*learning_rate is 1\.0: expected at most"):
+    with pytest.raises(ProcessError, match=rf"layer 1 .*learning_rate is 1\.0.* {message}"):
         dark.teacher.run(RunSteps(1), Loihi2SimCfg(select_tag="fixed_pt"))
 
 

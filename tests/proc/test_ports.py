@@ -257,6 +257,25 @@ def test_brightness_means_the_same_in_fixed_point_whatever_sends_it(images):
     assert (before[1] != weights[1]).any()
 
 
+@needs_torch
+def test_an_image_of_the_darkest_level_is_an_image_in_fixed_point():
+    from lava_desire.engine import DesireNetwork
+
+    config = CONFIG.replace(image_brightness=0.5, dropout_hidden=0, class_margin=8)
+    images = np.array([[1] * 4, [255, 0, 20, 90], [0, 1, 0, 1]], np.uint8)
+    source = SampleSource(config=config, images=images, labels=LABELS[:3])
+    network = DesireMLP(config=config)
+    source.brightness_out.connect(network.brightness_in)
+    source.label_out.connect(network.label_in)
+    before, after, *_ = learned(network, 3, "fixed_pt")
+    twin = DesireNetwork(config, arithmetic="fixed_point")
+    for sample in range(3):
+        one = slice(sample, sample + 1)
+        twin.train_step(images[one], LABELS[one], config.learning_rate)
+    np.testing.assert_equal(after, twin.numpy_weights())
+    assert any((old != new).any() for old, new in zip(before, after, strict=True))
+
+
 @pytest.mark.parametrize(
     ("images", "kind", "tag", "message"),
     [

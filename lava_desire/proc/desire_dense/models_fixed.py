@@ -105,7 +105,7 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         if self._gathers:
             # Here, so that no layer has changed by then.
             refuse_in_integers(self._config)
-            self._rule.rate_of(self._layer, float(self.learning_rate[0]))
+            self._rule.check_rate(self._layer, float(self.learning_rate[0]))
         self._heard.clear()
         self._z = np.zeros_like(self._z)
         self.change = np.zeros_like(self.change)

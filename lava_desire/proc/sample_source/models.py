@@ -17,9 +17,13 @@ from lava_desire.proc.window import step_in_window
 from lava_desire.randomness import epoch_order
 
 
-class AbstractPySampleSourceModel(PyLoihiProcessModel):
-    """What the source does in either arithmetic."""
+@implements(proc=SampleSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "fixed_pt")
+class PySampleSourceModel(PyLoihiProcessModel):
+    """Brightness is a float in either arithmetic: what receives it in integers rounds it."""
 
+    brightness_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
     label_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     sample: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     position: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
@@ -28,16 +32,12 @@ class AbstractPySampleSourceModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
-        self._samples = self._in_its_arithmetic(*proc_params["samples"])
-        self._held_out = self._in_its_arithmetic(*proc_params["held_out"])
+        self._samples = proc_params["samples"]
+        self._held_out = proc_params["held_out"]
         self._shuffle = proc_params["shuffle"]
         self._batch = np.arange(proc_params["batch_size"])
         self._num_held_out_sent = 0
         self._epoch, self._order = -1, np.empty(0, np.int64)
-
-    def _in_its_arithmetic(self, images: Any, labels: Any) -> tuple[Any, Any]:
-        """Return images, (S, N_0) float32 in [0, 1], as they are sent, and the labels."""
-        return images, labels
 
     def run_spk(self) -> None:
         """Send the samples of this window."""
@@ -71,12 +71,3 @@ class AbstractPySampleSourceModel(PyLoihiProcessModel):
             self._order = epoch_order(self._config.seed, epoch, len(self._samples[1]))
             self._epoch = epoch
         return int(self._order[place])
-
-
-@implements(proc=SampleSource, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PySampleSourceModelFloat(AbstractPySampleSourceModel):
-    """Floating point."""
-
-    brightness_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)

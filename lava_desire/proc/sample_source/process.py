@@ -44,8 +44,7 @@ class SampleSource(AbstractProcess):
 
     Ports
     -----
-    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window; int32 in
-        [0, 255] in fixed point.
+    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window.
     label_out : (1,) int64, the same in every step of a window.
         With B > 1 these are (B, N_0) and (B,).
 
