@@ -75,7 +75,10 @@ def main() -> None:
     """Ask, write and say whether all is well."""
     versions = installed()
     seen = {service: ask(service) for service in SERVICES}
-    direct = sorted({*declared(), *declared("lava"), *declared("export"), LAVA} & versions.keys())
+    direct = sorted(
+        {*declared(), *declared("lava"), *declared("export"), *declared("tables"), LAVA}
+        & versions.keys()
+    )
     rows = [f"| {name} | {versions[name].split('+')[0]} | {newest(name)} |" for name in direct]
     audited = max(len(each["audited"]) for each in seen.values())
     lines = [

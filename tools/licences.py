@@ -61,7 +61,8 @@ def main() -> None:
     required = closure(declared()) & known.keys()
     lava = (closure([*declared("lava"), LAVA]) & known.keys()) - required
     export = (closure(declared("export")) & known.keys()) - required - lava
-    tools = known.keys() - required - lava - export
+    tables = (closure(declared("tables")) & known.keys()) - required - lava - export
+    tools = known.keys() - required - lava - export - tables
     strong, weak = copyleft(required, known)
     python = ".".join(map(str, sys.version_info[:2]))
     lines = [
@@ -79,6 +80,7 @@ def main() -> None:
         *section("Required", required, known),
         *section("For Lava (`lava_desire[lava]`, and Lava itself)", lava, known),
         *section("For NIR and netx files (`lava_desire[export]`)", export, known),
+        *section("For tables (`lava_desire[tables]`)", tables, known),
         *section("To develop: tests, checks, documentation", set(tools), known),
     ]
     TABLE.write_text("\n".join(lines).rstrip() + "\n")
