@@ -122,7 +122,22 @@ def write_checkpoint(
 
 
 def write_into(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint into a file of the caller's; errors as :func:`write_checkpoint`."""
+    """Write a checkpoint into a file of the caller's, as `files.replacing` gives one.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What to write.
+    path : Path
+        Where.
+
+    Raises
+    ------
+    ValueError
+        If a weight is NaN or infinite; nothing is written.
+    OSError
+        If the file cannot be written.
+    """
     path.write_bytes(_packed(checkpoint, path))
 
 
