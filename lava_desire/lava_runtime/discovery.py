@@ -20,6 +20,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -131,7 +132,10 @@ def _loaded(files: dict[str, str]) -> dict[str, list[ModuleType]]:
 
 def _imported(path: str, name: str, home: ModuleType) -> list[ModuleType]:
     """Import a file, if that may be of use."""
-    if name in sys.modules or not _may_hold_models(path, home):
+    package = _package_of(home)
+    root = (package or home.__name__).partition(".")[0]
+    changed = (os.stat(path).st_mtime_ns, os.stat(os.path.dirname(path)).st_mtime_ns)
+    if name in sys.modules or not _may_hold_models(path, root, bool(package), changed):
         return []
     _importing.paths.append(path)
     try:
@@ -169,20 +173,21 @@ def _script_under_its_name() -> Iterator[None]:
         del sys.modules[name]
 
 
-def _may_hold_models(path: str, home: ModuleType) -> bool:
-    """Whether a file's text defines a class that may be a model of a process of a module.
+@lru_cache(maxsize=4096)
+def _may_hold_models(path: str, root: str, in_package: bool, changed: tuple[int, int]) -> bool:
+    """Whether a file's text defines a class that may be a model of a process beside it.
 
     A model names its process (``@implements``) or is derived from another model of it; either has
-    to be imported: from the same package, or from another file beside it.
+    to be imported: from the same package, whose root is given, or from another file beside it. The
+    answer holds until file or folder is `changed`.
     """
     try:
         with tokenize.open(path) as file:
             nodes = list(ast.walk(ast.parse(file.read(), path)))
     except (OSError, SyntaxError, ValueError):
         return False
-    package = _package_of(home)
-    near = {(package or home.__name__).partition(".")[0]}
-    if not package:
+    near = {root}
+    if not in_package:
         near |= {info.name for info in pkgutil.iter_modules([os.path.dirname(path)])}
     names = {name for node in nodes for name in _names_imported(node, near)}
     decorators = {"implements"} | {
