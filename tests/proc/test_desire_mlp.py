@@ -79,7 +79,12 @@ def weights_after(network, tag, windows, settings=DesireSimCfg):
 
 
 @pytest.mark.parametrize(
-    ("settings", "tag"), [(Loihi1SimCfg, "floating_pt"), (Loihi2SimCfg, "fixed_pt")]
+    ("settings", "tag"),
+    [
+        (Loihi1SimCfg, "floating_pt"),
+        (Loihi2SimCfg, "fixed_pt"),
+        pytest.param(Loihi2SimCfg, "torch", marks=needs_torch),
+    ],
 )
 def test_lavas_own_run_configurations_choose_the_arithmetic_by_their_tag(settings, tag):
     config = DesireConfig((6, 5, 3), num_steps=6, learning_rate=1e-2)  # for integers as well

@@ -19,7 +19,7 @@ from lava_desire.randomness import epoch_order
 
 @implements(proc=SampleSource, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("floating_pt", "fixed_pt")
+@tag("floating_pt", "fixed_pt", "torch")
 class PySampleSourceModel(PyLoihiProcessModel):
     """Brightness is a float in either arithmetic: what receives it in integers rounds it."""
 
