@@ -110,7 +110,7 @@ def write_checkpoint(
     Raises
     ------
     ValueError
-        If a weight is NaN or infinite; nothing is written.
+        If a weight is NaN or infinite, or there is not one class name a class; nothing is written.
     OSError
         If the file cannot be written; an older one at `path` is then still whole.
     """
@@ -134,7 +134,7 @@ def write_into(checkpoint: Checkpoint, path: Path) -> None:
     Raises
     ------
     ValueError
-        If a weight is NaN or infinite; nothing is written.
+        If a weight is NaN or infinite, or there is not one class name a class; nothing is written.
     OSError
         If the file cannot be written.
     """
@@ -164,6 +164,12 @@ def _packed(checkpoint: Checkpoint, path: str | Path) -> bytes:
     if checkpoint.input_rates:
         metadata["rated_samples"] = json.dumps(checkpoint.rated_samples)
     if checkpoint.class_names:
+        num_classes = checkpoint.config.layer_sizes[-1]
+        if len(check_names(checkpoint.class_names)) != num_classes:
+            raise ValueError(
+                f"class_names are {len(checkpoint.class_names)}, so {path} is not written: expected "
+                f"{num_classes}, one a class"
+            )
         metadata["class_names"] = json.dumps(checkpoint.class_names)
     metadata["sha256"] = _digest(arrays, metadata)
     return dump_arrays(arrays, metadata)

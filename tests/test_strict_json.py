@@ -43,5 +43,5 @@ def test_a_checkpoint_has_each_field_and_tensor_once(tmp_path):
         assert len(twice) > len(header.rstrip())
         packed = twice.encode()
         path.write_bytes(struct.pack("<Q", len(packed)) + packed + content[8 + length :])
-        with pytest.raises(CheckpointError):
+        with pytest.raises(CheckpointError, match="stands twice in one object"):
             read_checkpoint(path)

@@ -228,6 +228,18 @@ def test_checkpoints_without_names_are_as_they_were(tmp_path):
     assert read_checkpoint(tmp_path / "a").class_names == []
 
 
+def test_names_that_no_reader_would_take_are_not_written(tmp_path):
+    network = DesireNetwork(CONFIG)
+    for names, message in (
+        (("a", "b"), "class_names are 2, so .* is not written: expected 4"),
+        (("a", "b", "c", "c"), "two classes are called 'c'"),
+    ):
+        network.class_names = names
+        with pytest.raises(ValueError, match=message):
+            network.save(tmp_path / "a")
+        assert not (tmp_path / "a").exists()
+
+
 def test_without_a_test_set_the_history_says_so(tmp_path, expected):
     network = DesireNetwork(CONFIG)
     history = fit(network, PAIR, folder=tmp_path)
