@@ -167,8 +167,8 @@ def _packed(checkpoint: Checkpoint, path: str | Path) -> bytes:
         num_classes = checkpoint.config.layer_sizes[-1]
         if len(check_names(checkpoint.class_names)) != num_classes:
             raise ValueError(
-                f"class_names are {len(checkpoint.class_names)}, so {path} is not written: expected "
-                f"{num_classes}, one a class"
+                f"class_names are {len(checkpoint.class_names)}, so {path} is not written: "
+                f"expected {num_classes}, one a class"
             )
         metadata["class_names"] = json.dumps(checkpoint.class_names)
     metadata["sha256"] = _digest(arrays, metadata)
