@@ -193,6 +193,12 @@ def _search_without_running(module: ModuleType) -> None:
     graphs._find_proc_models = staticmethod(find_models)
 
 
+def _end_in_silence(module: ModuleType) -> None:
+    for name in ("PyLoihiInjectorModel", "PyLoihiInjectorModelAsync"):
+        model: Any = vars(module)[name]
+        del model.__del__
+
+
 MENDS = (
     Mend(
         _VAR_MODEL,
@@ -260,6 +266,12 @@ MENDS = (
         "The second out port of a process is an IndexError where it was connected with a "
         "configuration, and so is each further one.",
         after=_configure_each_port,
+    ),
+    Mend(
+        "lava.proc.io.injector",
+        "A model of the Injector that is deleted joins a port that it does not have, and Python "
+        "prints the AttributeError.",
+        after=_end_in_silence,
     ),
     Mend(
         "lava.magma.compiler.compiler_graphs",

@@ -368,6 +368,8 @@ def test_messages_come_from_outside_and_go_there_while_it_runs():
     injector.wait()
     injector.stop()
     assert received == list(range(20))
+    (model,) = (s.model for s in injector.runtime._driver.states if "Injector" in s.label)
+    assert not hasattr(model, "__del__")  # Lava's fails, and Python would say so
 
 
 def test_a_run_that_waits_for_the_outside_can_be_stopped():
