@@ -37,13 +37,15 @@ def check_brightness(brightness: Any) -> Any:
     return brightness.astype(np.float32, copy=False)
 
 
-def check_levels(brightness: Any) -> Any:
+def check_levels(brightness: Any, has_seen_levels: bool) -> Any:
     """Return brightness in fixed point, or refuse it.
 
     Parameters
     ----------
     brightness : ndarray
         Floats or booleans in [0, 1], as in floating point; or integers in [0, 255].
+    has_seen_levels : bool
+        Whether images before were brighter than 1, so that this one may be a dark one.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def check_levels(brightness: Any) -> Any:
         _refuse_outside(brightness, 1, f", or integers in [0, {BRIGHTEST}] from an integer port")
         return fixed.integer_brightness(brightness).astype(np.int32)
     _refuse_outside(brightness, BRIGHTEST, "")
-    if brightness.max() == 1:
+    if brightness.max() == 1 and not has_seen_levels:
         raise ValueError(
             f"brightness_in holds integers of at most 1: expected integers in [0, {BRIGHTEST}], of "
             f"which {BRIGHTEST} is the brightest, or floats in [0, 1] from a float port"

@@ -13,6 +13,8 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 with contextlib.suppress(ImportError):
     import lava_desire.engine  # noqa: F401  (here, and not anew in every child)
 
+from writer.process import Writer
+
 from lava_desire import DesireConfig
 from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
 
@@ -146,6 +148,23 @@ def test_processes_and_engine_agree_whatever_is_set_in_whichever_step(config):
                     changed.add(name)
                 before = after
     assert set(names) <= changed  # there was something to agree about
+
+
+@needs_torch
+@pytest.mark.parametrize("step", [3, T, T + 1, T + 3])
+def test_what_a_ref_port_writes_holds_for_processes_and_engine_alike(step):
+    states = []
+    for tag in ("floating_pt", "torch"):
+        stepped = Stepped(DESIRED, tag)
+        value = np.random.default_rng(6).normal(0.3, 0.6, (6, 7))
+        writer = Writer(value, WINDOW + step)
+        writer.ref.connect_var(stepped.network.weights_2)
+        with stepped:
+            before = stepped.network.weights_2.get()
+            stepped.run(2 * WINDOW)
+            states.append(stepped.state())
+    np.testing.assert_equal(*states)
+    assert (states[0][7] - before != 0).all()
 
 
 SCORES = {"num_samples", "num_active", "loss", "confusion"}

@@ -100,10 +100,14 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
             return
         if not np.isfinite(self.weights).all():
             raise ValueError("weights hold NaN or infinity: expected finite values")
-        self.weights = self.weights.astype(np.float32, copy=False)
-        self.weights[...] = rule.limit_weights(self.weights, self._config.weight_limit)
+        self._hold_to_limit()
         self._rows[:] = self.weights.T
         self._rows_are_of = self.weights
+
+    def _hold_to_limit(self) -> None:
+        """Have weights that come from outside be as others are; a RefPort writes any type."""
+        self.weights = self.weights.astype(np.float32, copy=False)
+        self.weights[...] = rule.limit_weights(self.weights, self._config.weight_limit)
 
     def _weights_of_window(self) -> Any:
         """Return the weights that this window began with, (N_ℓ, N_{ℓ−1}) float32."""
@@ -113,8 +117,7 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
 
     def on_var_update(self) -> None:
         """Hold weights to their limit, and look at them anew when the next window begins."""
-        limit = self._config.weight_limit
-        self.weights[...] = rule.limit_weights(self.weights, limit)
+        self._hold_to_limit()
         self._rows_are_of = None
 
     def _activate(self, spikes: Any) -> Any:
@@ -147,6 +150,8 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
 
     def run_lrn(self) -> None:
         """Change the weights of the neurons and inputs that take part alone."""
+        if self._rows_are_of is not self.weights:
+            self._hold_to_limit()
         rate = float(self.learning_rate[0]) * self._learning_rate_scale
         spiked = self._answered.any(axis=0) & (self._desire != 0)
         chosen = np.flatnonzero(spiked | self._low())

@@ -30,10 +30,13 @@ class PyRateEncoderModelFixed(AbstractPyRateEncoderModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
+        self._has_seen_levels = False
         self._threshold = IntegerRule(self._config).encoder_threshold
 
     def _prepare(self, brightness: Any) -> Any:
-        return rule.equalize_brightness(check_levels(brightness), self._config.image_brightness)
+        levels = check_levels(brightness, self._has_seen_levels)
+        self._has_seen_levels |= bool(levels.max() > 1)
+        return rule.equalize_brightness(levels, self._config.image_brightness)
 
     def _encode(self) -> Any:
         spikes, potential = fixed.encode_step(
