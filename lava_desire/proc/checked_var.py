@@ -128,10 +128,10 @@ def a_learning_rate(config: DesireConfig, formats: Sequence[LayerFormat] | None)
 
     def check(var: CheckedVar, values: Any) -> None:
         for value in values.flat:
-            changed = config.replace(learning_rate=float(value))
+            config.replace(learning_rate=float(value))
             if var.runs_in_fixed_point():
-                rule = IntegerRule(changed, formats)
+                rule = IntegerRule(config, formats)
                 for layer in range(1, config.num_layers + 1):
-                    rule.rate_of(layer, float(value))
+                    rule.check_rate(layer, float(value))
 
     return check
