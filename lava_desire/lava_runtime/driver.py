@@ -138,6 +138,12 @@ class Driver:
         self.generators = Generators()
         self._has_drawn = self.generators.has_drawn
         self._requests: list[tuple[ModelState, Any, LocalChannel]] = []
+        self._served: list[LocalChannel] = []
+        self._spk: list[_Task] = []
+        self._pre_tasks: list[_Task] = []
+        self._lrn_tasks: list[_Task] = []
+        self._post_tasks: list[_Task] = []
+        self._host_tasks: list[_Task] = []
         self._poked = threading.Event()
         self._hub: Any = None
         self._running: dict[Any, ModelState | None] = {}
@@ -186,6 +192,19 @@ class Driver:
                 state.var_ports.append((port, requests))
                 self._requests.append((state, port, requests))
                 answers.serve = requests.serve = self._server(state, port, requests)
+                self._served += [answers, requests]
+
+    def let_go(self) -> None:
+        """Drop the models: Lava keeps a network's processes, and these its runtime, for ever."""
+        for channel in self._served:
+            channel.serve = None
+        for state in self.states:
+            state.model = None
+            state.var_ports.clear()
+        for tasks in (self._spk, self._pre_tasks, self._lrn_tasks, self._post_tasks):
+            tasks.clear()
+        self._host_tasks.clear()
+        self._requests.clear()
 
     def _server(self, state: ModelState, port: Any, requests: LocalChannel) -> Callable[[], bool]:
         def serve() -> bool:
@@ -246,7 +265,7 @@ class Driver:
             for number in topological_order(len(self._loihi), self._edges, self._sends_first)
         ]
         polling = [state for state in order if state.polls_by_itself]
-        self._spk: list[_Task] = [(state, self._spiking(state)) for state in order]
+        self._spk = [(state, self._spiking(state)) for state in order]
         # Who is read goes first, so that a reader need not wait.
         read_first = sorted(order, key=lambda state: not state.var_ports)
 
@@ -262,7 +281,7 @@ class Driver:
         self._pre_tasks = tasks(_Phase.PRE_MGMT, "_pre_mgmt", ("pre_guard",))
         self._lrn_tasks = tasks(_Phase.LRN, "_lrn", ("lrn_guard", "post_guard"))
         self._post_tasks = tasks(_Phase.POST_MGMT, "_post_mgmt", ("post_guard",))
-        self._host_tasks: list[_Task] = [
+        self._host_tasks = [
             (state, self._hosting(state)) for state in order if state in polling or state.var_ports
         ]
         self._all = order

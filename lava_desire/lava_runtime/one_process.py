@@ -452,6 +452,8 @@ class OneProcessRuntime(Runtime):
         self._is_running = self._is_started = False
         self._driver.must_stop = True
         self._driver.poke()
+        if self._thread is None:  # else a run that was left alone still has them
+            self._driver.let_go()
         _live.discard(self)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import cProfile
+import gc
 import io
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from itertools import pairwise
 from pathlib import Path
 
@@ -144,6 +146,28 @@ def test_nothing_is_forked_and_no_thread_started(monkeypatch):
     network.run(2 * CONFIG.window_steps)
     network.dense[0].weights.set(network.dense[0].weights.get())
     network.teacher.stop()
+
+
+@pytest.mark.parametrize("end", ["stop", "failure"])
+def test_a_network_that_has_ended_holds_no_model(end):
+    process, echo, reader = Troublesome("raise"), Echo(), Reader(2)
+    heard = probed(process.s_out, 10)
+    reader.var_ref.connect_var(echo.heard)
+    for network in (process, reader):
+        network.run(RunSteps(2), SETTINGS)
+    models = [
+        weakref.ref(state.model)
+        for network in (process, reader)
+        for state in network.runtime._driver.states
+    ]
+    assert heard().shape == (10, 10)
+    if end == "failure":
+        with pytest.raises(ProcessError):
+            process.run(RunSteps(2))
+    process.stop()
+    reader.stop()
+    gc.collect()
+    assert [model() for model in models] == [None] * 4
 
 
 def test_the_traceback_is_the_models_own():
@@ -366,10 +390,10 @@ def test_messages_come_from_outside_and_go_there_while_it_runs():
         injector.send(np.full(2, float(number)))
         received.append(extractor.receive()[0])
     injector.wait()
-    injector.stop()
-    assert received == list(range(20))
     (model,) = (s.model for s in injector.runtime._driver.states if "Injector" in s.label)
     assert not hasattr(model, "__del__")  # Lava's fails, and Python would say so
+    injector.stop()
+    assert received == list(range(20))
 
 
 def test_a_run_that_waits_for_the_outside_can_be_stopped():
