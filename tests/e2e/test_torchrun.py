@@ -156,7 +156,8 @@ def test_lava_is_not_shared():
 def test_only_what_this_torchrun_has_begun_is_gone_on_with(
     tmp_path, job, changes, restarts, force, goes_on
 ):
-    (tmp_path / "run.json").write_text(json.dumps({"job": job} if job else {}))
+    notes = {"source": {"dataset": "digits"}, "device": "cpu", "precision": "float32"}
+    (tmp_path / "run.json").write_text(json.dumps({**notes, "job": job} if job else notes))
     assert launch(**changes).has_begun(tmp_path, restarts, force) is goes_on
 
 
