@@ -47,7 +47,9 @@ class AbstractPyRateEncoderModel(PyLoihiProcessModel):
         """Say before a run that there will be nothing to see."""
         refuse_cut_data(process)
         if unconnected:
-            say_unconnected(process, "brightness_in", "every image is black, nothing is learned")
+            is_part = process.parent_proc is not None
+            rest = ", nothing is learned or scored" if is_part else ""
+            say_unconnected(process, "brightness_in", f"every image is black{rest}")
 
     def run_spk(self) -> None:
         """Receive brightness, send the spikes of one time step."""
