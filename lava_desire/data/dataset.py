@@ -141,9 +141,12 @@ class Dataset:
         test, test_columns = label_column(test, "test_labels", num_test)
         train, test = np.asarray(train), np.asarray(test)
         if num_test and columns != test_columns:
+            kinds = (
+                "one class a sample" if count is None else f"one-hot of {count} classes"
+                for count in (columns, test_columns)
+            )
             raise DataError(
-                f"train_labels are one-hot of {columns} classes and test_labels of {test_columns}: "
-                "expected as many"
+                "train_labels are {} and test_labels {}: expected both alike".format(*kinds)
             )
         count = columns if self.num_classes is None else self.num_classes
         if names is not None and count not in (None, len(names)):
