@@ -29,6 +29,7 @@ from differential.accounts import (
 )
 from differential.draw import Case, draw
 from differential.ranks import compare_ranks
+from differential.trace import DifferenceError
 from lava_desire._provenance import commit
 from lava_desire.cli.run import environment
 from lava_desire.files import write_atomically
@@ -44,7 +45,7 @@ def main() -> None:
     try:
         _compare_all(report, options)
         if options.ranks and "two ranks" not in report:
-            report["two ranks"] = compare_ranks(options.ranks)
+            _compare_ranks(report, options.ranks)
     except KeyboardInterrupt:
         _write(options.output, report)
         sys.exit(f"interrupted after {report['configurations']}; --resume goes on")
@@ -80,6 +81,14 @@ def _examine_all(numbers: range, options: argparse.Namespace) -> Iterator[list[O
         pool.shutdown(cancel_futures=True)
 
 
+def _compare_ranks(report: dict[str, Any], how_many: int) -> None:
+    try:
+        report["two ranks"] = compare_ranks(how_many)
+    except (DifferenceError, RuntimeError) as error:
+        report["differences"].append({"pair": "one process = two ranks", "what": str(error)})
+        print(error, flush=True)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m differential", description=__doc__)
     parser.add_argument("--configurations", type=int, default=1000, help="how many")
@@ -94,11 +103,13 @@ def _options() -> argparse.Namespace:
 def _begin(options: argparse.Namespace) -> dict[str, Any]:
     if options.resume and options.output.exists():
         report: dict[str, Any] = json.loads(options.output.read_text())
+        if commit() != report["commit"].split()[-1]:
+            report["commit"] += f", from configuration {report['configurations']} on {commit()}"
         return report
     only = f" --only {options.only}" if options.only else ""
     return {
         "command": f"python -m differential --configurations {options.configurations}{only}",
-        "commit": commit(),
+        "commit": str(commit()),
         "environment": environment(),
         "configurations": 0,
         "seconds": 0.0,

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from differential.by_engine import run_engine
 from differential.draw import Case, draw
 from differential.trace import Trace, compare
+from lava_desire.data import DataWarning
 
 _ROOT = Path(__file__).parents[1]
 _SECONDS = 600
@@ -69,9 +71,11 @@ def _fits(case: Case, number: int) -> bool:
 
 def _run(number: int) -> Trace:
     case = draw(number)
-    if number % 2:
-        return run_engine(case.in_integers(), arithmetic="fixed_point")
-    return run_engine(case)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # as of images that are dark
+        if number % 2:
+            return run_engine(case.in_integers(), arithmetic="fixed_point")
+        return run_engine(case)
 
 
 def _start(folder: Path, numbers: list[int]) -> None:

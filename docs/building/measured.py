@@ -113,6 +113,29 @@ def _soak(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _differential(page: Page) -> None:
+    name = f"{BENCHMARKS}/differential.json"
+    notes = page.read(name)
+    page.table(
+        ["compared", "the same", "numbers", "both refuse", "different"],
+        (
+            [pair, counts["same"], counts["values"], _refused(counts), counts["different"]]
+            for pair, counts in notes["pairs"].items()
+        ),
+    )
+    ranks = notes.get("two ranks")
+    if ranks:
+        page.table(
+            ["compared", "the same", "numbers"],
+            [["one process = each of two ranks", len(ranks["configurations"]), ranks["values"]]],
+        )
+    page.origin(name, notes)
+
+
+def _refused(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{number} {field}" for field, number in counts["refused"].items())
+
+
 def _exports(page: Page) -> None:
     name = f"{BENCHMARKS}/exports.json"
     notes = page.read(name)
@@ -187,6 +210,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "peers": _peers,
     "lava": _lava,
     "soak": _soak,
+    "differential": _differential,
     "exports": _exports,
     "exports-on-lava": _on_lava,
     "learning-engine": _learning_engine,
@@ -200,6 +224,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
+        "differential",
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:

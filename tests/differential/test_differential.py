@@ -29,6 +29,8 @@ from lava_desire import DesireConfig
 NUMBERS = range(40)
 FORKED = 3  # a small network: Lava's processes take seconds to be started and stopped
 
+# Images may be dark, and all neurons silent.
+pytestmark = pytest.mark.filterwarnings("ignore::lava_desire.data.DataWarning")
 needs_lava = pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
 
 
