@@ -97,8 +97,8 @@ def encode(images):
     return np.stack(trains)
 
 
-def count_spikes(images):
-    """Return the spikes of the output neurons, one row an image."""
+def run(images):
+    """Return the spike trains of the output neurons: image, time, neuron."""
     connections, layers, window = build()
     num_steps, num_samples = SETTINGS["num_steps"], len(images)
     spikes = encode(images)
@@ -116,8 +116,23 @@ def count_spikes(images):
     finally:
         sink.stop()
     # The spikes of time t are sent in step t + 2 of a window, counted from 1.
-    spikes = received.T.reshape(num_samples, window, -1)[:, 1 : 1 + num_steps]
-    return spikes.sum(axis=1).astype(int)
+    return received.T.reshape(num_samples, window, -1)[:, 1 : 1 + num_steps].astype(int)
+
+
+def count_spikes(images):
+    """Return the spikes of the output neurons, one row an image."""
+    return run(images).sum(axis=1)
+
+
+def predict(spikes):
+    """Return the class whose neuron spikes most, -1 where that is not decided."""
+    counts = spikes.sum(axis=1)
+    leads = counts == counts.max(axis=1, keepdims=True)
+    if SETTINGS["tie_break"] == "earliest":  # a tie goes to who reached the count first
+        last = (spikes * np.arange(1, spikes.shape[1] + 1)[:, None]).max(axis=1)
+        reached = np.where(leads, last, spikes.shape[1] + 1)
+        leads = reached == reached.min(axis=1, keepdims=True)
+    return np.where(leads.sum(axis=1) > 1, -1, leads.argmax(axis=1))
 
 
 def read(path):
@@ -153,14 +168,12 @@ def read(path):
 
 
 def main():
-    """Classify, and print one class a line, -1 where two counts are the largest."""
+    """Classify, and print one class a line, -1 where it is not decided."""
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     images, labels = read(sys.argv[1])
     images = images[: int(sys.argv[2]) if len(sys.argv) == 3 else None]
-    counts = count_spikes(images)
-    tied = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    predicted = np.where(tied, -1, counts.argmax(axis=1))
+    predicted = predict(run(images))
     names = SETTINGS["class_names"]
     print(*(names[each] if names and each >= 0 else each for each in predicted), sep="\\n")
     if labels is not None:
@@ -234,6 +247,7 @@ def _floating(network: Any) -> tuple[dict[str, Any], list[Any]]:
     settings = {
         "tag": "floating_pt",
         "num_steps": config.num_steps,
+        "tie_break": config.tie_break,
         "image_brightness": config.image_brightness,
         "encoder_threshold": config.threshold,
         "brightest": None,
@@ -251,6 +265,7 @@ def _fixed(network: Any) -> tuple[dict[str, Any], list[Any]]:
     settings = {
         "tag": "fixed_pt",
         "num_steps": config.num_steps,
+        "tie_break": config.tie_break,
         "image_brightness": config.image_brightness,
         "encoder_threshold": network.rule.encoder_threshold if own_encoder else config.threshold,
         "brightest": 255 if own_encoder else None,

@@ -71,9 +71,10 @@ def loihi_learning_rule(
     Parameters
     ----------
     config : DesireConfig
-        T, L, β, and η where none is given.
+        T, L, β, and η where none is given. What becomes of spikes, of desires and of the weights
+        between samples is not the rule's: no other field has an effect.
     learning_rate : float, optional
-        η, above 0.
+        η, above 0, of the layer that the rule is for.
     weight_scale : float, optional
         Integers a weight of 1 is held as. With it the rule is for ``fixed_pt``, else for
         ``floating_pt``.
@@ -91,7 +92,9 @@ def loihi_learning_rule(
     Raises
     ------
     ValueError
-        If the window is longer than 2^9 steps, β is 0, or η times `weight_scale` is below or above
+        If the config changes Eq. 4 (a `trace_baseline`, a `weight_limit`, a `rate_floor`), its
+        layers learn at different rates and none is given, the window is longer than 2^9 steps, β is
+        0, or η times `weight_scale` is below or above
         what the engine's integers can hold.
     ImportError
         If Lava is not installed; the message holds the command that installs it.
@@ -103,6 +106,7 @@ def loihi_learning_rule(
         raise ValueError(f"learning_rate is {eta!r}: expected a number above 0")
     if config.decay == 0:
         raise ValueError("decay is 0: expected a trace that lasts, 0 < decay < 1")
+    _refuse_beyond_eq_4(config, learning_rate)
     k = _window_exponent(config, window_steps)
     if weight_scale is None:
         # The engine lets y1 and y2 decay by one step before it uses them.
@@ -121,6 +125,21 @@ def loihi_learning_rule(
     rule = _build(config, k, impulse, tag_shift, weight_shift, rng_seed)
     arithmetic = "floating_pt" if weight_scale is None else "fixed_pt"
     return LoihiRule(rule, 1 << k, third_factor, sent_impulse, achieved, arithmetic)
+
+
+def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:
+    """Refuse what would make another rule of it."""
+    for name in ("trace_baseline", "weight_limit", "rate_floor"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} is {getattr(config, name)}: expected 0, which Loihi's learning engine "
+                "can do"
+            )
+    if learning_rate is None and set(config.learning_rate_scale) - {1.0}:
+        raise ValueError(
+            f"learning_rate_scale is {config.learning_rate_scale}: expected none, or the "
+            "learning_rate of the layer"
+        )
 
 
 def _window_exponent(config: DesireConfig, window_steps: int | None) -> int:

@@ -46,7 +46,9 @@ class DesireMLP(AbstractProcess):
     Parameters
     ----------
     config : DesireConfig
-        The network.
+        The network. What a schedule is made of is left to whoever runs it and has no effect here:
+        `epochs`, `learning_rate_decay` (set the Var `learning_rate`), `batch_size` (the parameter),
+        `image_shift` (the source) and `weight_average`.
     weights : sequence of array, optional
         L arrays (N_ℓ, N_{ℓ−1}), float, finite, or integer mantissas; drawn from the config's seed
         when not given.

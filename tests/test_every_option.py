@@ -1,0 +1,419 @@
+"""Every field of a configuration is used at every door, refused there by name, or said to be idle.
+
+A new field fails here until it has a value that matters, and its place at each door.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+
+from lava_desire import DesireConfig, DesireNetwork
+from lava_desire.cli.commands import train as train_command
+from lava_desire.engine.trainer import training_class
+
+FIELDS = [field.name for field in dataclasses.fields(DesireConfig)]
+
+# Every option is on, so that each of them matters.
+BASE = DesireConfig(
+    (9, 12, 8, 3),
+    num_steps=8,
+    decay=0.75,
+    threshold=0.4,
+    error_margin=1,
+    desire_threshold_hidden=0.1,
+    desire_threshold_output=0.3,
+    dropout_input=0.1,
+    dropout_hidden=0.1,
+    learning_rate=0.005,
+    learning_rate_decay=0.5,
+    batch_size=4,
+    epochs=2,
+    seed=5,
+    reset="subtract",
+    learning_rate_scale=(1.0, 0.5, 1.0),
+    image_shift=1,
+    image_shift_share=0.5,
+    image_shift_start=1,
+    image_brightness=0.4,
+    weight_average=0.5,
+    trace_baseline=0.5,
+    baseline_samples=6,
+    rates_over="all",
+    weight_limit=0.9,
+    rate_floor=0.2,
+    class_margin=0,
+    tie_break="undecided",
+)
+OTHERS = {
+    "layer_sizes": (9, 11, 8, 3),
+    "num_steps": 9,
+    "decay": 0.5,
+    "threshold": 1.0,
+    "error_margin": 3,
+    "desire_threshold_hidden": 0.3,
+    "desire_threshold_output": 0.7,
+    "dropout_input": 0.4,
+    "dropout_hidden": 0.5,
+    "learning_rate": 0.02,
+    "learning_rate_decay": 2.0,
+    "batch_size": 3,
+    "epochs": 3,
+    "seed": 9,
+    "reset": "zero",
+    "learning_rate_scale": (1.0, 2.0, 1.0),
+    "image_shift": 2,
+    "image_shift_share": 1.0,
+    "image_shift_start": 0,
+    "image_brightness": 0.2,
+    "weight_average": 0.75,
+    "trace_baseline": 1.0,
+    "baseline_samples": 12,
+    "rates_over": "desired",
+    "weight_limit": 0.3,
+    "rate_floor": 0.6,
+    "class_margin": 4,
+    "tie_break": "earliest",
+}
+DRAW = np.random.default_rng(2)
+TRAIN = DRAW.integers(0, 256, (12, 9)).astype(np.uint8), DRAW.integers(0, 3, 12)
+TEST = DRAW.integers(0, 256, (40, 9)).astype(np.uint8), DRAW.integers(0, 3, 40)
+
+
+def outcome(run):
+    """Return all that training leaves: weights, their average, and how well it classifies."""
+    run.carry_out()
+    networks = [run.network] if run.average is None else [run.network, run.average.network]
+    weights = [array for network in networks for array in network.numpy_weights()]
+    last = run.history.last
+    return [*weights, np.array([last.test_accuracy, last.undecided_share, last.test_loss])]
+
+
+def trained(config, **options):
+    network = DesireNetwork(config, **options)
+    return outcome(training_class(network)(network, TRAIN, TEST, None))
+
+
+def trained_by_ranks(config, group):
+    return group(config)
+
+
+def trained_by_lava(config, **options):
+    from lava_desire.cli.lava_backend import LavaTrainingRun
+
+    few = tuple(part[:8] for part in TRAIN), tuple(part[:24] for part in TEST)
+    return outcome(LavaTrainingRun(DesireNetwork(config, **options), *few, None))
+
+
+def trained_by_one_process(config):
+    """Train :class:`DesireMLP` with the tag ``torch``, two samples a window."""
+    from lava.magma.core.run_conditions import RunSteps
+
+    from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+
+    images, labels = TRAIN
+    source = SampleSource(
+        config=config, images=images, labels=labels, held_out=TEST, shuffle=True, batch_size=2
+    )
+    network = DesireMLP(config=config, batch_size=2)
+    source.brightness_out.connect(network.brightness_in)
+    source.label_out.connect(network.label_in)
+    try:
+        network.run(RunSteps(6 * config.window_steps), DesireSimCfg("torch"))
+        weights = [var.get() for var in network.weights]
+        source.evaluating.set(np.array([True]))
+        network.training.set(np.array([False]))
+        network.run(RunSteps(10 * config.window_steps), DesireSimCfg("torch"))
+        return [*weights, network.confusion.get()]
+    finally:
+        network.stop()
+
+
+def network_of(config):
+    """Return a network whose weights depend on the shape only."""
+    draw = np.random.default_rng(2)
+    sizes = zip(config.layer_sizes[1:], config.layer_sizes, strict=False)
+    weights = [draw.normal(0, 0.2, size).astype(np.float32) for size in sizes]
+    return DesireNetwork(config, weights=weights)
+
+
+def evaluated(config):
+    from lava_desire import evaluate
+
+    network = network_of(config)
+    metrics = evaluate(network, TEST)
+    return [network.predict(TEST[0]).numpy(), np.array(metrics.loss)]
+
+
+def quantized(config):
+    from lava_desire.deploy import quantize
+
+    network = quantize(network_of(config), TRAIN, test=TEST).network
+    counts = network.forward(TEST[0]).counts[-1].numpy()
+    return [*network.numpy_weights(), counts, network.predict(TEST[0]).numpy()]
+
+
+def as_processes(config):
+    """Return what the processes are made of, and what is made of their input and output."""
+    from lava_desire.deploy import to_lava
+    from lava_desire.deploy.integer_network import encode_images, predict_class
+
+    exported = to_lava(network_of(config))
+    names = ("vth", "dv", "du")  # of LIFReset; DesireLIF takes all from the configuration
+    made = [
+        [getattr(layer, name).init for name in names if hasattr(layer, name)]
+        + [layer.proc_params._parameters.get("reset_interval")]
+        for layer in exported.neurons
+    ]
+    spikes = np.random.default_rng(3).integers(0, 2, (8, 60, 3))
+    return [
+        *(connection.weights.init for connection in exported.connections),
+        np.array(f"{exported.description} {made}"),
+        encode_images(TEST[0], exported.config),
+        predict_class(exported.config, spikes),
+    ]
+
+
+def as_script(config, folder):
+    """Return what the script for stock Lava knows, and what its own rule makes of spikes."""
+    from lava_desire.deploy.lava_script import write_lava_script
+
+    script, weights = write_lava_script(network_of(config), folder / "net.py")
+    names = {"__name__": "net", "__file__": str(script)}
+    exec(compile(script.read_text(), script, "exec"), names)
+    encoded = names["encode"](TEST[0])
+    spikes = np.random.default_rng(3).integers(0, 2, (60, 8, 3))
+    with np.load(weights) as file:
+        arrays = [file[name] for name in file.files if name.startswith("weights")]
+    settings = {key: value for key, value in names["SETTINGS"].items() if key != "tie_break"}
+    return [*arrays, np.array(repr(settings)), encoded, names["predict"](spikes)]
+
+
+def as_nir(config):
+    from lava_desire.deploy import to_nir
+
+    graph = to_nir(network_of(config))
+    said = {name: graph.metadata[name] for name in ("dt", "num_steps", "reset")}
+    arrays = [array for node in graph.nodes.values() for array in _arrays_of(node)]
+    return [np.array(repr(said)), *arrays]
+
+
+def _arrays_of(node):
+    fields = vars(node).values()
+    return [np.asarray(value) for value in fields if isinstance(value, np.ndarray)]
+
+
+def as_netx(config, folder):
+    from lava_desire.deploy import to_netx
+
+    written = to_netx(network_of(config), folder / "net.net")
+    steps = written.config.window_steps
+    return [*written.weights, np.array([*written.thresholds, written.voltage_decay, steps])]
+
+
+def as_loihi_rule(config):
+    from lava_desire.deploy import loihi_learning_rule
+
+    found = loihi_learning_rule(config)
+    rule = found.rule
+    numbers = (found.window_steps, found.third_factor, found.impulse, found.learning_rate)
+    return [np.array(repr((numbers, rule.x1_impulse, rule.x1_tau, str(rule.dw_str))))]
+
+
+SHIFTS = {"image_shift", "image_shift_share", "image_shift_start"}
+RATES = {"trace_baseline", "baseline_samples", "rates_over", "rate_floor"}
+SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | SHIFTS
+LEARNING = (
+    SCHEDULE
+    | RATES
+    | {"desire_threshold_hidden", "desire_threshold_output", "dropout_input", "dropout_hidden"}
+    | {"learning_rate", "learning_rate_scale", "seed", "weight_limit", "class_margin"}
+)
+FLOATING = BASE
+INTEGERS = BASE.replace(weight_average=0, trace_baseline=0, weight_limit=0, rate_floor=0)
+ONLINE = {"batch_size": 1, "image_shift": 0, "weight_average": 0}
+# Few processes, which Lava builds anew for every value.
+SMALL = {**ONLINE, "layer_sizes": (9, 8, 3), "learning_rate_scale": (1.0, 0.5), "seed": 11}
+SMALL_OTHERS = {"layer_sizes": (9, 7, 3), "learning_rate_scale": (1.0, 2.0)}
+# Weights are given there, which a limit would cut.
+TRAINED = BASE.replace(weight_limit=0)
+GIVEN = LEARNING - {"weight_limit"} | {"error_margin"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Door:
+    """A way to use a configuration: `idle` fields have no effect, `refused` ones are an error."""
+
+    base: DesireConfig
+    use: object
+    idle: frozenset = frozenset()
+    refused: frozenset = frozenset()
+    needs: str | None = None
+    others: dict = dataclasses.field(default_factory=dict)
+
+
+def door(base, use, idle=(), refused=(), needs=None, **others):
+    return Door(base, use, frozenset(idle), frozenset(refused), needs, others)
+
+
+NOT_IN_INTEGERS = {"weight_average", "trace_baseline", "weight_limit", "rate_floor"}
+NEED_RATES = {"baseline_samples", "rates_over"}
+LAVA = "lava.magma"
+DOORS = {
+    "compiled kernels": door(FLOATING, lambda c: trained(c, kernels="compiled")),
+    "torch operations": door(FLOATING, lambda c: trained(c, kernels="torch")),
+    "bfloat16x2": door(FLOATING, lambda c: trained(c, precision="bfloat16x2")),
+    "integers": door(
+        INTEGERS,
+        lambda c: trained(c, arithmetic="fixed_point"),
+        idle=NEED_RATES,
+        refused=NOT_IN_INTEGERS,
+    ),
+    "two ranks": door(FLOATING, trained_by_ranks),
+    "--backend lava, floating_pt": door(
+        FLOATING.replace(**SMALL),
+        trained_by_lava,
+        idle={"image_shift_share", "image_shift_start"},
+        refused=ONLINE,
+        needs=LAVA,
+        **SMALL_OTHERS,
+    ),
+    "--backend lava, fixed_pt": door(
+        INTEGERS.replace(**SMALL),
+        lambda c: trained_by_lava(c, arithmetic="fixed_point"),
+        idle={"image_shift_share", "image_shift_start"} | NEED_RATES,
+        refused=NOT_IN_INTEGERS | set(ONLINE),
+        needs=LAVA,
+        **SMALL_OTHERS,
+    ),
+    "DesireMLP, torch": door(FLOATING, trained_by_one_process, idle=SCHEDULE, needs=LAVA),
+    "evaluate": door(TRAINED, evaluated, idle=LEARNING - {"weight_limit"}),
+    "export, fixed": door(TRAINED, quantized, idle=GIVEN),
+    "to_lava": door(
+        TRAINED.replace(reset="zero"), as_processes, idle=GIVEN, needs=LAVA, reset="subtract"
+    ),
+    "export, lava": door(
+        TRAINED.replace(reset="zero"),
+        as_script,
+        idle=GIVEN,
+        refused={"reset"},
+        reset="subtract",
+    ),
+    "export, nir": door(
+        TRAINED,
+        as_nir,
+        idle=GIVEN | {"image_brightness", "tie_break"},
+        needs="nir",
+    ),
+    "export, netx": door(
+        TRAINED.replace(reset="zero"),
+        as_netx,
+        idle=GIVEN | {"image_brightness", "tie_break"},
+        refused={"reset"},
+        needs="h5py",
+        reset="subtract",
+    ),
+    "loihi_learning_rule": door(
+        FLOATING.replace(trace_baseline=0, weight_limit=0, rate_floor=0, learning_rate_scale=()),
+        as_loihi_rule,
+        idle=set(FIELDS)
+        - {"layer_sizes", "num_steps", "decay", "learning_rate"}
+        - {"trace_baseline", "weight_limit", "rate_floor", "learning_rate_scale"},
+        refused={"trace_baseline", "weight_limit", "rate_floor", "learning_rate_scale"},
+        needs=LAVA,
+        layer_sizes=(9, *(8,) * 9, 3),
+        num_steps=20,
+        learning_rate_scale=(1.0, 2.0, 1.0),
+    ),
+}
+
+
+def rank(number, place, told, asked):
+    """Be one of two ranks, which train what they are asked to."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{place}", rank=number, world_size=2
+    )
+    while (config := asked.recv()) is not None:
+        told.send(trained(config))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    """Return what lets two ranks train with a configuration."""
+    place = tmp_path_factory.mktemp("ranks") / "store"
+    context = multiprocessing.get_context("fork")
+    children, pipes = [], []
+    for number in (0, 1):
+        (answer, told), (asked, ask) = context.Pipe(duplex=False), context.Pipe(duplex=False)
+        child = context.Process(target=rank, args=(number, place, told, asked), daemon=True)
+        child.start()
+        children.append(child)
+        pipes.append((answer, ask))
+
+    def train(config):
+        for _, ask in pipes:
+            ask.send(config)
+        for answer, _ in pipes:
+            assert answer.poll(60), "a rank hangs"
+        first, second = (answer.recv() for answer, _ in pipes)
+        assert same(first[:-1], second[:-1])
+        return first
+
+    yield train
+    for _, ask in pipes:
+        ask.send(None)
+    for child in children:
+        child.join(20)
+        child.kill()
+
+
+def same(ones, others):
+    return len(ones) == len(others) and all(
+        np.array_equal(one, other) for one, other in zip(ones, others, strict=True)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::lava_desire.data.checks.DataWarning")
+@pytest.mark.parametrize("name", DOORS)
+def test_every_option_is_used_or_refused_or_said_to_be_idle(name, request, tmp_path):
+    door = DOORS[name]
+    if door.needs is not None:
+        pytest.importorskip(door.needs, reason=f"{door.needs} is not installed")
+    if door.needs == LAVA:
+        import lava_desire.proc  # noqa: F401
+    more = {"group": "two_ranks", "folder": "tmp_path"}
+    wanted = inspect.signature(door.use).parameters
+    given = {key: request.getfixturevalue(more[key]) for key in wanted if key in more}
+
+    def use(config):
+        return door.use(config, **given)
+
+    before = use(door.base)
+    assert same(before, use(door.base))
+    found = {}
+    for field in FIELDS:
+        config = door.base.replace(**{field: {**OTHERS, **door.others}[field]})
+        try:
+            found[field] = "idle" if same(before, use(config)) else "used"
+        except ValueError as error:
+            found[field] = "refused" if field in str(error) else str(error)
+    expected = {
+        field: "refused" if field in door.refused else "idle" if field in door.idle else "used"
+        for field in FIELDS
+    }
+    wrong = {field: found[field] for field in FIELDS if found[field] != expected[field]}
+    assert not wrong, wrong
+
+
+def test_every_field_has_a_second_value_and_an_option():
+    assert set(OTHERS) == set(FIELDS)
+    for field in FIELDS:
+        assert getattr(BASE, field) != getattr(BASE.replace(**{field: OTHERS[field]}), field)
+    options = set(inspect.signature(train_command).parameters)
+    assert {"layers" if field == "layer_sizes" else field for field in FIELDS} <= options
