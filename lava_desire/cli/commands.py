@@ -98,7 +98,9 @@ def train(
     num_steps: Annotated[int | None, _number("Time steps T.", _NETWORK)] = None,
     decay: Annotated[float | None, _number("Decay of potential and trace.", _NETWORK)] = None,
     threshold: Annotated[float | None, _number("Firing threshold.", _NETWORK)] = None,
-    reset: Annotated[str | None, _number("subtract or zero.", _NETWORK)] = None,
+    reset: Annotated[
+        str | None, _number("subtract or zero; export --to lava, netx need zero.", _NETWORK)
+    ] = None,
     error_margin: Annotated[int | None, _number("Margin m in spikes.", _RULE)] = None,
     desire_threshold_hidden: Annotated[float | None, _number("Hidden layers.", _RULE)] = None,
     desire_threshold_output: Annotated[float | None, _number("Output layer.", _RULE)] = None,

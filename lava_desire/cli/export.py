@@ -40,7 +40,11 @@ def export(
     data_dir: Annotated[str | None, typer.Option(help="fixed: folder of the IDX files.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Write a trained network for Lava, in integers, as a NIR graph, or for lava-dl."""
+    """Write a trained network for Lava, in integers, as a NIR graph, or for lava-dl.
+
+    fixed and nir take either reset. Neurons of lava and netx reset to zero: train with
+    --reset zero for them, or convert for netx with --convert-reset.
+    """
     if to not in TARGETS:
         raise ValueError(f"--to is {to!r}: expected one of {', '.join(TARGETS)}")
     if convert_reset and to != "netx":
@@ -53,6 +57,7 @@ def export(
     from lava_desire.engine import DesireNetwork
 
     network = DesireNetwork.load(path)
+    _check_reset(network, to, convert_reset)
     if to == "lava":
         report = _lava(network, target)
     elif to == "nir":
@@ -67,6 +72,18 @@ def export(
         report += f", scaled on {describe(source, samples)}"
     if not quiet:
         say(report)
+
+
+def _check_reset(network: DesireNetwork, to: str, convert_reset: bool) -> None:
+    """Refuse a network whose neurons the target does not know, in the words of the options."""
+    if network.config.reset == "zero" or to not in ("lava", "netx") or convert_reset:
+        return
+    others = "--convert-reset, and measure the accuracy then" if to == "netx" else "--to nir"
+    builds = "runs stock Lava neurons, which" if to == "lava" else "netx builds neurons that"
+    raise ValueError(
+        f"--to {to}: reset is 'subtract', and {builds} reset to zero: train with --reset zero, or "
+        f"export with {others}"
+    )
 
 
 def _lava(network: DesireNetwork, target: Path) -> str:

@@ -143,6 +143,14 @@ def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
         (("zero.safetensors", "--to", "nir", "--output", "no/x.nir"), "there is no folder no"),
         (("zero.safetensors", "--to", "lava", "--output", "x.txt"), "the name of a Python script"),
         (("subtract.safetensors", "--to", "lava", "--output", "x.py"), "reset is 'subtract'"),
+        (
+            ("subtract.safetensors", "--to", "lava", "--output", "x.py"),
+            "train with --reset zero, or",
+        ),
+        (
+            ("subtract.safetensors", "--to", "netx", "--output", "x.net"),
+            "with --convert-reset, and",
+        ),
         (("none.safetensors", "--to", "nir", "--output", "x.nir"), "No such file"),
         (
             ("zero.safetensors", "--to", "nir", "--output", "x.nir", "--convert-reset"),
