@@ -30,7 +30,9 @@ def export(
         bool,
         typer.Option("--convert-reset", help="netx: write reset by subtraction as reset to zero."),
     ] = False,
-    weight_bits: Annotated[int, typer.Option(help="fixed: bits of a weight, 2 to 8.")] = 8,
+    weight_bits: Annotated[
+        int | None, typer.Option(help="fixed: bits of a weight, 2 to 8.", show_default="8")
+    ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="fixed: a file or folder to choose scales with.")
     ] = None,
@@ -47,8 +49,16 @@ def export(
     """
     if to not in TARGETS:
         raise ValueError(f"--to is {to!r}: expected one of {', '.join(TARGETS)}")
-    if convert_reset and to != "netx":
-        raise ValueError(f"--convert-reset is given with --to {to}: it is for netx")
+    only_for = {
+        "--convert-reset": ("netx", convert_reset),
+        "--weight-bits": ("fixed", weight_bits is not None),
+        "--data": ("fixed", data is not None),
+        "--dataset": ("fixed", dataset is not None),
+        "--data-dir": ("fixed", data_dir is not None),
+    }
+    for option, (its_target, is_given) in only_for.items():
+        if is_given and to != its_target:
+            raise ValueError(f"{option} is given with --to {to}: it is for {its_target}")
     target = Path(output)
     if not target.parent.is_dir():
         raise ValueError(f"--output is {output!r}: there is no folder {target.parent}")
@@ -68,7 +78,7 @@ def export(
         if network.arithmetic == FIXED_POINT:
             raise ValueError("the network is in fixed point already: copy its checkpoint")
         source, samples = data_of(Path(run), Source(dataset, data_dir, data))
-        report = _fixed(network, target, samples, weight_bits)
+        report = _fixed(network, target, samples, 8 if weight_bits is None else weight_bits)
         report += f", scaled on {describe(source, samples)}"
     if not quiet:
         say(report)

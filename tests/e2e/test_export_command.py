@@ -157,6 +157,14 @@ def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
             "--convert-reset is given with --to nir: it is for netx",
         ),
         (
+            ("zero.safetensors", "--to", "nir", "--output", "x.nir", "--data", "mine.npz"),
+            "--data is given with --to nir: it is for fixed",
+        ),
+        (
+            ("zero.safetensors", "--to", "lava", "--output", "x.py", "--weight-bits", "8"),
+            "--weight-bits is given with --to lava: it is for fixed",
+        ),
+        (
             ("zero.safetensors", "--to", "fixed", "--output", "x"),
             "in no folder of a run, whose run.json would tell its data: expected --data",
         ),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ELSEWHERE = {"frameworks", "netx"}  # run in the environments of other frameworks
+ELSEWHERE = {"foreign", "frameworks", "netx"}  # run in the environments of other frameworks
 
 
 def test_every_benchmark_finds_what_it_imports():

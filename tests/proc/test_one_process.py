@@ -181,7 +181,9 @@ def test_the_traceback_is_the_models_own():
 
 def test_a_debugger_stops_in_a_model(monkeypatch):
     said = io.StringIO()
-    debugger = pdb.Pdb(stdin=io.StringIO("p self.time_step\np data.tolist()\nc\n"), stdout=said)
+    typed = io.StringIO("p self.time_step\np data.tolist()\nc\n")
+    # It would keep Ctrl-C to itself, in the tests behind this one as well.
+    debugger = pdb.Pdb(stdin=typed, stdout=said, nosigint=True)
     plain = PyTalkerModel.run_spk
 
     def run_spk(self):
