@@ -208,6 +208,12 @@ def test_the_batch_of_an_evaluation_does_not_matter(data):
     np.testing.assert_array_equal(one.confusion, many.confusion)
 
 
+@pytest.mark.parametrize("size", [0, -1, 1.5, "8", None, float("nan")])
+def test_the_batch_of_an_evaluation_is_a_number_of_samples(data, size):
+    with pytest.raises(ValueError, match="batch_size is"):
+        evaluate(DesireNetwork(CONFIG), data[1], batch_size=size)
+
+
 def test_progress_tells_where_training_is(data):
     seen = []
     fit(
