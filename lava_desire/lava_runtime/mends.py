@@ -158,6 +158,23 @@ def _iterate_anew(module: ModuleType) -> None:
     collection.__iter__ = __iter__
 
 
+def _index_before_the_first_run(module: ModuleType) -> None:
+    variable: Any = vars(module)["Var"]
+    get_var = variable.get
+
+    @functools.wraps(get_var)
+    def get(self: Any, idx: Any = None) -> Any:
+        process = self.process
+        runs = process is not None and process.runtime
+        if idx is None or self.aliased_var is not None or runs:
+            return get_var(self, idx)
+        from lava_desire.lava_runtime.variables import select_initial  # which imports Lava
+
+        return select_initial(self, idx)
+
+    variable.get = get
+
+
 def _enter_as_itself(module: ModuleType) -> None:
     def __enter__(self: Any) -> Any:  # noqa: N807
         """Return the process, which is stopped at the end of the block."""
@@ -255,6 +272,11 @@ MENDS = (
         "A collection of ports or Vars is its own iterator: a loop over it goes on where one "
         "before it, or one around it, has stopped.",
         after=_iterate_anew,
+    ),
+    Mend(
+        "lava.magma.core.process.variable",
+        "Before the first run a Var gives all its values, whatever index is asked for.",
+        after=_index_before_the_first_run,
     ),
     Mend(
         "lava.magma.core.process.process",

@@ -129,14 +129,7 @@ class Variable:
             If it holds no numbers, is of another shape, or holds a number that the Var cannot hold.
         """
         target = self.check_index(idx)
-        try:
-            array = np.asarray(value)
-        except ValueError as error:
-            raise ValueError(f"{self.name} was set to what is no array: {error}") from None
-        if array.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{self.name} was set to {type(value).__name__} of {array.dtype}: expected numbers"
-            )
+        array = as_numbers(self.name, value)
         if self.kind == "text":
             return self._check_text(array, idx)
         if idx is not None and array.shape == self.shape:
@@ -181,6 +174,64 @@ class Variable:
             return
         if wrong.any():
             raise ValueError(f"{self.name} was set to {values[wrong][0]}: expected {allowed}")
+
+
+def as_numbers(name: str, value: Any) -> Any:
+    """Return as an array what a Var is to be set to.
+
+    Parameters
+    ----------
+    name : str
+        What the Var is called in messages.
+    value : array, list or number
+        What it is to be set to.
+
+    Returns
+    -------
+    ndarray
+        Booleans, integers or floats.
+
+    Raises
+    ------
+    ValueError
+        If it holds no numbers: a text, bytes, None, an object, or lists of several lengths.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} was set to what is no array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} was set to {type(value).__name__} of {array.dtype}: expected numbers"
+        )
+    return array
+
+
+def select_initial(var: Any, idx: Any) -> Any:
+    """Return of what a Var begins with the elements of an index, as :meth:`Variable.select` does.
+
+    Parameters
+    ----------
+    var : lava Var
+        The Var, of a process that has no runtime yet.
+    idx : index
+        See :meth:`Variable.check_index`.
+
+    Raises
+    ------
+    IndexError
+        If there are no such elements.
+    ValueError
+        If it is a text or a sparse matrix, which are read whole.
+    """
+    owner = f" of {describe(var.process)}" if var.process is not None else ""
+    kind = "sparse" if isinstance(var.init, spmatrix) else "numbers"
+    variable = Variable(f"{var.name}{owner}", tuple(var.shape), kind)
+    if isinstance(var.init, str):
+        raise ValueError(f"{variable.name} is a text: expected no index, got {idx!r}")
+    variable.check_index(idx)
+    values = np.asarray(var.init, np.float64)
+    return variable.select(np.broadcast_to(values, var.shape).copy(), idx)
 
 
 def look_up(executable: Any, var_id: int) -> tuple[Any, Variable, Any]:

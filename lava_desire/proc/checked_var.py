@@ -11,6 +11,7 @@ from lava.magma.core.process.variable import Var
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.lava_runtime.errors import describe
+from lava_desire.lava_runtime.variables import as_numbers
 
 MOST = 2**62
 """What a counter may be set to, at most; it counts on from there."""
@@ -41,11 +42,11 @@ class CheckedVar(Var):
         Raises
         ------
         ValueError
-            If the process could not go on with the value; it keeps what it has.
+            If these are no numbers, or the process could not go on with them; it keeps what it has.
         """
-        values = np.asarray(value) if not isinstance(value, str) else np.empty(0)
+        values = as_numbers(f"{self.name} of {describe(self.process)}", value)
         # The Var of a part that this one stands for has a check of its own.
-        if self.aliased_var is None and values.dtype.kind in "biuf":
+        if self.aliased_var is None:
             try:
                 self._check(self, values)
             except ValueError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,38 @@ from lava_desire._fields import MOST_SAMPLES
 from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.randomness import initial_weights
+
+LAVAS_OWN = ("name", "log_config")
+"""The parameters that every process of Lava takes."""
+
+
+def check_options(process: type, options: Mapping[str, Any]) -> None:
+    """Refuse parameters that a process does not have; Lava would keep them and nobody look.
+
+    Parameters
+    ----------
+    process : type
+        The class of the process; what it and its bases name in ``__init__`` are its parameters.
+    options : mapping
+        What it was given beside its own.
+
+    Raises
+    ------
+    TypeError
+        Naming the parameter and the one that may have been meant, or all that there are.
+    """
+    named = [
+        each.name
+        for base in process.__mro__
+        for each in inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+        if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD) and each.name != "self"
+    ]
+    known = list(dict.fromkeys([*named, *LAVAS_OWN]))
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
+            raise TypeError(f"{process.__name__} has no parameter {name!r}: {hint}")
 
 
 def check_layer(config: Any, layer: Any) -> None:

@@ -286,6 +286,69 @@ def test_a_process_without_a_model_for_the_tag_is_named():
         DesireSimCfg("fixed_pt").select(DesireMLP(config=CONFIG), [PyDesireMLPModelTorch])
 
 
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"weight": None}, "'weight': did you mean 'weights'[?]"),
+        ({"nam": "net"}, "'nam': did you mean 'name'[?]"),
+        (
+            {"zzz": 1},
+            "'zzz': expected some of config, weights, .*, rated_samples, name, log_config",
+        ),
+    ],
+)
+def test_a_parameter_that_does_not_exist_is_refused(options, hint):
+    with pytest.raises(TypeError, match=f"DesireMLP has no parameter {hint}"):
+        DesireMLP(config=CONFIG, **options)
+
+
+def test_parameters_of_lava_and_of_a_class_of_ones_own_are_taken():
+    class Mine(DesireMLP):
+        def __init__(self, *, colour, **options):
+            super().__init__(colour=colour, **options)
+
+    mine = Mine(config=CONFIG, colour="red", name="net")
+    assert (mine.name, mine.proc_params["colour"]) == ("net", "red")
+    with pytest.raises(TypeError, match="Mine has no parameter 'weight'"):
+        Mine(config=CONFIG, colour="red", weight=None)
+
+
+@pytest.mark.parametrize("options", [{"device": "cuda"}, {"precision": "bfloat16x2"}], ids=str)
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_processes_refuse_what_only_the_torch_model_uses(options, tag):
+    _, network = build(**options)
+    ((name, value),) = options.items()
+    with pytest.raises(
+        ValueError, match=f'{name} of .* is {value!r}: .* a run with the tag "torch"'
+    ):
+        network.run(RunSteps(1), DesireSimCfg(tag))
+
+
+@pytest.mark.parametrize(
+    "value", ["x", b"x", None, object(), [[1.0], [1.0, 2.0]], 1j], ids=lambda value: repr(value)[:9]
+)
+@pytest.mark.parametrize("name", ["learning_rate", "training", "weights_1", "num_samples"])
+def test_a_var_of_numbers_is_set_to_numbers_alone(name, value):
+    network = DesireMLP(config=CONFIG)
+    message = rf"{name} of DesireMLP \(Process_\d+\) was set to "
+    with pytest.raises(ValueError, match=message):
+        getattr(network, name).set(value)
+
+
+@BOTH
+def test_a_text_for_a_number_changes_nothing_in_a_network_that_has_begun(tag):
+    _, network = build()
+    try:
+        network.run(RunSteps(1), DesireSimCfg(tag))
+        with pytest.raises(
+            ValueError, match=r"learning_rate of .* was set to str .*: expected num"
+        ):
+            network.learning_rate.set("x")
+        assert network.learning_rate.get() == CONFIG.learning_rate
+    finally:
+        network.stop()
+
+
 @needs_torch
 def test_a_device_that_is_not_there_ends_the_run_by_name():
     torch = pytest.importorskip("torch")

@@ -12,7 +12,7 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 from composed import CONFIG, IMAGES, LABELS, Network, probed, small
 
 from lava_desire import DesireConfig, rule
-from lava_desire.proc import DesireDense, DesireLIF, RateEncoder, SampleSource
+from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
 from lava_desire.randomness import initial_weights
 
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
@@ -167,6 +167,28 @@ def test_a_stock_ring_buffer_can_be_the_encoder():
 def test_a_wrong_argument_is_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    ("process", "options", "wrong", "meant"),
+    [
+        (RateEncoder, {}, "dropout_mask", "dropout_masks"),
+        (
+            DesireDense,
+            {"layer": 1, "weights": np.ones((6, 4))},
+            "learning_enable",
+            "learning_enabled",
+        ),
+        (DesireLIF, {"layer": 1}, "trainig", "training"),
+        (DesireTeacher, {}, "nam", "name"),
+        (SampleSource, {"images": IMAGES, "labels": LABELS}, "shufle", "shuffle"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_parameter_that_does_not_exist_is_refused(process, options, wrong, meant):
+    message = f"{process.__name__} has no parameter '{wrong}': did you mean '{meant}'"
+    with pytest.raises(TypeError, match=message):
+        process(config=CONFIG, **options, **{wrong: None})
 
 
 def test_two_hundred_digits_learned_online_are_the_engines_in_every_step():

@@ -99,6 +99,26 @@ def test_an_index_selects_what_it_does_in_numpy(network, idx):
     np.testing.assert_array_equal(network.dense.weights.get(), WEIGHTS)
 
 
+@pytest.mark.parametrize("idx", INDICES, ids=repr)
+def test_an_index_selects_before_the_first_run_what_it_does_after_it(idx):
+    got = Dense(weights=WEIGHTS).weights.get(idx)
+    assert got.dtype == np.float64
+    np.testing.assert_array_equal(got, WEIGHTS[idx])
+
+
+def test_what_a_var_begins_with_is_broadcast_and_stays_as_it_is():
+    var, neurons = Dense(weights=WEIGHTS).weights, LIF(shape=(3,), v=2)
+    var.get(slice(0, 2))[:] = 99
+    np.testing.assert_array_equal(var.get(), WEIGHTS)
+    np.testing.assert_array_equal(neurons.v.get([0, 2]), [2, 2])
+    with pytest.raises(IndexError, match=r"v of LIF \(.*\) has shape \(3,\) and no elements 3"):
+        neurons.v.get(3)
+    with pytest.raises(ValueError, match=r"weights of Sparse .* is a sparse matrix"):
+        Sparse(weights=STORED).weights.get(0)
+    with pytest.raises(ValueError, match=r"text of Keeper .* is a text: expected no index, got 0"):
+        Keeper().text.get(0)
+
+
 @pytest.mark.parametrize("idx", [7, [7], (0, 9), -4, [1.0], "a", (0, 0, 0)], ids=repr)
 def test_an_index_that_leads_nowhere_is_refused_by_name(network, idx):
     message = r"weights of Dense \(.*\) has shape \(3, 4\) and no elements"

@@ -9,7 +9,7 @@ import numpy as np
 import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.loihi_rule import LoihiRule
-from lava_desire.proc.checks import check_layer
+from lava_desire.proc.checks import check_layer, check_options
 
 from lava.magma.core.process.variable import Var  # isort: skip
 from lava.proc.lif.process import LearningLIF  # isort: skip
@@ -53,6 +53,8 @@ class DesireLearningLIF(LearningLIF):
     ------
     ValueError
         If an argument is not as above.
+    TypeError
+        If a parameter is neither one of these nor of Lava's ``LearningLIF``.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -66,6 +68,7 @@ class DesireLearningLIF(LearningLIF):
         threshold: int | None = None,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         check_layer(config, layer)
         if not isinstance(rule, LoihiRule):
             raise ValueError(f"rule is a {type(rule).__name__}: expected a LoihiRule")

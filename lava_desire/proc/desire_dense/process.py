@@ -23,6 +23,7 @@ from lava_desire.proc.checked_var import (
 from lava_desire.proc.checks import (
     check_count,
     check_layer,
+    check_options,
     check_rates,
     check_weights,
     in_both_arithmetics,
@@ -95,6 +96,8 @@ class DesireDense(AbstractProcess):
     ------
     ValueError
         If an argument is not as above.
+    TypeError
+        If a parameter has another name than these, `name` and `log_config`.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -114,6 +117,7 @@ class DesireDense(AbstractProcess):
         rated_samples: int = 0,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         check_layer(config, layer)
         weights = check_weights(config, layer, weights)
         weights, given = in_both_arithmetics(config, layer, weights, formats)

@@ -14,7 +14,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.fixed.limits import STATE_LIMIT
 from lava_desire.proc.checked_var import TERNARY, CheckedVar, finite
-from lava_desire.proc.checks import check_count, check_layer, check_masks
+from lava_desire.proc.checks import check_count, check_layer, check_masks, check_options
 
 
 class DesireLIF(AbstractProcess):
@@ -58,6 +58,8 @@ class DesireLIF(AbstractProcess):
     ------
     ValueError
         If an argument is not as above.
+    TypeError
+        If a parameter has another name than these, `name` and `log_config`.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -73,6 +75,7 @@ class DesireLIF(AbstractProcess):
         formats: Sequence[LayerFormat] | None = None,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         check_layer(config, layer)
         size = config.layer_sizes[layer]
         masks = check_masks(dropout_masks, size)

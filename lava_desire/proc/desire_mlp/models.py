@@ -48,6 +48,12 @@ class SubDesireMLPModel(AbstractSubProcessModel):
                 f"batch_size of {proc.name} is {parameters['batch_size']}: processes take one "
                 'sample a window, expected 1, or a run with the tag "torch"'
             )
+        for name, only in (("device", "cpu"), ("precision", "float32")):
+            if parameters[name] != only:
+                raise ValueError(
+                    f"{name} of {proc.name} is {parameters[name]!r}: that is of the torch model, "
+                    f'expected {only!r}, or a run with the tag "torch"'
+                )
         chain = DesireChain.build(
             config,
             parameters["given"],

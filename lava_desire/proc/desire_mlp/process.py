@@ -28,6 +28,7 @@ from lava_desire.proc.checked_var import (
 from lava_desire.proc.checks import (
     check_all_rates,
     check_count,
+    check_options,
     check_per_layer,
     in_both_arithmetics,
 )
@@ -69,7 +70,8 @@ class DesireMLP(AbstractProcess):
         Where the torch model runs: ``"cpu"``, ``"cuda"`` or ``"cuda:N"``. It is looked for when
         the run begins, in the operating-system process that Lava makes for the model.
     precision : {"float32", "bfloat16x2"}
-        Arithmetic of the torch model; ``"float32"`` is exact.
+        Arithmetic of the torch model; ``"float32"`` is exact. A run with another tag than
+        ``"torch"`` refuses other values than the defaults of these three.
     formats : sequence of LayerFormat, optional
         How the L layers are written in fixed point, with the tag ``"fixed_pt"``.
     input_rates : sequence of array, optional
@@ -114,6 +116,8 @@ class DesireMLP(AbstractProcess):
     ------
     ValueError
         If an argument is not as above.
+    TypeError
+        If a parameter has another name than these, `name` and `log_config`.
 
     Examples
     --------
@@ -151,6 +155,7 @@ class DesireMLP(AbstractProcess):
         rated_samples: int = 0,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         samples_seen = check_count("samples_seen", samples_seen, 0)
         batch_size = check_count("batch_size", batch_size, 1)
         if not re.fullmatch(r"cpu|cuda(:\d+)?", str(device)):

@@ -10,7 +10,7 @@ from lava.magma.core.process.process import AbstractProcess
 
 from lava_desire.config import DesireConfig
 from lava_desire.proc.checked_var import A_COUNT, TERNARY, CheckedVar, within
-from lava_desire.proc.checks import check_layer
+from lava_desire.proc.checks import check_layer, check_options
 
 
 class DesireTeacher(AbstractProcess):
@@ -53,11 +53,14 @@ class DesireTeacher(AbstractProcess):
     ------
     ValueError
         If config is none.
+    TypeError
+        If a parameter has another name than these, `name` and `log_config`.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
 
     def __init__(self, *, config: DesireConfig, **options: Any) -> None:
+        check_options(type(self), options)
         check_layer(config, 1)
         super().__init__(config=config, **options)
         size = config.layer_sizes[-1]

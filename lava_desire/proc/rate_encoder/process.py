@@ -12,7 +12,7 @@ from lava.magma.core.process.variable import Var
 from lava_desire.config import DesireConfig
 from lava_desire.fixed.limits import STATE_LIMIT
 from lava_desire.proc.checked_var import A_COUNT, CheckedVar, finite
-from lava_desire.proc.checks import check_count, check_layer, check_masks
+from lava_desire.proc.checks import check_count, check_layer, check_masks, check_options
 
 
 class RateEncoder(AbstractProcess):
@@ -51,6 +51,8 @@ class RateEncoder(AbstractProcess):
     ------
     ValueError
         If an argument is not as above.
+    TypeError
+        If a parameter has another name than these, `name` and `log_config`.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -64,6 +66,7 @@ class RateEncoder(AbstractProcess):
         samples_seen: int = 0,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         check_layer(config, 1)
         size = config.layer_sizes[0]
         masks = check_masks(dropout_masks, size)

@@ -12,7 +12,7 @@ from lava.magma.core.process.variable import Var
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_images, check_labels
 from lava_desire.proc.checked_var import A_COUNT, CheckedVar
-from lava_desire.proc.checks import check_count, check_layer
+from lava_desire.proc.checks import check_count, check_layer, check_options
 from lava_desire.proc.window import sample_shape
 from lava_desire.scale import as_brightness, warn_of_scale
 
@@ -64,6 +64,8 @@ class SampleSource(AbstractProcess):
     ------
     ValueError
         If an argument is not as above, or no pixel can ever spike.
+    TypeError
+        If a parameter has another name than these, `name` and `log_config`.
     """
 
     _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
@@ -80,6 +82,7 @@ class SampleSource(AbstractProcess):
         position: int = 0,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         check_layer(config, 1)
         batch_size = check_count("batch_size", batch_size, 1)
         position = check_count("position", position, 0)
