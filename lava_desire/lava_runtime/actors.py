@@ -34,7 +34,7 @@ from lava_desire.lava_runtime.channels import (
     DirectSelector,
     report_waiting,
 )
-from lava_desire.lava_runtime.errors import Failure
+from lava_desire.lava_runtime.errors import Failure, tell
 from lava_desire.lava_runtime.resources import ReservedSharedMemory
 from lava_desire.lava_runtime.watch import Row, Watch
 
@@ -66,9 +66,11 @@ class Actor(SystemProcess):
         report = None
         try:
             multiprocessing.Process.run(self)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            report = (reason, _sendable(error), traceback.format_exc())
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            sent = _sendable(error) if isinstance(error, Exception) else None
+            report = (tell(error), sent, traceback.format_exc())
         self._cconn.send(report)
 
     def failure(self) -> Failure | None:

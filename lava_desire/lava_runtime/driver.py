@@ -12,10 +12,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 from lava.magma.core.model.py.model import (
     AbstractPyProcessModel,
     PyAsyncProcessModel,
@@ -148,6 +149,11 @@ class Driver:
         self._hub: Any = None
         self._running: dict[Any, ModelState | None] = {}
         self._forget()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run goes on."""
+        return self._hub is not None
 
     def _forget(self) -> None:
         """Drop what belongs to one run."""
@@ -474,6 +480,7 @@ class Driver:
 
     def _new_worker(self) -> Any:
         worker = greenlet(self._work, parent=self._hub)
+        worker.gr_context = copy_context()  # as a fork inherits the caller's
         self._workers.add(worker)
         return worker
 
@@ -487,11 +494,13 @@ class Driver:
                 self._running[me] = state
                 try:
                     act()
-                except BaseException:
+                except BaseException as error:
                     if self.failed is None:
                         self.failed = state
+                    if isinstance(error, GreenletExit):  # which greenlet would take for an end
+                        raise RuntimeError("GreenletExit was raised") from error
                     raise
-                if has_drawn():
+                if state.random_state is not None or has_drawn():
                     self.generators.take(state)
             self._tasks_are_begun = True
             self._spare.append(me)
@@ -543,7 +552,7 @@ class Driver:
         del self._waits[me]
 
     def _switch_away(self, me: Any, state: ModelState) -> None:
-        if self._has_drawn():
+        if state.random_state is not None or self._has_drawn():
             self.generators.take(state)
         is_worker = me in self._workers
         self._num_set_aside += is_worker
@@ -616,6 +625,7 @@ class Driver:
                 continue
             state.commands.queue.append(enum_to_np(num_steps))
             runner = greenlet(lambda state=state: self._run_asynchronous(state), self._hub)
+            runner.gr_context = copy_context()
             self._asynchronous[runner] = state
             self._running[runner] = state
             self.ready.append(runner)
@@ -625,12 +635,14 @@ class Driver:
             self.generators.give(state)
         try:
             state.model._cmd_handlers[MGMT_COMMAND.RUN[0]]()
-        except BaseException:
+        except BaseException as error:
             if self.failed is None:
                 self.failed = state
+            if isinstance(error, GreenletExit):
+                raise RuntimeError("GreenletExit was raised") from error
             raise
         finally:
-            if self._has_drawn():
+            if state.random_state is not None or self._has_drawn():
                 self.generators.take(state)
         self._asynchronous.pop(getcurrent())
         replies = state.replies.replies

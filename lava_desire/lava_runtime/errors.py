@@ -141,6 +141,14 @@ class HangError(ProcessError):
         self.args = ("\n  ".join([f"{first}:", *lines]),)
 
 
+def tell(error: BaseException) -> str:
+    """Return an error's class and text, also where it cannot say its text."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be had"
+
+
 def describe(process: Any) -> str:
     """Return what a process is called in messages: its class, layer and name."""
     layer = process.proc_params.get("layer")

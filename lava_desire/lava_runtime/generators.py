@@ -3,12 +3,14 @@
 Lava forks its processes, and each child goes on with a copy of the state that NumPy's global
 generator had in the parent. Models in one operating-system process share one generator; so that
 their streams are those of the forked ones, to the bit, each is given its own state while it runs.
-Which models draw is seen by their having drawn: the others cost two comparisons a call.
+Which models draw is seen by their having drawn: the others cost a comparison a call.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +18,16 @@ from typing import Any
 import numpy as np
 
 _KEYS_OF_MT19937 = 624
+
+_MIXED = (
+    "two networks run at once in this process, and a model draws from numpy.random: their numbers "
+    "depend on who draws first; run one after the other, or forked: install('processes')"
+)
+
+_lock = threading.Lock()
+_num_inside = 0
+_programs: Any = None
+"""The program's generator, its state, and what tells whether that has changed."""
 
 
 class Generators:
@@ -32,26 +44,40 @@ class Generators:
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Have the network's first state in place, and the program's again afterwards."""
-        present = np.random.get_bit_generator()
-        if present is self._bits and not self.has_drawn():
-            # The program has not drawn since the network was built.
-            try:
-                yield
-            finally:
-                if self.has_drawn():
-                    np.random.set_state(self._state)
-            return
-        state = np.random.get_state(legacy=False)
-        np.random.set_bit_generator(self._bits)
-        np.random.set_state(self._state)
+        global _num_inside, _programs
+        with _lock:
+            if _num_inside == 0:
+                present = np.random.get_bit_generator()
+                if present is self._bits and not self.has_drawn():
+                    # The program has not drawn since the network was built.
+                    _programs = present, self._state, self.has_drawn
+                else:
+                    _programs = present, np.random.get_state(legacy=False), lambda: True
+                    self._put()
+            else:
+                self._put()
+            _num_inside += 1
         try:
             yield
         finally:
-            np.random.set_bit_generator(present)
-            np.random.set_state(state)
+            with _lock:
+                _num_inside -= 1
+                if _num_inside == 0:
+                    present, state, has_changed = _programs
+                    _programs = None
+                    if np.random.get_bit_generator() is not present:  # a model may have set its own
+                        np.random.set_bit_generator(present)
+                    if has_changed():
+                        np.random.set_state(state)
+
+    def _put(self) -> None:
+        np.random.set_bit_generator(self._bits)
+        np.random.set_state(self._state)
 
     def take(self, model: Any) -> None:
         """Let a model that has drawn keep what state it has, and put the first state back."""
+        if _num_inside > 1:
+            warnings.warn(_MIXED, RuntimeWarning, stacklevel=2)
         model.random_state = np.random.get_state(legacy=False)
         np.random.set_state(self._state)
 
@@ -66,15 +92,12 @@ class Generators:
         if self._state["bit_generator"] == "MT19937" and not self._state["has_gauss"]:
             # The state is its keys and the position among them, in this order, at one address.
             address = self._bits.ctypes.state_address
-            keys = (ctypes.c_uint32 * _KEYS_OF_MT19937).from_address(address)
-            position = ctypes.c_int.from_address(address + ctypes.sizeof(keys))
-            first_key, first_position = int(first["key"][0]), int(first["pos"])
-            if (keys[0], position.value) == (first_key, first_position):
-                key = ctypes.c_uint32.from_address(address)
-
-                def has_drawn() -> bool:
-                    return position.value != first_position or key.value != first_key
-
-                return has_drawn
+            size = _KEYS_OF_MT19937 * ctypes.sizeof(ctypes.c_uint32)
+            position = ctypes.c_int.from_address(address + size)
+            keys, first_position = first["key"].astype(np.uint32).tobytes(), int(first["pos"])
+            read = ctypes.string_at
+            if read(address, size) == keys and position.value == first_position:
+                # All keys: those that begin alike may come from another seed.
+                return lambda: position.value != first_position or read(address, size) != keys
         text = repr(self._state)
         return lambda: repr(np.random.get_state(legacy=False)) != text

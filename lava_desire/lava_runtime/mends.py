@@ -210,6 +210,23 @@ def _search_without_running(module: ModuleType) -> None:
     graphs._find_proc_models = staticmethod(find_models)
 
 
+def _refuse_wrong_texts(module: ModuleType) -> None:
+    var_class: Any = vars(module)["Var"]
+    set_var = var_class.set
+
+    @functools.wraps(set_var)
+    def set_(self: Any, value: Any, idx: Any = None) -> None:
+        if isinstance(value, str) and self.aliased_var is None:
+            name = f"{self.name} of {type(self.process).__name__} ({self.process.name})"
+            if not isinstance(self.init, str):
+                raise ValueError(f"{name} was set to the text {value!r}: expected numbers")
+            if not value.isascii():
+                raise ValueError(f"{name} was set to {value!r}: expected a str of ASCII characters")
+        set_var(self, value, idx)
+
+    var_class.set = set_
+
+
 def _end_in_silence(module: ModuleType) -> None:
     for name in ("PyLoihiInjectorModel", "PyLoihiInjectorModelAsync"):
         model: Any = vars(module)[name]
@@ -282,6 +299,12 @@ MENDS = (
         "lava.magma.core.process.process",
         "A process in a with statement is bound to None by it.",
         after=_enter_as_itself,
+    ),
+    Mend(
+        "lava.magma.core.process.variable",
+        "A Var of numbers that is set to a text of one character becomes the character's code, and "
+        "one that is no ASCII raises an error without the Var's name.",
+        after=_refuse_wrong_texts,
     ),
     Mend(
         "lava.magma.compiler.subcompilers.py.pyproc_compiler",

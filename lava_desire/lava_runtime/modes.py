@@ -27,6 +27,7 @@ _LARGE = 250_000
 """Numbers in a model above which a step of it is worth an operating-system process: about 500²."""
 
 _mode = "auto"
+_is_chosen = False
 _said: set[str] = set()
 
 
@@ -60,20 +61,28 @@ def install(
     ValueError
         If there is no such mode, or a number is not positive.
     """
-    global _mode
+    global _mode, _is_chosen
     source = "mode"
     if mode is None:
         mode, source = os.environ.get(VARIABLE) or "auto", VARIABLE
     if mode not in MODES:
         raise ValueError(f"{source} is {mode!r}: expected one of {', '.join(MODES)}")
     watch.limits = watch.Limits(deadlock_seconds, stall_seconds)
-    _mode = mode
+    _mode, _is_chosen = mode, True
     lava_process.Runtime = runtime_for
 
 
 def uninstall() -> None:
     """Give Lava's own runtime back to the networks that are run from now on."""
+    global _is_chosen
+    _is_chosen = True
     lava_process.Runtime = Runtime
+
+
+def install_unless_chosen() -> None:
+    """Install, unless the program has called :func:`install` or :func:`uninstall` before."""
+    if not _is_chosen:
+        install()
 
 
 def runtime_for(executable: Any, *arguments: Any, **options: Any) -> Runtime:

@@ -14,10 +14,12 @@ import math
 import os
 import sys
 import threading
+import time
 import traceback
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from bdb import BdbQuit
+from contextlib import nullcontext, suppress
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,7 @@ from lava_desire.lava_runtime.errors import (
     Failure,
     ProcessError,
     describe,
+    tell,
 )
 from lava_desire.lava_runtime.local import ExternalChannel, LocalInfrastructure, make_ports_direct
 from lava_desire.lava_runtime.variables import look_up, read, write
@@ -55,6 +58,8 @@ from lava_desire.lava_runtime.wiring import check_condition, check_inputs
 _WAIT_SECONDS = 0.1
 """How long the parent waits for the thread of a run at a stretch; Ctrl-C is seen in between."""
 
+_LOOKING_SECONDS = 0.01
+
 _SECONDS_AT_EXIT = 2.0
 
 _STEPS_WORTH_A_LIMIT = 10
@@ -62,6 +67,9 @@ _STEPS_WORTH_A_LIMIT = 10
 
 _LARGE = 250_000
 """Numbers in a model above which BLAS may have its threads."""
+
+_THAT_PASS = (ProcessError, KeyboardInterrupt, BdbQuit, Ended)
+"""What is raised as it is: it names its process, or is the program's own."""
 
 _NO_PORTS = frozenset([np.ndarray, int, float, bool, str, type(None)])
 """What a model sets its attributes to, mostly."""
@@ -120,6 +128,28 @@ def obstacle(executable: Any) -> str | None:
     return None
 
 
+class _Supervised:
+    """Ends a network if a model fails inside, or if the program is interrupted.
+
+    No generator: what contextlib makes of one lets a model's StopIteration through.
+    """
+
+    def __init__(self, runtime: OneProcessRuntime) -> None:
+        self._runtime = runtime
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if error is None:
+            return
+        failed = self._runtime._driver.failed
+        self._runtime._release()
+        if failed is None or isinstance(error, _THAT_PASS):
+            return
+        raise ProcessError([_failure(failed.label, error)]) from error
+
+
 class OneProcessRuntime(Runtime):
     """Lava's runtime without operating-system processes of its own."""
 
@@ -132,8 +162,10 @@ class OneProcessRuntime(Runtime):
         self._ended = False
         self._driver = Driver()
         self._thread: threading.Thread | None = None
-        self._outcome: Any = None
+        self._outcome: list[Any] = []
+        self._runner: int | None = None
         self._state_of: dict[int, ModelState] = {}
+        self._is_stopped_aside = False
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and the models.
@@ -208,7 +240,9 @@ class OneProcessRuntime(Runtime):
                 state = self._driver.add(model, label)
                 if has_drawn:
                     generators.take(state)
-        except Exception as error:
+        except (KeyboardInterrupt, BdbQuit, SystemExit):
+            raise
+        except BaseException as error:
             raise ProcessError([_failure(label, error)]) from error
         finally:
             builder.proc_params = parameters
@@ -242,12 +276,28 @@ class OneProcessRuntime(Runtime):
         self._is_started = self._is_running = True
         self._driver.must_pause = self._driver.must_stop = False
         if run_condition.blocking:
-            with self._supervised(), self._one_blas_thread():
-                outcome = self._driver.run(self.num_steps)
-            with self._supervised():
-                self._act_on(outcome)
+            self._runner = threading.get_ident()
+            try:
+                with self._supervised():
+                    with self._one_blas_thread():
+                        outcome = self._driver.run(self.num_steps)
+                    self._act_on(outcome)
+            except Ended:
+                raise RuntimeError(HAS_ENDED) from None
+            finally:
+                self._runner = None
+            if self._ended and self._is_stopped_aside:
+                raise RuntimeError(HAS_ENDED)
             return
-        self._thread = threading.Thread(target=self._run_aside, name="Lava network", daemon=True)
+        # The thread does not hold the network: one that is dropped ends after the present step.
+        self._outcome = []
+        self._thread = threading.Thread(
+            target=copy_context().run,
+            args=(_run_aside, self._driver, self.num_steps, self._outcome),
+            name="Lava network",
+            daemon=True,
+        )
+        weakref.finalize(self, _end_run, self._driver).atexit = False  # _end_threads sees to that
         self._thread.start()
 
     def _one_blas_thread(self) -> Any:
@@ -256,12 +306,6 @@ class OneProcessRuntime(Runtime):
         pools = _thread_pools() if is_worth_it else None
         return nullcontext() if pools is None else pools.limit(limits=1, user_api="blas")
 
-    def _run_aside(self) -> None:
-        try:
-            self._outcome = self._driver.run(self.num_steps)
-        except BaseException as error:  # handed to who waits for the run
-            self._outcome = error
-
     def _join(self) -> Any:
         """Wait for the thread of a run; return how it ended, or raise what it raised."""
         thread, self._thread = self._thread, None
@@ -269,7 +313,7 @@ class OneProcessRuntime(Runtime):
             return "done"
         while thread.is_alive():
             thread.join(_WAIT_SECONDS)
-        outcome, self._outcome = self._outcome, None
+        (outcome,), self._outcome = self._outcome, []
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -283,10 +327,19 @@ class OneProcessRuntime(Runtime):
         elif outcome == "stop":
             self.stop()
 
+    def _runs_elsewhere(self) -> bool:
+        """Wait for the end of a run that blocks another thread; return whether there was one."""
+        runner = self._runner
+        if runner in (None, threading.get_ident()):
+            return False
+        while self._runner == runner:
+            time.sleep(_LOOKING_SECONDS)
+        return True
+
     def wait(self) -> None:
         """Wait for the end of a run that was started without blocking."""
         with self._supervised():
-            if self._is_running:
+            if self._is_running and not self._runs_elsewhere():
                 self._act_on(self._join())
 
     def pause(self) -> None:
@@ -294,7 +347,8 @@ class OneProcessRuntime(Runtime):
         with self._supervised():
             if self._is_running:
                 self._driver.must_pause = True
-                self._act_on(self._join())
+                if not self._runs_elsewhere():
+                    self._act_on(self._join())
 
     def stop(self) -> None:
         """End the network; once it has ended, do nothing."""
@@ -302,6 +356,13 @@ class OneProcessRuntime(Runtime):
             return
         with self._supervised():
             self._driver.must_stop = True
+            if self._driver.is_running and self._runner == threading.get_ident():
+                return  # a model asks for it: the run ends after this step
+            if self._runner not in (None, threading.get_ident()):
+                self._is_stopped_aside = True
+                self._driver.poke()
+                self._runs_elsewhere()
+                return
             with suppress(Ended):
                 self._join()
             self._is_running = False
@@ -340,7 +401,8 @@ class OneProcessRuntime(Runtime):
         variable.check_index(idx)
         state = self._state_of[var.proc_id]
         with self._supervised():
-            return np.array(variable.select(self._values(state, var_id, model_class), idx))
+            values = self._values(state, var_id, model_class)
+        return variable.select(values, idx).copy()
 
     def _values(self, state: ModelState, var_id: int, model_class: Any) -> Any:
         model = state.model
@@ -374,14 +436,12 @@ class OneProcessRuntime(Runtime):
         ValueError
             If the value is of another shape, or the Var cannot hold it.
         RuntimeError
-            If the network runs at this moment, or has ended, or the process is asynchronous.
+            If the network runs at this moment, or has ended.
         """
         self._check_idle("a Var can be set")
         var, variable, model_class = look_up(self._executable, var_id)
         values = variable.check_value(value, idx)
         state = self._state_of[var.proc_id]
-        if not state.is_loihi:
-            raise RuntimeError("Set is not supported in AsyncPyRuntimeService")
         model = state.model
         with self._supervised():
             if goes_whole(model_class):
@@ -421,28 +481,14 @@ class OneProcessRuntime(Runtime):
             except BaseException:
                 self._driver.failed = state
                 raise
-            if self._driver.generators.has_drawn():
+            if state.random_state is not None or self._driver.generators.has_drawn():
                 self._driver.generators.take(state)
 
     # The end
 
-    @contextmanager
-    def _supervised(self) -> Iterator[None]:
+    def _supervised(self) -> _Supervised:
         """End the network if a model fails inside, or if the program is interrupted."""
-        try:
-            yield
-        except ProcessError:
-            self._release()
-            raise
-        except (Exception, SystemExit) as error:
-            failed = self._driver.failed
-            self._release()
-            if failed is None:
-                raise
-            raise ProcessError([_failure(failed.label, error)]) from error
-        except BaseException:  # KeyboardInterrupt above all
-            self._release()
-            raise
+        return _Supervised(self)
 
     def _release(self) -> None:
         """Leave no thread behind, and let go of the models."""
@@ -457,11 +503,23 @@ class OneProcessRuntime(Runtime):
         _live.discard(self)
 
 
+def _run_aside(driver: Driver, num_steps: int, outcome: list[Any]) -> None:
+    try:
+        outcome.append(driver.run(num_steps))
+    except BaseException as error:  # handed to who waits for the run
+        outcome.append(error)
+
+
+def _end_run(driver: Driver) -> None:
+    driver.must_stop = True
+    driver.poke()
+
+
 def _failure(label: str, error: BaseException) -> Failure:
     if isinstance(error, SystemExit):
         return Failure(label, f"left the program with exit code {error.code}")
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    reason = f"{type(error).__name__}: {error}"
+    reason = tell(error)
     return Failure(label, reason, error if isinstance(error, Exception) else None, text)
 
 

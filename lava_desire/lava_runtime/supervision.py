@@ -28,7 +28,10 @@ from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import AbstractRunCondition
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
-from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
+from lava.magma.runtime.runtime_services.runtime_service import (
+    AsyncPyRuntimeService,
+    LoihiPyRuntimeService,
+)
 
 from lava_desire.lava_runtime import watch
 from lava_desire.lava_runtime.actors import ResumableService, SupervisedProcessing
@@ -55,6 +58,9 @@ _SECONDS_TO_EXPLAIN = 5.0
 
 _SECONDS_TO_END = 10.0
 """How long a child has to end by itself when the network is stopped."""
+
+_THAT_RELAY = (LoihiPyRuntimeService, AsyncPyRuntimeService)
+"""Runtime services that pass on a command for a Var, and its answer."""
 
 _ENDS_OF_A_RUN = (MGMT_RESPONSE.DONE, MGMT_RESPONSE.REQ_PAUSE, MGMT_RESPONSE.REQ_STOP)
 
@@ -233,8 +239,8 @@ class SupervisedRuntime(Runtime):
         if not isinstance(self._messaging_infrastructure, SupervisedProcessing):
             return False
         builders = list(self._executable.runtime_service_builders.values())
-        is_loihi = issubclass(builders[model.runtime_srv_id].rs_class, LoihiPyRuntimeService)
-        return self._is_started and is_loihi and goes_whole(model_class)
+        relays = issubclass(builders[model.runtime_srv_id].rs_class, _THAT_RELAY)
+        return self._is_started and relays and goes_whole(model_class)
 
     def _request(self, command: Any, model: Any, var_id: int) -> None:
         port = self.runtime_to_service[model.runtime_srv_id]

@@ -30,7 +30,7 @@ class Variable:
     kind : {"numbers", "text", "sparse"}
         What it holds.
     dtype : numpy.dtype or None
-        What the array in its model holds; None where that is no array.
+        What the array in its model holds, int64 for an int; None where that is neither.
     """
 
     name: str
@@ -57,8 +57,12 @@ class Variable:
             return cls(title, shape, "text")
         if isinstance(var.init, spmatrix):
             return cls(title, find(var.init, explicit_zeros=True)[2].shape, "sparse")
-        is_array = isinstance(declared.cls, type) and issubclass(declared.cls, np.ndarray)
-        return cls(title, shape, "numbers", np.dtype(declared.d_type) if is_array else None)
+        dtype = None
+        if isinstance(declared.cls, type) and issubclass(declared.cls, np.ndarray):
+            dtype = np.dtype(declared.d_type)
+        elif declared.cls is int:
+            dtype = np.dtype(np.int64)
+        return cls(title, shape, "numbers", dtype)
 
     def check_index(self, idx: Any) -> tuple[int, ...]:
         """Return the shape of what an index selects.
@@ -100,7 +104,12 @@ class Variable:
         values = np.asarray(values, np.float64)
         if self.kind == "text":
             # Lava makes the text from what comes back, and takes a lone number for its length.
-            return np.atleast_1d(values if idx is None else values[idx])
+            try:
+                return np.atleast_1d(values if idx is None else values[idx])
+            except IndexError as error:  # it may have become shorter
+                raise IndexError(
+                    f"{self.name} has {values.size} characters and no {idx!r}: {error}"
+                ) from None
         if self.kind == "numbers":
             values = values.reshape(self.shape)
         return values if idx is None else values[idx]

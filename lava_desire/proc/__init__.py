@@ -12,7 +12,7 @@ from lava_desire.lava_runtime.compat import import_lava
 import_lava()
 
 from lava_desire.lava_runtime.errors import HangError, ProcessError  # noqa: E402
-from lava_desire.lava_runtime.modes import install  # noqa: E402
+from lava_desire.lava_runtime.modes import install, install_unless_chosen  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
@@ -23,7 +23,7 @@ from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
 from lava_desire.proc.run_config import DesireSimCfg  # noqa: E402
 from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
 
-install()
+install_unless_chosen()
 
 # Lava finds the models of a process among the modules that have been imported.
 for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder"):

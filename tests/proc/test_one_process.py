@@ -28,7 +28,7 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 pytest.importorskip("greenlet", reason="greenlet is not installed")
 
 from composed import CONFIG, probed, small
-from oddities.process import Counter, Drawer, Spoiler, Writer
+from oddities.process import SAID, Acting, Counter, Drawer, Spoiler, Writer, heard, stopped
 from troublesome.process import Troublesome
 from waiters.process import Echo, PyTalkerModel, Reader, Talker
 
@@ -467,3 +467,125 @@ def test_the_order_follows_messages_and_begins_a_cycle_with_those_that_send_firs
     cycle = [(0, 1), (1, 2), (2, 1), (2, 3)]
     assert topological_order(4, cycle) == [0, 1, 2, 3]
     assert topological_order(4, cycle, {2}) == [0, 2, 1, 3]
+
+
+def test_a_var_of_an_asynchronous_process_is_read_and_set_forked_and_in_one_process():
+    def counted(_):
+        counter = Counter(last=3)
+        counter.run(RunSteps(1), SETTINGS)
+        try:
+            before = counter.count.get().tolist()
+            counter.count.set([7.0])
+            return before, counter.count.get().tolist(), type(counter.count.get(0))
+        finally:
+            counter.stop()
+
+    forked, here = in_both(counted)
+    assert forked == here == ([3.0], [7.0], np.float64)
+
+
+def seeded(seed):
+    np.random.seed(seed)
+    first, second = Acting("seed", seed), Acting("draw")
+    first.run(RunSteps(4), SETTINGS)
+    second.run(RunSteps(4), SETTINGS)
+    try:
+        return first.drawn.get(), second.drawn.get()
+    finally:
+        first.stop()
+        second.stop()
+
+
+# Lists give keys that begin alike, whatever the seed.
+@pytest.mark.parametrize("seed", [1, [1, 2]])
+def test_a_model_may_seed_numpys_generator_with_the_seed_of_the_program(seed):
+    forked, here = in_both(lambda _: seeded(seed))
+    np.testing.assert_array_equal(forked, here)
+    assert here[0][0] == here[0][1] == here[0][2]
+
+
+def test_a_generator_that_a_model_sets_is_the_programs_no_longer_after_the_run():
+    generator = np.random.get_bit_generator()
+    acting = Acting("generator")
+    acting.run(RunSteps(2), SETTINGS)
+    acting.stop()
+    assert np.random.get_bit_generator() is generator
+
+
+def test_two_networks_that_draw_at_once_warn_and_leave_the_programs_state():
+    np.random.seed(5)
+    before = np.random.get_state()[1].tobytes()
+    first, second = Acting("draw"), Acting("draw")
+    for each in (first, second):
+        each.run(RunSteps(4), SETTINGS)
+    first.run(RunContinuous(), SETTINGS)
+    with pytest.warns(RuntimeWarning, match="two networks run at once"):
+        second.run(RunSteps(200), SETTINGS)
+    first.pause()
+    for each in (first, second):
+        each.stop()
+    assert np.random.get_state()[1].tobytes() == before
+
+
+def test_the_context_of_the_program_reaches_the_models():
+    token = SAID.set("by the program")
+    try:
+        for condition in (RunSteps(1), RunSteps(1, blocking=False)):
+            acting = Acting("context")
+            acting.run(condition, SETTINGS)
+            acting.wait()
+            acting.stop()
+            assert heard.pop() == "by the program"
+    finally:
+        SAID.reset(token)
+
+
+@pytest.mark.parametrize("action", ["StopIteration", "GeneratorExit", "UnspeakableError"])
+def test_whatever_a_model_raises_is_an_error_that_names_it(action):
+    def fail(_):
+        with pytest.raises(ProcessError, match=rf"Acting .*: {action}"):
+            Acting(action).run(RunSteps(2), SETTINGS)
+
+    in_both(fail)
+
+
+def test_a_network_that_another_thread_stops_says_that_it_has_ended():
+    acting = Acting("sleep")
+    timer = threading.Timer(0.1, acting.stop)
+    timer.start()
+    with pytest.raises(RuntimeError, match="this network has ended"):
+        acting.run(RunSteps(100_000), SETTINGS)
+    timer.join()
+
+
+def test_a_model_may_stop_its_network():
+    acting = Acting("stop")
+    stopped.append(acting)
+    acting.run(RunSteps(100_000), SETTINGS)
+    stopped.clear()
+    with pytest.raises(RuntimeError, match="this network has ended"):
+        acting.drawn.get()
+
+
+def test_a_network_that_is_dropped_does_not_run_on():
+    acting = Acting("sleep")
+    acting.run(RunContinuous(), SETTINGS)
+    thread = acting._runtime._thread
+    del acting
+    gc.collect()
+    thread.join(10.0)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("chosen", ["install('processes', deadlock_seconds=7.0)", "uninstall()"])
+def test_the_import_leaves_what_the_program_has_chosen(chosen):
+    script = f"""
+from lava_desire.lava_runtime import install, uninstall
+{chosen}
+from lava.magma.core.process import process
+from lava_desire.lava_runtime import modes, watch
+before = process.Runtime, modes._mode, watch.limits
+import lava_desire.proc
+assert before == (process.Runtime, modes._mode, watch.limits)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)

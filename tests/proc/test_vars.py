@@ -166,6 +166,10 @@ def test_a_value_of_another_shape_or_kind_is_refused_by_name(network, value, idx
         ("short", [1e39, 0], "set to 1e.39: expected numbers that float32 can hold"),
         ("text", np.array([300]), "expected a str of ASCII characters"),
         ("text", [0.5], "expected a str of ASCII characters"),
+        ("text", "\u00fc", "text of Keeper .* expected a str of ASCII characters"),
+        ("fraction", "5", "fraction of Keeper .* set to the text '5': expected numbers"),
+        ("whole", 4.5, "whole of Keeper .* set to 4.5: expected whole numbers"),
+        ("number", np.nan, "number of Keeper .* set to nan: expected whole numbers"),
     ],
 )
 def test_a_number_that_would_be_another_in_the_var_is_refused(network, name, value, message):
@@ -175,7 +179,7 @@ def test_a_number_that_would_be_another_in_the_var_is_refused(network, name, val
 
 def test_numbers_keep_their_type_where_they_can(network):
     keeper = network.keeper
-    for name, value in (("whole", 4), ("whole", 4.5), ("fraction", 2), ("number", -7)):
+    for name, value in (("whole", 4), ("fraction", 2), ("number", -7)):
         var = getattr(keeper, name)
         before = var.get()
         var.set([value])
@@ -192,6 +196,9 @@ def test_a_text_crosses_whole(network):
     for other in ("trace", "a longer one", "no"):
         text.set(other)
         assert text.get() == other
+    text.set("no")
+    with pytest.raises(IndexError, match=r"text of Keeper .* has 2 characters and no 4"):
+        text.get(4)
     text.set("spike")
     assert (text.get([0, 1]), text.get(0), text.get(slice(2, 4))) == ("sp", "s", "ik")
     with pytest.raises(ValueError, match=r"text of Keeper .* whole, got the index"):

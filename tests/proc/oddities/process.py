@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from contextvars import ContextVar
+
 import numpy as np
 
 import lava_desire.proc  # noqa: F401  (lets Lava import)
@@ -16,6 +19,27 @@ from lava.magma.core.process.variable import Var  # isort: skip
 from lava.magma.core.resources import CPU  # isort: skip
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol  # isort: skip
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # isort: skip
+
+
+SAID = ContextVar("SAID", default="by nobody")
+
+heard: list[str] = []
+stopped: list[AbstractProcess] = []
+
+
+class UnspeakableError(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class Acting(AbstractProcess):
+    """Does one thing in each step, and draws a number in those that draw."""
+
+    def __init__(self, action, seed=None):
+        super().__init__(action=action, seed=seed)
+        self.drawn = Var(shape=(4,), init=0)
 
 
 class Drawer(AbstractProcess):
@@ -52,6 +76,32 @@ class Counter(AbstractProcess):
         super().__init__(last=last)
         self.count_out = OutPort(shape=(2,))
         self.count = Var(shape=(1,), init=0)
+
+
+@implements(proc=Acting, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyActingModel(PyLoihiProcessModel):
+    drawn: np.ndarray = LavaPyType(np.ndarray, float)
+
+    def run_spk(self):
+        action = self.proc_params["action"]
+        if action == "generator":
+            np.random.set_bit_generator(np.random.Philox(5))
+        elif action == "context":
+            heard.append(SAID.get())
+        elif action == "sleep":
+            time.sleep(0.001)
+        elif action == "stop":
+            stopped[0].stop()
+        elif action == "UnspeakableError":
+            raise UnspeakableError
+        elif action in ("StopIteration", "GeneratorExit"):
+            raise {"StopIteration": StopIteration, "GeneratorExit": GeneratorExit}[action]
+        else:
+            self.drawn[self.time_step % 4] = np.random.rand()
+            if action == "seed":
+                np.random.seed(self.proc_params["seed"])
 
 
 @implements(proc=Drawer, protocol=LoihiProtocol)
