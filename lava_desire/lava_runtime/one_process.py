@@ -161,6 +161,7 @@ class OneProcessRuntime(Runtime):
         self._owner = os.getpid()
         self._ended = False
         self._driver = Driver()
+        weakref.finalize(self, _end_run, self._driver).atexit = False  # _end_threads sees to that
         self._thread: threading.Thread | None = None
         self._outcome: list[Any] = []
         self._runner: int | None = None
@@ -297,7 +298,6 @@ class OneProcessRuntime(Runtime):
             name="Lava network",
             daemon=True,
         )
-        weakref.finalize(self, _end_run, self._driver).atexit = False  # _end_threads sees to that
         self._thread.start()
 
     def _one_blas_thread(self) -> Any:
@@ -339,8 +339,18 @@ class OneProcessRuntime(Runtime):
     def wait(self) -> None:
         """Wait for the end of a run that was started without blocking."""
         with self._supervised():
-            if self._is_running and not self._runs_elsewhere():
+            if not self._is_running or self._runs_elsewhere():
+                return
+            self._runner = threading.get_ident()
+            try:
                 self._act_on(self._join())
+            except Ended:
+                self._release()
+                raise RuntimeError(HAS_ENDED) from None
+            finally:
+                self._runner = None
+        if self._ended and self._is_stopped_aside:
+            raise RuntimeError(HAS_ENDED)
 
     def pause(self) -> None:
         """Hold the run after the present time step."""

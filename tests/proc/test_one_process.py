@@ -549,13 +549,26 @@ def test_whatever_a_model_raises_is_an_error_that_names_it(action):
     in_both(fail)
 
 
-def test_a_network_that_another_thread_stops_says_that_it_has_ended():
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_network_that_another_thread_stops_says_that_it_has_ended(blocking):
     acting = Acting("sleep")
     timer = threading.Timer(0.1, acting.stop)
     timer.start()
-    with pytest.raises(RuntimeError, match="this network has ended"):
-        acting.run(RunSteps(100_000), SETTINGS)
+    with pytest.raises(RuntimeError, match="this network has ended"):  # noqa: PT012
+        acting.run(RunSteps(100_000, blocking=blocking), SETTINGS)
+        acting.wait()
     timer.join()
+
+
+def test_a_run_that_another_thread_pauses_can_be_followed_by_another():
+    acting = Acting("sleep")
+    timer = threading.Timer(0.1, acting.pause)
+    timer.start()
+    acting.run(RunSteps(100_000), SETTINGS)
+    timer.join()
+    acting.run(RunSteps(2), SETTINGS)
+    assert acting.drawn.get().tolist() == [0.0] * 4
+    acting.stop()
 
 
 def test_a_model_may_stop_its_network():
