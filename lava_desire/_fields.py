@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 # Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
 # and random numbers: a configuration may come from a file that nobody has looked at.
 MAX_LAYERS = 1_000
@@ -85,13 +87,19 @@ SHOWN = 200
 
 
 def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
-    """Return a finite number, or refuse what is none by the name of its field.
+    """Return a finite number as Python's own, or refuse what is none by the name of its field.
+
+    NumPy's integers and floats are taken as well; truth values, Python's or NumPy's, are not.
 
     Raises
     ------
     ValueError
         Naming the field, the value and what is `allowed`.
     """
+    if isinstance(value, np.integer):
+        value = int(value)
+    elif isinstance(value, np.floating) and not integer:
+        value = float(value)
     kinds = (int,) if integer else (int, float)
     try:
         good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
@@ -166,6 +174,7 @@ def layer_sizes_of(given: Any) -> tuple[int, ...]:
         raise ValueError(f"layer_sizes is {sizes}: expected at least two layers, input and output")
     if len(sizes) > MAX_LAYERS:
         raise ValueError(f"layer_sizes has {len(sizes)} layers: expected at most {MAX_LAYERS}")
+    sizes = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ValueError(f"layer_sizes is {shown(sizes)}: expected integers of at least 1")
@@ -191,8 +200,9 @@ def learning_rate_scale_of(given: Any, num_layers: int) -> tuple[float, ...]:
         scale = tuple(given)
     except TypeError:
         raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}") from None
+    scale = tuple(number("learning_rate_scale", factor, expected) for factor in scale)
     for factor in scale:
-        if number("learning_rate_scale", factor, expected) < 0:
+        if factor < 0:
             raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
         if factor and not SMALLEST_FLOAT <= factor <= LARGEST_FLOAT:
             raise ValueError(

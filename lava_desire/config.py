@@ -154,7 +154,8 @@ class DesireConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
         self._check_integer("num_steps", 1)
-        number("error_margin", self.error_margin, "at least 0", integer=True)
+        margin = number("error_margin", self.error_margin, "at least 0", integer=True)
+        object.__setattr__(self, "error_margin", margin)
         if not 0 <= self.error_margin < self.num_steps:
             raise ValueError(
                 f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
@@ -222,6 +223,7 @@ class DesireConfig:
             raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
         if value > LARGEST[name]:
             raise ValueError(f"{name} is {value}: expected {name} <= {LARGEST[name]}")
+        object.__setattr__(self, name, value)
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:

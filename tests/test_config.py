@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 
 from lava_desire import DesireConfig
@@ -201,3 +203,31 @@ def test_each_layer_has_its_learning_rate_scale():
 
 def test_json_has_plain_types_only():
     assert json.loads(DesireConfig((2, 1)).to_json())["layer_sizes"] == [2, 1]
+
+
+def test_numbers_of_numpy_become_pythons_own():
+    plain = DesireConfig((48, 20, 4), learning_rate_scale=(1, 2))
+    given = DesireConfig(
+        np.array([48, 20, 4]),
+        learning_rate_scale=np.array([1, 2]),
+        **{
+            name: (np.float64 if isinstance(value, float) else np.int32)(value)
+            for name, value in dataclasses.asdict(plain).items()
+            if isinstance(value, int | float)
+        },
+    )
+    assert given == plain
+    assert given.to_json() == plain.to_json()
+    values = [*dataclasses.astuple(given), *given.layer_sizes, *given.learning_rate_scale]
+    assert {type(value) for value in values} == {int, float, str, tuple}
+    assert given.replace(decay=np.float32(0.5)).decay == 0.5
+
+
+@pytest.mark.parametrize("field", ["batch_size", "seed", "error_margin", "decay", "layer_sizes"])
+def test_truth_values_of_numpy_are_no_numbers(field):
+    wrong = (np.bool_(True), 4) if field == "layer_sizes" else np.bool_(True)
+    with pytest.raises(ValueError, match=rf"{field} is \(?(np\.)?True"):
+        DesireConfig((48, 20, 4)).replace(**{field: wrong})
+    if field not in ("decay", "layer_sizes"):
+        with pytest.raises(ValueError, match=f"{field} is .*expected an integer"):
+            DesireConfig((48, 20, 4)).replace(**{field: np.float64(2)})

@@ -6,6 +6,7 @@ take, and refuse in the same words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ _DARK = 0.25
 _CHUNK = 256
 _GREY = "@ [0.299, 0.587, 0.114]).round().astype(np.uint8)"
 _MAX_NAME = 100
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 class DataError(ValueError):
@@ -170,9 +172,15 @@ def check_labels(given: Any, name: str, num_samples: int, num_classes: int) -> A
     outside = (labels < 0) | (labels >= num_classes)
     if bool(outside.any()):
         (place,) = (int(axis[0]) for axis in xp.nonzero(outside))
+        hint = ""
+        if int(labels.min()) == 1 and int(labels.max()) == num_classes:
+            hint = (
+                "; of labels that count from 1 subtract 1, or put them into a "
+                "lava_desire.data.Dataset without num_classes, which names the classes"
+            )
         raise DataError(
             f"{name} hold {labels[place].item()} at [{place}]: expected classes in "
-            f"[0, {num_classes})"
+            f"[0, {num_classes}){hint}"
         )
     return xp.astype(labels, xp.int64, copy=False)
 
@@ -215,6 +223,9 @@ def label_column(given: Any, name: str, num_samples: int) -> tuple[Array, int | 
     if num_samples == 0:
         return xp.astype(labels, xp.int64), None
     if not xp.isdtype(labels.dtype, "integral"):
+        if xp.isdtype(labels.dtype, "real floating") and bool(xp.isnan(labels).any()):
+            (place,) = (int(axis[0]) for axis in xp.nonzero(xp.isnan(labels)))
+            raise _missing(name, "nan", place)
         raise DataError(
             f"{name} are {labels.dtype}: expected integers, whole numbers being .astype(int)"
         )
@@ -251,7 +262,8 @@ def number_classes(
     train, test : ndarray
         (S,) int64, numbers of the classes.
     names : tuple of str
-        The classes' names: integers in order of their value, texts in order of their characters.
+        The classes' names: integers, and texts that all are whole numbers, in order of their value;
+        other texts in order of their characters.
 
     Raises
     ------
@@ -272,8 +284,13 @@ def number_classes(
                     "texts"
                 )
     names, numbers = np.unique(together, return_inverse=True)
-    numbers = numbers.reshape(-1).astype(np.int64)
-    return numbers[: len(train)], numbers[len(train) :], check_names([str(each) for each in names])
+    found = check_names([str(each) for each in names])
+    order = list(range(len(found)))
+    if all(_WHOLE.fullmatch(each) for each in found):
+        order.sort(key=lambda number: int(found[number]))
+    numbers = np.argsort(order)[numbers.reshape(-1)].astype(np.int64)
+    ordered = tuple(found[number] for number in order)
+    return numbers[: len(train)], numbers[len(train) :], ordered
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -350,12 +367,37 @@ def check_scale(
     if white == 255:
         found = f"the largest byte of {name} is {largest}, where white is 255"
         cure = f"if their scale ends at {largest}, give images / {largest}, float in [0, 1]"
+        if largest == 1:
+            cure = "if 1 is white, give images.astype(np.float32)"
     else:
         found = f"the largest brightness of {name} is {largest:.3g}, where white is 1"
         cure = "divide them by the largest value of their scale, and once only"
     if is_silent:
         raise DataError(f"{found}, and {encoder} make no spike of it: {cure}")
     return f"{found}: {cure}" if white == 255 else None
+
+
+def refuse_masked(given: Any, name: str) -> None:
+    """Refuse masked values, which an array without its mask would hold as if they were data.
+
+    Raises
+    ------
+    DataError
+        Naming what to do with them.
+    """
+    parts = given if isinstance(given, list | tuple) else (given,)
+    if any(np.ma.is_masked(part) for part in parts):  # type: ignore[no-untyped-call]
+        raise DataError(
+            f"{name} hold masked values: expected all to be there; leave those samples out, or "
+            "say what they are with .filled(...)"
+        )
+
+
+def _missing(name: str, value: str, place: int) -> DataError:
+    return DataError(
+        f"{name} hold {value} at [{place}], no value: expected a label a sample; leave that "
+        "sample out"
+    )
 
 
 def _is_text(labels: Array) -> bool:
@@ -366,10 +408,13 @@ def _as_array(given: Any, name: str, texts: bool = False) -> Array:
     """Return a NumPy array or a torch tensor as it is, and what else can become one as an array."""
     if type(given).__module__.partition(".")[0] == "torch":
         return given
+    refuse_masked(given, name)
     try:
         array: Any = np.asarray(given)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{name} are no array: {error}") from None
+    if array.dtype.kind == "U" and isinstance(given, list | tuple):
+        array = np.asarray(given, object)  # where NumPy writes out numbers and NaN as texts
     if array.dtype.kind == "S" and texts:
         try:
             array = np.char.decode(array, "utf-8")
@@ -377,6 +422,15 @@ def _as_array(given: Any, name: str, texts: bool = False) -> Array:
             raise DataError(f"{name} are no texts in UTF-8: {error}") from None
     if array.dtype.kind == "O" and texts and all(isinstance(each, str) for each in array.flat):
         array = array.astype("U")
+    elif array.dtype.kind == "O" and texts:
+        for place, each in enumerate(array.flat):
+            # pandas' NA is equal to nothing, NaN not even to itself
+            if (
+                each is None
+                or type(each).__name__ in ("NAType", "NaTType")
+                or (isinstance(each, float) and each != each)
+            ):
+                raise _missing(name, str(each), place)
     if array.dtype.kind not in ("biufU" if texts else "biuf"):
         raise DataError(
             f"{name} are {array.dtype}: expected "

@@ -182,8 +182,9 @@ class Dataset:
             ``train_images``, ``train_labels``, ``test_images``, ``test_labels``; ``x_train``,
             ``y_train``, ``x_test``, ``y_test``; ``images``, ``labels``; ``data``, ``target``. The
             test set of the first two may be missing; of the others a fifth of each class becomes
-            the test set, the same every time. ``class_names`` or ``target_names`` name the classes.
-            All else is left alone.
+            the test set, the same every time. ``class_names`` or ``target_names`` name the classes:
+            label i is the i-th of them, and texts are found among them. A single target name, as
+            that of a column, and all else is left alone.
         name : str
             What it is called.
 
@@ -194,7 +195,8 @@ class Dataset:
         Raises
         ------
         DataError
-            If the names are of no family, of several, or twice; and as :class:`Dataset`.
+            If the names are of no family, of several, or twice; if there are not as many
+            `class_names` as classes; and as :class:`Dataset`.
 
         Examples
         --------
@@ -206,7 +208,11 @@ class Dataset:
         """
         keys = find_family(arrays)
         fields: dict[str, Any] = dict(zip(FAMILIES[0], (arrays[key] for key in keys), strict=False))
-        names = _names_in(arrays)
+        fields["class_names"] = names = _names_in(arrays)
+        if names is not None:
+            pairs = zip(keys[::2], keys[1::2], strict=True)
+            given = [label_column(arrays[two], two, len(arrays[one])) for one, two in pairs]
+            _check_count(names, [np.asarray(part) for part, _ in given], given[0][1], keys[1])
         if keys[0].lower() in ("images", "data"):
             images, shape = check_images(arrays[keys[0]], keys[0])
             labels, columns = label_column(arrays[keys[1]], keys[1], len(images))
@@ -219,11 +225,9 @@ class Dataset:
                     "the test set: expected more, or train_images and train_labels"
                 )
             halves = (images[train], labels[train], images[test], labels[test])
-            fields = dict(zip(FAMILIES[0], halves, strict=True))
+            fields |= dict(zip(FAMILIES[0], halves, strict=True))
             fields |= {"num_classes": columns, "image_shape": shape}
-        data = cls(name, **fields)
-        fits = names is not None and len(names) == data.num_classes > 1 and not data.class_names
-        return replace(data, class_names=names) if fits else data
+        return cls(name, **fields)
 
     @property
     def num_inputs(self) -> int:
@@ -332,9 +336,30 @@ def find_family(names: Any) -> tuple[str, ...]:
 
 def _names_in(arrays: Mapping[str, Any]) -> tuple[str, ...] | None:
     for key in CLASS_NAMES:
-        if key in arrays and arrays[key] is not None:
-            return check_names([str(each) for each in np.asarray(arrays[key]).reshape(-1)])
+        if key not in arrays or arrays[key] is None:
+            continue
+        given = np.asarray(arrays[key]).reshape(-1)
+        if key == "target_names" and len(given) == 1:
+            continue  # scikit-learn's name of the column
+        if given.dtype.kind == "S":
+            given = np.char.decode(given, "utf-8", "backslashreplace")
+        return check_names([str(each) for each in given])
     return None
+
+
+def _check_count(
+    names: tuple[str, ...], labels: Sequence[Array], columns: int | None, name: str
+) -> None:
+    """Refuse names of more or fewer classes than integers count; texts are found by name."""
+    if any(part.dtype.kind == "U" for part in labels):
+        return
+    count = columns or max(int(part.max(initial=-1)) for part in labels) + 1
+    if count != len(names):
+        raise DataError(
+            f"class_names are {len(names)} and {name} count to {count - 1}, {count} classes: "
+            "expected a name for each, label i being the i-th of them; labels that count from 1 "
+            "are to be one less, and data with some of the classes have texts as labels"
+        )
 
 
 def _numbers(count: int) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
         The network.
     data : tuple, Dataset, mapping, torch Dataset or DataLoader
         As :func:`~lava_desire.engine.fit` takes it; of a :class:`~lava_desire.data.Dataset` and of
-        arrays by name the test set, its classes numbered by their names as the network's are.
+        arrays by name the test set, its classes numbered by their names as the network's are;
+        those of a network without names are the numbers 0 to K − 1.
     batch_size : int
         Samples a forward pass, at least 1; it does not change the result, and is halved as often as
         the device has too little memory for it.
@@ -87,7 +88,8 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     >>> evaluate(network, load_dataset("digits").test).confusion.shape  # last column: undecided
     (10, 11)
     """
-    if number("batch_size", batch_size, "at least 1", integer=True) < 1:
+    batch_size = int(number("batch_size", batch_size, "at least 1", integer=True))
+    if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: expected batch_size >= 1")
     pair = tested_pair(network, data, "data", network.class_names)
     with network.threads():

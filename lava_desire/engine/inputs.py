@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire.data.checks import check_images, check_labels
+from lava_desire.data.checks import check_images, check_labels, refuse_masked
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -134,6 +134,7 @@ def _first(wrong: Tensor) -> list[int]:
 
 
 def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:
+    refuse_masked(value, name)
     if isinstance(value, np.ndarray):
         # torch takes neither read-only arrays nor negative strides; others are not copied.
         value = np.require(value, requirements=["C", "W"])

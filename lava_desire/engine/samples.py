@@ -13,11 +13,12 @@ from torch.utils.data import (
     RandomSampler,
     SequentialSampler,
     TensorDataset,
+    default_collate,
 )
 from torch.utils.data import Dataset as TorchDataset
 
 from lava_desire.data import DataError, Dataset, DataWarning
-from lava_desire.data.checks import check_images
+from lava_desire.data.checks import check_images, refuse_masked
 from lava_desire.engine.network import DesireNetwork
 
 Pair = tuple[Any, Any]
@@ -52,8 +53,10 @@ def training_pairs(
     """
     train, names = _as_dataset(train), network.class_names
     if isinstance(train, Dataset):
+        if network.samples_seen == 0 and train.num_classes == network.config.layer_sizes[-1]:
+            # Only what has not learned yet takes names: the classes of others are numbers.
+            names = names or train.class_names
         train = numbered_as(network, train, names)
-        names = names or train.class_names
         if test is None and train.has_test:
             test = train.test
         elif test is not None and train.has_test:
@@ -114,8 +117,7 @@ def numbered_as(
     data : Dataset
         The samples.
     class_names : tuple of str or None
-        What the network's classes are called. Without names its numbers are those of a data set of
-        as many classes.
+        What the network's classes are called; without names they are the integers 0 to K − 1.
 
     Returns
     -------
@@ -127,9 +129,21 @@ def numbered_as(
         If one of the classes is none of the network's.
     """
     num_classes = network.config.layer_sizes[-1]
-    if class_names is None and data.num_classes == num_classes:
-        return data
-    return data.with_classes(class_names or tuple(map(str, range(num_classes))))
+    names = class_names or tuple(map(str, range(num_classes)))
+    try:
+        return data.with_classes(names)
+    except DataError as error:
+        if class_names is not None:
+            raise
+        raise DataError(
+            f"{error}: {data.name} is of the classes {_listed(data.names)}, and a network without "
+            f"names of classes has the integers 0 to {num_classes - 1}; give those as labels, or "
+            "train a network of as many outputs with names"
+        ) from None
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
 def _as_dataset(data: Any) -> Any:
@@ -139,14 +153,21 @@ def _as_dataset(data: Any) -> Any:
 
 def _as_pair(data: Any, name: str, batch_size: int | None = None) -> Pair:
     if isinstance(data, TensorDataset):
+        if len(data.tensors) != 2:
+            raise DataError(
+                f"{name} is a TensorDataset of {len(data.tensors)} tensors: expected two, images "
+                "and labels"
+            )
         data = data.tensors
     elif isinstance(data, TorchDataset | DataLoader):
         data = _drawn(data, name, batch_size)
     try:
         images, labels = data
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
+        columns = getattr(data, "column_names", None)
+        of = f" of {', '.join(map(str, columns))}"[:200] if isinstance(columns, list) else ""
         raise ValueError(
-            f"{name} is a {type(data).__name__}: expected a pair (images, labels), a "
+            f"{name} is a {type(data).__name__}{of}: expected a pair (images, labels), a "
             "lava_desire.data.Dataset, or a Dataset or DataLoader of torch"
         ) from None
     return images, labels
@@ -156,6 +177,11 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
     """Draw all samples of a data set of torch into two tensors, in their order."""
     loader = data
     if isinstance(data, DataLoader):
+        if data.batch_sampler is None:
+            raise DataError(
+                f"{name} is a DataLoader with batch_size=None, which gives no batches: expected a "
+                "batch_size, or its data set alone"
+            )
         _warn_of_batches(data, name, batch_size)
         sampler = data.sampler
         if not isinstance(data.dataset, IterableDataset):
@@ -164,6 +190,8 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
                 and not sampler.replacement
                 and sampler.num_samples == len(data.dataset)  # type: ignore[arg-type]
             )
+            if data.batch_size is None:
+                sampler = data.batch_sampler
             if not in_order or data.batch_size is None:
                 raise DataError(
                     f"{name} is a DataLoader with a {type(sampler).__name__} of its own: expected "
@@ -174,17 +202,30 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
                 data.dataset,
                 _DRAWN_AT_ONCE,
                 num_workers=data.num_workers,
-                collate_fn=data.collate_fn,
+                collate_fn=_collation(data),
                 worker_init_fn=data.worker_init_fn,
             )
     else:
-        loader = DataLoader(data, _DRAWN_AT_ONCE)
-    images, labels = [], []
+        loader = DataLoader(data, _DRAWN_AT_ONCE, collate_fn=list)
+    images: list[torch.Tensor] = []
+    labels: list[torch.Tensor] = []
     try:
         for batch in loader:
+            if loader.collate_fn is list:
+                batch = _collated(batch, name, sum(map(len, images)), images)
+            elif isinstance(batch, Mapping) or not isinstance(batch, list | tuple):
+                raise _no_pair(f"a batch of {name}", batch)
             drawn_images, drawn_labels = batch
             images.append(torch.as_tensor(drawn_images))
             labels.append(torch.as_tensor(drawn_labels))
+            if images[0].shape[1:] != images[-1].shape[1:]:
+                sizes = [tuple(part.shape[1:]) for part in (images[-1], images[0])]
+                raise DataError(
+                    f"{name} has images of shape {sizes[0]} beside others of {sizes[1]}: expected "
+                    "all of one size"
+                )
+    except DataError:
+        raise
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{name} does not give pairs (image, label) of tensors and integers: {error}; images "
@@ -193,6 +234,60 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
     if not images:
         raise DataError(f"{name} holds no samples: expected at least one")
     return torch.cat(images), torch.cat(labels)
+
+
+def _collation(loader: DataLoader[Any]) -> Any:
+    """Return what joins samples: our own with checks in place of torch's, if there is one process.
+
+    Other processes give tensors on, of which single ones would take a file handle each.
+    """
+    is_default = loader.collate_fn is default_collate and loader.num_workers == 0
+    return list if is_default else loader.collate_fn
+
+
+def _collated(samples: list[Any], name: str, first: int, before: list[torch.Tensor]) -> Any:
+    """Return samples as a batch, each looked at by its number.
+
+    Raises
+    ------
+    DataError
+        If one is no pair, its label a text, or its image masked or of another shape than the first.
+    """
+    expected = tuple(before[0].shape[1:]) if before else None
+    for number, sample in enumerate(samples, start=first):
+        which = f"sample {number} of {name}"
+        if not isinstance(sample, list | tuple) or len(sample) != 2:
+            raise _no_pair(which, sample)
+        image, label = sample
+        if isinstance(label, str):
+            raise DataError(
+                f"{which} has the label {label[:40]!r}, a text: expected an integer; a "
+                "lava_desire.data.Dataset of images and labels numbers the classes and keeps their "
+                "names"
+            )
+        refuse_masked(image, which)
+        refuse_masked(label, which)
+        shape = getattr(image, "shape", None)
+        if shape is None:
+            continue
+        expected = expected or tuple(shape)
+        if tuple(shape) != expected:
+            raise DataError(
+                f"{which} has an image of shape {tuple(shape)}: expected {expected}, as sample 0"
+            )
+    return default_collate(samples)
+
+
+def _no_pair(which: str, given: Any) -> DataError:
+    found = f"a {type(given).__name__}"
+    if isinstance(given, Mapping):
+        found = f"a {type(given).__name__} of {', '.join(map(str, given))}"[:200]
+    elif isinstance(given, list | tuple):
+        found = f"a {type(given).__name__} of {len(given)} parts"
+    return DataError(
+        f"{which} is {found}: expected a pair (image, label); a torch.utils.data.Dataset around it "
+        "can give those two of its parts"
+    )
 
 
 def _warn_of_batches(loader: DataLoader[Any], name: str, batch_size: int | None) -> None:

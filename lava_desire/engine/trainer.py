@@ -161,10 +161,11 @@ class TrainingRun:
     def __init__(self, network: DesireNetwork, train: Any, test: Any, folder: Path | None) -> None:
         network.check_trainable()
         self.network = network
-        learned, tested, network.class_names = training_pairs(network, train, test)
+        learned, tested, names = training_pairs(network, train, test)
         with network.threads():
             self.train = checked_data(network, learned, "train")
             self.test = None if tested is None else checked_data(network, tested, "test")
+        network.class_names = names
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
         self.replaces = False  # whether a run in the folder gives way to this one

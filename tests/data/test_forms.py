@@ -72,6 +72,17 @@ def test_numbers_that_do_not_count_from_0_name_the_classes(values, names):
     assert [names[label] for label in data.train_labels] == [str(value) for value in given]
 
 
+def test_texts_that_are_whole_numbers_are_in_order_of_their_value():
+    given = np.array(["10", "9", "11", "8"])[LABELS]
+    data = Dataset("mine", ROWS, given)
+    assert data.class_names == ("8", "9", "10", "11")
+    assert [data.names[label] for label in data.train_labels] == given.tolist()
+    assert Dataset("mine", ROWS, np.char.add(given, "a")).names == ("10a", "11a", "8a", "9a")
+    # Eleven of them are what integers would be.
+    data = Dataset("mine", ROWS, (np.arange(40) % 11).astype(str))
+    assert (data.class_names, data.train_labels.tolist()) == (None, (np.arange(40) % 11).tolist())
+
+
 def test_a_stated_number_of_classes_leaves_labels_as_they_are():
     data = Dataset("mine", ROWS, LABELS + 1, num_classes=10)
     assert (data.num_classes, data.class_names, data.train_labels[0]) == (10, None, 1)
@@ -126,6 +137,20 @@ MULTIPLE[5, :2] = 1
             {"class_names": ("a", "b")},
             r"train_labels hold 2 at \[2\]: expected classes in \[0, 2\)",
         ),
+        (
+            {"num_classes": 4, "train_labels": LABELS + 1},
+            r"in \[0, 4\); .*from 1 subtract 1, or put",
+        ),
+        ({"train_images": np.ma.masked_less(PICTURES, 9)}, r"images hold masked .*\.filled\("),
+        ({"test_images": list(np.ma.masked_less(PICTURES, 9))}, r"images hold masked .*\.filled"),
+        ({"train_labels": np.ma.masked_equal(LABELS, 3)}, r"train_labels hold masked .*\.filled\("),
+        ({"test_labels": np.where(LABELS == 2, np.nan, LABELS)}, r"hold nan at \[2\], no value"),
+        ({"train_labels": [None, *LABELS[1:]]}, r"train_labels hold None at \[0\], no value"),
+        ({"train_labels": ["a", np.nan, *NAMES[LABELS[2:]]]}, r"hold nan at \[1\], no value"),
+        ({"train_labels": ["a", 1, *NAMES[LABELS[2:]]]}, "are object: expected integers, or texts"),
+        ({"train_images": PICTURES * 1j}, "train_images are complex128: expected uint8"),
+        ({"train_labels": LABELS * 1j}, "train_labels are complex128: expected integers"),
+        ({"train_images": np.zeros((40, 48), "u1, u1")}, "train_images are .*: expected uint8"),
         ({"class_names": tuple("aabc")}, "two classes are called 'a'"),
         ({"class_names": ("a", "b", "c", "\x1b[2J")}, r"a class is called '\\x1b\[2J'"),
         ({"image_shape": (8, 6)}, r"image_shape is \(8, 6\): train_images are \(6, 8\)"),
@@ -195,6 +220,32 @@ def test_texts_and_class_names_are_read_from_a_file(tmp_path):
     assert load_npz(tmp_path / "a.npz").class_names == ("ant", "bee", "cat", "dog")
     np.savez(tmp_path / "b.npz", images=PICTURES, labels=LABELS, class_names=NAMES[::-1])
     assert load_npz(tmp_path / "b.npz").class_names == ("dog", "cat", "bee", "ant")
+
+
+def test_names_are_in_the_order_of_their_user():
+    names = ("dog", "ant", "eel", "cat", "bee")
+    arrays = {"x_train": PICTURES, "y_train": NAMES[LABELS], "class_names": names}
+    data = Dataset.from_arrays(arrays)
+    assert (data.class_names, data.num_classes) == (names, 5)
+    assert [names[label] for label in data.train_labels] == NAMES[LABELS].tolist()
+    with pytest.raises(DataError, match="a label is 'bee': expected one of the classes dog, ant"):
+        Dataset.from_arrays({**arrays, "class_names": names[:4]})
+
+
+@pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], np.eye(4, dtype=int)[LABELS]])
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_names_that_are_not_as_many_as_classes_are_refused(tmp_path, labels, count):
+    names = np.array(list("abcde")[:count])
+    np.savez(tmp_path / "a.npz", images=PICTURES, labels=labels, class_names=names)
+    with pytest.raises(DataError, match=f"class_names are {count} and labels count to 3, 4 cla"):
+        load_npz(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="class_names are 4 and y_train count to 4, 5 classes"):
+        Dataset.from_arrays({"x_train": ROWS, "y_train": LABELS + 1, "class_names": NAMES})
+
+
+def test_the_name_of_a_column_names_no_class():
+    arrays = {"data": ROWS, "target": LABELS, "target_names": ["class"]}
+    assert Dataset.from_arrays(arrays).names == ("0", "1", "2", "3")
 
 
 def test_a_bunch_of_scikit_learn_is_taken():

@@ -56,6 +56,24 @@ def test_classes_that_do_not_count_from_0_are_named_everywhere(run, shared_dir, 
     assert (status, "a label is '0': expected one of the classes 1, 2, 3, 4" in err) == (2, True)
 
 
+def test_labels_of_a_file_are_the_numbers_of_a_run_without_names(run, tmp_path):
+    np.savez(tmp_path / "num.npz", images=PICTURES, labels=LABELS)
+    assert run("train", "--data", "num.npz", *SHORT)[0] == 0
+    np.savez(tmp_path / "int1.npz", images=PICTURES, labels=LABELS + 1)
+    status, _, err = run("eval", "mine", "--data", "int1.npz")
+    assert (status, "a label is '4': expected one of the classes 0, 1, 2, 3: " in err) == (2, True)
+    some = LABELS > 0
+    np.savez(tmp_path / "some.npz", images=PICTURES[some], labels=LABELS[some])
+    _, out, _ = run("eval", "mine", "--data", "some.npz", "--json")
+    assert np.sum(json.loads(out)["confusion"], axis=1).tolist() == [0, 2, 2, 2]
+    np.savez(tmp_path / "texts.npz", images=PICTURES, labels=np.array(list("abcd"))[LABELS])
+    status, _, err = run("eval", "mine", "--data", "texts.npz")
+    assert (status, "a network without names of classes has the integers 0 to 3" in err) == (
+        2,
+        True,
+    )
+
+
 def test_a_run_in_lava_keeps_names_and_needs_no_test_set(run, tmp_path):
     pytest.importorskip("lava.magma", reason="Lava is not installed")
     np.savez(tmp_path / "a.npz", x_train=PICTURES[:4, ::3, ::4], y_train=["a", "b", "a", "b"])

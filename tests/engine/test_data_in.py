@@ -58,6 +58,19 @@ class Stream(IterableDataset):
         return iter([(PICTURES[index], LABELS[index]) for index in range(40)])
 
 
+class Samples(TorchDataset):
+    """More samples than are drawn at once, made by a function of their number."""
+
+    def __init__(self, sample):
+        self.sample = sample
+
+    def __len__(self):
+        return 301
+
+    def __getitem__(self, index):
+        return self.sample(index)
+
+
 TENSORS = TensorDataset(torch.from_numpy(PICTURES), torch.from_numpy(LABELS))
 PAIR = (ROWS, LABELS)
 
@@ -178,6 +191,55 @@ def test_a_black_image_is_black_on_any_scale():
             r"SubsetRandomSampler of its own: .*torch\.utils\.data\.Subset",
         ),
         (lambda net: fit(net, Items(lambda image: object())), "does not give pairs .image, label."),
+        (lambda net: fit(net, (ROWS, LABELS + 1)), r"in \[0, 4\); .*from 1 subtract 1, or put"),
+        (
+            lambda net: fit(net, (ROWS % 2, LABELS)),
+            r"if 1 is white, give images\.astype\(np.float32",
+        ),
+        (lambda net: net.predict(np.ma.masked_less(ROWS, 9)), r"masked values: .*\.filled\("),
+        (lambda net: evaluate(net, (ROWS, np.ma.masked_equal(LABELS, 1))), r"masked .*\.filled\("),
+        (
+            lambda net: fit(net, Samples(lambda n: (np.ma.masked_less(PICTURES[n % 40], 9), 1))),
+            "sample 0 of train hold masked values",
+        ),
+        (
+            lambda net: fit(net, Samples(lambda n: (PICTURES[n % 40][: 6 - n // 300], 1))),
+            r"sample 300 of train has an image of shape \(5, 8\): expected \(6, 8\), as sample 0",
+        ),
+        (
+            lambda net: fit(net, Samples(lambda n: {"image": PICTURES[0], "label": 1})),
+            r"sample 0 of train is a dict of image, label: expected a pair \(image, label\)",
+        ),
+        (
+            lambda net: fit(net, DataLoader(Samples(lambda n: (PICTURES[0], "cat")), 8)),
+            "sample 0 of train has the label 'cat', a text: .*numbers the classes",
+        ),
+        (
+            lambda net: evaluate(net, Samples(lambda n: (PICTURES[0], 1, n))),
+            "sample 0 of data is a tuple of 3 parts: expected a pair",
+        ),
+        (
+            lambda net: fit(net, TensorDataset(*TENSORS.tensors, TENSORS.tensors[1])),
+            "train is a TensorDataset of 3 tensors: expected two",
+        ),
+        (lambda net: fit(net, DataLoader(TENSORS, None)), "batch_size=None, which gives no batc"),
+        (lambda net: fit(net, DataLoader(Stream(), None)), "batch_size=None, which gives no batc"),
+        (
+            lambda net: fit(net, Dataset("mine", ROWS, NAMES[LABELS % 3])),
+            "a label is 'ant': .*mine is of the classes ant, bee, cat, .* integers 0 to 3",
+        ),
+        (
+            lambda net: fit(net, Dataset("mine", ROWS, LABELS % 3, class_names=tuple("abc"))),
+            "a label is 'a': .*mine is of the classes a, b, c, .* integers 0 to 3",
+        ),
+        (
+            lambda net: evaluate(net, Dataset("mine", ROWS, NAMES[LABELS], ROWS, NAMES[LABELS])),
+            "a label is 'ant': .*give those as labels, or train a network .*with names",
+        ),
+        (
+            lambda net: evaluate(net, Dataset("mine", ROWS, LABELS + 1, ROWS, LABELS + 1)),
+            "a label is '4': expected one of the classes 0, 1, 2, 3: .*give those",
+        ),
     ],
 )
 def test_what_is_not_taken_is_refused_with_its_cure(call, message):
@@ -218,6 +280,42 @@ def test_a_network_of_numbers_finds_them_in_a_part_of_the_classes():
     some = Dataset("some", ROWS[2:4], [1, 3], ROWS[2:4], [1, 3])
     assert some.class_names == ("1", "3")
     assert evaluate(network, some).confusion.sum(axis=1).tolist() == [0, 1, 0, 1]
+
+
+def test_labels_mean_the_same_whichever_of_them_are_there():
+    """Classes of a network without names are numbers: labels 1 to 3 of it are never 0 to 2."""
+    network = DesireNetwork(CONFIG)
+    fit(network, PAIR)
+    right = evaluate(network, PAIR).confusion
+    for part in (LABELS > 0, LABELS < 3, LABELS % 2 == 1, LABELS >= 0):
+        data = Dataset("part", ROWS[part], LABELS[part], ROWS[part], LABELS[part])
+        found = evaluate(network, data).confusion
+        np.testing.assert_array_equal(found, right * np.isin(range(4), LABELS[part])[:, None])
+        texts = Dataset("part", *[ROWS[part], LABELS[part].astype(str)] * 2)
+        np.testing.assert_array_equal(evaluate(network, texts).confusion, found)
+    # What has learned numbers takes no names afterwards, by their place.
+    named = Dataset("named", ROWS, NAMES[LABELS])
+    for call in (fit, quantize):
+        with pytest.raises(DataError, match="a label is 'ant': expected one of the classes 0, 1"):
+            call(network, named)
+    assert network.class_names is None
+
+
+def test_integers_of_a_part_of_the_outputs_are_learned_as_they_are():
+    """Names that are the numbers of outputs are these outputs, and need not be kept."""
+    network, other = DesireNetwork(CONFIG), DesireNetwork(CONFIG)
+    fit(network, Dataset("mine", ROWS, LABELS % 3 + 1))
+    fit(other, (ROWS, LABELS % 3 + 1))
+    assert network.class_names is None
+    for mine, theirs in zip(network.numpy_weights(), other.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_names_of_data_that_are_refused_are_not_kept():
+    network = DesireNetwork(CONFIG)
+    with pytest.raises(ValueError, match="make no spike of"):
+        fit(network, Dataset("mine", ROWS % 2, NAMES[LABELS]))
+    assert network.class_names is None
 
 
 def test_checkpoints_without_names_are_as_they_were(tmp_path):
