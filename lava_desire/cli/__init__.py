@@ -99,7 +99,13 @@ def _refuse(message: str) -> int:
 
 
 def _gather_layers(arguments: Sequence[str]) -> list[str]:
-    """Write ``--layers 200 100`` as ``--layers=200,100``: an option takes one value here."""
+    """Write ``--layers 200 100`` as ``--layers=200 100``: an option takes one value here.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is given twice, of which only the last would count.
+    """
     rest = list(arguments)
     gathered: list[str] = []
     while rest:
@@ -108,6 +114,12 @@ def _gather_layers(arguments: Sequence[str]) -> list[str]:
             sizes = []
             while rest and re.fullmatch(r"-?[\d,]+", rest[0]):
                 sizes.append(rest.pop(0))
-            argument = f"--layers={','.join(sizes)}"
+            argument = f"--layers={' '.join(sizes)}"
+        is_layers = argument.startswith("--layers=")
+        if is_layers and any(each.startswith("--layers=") for each in gathered):
+            raise typer.BadParameter(
+                "--layers is given twice: expected the sizes of all hidden layers at once, as in "
+                "--layers 200 100"
+            )
         gathered.append(argument)
     return gathered

@@ -23,6 +23,7 @@ from lava_desire.cli.run import (
     check_computing,
     check_data,
     check_folder,
+    check_output,
     check_settings,
     make_config,
     make_network,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 _NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
 _BEYOND = "Beyond the paper"
+FIGURES = (".png", ".pdf", ".svg")
 
 # typer reads these at run time, where Python 3.10 needs Optional spelled out.
 Dataset = Annotated[
@@ -61,7 +63,7 @@ DataDir = Annotated[
     typer.Option(help="Folder of the IDX files; else LAVA_DESIRE_DATA, else a download."),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="cpu")]
-Precision = Annotated[str, typer.Option(help=f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.")]
+_FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors, and JSON.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
@@ -90,8 +92,13 @@ def train(
         typer.Option(help="torch, or lava: online, as processes.", show_default="torch"),
     ] = None,
     device: Device = None,
-    precision: Precision = AUTO,
-    kernels: Annotated[str, typer.Option(help=f"{', '.join(KERNELS)}.")] = AUTO,
+    precision: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.", show_default=AUTO),
+    ] = None,
+    kernels: Annotated[
+        str | None, typer.Option(help=f"{', '.join(KERNELS)}.", show_default=AUTO)
+    ] = None,
     layers: Annotated[
         str | None, _number("Sizes of the hidden layers: --layers 200 100.", _NETWORK)
     ] = None,
@@ -166,22 +173,29 @@ def train(
     }
     given = {name: value for name, value in fields.items() if value is not None}
     check_choice("--backend", backend, TRAINING_BACKENDS)
-    check_computing(device, precision, kernels)
+    check_computing(device, precision or AUTO, kernels or AUTO)
+    where = Source.given(dataset, data_dir, data)
     if resume is not None:
         others = [*(name for name in given if name != "epochs")]
-        options = {"preset": preset, "config": config, "output": output, "layers": layers}
+        options: dict[str, Any] = {"preset": preset, "config": config, "output": output}
+        options |= {
+            "layers": layers,
+            "precision": precision,
+            "kernels": kernels,
+            "force": force or None,
+        }
         others += [name for name, value in options.items() if value is not None]
         if others:
             named = ", ".join(option_of(name) for name in others)
             raise ValueError(
                 f"--resume goes on with the settings of the run, and {named} is given: "
-                "expected --epochs, --backend, --device, --data or none"
+                "expected --epochs, --backend, --device, --data, or nothing beside it"
             )
-        run = open_run(Path(resume), device, epochs, backend, Source(dataset, data_dir, data), team)
+        run = open_run(Path(resume), device, epochs, backend, where, team)
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
-        source = Source(dataset or (None if data else "digits"), data_dir, data)
+        source = where if where.is_named else Source.given("digits", data_dir, None)
         if backend == "lava":
             # A Lava network learns online; a preset's minibatch is not for it.
             given.setdefault("batch_size", 1)
@@ -193,7 +207,7 @@ def train(
         settings = make_config(samples, given, **base)
         device = device or "cpu"
         device = team.launch.place(device) if team else device
-        network = make_network(settings, device, precision, kernels)
+        network = make_network(settings, device, precision or AUTO, kernels or AUTO)
         check_data(network, samples)
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
@@ -208,14 +222,23 @@ def train(
     console = make_console(quiet or json_)
     _introduce(console, run, team.launch.size if team else 1)
     started = time.monotonic()
-    history = train_run(run, choose_display(console, quiet, as_json))
+    history = train_run(run, choose_display(console, quiet or run.is_finished, as_json))
     seconds = time.monotonic() - started
     best, last = history.best, history.last
     if as_json:
         summary = {"folder": str(run.folder), "seconds": seconds}
         summary |= {"best": best and asdict(best), "last": last and asdict(last)}
         print(json.dumps(summary))
-    if last is not None:
+    if run.is_finished:
+        asked = run.network.config.epochs
+        tell(
+            console,
+            f"{run.epochs_done} epochs are done already, of {asked} asked for: nothing is left to "
+            "train; more are trained with a higher --epochs",
+        )
+    if last is None:
+        tell(console, f"no epoch was trained, as --epochs is 0; the network is in {run.folder}")
+    else:
         tell(
             console,
             f"{_accuracies(best, last)}, {seconds:.0f} s; everything is in {run.folder}",
@@ -228,7 +251,10 @@ def eval_(
     data: DataFile = None,
     data_dir: DataDir = None,
     device: Device = None,
-    precision: Precision = AUTO,
+    precision: Annotated[
+        str | None,
+        typer.Option(help=f"{_FLOATING}; for integers --backend fixed.", show_default=AUTO),
+    ] = None,
     backend: Annotated[
         str | None, typer.Option(help="fixed: in integers, quantised where the network is not.")
     ] = None,
@@ -237,7 +263,8 @@ def eval_(
         typer.Option(help=f"{' or '.join(TIE_BREAKS)}.", show_default="the network's own"),
     ] = None,
     confusion: Annotated[
-        str | None, typer.Option(help="Draw the confusion matrix into this PNG.")
+        str | None,
+        typer.Option(help="Draw the confusion matrix into this .png, .pdf or .svg file."),
     ] = None,
     quiet: Quiet = False,
     json_: Json = False,
@@ -245,14 +272,32 @@ def eval_(
     """Classify the test images with a trained network."""
     check_choice("--backend", backend, ("fixed",))
     check_choice("--tie-break", tie_break, TIE_BREAKS)
-    check_computing(device, precision)
+    if precision == FIXED_POINT:
+        raise ValueError(f"--precision is {precision!r}: expected --backend fixed for integers")
+    check_choice("--precision", precision, (AUTO, *PRECISIONS))
+    check_computing(device)
+    precision = None if precision == AUTO else precision
+    if precision is not None and backend is not None:
+        raise ValueError(
+            f"--precision {precision} is given with --backend {backend}, which computes in "
+            "integers: expected one of the two"
+        )
+    where = Source.given(dataset, data_dir, data)
     path = trained_file(checkpoint)
-    source, samples = data_of(Path(checkpoint), Source(dataset, data_dir, data))
+    if confusion is not None:
+        named = confusion if Path(confusion).suffix else f"{confusion}.png"
+        check_output("--confusion", named, FIGURES, path)
+    source, samples = data_of(Path(checkpoint), where)
 
     from lava_desire.engine import DesireNetwork, default_precision, evaluate
 
-    chosen = default_precision(device or "cpu") if precision == AUTO else precision
+    chosen = precision or default_precision(device or "cpu")
     network = DesireNetwork.load(path, device or "cpu", precision=chosen)
+    if precision is not None and network.arithmetic == FIXED_POINT:
+        raise ValueError(
+            f"--precision {precision} is given, and the network of {path} is in integers: leave "
+            "--precision out"
+        )
     if tie_break is not None:
         network.config = network.config.replace(tie_break=tie_break)
     network = on_backend(network, backend, samples)
@@ -268,6 +313,10 @@ def eval_(
             "checkpoint": str(path),
             "data": samples.name,
             "source": asdict(source),
+            "network": list(network.config.layer_sizes),
+            "arithmetic": network.arithmetic,
+            "precision": network.precision,
+            "device": str(network.device),
         }
         values |= {"accuracy": metrics.accuracy, **_plain(metrics)}
         values |= {"classes": list(names)} if names else {}

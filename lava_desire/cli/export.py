@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lava_desire.cli.printing import say
-from lava_desire.cli.run import FIXED_POINT, trained_file
+from lava_desire.cli.run import FIXED_POINT, check_output, trained_file
 from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.files import write_atomically
 
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from lava_desire.data import Dataset
     from lava_desire.engine import DesireNetwork
 
-TARGETS = ("lava", "fixed", "nir", "netx")
+SUFFIXES = {"lava": ".py", "fixed": ".safetensors", "nir": ".nir", "netx": ".net"}
+TARGETS = tuple(SUFFIXES)
 
 
 def export(
     run: Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")],
     to: Annotated[str, typer.Option(help=f"{', '.join(TARGETS[:-1])} or {TARGETS[-1]}.")],
     output: Annotated[
-        str, typer.Option(help="lava: a .py script; fixed: .safetensors; nir: .nir; netx: .net.")
+        str,
+        typer.Option(
+            help="lava: .py, and a .npz beside; fixed: .safetensors; nir: .nir; netx: .net."
+        ),
     ],
     convert_reset: Annotated[
         bool,
@@ -59,15 +63,17 @@ def export(
     for option, (its_target, is_given) in only_for.items():
         if is_given and to != its_target:
             raise ValueError(f"{option} is given with --to {to}: it is for {its_target}")
-    target = Path(output)
-    if not target.parent.is_dir():
-        raise ValueError(f"--output is {output!r}: there is no folder {target.parent}")
     path = trained_file(run)
+    target = check_output("--output", output, (SUFFIXES[to],), path)
+    source = Source.given(dataset, data_dir, data)
 
     from lava_desire.engine import DesireNetwork
 
     network = DesireNetwork.load(path)
     _check_reset(network, to, convert_reset)
+    if network.arithmetic == FIXED_POINT and to in ("fixed", "nir"):
+        cure = "copy its checkpoint" if to == "fixed" else "export one in floating point"
+        raise ValueError(f"--to {to}: the network is in fixed point already: {cure}")
     if to == "lava":
         report = _lava(network, target)
     elif to == "nir":
@@ -75,9 +81,7 @@ def export(
     elif to == "netx":
         report = _netx(network, target, convert_reset)
     else:
-        if network.arithmetic == FIXED_POINT:
-            raise ValueError("the network is in fixed point already: copy its checkpoint")
-        source, samples = data_of(Path(run), Source(dataset, data_dir, data))
+        source, samples = data_of(Path(run), source)
         report = _fixed(network, target, samples, 8 if weight_bits is None else weight_bits)
         report += f", scaled on {describe(source, samples)}"
     if not quiet:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]")
+_SEPARATOR = re.compile(r"\s*,\s*|\s+")
 TRAINING_BACKENDS = ("torch", "lava")
 
 
@@ -62,6 +63,12 @@ class Run:
     notes: Notes | None = None
     job: str | None = None
     is_first: bool = True
+    epochs_done: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs that are asked for were done before."""
+        return self.epochs_done > 0 and self.epochs_done >= self.network.config.epochs
 
 
 def make_config(
@@ -118,7 +125,7 @@ def check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None
         Naming option, value and choices.
     """
     if value is not None and value not in allowed:
-        few = " or ".join([*allowed, "none"][:2])
+        few = " or ".join(allowed) if len(allowed) > 1 else f"{allowed[0]}, or leave it out"
         expected = f"one of {', '.join(allowed)}" if len(allowed) > 2 else few
         raise ValueError(f"{option} is {value!r}: expected {expected}")
 
@@ -197,7 +204,7 @@ def trained_file(place: str) -> Path:
 def parse_layers(text: str) -> tuple[int, ...]:
     """Read the sizes of the hidden layers: ``"200,100"`` becomes ``(200, 100)``."""
     try:
-        sizes = tuple(int(size) for size in text.replace(",", " ").split())
+        sizes = tuple(int(size) for size in _SEPARATOR.split(text.strip()))
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1:
@@ -213,7 +220,7 @@ def parse_scale(text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(factor) for factor in text.replace(",", " ").split())
+        return tuple(float(factor) for factor in _SEPARATOR.split(text.strip()))
     except ValueError:
         raise ValueError(
             f"--learning-rate-scale is {text!r}: expected numbers, one a plastic layer, as in 1,1,2"
@@ -261,6 +268,47 @@ def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> De
     from lava_desire.deploy import quantize
 
     return quantize(network, data).network
+
+
+def check_output(option: str, output: str, suffixes: Sequence[str], trained: Path) -> Path:
+    """Return a file that a command is to write, unless that would be the loss of another.
+
+    Parameters
+    ----------
+    option, output : str
+        The option and what it says.
+    suffixes : sequence of str
+        How the name may end, as ``".nir"``.
+    trained : Path
+        The checkpoint that the command reads.
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise, there is no such folder, or the file is a run's own, its data,
+        or the checkpoint itself.
+    """
+    from lava_desire.engine.run_folder import FILES, holds_run
+
+    path = Path(output)
+    if path.suffix.lower() not in suffixes:
+        few = " or ".join(suffixes)
+        raise ValueError(f"{option} is {output!r}: expected a name that ends in {few}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} is {output!r}: there is no folder {path.parent}")
+    elsewhere = "expected the name of another file"
+    place = Path(os.path.realpath(path))
+    for each in (path, place):
+        folder = each.parent
+        if each.name in FILES and (holds_run(folder) or os.path.lexists(folder / RUN)):
+            raise ValueError(f"{option} is {output!r}, a file of the run in {folder}: {elsewhere}")
+    if place == Path(os.path.realpath(trained)):
+        raise ValueError(f"{option} is {output!r}, the checkpoint that is read: {elsewhere}")
+    notes = trained.parent / RUN
+    file = read_notes(notes).source.file if os.path.lexists(notes) else None
+    if file is not None and place == Path(os.path.realpath(file)):
+        raise ValueError(f"{option} is {output!r}, the data of the run: {elsewhere}")
+    return path
 
 
 def check_folder(output: str | None, force: bool) -> None:
@@ -343,7 +391,8 @@ def open_run(
     settings = notes.settings
     device = device or settings["device"]
     device = team.launch.place(device) if team else device
-    config = read_latest(folder)[0].config
+    latest = read_latest(folder)[0]
+    config, done = latest.config, latest.state.get("epoch")
     if epochs is not None:
         with named_as_options():
             config = config.replace(epochs=epochs)
@@ -354,7 +403,9 @@ def open_run(
 
     source, data = team.in_turn(load) if team else load()
     backend = backend or settings["backend"]
-    return Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
+    run = Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
+    run.epochs_done = done if isinstance(done, int) else 0
+    return run
 
 
 def train_run(run: Run, display: Any) -> History:

@@ -55,6 +55,20 @@ class Source:
             return self.file
         return self.dataset or "digits"
 
+    @classmethod
+    def given(cls, dataset: str | None, data_dir: str | None, file: str | None) -> Source:
+        """Return what the options say, each of which has to be of use.
+
+        Raises
+        ------
+        ValueError
+            If a folder is given for samples that are not in one.
+        """
+        source = cls(dataset, data_dir, file)
+        if data_dir is not None:
+            _check_folder_is_used(data_dir, source)
+        return source
+
     @property
     def is_named(self) -> bool:
         """Whether it says which samples, and not only where a named data set is."""
@@ -203,11 +217,7 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
     else:
         source = notes.source
         if given.data_dir is not None:
-            if source.file is not None:
-                raise ValueError(
-                    f"--data-dir is given, and the data of {folder} are a file, {source.file}: "
-                    "expected --data"
-                )
+            _check_folder_is_used(given.data_dir, source, f"the data of {folder}")
             source = dataclasses.replace(source, data_dir=given.data_dir)
     try:
         data = source.load()
@@ -232,6 +242,20 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
         cure = "expected the same" if same else f"to take them all the same, give --data {source}"
         raise ValueError(f"{source} holds other samples than {folder} was begun with: {cure}")
     return source.absolute(), data
+
+
+def _check_folder_is_used(data_dir: str, source: Source, whose: str = "the data") -> None:
+    """Refuse ``--data-dir`` beside samples that are not read from such a folder."""
+    if source.file is not None:
+        raise ValueError(
+            f"--data-dir {data_dir} is given, and {whose} are a file, {source.file}: expected "
+            "--data alone"
+        )
+    if source.dataset == "digits":
+        raise ValueError(
+            f"--data-dir {data_dir} is given, and {whose} are digits, which come with "
+            "scikit-learn: expected --dataset mnist or fashion-mnist, or --data"
+        )
 
 
 def describe(source: Source, data: Dataset) -> str:

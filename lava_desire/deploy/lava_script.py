@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from lava_desire.deploy.integer_network import IntegerNetwork, as_integers, is_floating
 from lava_desire.engine import DesireNetwork
-from lava_desire.files import write_atomically
+from lava_desire.files import open_regular, write_atomically
 
 _SETTINGS = "SETTINGS = {}\n"
 
@@ -208,13 +210,15 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
         If the network resets by subtraction, which stock processes cannot, or the name is not that
         of a script.
     OSError
-        If a file cannot be written.
+        If a file cannot be written, or a file that is none of an earlier export has the name of
+        the weights.
     """
     path = Path(path)
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise ValueError(
             f"output is {str(path)!r}: expected the name of a Python script, as net.py"
         )
+    _check_place(path)
     settings, weights = _floating(network) if is_floating(network) else _fixed(network)
     config = network.config
     if config.reset == "subtract":
@@ -235,6 +239,27 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     write_atomically(path.with_suffix(".npz"), packed.getvalue())
     write_atomically(path, text.encode())
     return [path, path.with_suffix(".npz")]
+
+
+def _check_place(script: Path) -> None:
+    """Refuse to replace a file by the weights that no script here has written."""
+    beside = script.with_suffix(".npz")
+    if not os.path.lexists(beside) or (script.is_file() and _holds_weights(beside)):
+        return
+    raise FileExistsError(
+        f"{beside} is there, where the weights of {script} go, and is not of an earlier export: "
+        "move it, or give the script another name"
+    )
+
+
+def _holds_weights(path: Path) -> bool:
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+    layers = range(1, len(names))
+    return bool(layers) and names == {"config.npy", *(f"weights_{layer}.npy" for layer in layers)}
 
 
 def _floating(network: Any) -> tuple[dict[str, Any], list[Any]]:

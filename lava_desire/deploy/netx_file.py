@@ -99,7 +99,8 @@ def _synapses(network: IntegerNetwork, index: int) -> Any:
     if exponent < 0 or scaled.min() < low or scaled.max() > high:
         raise ValueError(
             f"weights of layer {layer} are {weights.min()} to {weights.max()} times 2^{exponent}: "
-            f"expected integers in [{low}, {high}], netx knows no exponent; see without_exponents"
+            f"expected integers in [{low}, {high}], netx knows no exponent; write the network in "
+            "floating point, or as docs/export.md says"
         )
     # An odd weight beyond 8 bits would lose its last bit.
     return scaled.astype(np.int32)

@@ -128,12 +128,41 @@ def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
     assert DesireNetwork.load("fixed.safetensors").arithmetic == "fixed_point"
     status, out, _ = run("export", "fixed.safetensors", "--to", "lava", "--output", "net.py")
     assert status == 0
-    status, _, err = run("export", "fixed.safetensors", *command)
+    again = ("--to", "fixed", "--output", "again.safetensors")
+    status, _, err = run("export", "fixed.safetensors", *again)
     assert status == 2
     assert "in fixed point already" in err
     status, _, err = run("export", "fixed.safetensors", "--to", "nir", "--output", "x.nir")
     assert status == 2
-    assert "expected a DesireNetwork in floating point" in err
+    assert "the network is in fixed point already: export one in floating point" in err
+
+
+def test_weights_for_lava_replace_only_those_of_an_earlier_export(run, tmp_path):
+    command = ("export", "zero.safetensors", "--to", "lava", "--output", "net.py")
+    for taken in ("net.npz", "net.npz and a script"):
+        np.savez("net.npz", images=np.eye(3))
+        if "script" in taken:
+            (tmp_path / "net.py").write_text("print('mine')")
+        before = (tmp_path / "net.npz").read_bytes()
+        status, out, err = run(*command)
+        assert (status, out) == (2, "")
+        assert "net.npz is there, where the weights of net.py go" in err
+        assert "move it, or give the script another name" in err
+        assert (tmp_path / "net.npz").read_bytes() == before
+    for name in ("net.npz", "net.py"):
+        (tmp_path / name).unlink()
+    for _ in range(2):
+        assert run(*command, "--quiet") == (0, "", "")
+
+
+def test_netx_says_in_words_of_the_command_what_to_do_about_exponents(run):
+    pytest.importorskip("h5py", reason="h5py is not installed")
+    network = DesireNetwork(DesireConfig((8, 4, 3), reset="zero"), arithmetic="fixed_point")
+    network.save("integers.safetensors")
+    status, out, err = run("export", "integers.safetensors", "--to", "netx", "--output", "n.net")
+    assert (status, out) == (2, "")
+    assert "netx knows no exponent; write the network in floating point" in err
+    assert "without_exponents" not in err
 
 
 @pytest.mark.parametrize(
@@ -141,7 +170,10 @@ def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
     [
         (("zero.safetensors", "--to", "onnx", "--output", "x"), "--to is 'onnx': expected one of"),
         (("zero.safetensors", "--to", "nir", "--output", "no/x.nir"), "there is no folder no"),
-        (("zero.safetensors", "--to", "lava", "--output", "x.txt"), "the name of a Python script"),
+        (("zero.safetensors", "--to", "lava", "--output", "x.txt"), "a name that ends in .py"),
+        (("zero.safetensors", "--to", "lava", "--output", "a-b.py"), "name of a Python script"),
+        (("zero.safetensors", "--to", "nir", "--output", "m.net"), "a name that ends in .nir"),
+        (("zero.safetensors", "--to", "fixed", "--output", "m.npz"), "ends in .safetensors"),
         (("subtract.safetensors", "--to", "lava", "--output", "x.py"), "reset is 'subtract'"),
         (
             ("subtract.safetensors", "--to", "lava", "--output", "x.py"),
@@ -165,7 +197,7 @@ def test_integers_are_a_checkpoint_that_goes_on_to_lava(run):
             "--weight-bits is given with --to lava: it is for fixed",
         ),
         (
-            ("zero.safetensors", "--to", "fixed", "--output", "x"),
+            ("zero.safetensors", "--to", "fixed", "--output", "x.safetensors"),
             "in no folder of a run, whose run.json would tell its data: expected --data",
         ),
     ],

@@ -115,6 +115,67 @@ def test_other_data_are_refused_by_name(run, own, tmp_path):
     assert "the data of" in run("eval", own, "--data-dir", ".")[2]
 
 
+def test_an_output_replaces_no_file_of_the_run(run, own, tmp_path):
+    shutil.copy(own / CHECKPOINT, tmp_path / "bare.safetensors")
+    (tmp_path / "link.safetensors").symlink_to(own / CHECKPOINT)
+    named = tmp_path / "own.nir"
+    (tmp_path / "own.npz").rename(named)
+    notes = json.loads((own / "run.json").read_text())
+    notes["source"]["file"] = str(named)
+    (own / "run.json").write_text(json.dumps(notes))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    fixed = ("--to", "fixed", "--dataset", "digits", "--output")
+    for command, message in (
+        (("export", own, *fixed, own / CHECKPOINT), "a file of the run in"),
+        (("export", own, *fixed, own / "best.safetensors"), "a file of the run in"),
+        (("export", own, *fixed, "link.safetensors"), "a file of the run in"),
+        (("export", "bare.safetensors", *fixed, "bare.safetensors"), "the checkpoint that is read"),
+        (("export", own, "--to", "nir", "--output", named), "the data of the run"),
+        (("eval", own, "--confusion", own / "learning_curve.png"), "a file of the run in"),
+        (("eval", own, "--confusion", "m.csv"), "expected a name that ends in .png or .pdf or"),
+    ):
+        status, out, err = run(*command)
+        assert (status, out) == (2, "")
+        assert message in err
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+    assert run("export", own, *fixed, own / "integers.safetensors", "--quiet")[0] == 0
+
+
+def test_eval_says_in_what_it_computed_and_ignores_no_precision(run, own):
+    assert run("export", own, "--to", "fixed", "--output", "i.safetensors", "--quiet")[0] == 0
+    data = ("--data", "own.npz")
+    for command, message in (
+        ((own, "--backend", "fixed", "--precision", "float32"), "with --backend fixed"),
+        (("i.safetensors", *data, "--precision", "float32"), "i.safetensors is in integers"),
+        ((own, "--precision", "fixed_point"), "expected --backend fixed for integers"),
+        ((own, "--backend", "torch"), "expected fixed, or leave it out"),
+        ((own, *data, "--data-dir", "."), "--data-dir . is given, and the data are a file"),
+        ((own, "--dataset", "digits", "--data-dir", "."), "the data are digits"),
+    ):
+        status, out, err = run("eval", *command)
+        assert (status, out) == (2, "")
+        assert message in err
+    told = json.loads(run("eval", own, "--precision", "float32", "--json")[1])
+    assert (told["network"], told["data"]) == ([64, 4, 10], "own")
+    assert (told["arithmetic"], told["precision"]) == ("floating_point", "float32")
+    told = json.loads(run("eval", own, "--backend", "fixed", "--json")[1])
+    assert told["arithmetic"] == told["precision"] == "fixed_point"
+
+
+def test_a_run_that_is_done_says_so(run, own):
+    assert run("train", "--resume", own, "--epochs", "2", "--quiet")[0] == 0
+    for epochs in (1, 2):
+        status, out, err = run("train", "--resume", own, "--epochs", epochs)
+        assert (status, err) == (0, "")
+        assert f"2 epochs are done already, of {epochs} asked for: nothing is left to train" in out
+    status, out, err = run("train", *OWN[:4], "--epochs", "0", "--output", "none")
+    assert (status, err) == (0, "")
+    assert "no epoch was trained, as --epochs is 0" in out
+    status, out, err = run("train", "--resume", "none", "--epochs", "1")
+    assert (status, "nothing is left" in out) == (0, False)
+
+
 @pytest.mark.parametrize("what", ["pipe", "/dev/zero", "link to a pipe"])
 @pytest.mark.parametrize("how", ["typed", "in run.json"])
 def test_a_pipe_or_a_device_is_no_data(run, own, tmp_path, what, how):
@@ -148,7 +209,7 @@ def test_notes_that_are_none_are_refused_by_every_reader(run, own, tmp_path, kin
     for command in (
         ("eval", own),
         ("train", "--resume", own),
-        ("export", own, "--to", "fixed", "--output", "x"),
+        ("export", own, "--to", "fixed", "--output", "x.safetensors"),
     ):
         status, out, err = run(*command)
         assert (status, out) == (2, "")
@@ -236,7 +297,7 @@ def test_names_out_of_files_steer_no_terminal_and_are_no_markup(run, tmp_path):
     save_images(tmp_path / f"{name}.npz")
     said = [run("train", "--data", f"{name}.npz", *OWN[2:], "--output", "[/b]\x07")]
     said.append(run("eval", "[/b]\x07", "--confusion", "confusion.png"))
-    said.append(run("export", "[/b]\x07", "--to", "fixed", "--output", "fixed"))
+    said.append(run("export", "[/b]\x07", "--to", "fixed", "--output", "fixed.safetensors"))
     said.append(run("eval", "\x1b]0;title\x07"))
     assert [status for status, _, _ in said] == [0, 0, 0, 2]
     for _, out, err in said:
