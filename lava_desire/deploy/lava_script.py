@@ -163,9 +163,15 @@ def read(path):
     labels = labels.reshape(-1)
     if SETTINGS["class_names"]:
         numbers = {{name: number for number, name in enumerate(SETTINGS["class_names"])}}
-        labels = np.array([numbers.get(str(label), -2) for label in labels.tolist()])
+        unknown = sorted({{str(label) for label in labels.tolist()}} - numbers.keys())
+        if unknown:
+            sys.exit(f"a label is {{unknown[0]!r}}: expected one of {{', '.join(numbers)}}")
+        labels = np.array([numbers[str(label)] for label in labels.tolist()])
     if labels.dtype.kind not in "iu" or labels.shape != (len(rows),):
         sys.exit(f"labels are {{labels.dtype}} {{labels.shape}}: expected integers, one an image")
+    outside = labels[(labels < 0) | (labels >= {classes})]
+    if outside.size:
+        sys.exit(f"a label is {{outside[0]}}: expected a class in [0, {classes})")
     return rows, labels
 
 
@@ -231,6 +237,7 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     text = _SCRIPT.format(
         name=path.stem,
         inputs=config.layer_sizes[0],
+        classes=config.layer_sizes[-1],
         settings=_SETTINGS.format("{\n" + lines + "}"),
     )
     packed = io.BytesIO()

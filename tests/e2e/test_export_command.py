@@ -64,10 +64,11 @@ def test_the_script_for_lava_takes_data_and_names_classes_as_the_network_does(ru
     np.savez("float.npz", images=pictures / 1.0)
     np.savez("wide.npz", images=pictures[..., :7])
     np.savez("labels.npz", images=pictures, labels=[1, 2, 3, 1, 2])
+    np.savez("other.npz", images=pictures, labels=np.array(["b", "c", "1", "1", "1", "1"]))
     np.savez("none.npz", pixels=pictures)
     program = (
         "import named, sys\n"
-        "for name in ('dark', 'float', 'wide', 'labels', 'none'):\n"
+        "for name in ('dark', 'float', 'wide', 'labels', 'other', 'none'):\n"
         "    try:\n"
         "        images, labels = named.read(f'{name}.npz')\n"
         "        named.count_spikes(images)\n"
@@ -78,7 +79,7 @@ def test_the_script_for_lava_takes_data_and_names_classes_as_the_network_does(ru
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    *refusals, predicted = done.stdout.split("\n", 5)
+    *refusals, predicted = done.stdout.split("\n", 6)
     for refusal, message in zip(
         refusals,
         (
@@ -86,6 +87,7 @@ def test_the_script_for_lava_takes_data_and_names_classes_as_the_network_does(ru
             "images are float64",
             "(6, 6, 7)",
             "(5,)",
+            "a label is 'c': expected one of 1, 2, 3, b",
             "pixels",
         ),
         strict=True,
