@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Rational, Real
 from typing import Any
-
-import numpy as np
 
 # Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
 # and random numbers: a configuration may come from a file that nobody has looked at.
@@ -86,6 +85,10 @@ MAX_NEURONS = 2**31 - 1
 SHOWN = 200
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> float:
     """Return a finite number as Python's own, or refuse what is none by the name of its field.
 
@@ -96,9 +99,10 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
     ValueError
         Naming the field, the value and what is `allowed`.
     """
-    if isinstance(value, np.integer):
+    # NumPy's numbers are known by what they say that they are: a configuration needs no NumPy.
+    if _is_integer(value):
         value = int(value)
-    elif isinstance(value, np.floating) and not integer:
+    elif isinstance(value, Real) and not isinstance(value, Rational) and not integer:
         value = float(value)
     kinds = (int,) if integer else (int, float)
     try:
@@ -174,9 +178,9 @@ def layer_sizes_of(given: Any) -> tuple[int, ...]:
         raise ValueError(f"layer_sizes is {sizes}: expected at least two layers, input and output")
     if len(sizes) > MAX_LAYERS:
         raise ValueError(f"layer_sizes has {len(sizes)} layers: expected at most {MAX_LAYERS}")
-    sizes = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
+    sizes = tuple(int(size) if _is_integer(size) else size for size in sizes)
     for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if not _is_integer(size) or size < 1:
             raise ValueError(f"layer_sizes is {shown(sizes)}: expected integers of at least 1")
         if size > MAX_NEURONS:
             raise ValueError(
