@@ -118,6 +118,12 @@ class HangError(ProcessError):
     def __init__(
         self, seconds: float, waiting: list[Waiting], computing: list[str], idle: list[str]
     ) -> None:
+        # Lava keeps processes in sets: by name, the same hang says the same.
+        waiting, computing, idle = (
+            sorted(waiting, key=lambda each: each.process),
+            sorted(computing),
+            sorted(idle),
+        )
         self.waiting, self.computing, self.idle = waiting, computing, idle
         doing = f"has neither sent nor received for {seconds:g} s"
         failures = [Failure(each, doing) for each in computing]
