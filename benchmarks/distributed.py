@@ -30,8 +30,8 @@ from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.engine import open_process_group
-from lava_desire.engine.distributed import pack_samples, unpack_samples
-from lava_desire.engine.ranks import Ranks
+from lava_desire.training.distributed import pack_samples, unpack_samples
+from lava_desire.training.ranks import Ranks
 
 LAYERS = (784, 1600, 800, 10)
 RATE = 1e-5

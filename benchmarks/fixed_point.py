@@ -23,10 +23,10 @@ from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.deploy import quantize
-from lava_desire.engine.history import History
-from lava_desire.engine.operations import count_operations
-from lava_desire.engine.run_folder import CHECKPOINT
 from lava_desire.fixed import default_formats
+from lava_desire.operations import count_operations
+from lava_desire.training.history import History
+from lava_desire.training.run_folder import CHECKPOINT
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "fixed_point"

@@ -22,7 +22,7 @@ from torch.profiler import profile
 from benchmarks.floor import LAYERS, Rates, floor_of
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.cli.machine import environment
-from lava_desire.engine.trainer import training_class
+from lava_desire.training.loop import training_class
 
 HERE = Path(__file__).parent
 BATCHES = (1, 64, 128)
@@ -70,7 +70,7 @@ class Contender:
         self.network = DesireNetwork(config, DEVICE, precision=precision, kernels=kernels)
         self.step: Any = None
         if kernels == "triton":
-            from lava_desire.engine.cuda.capture import CapturedStep
+            from lava_desire.training.captured import CapturedStep
 
             self.step = CapturedStep(self.network, batch_size, max(1, CHUNK // batch_size))
         self.order = torch.randperm(len(self.labels), device=DEVICE)
@@ -177,7 +177,7 @@ def epoch_seconds(data: Any, kernels: str, precision: str) -> list[float]:
 
 def tune(data: Any, rounds: int) -> list[dict[str, Any]]:
     """Try other tiles, one kernel at a time, and list them by the time of a step."""
-    from lava_desire.engine.cuda import tiles
+    from lava_desire.backends.triton import tiles
 
     tried = []
     for (kernel, exact, few), first in list(tiles.TILES.items()):

@@ -23,9 +23,9 @@ import torch
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
-from lava_desire.engine.augment import draw_shifts, shift_images
-from lava_desire.engine.average import WeightAverage
 from lava_desire.randomness import epoch_order
+from lava_desire.training.augment import draw_shifts, shift_images
+from lava_desire.training.average import WeightAverage
 
 SYNCHRONIZED = 50  # steps of each variant between two waits for the device
 TEST_BATCH = 2500
@@ -35,7 +35,7 @@ class Variant:
     """One network, what it has learned so far and the stream that it runs on."""
 
     def __init__(self, name: str, config: DesireConfig, every: int, data: Any, device: str) -> None:
-        from lava_desire.engine.cuda.capture import CapturedStep  # which needs Triton
+        from lava_desire.training.captured import CapturedStep  # which needs Triton
 
         self.name, self.config, self.every = name, config, every
         self.train, self.test = data

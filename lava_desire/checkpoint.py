@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
-from lava_desire._fields import MOST_SAMPLES, SHOWN
 from lava_desire._text import MESSAGE, printable
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_names
 from lava_desire.files import NotRegularError, keep_as, open_regular, replacing
+from lava_desire.model.fields import MOST_SAMPLES, SHOWN
 from lava_desire.strict_json import parse_json
 
 FORMAT = "lava-desire/1"

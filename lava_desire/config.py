@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lava_desire._fields import (
+from lava_desire.model.fields import (
     FLOATS,
     LARGEST,
     SHOWN,

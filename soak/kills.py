@@ -23,8 +23,8 @@ import requests  # noqa: F401 - so that a victim need not import it
 
 from lava_desire.checkpoint import CheckpointError, read_checkpoint
 from lava_desire.data import sources
-from lava_desire.engine.run_folder import CHECKPOINT, PREVIOUS
 from lava_desire.files import remove_partial
+from lava_desire.training.run_folder import CHECKPOINT, PREVIOUS
 from soak.victims import (
     Victim,
     expected_weights,

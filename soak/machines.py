@@ -20,8 +20,8 @@ import torch
 
 from lava_desire.checkpoint import CheckpointError, read_checkpoint
 from lava_desire.engine import DesireNetwork, DeviceMemoryError, Interrupted
-from lava_desire.engine.run_folder import CHECKPOINT, read_latest
 from lava_desire.files import FolderInUseError, FolderLock
+from lava_desire.training.run_folder import CHECKPOINT, read_latest
 from soak.victims import CONFIG, Victim, expected_weights, go_on, train, wrong_at_the_end
 
 Counts = dict[str, Any]

@@ -19,8 +19,8 @@ from lava_desire import DesireConfig
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from lava_desire.config import PRESETS
 from lava_desire.data import DataError, load_npz, read_idx
-from lava_desire.engine.history import EpochRecord
 from lava_desire.randomness import initial_weights
+from lava_desire.training.history import EpochRecord
 from soak.archives import forged_checkpoint, forged_idx, npz_archive
 from soak.mutate import mutate_bytes, mutate_json_text
 
@@ -180,7 +180,7 @@ def spoil_checkpoint(random: Random, data: bytes, others: Sequence[bytes]) -> by
 def read_a_checkpoint(path: Path) -> None:
     """Read as a network and as a run, and look at what came out."""
     from lava_desire.engine import DesireNetwork
-    from lava_desire.engine.run_folder import checked_state
+    from lava_desire.training.run_folder import checked_state
 
     try:
         checkpoint = read_checkpoint(path)

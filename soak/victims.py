@@ -25,8 +25,8 @@ from lava_desire import DesireConfig
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.data import load_dataset
 from lava_desire.engine import DesireNetwork, Interrupted, fit
-from lava_desire.engine.run_folder import CHECKPOINT, PREVIOUS
 from lava_desire.randomness import initial_weights
+from lava_desire.training.run_folder import CHECKPOINT, PREVIOUS
 
 CONFIG = DesireConfig((64, 16, 10), learning_rate=3e-4, batch_size=16, epochs=4, seed=3)
 SAVED = DesireConfig((64, 1000, 10), epochs=0)

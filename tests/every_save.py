@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.engine.run_folder import CHECKPOINT
+from lava_desire.training.run_folder import CHECKPOINT
 
 
 def save_everywhere(run_class, make_network, data, folder):

@@ -80,5 +80,5 @@ def test_code_is_shown_without_its_docstring():
     from building.code import body_of
 
     signature = "def hidden_desire(z: Array, threshold: float) -> Array:"
-    shown = body_of(ROOT / "lava_desire/rule.py", "hidden_desire")
+    shown = body_of(ROOT / "lava_desire/model/desire.py", "hidden_desire")
     assert shown == f"{signature}\n    return ternarize(z, threshold)"

@@ -15,7 +15,7 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.cli.commands import train as train_command
-from lava_desire.engine.trainer import training_class
+from lava_desire.training.loop import training_class
 
 FIELDS = [field.name for field in dataclasses.fields(DesireConfig)]
 

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule, LayerFormat
-from lava_desire.fixed.limits import (
+from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
     BRIGHTEST,
     STATE_LIMIT,

@@ -62,7 +62,7 @@ class Code(Directive):
 def _place(
     role: str, rawtext: str, text: str, lineno: int, inliner: Any, *_: Any
 ) -> tuple[list[nodes.Node], list[Any]]:
-    # `lava_desire/engine/scan.py: scan_layer`, linked to the file
+    # `lava_desire/backends/numba/scan.py: scan_layer`, linked to the file
     path, _, name = (part.strip() for part in text.partition(":"))
     try:
         if name:

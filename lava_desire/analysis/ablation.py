@@ -15,7 +15,7 @@ from lava_desire.analysis.experiments import read_history
 from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
-from lava_desire.engine.run_folder import holds_run
+from lava_desire.training.run_folder import holds_run
 
 
 @dataclass(frozen=True)

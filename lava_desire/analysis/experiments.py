@@ -14,8 +14,8 @@ from lava_desire.analysis.catalogue import Experiment
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import History
-from lava_desire.engine.run_folder import holds_run, read_latest, read_records
 from lava_desire.files import write_atomically
+from lava_desire.training.run_folder import holds_run, read_latest, read_records
 
 RESULT = "result.json"
 _SEED_FOLDER = "seed-"

@@ -16,7 +16,7 @@ from lava_desire import rule
 from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, new_figure, save_figure
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
-from lava_desire.engine.evaluation import checked_data
+from lava_desire.training.evaluation import checked_data
 
 _BATCH = 256
 _PERCENTILES = (10, 50, 90)

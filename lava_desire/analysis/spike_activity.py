@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from lava_desire.analysis.style import new_figure, save_figure
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
-from lava_desire.engine.evaluation import checked_data
+from lava_desire.training.evaluation import checked_data
 
 _BATCH = 256
 

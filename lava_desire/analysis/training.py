@@ -18,8 +18,8 @@ from lava_desire.engine import (
     default_precision,
     fit,
 )
-from lava_desire.engine.run_folder import checked_state, holds_run, read_latest, read_records
 from lava_desire.files import open_regular, write_atomically
+from lava_desire.training.run_folder import checked_state, holds_run, read_latest, read_records
 
 Samples = tuple[Any, Any]
 """``(images, labels)``, as :func:`lava_desire.engine.fit` takes them."""

@@ -16,7 +16,7 @@ from lava_desire.cli.export import export
 from lava_desire.cli.installation import install_lava
 from lava_desire.cli.printing import complain
 from lava_desire.cli.reproduce import reproduce
-from lava_desire.engine.errors import (
+from lava_desire.errors import (
     DamagedCheckpointWarning,
     DeviceMemoryError,
     is_out_of_memory,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lava_desire._text import printable
+from lava_desire.backends.choices import KERNELS, PRECISIONS
 from lava_desire.cli import machine, torchrun
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
@@ -37,8 +38,7 @@ from lava_desire.cli.run import (
 )
 from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.config import TIE_BREAKS
-from lava_desire.engine.choices import KERNELS, PRECISIONS
-from lava_desire.engine.history import LEARNING_CURVE
+from lava_desire.training.history import LEARNING_CURVE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -376,7 +376,7 @@ def demo(
     from lava_desire.analysis import plot_classified_images, plot_confusion
     from lava_desire.cli.display import LiveTable
     from lava_desire.engine import evaluate
-    from lava_desire.engine.run_folder import CHECKPOINT
+    from lava_desire.training.run_folder import CHECKPOINT
 
     console = make_console()
     source = Source("digits")
@@ -413,7 +413,7 @@ def demo(
 
 def _show_in_lava(run: Run) -> None:
     """Classify the held-out samples once more, with Lava processes, and draw a window of theirs."""
-    from lava_desire.engine.run_folder import CHECKPOINT
+    from lava_desire.training.run_folder import CHECKPOINT
 
     try:
         from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava

@@ -11,8 +11,7 @@ import torch
 
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.engine import Metrics
-from lava_desire.engine.trainer import TrainingRun
-from lava_desire.fixed import formats_from_dicts
+from lava_desire.model.integers import formats_from_dicts
 from lava_desire.proc import (
     DesireChain,
     DesireMLP,
@@ -21,6 +20,7 @@ from lava_desire.proc import (
     WindowRecorder,
     plot_window,
 )
+from lava_desire.training.loop import TrainingRun
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip

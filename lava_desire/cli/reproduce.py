@@ -26,7 +26,7 @@ from lava_desire.cli.run import (
 )
 from lava_desire.cli.run_data import Source
 from lava_desire.config import DesireConfig
-from lava_desire.engine.interrupt import Interrupted
+from lava_desire.training.interrupt import Interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -132,7 +132,7 @@ def _train(
     display: Silence,
 ) -> None:
     from lava_desire.analysis.experiments import seed_folder
-    from lava_desire.engine.run_folder import holds_run
+    from lava_desire.training.run_folder import holds_run
 
     source = Source(EXPERIMENTS[name].dataset, data_dir, quick=quick)
     data = source.load()

@@ -21,21 +21,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lava_desire._fields import MAX_NEURONS
+from lava_desire.backends.choices import KERNELS, PRECISIONS
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import say
 from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_file, read_notes
 from lava_desire.config import PRESETS, DesireConfig
-from lava_desire.engine.choices import KERNELS, PRECISIONS
-from lava_desire.engine.history import LEARNING_CURVE, RUN
-from lava_desire.engine.interrupt import Interrupted
 from lava_desire.files import FolderLock, check_regular, read_file
+from lava_desire.model.fields import MAX_NEURONS
+from lava_desire.training.history import LEARNING_CURVE, RUN
+from lava_desire.training.interrupt import Interrupted
 
 if TYPE_CHECKING:
     from lava_desire.cli.torchrun import Team
     from lava_desire.data import Dataset
     from lava_desire.engine import DesireNetwork, History
-    from lava_desire.engine.trainer import TrainingRun
+    from lava_desire.training.loop import TrainingRun
 
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
@@ -189,7 +189,7 @@ def trained_file(place: str) -> Path:
     FileNotFoundError
         If there is nothing of that name.
     """
-    from lava_desire.engine.run_folder import BEST, CHECKPOINT
+    from lava_desire.training.run_folder import BEST, CHECKPOINT
 
     path = Path(place)
     if path.is_dir():
@@ -235,8 +235,8 @@ def check_data(network: DesireNetwork, data: Dataset) -> None:
     ValueError
         As :func:`~lava_desire.engine.fit`.
     """
-    from lava_desire.engine.evaluation import checked_data
-    from lava_desire.engine.samples import training_pairs
+    from lava_desire.training.evaluation import checked_data
+    from lava_desire.training.samples import training_pairs
 
     train, test, _ = training_pairs(network, data, None)
     for name, part in (("train", train), ("test", test)):
@@ -288,7 +288,7 @@ def check_output(option: str, output: str, suffixes: Sequence[str], trained: Pat
         If the name ends otherwise, there is no such folder, or the file is a run's own, its data,
         or the checkpoint itself.
     """
-    from lava_desire.engine.run_folder import FILES, holds_run
+    from lava_desire.training.run_folder import FILES, holds_run
 
     path = Path(output)
     if path.suffix.lower() not in suffixes:
@@ -319,7 +319,7 @@ def check_folder(output: str | None, force: bool) -> None:
     FileExistsError
         If there is a run in the folder.
     """
-    from lava_desire.engine.run_folder import holds_run
+    from lava_desire.training.run_folder import holds_run
 
     if output is not None and not force and holds_run(Path(output)):
         raise FileExistsError(
@@ -380,7 +380,7 @@ def open_run(
     team : Team, optional
         The ranks that go on with it.
     """
-    from lava_desire.engine.run_folder import CHECKPOINT, PREVIOUS, read_latest
+    from lava_desire.training.run_folder import CHECKPOINT, PREVIOUS, read_latest
 
     folder = place
     if place.is_file():
@@ -465,7 +465,7 @@ def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
     """Return what trains: the engine, alone or as a rank, or a network of Lava processes."""
     check_choice("--backend", backend, TRAINING_BACKENDS)
     if backend == "torch":
-        from lava_desire.engine.trainer import training_class
+        from lava_desire.training.loop import training_class
 
         return training_class(network)
     from lava_desire.cli.lava_backend import LavaTrainingRun

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lava_desire._text import printable
-from lava_desire.engine.history import RUN
 from lava_desire.files import read_file
 from lava_desire.strict_json import parse_json
+from lava_desire.training.history import RUN
 
 if TYPE_CHECKING:
     from lava_desire.data import Dataset

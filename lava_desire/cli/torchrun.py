@@ -20,8 +20,8 @@ import typer
 from lava_desire.cli.printing import complain
 from lava_desire.cli.run import new_folder
 from lava_desire.cli.run_data import read_notes
-from lava_desire.engine.errors import RankError
-from lava_desire.engine.history import RUN
+from lava_desire.errors import RankError
+from lava_desire.training.history import RUN
 
 FAILED = 2
 _UNNAMED = "none"  # torchrun's name for a job that was given none
@@ -159,7 +159,7 @@ class Team:
     def __init__(self, launch: Launch) -> None:
         import torch
 
-        from lava_desire.engine.ranks import Ranks
+        from lava_desire.training.ranks import Ranks
 
         self.launch = launch
         self._nothing = torch.empty(0, dtype=torch.uint8)
@@ -200,7 +200,7 @@ class Team:
                 "--output is not given, and torchrun may restart the command: expected a folder, "
                 "for it to go on where it was"
             )
-        from lava_desire.engine.run_folder import holds_run
+        from lava_desire.training.run_folder import holds_run
 
         _, counts = self.ranks.meet(self._nothing, self.launch.restarts)
         restarts = max(count for (count,) in counts)
@@ -237,7 +237,7 @@ def join(backend: str | None) -> Team | None:
         return None
     import torch
 
-    from lava_desire.engine.ranks import open_process_group
+    from lava_desire.training.ranks import open_process_group
 
     if torch.cuda.is_available():
         torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import fixed, rule, scale
+from lava_desire import rule, scale
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_images
 from lava_desire.engine import DesireNetwork
-from lava_desire.fixed import LayerFormat
-from lava_desire.fixed.limits import (
+from lava_desire.model import integers as fixed
+from lava_desire.model.integers import LayerFormat
+from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
     DECAY_BITS,
     STATE_LIMIT,

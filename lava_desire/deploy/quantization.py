@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from lava_desire.backends.integers.network import FixedPointNetwork, LayerRange
 from lava_desire.engine import DesireNetwork, evaluate, fit
-from lava_desire.engine.evaluation import checked_data
-from lava_desire.engine.fixed_point import FixedPointNetwork, LayerRange
-from lava_desire.engine.samples import training_pairs
-from lava_desire.fixed import LayerFormat, default_formats
-from lava_desire.fixed.limits import WEIGHT_BITS
+from lava_desire.model.integers import LayerFormat, default_formats
+from lava_desire.model.integers.limits import WEIGHT_BITS
+from lava_desire.training.evaluation import checked_data
+from lava_desire.training.samples import training_pairs
 
 # A few neurons may have weights a hundred times as large as the others: what a scale clips must
 # then be weighed against what it rounds, over many powers of two.

@@ -9,18 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lava_desire.activity import Activity, StepResult
+    from lava_desire.backends.choices import KERNELS, PRECISIONS, default_precision
     from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
-    from lava_desire.engine.activity import Activity, StepResult
-    from lava_desire.engine.choices import KERNELS, PRECISIONS, default_precision
-    from lava_desire.engine.errors import DamagedCheckpointWarning, DeviceMemoryError, RankError
-    from lava_desire.engine.evaluation import Metrics, evaluate
-    from lava_desire.engine.history import EpochRecord, History, Progress
-    from lava_desire.engine.interrupt import Interrupted
-    from lava_desire.engine.network import DesireNetwork
-    from lava_desire.engine.operations import LayerOperations, count_operations
-    from lava_desire.engine.ranks import open_process_group
-    from lava_desire.engine.trainer import fit
+    from lava_desire.errors import DamagedCheckpointWarning, DeviceMemoryError, RankError
     from lava_desire.files import FolderInUseError
+    from lava_desire.network import DesireNetwork
+    from lava_desire.operations import LayerOperations, count_operations
+    from lava_desire.training.evaluation import Metrics, evaluate
+    from lava_desire.training.history import EpochRecord, History, Progress
+    from lava_desire.training.interrupt import Interrupted
+    from lava_desire.training.loop import fit
+    from lava_desire.training.ranks import open_process_group
 
 __all__ = [
     "KERNELS",
@@ -49,28 +49,28 @@ __all__ = [
 ]
 
 _HOMES = {
-    "KERNELS": "engine.choices",
-    "PRECISIONS": "engine.choices",
-    "Activity": "engine.activity",
+    "KERNELS": "backends.choices",
+    "PRECISIONS": "backends.choices",
+    "Activity": "activity",
     "Checkpoint": "checkpoint",
     "CheckpointError": "checkpoint",
-    "DamagedCheckpointWarning": "engine.errors",
-    "DesireNetwork": "engine.network",
-    "DeviceMemoryError": "engine.errors",
-    "EpochRecord": "engine.history",
+    "DamagedCheckpointWarning": "errors",
+    "DesireNetwork": "network",
+    "DeviceMemoryError": "errors",
+    "EpochRecord": "training.history",
     "FolderInUseError": "files",
-    "History": "engine.history",
-    "Interrupted": "engine.interrupt",
-    "LayerOperations": "engine.operations",
-    "Metrics": "engine.evaluation",
-    "Progress": "engine.history",
-    "RankError": "engine.errors",
-    "StepResult": "engine.activity",
-    "count_operations": "engine.operations",
-    "default_precision": "engine.choices",
-    "evaluate": "engine.evaluation",
-    "fit": "engine.trainer",
-    "open_process_group": "engine.ranks",
+    "History": "training.history",
+    "Interrupted": "training.interrupt",
+    "LayerOperations": "operations",
+    "Metrics": "training.evaluation",
+    "Progress": "training.history",
+    "RankError": "errors",
+    "StepResult": "activity",
+    "count_operations": "operations",
+    "default_precision": "backends.choices",
+    "evaluate": "training.evaluation",
+    "fit": "training.loop",
+    "open_process_group": "training.ranks",
     "read_checkpoint": "checkpoint",
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import LayerFormat
+from lava_desire.model.integers import LayerFormat
 from lava_desire.proc.checks import check_all_rates, check_count, check_per_layer
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.desire_lif.process import DesireLIF

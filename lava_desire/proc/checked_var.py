@@ -9,9 +9,9 @@ import numpy as np
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import IntegerRule, LayerFormat
 from lava_desire.lava_runtime.errors import describe
 from lava_desire.lava_runtime.variables import as_numbers
+from lava_desire.model.integers import IntegerRule, LayerFormat
 
 MOST = 2**62
 """What a counter may be set to, at most; it counts on from there."""

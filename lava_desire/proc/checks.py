@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import fixed, rule
-from lava_desire._fields import MOST_SAMPLES
+from lava_desire import rule
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import IntegerRule, LayerFormat
+from lava_desire.model import integers as fixed
+from lava_desire.model.fields import MOST_SAMPLES
+from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.randomness import initial_weights
 
 LAVAS_OWN = ("name", "log_config")

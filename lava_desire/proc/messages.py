@@ -10,9 +10,9 @@ from lava.magma.core.process.ports.ports import InPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.io.source import RingBuffer
 
-from lava_desire import fixed
-from lava_desire.fixed.limits import BRIGHTEST
 from lava_desire.lava_runtime.errors import describe
+from lava_desire.model import integers as fixed
+from lava_desire.model.integers.limits import BRIGHTEST
 
 
 def check_brightness(brightness: Any) -> Any:

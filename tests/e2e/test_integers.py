@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from lava_desire.backends.integers.network import FixedPointNetwork
 from lava_desire.engine import DesireNetwork
-from lava_desire.engine.fixed_point import FixedPointNetwork
 
 
 def test_a_network_in_floating_point_is_evaluated_in_integers(run):

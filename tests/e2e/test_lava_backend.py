@@ -16,7 +16,7 @@ from lava_desire import DesireConfig
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.cli import lava_backend
 from lava_desire.engine import DesireNetwork
-from lava_desire.engine.trainer import TrainingRun
+from lava_desire.training.loop import TrainingRun
 
 SIZES = ("--layers", "12", "--num-steps", "6", "--error-margin", "1", "--learning-rate", "1e-3")
 

@@ -13,7 +13,7 @@ import pytest
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.cli import lava_backend, main, run_data
 from lava_desire.cli import run as cli_run
-from lava_desire.engine.run_folder import CHECKPOINT, FILES
+from lava_desire.training.run_folder import CHECKPOINT, FILES
 
 OWN = ["--data", "own.npz", "--layers", "4", "--epochs", "1"]
 

@@ -17,8 +17,8 @@ from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 
-from lava_desire.engine.cuda import dropout, neurons, products
-from lava_desire.engine.cuda.tiles import TILES
+from lava_desire.backends.triton import dropout, neurons, products
+from lava_desire.backends.triton.tiles import TILES
 
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}
 LIF = {"DECAY": 0.75, "THRESHOLD": 1.0, "NUM_STEPS": 20, "SUBTRACT": True, "BLOCK": 128}
@@ -168,7 +168,7 @@ STRIDES = {"in_stride": "i32", "out_stride": "i32"}
 
 
 def product(kernel: str, exact: bool, tile: Any) -> Any:
-    """Return a kernel of :mod:`lava_desire.engine.cuda.products` with its tile."""
+    """Return a kernel of :mod:`lava_desire.backends.triton.products` with its tile."""
     options = tile.options
     if kernel == "current":
         blocks = {"BLOCK_ROWS": tile.rows, "BLOCK_OUT": tile.columns, "BLOCK_IN": tile.inner}

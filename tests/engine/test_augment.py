@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lava_desire.engine.augment import shift_images
 from lava_desire.randomness import epoch_shifts
+from lava_desire.training.augment import shift_images
 
 
 def shifted(image, down, right):

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from lava_desire import DesireConfig, rule
+from lava_desire.backends.rates import InputRates
 from lava_desire.data import load_dataset
 from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit, read_checkpoint
-from lava_desire.engine.average import WeightAverage
-from lava_desire.engine.baseline import InputRates
+from lava_desire.training.average import WeightAverage
 
 CONFIG = DesireConfig((64, 30, 10), learning_rate=3e-4, batch_size=16, epochs=3, seed=7)
 OPTIONS = {

@@ -22,7 +22,7 @@ from lava_desire.analysis import plot_confusion, plot_learning_curve
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.data import DataError, Dataset, DataWarning
 from lava_desire.deploy import quantize
-from lava_desire.engine.run_folder import BEST, BEST_AVERAGE, CHECKPOINT
+from lava_desire.training.run_folder import BEST, BEST_AVERAGE, CHECKPOINT
 
 CONFIG = DesireConfig((48, 10, 4), epochs=2, batch_size=8, learning_rate=1e-3)
 PICTURES = np.random.default_rng(5).integers(0, 256, (40, 6, 8), dtype=np.uint8)

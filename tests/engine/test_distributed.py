@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from lava_desire import DesireNetwork, fit
+from lava_desire.backends.wire import pack_spikes, pack_words, unpack_spikes, unpack_words
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.engine import Interrupted, open_process_group
-from lava_desire.engine.distributed import pack_samples, unpack_samples
-from lava_desire.engine.wire import pack_spikes, pack_words, unpack_spikes, unpack_words
+from lava_desire.training.distributed import pack_samples, unpack_samples
 
 from .rank_worker import BASE, CASES, data, network_of
 

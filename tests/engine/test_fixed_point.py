@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, fixed, load_dataset, rule
+from lava_desire.backends.integers import kernels as fixed_kernels
+from lava_desire.backends.integers.network import FixedPointNetwork
+from lava_desire.backends.numba.philox import draw_eight
 from lava_desire.checkpoint import CheckpointError
-from lava_desire.engine import fixed_kernels, read_checkpoint
-from lava_desire.engine.fixed_point import FixedPointNetwork
-from lava_desire.engine.operations import count_operations
-from lava_desire.engine.philox import draw_eight
+from lava_desire.engine import read_checkpoint
 from lava_desire.fixed import LayerFormat, default_formats
-from lava_desire.fixed.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
+from lava_desire.operations import count_operations
 from lava_desire.randomness import RoundingStream
 
 CONFIG = DesireConfig(

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, rule
+from lava_desire.backends.kernels import TorchKernels
+from lava_desire.backends.numba.backend import CompiledKernels
+from lava_desire.backends.numba.events import EventLists, list_events, pack
+from lava_desire.backends.numba.scan import scan_layer
+from lava_desire.backends.numba.threads import Workspace
 from lava_desire.engine import DesireNetwork
-from lava_desire.engine.compiled import CompiledKernels
-from lava_desire.engine.events import EventLists, list_events, pack
-from lava_desire.engine.kernels import TorchKernels
-from lava_desire.engine.parallel import Workspace
-from lava_desire.engine.scan import scan_layer
 
 from .threads import threads
 
@@ -173,7 +173,7 @@ def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch):
     outputs = torch.rand(20, 64, NUM_OUT) < 0.3
     exact = pair.weights.clone()
     pair.reference.learn(exact, 1e-2, desire, None, pair.spikes, 0, outputs)
-    monkeypatch.setattr("lava_desire.engine.compiled._PAIRINGS", 1)
+    monkeypatch.setattr("lava_desire.backends.numba.backend._PAIRINGS", 1)
     mine = pair.compiled.arrange(pair.weights.clone())
     pair.compiled.learn(mine, 1e-2, desire, None, pair.trains, 0, pack(outputs.numpy()))
     assert torch.equal(mine, exact)
@@ -238,7 +238,7 @@ def test_the_second_look_is_rare():
 
 def share_of_doubts(pair: Pair) -> float:
     """Count potentials within the bound of the threshold, in the arithmetic of the rule."""
-    from lava_desire.engine.scan import _error_bound
+    from lava_desire.backends.numba.scan import _error_bound
 
     events = list_events(pair.trains, 0, 20, Workspace(), "doubts")
     current = rule.synaptic_current(pair.weights, pair.spikes)

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from lava_desire import DesireConfig, rule
+from lava_desire.backends.choices import default_precision
+from lava_desire.backends.kernels import lif_scan, make_products, trace_scan
 from lava_desire.data import load_dataset
 from lava_desire.engine import PRECISIONS, DesireNetwork
-from lava_desire.engine.choices import default_precision
-from lava_desire.engine.kernels import lif_scan, make_products, trace_scan
 from lava_desire.randomness import DropoutStream
 
 from .threads import threads

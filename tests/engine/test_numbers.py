@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
-from lava_desire._fields import FLOATS, MOST_SAMPLES
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from lava_desire.model.fields import FLOATS, MOST_SAMPLES
 from lava_desire.randomness import DropoutStream, RoundingStream
 
 CONFIG = DesireConfig((4, 3, 2), num_steps=6, error_margin=1, epochs=1)

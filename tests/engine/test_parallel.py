@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lava_desire.engine.parallel import (
+from lava_desire.backends.numba.threads import (
     in_parallel,
     in_parallel_tiles,
     num_threads,

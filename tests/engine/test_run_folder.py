@@ -28,9 +28,9 @@ from lava_desire.engine import (
     fit,
     run_folder,
 )
-from lava_desire.engine.interrupt import InterruptFlag
-from lava_desire.engine.run_folder import CHECKPOINT, PREVIOUS, read_latest
 from lava_desire.files import FolderLock
+from lava_desire.training.interrupt import InterruptFlag
+from lava_desire.training.run_folder import CHECKPOINT, PREVIOUS, read_latest
 
 CONFIG = DesireConfig((64, 12, 10), learning_rate=3e-4, batch_size=16, epochs=2, seed=7)
 

@@ -17,7 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lava_desire import DesireConfig, DesireNetwork, fit, rule
-from lava_desire.engine.kernels import TorchKernels, has_triton
+from lava_desire.backends.kernels import TorchKernels, has_triton
 from lava_desire.randomness import DropoutStream
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -27,11 +27,11 @@ triton = pytest.importorskip(
     "triton", reason="triton is not installed (torch for CUDA brings it, or the extra gpu)"
 )
 
-from lava_desire.engine.average import WeightAverage
-from lava_desire.engine.cuda import neurons
-from lava_desire.engine.cuda.capture import CapturedStep
-from lava_desire.engine.cuda.dropout import DeviceDropout
-from lava_desire.engine.cuda.kernels import TritonKernels
+from lava_desire.backends.triton import neurons
+from lava_desire.backends.triton.backend import TritonKernels
+from lava_desire.backends.triton.dropout import DeviceDropout
+from lava_desire.training.average import WeightAverage
+from lava_desire.training.captured import CapturedStep
 
 WHOLE = ("mnist_online_dropout", "float32")
 NUM_IN, NUM_OUT, BATCH = 70, 140, 5  # more than a tile has, and no multiple of it
@@ -419,7 +419,7 @@ def test_a_network_on_cuda_chooses_these_kernels_where_they_apply():
 
 
 def test_an_older_triton_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("lava_desire.engine.kernels.metadata.version", lambda name: "3.1.0+git")
+    monkeypatch.setattr("lava_desire.backends.kernels.metadata.version", lambda name: "3.1.0+git")
     assert not has_triton()
     with pytest.raises(ValueError, match=r"of which 3\.6 or later is not installed"):
         DesireNetwork(SMALL, DEVICE, kernels="triton")
@@ -432,7 +432,7 @@ def test_kernels_that_do_not_apply_are_refused_by_name(monkeypatch):
         DesireNetwork(SMALL.replace(num_steps=65), DEVICE, kernels="triton")
     with pytest.raises(ValueError, match="precision is 'float16'"):
         DesireNetwork(SMALL, DEVICE, precision="float16", kernels="triton")
-    monkeypatch.setattr("lava_desire.engine.cuda.kernels.INTERPRETED", False)
+    monkeypatch.setattr("lava_desire.backends.triton.backend.INTERPRETED", False)
     with pytest.raises(ValueError, match="expected cuda, or TRITON_INTERPRET=1"):
         DesireNetwork(SMALL, "cpu", kernels="triton")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire import fixed
 from lava_desire import rule as equations
 from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
-from lava_desire.fixed.limits import ALIGNMENT_BITS
+from lava_desire.model import integers as fixed
+from lava_desire.model.integers.limits import ALIGNMENT_BITS
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
 from lava.magma.core.model.py.neuron import (  # isort: skip

@@ -11,7 +11,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import LayerFormat
+from lava_desire.model.integers import LayerFormat
 from lava_desire.proc.checked_var import (
     A_COUNT,
     A_SHARE,

@@ -11,8 +11,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import IntegerRule, LayerFormat
-from lava_desire.fixed.limits import STATE_LIMIT
+from lava_desire.model.integers import IntegerRule, LayerFormat
+from lava_desire.model.integers.limits import STATE_LIMIT
 from lava_desire.proc.checked_var import TERNARY, CheckedVar, finite
 from lava_desire.proc.checks import check_count, check_layer, check_masks, check_options
 

@@ -14,7 +14,7 @@ from lava.magma.core.process.variable import Var
 
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
-from lava_desire.fixed import IntegerRule, LayerFormat, formats_from_dicts
+from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.proc.checked_var import (
     A_COUNT,
     A_SHARE,

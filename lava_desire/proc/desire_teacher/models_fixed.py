@@ -8,8 +8,8 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import fixed
-from lava_desire.fixed import IntegerRule
+from lava_desire.model import integers as fixed
+from lava_desire.model.integers import IntegerRule
 from lava_desire.proc.desire_teacher.models import AbstractPyDesireTeacherModel
 from lava_desire.proc.desire_teacher.process import DesireTeacher
 

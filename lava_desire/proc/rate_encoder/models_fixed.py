@@ -11,8 +11,9 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import fixed, rule
-from lava_desire.fixed import IntegerRule
+from lava_desire import rule
+from lava_desire.model import integers as fixed
+from lava_desire.model.integers import IntegerRule
 from lava_desire.proc.messages import check_levels
 from lava_desire.proc.rate_encoder.models import AbstractPyRateEncoderModel
 from lava_desire.proc.rate_encoder.process import RateEncoder

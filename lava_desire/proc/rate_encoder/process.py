@@ -10,7 +10,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.fixed.limits import STATE_LIMIT
+from lava_desire.model.integers.limits import STATE_LIMIT
 from lava_desire.proc.checked_var import A_COUNT, CheckedVar, finite
 from lava_desire.proc.checks import check_count, check_layer, check_masks, check_options
 

@@ -1,0 +1,1 @@
+"""How a network is computed: torch operations, numba, Triton, integers."""

@@ -1,0 +1,1 @@
+"""The integers of Lava's fixed-point processes, in batches."""

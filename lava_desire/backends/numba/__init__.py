@@ -1,0 +1,1 @@
+"""Event-driven kernels for the CPU, compiled by numba."""

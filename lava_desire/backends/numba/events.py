@@ -1,0 +1,429 @@
+"""Spike trains as words, and the lists of events that the compiled kernels work through.
+
+A spike train of up to 64 steps is one 64-bit word a neuron: bit t is the spike of step t. Inputs
+of a sample that have the very same train form one *unit*: their weights need to be added only once
+instead of at every spike, and an update pairs them with a neuron only once. Pixels of an image
+come in few trains, as there are few brightnesses; silent inputs are in no unit at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numba import njit
+
+from lava_desire.backends.numba.threads import Workspace, in_parallel
+
+MAX_STEPS = 64
+_HASH = np.uint64(
+    0x9E3779B97F4A7C15
+)  # 2^64 divided by the golden ratio: spreads words over a table
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a function in IEEE arithmetic, without Python's lock."""
+    result: _Function = njit(nogil=True, cache=True, error_model="numpy")(function)
+    return result
+
+
+def compiled_in_any_order(function: _Function) -> _Function:
+    """Compile a function whose sums may be taken in any order, and so by vectors."""
+    freedom = {"reassoc", "contract"}
+    result: _Function = njit(nogil=True, cache=True, error_model="numpy", fastmath=freedom)(
+        function
+    )
+    return result
+
+
+class EventLists(threading.local):
+    """The lists of the trains that were last heard, one set a thread.
+
+    Parameters
+    ----------
+    num_steps : int
+        T.
+    num_kept : int
+        How many lists are kept, whose buffers are used again.
+    """
+
+    def __init__(self, num_steps: int, num_kept: int) -> None:
+        self._arguments = (num_steps, num_kept)
+        self._workspace = Workspace()
+        self._kept: list[tuple[Any, int, Events]] = []
+        self._next = 0
+
+    def __reduce__(self) -> tuple[type[EventLists], tuple[int, int]]:
+        """Let copies, in this process or another, begin empty."""
+        return EventLists, self._arguments
+
+    def of(self, words: Any, lag: int) -> Events:
+        """Return the events of trains, which nobody changes; see :func:`list_events`."""
+        num_steps, num_kept = self._arguments
+        for trains, steps, events in self._kept:
+            if trains is words and steps == lag:
+                return events
+        place = self._next
+        self._next = (place + 1) % num_kept
+        found = list_events(words, lag, num_steps, self._workspace, str(place))
+        self._kept[place : place + 1] = [(words, lag, found)]
+        return found
+
+
+@dataclass(frozen=True)
+class Events:
+    """Which inputs spike when, for a batch of B samples and a layer of N inputs.
+
+    Parameters
+    ----------
+    unit_words : ndarray
+        (B, N) uint64: trains of the sample's units, as they arrive; the first `num_units` count.
+    unit_begin : ndarray
+        (B, N + 1) int32: where a unit's members begin in `members`.
+    members : ndarray
+        (B, N) int32: inputs, unit by unit.
+    inputs, unit_of : ndarray
+        (B, N) int32: the inputs that are heard, in their own order, and the unit of each.
+    num_units, num_sums : ndarray
+        (B,) int64: units of the sample; the first `num_sums` of them have several members whose
+        weights are summed before the window runs.
+    events : ndarray
+        (B, T·N + 1) int32: what spikes, step by step: input i as i, the sum of unit k as N + k.
+    step_begin : ndarray
+        (B, T + 1) int64: where a step's events begin.
+    depth, most : ndarray
+        (B,) int64: additions that a term of a current passes through at most, and inputs that
+        spike in the same step at most: they bound rounding errors.
+    used : ndarray
+        (U,) int64: inputs that spike in some sample.
+    """
+
+    unit_words: Any
+    unit_begin: Any
+    members: Any
+    inputs: Any
+    unit_of: Any
+    num_units: Any
+    num_sums: Any
+    events: Any
+    step_begin: Any
+    depth: Any
+    most: Any
+    used: Any
+
+
+def list_events(words: Any, lag: int, num_steps: int, workspace: Workspace, name: str) -> Events:
+    """List the events of trains, (B, N) words, that arrive `lag` steps after they were sent.
+
+    The lists lie in the workspace's buffers of that name, until those are used again.
+    """
+    batch_size, size = words.shape
+
+    def take(part: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        return workspace.take(f"{name}.{part}", shape, dtype)
+
+    events = Events(
+        take("unit_words", (batch_size, size), np.uint64),
+        take("unit_begin", (batch_size, size + 1), np.int32),
+        take("members", (batch_size, size), np.int32),
+        take("inputs", (batch_size, size + 1), np.int32),
+        take("unit_of", (batch_size, size), np.int32),
+        take("num_units", (batch_size,), np.int64),
+        take("num_sums", (batch_size,), np.int64),
+        take("events", (batch_size, num_steps * size + 1), np.int32),
+        take("step_begin", (batch_size, num_steps + 1), np.int64),
+        take("depth", (batch_size,), np.int64),
+        take("most", (batch_size,), np.int64),
+        _used(words),
+    )
+    lists = (
+        events.unit_words,
+        events.unit_begin,
+        events.members,
+        events.inputs,
+        events.unit_of,
+        events.num_units,
+        events.num_sums,
+        events.events,
+        events.step_begin,
+        events.depth,
+        events.most,
+    )
+    in_parallel(
+        lambda first, last: _list_events(words, lag, num_steps, first, last, *lists), batch_size
+    )
+    return events
+
+
+@compiled
+def pack(spikes: Any) -> Any:
+    """Return (T, B, N) bool trains as (B, N) words."""
+    num_steps, batch_size, size = spikes.shape
+    words = np.zeros((batch_size, size), np.uint64)
+    for step in range(num_steps):
+        for sample in range(batch_size):
+            for neuron in range(size):
+                words[sample, neuron] |= np.uint64(spikes[step, sample, neuron]) << np.uint64(step)
+    return words
+
+
+@compiled
+def look_up(table: Any, images: Any) -> Any:
+    """Return the trains of pixels, (B, N) uint8, from a table of all: (B, N) words."""
+    words = np.empty(images.shape, np.uint64)
+    for sample in range(images.shape[0]):
+        for pixel in range(images.shape[1]):
+            words[sample, pixel] = table[images[sample, pixel]]
+    return words
+
+
+@compiled
+def look_up_equalized(table: Any, images: Any, wanted: int) -> Any:
+    """Do what :func:`look_up` does for images of which each is scaled to a sum of levels first.
+
+    As :func:`lava_desire.rule.equalize_brightness`, with the division once a level, not a pixel.
+    """
+    words = np.empty(images.shape, np.uint64)
+    scaled = np.empty(256, np.uint64)
+    for sample in range(images.shape[0]):
+        total = 0
+        for pixel in range(images.shape[1]):
+            total += int(images[sample, pixel])
+        for level in range(256):
+            share = (2 * wanted * level + total) // (2 * total) if total else 0
+            scaled[level] = table[min(share, 255)]
+        for pixel in range(images.shape[1]):
+            words[sample, pixel] = scaled[images[sample, pixel]]
+    return words
+
+
+@compiled
+def silence(words: Any, kept: Any) -> Any:
+    """Return trains, (B, N) words, that are silent where `kept`, (B, N) bool, is false."""
+    silenced = np.empty(words.shape, np.uint64)
+    for sample in range(words.shape[0]):
+        for neuron in range(words.shape[1]):
+            silenced[sample, neuron] = words[sample, neuron] * np.uint64(kept[sample, neuron])
+    return silenced
+
+
+@compiled
+def split_words(words: Any, chosen: Any, planes: Any) -> None:
+    """Take trains apart into bytes: words of the R chosen samples → (R, P, N) uint8, filled."""
+    for row in range(len(chosen)):
+        for plane in range(planes.shape[1]):
+            for neuron in range(planes.shape[2]):
+                word = words[chosen[row], neuron] >> np.uint64(8 * plane)
+                planes[row, plane, neuron] = np.uint8(word & np.uint64(0xFF))
+
+
+@compiled
+def join_words(planes: Any, chosen: Any, words: Any) -> None:
+    """Put trains together again: (R, P, N) uint8 → the chosen rows of (B, N) words, all zero."""
+    for row in range(len(chosen)):
+        for plane in range(planes.shape[1]):
+            for neuron in range(planes.shape[2]):
+                byte = np.uint64(planes[row, plane, neuron])
+                words[chosen[row], neuron] |= byte << np.uint64(8 * plane)
+
+
+@compiled
+def popcount(word: Any) -> Any:
+    """Count the bits of a word, two, four, eight … at a time."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + (
+        (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
+    )
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+
+@compiled
+def count_together(trains: Any) -> Any:
+    """Count the spikes of all samples together: (B, N) words → (N,) int64."""
+    total = np.zeros(trains.shape[1], np.int64)
+    for sample in range(trains.shape[0]):
+        for j in range(trains.shape[1]):
+            total[j] += np.int64(popcount(trains[sample, j]))
+    return total
+
+
+@compiled
+def count(words: Any) -> Any:
+    """Count the spikes of trains: (B, N) words → (B, N) int64."""
+    counts = np.empty(words.shape, np.int64)
+    for sample in range(words.shape[0]):
+        for neuron in range(words.shape[1]):
+            counts[sample, neuron] = np.int64(popcount(words[sample, neuron]))
+    return counts
+
+
+@compiled
+def _used(words: Any) -> Any:
+    seen = np.zeros(words.shape[1], np.uint64)
+    for sample in range(words.shape[0]):
+        for neuron in range(words.shape[1]):
+            seen[neuron] |= words[sample, neuron]
+    return np.flatnonzero(seen)
+
+
+@compiled
+def depth_of_sum(num_rows: int) -> int:
+    """Bound the additions that a row passes through in a sum of :mod:`.registers`."""
+    return num_rows // 4 + 6
+
+
+@compiled
+def _list_events(
+    words: Any,
+    lag: int,
+    num_steps: int,
+    first_sample: int,
+    last_sample: int,
+    unit_words: Any,
+    unit_begin: Any,
+    members: Any,
+    inputs: Any,
+    unit_of: Any,
+    num_units: Any,
+    num_sums: Any,
+    events: Any,
+    step_begin: Any,
+    depth: Any,
+    most: Any,
+) -> None:
+    size = words.shape[1]
+    row_of = np.empty(size, np.int32)
+    for sample in range(first_sample, last_sample):
+        num_active = _arriving(words[sample], lag, num_steps, inputs[sample], unit_words[sample])
+        found, sums = _group(
+            inputs[sample, :num_active],
+            unit_words[sample],
+            unit_begin[sample],
+            members[sample],
+            unit_of[sample],
+            row_of,
+            size,
+        )
+        num_units[sample], num_sums[sample] = found, sums
+        deepest: Any = 0
+        for unit in range(sums):
+            width = unit_begin[sample, unit + 1] - unit_begin[sample, unit]
+            deepest = max(deepest, depth_of_sum(width))
+        longest, most[sample] = _order_by_step(
+            unit_words[sample, :found],
+            unit_begin[sample],
+            row_of,
+            num_steps,
+            events[sample],
+            step_begin[sample],
+        )
+        depth[sample] = deepest + depth_of_sum(longest)
+
+
+@compiled
+def _arriving(words: Any, lag: int, num_steps: int, active: Any, arriving: Any) -> Any:
+    """List the inputs that are heard within the window, and their trains as they arrive."""
+    window = ~np.uint64(0) >> np.uint64(64 - num_steps)
+    found: Any = 0
+    for neuron in range(len(words)):
+        word = (words[neuron] << np.uint64(lag)) & window
+        active[found] = neuron
+        arriving[min(found, len(words) - 1)] = word
+        found += np.int64(word != 0)
+    return found
+
+
+@compiled
+def _group(
+    active: Any,
+    unit_words: Any,
+    unit_begin: Any,
+    members: Any,
+    unit_of: Any,
+    row_of: Any,
+    size: int,
+) -> Any:
+    """Group inputs of the same train, where a sum of their weights saves additions.
+
+    `unit_words` holds the trains of `active` and is overwritten with those of the units. Returns
+    how many units there are, and how many of them have a sum.
+    """
+    num_active = len(active)
+    bits: Any = 1
+    while (1 << bits) < 2 * num_active:
+        bits += 1
+    table = np.full(1 << bits, -1, np.int32)
+    kind_of = np.empty(num_active, np.int32)
+    kinds = np.empty(num_active, np.uint64)
+    sizes = np.zeros(num_active, np.int32)
+    num_kinds: Any = 0
+    for k in range(num_active):
+        word = unit_words[k]
+        slot = np.int64((word * _HASH) >> np.uint64(64 - bits))
+        while table[slot] >= 0 and kinds[table[slot]] != word:
+            slot = (slot + 1) & ((1 << bits) - 1)
+        if table[slot] < 0:
+            table[slot] = num_kinds
+            kinds[num_kinds] = word
+            num_kinds += 1
+        kind_of[k] = table[slot]
+        sizes[table[slot]] += 1
+    place = np.full(num_kinds, -1, np.int32)  # where the next member of a kind goes
+    unit_of_kind = np.empty(num_kinds, np.int32)
+    num_sums: Any = 0
+    filled: Any = 0
+    unit_begin[0] = 0
+    for kind in range(num_kinds):
+        spikes = np.int64(popcount(kinds[kind]))
+        if sizes[kind] * spikes > sizes[kind] + spikes + 1:
+            place[kind] = filled
+            filled += sizes[kind]
+            unit_of_kind[kind] = num_sums
+            unit_words[num_sums] = kinds[kind]
+            row_of[num_sums] = size + num_sums
+            num_sums += 1
+            unit_begin[num_sums] = filled
+    found = num_sums
+    for k in range(num_active):
+        kind = kind_of[k]
+        if place[kind] >= 0:
+            members[place[kind]] = active[k]
+            place[kind] += 1
+            unit_of[k] = unit_of_kind[kind]
+        else:
+            unit_of[k] = found
+            members[filled] = active[k]
+            filled += 1
+            unit_words[found] = kinds[kind]
+            row_of[found] = active[k]
+            found += 1
+            unit_begin[found] = filled
+    return found, num_sums
+
+
+@compiled
+def _order_by_step(
+    unit_words: Any, unit_begin: Any, row_of: Any, num_steps: int, events: Any, step_begin: Any
+) -> Any:
+    """List the events step by step; return the most events, and the most inputs, of a step."""
+    longest: Any = 0
+    most: Any = 0
+    found: Any = 0
+    for step in range(num_steps):
+        step_begin[step] = found
+        num_inputs: Any = 0
+        for unit in range(len(unit_words)):
+            events[found] = row_of[unit]
+            fires = np.int64((unit_words[unit] >> np.uint64(step)) & np.uint64(1))
+            found += fires
+            num_inputs += fires * (unit_begin[unit + 1] - unit_begin[unit])
+        longest = max(longest, found - step_begin[step])
+        most = max(most, num_inputs)
+    step_begin[num_steps] = found
+    return longest, most

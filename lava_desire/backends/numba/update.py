@@ -1,0 +1,404 @@
+"""The way back, compiled: hidden desires and updates, only where there is desire.
+
+Sums of an update are sums of dyadic rationals, in float64; see
+:func:`lava_desire.rule.desired_pairings` for how long they are exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lava_desire.backends.numba.events import MAX_STEPS, compiled, compiled_in_any_order, popcount
+from lava_desire.backends.numba.simd import float_of, fused, largest_magnitude, make_sum_rows
+
+BLOCK = 256
+"""Neurons whose updates are gathered together: those of 1600 inputs fit the second-level cache."""
+
+GROUP = 16
+"""Neurons whose traces are summed in registers."""
+
+_ROWS = 32  # inputs whose sums are gathered at a time
+_PART_BITS = 5  # steps, the sums of whose every choice are made beforehand
+_CHOICES = 1 << _PART_BITS
+_PARTS = -(-MAX_STEPS // _PART_BITS)
+_ROUNDOFF = 2.0**-24
+_sum_traces = make_sum_rows("float64", GROUP)
+
+
+@compiled
+def ternarise(
+    rows: Any, errors: Any, threshold: Any, samples: Any, desires: Any, first: int, last: int
+) -> None:
+    """Ternarise Wᵀ c as if it had been summed in float64 (Eq. 13 and 15).
+
+    Where a sum in float32 is closer to the threshold than its rounding errors allow, it is summed
+    again.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Wᵀ, (N_i, N_o) float32.
+    errors : ndarray
+        c of A samples, (A, N_o) float32.
+    threshold : float32
+        θ_hid.
+    samples : ndarray
+        (A,) int64: their numbers in the batch.
+    desires : ndarray
+        Receives their d, (B, N_i) int8.
+    first, last : int
+        Range of inputs.
+    """
+    num_samples = len(errors)
+    # A sum's terms other than zero pass through fewer additions than there are of them, in any
+    # order; their magnitudes add up to no more than the largest weight's times those of c.
+    shares = np.empty(num_samples, np.float32)
+    scales = np.empty(num_samples, np.float32)
+    for sample in range(num_samples):
+        terms, magnitude = _count_and_sum(errors[sample])
+        shares[sample] = 1.01 * _ROUNDOFF * (terms + 4)
+        scales[sample] = shares[sample] * magnitude
+    sums = np.empty((2, num_samples), np.float32)
+    bounds = np.empty((2, num_samples), np.float32)
+    found = np.empty((last - first, num_samples), np.int8)
+    bits = rows.view(np.int32)
+    for row in range(first, last, 2):
+        pair = min(2, last - row)
+        if num_samples < 4:
+            for k in range(pair):
+                for sample in range(num_samples):
+                    sums[k, sample], magnitude = _product(rows[row + k], errors[sample])
+                    bounds[k, sample] = shares[sample] * magnitude
+        else:
+            _products(rows[row], rows[row + pair - 1], errors, sums)
+            for k in range(pair):
+                largest = float_of(largest_magnitude(bits[row + k]))
+                for sample in range(num_samples):
+                    bounds[k, sample] = largest * scales[sample]
+        for k in range(pair):
+            signs, doubts = found[row + k - first], np.int64(0)
+            for sample in range(num_samples):
+                z = sums[k, sample]
+                signs[sample] = np.int8(z > threshold) - np.int8(z < -threshold)
+                # Also where it is NaN.
+                doubts += np.int64(not abs(abs(z) - threshold) > bounds[k, sample])
+            if doubts:
+                for sample in range(num_samples):
+                    if not abs(abs(sums[k, sample]) - threshold) > bounds[k, sample]:
+                        signs[sample] = _exact_desire(rows[row + k], errors[sample], threshold)
+    for sample in range(num_samples):
+        for row in range(first, last):
+            desires[samples[sample], row] = found[row - first, sample]
+
+
+@compiled_in_any_order  # the bounds on errors hold for all
+def _product(weights: Any, errors: Any) -> Any:
+    """Return the sum of the products, and that of their magnitudes, in float32."""
+    total, magnitude = np.float32(0), np.float32(0)
+    for j in range(len(errors)):
+        term = weights[j] * errors[j]
+        total += term
+        magnitude += abs(term)
+    return total, magnitude
+
+
+@compiled_in_any_order
+def _products(row: Any, other: Any, errors: Any, sums: Any) -> None:
+    """Fill (2, B) with the products of two rows and the errors, four samples at a time."""
+    num_samples, size = errors.shape
+    whole = num_samples // 4 * 4
+    for sample in range(0, whole, 4):
+        e, f, g, h = errors[sample], errors[sample + 1], errors[sample + 2], errors[sample + 3]
+        a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        p, q, r, s = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for j in range(size):
+            one, two = row[j], other[j]
+            a += one * e[j]
+            b += one * f[j]
+            c += one * g[j]
+            d += one * h[j]
+            p += two * e[j]
+            q += two * f[j]
+            r += two * g[j]
+            s += two * h[j]
+        sums[0, sample], sums[0, sample + 1], sums[0, sample + 2], sums[0, sample + 3] = a, b, c, d
+        sums[1, sample], sums[1, sample + 1], sums[1, sample + 2], sums[1, sample + 3] = p, q, r, s
+    for sample in range(whole, num_samples):
+        e = errors[sample]
+        a, p = np.float32(0), np.float32(0)
+        for j in range(size):
+            a += row[j] * e[j]
+            p += other[j] * e[j]
+        sums[0, sample], sums[1, sample] = a, p
+
+
+@compiled
+def _count_and_sum(errors: Any) -> Any:
+    """Count the errors other than zero, and sum their magnitudes in float64."""
+    terms: Any = 0
+    magnitude: Any = 0.0
+    for error in errors:
+        terms += np.int64(error != 0)
+        magnitude += abs(np.float64(error))
+    return terms, magnitude
+
+
+@compiled
+def _exact_desire(weights: Any, errors: Any, threshold: Any) -> Any:
+    wide: Any = 0.0
+    for j in range(len(errors)):
+        wide += np.float64(weights[j]) * np.float64(errors[j])
+    z = np.float32(wide)
+    return np.int8(z > threshold) - np.int8(z < -threshold)
+
+
+@compiled
+def local_errors(samples: Any, desire: Any, words: Any, masks: Any, table: Any) -> Any:
+    """Look up the local errors of the neurons of A chosen samples, (A, N) float32 (Eq. 14).
+
+    `table`, (3, T + 1) float32, holds them by desire + 1 and spike count; `masks` may be empty.
+    """
+    errors = np.zeros((len(samples), words.shape[1]), np.float32)
+    for k in range(len(samples)):
+        sample = samples[k]
+        for j in range(words.shape[1]):
+            if desire[sample, j] != 0 and (masks.size == 0 or masks[sample, j]):
+                spikes = np.int64(popcount(words[sample, j]))
+                errors[k, j] = table[np.int64(desire[sample, j]) + 1, spikes]
+    return errors
+
+
+@compiled
+def learn_tiles(
+    rows: Any,
+    learning_rate: float,
+    samples: Any,
+    desire: Any,
+    outputs: Any,
+    unit_words: Any,
+    inputs: Any,
+    unit_of: Any,
+    unit_begin: Any,
+    num_units: Any,
+    used: Any,
+    num_steps: int,
+    decay: float,
+    sums: Any,
+    pairings: Any,
+    first: int,
+    last: int,
+) -> None:
+    """Add the summed change of the weights of neurons first to last (Eq. 4).
+
+    Σ_t s_o[t] r_i[t] = Σ_t q_o[t] u_i[t] with q[t] = s[t] + β·q[t+1]: a trace that runs backward
+    behind the synapse does for all inputs what a forward trace before it does for each.
+
+    `rows` are the weights, (N_i, N_o) float32, `samples` those that desire, (A,) int64,
+    `desire` is d · mask, (B, N_o) int8, `outputs` the neurons' trains, (B, N_o) words; `sums`,
+    (N_i, BLOCK) float64, is all zero before and after; `pairings`, (P, GROUP) float64, holds those
+    of as many samples as there is room for, of at least one. The rest is
+    :class:`~lava_desire.backends.numba.events.Events`.
+    """
+    batch_size = len(samples)
+    chosen = np.empty((batch_size, BLOCK + 1), np.uintp)
+    found = np.zeros(batch_size, np.int64)
+    begin = np.zeros(batch_size, np.int64)
+    traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
+    tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
+    for start in range(first, last, BLOCK):
+        size = min(BLOCK, last - start)
+        waiting: Any = 0
+        room: Any = 0
+        any_found = False
+        for k in range(batch_size):
+            sample = samples[k]
+            signs = desire[sample, start : start + size]
+            trains = outputs[sample, start : start + size]
+            found[k] = _trace_back(signs, trains, decay, chosen[k], traces)
+            needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
+            if room + needed > pairings.shape[0]:
+                _gather(
+                    samples[waiting:k],
+                    inputs,
+                    unit_of,
+                    unit_begin,
+                    num_units,
+                    found[waiting:k],
+                    chosen[waiting:k],
+                    begin[waiting:k],
+                    pairings,
+                    sums,
+                )
+                waiting, room = k, 0
+            begin[k] = room
+            units = unit_words[sample, : num_units[sample]]
+            _pair(units, traces, found[k], tables, pairings[room:])
+            room += needed
+            any_found |= found[k] > 0
+        if any_found:
+            _gather(
+                samples[waiting:],
+                inputs,
+                unit_of,
+                unit_begin,
+                num_units,
+                found[waiting:],
+                chosen[waiting:],
+                begin[waiting:],
+                pairings,
+                sums,
+            )
+            for row in used:
+                _apply(learning_rate, sums[row], rows[row, start : start + size])
+
+
+@compiled
+def desired_spikes_of(desire: Any, masks: Any, words: Any) -> Any:
+    """Sum spikes signed by desire over samples, (N,) int64; `masks`, (B, N) bool, may be empty."""
+    total = np.zeros(desire.shape[1], np.int64)
+    for sample in range(desire.shape[0]):
+        if not desire[sample].any():
+            continue
+        for j in range(desire.shape[1]):
+            kept = masks.size == 0 or masks[sample, j]
+            sign = np.int64(desire[sample, j]) * np.int64(kept)
+            total[j] += sign * np.int64(popcount(words[sample, j]))
+    return total
+
+
+@compiled
+def limit_rows(rows: Any, limit: Any, first: int, last: int) -> None:
+    """Clip the weights of inputs first to last to [−limit, limit], float32."""
+    for row in range(first, last):
+        for j in range(rows.shape[1]):
+            rows[row, j] = min(max(rows[row, j], -limit), limit)
+
+
+@compiled
+def move_rows(average: Any, rows: Any, share: Any, first: int, last: int) -> None:
+    """Move the averages of the weights of inputs first to last towards them, float32.
+
+    As torch's lerp does it: from the nearer end, with one rounding of product and sum.
+    """
+    near = share < np.float32(0.5)
+    factor = share if near else share - np.float32(1)
+    for row in range(first, last):
+        for j in range(rows.shape[1]):
+            mean, weight = average[row, j], rows[row, j]
+            average[row, j] = fused(factor, weight - mean, mean if near else weight)
+
+
+@compiled
+def add_outer(rows: Any, traces: Any, scaled: Any, first: int, last: int) -> None:
+    """Add the products of a trace of inputs first to last with a number a neuron.
+
+    `rows` are the weights, (N_i, N_o) float32; products and sums are rounded one after the other.
+    """
+    for row in range(first, last):
+        if traces[row] != 0:
+            for j in range(len(scaled)):
+                rows[row, j] += scaled[j] * traces[row]
+
+
+@compiled
+def _pair(words: Any, traces: Any, found: int, tables: Any, pairings: Any) -> None:
+    """Sum the traces of the steps in which a unit spikes, unit by unit: (unit, group, neuron).
+
+    `tables`, (P, 2**_PART_BITS, GROUP) float64, is overwritten with the sums of every choice of
+    a few steps, so that a unit takes one addition a part of the window.
+    """
+    num_steps = traces.shape[1]
+    num_parts = (num_steps + _PART_BITS - 1) // _PART_BITS
+    rows = np.empty(num_parts, np.int32)
+    num_groups = (found + GROUP - 1) // GROUP
+    for group in range(num_groups):
+        for part in range(num_parts):
+            _sum_choices(traces[group], part * _PART_BITS, tables[part])
+        for unit in range(len(words)):
+            for part in range(num_parts):
+                bits = (words[unit] >> np.uint64(part * _PART_BITS)) & np.uint64(_CHOICES - 1)
+                rows[part] = np.int32(part * _CHOICES) + np.int32(bits)
+            _sum_traces(
+                tables.ctypes.data,
+                rows.ctypes.data,
+                0,
+                num_parts,
+                pairings[unit * num_groups + group].ctypes.data,
+            )
+
+
+@compiled
+def _sum_choices(traces: Any, first: int, sums: Any) -> None:
+    """Fill (2**_PART_BITS, GROUP): row k with the sum of the steps whose bits in k are set."""
+    sums[0] = 0
+    for bit in range(_PART_BITS):
+        if first + bit < len(traces):
+            trace = traces[first + bit]
+            for choice in range(1 << bit):
+                for j in range(GROUP):
+                    sums[choice + (1 << bit), j] = sums[choice, j] + trace[j]
+
+
+@compiled
+def _gather(
+    samples: Any,
+    inputs: Any,
+    unit_of: Any,
+    unit_begin: Any,
+    num_units: Any,
+    found: Any,
+    chosen: Any,
+    begin: Any,
+    pairings: Any,
+    sums: Any,
+) -> None:
+    """Add the pairings of some samples to the sums of the synapses.
+
+    Sums of few inputs, which stay in the first-level cache, are finished before the next.
+    """
+    flat = pairings.reshape(-1)
+    cursor = np.zeros(len(samples), np.int64)
+    for stop in range(_ROWS, len(sums) + _ROWS, _ROWS):
+        for k in range(len(samples)):
+            if found[k] == 0:
+                continue
+            sample = samples[k]
+            width = GROUP * ((found[k] + GROUP - 1) // GROUP)
+            at = cursor[k]
+            heard = unit_begin[sample, num_units[sample]]
+            while at < heard and inputs[sample, at] < stop:
+                place = GROUP * begin[k] + width * unit_of[sample, at]
+                _scatter(flat[place : place + found[k]], chosen[k], sums[inputs[sample, at]])
+                at += 1
+            cursor[k] = at
+
+
+@compiled
+def _scatter(pairings: Any, chosen: Any, sums: Any) -> None:
+    for k in range(len(pairings)):
+        sums[chosen[k]] += pairings[k]
+
+
+@compiled
+def _apply(learning_rate: float, sums: Any, weights: Any) -> None:
+    for j in range(len(weights)):
+        weights[j] += weights.dtype.type(learning_rate * sums[j])
+        sums[j] = 0.0
+
+
+@compiled
+def _trace_back(desire: Any, outputs: Any, decay: float, chosen: Any, traces: Any) -> Any:
+    """Choose the spiking neurons with desire, and compute d·q of each: (group, step, neuron)."""
+    found: Any = 0
+    for j in range(len(desire)):
+        chosen[found] = j
+        found += np.int64((desire[j] != 0) & (outputs[j] != 0))
+    for k in range(found):
+        word, sign = outputs[chosen[k]], np.float64(desire[chosen[k]])
+        trace: Any = 0.0
+        for step in range(traces.shape[1] - 1, -1, -1):
+            trace = decay * trace + np.float64((word >> np.uint64(step)) & np.uint64(1)) * sign
+            traces[k // GROUP, step, k % GROUP] = trace
+    return found

@@ -1,0 +1,595 @@
+"""The kernels of a network on CUDA, written in Triton.
+
+Trains are words, (B, N): int32 up to 31 time steps, int64 up to 64. A layer is three launches (its
+input unpacked, its currents in one product, its neurons in one scan), an update two, and nothing
+that a training step does waits for an answer from the device, so that a whole step can be captured
+(:mod:`lava_desire.training.captured`).
+
+The tests compare them with the rule, on a GPU where there is one, else in Triton's interpreter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import triton
+from torch import Tensor
+
+from lava_desire import rule
+from lava_desire.backends.choices import PRECISIONS
+from lava_desire.backends.kernels import (
+    TensorKernels,
+    encode_uint8_table,
+    split_bfloat16,
+)
+from lava_desire.backends.rates import InputRates
+from lava_desire.backends.triton import neurons, products
+from lava_desire.backends.triton.tiles import tile_of
+from lava_desire.backends.wire import pack_words, unpack_words
+from lava_desire.config import DesireConfig
+
+MAX_STEPS = 64
+_BLOCK = 128  # neurons of a program that does them one by one
+_FOLLOWED = 32  # of one that counts their spikes over samples
+_STRIDE = 64  # rows of operands are a multiple of
+INTERPRETED = bool(triton.knobs.runtime.interpret)
+"""Whether kernels are interpreted, on any device: TRITON_INTERPRET=1 at the time of import."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Samples of a minibatch: the first `number`, (1,) int32, of `active`, (B,) int32."""
+
+    active: Tensor
+    number: Tensor
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Least mean rate of a layer's neurons, with their rates and those of its inputs, float64."""
+
+    rate: float
+    own_rates: Tensor
+    input_rates: Tensor
+
+
+@dataclass(frozen=True)
+class Average:
+    """Averaged weights of a layer, and by how much each step of a chunk moves them.
+
+    `weights` is (N_o, N_i) float32, `shares` float32, one a step, `place` the first sample of the
+    step in its chunk, one int64.
+    """
+
+    weights: Tensor
+    shares: Tensor
+    place: Tensor
+
+
+class TritonKernels(TensorKernels):
+    """The kernels of one network on a CUDA device, or on a CPU in Triton's interpreter.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of at most 64 time steps.
+    device : torch.device
+        Where the network lives.
+    precision : str
+        ``"float32"`` sums in float64 and rounds once; ``"bfloat16x2"`` takes two bfloat16 terms a
+        weight and a trace.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision, the window is too long, or the device is no CUDA device and
+        Triton does not interpret.
+    """
+
+    name = "triton"
+
+    def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if config.num_steps > MAX_STEPS:
+            raise ValueError(
+                f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} with kernels triton"
+            )
+        if device.type != "cuda" and not INTERPRETED:
+            raise ValueError(
+                f"kernels is 'triton' and device is {device}: expected cuda, or TRITON_INTERPRET=1 "
+                "in the environment"
+            )
+        self._config = config
+        self.exact = precision == "float32"
+        self.word = torch.int32 if config.num_steps < 32 else torch.int64
+        table = encode_uint8_table(config.num_steps, config.threshold, torch.device("cpu"))
+        self._table = self._pack(table).to(device)
+        self._errors = _error_table(config).to(device)
+        self._wishes = _wish_table(config).to(device)
+        self._nothing = torch.empty(0, dtype=torch.bool, device=device)
+        self._origin = torch.zeros(1, dtype=torch.int64, device=device)
+        # The interpreter multiplies the bits of bfloat16 as if they were integers.
+        self._narrow = torch.float32 if INTERPRETED else torch.bfloat16
+
+    def _pack(self, spikes: Tensor) -> Tensor:
+        words = torch.zeros(spikes.shape[1:], dtype=self.word, device=spikes.device)
+        for step, plane in enumerate(spikes):
+            words |= plane.to(self.word) << step
+        return words
+
+    def arrange(self, weights: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        return weights.contiguous()
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`; uint8 is looked up in a table."""
+        images = rule.equalize_brightness(images, self._config.image_brightness)
+        if images.dtype == torch.uint8:
+            return self._table[images.int()]
+        return self._pack(rule.encode(images, self._config.num_steps, self._config.threshold))
+
+    def take(self, trains: Tensor, place: Tensor, num_samples: int, mask: Tensor | None) -> Tensor:
+        """Take a minibatch out of trains, (S, N), from the sample that `place` holds, one int64.
+
+        Returns
+        -------
+        Tensor
+            (B, N) words, silent where the mask, (B, N) bool, is false.
+        """
+        words = torch.empty((num_samples, trains.shape[1]), dtype=self.word, device=trains.device)
+        neurons.take_kernel[triton.cdiv(words.numel(), _BLOCK),](
+            trains,
+            self._nothing if mask is None else mask,
+            place,
+            words,
+            num_samples,
+            trains.shape[1],
+            MASKED=mask is not None,
+            BLOCK=_BLOCK,
+        )
+        return words
+
+    def drop(self, trains: Tensor, mask: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        return trains * mask
+
+    def counts(self, trains: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        counts = torch.empty(trains.shape, dtype=torch.int64, device=trains.device)
+        if not trains.numel():
+            return counts  # a grid of no blocks is refused
+        grid = (triton.cdiv(trains.numel(), _BLOCK),)
+        neurons.count_kernel[grid](
+            trains, counts, trains.numel(), BLOCK=_BLOCK, enable_fp_fusion=False
+        )
+        return counts
+
+    def unpack(self, trains: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        steps = torch.arange(self._config.num_steps, device=trains.device)[:, None, None]
+        return ((trains >> steps) & 1).bool()
+
+    def to_bytes(self, trains: Tensor, chosen: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        return pack_words(trains[chosen].to(torch.int64), self._config.num_steps)
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        words = planes.new_zeros((batch_size, planes.shape[2]), dtype=self.word)
+        words[chosen] = unpack_words(planes).to(self.word)
+        return words
+
+    def run_layer(
+        self,
+        weights: Tensor,
+        trains: Tensor,
+        lag: int,
+        gain: float,
+        mask: Tensor | None,
+        terms: Tensor | None = None,
+    ) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`; `terms` as :meth:`split` makes."""
+        config = self._config
+        if not len(trains):
+            return trains.new_empty((0, len(weights)))  # a grid of no blocks is refused
+        if not self.exact:
+            terms = self.split(weights) if terms is None else terms
+            current = self._current(terms, trains, lag, gain)
+        else:
+            current = self._exact_current(weights, trains, lag, gain)
+        words = torch.empty((len(trains), len(weights)), dtype=self.word, device=current.device)
+        neurons.lif_scan_kernel[triton.cdiv(words.numel(), _BLOCK),](
+            current,
+            self._nothing if mask is None else mask.contiguous(),
+            words,
+            words.numel(),
+            DECAY=config.decay,
+            THRESHOLD=config.threshold,
+            NUM_STEPS=config.num_steps,
+            SUBTRACT=config.reset == "subtract",
+            MASKED=mask is not None,
+            BLOCK=_BLOCK,
+            enable_fp_fusion=False,
+        )
+        return words
+
+    def split(self, weights: Tensor, terms: Tensor | None = None) -> Tensor:
+        """Return the two bfloat16 terms of weights, (2, N_o, stride), in `terms` where given."""
+        if terms is None:
+            shape = (2, len(weights), _stride(weights.shape[1]))
+            terms = weights.new_zeros(shape, dtype=self._narrow)
+        for term, values in zip(terms, split_bfloat16(weights), strict=True):
+            term[:, : weights.shape[1]] = values
+        return terms
+
+    def _exact_current(self, weights: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
+        num_steps, num_samples, num_out = self._config.num_steps, len(trains), len(weights)
+        num_rows = num_steps * num_samples
+        tile = tile_of("current", True, num_rows)
+        current = torch.empty((num_rows, num_out), device=trains.device)
+        grid = tile.grid(num_rows, num_out)
+        products.exact_current_kernel[grid](
+            trains,
+            weights,
+            current,
+            num_samples,
+            weights.shape[1],
+            num_out,
+            GAIN=float(gain),
+            LAG=lag,
+            NUM_STEPS=num_steps,
+            BLOCK_ROWS=tile.rows,
+            BLOCK_OUT=tile.columns,
+            BLOCK_IN=tile.inner,
+            **tile.options,
+        )
+        return current
+
+    def _current(self, terms: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
+        num_steps, (num_samples, num_in) = self._config.num_steps, trains.shape
+        num_rows, (_, num_out, stride) = num_steps * num_samples, terms.shape
+        spikes = torch.empty((num_rows, stride), dtype=self._narrow, device=trains.device)
+        neurons.spread_kernel[triton.cdiv(num_samples * stride, _BLOCK),](
+            trains,
+            spikes,
+            num_samples,
+            num_in,
+            stride,
+            LAG=lag,
+            NUM_STEPS=num_steps,
+            BLOCK=_BLOCK,
+        )
+        tile = tile_of("current", False, num_rows)
+        current = torch.empty((num_rows, num_out), device=trains.device)
+        grid = tile.grid(num_rows, num_out)
+        products.current_kernel[grid](
+            spikes,
+            terms,
+            current,
+            num_rows,
+            num_out,
+            stride,
+            GAIN=float(gain),
+            BLOCK_ROWS=tile.rows,
+            BLOCK_OUT=tile.columns,
+            BLOCK_IN=tile.inner,
+            **tile.options,
+        )
+        return current
+
+    def teach(
+        self, trains: Tensor, labels: Tensor, place: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the output layer says and ought to, in one launch (Eq. 11 and 14).
+
+        Parameters
+        ----------
+        trains : Tensor
+            Of the output layer, (B, K) words.
+        labels : Tensor
+            int64, of these samples from `place` on.
+        place : Tensor, optional
+            One int64 on the device; 0 when not given.
+
+        Returns
+        -------
+        prediction : Tensor
+            (B,) int64, that of :func:`rule.predict`.
+        desire : Tensor
+            (B, K) int8, that of :func:`rule.output_desire` or :func:`rule.margin_desire`.
+        error : Tensor
+            (B, K) float32, that of :func:`rule.local_error`.
+        """
+        desire = torch.empty(trains.shape, dtype=torch.int8, device=trains.device)
+        error = torch.empty(trains.shape, device=trains.device)
+        prediction = torch.empty(len(trains), dtype=torch.int64, device=trains.device)
+        neurons.teach_kernel[len(trains),](
+            trains,
+            labels,
+            self._origin if place is None else place,
+            self._wishes,
+            self._errors,
+            desire,
+            error,
+            prediction,
+            trains.shape[1],
+            NUM_COUNTS=self._config.num_steps + 1,
+            EARLIEST=self._config.breaks_ties,
+            MARGIN=self._config.class_margin,
+            BLOCK=triton.next_power_of_2(trains.shape[1]),
+            enable_fp_fusion=False,
+        )
+        return prediction, desire, error
+
+    def list_samples(self, desire: Tensor) -> Listed:
+        """List the samples with desire, (B, N) int8, without asking the device how many."""
+        active = torch.empty(len(desire), dtype=torch.int32, device=desire.device)
+        number = torch.empty(1, dtype=torch.int32, device=desire.device)
+        block = triton.next_power_of_2(len(desire))
+        neurons.list_kernel[1,](
+            desire,
+            active,
+            number,
+            len(desire),
+            desire.shape[1],
+            BLOCK_NEURONS=max(1, min(triton.next_power_of_2(desire.shape[1]), 4096 // block)),
+            BLOCK=block,
+        )
+        return Listed(active, number)
+
+    def hidden_desire(
+        self, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`; sums are always float64."""
+        kept = desire if mask is None else desire * mask
+        error = self._errors[kept.long() + 1, self.counts(trains)]
+        before = trains.new_zeros((len(trains), weights.shape[1]))
+        passed, _ = self.pass_back(weights, error, self.list_samples(kept), before, None)
+        return passed
+
+    def pass_back(
+        self, weights: Tensor, error: Tensor, listed: Listed, before: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Pass the desires of listed samples to the layer before, in one launch (Eq. 13 to 15).
+
+        Parameters
+        ----------
+        weights : Tensor
+            (N_o, N_i) float32.
+        error : Tensor
+            c of the layer, (B, N_o) float32.
+        listed : Listed
+            Samples whose error is not zero throughout.
+        before : Tensor
+            Trains of the layer before, (B, N_i) words.
+        mask : Tensor or None
+            Its dropout mask, (B, N_i) bool.
+
+        Returns
+        -------
+        desire, error : Tensor
+            Of the layer before, (B, N_i) int8 and float32, after its mask; desires of samples that
+            are not listed are 0, their errors undefined.
+        """
+        config, (num_out, num_in) = self._config, weights.shape
+        tile = tile_of("desire", True, config.num_steps * len(before))
+        passed = torch.zeros((len(before), num_in), dtype=torch.int8, device=before.device)
+        passed_error = torch.empty((len(before), num_in), device=before.device)
+        grid = tile.grid(len(before), num_in)
+        products.hidden_desire_kernel[grid](
+            error,
+            listed.active,
+            listed.number,
+            weights,
+            before,
+            self._nothing if mask is None else mask.contiguous(),
+            self._errors,
+            passed,
+            passed_error,
+            num_in,
+            num_out,
+            THRESHOLD=config.desire_threshold_hidden,
+            NUM_COUNTS=config.num_steps + 1,
+            MASKED=mask is not None,
+            BLOCK_SAMPLES=tile.rows,
+            BLOCK_OUT=tile.inner,
+            BLOCK_IN=tile.columns,
+            **tile.options,
+        )
+        return passed, passed_error
+
+    def learn(
+        self,
+        weights: Tensor,
+        learning_rate: float | Tensor,
+        desire: Tensor,
+        mask: Tensor | None,
+        inputs: Tensor,
+        lag: int,
+        outputs: Tensor,
+    ) -> Tensor:
+        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        signs = desire if mask is None else desire * mask
+        rate = torch.as_tensor(learning_rate, dtype=torch.float64, device=weights.device)
+        self.learn_listed(weights, rate, signs, self.list_samples(signs), inputs, lag, outputs)
+        return signs.any(dim=1)
+
+    def learn_listed(
+        self,
+        weights: Tensor,
+        rate: Tensor,
+        signs: Tensor,
+        listed: Listed,
+        inputs: Tensor,
+        lag: int,
+        outputs: Tensor,
+        *,
+        terms: Tensor | None = None,
+        baseline: Tensor | None = None,
+        floor: Floor | None = None,
+        average: Average | None = None,
+        limit: float = 0.0,
+    ) -> None:
+        """Change the weights by what the listed samples taught (Eq. 4), in two launches.
+
+        Parameters
+        ----------
+        weights : Tensor
+            (N_o, N_i) float32, changed.
+        rate : Tensor
+            η, one float64 on the device.
+        signs : Tensor
+            Desires after the mask, (B, N_o) int8, 0 for samples that are not listed.
+        listed : Listed
+            Samples that are learned.
+        inputs, outputs : Tensor
+            Trains before and behind, (B, N_i) and (B, N_o) words.
+        lag : int
+            Steps from a spike before to its arrival.
+        terms : Tensor, optional
+            Those of :meth:`split`, which are changed with the weights.
+        baseline : Tensor, optional
+            What traces count from, (N_i,) float32.
+        floor : Floor, optional
+            Below what mean rate neurons are lifted.
+        average : Average, optional
+            A moving average that takes in the new weights.
+        limit : float
+            Magnitude to which they are clipped; 0 clips none.
+        """
+        (num_samples, num_in), num_out, device = inputs.shape, len(weights), weights.device
+        num_steps = self._config.num_steps
+        strides = _stride(num_in), _stride(num_out)
+        dtype = torch.float64 if self.exact else self._narrow
+        high = torch.empty((num_samples * num_steps, strides[0]), dtype=dtype, device=device)
+        low = high if self.exact else torch.empty_like(high)
+        signed = torch.empty((num_samples * num_steps, strides[1]), dtype=dtype, device=device)
+        net = None
+        if baseline is not None:
+            net = torch.zeros(num_out, dtype=torch.int32, device=device)
+        blocks = sum(triton.cdiv(stride, _BLOCK) for stride in strides)
+        neurons.pair_kernel[num_samples, blocks](
+            inputs,
+            outputs,
+            signs,
+            listed.active,
+            listed.number,
+            high,
+            low,
+            signed,
+            listed.active if net is None else net,
+            num_in,
+            num_out,
+            *strides,
+            LAG=lag,
+            DECAY=self._config.decay,
+            NUM_STEPS=num_steps,
+            EXACT=self.exact,
+            COUNTED=net is not None,
+            BLOCK=_BLOCK,
+            enable_fp_fusion=False,
+        )
+        tile = tile_of("update", self.exact, num_steps * num_samples)
+        grid = tile.grid(num_out, num_in)
+        products.update_kernel[grid](
+            signed,
+            high,
+            low,
+            listed.number,
+            weights,
+            rate,
+            weights if terms is None else terms,
+            listed.active if net is None else net,
+            weights if baseline is None else baseline,
+            rate if floor is None else floor.own_rates,
+            rate if floor is None else floor.input_rates,
+            weights if average is None else average.weights,
+            weights if average is None else average.shares,
+            self._origin if average is None else average.place,
+            num_in,
+            num_out,
+            *strides,
+            num_samples,
+            NUM_STEPS=num_steps,
+            EXACT=self.exact,
+            SPLIT=terms is not None,
+            BASELINE=baseline is not None,
+            FLOOR=0.0 if floor is None else floor.rate,
+            LIFT=0.0 if floor is None else num_samples * rule.LIFT / floor.rate,
+            MEAN_TRACE=rule.mean_trace(num_steps, self._config.decay),
+            LIMIT=float(limit),
+            AVERAGED=average is not None,
+            BLOCK_ROWS=tile.inner,
+            BLOCK_OUT=tile.rows,
+            BLOCK_IN=tile.columns,
+            **tile.options,
+        )
+
+    def follow(
+        self, rates: InputRates, layer: int, trains: Tensor, listed: Listed | None = None
+    ) -> Tensor:
+        """Do what :meth:`InputRates.follow` does, in one launch, but for counting the samples.
+
+        Parameters
+        ----------
+        rates : InputRates
+            Whose rates of layer ℓ change; its `num_samples` do not.
+        layer : int
+            ℓ in 1 to L.
+        trains : Tensor
+            Of its inputs, (B, N_{ℓ−1}) words.
+        listed : Listed, optional
+            Samples that are followed; all when not given.
+
+        Returns
+        -------
+        Tensor
+            The baseline of each input's trace, (N_{ℓ−1},) float32.
+        """
+        num_samples, num_in = trains.shape
+        baseline = torch.empty(num_in, device=trains.device)
+        neurons.follow_kernel[triton.cdiv(num_in, _FOLLOWED),](
+            trains,
+            rates.rates[layer - 1],
+            rates.num_samples[layer - 1 :],
+            baseline,
+            trains if listed is None else listed.active,
+            trains if listed is None else listed.number,
+            num_samples,
+            num_in,
+            LISTED=listed is not None,
+            SAMPLES_MEANT=self._config.baseline_samples,
+            NUM_STEPS=self._config.num_steps,
+            GAIN=rates.gain,
+            BLOCK_SAMPLES=min(triton.next_power_of_2(num_samples), 64),
+            BLOCK=_FOLLOWED,
+            enable_fp_fusion=False,
+        )
+        return baseline
+
+
+def _stride(num_neurons: int) -> int:
+    return -(-num_neurons // _STRIDE) * _STRIDE
+
+
+def _error_table(config: DesireConfig) -> Tensor:
+    """Tabulate local errors by desire + 1 and spike count: (3, T + 1) float32 (Eq. 14)."""
+    counts = torch.arange(config.num_steps + 1)
+    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
+    desires = torch.tensor([[-1], [0], [1]], dtype=torch.int8)
+    errors: Tensor = rule.local_error(desires.expand(3, len(counts)), rates)
+    return errors.contiguous()
+
+
+def _wish_table(config: DesireConfig) -> Tensor:
+    """Tabulate output desires by count, of other classes and the label's: (2, T + 1) int8."""
+    counts = torch.arange(config.num_steps + 1)
+    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
+    pairs: Tensor = rule.output_desire(
+        rates[:, None].expand(-1, 2),
+        torch.ones(len(counts), dtype=torch.int64),
+        config.desire_threshold_output,
+    )
+    return pairs.T.contiguous()

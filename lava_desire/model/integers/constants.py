@@ -1,0 +1,254 @@
+"""Every constant of a network's rule as an integer, computed once from its configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from lava_desire.model.integers.format import LayerFormat, default_formats
+from lava_desire.model.integers.limits import (
+    ALIGNMENT_BITS,
+    BRIGHTEST,
+    DECAY_BITS,
+    IMPULSE_BITS,
+    MAX_INPUTS,
+    MAX_SHIFT,
+    MAX_STEPS,
+    STATE_LIMIT,
+    TRACE_LIMIT,
+)
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
+
+_LARGEST_GAIN = 2**16 - 1
+_RATE_BITS = 8
+_LARGEST_RATE = 2**_RATE_BITS - 0.5  # what would be rounded to a mantissa of nine bits
+# A product like 0.3 · 10 may come out just below the integer that it is.
+_NEARLY = 1e-9
+
+
+class IntegerRule:
+    """Every constant of one network's rule, as integers.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    formats : sequence of LayerFormat, optional
+        L formats, layer 1 first; :func:`default_formats` when not given.
+
+    Attributes
+    ----------
+    decay : int
+        β in 1/4096, in [0, 4095], of membrane potential and trace.
+    impulse : int
+        What a spike adds to a trace in 1/256, in [1, 127 · 256]: a train without a gap comes to
+        127.
+    encoder_threshold : int
+        θ of the encoder, in the unit in which the brightest pixel is 255.
+    full_count : int
+        T − m, the spikes of a fully active neuron.
+    output_threshold : int
+        A deviation of more spikes than this makes an output neuron desire (Eq. 11).
+
+    Raises
+    ------
+    ValueError
+        If formats do not fit the config, or a constant does not fit its bits.
+    """
+
+    def __init__(self, config: DesireConfig, formats: Sequence[LayerFormat] | None = None) -> None:
+        # First, since no format fits a threshold that is out of range.
+        self.encoder_threshold = round(BRIGHTEST * config.threshold)
+        if not 1 <= self.encoder_threshold <= STATE_LIMIT - BRIGHTEST:
+            raise ValueError(
+                f"threshold is {config.threshold}: expected {1 / BRIGHTEST:.4f} <= threshold <= "
+                f"{STATE_LIMIT // BRIGHTEST - 1} in fixed point"
+            )
+        formats = default_formats(config) if formats is None else tuple(formats)
+        if len(formats) != config.num_layers:
+            raise ValueError(
+                f"formats holds {len(formats)} formats: expected {config.num_layers}, one a layer"
+            )
+        for layer in formats:
+            if not isinstance(layer, LayerFormat):
+                raise ValueError(f"formats holds {layer!r}: expected LayerFormat")
+        if config.num_steps > MAX_STEPS:
+            raise ValueError(
+                f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} in fixed point"
+            )
+        if max(config.layer_sizes) > MAX_INPUTS:
+            raise ValueError(
+                f"layer_sizes is {config.layer_sizes}: expected at most {MAX_INPUTS} neurons a "
+                "layer in fixed point"
+            )
+        self.config = config
+        self.formats = tuple(formats)
+        self.decay = min(round(config.decay * 2**DECAY_BITS), 2**DECAY_BITS - 1)
+        self.impulse = max(
+            (TRACE_LIMIT << IMPULSE_BITS) * (2**DECAY_BITS - self.decay) >> DECAY_BITS, 1
+        )
+        self.full_count = config.num_steps - config.error_margin
+        self.output_threshold = _whole(config.desire_threshold_output * self.full_count)
+        self._gains: list[int] = [self._gain(layer) for layer in range(config.num_layers)]
+
+    def _gain(self, layer: int) -> int:
+        gain = round((1 << ALIGNMENT_BITS) * self.config.dropout_gain(layer))
+        if gain > _LARGEST_GAIN:
+            raise ValueError(
+                f"dropout of layer {layer} is {self.config.dropout_of(layer)}: expected at most "
+                f"{1 - 2**ALIGNMENT_BITS / _LARGEST_GAIN:.4f} in fixed point"
+            )
+        return gain
+
+    def format_of(self, layer: int) -> LayerFormat:
+        """Return the format of a plastic layer.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        LayerFormat
+            How its weights are written.
+        """
+        return self.formats[layer - 1]
+
+    def step_of(self, layer: int) -> float:
+        """Return the weight Δ that mantissa 1 stands for in a plastic layer.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        float
+            Δ > 0.
+        """
+        return self.format_of(layer).step(self.config.threshold)
+
+    def threshold_of(self, layer: int) -> int:
+        """Return the threshold of a plastic layer on the scale of its membrane potential.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        int
+            The mantissa, shifted left by 6 bits.
+        """
+        return self.format_of(layer).threshold << ALIGNMENT_BITS
+
+    def gain_into(self, layer: int, training: bool) -> int:
+        """Return the gain of the input of a plastic layer in 1/64.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+        training : bool
+            Whether neurons are dropped; without, the gain is 64.
+
+        Returns
+        -------
+        int
+            g · 64, rounded, what its activation is multiplied by (Eq. 16).
+        """
+        return self._gains[layer - 1] if training else 1 << ALIGNMENT_BITS
+
+    def hidden_threshold(self, layer: int) -> int:
+        """Return θ_hid of a hidden layer on the scale of z: mantissas times spikes.
+
+        Parameters
+        ----------
+        layer : int
+            A hidden layer ℓ < L.
+
+        Returns
+        -------
+        int
+            ⌊θ_hid · F / Δ⌋ with F = T − m and the Δ of layer ℓ + 1, at most 2^23 − 1.
+        """
+        limit = self.config.desire_threshold_hidden * self.full_count / self.step_of(layer + 1)
+        return _whole(min(limit, STATE_LIMIT))
+
+    def rate_of(self, layer: int, learning_rate: float) -> tuple[int, int]:
+        """Write a learning rate on the grid of layer ℓ: η / (impulse · step) = mantissa / 2^shift.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        learning_rate : float
+            η ≥ 0, before the layer's factor.
+
+        Returns
+        -------
+        mantissa : int
+            In [128, 255]; smaller where η would need a shift above 31, 0 for η = 0.
+        shift : int
+            In [0, 31].
+
+        Raises
+        ------
+        ValueError
+            If one pair of spikes would change a weight by more than 255 steps a unit of trace.
+        """
+        scale = self.config.learning_rate_scale_of(layer)
+        unit = self.impulse / 2**IMPULSE_BITS * self.step_of(layer)
+        factor = learning_rate * scale / unit
+        if factor == 0:
+            return 0, 0
+        if factor >= _LARGEST_RATE:
+            raise ValueError(
+                f"learning_rate is {learning_rate!r}: expected at most {255 * unit / scale:.3g} on "
+                f"the grid of layer {layer}"
+            )
+        shift = min(_RATE_BITS - 1 - math.floor(math.log2(factor)), MAX_SHIFT)
+        mantissa = round(math.ldexp(factor, shift))
+        if mantissa == 2**_RATE_BITS:
+            mantissa, shift = mantissa // 2, shift - 1
+        return mantissa, shift
+
+    def check_rate(self, layer: int, learning_rate: float) -> None:
+        """Refuse to learn with a rate that the grid of a layer cannot hold.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        learning_rate : float
+            η ≥ 0, before the layer's factor.
+
+        Raises
+        ------
+        ValueError
+            If :meth:`rate_of` refuses it; if it would be 0, and has not become so small in the
+            course of training, being no smaller than that of the config.
+        """
+        mantissa, _ = self.rate_of(layer, learning_rate)
+        is_meant = learning_rate * self.config.learning_rate_scale_of(layer) > 0
+        if mantissa == 0 and is_meant and learning_rate >= self.config.learning_rate:
+            raise ValueError(
+                f"learning_rate is {learning_rate!r}, which is 0 on the grid of layer {layer}: "
+                "expected 0, or a larger one where a network learns in integers"
+            )
+
+    def to_dicts(self) -> list[dict[str, int]]:
+        """Return the formats as plain JSON types."""
+        return [asdict(layer) for layer in self.formats]
+
+
+def _whole(limit: float) -> int:
+    """Return the integer n for which x > `limit` and x > n say the same of any integer x."""
+    return math.floor(limit + _NEARLY)

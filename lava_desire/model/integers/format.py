@@ -1,0 +1,294 @@
+"""How the weights of a layer are written in integers: mantissa, exponent, threshold.
+
+What the host computes once, in floating point, stands here and in
+:mod:`lava_desire.model.integers.constants`; what a chip would compute, in integers alone, in
+:mod:`lava_desire.model.integers.arithmetic`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lava_desire.model.integers.limits import THRESHOLD_BITS, WEIGHT_BITS, WEIGHT_EXPONENTS
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
+
+Array = Any
+"""A NumPy array."""
+
+# An integer threshold above the first is within 0.1 % of the one that was meant; below the second a
+# membrane potential can reach 16 thresholds.
+_FINE_THRESHOLD, _HIGH_THRESHOLD = 512, 8192
+# Weights that learn need room: the spread of Kaiming-normal weights times this is the largest. With
+# few bits fine steps matter more than room (4 bits learn digits to 93 % with 3, to 82 % with 6).
+_SPREADS, _SPREADS_OF_FEW_BITS, _FEW_BITS = 6.0, 3.0, 6
+
+
+@dataclass(frozen=True)
+class LayerFormat:
+    """How the weights of a layer and its threshold are written in integers.
+
+    A weight is ``w ≈ m · 2^weight_exp · θ / threshold`` with the mantissa m a signed integer of
+    `weight_bits` bits.
+
+    Parameters
+    ----------
+    weight_exp : int
+        Exponent of the weights, in [−8, 7].
+    threshold : int
+        Mantissa of the firing threshold, in [1, 2**17 − 1]; six bits below the membrane potential.
+    weight_bits : int
+        Bits of a weight's mantissa with its sign, in [2, 8].
+
+    Raises
+    ------
+    ValueError
+        If a field is out of its range; the message names the field, the value and the range.
+    """
+
+    weight_exp: int
+    threshold: int
+    weight_bits: int = 8
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "weight_exp": WEIGHT_EXPONENTS,
+            "threshold": range(1, 2**THRESHOLD_BITS),
+            "weight_bits": WEIGHT_BITS,
+        }
+        for name, values in allowed.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value not in values:
+                raise ValueError(
+                    f"{name} is {value!r}: expected an integer in [{values[0]}, {values[-1]}]"
+                )
+
+    @property
+    def lowest(self) -> int:
+        """The smallest mantissa."""
+        return -(1 << self.weight_bits - 1)
+
+    @property
+    def highest(self) -> int:
+        """The largest mantissa."""
+        return (1 << self.weight_bits - 1) - 1
+
+    def step(self, threshold: float) -> float:
+        """Return the weight of mantissa 1.
+
+        Parameters
+        ----------
+        threshold : float
+            θ of the network, in the unit of its weights.
+
+        Returns
+        -------
+        float
+            Δ = θ · 2^e / v, what mantissa 1 stands for.
+        """
+        return threshold * 2.0**self.weight_exp / self.threshold
+
+    @classmethod
+    def of_step(cls, step: float, threshold: float, weight_bits: int = 8) -> LayerFormat:
+        """Choose exponent and threshold for mantissas that count in `step`.
+
+        The exponent is the one nearest to zero with which the threshold's mantissa is precise to
+        0.1 % and leaves the membrane potential room; it is not negative where that can be had,
+        because then no bit is ever shifted out.
+
+        Parameters
+        ----------
+        step : float
+            Weight of mantissa 1, above 0; what comes out may differ by as much as the threshold
+            has been rounded.
+        threshold : float
+            θ of the network.
+        weight_bits : int
+            Bits of a mantissa.
+
+        Returns
+        -------
+        LayerFormat
+
+        Raises
+        ------
+        ValueError
+            If no exponent and threshold come near.
+
+        Examples
+        --------
+        >>> layer = LayerFormat.of_step(0.004, threshold=1.0)
+        >>> layer
+        LayerFormat(weight_exp=2, threshold=1000, weight_bits=8)
+        >>> layer.step(1.0)
+        0.004
+        """
+        if not (math.isfinite(step) and step > 0):
+            raise ValueError(f"step is {step!r}: expected a finite number > 0")
+        exponents = sorted(WEIGHT_EXPONENTS, key=lambda exponent: (exponent < 0, abs(exponent)))
+        fitting = [
+            (exponent, mantissa)
+            for exponent in exponents
+            if 1 <= (mantissa := round(threshold * 2.0**exponent / step)) < 2**THRESHOLD_BITS
+        ]
+        if not fitting:
+            raise ValueError(
+                f"step is {step!r} at a threshold of {threshold!r}: expected one between "
+                "2**-24 and 2**7 of the threshold"
+            )
+        fine = [pair for pair in fitting if _FINE_THRESHOLD <= pair[1] <= _HIGH_THRESHOLD]
+        nearest = min(fitting, key=lambda pair: abs(math.log2(pair[1] / _FINE_THRESHOLD)))
+        exponent, mantissa = fine[0] if fine else nearest
+        return cls(exponent, mantissa, weight_bits)
+
+
+def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFormat, ...]:
+    """Choose formats for a network that shall learn from scratch.
+
+    The largest mantissa stands for six times the spread of the initial weights, for three times
+    with 6 bits or fewer.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    weight_bits : int
+        Bits of a mantissa, in [2, 8].
+
+    Returns
+    -------
+    tuple of LayerFormat
+        L formats, layer 1 first.
+
+    Raises
+    ------
+    ValueError
+        If `weight_bits` is out of range.
+    """
+    if weight_bits not in WEIGHT_BITS:
+        raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
+    spreads = _SPREADS_OF_FEW_BITS if weight_bits <= _FEW_BITS else _SPREADS
+    return tuple(
+        LayerFormat.of_step(
+            spreads * math.sqrt(2.0 / fan_in) / 2 ** (weight_bits - 1),
+            config.threshold,
+            weight_bits,
+        )
+        for fan_in in config.layer_sizes[:-1]
+    )
+
+
+def formats_from_dicts(fields: Sequence[Mapping[str, Any]]) -> tuple[LayerFormat, ...]:
+    """Build formats from what :meth:`IntegerRule.to_dicts` returned.
+
+    Parameters
+    ----------
+    fields : sequence of mapping
+        One a plastic layer, first to last.
+
+    Returns
+    -------
+    tuple of LayerFormat
+        The formats, validated.
+
+    Raises
+    ------
+    ValueError
+        If a field is unknown, missing or out of range.
+    """
+    try:
+        return tuple(LayerFormat(**layer) for layer in fields)
+    except TypeError as error:
+        raise ValueError(f"formats are {fields!r}: {error}") from None
+
+
+def quantize_weights(weights: Array, layer: LayerFormat, threshold: float) -> Array:
+    """Round weights to the nearest mantissa, ties to even, saturating.
+
+    Parameters
+    ----------
+    weights : ndarray
+        W, (N_o, N_i) float.
+    layer : LayerFormat
+        Of the layer.
+    threshold : float
+        θ of the network.
+
+    Returns
+    -------
+    ndarray
+        m, (N_o, N_i) int8.
+    """
+    mantissas = np.rint(np.asarray(weights, np.float64) / layer.step(threshold))
+    return np.clip(mantissas, layer.lowest, layer.highest).astype(np.int8)
+
+
+def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -> Array:
+    """Return the weights that mantissas stand for.
+
+    Parameters
+    ----------
+    mantissas : ndarray
+        m, (N_o, N_i) int8.
+    layer : LayerFormat
+        Of the layer.
+    threshold : float
+        θ of the network.
+
+    Returns
+    -------
+    ndarray
+        W = m · Δ, (N_o, N_i) float32.
+    """
+    return (mantissas.astype(np.float64) * layer.step(threshold)).astype(np.float32)
+
+
+def as_mantissas(
+    name: str, weights: Array, shape: tuple[int, int], layer: LayerFormat, threshold: float
+) -> Array:
+    """Return mantissas as they are, and float weights rounded to the nearest, (N_o, N_i) int8.
+
+    Parameters
+    ----------
+    name : str
+        What to call them in an error.
+    weights : ndarray
+        (N_o, N_i) integers within the range of the format, or floats, finite.
+    shape : tuple of int
+        The shape that is expected.
+    layer : LayerFormat
+        Of the layer.
+    threshold : float
+        θ of the network.
+
+    Returns
+    -------
+    ndarray
+        m, (N_o, N_i) int8, a copy.
+
+    Raises
+    ------
+    ValueError
+        If shape, dtype or a value is another.
+    """
+    if weights.shape != shape:
+        raise ValueError(f"{name} has shape {weights.shape}: expected {shape}, neurons by inputs")
+    if weights.dtype.kind == "f":
+        if not np.isfinite(weights).all():
+            raise ValueError(f"{name} holds NaN or infinity: expected finite values")
+        return quantize_weights(weights, layer, threshold)
+    if weights.dtype.kind not in "iu":
+        raise ValueError(f"{name} is {weights.dtype}: expected integers or floats")
+    outside = (weights < layer.lowest) | (weights > layer.highest)
+    if outside.any():
+        raise ValueError(
+            f"{name} holds {weights[outside][0]}: expected mantissas in "
+            f"[{layer.lowest}, {layer.highest}]"
+        )
+    return weights.astype(np.int8)

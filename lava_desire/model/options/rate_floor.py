@@ -1,0 +1,55 @@
+"""A least mean firing rate for hidden neurons."""
+
+from __future__ import annotations
+
+from lava_desire.model.arrays import Array, namespace
+
+LIFT = 1 / 64
+"""What a sample teaches a silent neuron under a rate floor: as much as this many of its spikes."""
+
+
+def rate_floor_change(
+    rate: Array,
+    floor: float,
+    mean_traces: Array,
+    num_samples: int,
+    learning_rate: Array | float,
+) -> Array:
+    """Lift neurons that hardly spike: ΔW = η · B · h · max(0, 1 − ν_o / ν_min) · r̄_i.
+
+    Beyond the paper, on top of Eq. 4. Only a neuron that spikes learns, so one that has once fallen
+    silent stays so, however much it is desired. Below a mean rate ν_min its weights rise along the
+    mean of its inputs, by h = :data:`LIFT` of what a spike with desire would add in a sample.
+
+    Parameters
+    ----------
+    rate : array
+        ν_o, mean firing rates of the neurons in spikes a time step, (N_o,) float64.
+    floor : float
+        ν_min in spikes a time step, above 0.
+    mean_traces : array
+        r̄, mean traces of the inputs, ν_i · :func:`mean_trace`, (N_i,) float32.
+    num_samples : int
+        B.
+    learning_rate : float or array
+        η ≥ 0; an array is (1,) float64.
+
+    Returns
+    -------
+    array
+        ΔW, (N_o, N_i) float32, to be added after those of :func:`weight_change` and
+        :func:`baseline_change`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rates, traces = np.array([0.0, 0.25, 0.5]), np.array([2.0, 0.0], np.float32)
+    >>> rate_floor_change(rates, 0.5, traces, num_samples=64, learning_rate=0.25)
+    array([[0.5 , 0.  ],
+           [0.25, 0.  ],
+           [0.  , 0.  ]], dtype=float32)
+    """
+    xp = namespace(rate, mean_traces)
+    step = learning_rate * (num_samples * LIFT / floor)
+    scaled = xp.astype(step * xp.clip(floor - rate, 0.0, floor), xp.float32)
+    return scaled[:, None] * mean_traces[None, :]

@@ -1,0 +1,38 @@
+"""Traces counted from their mean."""
+
+from __future__ import annotations
+
+from lava_desire.model.arrays import Array, namespace
+
+
+def baseline_change(desired_spikes: Array, baseline: Array, learning_rate: Array | float) -> Array:
+    """Count traces from a baseline: ΔW = −η · (Σ_b d_o n_o) · b_i, on top of Eq. 4.
+
+    Eq. 4 then reads d_o η s_o[t] (r_i[t] − b_i), a covariance rule. Traces are never negative: with
+    Eq. 4 alone all of a neuron's weights go up or down together, along the mean of its inputs, and
+    differences between inputs, which tell classes apart, are learned slowly.
+
+    Parameters
+    ----------
+    desired_spikes : array
+        Σ_b d_o · mask_o · n_o, spikes signed by desire, (N_o,) int64.
+    baseline : array
+        b, (N_i,) float32: a share φ of ν · :func:`mean_trace`.
+    learning_rate : float or array
+        η ≥ 0; an array is (1,) float64.
+
+    Returns
+    -------
+    array
+        ΔW, (N_o, N_i) float32, to be added after that of :func:`weight_change`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> baseline_change(np.array([8, -2]), np.array([0.5, 0.0], np.float32), learning_rate=0.25)
+    array([[-1.  , -0.  ],
+           [ 0.25,  0.  ]], dtype=float32)
+    """
+    xp = namespace(desired_spikes, baseline)
+    scaled = xp.astype(-learning_rate * xp.astype(desired_spikes, xp.float64), xp.float32)
+    return scaled[:, None] * baseline[None, :]

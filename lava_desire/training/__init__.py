@@ -1,0 +1,1 @@
+"""Training over epochs: loop, evaluation, run folders, ranks."""

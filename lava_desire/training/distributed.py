@@ -1,0 +1,328 @@
+"""Training by several processes, each on a device of its own: torchrun and torch.distributed.
+
+Every rank runs its share of the minibatch forward and finds its desires. Then those samples that
+desire a change are gathered, spikes as bits and desires as bytes, and every rank computes the same
+update of the whole minibatch, in the order of one process. So all ranks hold the same weights at
+every step, to the bit, and they are those of one process. There are no hooks and no autograd: each
+step is one explicit exchange, :meth:`~lava_desire.training.ranks.Ranks.meet`.
+
+Random numbers are keyed by sample and step, so each rank draws those of its samples and skips the
+others. Only rank 0 has the run's folder; signals are exchanged with the step, so that all ranks
+stop after the same one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lava_desire.activity import Activity
+from lava_desire.backends.wire import num_planes
+from lava_desire.network import DesireNetwork
+from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, classify, tally_up
+from lava_desire.training.history import EpochRecord, History, Progress
+from lava_desire.training.interrupt import Interrupted
+from lava_desire.training.loop import TrainingRun, fingerprint
+from lava_desire.training.ranks import Ranks, as_payload
+
+_PLACE_BYTES = 4  # the sample's place in the minibatch, int32
+_COUNTERS = ("epoch", "samples_done", "num_correct", "num_active")
+
+
+class DistributedRun(TrainingRun):
+    """One rank's part of a call of :func:`~lava_desire.engine.fit`.
+
+    Parameters
+    ----------
+    network, train, test : object
+        As of :func:`~lava_desire.engine.fit`, the same on every rank but for the device.
+    folder : path or None
+        Of the run. Only rank 0 reads and writes it.
+
+    Raises
+    ------
+    ValueError
+        If there are more ranks than samples in a minibatch, or the data do not fit the network.
+    RankError
+        If another rank has failed: its message, or that it is gone.
+    """
+
+    def __init__(
+        self,
+        network: DesireNetwork,
+        train: tuple[Any, Any],
+        test: tuple[Any, Any],
+        folder: Path | None,
+    ) -> None:
+        self._ranks = Ranks(network.device)
+        self._kept_in = folder
+        self._stop = False
+        try:
+            if network.config.batch_size < self._ranks.size:
+                raise ValueError(
+                    f"{self._ranks.size} ranks are to share minibatches of batch_size = "
+                    f"{network.config.batch_size}: expected at most one rank a sample"
+                )
+            super().__init__(network, train, test, folder if self._ranks.is_first else None)
+            self._fingerprint = self._fingerprint or self._digest()
+        except Exception as error:
+            self._ranks.fail(error)
+            raise
+
+    def carry_out(
+        self,
+        resume: bool = False,
+        checkpoint_seconds: float = 60.0,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> History:
+        """Train to the last epoch, together; see :func:`~lava_desire.engine.fit`."""
+        try:
+            return super().carry_out(resume, checkpoint_seconds, on_progress)
+        except Interrupted as interrupted:
+            interrupted.folder = self._kept_in
+            raise
+        except Exception as error:
+            self._ranks.fail(error)
+            raise
+
+    def begin(self) -> None:
+        """Open the folder of a new run, once all ranks are found to hold the same."""
+        self._agree("weights", fingerprint(*self.network.weights))
+        super().begin()
+
+    def resume(self) -> None:
+        """Go back to where the checkpoint in rank 0's folder is."""
+        self._agree("weights", "from the checkpoint")
+        position = b""
+        if self._ranks.is_first:
+            super().resume()
+            position = self._position()
+        payload = self._ranks.from_first(as_payload(position)).cpu()
+        if not self._ranks.is_first:
+            self._take_position(payload.numpy().tobytes())
+
+    def _agree(self, name: str, value: str) -> None:
+        """Compare what must be the same on every rank; refuse to begin where it is not."""
+        network = self.network
+        mine = {
+            "config": network.config.to_json(),
+            "precision": network.precision,
+            "formats": network.format_fields(),
+            "training and test data": self._fingerprint,
+            name: value,
+        }
+        payloads, _ = self._ranks.meet(as_payload(json.dumps(mine).encode()))
+        answers = [json.loads(bytes(found.tolist())) for found in payloads]
+        for rank, answer in enumerate(answers):
+            for key in answers[0]:
+                if answer.get(key) != answers[0][key]:
+                    raise ValueError(
+                        f"rank {rank} has another {key} than rank 0: expected the same on all ranks"
+                    )
+
+    def _position(self) -> bytes:
+        """Return all that changes in training: a line of JSON, then the weights."""
+        arrays = self.network.numpy_weights()
+        state: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
+        state["records"] = [asdict(record) for record in self.history.records]
+        state["seconds"] = self.seconds
+        state["samples_seen"] = self.network.samples_seen
+        if self.average is not None:
+            state["minibatches_averaged"] = self.average.num_minibatches
+            arrays += self.average.network.numpy_weights()
+        if self.network.input_rates is not None:
+            state["rated_samples"] = self.network.input_rates.num_samples.tolist()
+            arrays += self.network.input_rates.to_arrays()
+        content = [np.ascontiguousarray(array).tobytes() for array in arrays]
+        return b"\n".join([json.dumps(state).encode(), b"".join(content)])
+
+    def _take_position(self, content: bytes) -> None:
+        line, _, rest = content.partition(b"\n")
+        state = json.loads(line)
+        averaged = self.average.network.weights if self.average is not None else []
+        followed = self.network.input_rates
+        rates = followed.rates if followed is not None else []
+        arrays, begin = [], 0
+        for tensor in [*self.network.weights, *averaged, *rates]:
+            dtype = torch.empty(0, dtype=tensor.dtype).numpy().dtype
+            array: Any = np.frombuffer(rest, dtype, tensor.numel(), begin)
+            arrays.append(array.reshape(tuple(tensor.shape)).copy())
+            begin += array.nbytes
+        for weights, array in zip(self.network.weights, arrays, strict=False):
+            weights.copy_(torch.from_numpy(array))
+        self.network.samples_seen = state["samples_seen"]
+        self.history.records = [EpochRecord(**record) for record in state["records"]]
+        for name in (*_COUNTERS, "seconds"):
+            setattr(self, name, state[name])
+        if self.average is not None:
+            averages = arrays[len(self.network.weights) :][: len(averaged)]
+            self.average.restore(averages, state["minibatches_averaged"])
+        if followed is not None:
+            followed.restore(arrays[-len(rates) :], state["rated_samples"])
+
+    @torch.inference_mode()
+    def _learn(
+        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
+    ) -> tuple[int, int]:
+        """Run this rank's share of a minibatch, and learn all of it."""
+        network, batch_size = self.network, len(chosen)
+        mine = self._ranks.share_of(batch_size)
+        masks = network.draw_masks(batch_size, mine)
+        activity, num_correct = None, 0
+        packed = torch.empty(0, dtype=torch.uint8, device=network.device)
+        if mine.stop > mine.start:
+            images, labels = self._shown(chosen[mine], None if shifts is None else shifts[mine])
+            activity = network.forward_checked(images, masks)
+            num_correct = int((activity.prediction == labels).sum())
+            packed = pack_samples(activity, network.desires(activity, labels), mine.start)
+        heard = pack_num_spikes(network, activity)
+        gathered, numbers = self._ranks.meet(
+            torch.cat([heard, packed]), num_correct, self._interrupt.is_set
+        )
+        self._stop = any(stops for _, stops in numbers)
+        num_spikes = unpack_num_spikes(network, [payload[: len(heard)] for payload in gathered])
+        rows = torch.cat([payload[len(heard) :] for payload in gathered])
+        activity, desires = unpack_samples(network, rows, batch_size, num_spikes)
+        num_active = network.update(activity, desires, learning_rate)
+        return sum(correct for correct, _ in numbers), num_active
+
+    def _stops(self) -> bool:
+        return self._stop
+
+    def _evaluate(self, network: DesireNetwork) -> Metrics | None:
+        """Classify the test set, chunks of samples in turn, and add up as one process does."""
+        if self.test is None:
+            return None
+        size, num_classes = self._ranks.size, network.config.layer_sizes[-1]
+        chunks = [torch.split(part, EVALUATION_BATCH) for part in self.test]
+        num_chunks = len(chunks[0])
+        mine = [
+            classify(network, chunks[0][index], chunks[1][index])
+            for index in range(self._ranks.rank, num_chunks, size)
+        ]
+        found = b"".join(table.tobytes() + np.float64(loss).tobytes() for table, loss in mine)
+        payloads, _ = self._ranks.meet(as_payload(found))
+        kind = np.dtype([("table", np.int64, (num_classes, num_classes + 1)), ("loss", np.float64)])
+        tables = [np.frombuffer(payload.cpu().numpy().tobytes(), kind) for payload in payloads]
+        parts = [tables[index % size][index // size] for index in range(num_chunks)]
+        return tally_up([(part["table"], float(part["loss"])) for part in parts])
+
+
+def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor:
+    """Pack how often each layer's inputs spiked in a share of a minibatch, for its mean rates.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        Which learns it.
+    activity : Activity or None
+        A forward pass of the share; None where it has no samples.
+
+    Returns
+    -------
+    Tensor
+        (8 · (N_0 + … + N_{L−1}),) uint8; empty where the network follows no rates, or those of
+        samples with desire, which are sent in any case.
+    """
+    sizes = network.config.layer_sizes[:-1]
+    if not _sends_num_spikes(network):
+        return torch.empty(0, dtype=torch.uint8, device=network.device)
+    if activity is None:
+        return torch.zeros(8 * sum(sizes), dtype=torch.uint8, device=network.device)
+    spikes = [activity.kernels.count_together(trains) for trains in activity.trains[:-1]]
+    return torch.cat(spikes).view(torch.uint8)
+
+
+def _sends_num_spikes(network: DesireNetwork) -> bool:
+    return network.input_rates is not None and not network.config.rates_desired_samples
+
+
+def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tensor] | None:
+    """Add up what :func:`pack_num_spikes` has packed on every rank: L of (N_{ℓ−1},) int64."""
+    if not _sends_num_spikes(network):
+        return None
+    total = sum(part.clone().view(torch.int64) for part in packed)
+    return list(torch.split(torch.as_tensor(total), list(network.config.layer_sizes[:-1])))
+
+
+def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tensor:
+    """Pack the samples that desire a change, to be learned elsewhere.
+
+    Parameters
+    ----------
+    activity : Activity
+        A forward pass.
+    desires : list of Tensor
+        Its desires, L of (B, N_ℓ) int8, before the dropout mask.
+    first : int
+        Place of its first sample in the whole minibatch.
+
+    Returns
+    -------
+    Tensor
+        (R · row,) uint8, R ≤ B. A row is the sample's place, its L + 1 trains, a bit a spike, and
+        its L desires after the mask: 4 + ⌈T/8⌉·(N_0 + … + N_L) + N_1 + … + N_L bytes.
+    """
+    masks = activity.masks or []
+    kept = [
+        desire * masks[layer] if layer < len(masks) else desire
+        for layer, desire in enumerate(desires, start=1)
+    ]
+    chosen = torch.stack([desire.any(dim=1) for desire in kept]).any(dim=0).nonzero().squeeze(1)
+    places = (chosen + first).to(torch.int32).unsqueeze(1)
+    parts = [places.view(torch.uint8)]
+    parts += [activity.kernels.to_bytes(trains, chosen).flatten(1) for trains in activity.trains]
+    parts += [desire[chosen].view(torch.uint8) for desire in kept]
+    return torch.cat(parts, dim=1).flatten()
+
+
+def unpack_samples(
+    network: DesireNetwork,
+    packed: Tensor,
+    batch_size: int,
+    num_spikes: list[Tensor] | None = None,
+) -> tuple[Activity, list[Tensor]]:
+    """Return activity and desires of a whole minibatch from what :func:`pack_samples` has packed.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        Which learns it.
+    packed : Tensor
+        (R · row,) uint8, in order of the samples' places.
+    batch_size : int
+        B. Samples that are not packed are silent and without desire.
+    num_spikes : list of Tensor, optional
+        What :func:`unpack_num_spikes` returned: spikes of those samples too.
+
+    Returns
+    -------
+    activity : Activity
+        Its prediction is not known, and −1.
+    desires : list of Tensor
+        L of (B, N_ℓ) int8, after the dropout mask.
+    """
+    sizes, planes = network.config.layer_sizes, num_planes(network.config.num_steps)
+    widths = [_PLACE_BYTES, *(planes * size for size in sizes), *sizes[1:]]
+    columns = torch.split(packed.view(-1, sum(widths)), widths, dim=1)
+    # A copy: a single row counts as contiguous with the stride of the whole, which no view takes.
+    places = columns[0].clone(memory_format=torch.contiguous_format).view(torch.int32)
+    places = places.squeeze(1).to(torch.int64)
+    trains = [
+        network.computing.from_bytes(column.reshape(-1, planes, size), places, batch_size)
+        for column, size in zip(columns[1:], sizes, strict=False)
+    ]
+    desires = []
+    for column, size in zip(columns[1 + len(sizes) :], sizes[1:], strict=True):
+        desire = torch.zeros(batch_size, size, dtype=torch.int8, device=network.device)
+        desire[places] = column.view(torch.int8)
+        desires.append(desire)
+    prediction = torch.full((batch_size,), -1, dtype=torch.int64, device=network.device)
+    return Activity(trains, prediction, None, network.computing, num_spikes), desires

@@ -1,0 +1,459 @@
+"""Training over epochs: schedule, evaluation, checkpoints, resume."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint, write_into
+from lava_desire.errors import NotFiniteError
+from lava_desire.files import (
+    FolderLock,
+    check_writable,
+    remove_partial,
+    replacing,
+    write_atomically,
+)
+from lava_desire.network import DesireNetwork
+from lava_desire.network_file import network_checkpoint, restore_streams
+from lava_desire.randomness import epoch_order
+from lava_desire.training.augment import draw_shifts, shift_images
+from lava_desire.training.average import WeightAverage
+from lava_desire.training.evaluation import Metrics, checked_data, evaluate_checked
+from lava_desire.training.history import EpochRecord, History, Progress, write_metrics
+from lava_desire.training.interrupt import Interrupted, InterruptFlag
+from lava_desire.training.memory import memory_advice
+from lava_desire.training.run_folder import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    CONFIG,
+    FILES,
+    PREVIOUS,
+    checked_state,
+    holds_run,
+    read_latest,
+)
+from lava_desire.training.samples import training_pairs
+
+
+def fit(
+    network: DesireNetwork,
+    train: Any,
+    test: Any = None,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 60.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> History:
+    """Train a network as its config says, evaluating after every epoch.
+
+    Where torch.distributed has a process group of several ranks, they share the work; each calls
+    this with the same arguments. See ``docs/distributed.md``.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network; its weights change.
+    train : tuple, Dataset, mapping, torch Dataset or DataLoader
+        ``(images, labels)``: (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in
+        [0, 1], and (S,) or (S, 1) integers in [0, K) or one-hot labels, (S, K). Or a
+        :class:`~lava_desire.data.Dataset`, or arrays by name as it takes them
+        (:meth:`~lava_desire.data.Dataset.from_arrays`), which bring their test set, and names of
+        classes that the network keeps. Or a Dataset or DataLoader of torch, whose samples are drawn
+        once, in their order, into memory: the network's batch size and seed decide on batches and
+        their order.
+    test : the same, optional
+        To evaluate after every epoch. Without a test set there are no test accuracies in the
+        history, no best epoch, and no ``best.safetensors``: the last epoch's network is the one.
+    folder : path, optional
+        Where config, metrics and checkpoints are kept; made if it is not there. Nothing is kept
+        without one.
+    resume : bool
+        Go on from the checkpoint in `folder`, or from the one before it if that is damaged. The
+        result is that of an unbroken run, to the bit.
+    checkpoint_seconds : float
+        Longest time between two checkpoints; there is one after every epoch as well.
+    on_progress : callable, optional
+        Called with a :class:`Progress` after every minibatch and every epoch.
+
+    Returns
+    -------
+    History
+
+    Warns
+    -----
+    DataWarning
+        If images are bytes on another scale than 0 to 255, or of a DataLoader of other batches.
+
+    Raises
+    ------
+    Interrupted
+        On SIGINT or SIGTERM, after the running minibatch and a checkpoint.
+    CheckpointError
+        If the checkpoint does not fit the network or the data.
+    FileExistsError
+        If `folder` already holds a run and `resume` is not asked for.
+    FolderInUseError
+        If another process is training in `folder`.
+    DeviceMemoryError
+        If the device runs out of memory; the last checkpoint is whole.
+    ValueError
+        If the data do not fit the network or each other, no pixel can ever spike, or weights grow
+        beyond all bounds.
+    OSError
+        If the folder cannot be written; the last checkpoint is whole.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> network = DesireNetwork(DesireConfig((64, 40, 10), learning_rate=1e-4, epochs=2))
+    >>> history = fit(network, digits)
+    >>> history.last.epoch, history.best.test_accuracy > 0.5
+    (2, True)
+    """
+    run = training_class(network)(
+        network, train, test, Path(folder) if folder is not None else None
+    )
+    return run.carry_out(resume, checkpoint_seconds, on_progress)
+
+
+def training_class(network: DesireNetwork) -> type[TrainingRun]:
+    """Return what trains a network: one of several ranks, or a process that is alone.
+
+    The latter goes minibatch by minibatch, or with captured steps on CUDA.
+    """
+    distributed = torch.distributed
+    in_group = distributed.is_available() and distributed.is_initialized()
+    if in_group and distributed.get_world_size() > 1:
+        from lava_desire.training.distributed import DistributedRun
+
+        return DistributedRun
+    if network.computing.name != "triton":
+        return TrainingRun
+    from lava_desire.training.captured import CapturedRun
+
+    return CapturedRun
+
+
+class TrainingRun:
+    """One call of :func:`fit`: the network, its data and where in them it is.
+
+    Another backend overrides what learns, what evaluates and what is given back at the end; files,
+    schedule and interrupts stay the same.
+
+    Parameters
+    ----------
+    network, train, test, folder
+        As of :func:`fit`.
+    """
+
+    def __init__(self, network: DesireNetwork, train: Any, test: Any, folder: Path | None) -> None:
+        network.check_trainable()
+        self.network = network
+        learned, tested, names = training_pairs(network, train, test)
+        with network.threads():
+            self.train = checked_data(network, learned, "train")
+            self.test = None if tested is None else checked_data(network, tested, "test")
+        network.class_names = names
+        self.folder = folder
+        self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
+        self.replaces = False  # whether a run in the folder gives way to this one
+        self.history = History()
+        self.average = WeightAverage(network) if network.config.weight_average else None
+        self._keeps_previous = True
+        self._interrupt = InterruptFlag()
+        self._fingerprint = self._digest() if folder else ""
+        self._start_epoch(0)
+
+    def _digest(self) -> str:
+        return fingerprint(*self.train, *(self.test or ()))
+
+    def _start_epoch(self, epoch: int) -> None:
+        self.epoch, self.samples_done, self.num_correct, self.num_active = epoch, 0, 0, 0
+        self.seconds = 0.0
+
+    def carry_out(
+        self,
+        resume: bool = False,
+        checkpoint_seconds: float = 60.0,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> History:
+        """Train to the last epoch; see :func:`fit`."""
+        with self._lock(resume):
+            if resume:
+                self.resume()
+            else:
+                self.begin()
+            advice = memory_advice(self.network, self.folder)
+            try:
+                with InterruptFlag() as self._interrupt, advice, self.network.threads():
+                    self._go(checkpoint_seconds, on_progress or (lambda progress: None))
+            finally:
+                self.close()
+        return self.history
+
+    def _lock(self, resume: bool) -> Any:
+        """Return what keeps other processes out of the folder, which is made for a new run."""
+        if self.folder is None:
+            return nullcontext()
+        if not resume:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        elif not holds_run(self.folder):
+            raise CheckpointError(f"{self.folder} holds no {CHECKPOINT} to resume from")
+        return FolderLock(self.folder)
+
+    def close(self) -> None:
+        """Give back what the run holds; the engine's holds nothing."""
+
+    def begin(self) -> None:
+        """Open the folder of a new run; one that it replaces goes when all of this one is written.
+
+        Where that fails, the other is as it was; killed within, the folder holds one or none.
+        """
+        if self.folder is None:
+            return
+        if holds_run(self.folder) and not self.replaces:
+            raise FileExistsError(
+                f"{self.folder} already holds a run: resume it, or choose another folder"
+            )
+        remove_partial(self.folder)
+        for name in FILES:
+            check_writable(self.folder / name)
+        files = {CONFIG: self.network.config.to_json().encode(), **self.notes}
+        with ExitStack() as written:
+            # What is entered first takes its place last: the checkpoint makes it a run.
+            partial = written.enter_context(replacing(self.folder / CHECKPOINT))
+            write_into(self._checkpoint(), partial)
+            for name, content in files.items():
+                written.enter_context(replacing(self.folder / name)).write_bytes(content)
+            for name in FILES:
+                if self.replaces and name not in files:
+                    (self.folder / name).unlink(missing_ok=True)
+
+    def resume(self) -> None:
+        """Go back to where the checkpoint in the folder is."""
+        if self.folder is None:
+            raise ValueError("resume is True without a folder: expected the folder of a run")
+        remove_partial(self.folder)
+        checkpoint, path = read_latest(self.folder)
+        # A damaged checkpoint takes the place of no good one.
+        self._keeps_previous = path.name == CHECKPOINT
+        state = self._check_fits(checkpoint, path)
+        for weights, stored in zip(self.network.weights, checkpoint.weights, strict=True):
+            weights.copy_(torch.from_numpy(stored))
+        restore_streams(self.network, checkpoint)
+        self.history.records = state["records"]
+        for name in ("epoch", "samples_done", "num_correct", "num_active", "seconds"):
+            setattr(self, name, state[name])
+        if self.average is not None:
+            self.average.restore(checkpoint.average, state.get("minibatches_averaged", 0))
+        for name, content in self.notes.items():
+            write_atomically(self.folder / name, content)
+
+    def _check_fits(self, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
+        mine = self.network.config.to_dict()
+        theirs = checkpoint.config.to_dict()
+        for name in mine:
+            # More epochs may be asked for; all else would make it another run.
+            if name != "epochs" and mine[name] != theirs[name]:
+                raise CheckpointError(
+                    f"{path} was trained with {name} = {theirs[name]}: expected {mine[name]}"
+                )
+        state = checked_state(checkpoint, path, len(self.train[1]))
+        if checkpoint.formats != self.network.format_fields():
+            raise CheckpointError(
+                f"{path} was trained with formats {checkpoint.formats}: expected "
+                f"{self.network.format_fields()}"
+            )
+        if self.network.input_rates is not None and not checkpoint.input_rates:
+            raise CheckpointError(
+                f"{path} holds no input_rates: expected those of a trace_baseline or rate_floor"
+            )
+        names = tuple(checkpoint.class_names) or None
+        if names is not None and self.network.class_names not in (None, names):
+            raise CheckpointError(
+                f"{path} was trained with classes {names}: expected {self.network.class_names}"
+            )
+        for name, expected in (
+            ("precision", self.network.precision),
+            ("data", self._fingerprint),
+        ):
+            if state.get(name) != expected:
+                raise CheckpointError(
+                    f"{path} was trained with {name} {state.get(name)}: expected {expected}"
+                )
+        return state
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is a folder."""
+        if self.folder is None:
+            return
+        previous = self.folder / PREVIOUS if self._keeps_previous else None
+        write_checkpoint(self._checkpoint(), self.folder / CHECKPOINT, previous=previous)
+        self._keeps_previous = True
+
+    def _checkpoint(self) -> Checkpoint:
+        """Return where the run is."""
+        state = {
+            "epoch": self.epoch,
+            "samples_done": self.samples_done,
+            "num_correct": self.num_correct,
+            "num_active": self.num_active,
+            "seconds": self.seconds,
+            "records": [asdict(record) for record in self.history.records],
+            "precision": self.network.precision,
+            "data": self._fingerprint,
+        }
+        checkpoint = network_checkpoint(self.network, state)
+        if self.average is not None:
+            checkpoint.average = self.average.network.numpy_weights()
+            state["minibatches_averaged"] = self.average.num_minibatches
+        return checkpoint
+
+    def _go(
+        self,
+        checkpoint_seconds: float,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        saved = time.monotonic()
+        while self.epoch < self.network.config.epochs:
+            started = time.monotonic() - self.seconds
+            with self._epoch_named():
+                for _ in self._minibatches():
+                    self.seconds = max(self.seconds, time.monotonic() - started)
+                    on_progress(self._progress())
+                    due = time.monotonic() - saved > checkpoint_seconds
+                    stops = self._stops()
+                    if stops or due:
+                        self.save()
+                        saved = time.monotonic()
+                    if stops:
+                        raise Interrupted(self.folder, self._interrupt.signal)
+                # Weights that are none are neither evaluated nor kept.
+                self.network.check_finite()
+            self._finish_epoch()
+            saved = time.monotonic()
+            on_progress(self._progress())
+
+    def _stops(self) -> bool:
+        """Tell whether the run ends after this minibatch."""
+        return self._interrupt.is_set
+
+    def _metrics(self) -> Metrics | None:
+        """Classify the test set, if there is one, with the weights at the end of an epoch."""
+        return self._evaluate(self.network)
+
+    def _evaluate(self, network: DesireNetwork) -> Metrics | None:
+        return None if self.test is None else evaluate_checked(network, *self.test)
+
+    def _minibatches(self) -> Iterator[None]:
+        """Learn from the rest of the epoch, minibatch by minibatch."""
+        labels = self.train[1]
+        config = self.network.config
+        order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
+        order = order.to(labels.device)
+        learning_rate = config.learning_rate_at(self.epoch)
+        shifts = self._shifts()
+        while self.samples_done < len(labels):
+            part = slice(self.samples_done, self.samples_done + config.batch_size)
+            chosen = order[part]
+            num_correct, num_active = self._learn(
+                chosen, None if shifts is None else shifts[part], learning_rate
+            )
+            if self.average is not None:
+                self.average.update()
+            self.samples_done += len(chosen)
+            self.num_correct += num_correct
+            self.num_active += num_active
+            yield
+
+    def _learn(
+        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
+    ) -> tuple[int, int]:
+        """Learn one minibatch; return how many samples were right, and how many had desire."""
+        result = self.network.train_step_checked(*self._shown(chosen, shifts), learning_rate)
+        return result.num_correct, result.num_active
+
+    def _shown(self, chosen: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return images, moved where they are, and labels of the chosen training samples."""
+        images, labels = self.train[0][chosen], self.train[1][chosen]
+        return images if shifts is None else shift_images(images, shifts), labels
+
+    def _shifts(self) -> Tensor | None:
+        """Return how far this epoch moves its samples, in its order; None where they stay."""
+        labels = self.train[1]
+        shifts = draw_shifts(self.network.config, self.epoch, len(labels))
+        return None if shifts is None else shifts.to(labels.device)
+
+    def _finish_epoch(self) -> None:
+        metrics = self._metrics()
+        averaged = self._evaluate(self.average.network) if self.average else None
+        num_samples = len(self.train[1])
+        record = EpochRecord(
+            epoch=self.epoch + 1,
+            learning_rate=self.network.config.learning_rate_at(self.epoch),
+            train_accuracy=self.num_correct / num_samples,
+            test_accuracy=metrics.accuracy if metrics else None,
+            test_loss=metrics.loss if metrics else None,
+            undecided_share=metrics.num_undecided / metrics.num_samples if metrics else None,
+            active_share=self.num_active / num_samples,
+            samples_per_second=num_samples / max(self.seconds, 1e-9),
+            seconds=self.seconds,
+            average_accuracy=averaged.accuracy if averaged else None,
+        )
+        best_before, best_average_before = self.history.best, self.history.best_average
+        self.history.records.append(record)
+        self._start_epoch(self.epoch + 1)
+        if self.folder is None:
+            return
+        # The best weights go first: a kill between the two files repeats the epoch and writes
+        # the same again, while the other order could lose them.
+        if self.history.best is not best_before:
+            write_checkpoint(network_checkpoint(self.network), self.folder / BEST)
+        # Without a test set the latest average is kept there: the checkpoint's is for going on.
+        if self.average is not None and (
+            self.test is None or self.history.best_average is not best_average_before
+        ):
+            write_checkpoint(network_checkpoint(self.average.network), self.folder / BEST_AVERAGE)
+        write_metrics(self.history, self.folder)
+        self.save()
+
+    @contextmanager
+    def _epoch_named(self) -> Iterator[None]:
+        """Say in which epoch weights have grown beyond all bounds."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise NotFiniteError(f"in epoch {self.epoch + 1}, {error}") from None
+
+    def _progress(self) -> Progress:
+        return Progress(
+            self.epoch,
+            self.network.config.epochs,
+            self.samples_done,
+            len(self.train[1]),
+            self.num_correct,
+            self.num_active,
+            self.seconds,
+            self.history.records,
+        )
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """Return a short digest of the data, so that a run is not resumed on other data."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,204 @@
+"""The folder of a training run: its files, and what there is to go on from."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
+from lava_desire.errors import DamagedCheckpointWarning
+from lava_desire.files import check_regular
+from lava_desire.model.fields import MOST_SAMPLES
+from lava_desire.training.history import (
+    LEARNING_CURVE,
+    METRICS_CSV,
+    METRICS_JSON,
+    RUN,
+    EpochRecord,
+)
+
+CHECKPOINT = "checkpoint.safetensors"
+PREVIOUS = "checkpoint.previous.safetensors"
+BEST = "best.safetensors"
+BEST_AVERAGE = "best_average.safetensors"
+CONFIG = "config.json"
+FILES = (
+    *(METRICS_CSV, METRICS_JSON, LEARNING_CURVE),
+    *(BEST, BEST_AVERAGE, PREVIOUS, CHECKPOINT, CONFIG, RUN),
+)
+"""What a run leaves, what it can best do without first."""
+
+_LARGEST = 1e300
+
+
+def holds_run(folder: Path) -> bool:
+    """Say whether there is a checkpoint in the folder."""
+    return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+
+
+def read_latest(folder: str | Path) -> tuple[Checkpoint, Path]:
+    """Read the latest checkpoint of a run that is whole.
+
+    Going on from the one before it costs the time between the two, and ends in the same weights.
+
+    Parameters
+    ----------
+    folder : path
+        Of the run.
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+        What was read.
+    path : Path
+        From where.
+
+    Warns
+    -----
+    DamagedCheckpointWarning
+        If the latest is damaged, gone or cannot be read, and the one before it is taken.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no checkpoint, or none that is whole; it names the file.
+    OSError, MemoryError
+        If it cannot be read, and there is no older one.
+    """
+    latest, previous = Path(folder) / CHECKPOINT, Path(folder) / PREVIOUS
+    if not latest.exists() and not previous.exists():
+        raise CheckpointError(f"{folder} holds no {CHECKPOINT} to resume from")
+    try:
+        return _read(latest), latest
+    except (CheckpointError, OSError, MemoryError) as error:
+        problem = _problem(error, latest)
+        if not previous.exists():
+            if not isinstance(error, (CheckpointError, FileNotFoundError)):
+                raise
+            raise CheckpointError(f"{problem}; no older checkpoint is beside it") from None
+    try:
+        checkpoint = _read(previous)
+    except (CheckpointError, OSError, MemoryError) as error:
+        reason = _problem(error, previous)
+        raise CheckpointError(f"{problem}; the older checkpoint is no better: {reason}") from None
+    warnings.warn(
+        f"{problem}: going on from {previous}, which is older and whole",
+        DamagedCheckpointWarning,
+        stacklevel=1,  # one place, so that who asks twice is told once
+    )
+    return checkpoint, previous
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read a checkpoint of a folder that may come from anywhere: a link would lead out of it."""
+    check_regular(path, follow=False)
+    return read_checkpoint(path)
+
+
+def _problem(error: Exception, path: Path) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is not there"
+    if isinstance(error, MemoryError):
+        return f"{path} takes more memory than there is"
+    return str(error)
+
+
+def offer_others(error: CheckpointError, path: Path) -> CheckpointError:
+    """Return the error with what lies beside the file and is whole."""
+    whole = []
+    for name in (CHECKPOINT, PREVIOUS, BEST, BEST_AVERAGE):
+        beside = path.parent / name
+        if name != path.name and beside.is_file():
+            try:
+                read_checkpoint(beside)
+            except (CheckpointError, OSError, MemoryError):
+                continue
+            whole.append(str(beside))
+    return CheckpointError(f"{error}; whole beside it: {', '.join(whole)}") if whole else error
+
+
+def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[str, Any]:
+    """Return a run's state with its records built, or refuse it.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Of a run.
+    path : Path
+        What to call it in an error.
+    num_samples : int
+        Of the training set.
+
+    Returns
+    -------
+    dict
+        The state, `records` as a list of :class:`EpochRecord`.
+
+    Raises
+    ------
+    CheckpointError
+        If it holds no state, or one that no run can be in.
+    """
+    state = dict(checkpoint.state)
+    if not state:
+        raise CheckpointError(f"{path} holds a network but no training state to resume")
+    limits = {"epoch": 1 << 32, "samples_done": num_samples}
+    limits |= dict.fromkeys(("num_correct", "num_active"), num_samples)
+    if checkpoint.average:
+        limits["minibatches_averaged"] = MOST_SAMPLES
+    for name, largest in limits.items():
+        value = state.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+            raise CheckpointError(
+                f"{path} says {name} = {value!r}: expected an integer in [0, {largest}]"
+            )
+    seconds = state.get("seconds")
+    if not _is_number(seconds) or seconds < 0:  # type: ignore[operator]
+        raise CheckpointError(f"{path} says seconds = {seconds!r}: expected a number >= 0")
+    state["records"] = read_records(checkpoint, path)
+    if state["epoch"] != len(state["records"]):
+        raise CheckpointError(
+            f"{path} says epoch = {state['epoch']}: expected {len(state['records'])}, one a record"
+        )
+    return state
+
+
+def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
+    """Return the epochs that a run has behind it.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is no run's, or its records are not those of epochs.
+    """
+    stored = checkpoint.state.get("records")
+    if not isinstance(stored, list):
+        raise CheckpointError(f"{path} holds a network but no training")
+    # Fields of later versions may miss; those of the test set are empty without one.
+    optional = {
+        field.name: (field.default is not dataclasses.MISSING, "None" in str(field.type))
+        for field in dataclasses.fields(EpochRecord)
+    }
+    for number, record in enumerate(stored, start=1):
+        good = (
+            isinstance(record, dict)
+            and all(
+                _is_number(record[name]) or (may_be_none and record[name] is None)
+                if name in record
+                else may_miss
+                for name, (may_miss, may_be_none) in optional.items()
+            )
+            and not record.keys() - optional.keys()
+            and record["epoch"] == number
+        )
+        if not good:
+            raise CheckpointError(f"{path}: record {number} is {record!r}: expected an epoch's")
+    return [EpochRecord(**record) for record in stored]
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < _LARGEST  # not so NaN, infinity, and integers that no float can hold

@@ -1,0 +1,319 @@
+"""What ``fit`` and ``evaluate`` take as data: pairs, data sets, and torch's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    default_collate,
+)
+from torch.utils.data import Dataset as TorchDataset
+
+from lava_desire.data import DataError, Dataset, DataWarning
+from lava_desire.data.checks import check_images, refuse_masked
+from lava_desire.network import DesireNetwork
+
+Pair = tuple[Any, Any]
+"""``(images, labels)``, not yet checked."""
+
+_DRAWN_AT_ONCE = 256
+
+
+def training_pairs(
+    network: DesireNetwork, train: Any, test: Any
+) -> tuple[Pair, Pair | None, tuple[str, ...] | None]:
+    """Return what is learned, and what is tested with: the arguments of ``fit`` as pairs.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        What learns.
+    train, test : object
+        See :func:`~lava_desire.engine.fit`.
+
+    Returns
+    -------
+    train, test : tuple
+        ``(images, labels)``; None without a test set.
+    class_names : tuple of str or None
+        What the classes are called: as the network does, or else `train`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of those, or the two do not fit each other.
+    """
+    train, names = _as_dataset(train), network.class_names
+    if isinstance(train, Dataset):
+        if network.samples_seen == 0 and train.num_classes == network.config.layer_sizes[-1]:
+            # Only what has not learned yet takes names: the classes of others are numbers.
+            names = names or train.class_names
+        train = numbered_as(network, train, names)
+        if test is None and train.has_test:
+            test = train.test
+        elif test is not None and train.has_test:
+            raise ValueError(
+                f"test is given beside {train.name}, which has a test set: expected one"
+            )
+        learned = train.train
+        shape = train.image_shape
+    else:
+        learned = _as_pair(train, "train", network.config.batch_size)
+        shape = None
+    tested = None if test is None else tested_pair(network, test, "test", names)
+    _check_shapes(shape, learned, tested)
+    return learned, tested, names
+
+
+def tested_pair(
+    network: DesireNetwork, data: Any, name: str, class_names: tuple[str, ...] | None
+) -> Pair:
+    """Return what is tested with: the argument of ``evaluate`` as a pair.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        What classifies.
+    data : object
+        See :func:`~lava_desire.engine.evaluate`.
+    name : str
+        What errors call it.
+    class_names : tuple of str or None
+        The network's classes: see :func:`numbered_as`.
+
+    Returns
+    -------
+    tuple
+        ``(images, labels)``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of those, or has no test set, or a class that the network does not have.
+    """
+    data = _as_dataset(data)
+    if isinstance(data, Dataset):
+        return numbered_as(network, data, class_names).test
+    return _as_pair(data, name)
+
+
+def numbered_as(
+    network: DesireNetwork, data: Dataset, class_names: tuple[str, ...] | None
+) -> Dataset:
+    """Give the classes of a data set the numbers of a network, by their names.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        What learns or classifies.
+    data : Dataset
+        The samples.
+    class_names : tuple of str or None
+        What the network's classes are called; without names they are the integers 0 to K − 1.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        If one of the classes is none of the network's.
+    """
+    num_classes = network.config.layer_sizes[-1]
+    names = class_names or tuple(map(str, range(num_classes)))
+    try:
+        return data.with_classes(names)
+    except DataError as error:
+        if class_names is not None:
+            raise
+        raise DataError(
+            f"{error}: {data.name} is of the classes {_listed(data.names)}, and a network without "
+            f"names of classes has the integers 0 to {num_classes - 1}; give those as labels, or "
+            "train a network of as many outputs with names"
+        ) from None
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+
+
+def _as_dataset(data: Any) -> Any:
+    """Return arrays by name, as keras and scikit-learn have them, as a data set."""
+    return Dataset.from_arrays(data) if isinstance(data, Mapping) else data
+
+
+def _as_pair(data: Any, name: str, batch_size: int | None = None) -> Pair:
+    if isinstance(data, TensorDataset):
+        if len(data.tensors) != 2:
+            raise DataError(
+                f"{name} is a TensorDataset of {len(data.tensors)} tensors: expected two, images "
+                "and labels"
+            )
+        data = data.tensors
+    elif isinstance(data, TorchDataset | DataLoader):
+        data = _drawn(data, name, batch_size)
+    try:
+        images, labels = data
+    except (TypeError, ValueError, KeyError):
+        columns = getattr(data, "column_names", None)
+        of = f" of {', '.join(map(str, columns))}"[:200] if isinstance(columns, list) else ""
+        raise ValueError(
+            f"{name} is a {type(data).__name__}{of}: expected a pair (images, labels), a "
+            "lava_desire.data.Dataset, or a Dataset or DataLoader of torch"
+        ) from None
+    return images, labels
+
+
+def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
+    """Draw all samples of a data set of torch into two tensors, in their order."""
+    loader = data
+    if isinstance(data, DataLoader):
+        if data.batch_sampler is None:
+            raise DataError(
+                f"{name} is a DataLoader with batch_size=None, which gives no batches: expected a "
+                "batch_size, or its data set alone"
+            )
+        _warn_of_batches(data, name, batch_size)
+        sampler = data.sampler
+        if not isinstance(data.dataset, IterableDataset):
+            in_order = isinstance(sampler, SequentialSampler) or (
+                isinstance(sampler, RandomSampler)
+                and not sampler.replacement
+                and sampler.num_samples == len(data.dataset)  # type: ignore[arg-type]
+            )
+            if data.batch_size is None:
+                sampler = data.batch_sampler
+            if not in_order or data.batch_size is None:
+                raise DataError(
+                    f"{name} is a DataLoader with a {type(sampler).__name__} of its own: expected "
+                    "one that visits each sample once; for some of them give "
+                    "torch.utils.data.Subset(dataset, indices)"
+                )
+            loader = DataLoader(
+                data.dataset,
+                _DRAWN_AT_ONCE,
+                num_workers=data.num_workers,
+                collate_fn=_collation(data),
+                worker_init_fn=data.worker_init_fn,
+            )
+    else:
+        loader = DataLoader(data, _DRAWN_AT_ONCE, collate_fn=list)
+    images: list[torch.Tensor] = []
+    labels: list[torch.Tensor] = []
+    try:
+        for batch in loader:
+            if loader.collate_fn is list:
+                batch = _collated(batch, name, sum(map(len, images)), images)
+            elif isinstance(batch, Mapping) or not isinstance(batch, list | tuple):
+                raise _no_pair(f"a batch of {name}", batch)
+            drawn_images, drawn_labels = batch
+            images.append(torch.as_tensor(drawn_images))
+            labels.append(torch.as_tensor(drawn_labels))
+            if images[0].shape[1:] != images[-1].shape[1:]:
+                sizes = [tuple(part.shape[1:]) for part in (images[-1], images[0])]
+                raise DataError(
+                    f"{name} has images of shape {sizes[0]} beside others of {sizes[1]}: expected "
+                    "all of one size"
+                )
+    except DataError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{name} does not give pairs (image, label) of tensors and integers: {error}; images "
+            "of PIL become tensors by a transform, as torchvision.transforms.ToTensor()"
+        ) from None
+    if not images:
+        raise DataError(f"{name} holds no samples: expected at least one")
+    return torch.cat(images), torch.cat(labels)
+
+
+def _collation(loader: DataLoader[Any]) -> Any:
+    """Return what joins samples: our own with checks in place of torch's, if there is one process.
+
+    Other processes give tensors on, of which single ones would take a file handle each.
+    """
+    is_default = loader.collate_fn is default_collate and loader.num_workers == 0
+    return list if is_default else loader.collate_fn
+
+
+def _collated(samples: list[Any], name: str, first: int, before: list[torch.Tensor]) -> Any:
+    """Return samples as a batch, each looked at by its number.
+
+    Raises
+    ------
+    DataError
+        If one is no pair, its label a text, or its image masked or of another shape than the first.
+    """
+    expected = tuple(before[0].shape[1:]) if before else None
+    for number, sample in enumerate(samples, start=first):
+        which = f"sample {number} of {name}"
+        if not isinstance(sample, list | tuple) or len(sample) != 2:
+            raise _no_pair(which, sample)
+        image, label = sample
+        if isinstance(label, str):
+            raise DataError(
+                f"{which} has the label {label[:40]!r}, a text: expected an integer; a "
+                "lava_desire.data.Dataset of images and labels numbers the classes and keeps their "
+                "names"
+            )
+        refuse_masked(image, which)
+        refuse_masked(label, which)
+        shape = getattr(image, "shape", None)
+        if shape is None:
+            continue
+        expected = expected or tuple(shape)
+        if tuple(shape) != expected:
+            raise DataError(
+                f"{which} has an image of shape {tuple(shape)}: expected {expected}, as sample 0"
+            )
+    return default_collate(samples)
+
+
+def _no_pair(which: str, given: Any) -> DataError:
+    found = f"a {type(given).__name__}"
+    if isinstance(given, Mapping):
+        found = f"a {type(given).__name__} of {', '.join(map(str, given))}"[:200]
+    elif isinstance(given, list | tuple):
+        found = f"a {type(given).__name__} of {len(given)} parts"
+    return DataError(
+        f"{which} is {found}: expected a pair (image, label); a torch.utils.data.Dataset around it "
+        "can give those two of its parts"
+    )
+
+
+def _warn_of_batches(loader: DataLoader[Any], name: str, batch_size: int | None) -> None:
+    """Say that a loader's batches are not those that are learned, where they are others."""
+    if batch_size is not None and loader.batch_size not in (None, batch_size):
+        warnings.warn(
+            f"{name} is a DataLoader of batches of {loader.batch_size}: its samples are drawn "
+            f"once, and learned in batches of {batch_size}, the network's batch_size, in an order "
+            "of its seed",
+            DataWarning,
+            stacklevel=2,
+        )
+
+
+def _check_shapes(shape: tuple[int, int] | None, train: Pair, test: Pair | None) -> None:
+    """Refuse images that are higher where they are tested than where they are learned."""
+    if test is None:
+        return
+    shape = shape or _image_shape(train[0])
+    other = _image_shape(test[0])
+    if shape is not None and other is not None and shape != other:
+        raise DataError(
+            f"test images are {other[0]} x {other[1]}: expected {shape[0]} x {shape[1]}, as those "
+            "to train with; turned images are .transpose(0, 2, 1)"
+        )
+
+
+def _image_shape(images: Any) -> tuple[int, int] | None:
+    return None if getattr(images, "ndim", 2) == 2 else check_images(images)[1]
