@@ -1,4 +1,4 @@
-"""Where :mod:`lava_desire.lava_runtime.compat` was in 0.1: kept for scripts that name it."""
+"""Old name of :mod:`lava_desire.lava_runtime.compat`, kept for scripts of 0.1."""
 
 from lava_desire.lava_runtime.compat import INSTALL_COMMAND, LAVA_VERSION, import_lava
 

@@ -1,4 +1,4 @@
-"""Where a result came from. It imports no torch: Lava forks what has measured it."""
+"""Provenance of results: the commit of the source. It imports no torch."""
 
 from __future__ import annotations
 

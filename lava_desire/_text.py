@@ -1,4 +1,4 @@
-"""What may be printed of names and texts that come out of files."""
+"""Safe printing of names and texts that come from files."""
 
 from __future__ import annotations
 

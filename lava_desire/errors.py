@@ -38,7 +38,7 @@ class RankError(RuntimeError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether that is what an exception means, whichever library raised it."""
+    """Tell whether an exception means that memory ran out, whichever library raised it."""
     torch: Any = sys.modules.get("torch")  # an exception of torch's is raised where torch is
     kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
     if isinstance(error, kinds):

@@ -74,7 +74,7 @@ def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:
 
 
 def check_regular(path: str | Path, *, follow: bool = True) -> None:
-    """Refuse what :func:`open_regular` would; the errors are the same."""
+    """Raise the errors of :func:`open_regular` without reading."""
     _check_regular(path, os.stat(path, follow_symlinks=follow).st_mode)
 
 
@@ -87,7 +87,7 @@ def _check_regular(path: str | Path, mode: int) -> None:
 
 
 def read_file(path: str | Path, most: int = MAX_TEXT_BYTES, *, follow: bool = True) -> bytes:
-    """Read a regular file, and no endless one.
+    """Read a regular file of limited size.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _in_place_of(path: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk keep what was written, also through a loss of power."""
+    """Flush a file to the disk (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -248,7 +248,7 @@ def _flush(path: Path) -> None:
 
 
 def remove_partial(folder: str | Path) -> None:
-    """Remove what killed processes of ours had begun to write; nobody may be writing the folder."""
+    """Remove partial files of killed processes; nobody may be writing the folder."""
     with os.scandir(folder) as entries:
         found = [
             entry.path
@@ -264,7 +264,7 @@ class FolderInUseError(OSError):
 
 
 class FolderLock:
-    """While entered, no other process or thread can enter the lock of the same folder.
+    """A lock that one process or thread at a time holds for a folder.
 
     The operating system releases it when the process ends, however it ends. A folder on a file
     system that knows no locks is taken without one.
@@ -325,7 +325,7 @@ class FolderLock:
             os.close(handle)
 
     def _open(self) -> int:
-        """Open the file, which is to be ours alone: whoever it is shared with would lose it."""
+        """Open the lock file, refusing one that others share (links)."""
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | _SAFELY | _NO_LINK, 0o666)
         except OSError as error:

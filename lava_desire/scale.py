@@ -1,4 +1,4 @@
-"""Whether images are on the scale that the rate encoder takes: whether it makes spikes of them."""
+"""Checks that images are on the scale that the rate encoder turns into spikes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON in which no name stands twice: of two values Python's reader keeps the last, silently."""
+"""A JSON reader that refuses duplicate names, of which Python's own keeps the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``lava-desire reproduce`` knows by name. It imports neither torch nor Matplotlib."""
+"""The experiments of ``lava-desire reproduce``, by name. No torch, no Matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements as JSON files: what a figure was drawn from, for whoever draws it anew."""
+"""Measurements as JSON files, from which figures can be drawn again."""
 
 from __future__ import annotations
 

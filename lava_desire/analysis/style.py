@@ -1,4 +1,4 @@
-"""How the figures look: colours that survive colour blindness, lines that survive grey print."""
+"""Style of the figures: readable when colour-blind or printed in grey."""
 
 from __future__ import annotations
 

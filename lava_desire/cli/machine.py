@@ -1,4 +1,4 @@
-"""What this machine offers, and what a result depends on."""
+"""What this machine offers, and the versions that a result depends on."""
 
 from __future__ import annotations
 

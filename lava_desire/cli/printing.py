@@ -1,4 +1,4 @@
-"""What the command line says: all of it passes here, so that no text of a file's steers a terminal.
+"""All output of the command line: texts from files cannot control the terminal.
 
 Paths, names of data sets and of classes, and what errors quote may come from a file that a stranger
 made; rich would take ``[b]`` in them for markup as well.

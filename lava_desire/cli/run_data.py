@@ -1,4 +1,4 @@
-"""Where a run's samples come from, what it notes of them, and the one rule for who takes a run.
+"""Where a run's samples come from, and how a run remembers them.
 
 Commands that take a run or a checkpoint (``eval``, ``export``, ``train --resume``) take the data
 that are given, or else the run's own, which ``run.json`` names and knows again by their content.

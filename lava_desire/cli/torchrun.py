@@ -1,4 +1,4 @@
-"""The command line under ``torchrun``: one command, several processes, one voice.
+"""The command line under ``torchrun``: several processes, one output.
 
 Each process is a *rank*. Rank 0 owns the run folder and speaks; an error of any rank reaches all of
 them and is printed once. torchrun starts the same command again after a failure: a run that was

@@ -1,4 +1,4 @@
-"""What images and labels may be: the one check behind every door, for NumPy and torch alike.
+"""Checks of images and labels, for NumPy and torch alike; every entry point uses them.
 
 The engine, the data sets and the Lava processes all ask here, so that what one takes the others
 take, and refuse in the same words.

@@ -1,4 +1,4 @@
-"""What a data set is: images and labels to learn from, and others to test with."""
+"""Data sets: images and labels for training, and others for testing."""
 
 from __future__ import annotations
 

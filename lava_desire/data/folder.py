@@ -1,4 +1,4 @@
-"""Folders of IDX files: MNIST's four, and those of the data sets that took its place."""
+"""Folders of IDX files: those of MNIST and of data sets in the same layout."""
 
 from __future__ import annotations
 

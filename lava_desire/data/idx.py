@@ -1,4 +1,4 @@
-"""Reader of IDX, the format of MNIST: a magic number, the sizes, the bytes."""
+"""Reader of IDX, the format of MNIST."""
 
 from __future__ import annotations
 

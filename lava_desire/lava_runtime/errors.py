@@ -15,7 +15,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Failure:
-    """How a child ended that should not have.
+    """How a child process failed.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class HangError(ProcessError):
 
 
 def tell(error: BaseException) -> str:
-    """Return an error's class and text, also where it cannot say its text."""
+    """Return an error's class and text, even where its ``__str__`` fails."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:

@@ -43,7 +43,7 @@ class Generators:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Have the network's first state in place, and the program's again afterwards."""
+        """Use the network's first random state inside, and restore the program's afterwards."""
         global _num_inside, _programs
         with _lock:
             if _num_inside == 0:
@@ -75,14 +75,14 @@ class Generators:
         np.random.set_state(self._state)
 
     def take(self, model: Any) -> None:
-        """Let a model that has drawn keep what state it has, and put the first state back."""
+        """Store the random state of a model that has drawn, and restore the first state."""
         if _num_inside > 1:
             warnings.warn(_MIXED, RuntimeWarning, stacklevel=2)
         model.random_state = np.random.get_state(legacy=False)
         np.random.set_state(self._state)
 
     def give(self, model: Any) -> None:
-        """Put the state of a model in place that has drawn before."""
+        """Restore the random state of a model that has drawn before."""
         np.random.set_state(model.random_state)
 
     def _tell_tale(self) -> Callable[[], bool]:

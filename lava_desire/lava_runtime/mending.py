@@ -1,4 +1,4 @@
-"""Mends modules of Lava while they are imported, whoever imports them first.
+"""Repairs modules of Lava while they are imported, whoever imports them first.
 
 A finder that stands before Python's own knows the names of the modules in :mod:`mends
 <lava_desire.lava_runtime.mends>` and does nothing for any other. The installed package puts it
@@ -106,7 +106,7 @@ _finder: Finder | None = None
 
 
 def arm() -> None:
-    """Have Lava mended from now on; what was imported of it already is mended at once."""
+    """Repair Lava from now on; modules that are imported already are repaired at once."""
     global _finder
     if _finder is None:
         _finder = Finder("lava", _mends_of_lava)

@@ -1,4 +1,4 @@
-"""What is mended in Lava 0.10.0, module by module, each with its reason.
+"""Repairs of Lava 0.10.0, module by module, each with its reason.
 
 Lava was made for Python 3.10 and NumPy 1; nothing of it is changed but what stands here.
 """

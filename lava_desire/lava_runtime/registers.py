@@ -1,4 +1,4 @@
-"""Lava's registers of processes and Vars, which keep every network alive, made to hold them weakly.
+"""Weak references in Lava's registers of processes and Vars, which keep networks alive.
 
 A network that is dropped without ``stop()`` can then be collected, and its children end.
 """
@@ -14,7 +14,7 @@ from lava.magma.core.process.variable import VarServer
 
 
 class Register:
-    """Counts what was registered, and holds what others hold.
+    """A register that counts entries and holds them weakly.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Register:
 
 
 def hold_weakly() -> None:
-    """Have Lava's registers hold weakly what they hold now and will."""
+    """Make Lava's registers hold their entries weakly."""
     for server, name in ((ProcessServer(), "processes"), (VarServer(), "vars")):
         if isinstance(getattr(server, name), list):  # as Lava makes it, also after a reset
             setattr(server, name, Register(getattr(server, name)))

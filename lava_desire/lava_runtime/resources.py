@@ -1,4 +1,4 @@
-"""What a network takes from the system: open files, shared memory, processes.
+"""System limits that large networks meet: open files, shared memory, processes.
 
 A network of hundreds of processes meets limits that are set for programs of one. What can be done
 about them is done, and what cannot is said in an error that names the limit.

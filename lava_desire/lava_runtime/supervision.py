@@ -1,4 +1,4 @@
-"""Lava runs that end, and say why, when one of their processes fails.
+"""Ends a Lava run when one of its processes fails, and reports why.
 
 As released, Lava 0.10 does not: when a model raises before it has sent, its neighbours wait for
 the message, the service that keeps the processes in step waits for its neighbours, and ``run``,
@@ -223,7 +223,7 @@ class SupervisedRuntime(Runtime):
         return variable.select(values, idx)
 
     def _check_idle(self, what: str) -> None:
-        """Refuse what asks for a network that waits for its next run."""
+        """Refuse requests that need a network between two runs."""
         if self._ended:
             raise RuntimeError(HAS_ENDED)
         if self._is_running:
@@ -369,7 +369,7 @@ class SupervisedRuntime(Runtime):
             raise
 
     def _release(self, *, kill: bool) -> None:
-        """Leave no child and no shared memory behind."""
+        """End all children and free the shared memory."""
         if self._ended or self._owner != os.getpid():
             return
         self._ended = True

@@ -1,4 +1,4 @@
-"""What a Var takes and gives: its indices, shapes and values, checked before anything is sent.
+"""Checks of indices, shapes and values of a Var, before anything is sent.
 
 Nothing here asks a child: :class:`Variable` is what the compiled network says of a Var, and
 :func:`read` and :func:`write` act on a model, wherever that runs.
@@ -161,7 +161,7 @@ class Variable:
         return codes
 
     def _check_range(self, values: Any) -> None:
-        """Refuse numbers that would be others once they are in the Var."""
+        """Refuse numbers that the Var's type would change."""
         dtype = self.dtype
         if dtype is None or dtype == values.dtype or not values.size:
             return

@@ -1,4 +1,4 @@
-"""What is looked at before a network runs: for how long, and which inputs lead nowhere."""
+"""Checks before a run: the run condition, and unconnected inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LARGEST = 2**53
 
 
 def check_condition(condition: Any) -> None:
-    """Refuse what is no run condition.
+    """Refuse anything but a run condition.
 
     Raises
     ------
