@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lava_desire.deploy.nir_export import to_nir
     from lava_desire.deploy.nir_import import from_nir
     from lava_desire.deploy.quantization import Quantized, quantize
+    from lava_desire.deploy.targets import export
 
 __all__ = [
     "DesireLearningLIF",
@@ -25,6 +26,7 @@ __all__ = [
     "LavaNetwork",
     "LoihiRule",
     "Quantized",
+    "export",
     "from_nir",
     "loihi_learning_rule",
     "quantize",
@@ -41,6 +43,7 @@ _HOMES = {
     "LavaNetwork": "lava_processes",
     "LoihiRule": "loihi_rule",
     "Quantized": "quantization",
+    "export": "targets",
     "from_nir": "nir_import",
     "loihi_learning_rule": "loihi_rule",
     "quantize": "quantization",

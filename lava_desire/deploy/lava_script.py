@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.deploy.integer_network import IntegerNetwork, as_integers, is_floating
+from lava_desire.deploy.targets.lava import TARGET
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
 
@@ -225,13 +226,9 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
             f"output is {str(path)!r}: expected the name of a Python script, as net.py"
         )
     _check_place(path)
+    TARGET.check(network)
     settings, weights = _floating(network) if is_floating(network) else _fixed(network)
     config = network.config
-    if config.reset == "subtract":
-        raise ValueError(
-            "reset is 'subtract': stock Lava neurons reset to zero; train with --reset zero, or "
-            "use lava_desire.deploy.to_lava, which puts DesireLIF in their place"
-        )
     settings["class_names"] = list(getattr(network, "class_names", None) or ())
     lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
     text = _SCRIPT.format(

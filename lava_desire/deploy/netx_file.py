@@ -7,6 +7,7 @@ zero, and it knows no exponent: that is all a file can say.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lava_desire.deploy.integer_network import (
     scale_to_integers,
 )
 from lava_desire.deploy.optional import import_optional
+from lava_desire.deploy.targets.netx import TARGET, Options
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import replacing
 
@@ -61,31 +63,18 @@ def to_netx(
         If ``h5py`` is not installed; the message says what to run.
     """
     h5py = import_optional("h5py")
+    TARGET.check(network, Options(convert_reset=convert_reset))
     if isinstance(network, DesireNetwork) and is_floating(network):
         integers = scale_to_integers(network)
     else:
         integers = as_integers(network)
-    integers = _resetting_to_zero(integers, convert_reset)
+    if convert_reset:
+        config = integers.config.replace(reset="zero")
+        integers = dataclasses.replace(integers, config=config)
     weights = [_synapses(integers, layer) for layer in range(integers.config.num_layers)]
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         _write(h5py, file, integers, weights)
     return integers
-
-
-def _resetting_to_zero(network: IntegerNetwork, convert: bool) -> IntegerNetwork:
-    if network.config.reset == "zero":
-        return network
-    if not convert:
-        raise ValueError(
-            "reset is 'subtract': netx builds neurons that reset to zero; train with "
-            "reset='zero', or pass convert_reset=True and measure what is left of the accuracy"
-        )
-    return IntegerNetwork(
-        network.config.replace(reset="zero"),
-        network.weights,
-        network.thresholds,
-        network.weight_exponents,
-    )
 
 
 def _synapses(network: IntegerNetwork, index: int) -> Any:

@@ -25,6 +25,7 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.integer_network import is_floating
 from lava_desire.deploy.optional import import_optional
+from lava_desire.deploy.targets.nir import TARGET
 from lava_desire.engine import DesireNetwork
 
 DEFAULT_DT = 1e-4
@@ -67,6 +68,7 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
         raise ValueError(
             f"network is a {type(network).__name__}: expected a DesireNetwork in floating point"
         )
+    TARGET.check(network)
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
     config = network.config

@@ -1,0 +1,87 @@
+"""Export targets, one file each: a file with a ``TARGET`` in this folder is a new one.
+
+The command line, its help, the errors and :func:`export` are made from what the files declare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from lava_desire.deploy.targets.base import Target
+
+if TYPE_CHECKING:
+    from lava_desire.deploy.integer_network import IntegerNetwork
+    from lava_desire.engine import DesireNetwork
+
+
+def find_targets() -> dict[str, Target]:
+    """Return all targets by their names, in alphabetical order."""
+    names = sorted(each.name for each in iter_modules(__path__) if each.name != "base")
+    found = [import_module(f"{__name__}.{name}").TARGET for name in names]
+    return {target.name: target for target in found}
+
+
+def export(
+    network: DesireNetwork | IntegerNetwork, path: str | Path, to: str = "nir", **options: Any
+) -> str:
+    """Write a trained network for another backend, chip or framework.
+
+    The command ``lava-desire export`` does the same; its ``--help`` lists the targets and their
+    options.
+
+    Parameters
+    ----------
+    network : DesireNetwork or IntegerNetwork
+        What to write. ``fixed`` and ``nir`` take floating point only.
+    path : str or Path
+        The file, whose name ends as the target asks: ``.safetensors`` for ``fixed``, ``.py`` for
+        ``lava``, ``.net`` for ``netx``, ``.nir`` for ``nir``. An older one is replaced.
+    to : str
+        The target, the name of a file of ``lava_desire/deploy/targets``.
+    **options
+        The target's own: `weight_bits` in [2, 8] and `data`, samples to choose scales with, for
+        ``fixed``; `convert_reset` for ``netx``.
+
+    Returns
+    -------
+    str
+        What was written, and how to use it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such target, it has no such option, the name ends otherwise, or the target
+        cannot hold the network; the message says what it can.
+    OSError
+        If the file cannot be written.
+    ImportError
+        If a package that the target needs is not installed; the message says what to run.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> network = DesireNetwork(DesireConfig((64, 20, 10)))
+    >>> export(network, "net.py", to="lava")
+    Traceback (most recent call last):
+    ValueError: reset is 'subtract', and stock Lava neurons reset to zero: train with ...
+    """
+    targets = find_targets()
+    if to not in targets:
+        raise ValueError(f"to is {to!r}: expected one of {', '.join(targets)}")
+    target = targets[to]
+    known = [each.name for each in fields(target.options)]
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"{name} is given with to={to!r}: expected {' or '.join(known) or 'no option'}"
+            )
+    path = Path(path)
+    if path.suffix.lower() != target.suffix:
+        raise ValueError(f"path is {str(path)!r}: expected a name that ends in {target.suffix}")
+    chosen = target.options(**options)
+    target.check(network, chosen)
+    return target.write(network, path, chosen)

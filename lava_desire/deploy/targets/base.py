@@ -1,0 +1,143 @@
+"""What a target declares: a backend, chip or framework that a trained network is written for.
+
+The declarations alone are imported for ``lava-desire export --help``: whatever is heavy (torch,
+NumPy, Lava, a framework's own package) is imported within ``write`` and ``refuse``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+def option(default: Any, help_text: str, allowed: Collection[Any] | None = None) -> Any:
+    """Declare an option of a target: a field of its :class:`Options`.
+
+    Parameters
+    ----------
+    default : bool, int, float, str or None
+        Its value when it is not given.
+    help_text : str
+        A sentence for ``lava-desire export --help``.
+    allowed : range or sequence, optional
+        The values that it may have; any when not given.
+    """
+    return field(
+        default=default, metadata={"help": help_text, "allowed": allowed, "samples": False}
+    )
+
+
+def samples(purpose: str) -> Any:
+    """Declare that a target needs samples, and say for what, as in ``"to choose scales with"``.
+
+    Python passes them by the field's name. The command takes the run's own, or those that
+    ``--data`` or ``--dataset`` name.
+    """
+    return field(default=None, metadata={"help": purpose, "allowed": None, "samples": True})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a target, checked; a target that has some derives a class of its own.
+
+    Raises
+    ------
+    ValueError
+        If a value is none of those allowed.
+    """
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, allowed = getattr(self, each.name), each.metadata["allowed"]
+            if allowed is None or value in allowed:
+                continue
+            expected = f"one of {', '.join(map(str, allowed))}"
+            if isinstance(allowed, range):
+                expected = f"an integer in [{allowed[0]}, {allowed[-1]}]"
+            raise ValueError(f"{each.name} is {value!r}: expected {expected}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A backend, chip or framework that trained networks are written for.
+
+    Parameters
+    ----------
+    name : str
+        What ``to`` and ``--to`` call it: the name of its file.
+    summary : str
+        What is written, and which networks it is for; a line of ``lava-desire export --help``.
+    suffix : str
+        How the name of the file ends, as ``".nir"``.
+    write : callable
+        ``write(network, path, options)`` writes the file and returns what to tell the user.
+    refuse : callable, optional
+        ``refuse(network, options)`` raises ValueError for a network that the target cannot hold.
+    options : type
+        The class of its options.
+    beside : str, optional
+        The suffix of a second file that is written, of the same name.
+    synapses : tuple of str
+        The kinds of synapse that it can hold; networks with others are refused.
+    """
+
+    name: str
+    summary: str
+    suffix: str
+    write: Callable[[Any, Path, Any], str]
+    refuse: Callable[[Any, Any], None] | None = None
+    options: type[Options] = Options
+    beside: str | None = None
+    synapses: tuple[str, ...] = ("dense",)
+
+    @property
+    def samples(self) -> str | None:
+        """The option that takes samples, where the target needs some."""
+        return next((f.name for f in fields(self.options) if f.metadata["samples"]), None)
+
+    def check(self, network: Any, options: Options | None = None) -> None:
+        """Refuse what is no network, and a network that the target cannot hold.
+
+        Raises
+        ------
+        ValueError
+            Naming what it cannot hold, and what to do.
+        """
+        from lava_desire.deploy.integer_network import IntegerNetwork
+        from lava_desire.engine import DesireNetwork
+
+        if not isinstance(network, (DesireNetwork, IntegerNetwork)):
+            raise ValueError(
+                f"network is a {type(network).__name__}: expected a DesireNetwork or an "
+                "IntegerNetwork"
+            )
+        kinds = getattr(network.config, "synapses", ())
+        for layer, synapses in enumerate(kinds, start=1):
+            if synapses.name not in self.synapses:
+                raise ValueError(
+                    f"synapses of layer {layer} are {synapses.name}: {self.name} knows "
+                    f"{' and '.join(self.synapses)} only"
+                )
+        if self.refuse is not None:
+            self.refuse(network, options or self.options())
+
+
+def refuse_integers(network: Any, cure: str) -> None:
+    """Refuse a network in integers, for a target that takes floating point only.
+
+    Raises
+    ------
+    ValueError
+        With what to do instead, the `cure`.
+    """
+    from lava_desire.deploy.integer_network import is_floating
+
+    if not is_floating(network):
+        raise ValueError(f"the network is in fixed point already: {cure}")
+
+
+def sizes(network: Any) -> str:
+    """Return the layers of a network as reports name them: ``784-200-100-10``."""
+    return "-".join(map(str, network.config.layer_sizes))

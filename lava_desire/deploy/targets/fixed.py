@@ -1,0 +1,43 @@
+"""Integers: a checkpoint with the word lengths of a chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lava_desire.deploy.targets import base
+
+
+@dataclass(frozen=True)
+class Options(base.Options):
+    """How weights become integers."""
+
+    weight_bits: int = base.option(8, "bits of a weight, 2 to 8.", allowed=range(2, 9))
+    data: Any = base.samples("to choose scales with")
+
+
+def refuse(network: Any, options: Options) -> None:
+    """Refuse a network in integers."""
+    base.refuse_integers(network, "copy its checkpoint")
+
+
+def write(network: Any, path: Path, options: Options) -> str:
+    """Choose scales from data, and save the network in integers."""
+    from lava_desire.deploy.quantization import quantize
+
+    quantized = quantize(network, options.data, options.weight_bits)
+    quantized.network.save(path)
+    name = getattr(options.data, "name", None)
+    scaled = f", scaled on {name}" if name else ""
+    return f"{quantized.report}\n{path} holds {base.sizes(network)} in integers{scaled}"
+
+
+TARGET = base.Target(
+    name="fixed",
+    summary="a checkpoint in integers, scaled on samples; either reset.",
+    suffix=".safetensors",
+    write=write,
+    refuse=refuse,
+    options=Options,
+)

@@ -1,0 +1,39 @@
+"""Lava: a script that runs the network on stock processes, without this library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lava_desire.deploy.targets import base
+
+
+def refuse(network: Any, options: base.Options) -> None:
+    """Refuse reset by subtraction, which no neuron of Lava does."""
+    if network.config.reset != "zero":
+        raise ValueError(
+            "reset is 'subtract', and stock Lava neurons reset to zero: train with reset='zero', "
+            "or export with to='nir', or use lava_desire.deploy.to_lava, which puts DesireLIF in "
+            "their place"
+        )
+
+
+def write(network: Any, path: Path, options: base.Options) -> str:
+    """Write the script, and its weights beside it."""
+    from lava_desire.deploy.lava_script import write_lava_script
+
+    script, weights = write_lava_script(network, path)
+    return (
+        f"{script} runs {base.sizes(network)} on stock Lava processes (Dense, LIFReset), with the "
+        f"weights of {weights}: python {script} images.npz"
+    )
+
+
+TARGET = base.Target(
+    name="lava",
+    summary="a script for stock Lava processes; train with --reset zero.",
+    suffix=".py",
+    write=write,
+    refuse=refuse,
+    beside=".npz",
+)
