@@ -69,7 +69,7 @@ def _of_all_targets(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [*own, *map(_parameter, _NAMES), quiet]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     summaries = [f"--to {to}: {target.summary}" for to, target in TARGETS.items()]
-    command.__doc__ = "\n".join([f"{command.__doc__}\n\n\b", *summaries])
+    command.__doc__ = "\n".join([inspect.getdoc(command) or "", "\n\b", *summaries])
     return command
 
 
@@ -81,7 +81,10 @@ def export(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     **options: Any,
 ) -> None:
-    """Write a trained network for another backend, chip or framework."""
+    """Write a trained network for another backend, chip or framework.
+
+    Train with --reset zero for those whose neurons reset to zero.
+    """
     check_choice("--to", to, tuple(TARGETS))
     target = TARGETS[to]
     given = {name: value for name, value in options.items() if value is not None}

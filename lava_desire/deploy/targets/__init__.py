@@ -79,9 +79,11 @@ def export(
             raise ValueError(
                 f"{name} is given with to={to!r}: expected {' or '.join(known) or 'no option'}"
             )
-    path = Path(path)
+    path, chosen = Path(path), target.options(**options)
     if path.suffix.lower() != target.suffix:
         raise ValueError(f"path is {str(path)!r}: expected a name that ends in {target.suffix}")
-    chosen = target.options(**options)
     target.check(network, chosen)
+    if target.samples is not None and getattr(chosen, target.samples) is None:
+        needed = fields(target.options)[known.index(target.samples)].metadata["help"]
+        raise ValueError(f"{target.samples} is not given with to={to!r}: expected samples {needed}")
     return target.write(network, path, chosen)

@@ -35,7 +35,7 @@ def write(network: Any, path: Path, options: Options) -> str:
 
 TARGET = base.Target(
     name="fixed",
-    summary="a checkpoint in integers, scaled on samples; either reset.",
+    summary="a checkpoint in integers, with either reset.",
     suffix=".safetensors",
     write=write,
     refuse=refuse,

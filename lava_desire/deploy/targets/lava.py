@@ -31,7 +31,7 @@ def write(network: Any, path: Path, options: base.Options) -> str:
 
 TARGET = base.Target(
     name="lava",
-    summary="a script for stock Lava processes; train with --reset zero.",
+    summary="a script for stock Lava processes, whose neurons reset to zero.",
     suffix=".py",
     write=write,
     refuse=refuse,

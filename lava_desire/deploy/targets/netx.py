@@ -41,7 +41,7 @@ def write(network: Any, path: Path, options: Options) -> str:
 
 TARGET = base.Target(
     name="netx",
-    summary="a file for lava-dl; train with --reset zero, or convert with --convert-reset.",
+    summary="a file for lava-dl, whose neurons reset to zero.",
     suffix=".net",
     write=write,
     refuse=refuse,

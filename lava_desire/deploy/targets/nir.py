@@ -37,7 +37,7 @@ def write(network: Any, path: Path, options: base.Options) -> str:
 
 TARGET = base.Target(
     name="nir",
-    summary="a NIR graph, for other frameworks; either reset.",
+    summary="a NIR graph for other frameworks, with either reset.",
     suffix=".nir",
     write=write,
     refuse=refuse,
