@@ -15,6 +15,7 @@ MODULES = [
     "lava_desire.data.sources",
     "lava_desire.deploy.integer_network",
     "lava_desire.deploy.quantization",
+    "lava_desire.deploy.targets",
     "lava_desire.training.evaluation",
     "lava_desire.network",
     "lava_desire.operations",

@@ -49,7 +49,7 @@ def test_no_module_unpickles(path):
 
 
 def test_scripts_that_are_written_do_not_unpickle_either():
-    for path in (PACKAGE / "deploy").glob("*.py"):
+    for path in (PACKAGE / "deploy").rglob("*.py"):
         for line in path.read_text(encoding="utf-8").splitlines():
             if "np.load(" in line:
                 assert "allow_pickle=False" in line

@@ -167,64 +167,54 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
     """
     import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 
-    if is_floating(network):
-        arithmetic, (connections, neurons) = FLOATING, _floating(network)
+    arithmetic, *parts = on_stock(network)
+    connections = [_connection(array, exponent) for array, exponent, _ in zip(*parts, strict=True)]
+    config = network.config
+    if config.reset == "subtract":
+        from lava_desire.proc import DesireLIF
+
+        formats = None if arithmetic == FLOATING else as_integers(network).formats
+        neurons = [
+            DesireLIF(config=config, layer=layer, training=False, formats=formats)
+            for layer in range(1, config.num_layers + 1)
+        ]
     else:
-        arithmetic, (connections, neurons) = FIXED, _fixed(network)
+        neurons = [
+            _resetting(config, len(array), **parameters)
+            for array, _, parameters in zip(*parts, strict=True)
+        ]
     for index, (connection, layer) in enumerate(zip(connections, neurons, strict=True)):
         if index:
             neurons[index - 1].s_out.connect(connection.s_in)
         connection.a_out.connect(layer.a_in)
     name = type(neurons[0]).__name__
-    return LavaNetwork(network.config, arithmetic, name, connections, neurons, network)
+    return LavaNetwork(config, arithmetic, name, connections, neurons, network)
 
 
-def _floating(network: Any) -> tuple[list[Any], list[Any]]:
-    from lava.proc.dense.process import Dense
+def on_stock(network: Any) -> tuple[str, list[Any], list[int], list[dict[str, Any]]]:
+    """Return what stock processes take: tag, and weights, exponent and neurons of each layer."""
+    if is_floating(network):
+        config = network.config
+        just_below = float(np.nextafter(config.threshold, 0.0))  # ours fire at the threshold itself
+        neurons = {"vth": just_below, "du": 1.0, "dv": 1.0 - config.decay}
+        weights = [array.astype(np.float64) for array in network.numpy_weights()]
+        return FLOATING, weights, [0] * config.num_layers, [neurons] * config.num_layers
+    integers = as_integers(network)
+    # Lava's mixed-sign weights are even numbers up to 254: twice ours, at half the exponent.
+    # It adds 1 to du: 4095 keeps nothing of the current.
+    return (
+        FIXED,
+        [(2 * array).astype(np.int32) for array in integers.weights],
+        [exponent - 1 for exponent in integers.weight_exponents],
+        [{"vth": each, "du": 4095, "dv": integers.voltage_decay} for each in integers.thresholds],
+    )
 
-    config = network.config
-    connections = [Dense(weights=array.astype(np.float64)) for array in network.numpy_weights()]
-    if config.reset == "subtract":
-        from lava_desire.proc import DesireLIF
 
-        layers = range(1, config.num_layers + 1)
-        return connections, [
-            DesireLIF(config=config, layer=layer, training=False) for layer in layers
-        ]
-    just_below = float(np.nextafter(config.threshold, 0.0))
-    return connections, [
-        _resetting(config, size, vth=just_below, du=1.0, dv=1.0 - config.decay)
-        for size in config.layer_sizes[1:]
-    ]
-
-
-def _fixed(network: Any) -> tuple[list[Any], list[Any]]:
+def _connection(weights: Any, exponent: int) -> Any:
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
 
-    integers, config = as_integers(network), network.config
-    # Lava's mixed-sign weights are even numbers up to 254: twice ours, at half the exponent.
-    connections = [
-        Dense(
-            weights=(2 * array).astype(np.int32),
-            weight_exp=exponent - 1,
-            num_weight_bits=8,
-            sign_mode=SignMode.MIXED,
-        )
-        for array, exponent in zip(integers.weights, integers.weight_exponents, strict=True)
-    ]
-    if config.reset == "subtract":
-        from lava_desire.proc import DesireLIF
-
-        return connections, [
-            DesireLIF(config=config, layer=layer, training=False, formats=integers.formats)
-            for layer in range(1, config.num_layers + 1)
-        ]
-    # Lava adds 1 to du: 4095 keeps nothing of the current.
-    return connections, [
-        _resetting(config, size, vth=threshold, du=4095, dv=integers.voltage_decay)
-        for size, threshold in zip(config.layer_sizes[1:], integers.thresholds, strict=True)
-    ]
+    return Dense(weights=weights, weight_exp=exponent, num_weight_bits=8, sign_mode=SignMode.MIXED)
 
 
 def _resetting(config: DesireConfig, size: int, **parameters: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.deploy.integer_network import IntegerNetwork, as_integers, is_floating
+from lava_desire.deploy.integer_network import IntegerNetwork
+from lava_desire.deploy.lava_processes import FIXED, on_stock
 from lava_desire.deploy.targets.lava import TARGET
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
@@ -227,9 +228,22 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
         )
     _check_place(path)
     TARGET.check(network)
-    settings, weights = _floating(network) if is_floating(network) else _fixed(network)
+    tag, weights, exponents, neurons = on_stock(network)
     config = network.config
-    settings["class_names"] = list(getattr(network, "class_names", None) or ())
+    # A network of the engine in fixed point encodes in integers, plain integers as the rule does.
+    in_integers = tag == FIXED and not isinstance(network, IntegerNetwork)
+    engine: Any = network
+    settings = {
+        "tag": tag,
+        "num_steps": config.num_steps,
+        "tie_break": config.tie_break,
+        "image_brightness": config.image_brightness,
+        "encoder_threshold": engine.rule.encoder_threshold if in_integers else config.threshold,
+        "brightest": 255 if in_integers else None,
+        "weight_exponents": exponents,
+        "neurons": neurons,
+        "class_names": list(getattr(network, "class_names", None) or ()),
+    }
     lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
     text = _SCRIPT.format(
         name=path.stem,
@@ -264,44 +278,3 @@ def _holds_weights(path: Path) -> bool:
         return False
     layers = range(1, len(names))
     return bool(layers) and names == {"config.npy", *(f"weights_{layer}.npy" for layer in layers)}
-
-
-def _floating(network: Any) -> tuple[dict[str, Any], list[Any]]:
-    config = network.config
-    neuron = {
-        "vth": float(np.nextafter(config.threshold, 0.0)),  # ours fire at the threshold itself
-        "du": 1.0,
-        "dv": 1.0 - config.decay,
-    }
-    settings = {
-        "tag": "floating_pt",
-        "num_steps": config.num_steps,
-        "tie_break": config.tie_break,
-        "image_brightness": config.image_brightness,
-        "encoder_threshold": config.threshold,
-        "brightest": None,
-        "weight_exponents": [0] * config.num_layers,
-        "neurons": [neuron] * config.num_layers,
-    }
-    return settings, [array.astype(np.float64) for array in network.numpy_weights()]
-
-
-def _fixed(network: Any) -> tuple[dict[str, Any], list[Any]]:
-    integers = as_integers(network)
-    config = integers.config
-    # A network of the engine in fixed point encodes in integers, plain integers as the rule does.
-    own_encoder = network is not integers
-    settings = {
-        "tag": "fixed_pt",
-        "num_steps": config.num_steps,
-        "tie_break": config.tie_break,
-        "image_brightness": config.image_brightness,
-        "encoder_threshold": network.rule.encoder_threshold if own_encoder else config.threshold,
-        "brightest": 255 if own_encoder else None,
-        "weight_exponents": [exponent - 1 for exponent in integers.weight_exponents],
-        "neurons": [
-            {"vth": threshold, "du": 4095, "dv": integers.voltage_decay}
-            for threshold in integers.thresholds
-        ],
-    }
-    return settings, [(2 * array).astype(np.int32) for array in integers.weights]

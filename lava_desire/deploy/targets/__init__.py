@@ -30,21 +30,21 @@ def export(
 ) -> str:
     """Write a trained network for another backend, chip or framework.
 
-    The command ``lava-desire export`` does the same; its ``--help`` lists the targets and their
-    options.
+    The command ``lava-desire export`` does the same; its ``--help`` lists the targets, what their
+    files are called, and their options.
 
     Parameters
     ----------
     network : DesireNetwork or IntegerNetwork
-        What to write. ``fixed`` and ``nir`` take floating point only.
+        What to write. Some targets take floating point only.
     path : str or Path
-        The file, whose name ends as the target asks: ``.safetensors`` for ``fixed``, ``.py`` for
-        ``lava``, ``.net`` for ``netx``, ``.nir`` for ``nir``. An older one is replaced.
+        The file, whose name ends as the target asks: ``net.nir``. An older one is replaced.
     to : str
         The target, the name of a file of ``lava_desire/deploy/targets``.
     **options
-        The target's own: `weight_bits` in [2, 8] and `data`, samples to choose scales with, for
-        ``fixed``; `convert_reset` for ``netx``.
+        The target's own, as ``weight_bits=6`` for ``fixed``. Samples that it needs are taken as
+        :func:`~lava_desire.fit` takes them: a Dataset, or images (S, N_0), uint8 or float
+        brightness in [0, 1], and labels (S,) integers.
 
     Returns
     -------
@@ -64,10 +64,10 @@ def export(
     Examples
     --------
     >>> from lava_desire import DesireConfig, DesireNetwork
-    >>> network = DesireNetwork(DesireConfig((64, 20, 10)))
-    >>> export(network, "net.py", to="lava")
+    >>> export(DesireNetwork(DesireConfig((64, 20, 10))), "net.net", to="nir")
     Traceback (most recent call last):
-    ValueError: reset is 'subtract', and stock Lava neurons reset to zero: train with ...
+        ...
+    ValueError: path is 'net.net': expected a name that ends in .nir
     """
     targets = find_targets()
     if to not in targets:
