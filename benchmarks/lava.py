@@ -44,7 +44,7 @@ WINDOWS = 10
 
 def desire_network(config: DesireConfig, images: Any, labels: Any, learning: bool) -> Any:
     """Compose source, encoder, connections, layers and teacher; return the teacher."""
-    weights = initial_weights(config.layer_sizes, config.seed)
+    weights = initial_weights(config)
     source = SampleSource(config=config, images=images, labels=labels)
     below: Any = RateEncoder(config=config)
     teacher = DesireTeacher(config=config)
@@ -68,7 +68,7 @@ def desire_network(config: DesireConfig, images: Any, labels: Any, learning: boo
 
 def stock_chain(config: DesireConfig, images: Any) -> Any:
     """Compose as many stock processes, with ports of the same sizes; return the last."""
-    weights = initial_weights(config.layer_sizes, config.seed)
+    weights = initial_weights(config)
     source = Source(data=images.T.astype(float))
     below: Any = LIF(shape=images.shape[1:], vth=1.0, dv=0.0, du=1.0)
     source.s_out.connect(below.a_in)

@@ -214,7 +214,7 @@ def _draw_weights(rng: Any, config: DesireConfig) -> list[Any]:
     kind = _either(
         rng, 0.15, ("zero", "large", "alike"), lambda: _one_of(rng, ("drawn", "lively", "grid"))
     )
-    drawn = initial_weights(config.layer_sizes, config.seed)
+    drawn = initial_weights(config)
     theta = np.float32(config.threshold)
     if kind == "drawn":
         return [weights * theta for weights in drawn]

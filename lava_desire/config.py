@@ -21,6 +21,7 @@ from lava_desire.model.fields import (
     number,
     shown,
 )
+from lava_desire.model.synapses import Synapse, connections_of, make_synapses
 from lava_desire.strict_json import parse_json
 
 RESETS = ("subtract", "zero")
@@ -105,6 +106,10 @@ class DesireConfig:
     tie_break : {"undecided", "earliest"}
         What is predicted where several classes have the largest count: nothing, which counts as
         wrong (the paper), or the one that reached it earliest. Learning does not depend on it.
+    connections : tuple of str
+        Kind of connection of each plastic layer, first to last, by the `name` of a
+        :class:`~lava_desire.model.synapses.Synapse`; ``()``, the paper's network, is ``"dense"``
+        for all.
 
     Raises
     ------
@@ -150,6 +155,7 @@ class DesireConfig:
     rate_floor: float = 0.0
     class_margin: int = 0
     tie_break: str = "undecided"
+    connections: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
@@ -189,6 +195,9 @@ class DesireConfig:
         )
         for layer, factor in enumerate(self.learning_rate_scale, start=1):
             checked_rate(self.learning_rate, factor, layer)
+        connections = connections_of(self.connections, self.num_layers)
+        object.__setattr__(self, "connections", connections)
+        self.synapses  # noqa: B018  (made here, to refuse what cannot be connected)
         self._check_image_shift()
         self._check_image_brightness()
 
@@ -257,6 +266,39 @@ class DesireConfig:
     def num_layers(self) -> int:
         """Number L of plastic layers."""
         return len(self.layer_sizes) - 1
+
+    @cached_property
+    def synapses(self) -> tuple[Synapse, ...]:
+        """The connections of the L plastic layers, layer 1 first."""
+        return make_synapses(self.layer_sizes, self.connections)
+
+    @cached_property
+    def neurons(self) -> tuple[int, ...]:
+        """Neurons a layer, input first: ``(N_0, ..., N_L)``."""
+        return (self.num_inputs, *(synapse.num_post for synapse in self.synapses))
+
+    @cached_property
+    def num_inputs(self) -> int:
+        """Number N_0 of pixels of an image."""
+        return self.synapses[0].num_pre
+
+    @cached_property
+    def num_classes(self) -> int:
+        """Number N_L of classes, one output neuron each."""
+        return self.synapses[-1].num_post
+
+    @cached_property
+    def shape_text(self) -> str:
+        """The neurons a layer as one text, such as ``64-200-100-10``."""
+        return "-".join(map(str, self.neurons))
+
+    def num_neurons(self, layer: int) -> int:
+        """Return the number N_ℓ of neurons of a layer, 0 (the input) to L."""
+        return self.neurons[layer]
+
+    def delay(self, layer: int) -> int:
+        """Return the synaptic delay of layer ℓ ≥ 1 in time steps: 0 after the encoder, then 1."""
+        return 0 if layer == 1 else 1
 
     @cached_property
     def window_steps(self) -> int:
@@ -373,7 +415,9 @@ class DesireConfig:
         """
         if not 1 <= layer <= self.num_layers:
             raise ValueError(f"layer is {layer}: expected 1 <= layer <= {self.num_layers}")
-        return self.learning_rate_scale[layer - 1] if self.learning_rate_scale else 1.0
+        if self.learning_rate_scale:
+            return self.learning_rate_scale[layer - 1]
+        return 1.0 / self.synapses[layer - 1].num_positions
 
     def moves_images(self, epoch: int) -> bool:
         """Say whether an epoch moves training images.
@@ -402,9 +446,12 @@ class DesireConfig:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON types."""
-        lists = ("layer_sizes", "learning_rate_scale")
-        return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in lists}
+        """Return the fields as plain JSON types; `connections` only where not all are dense."""
+        lists = ("layer_sizes", "learning_rate_scale", "connections")
+        fields = dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in lists}
+        if not self.connections:
+            del fields["connections"]
+        return fields
 
     def to_json(self) -> str:
         """Return the fields as a JSON object, one field a line."""

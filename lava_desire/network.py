@@ -115,7 +115,7 @@ class DesireNetwork:
         self.arithmetic = arithmetic
         self._kernels = make_kernels(config, self.device, precision, kernels)
         if weights is None:
-            weights = initial_weights(config.layer_sizes, config.seed)
+            weights = initial_weights(config)
         self.weights: list[Tensor] = [
             self._kernels.arrange(rule.limit_weights(tensor, config.weight_limit))
             for tensor in as_weights(weights, config.layer_sizes, self.device)

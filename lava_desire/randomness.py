@@ -7,13 +7,15 @@ that the numbers depend on neither device, batch size nor which other draws were
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from lava_desire.model.fields import MOST_SAMPLES
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
 
 _WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
 _ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
@@ -31,25 +33,24 @@ def _key(seed: int, purpose: int, index: int) -> npt.NDArray[np.uint64]:
     return np.array([seed, (purpose << 32) | index], dtype=np.uint64)
 
 
-def initial_weights(layer_sizes: Sequence[int], seed: int) -> list[npt.NDArray[np.float32]]:
+def initial_weights(config: DesireConfig) -> list[npt.NDArray[np.float32]]:
     """Draw Kaiming-normal weights, N(0, 2 / fan-in).
 
     Parameters
     ----------
-    layer_sizes : sequence of int
-        ``(N_0, ..., N_L)``.
-    seed : int
-        The run's seed.
+    config : DesireConfig
+        Its `synapses` and `seed`.
 
     Returns
     -------
     list of ndarray
-        L float32 arrays of shape (N_ℓ, N_{ℓ−1}).
+        L float32 arrays, each of its synapse's `weight_shape`; (N_ℓ, N_{ℓ−1}) where dense.
     """
     weights = []
-    for layer, (fan_in, fan_out) in enumerate(pairwise(layer_sizes), start=1):
-        normal = _generator(seed, _WEIGHTS, layer).standard_normal((fan_out, fan_in))
-        weights.append((normal * np.sqrt(2.0 / fan_in)).astype(np.float32))
+    for layer, synapse in enumerate(config.synapses, start=1):
+        generator = _generator(config.seed, _WEIGHTS, layer)
+        normal = generator.standard_normal(synapse.weight_shape)
+        weights.append((normal * synapse.initial_spread).astype(np.float32))
     return weights
 
 

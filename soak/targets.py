@@ -146,7 +146,7 @@ def _state(**changes: Any) -> dict[str, Any]:
 
 def checkpoint_seeds() -> list[bytes]:
     """Return a network, runs, without and with rates and an average, and a network of integers."""
-    weights = initial_weights(SMALL.layer_sizes, 0)
+    weights = initial_weights(SMALL)
     averaged, based = SMALL.replace(weight_average=0.5), SMALL.replace(trace_baseline=1.0)
     integers = [(array * 20).astype(np.int8) for array in weights]
     rates = [np.full(size, 0.25) for size in SMALL.layer_sizes[:-1]]

@@ -151,7 +151,7 @@ def go_on(folder: Path, resume: bool = True) -> list[str]:
 
 def save_for_ever(folder: Path, number: int, tell: Callable[[int], None]) -> None:
     """Write the checkpoints after that number, saying each one's when it is written."""
-    weights = initial_weights(SAVED.layer_sizes, 0)
+    weights = initial_weights(SAVED)
     while True:
         number += 1
         checkpoint = Checkpoint(SAVED, weights, number, {"number": number})

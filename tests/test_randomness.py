@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lava_desire import DesireConfig
 from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, initial_weights
 
 
 def test_weights_are_kaiming_normal():
-    weights = initial_weights((500, 400, 10), seed=1)
+    weights = initial_weights(DesireConfig((500, 400, 10), seed=1))
     assert [(w.shape, w.dtype) for w in weights] == [
         ((400, 500), np.float32),
         ((10, 400), np.float32),
@@ -19,7 +20,7 @@ def test_weights_are_kaiming_normal():
 
 
 def test_a_seed_gives_the_same_weights_and_another_others():
-    one, same, other = (initial_weights((5, 4), seed)[0] for seed in (1, 1, 2))
+    one, same, other = (initial_weights(DesireConfig((5, 4), seed=seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).all()
 

@@ -38,7 +38,7 @@ class Chip:
         from lava.proc.dense.process import LearningDense  # isort: skip
         from lava.proc.io.source import RingBuffer  # isort: skip
 
-        weights = initial_weights(CONFIG.layer_sizes, CONFIG.seed)
+        weights = initial_weights(CONFIG)
         self.fixed, self.window = fixed, window_steps
         # Half of the 9 bits is left for the weights to grow into.
         self.scales = [np.floor(127 / np.abs(array).max()) if fixed else 1.0 for array in weights]

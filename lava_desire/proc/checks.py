@@ -176,7 +176,7 @@ def check_per_layer(
         If there are more or fewer than L of either, or one is refused.
     """
     check_layer(config, 1)
-    weights = initial_weights(config.layer_sizes, config.seed) if weights is None else weights
+    weights = initial_weights(config) if weights is None else weights
     masks = [None] * config.num_layers if masks is None else masks
     for name, given in (("weights", weights), ("dropout_masks", masks)):
         if len(given) != config.num_layers:

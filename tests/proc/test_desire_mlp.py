@@ -159,8 +159,7 @@ def test_processes_refuse_more_than_one_sample_a_window():
 def test_a_mode_reaches_all_parts(tag):
     source, network = build()
     before = [
-        rule.limit_weights(weights, CONFIG.weight_limit)
-        for weights in initial_weights(CONFIG.layer_sizes, CONFIG.seed)
+        rule.limit_weights(weights, CONFIG.weight_limit) for weights in initial_weights(CONFIG)
     ]
     try:
         network.learning_enabled.init = np.array([False])

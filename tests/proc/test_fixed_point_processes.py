@@ -183,7 +183,7 @@ def test_two_hundred_digits_are_learned_with_the_same_integers():
         (64, 30, 10), learning_rate=1e-3, dropout_input=0.1, seed=4, image_brightness=0.4
     )
     images, labels = (array[:200] for array in load_dataset("digits").train)
-    weights = initial_weights(config.layer_sizes, config.seed)
+    weights = initial_weights(config)
     network = Network(config, weights, images, labels)
     network.run()
     twin = DesireNetwork(config, arithmetic="fixed_point")
@@ -229,7 +229,7 @@ def test_few_bits_and_neurons_reset_to_zero_agree_as_well(weight_bits):
     )
     images, labels = (array[:12] for array in load_dataset("digits").train)
     formats = default_formats(config, weight_bits)
-    network = Network(config, initial_weights((64, 12, 10), 2), images, labels, formats=formats)
+    network = Network(config, initial_weights(config), images, labels, formats=formats)
     network.run()
     twin = DesireNetwork(config, arithmetic="fixed_point", formats=formats)
     assert_twins(network, twin, images, labels)
@@ -269,7 +269,7 @@ def test_a_learning_rate_off_the_grid_of_one_layer_ends_the_run_before_another_h
         dropout_hidden=0,
     )
     images, labels = np.ones((1, 4), np.float32), np.zeros(1, np.int64)
-    dark = Network(config, initial_weights((4, 6, 3), 0), images * 0, labels)
+    dark = Network(config, initial_weights(config), images * 0, labels)
     # Silent as it is, and nothing to learn, it is refused in the first step of a window.
     with pytest.raises(ProcessError, match=rf"layer 1 .*learning_rate is 1\.0.* {message}"):
         dark.teacher.run(RunSteps(1), Loihi2SimCfg(select_tag="fixed_pt"))

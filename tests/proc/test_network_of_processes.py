@@ -198,7 +198,7 @@ def test_two_hundred_digits_learned_online_are_the_engines_in_every_step():
     config = DesireConfig((64, 30, 20, 10), learning_rate=1e-3, dropout_input=0.1, seed=4)
     num_samples, window, num_layers = 200, config.window_steps, config.num_layers
     images, labels = (array[:num_samples] for array in load_dataset("digits").train)
-    weights = initial_weights(config.layer_sizes, config.seed)
+    weights = initial_weights(config)
     network = Network(config, weights, images, labels)
     steps = num_samples * window
     probes = {

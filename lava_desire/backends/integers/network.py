@@ -143,7 +143,7 @@ class FixedPointNetwork(DesireNetwork):
         trains: Any = _Trains(config.num_steps)
         self._kernels = trains
         if weights is None:
-            weights = initial_weights(config.layer_sizes, config.seed)
+            weights = initial_weights(config)
         self.weights = [
             torch.from_numpy(mantissas.T.copy()).T for mantissas in self._mantissas(weights)
         ]
