@@ -32,6 +32,9 @@ types: $(READY)  ## check types
 layers: $(READY)  ## check who imports whom
 	@$(VENV)/bin/lint-imports
 
+cost: $(READY)  ## count lines, files that name a field of the configuration, circles of imports
+	@$(RUN) tools.cost
+
 docs: $(READY)  ## build the documentation into build/docs, no warning and no broken link allowed
 	@rm -rf build/docs
 	@$(RUN) sphinx -q -E -n -W --keep-going -d build/doctrees docs build/docs
