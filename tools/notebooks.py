@@ -1,8 +1,8 @@
 """Run the notebooks of `tutorials/` and compare what they give with what stands in them.
 
-Each notebook is executed by nbmake in a folder of its own under `build/tutorials`, so that several
-can run at once and the committed files stay as they are. Then, cell by cell, texts must be the same
-and figures must be where they were. Two tags of a cell say otherwise:
+Each notebook is executed by nbclient in a folder of its own under `build/tutorials`, so that
+several can run at once and the committed files stay as they are. Then, cell by cell, texts must be
+the same and figures must be where they were. Two tags of a cell say otherwise:
 
 ``varies``
     Its text differs between machines (times, versions); there must be one where there was one.
@@ -19,15 +19,19 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +44,6 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-_NBMAKE = ("--nbmake", "--overwrite", "--nbmake-kernel=python3", "--nbmake-timeout=600")
 # What a reader's machine should not see of the author's.
 _FOREIGN = {
     "a path of a machine": re.compile(
@@ -163,7 +166,6 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({"tags": _tags(cell)} if _tags(cell) else {})
-        merged: list[NotebookNode] = []
         for output in cell.get("outputs", []):
             if output.output_type == "error":  # a traceback is full of paths
                 output.traceback = [f"{output.ename}: {output.evalue}"]
@@ -171,45 +173,34 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
                 kinds = ("image/png",) if "image/png" in output.data else ("text/plain",)
                 output.data = {kind: output.data[kind] for kind in kinds if kind in output.data}
                 output.metadata = nbformat.from_dict({})
-            last = merged[-1] if merged else None
-            streams = last is not None and last.output_type == output.output_type == "stream"
-            if streams and last.name == output.name:
-                last.text += output.text
-            else:
-                merged.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = merged
     return notebook
 
 
 def execute(path: Path) -> NotebookNode:
-    """Execute a copy of a notebook with nbmake and return it, with its outputs.
+    """Execute a notebook as far as its first error, in a copy of its folder, and return it.
 
     Raises
     ------
-    RuntimeError
-        If nbmake itself did not get as far as running it.
+    RuntimeError, TimeoutError
+        If its kernel ends, or a cell takes more than 10 minutes.
     """
     folder = BUILD / path.stem
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("*.ipynb", "runs", ".*"))
-    copy = folder / path.name
-    nbformat.write(_without_outputs(nbformat.read(path, as_version=4)), copy)
-    (folder / "pytest.ini").write_text("[pytest]\n")  # not the project's: it limits the time
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_NBMAKE, copy.name],
-        cwd=folder,
-        env=_environment(folder),
-        capture_output=True,
-        text=True,
+    notebook = nbformat.read(path, as_version=4)
+    (folder / ".jupyter").mkdir()
+    # The kernel is this Python, whichever ones are installed for the user.
+    specs = KernelSpecManager(kernel_dirs=[])
+    client = NotebookClient(
+        notebook,
+        AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs),
+        timeout=600,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
     )
-    executed = nbformat.read(copy, as_version=4)
-    failed = any(Shown.under(cell).error for cell in executed.cells)
-    if run.returncode != 0 and not failed:
-        raise RuntimeError(
-            f"{path.name} was not executed:\n{run.stdout[-4000:]}{run.stderr[-2000:]}"
-        )
-    return executed
+    with suppress(CellExecutionError):  # its cell tells
+        client.execute(env=_environment(folder), cwd=str(folder), cleanup_kc=True)
+    return notebook
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -238,8 +229,8 @@ def check(path: Path, write: bool = False) -> Outcome:
     committed = nbformat.read(path, as_version=4)
     try:
         executed = execute(path)
-    except RuntimeError as error:
-        return Outcome(name, [str(error)])
+    except (RuntimeError, TimeoutError) as error:
+        return Outcome(name, [f"{name} was not executed: {error}"])
     if write:
         outcome = compare(executed, executed, name)
         executed = tidy(executed)
@@ -255,13 +246,6 @@ def check(path: Path, write: bool = False) -> Outcome:
 
 def _tags(cell: NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
-
-
-def _without_outputs(notebook: NotebookNode) -> NotebookNode:
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return notebook
 
 
 def _failure(cell: NotebookNode) -> str:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytest.importorskip("nbmake")
+pytest.importorskip("nbclient")
 
 from tools import notebooks
 
