@@ -14,7 +14,6 @@ by the file, and what it points to is left alone; a pipe, a device or a folder i
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import os
 import re
@@ -22,7 +21,6 @@ import secrets
 import shutil
 import socket
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -264,7 +262,7 @@ class FolderInUseError(OSError):
 
 
 class FolderLock:
-    """A lock that one process or thread at a time holds for a folder.
+    """While entered, no other process or thread can enter the lock of the same folder.
 
     The operating system releases it when the process ends, however it ends. A folder on a file
     system that knows no locks is taken without one.
@@ -282,107 +280,54 @@ class FolderLock:
         When entered, if the folder cannot be written, or the lock's file is a link, or no file.
     """
 
-    _guard = threading.Lock()
-    _held: set[Path] = set()  # noqa: RUF012 - of the process, which the system's lock is too
-
     def __init__(self, folder: str | Path) -> None:
         self._path = Path(folder).resolve() / LOCK
-        self._handle = -1
 
     def __enter__(self) -> FolderLock:
-        with self._guard:
-            if self._path in self._held:
-                raise self._in_use(f"process {os.getpid()}, this one,")
-            self._handle = self._take()
-            self._held.add(self._path)
+        from filelock import FileLock, Timeout  # takes longer to import than the rest of this file
+
+        self._check_own()
+        self._lock = FileLock(
+            self._path, timeout=0.1, poll_interval=0.01, thread_local=False, fallback_to_soft=False
+        )
+        try:
+            self._lock.acquire()
+        except Timeout:
+            owner = _owner(read_file(self._path, follow=False))
+            raise FolderInUseError(
+                f"{self._path.parent} is being written by {owner}: wait for it, stop it, or choose "
+                "another folder"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NOT_LOCKABLE:
+                raise
+        with suppress(OSError):  # a full disk takes no name, but the lock holds
+            self._path.write_text(f"{os.getpid()} {socket.gethostname()}\n", "utf-8")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with self._guard:
-            self._held.discard(self._path)
-            with suppress(OSError):
-                # While the lock is held, so that nobody else's file is removed.
-                self._path.unlink(missing_ok=True)
-            os.close(self._handle)
+        with suppress(OSError):
+            # While the lock is held, so that nobody else's file is removed.
+            self._path.unlink(missing_ok=True)
+        self._lock.release()
 
-    def _take(self) -> int:
-        while True:
-            handle = self._open()
-            try:
-                _lock(handle)
-                if self._is_still(handle):
-                    with suppress(OSError):  # a full disk takes no name, but the lock holds
-                        os.ftruncate(handle, 0)
-                        os.pwrite(handle, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
-                    return handle
-            except BlockingIOError:
-                owner = _owner(os.pread(handle, 200, 0))
-                os.close(handle)
-                raise self._in_use(owner) from None
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
-
-    def _open(self) -> int:
-        """Open the lock file, refusing one that others share (links)."""
+    def _check_own(self) -> None:
+        """Refuse a file that is not ours alone: whoever it is shared with would lose it."""
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | _SAFELY | _NO_LINK, 0o666)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
-                raise self._no_lock() from None
-            raise
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            os.close(handle)
-            raise self._no_lock()
-        return handle
-
-    def _no_lock(self) -> NotRegularError:
-        return NotRegularError(
-            f"{self._path} is a link, a pipe or a device: expected a regular file of one name, or "
-            "none; remove it"
-        )
-
-    def _is_still(self, handle: int) -> bool:
-        """Say whether the file that was opened is there: its owner removes it at the end."""
-        mine = os.fstat(handle)
-        try:
-            there = self._path.lstat()
+            status = self._path.lstat()
         except FileNotFoundError:
-            return False
-        return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
-
-    def _in_use(self, owner: str) -> FolderInUseError:
-        return FolderInUseError(
-            f"{self._path.parent} is being written by {owner}: wait for it, stop it, or choose "
-            "another folder"
-        )
-
-
-def _lock(handle: int) -> None:
-    """Lock a file for this process, in a way that children it forks do not inherit.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it.
-    """
-    try:
-        fcntl: Any = importlib.import_module("fcntl")
-    except ModuleNotFoundError:
-        return
-    try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise BlockingIOError(error.errno, error.strerror) from None
-        if error.errno not in _NOT_LOCKABLE:
-            raise
+            return
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise NotRegularError(
+                f"{self._path} is a link, a pipe, a device or a folder: expected a regular file of "
+                "one name, or none; remove it"
+            )
 
 
 def _owner(content: bytes) -> str:
-    process, _, host = content.decode("utf-8", "replace").strip().partition(" ")
+    process, _, host = content[:200].decode("utf-8", "replace").strip().partition(" ")
     if not process.isdecimal():
         return "another process"
-    return f"process {process}" + ("" if host == socket.gethostname() else f" on {host}")
+    if host != socket.gethostname():
+        return f"process {process} on {host}"
+    return f"process {process}" + (", this one," if int(process) == os.getpid() else "")

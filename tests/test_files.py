@@ -212,6 +212,33 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path, holder):
     assert not (tmp_path / LOCK).exists()
 
 
+def test_a_child_that_a_killed_process_forked_holds_nobody_up(tmp_path):
+    script = HOLDER.replace('print("in"', "pid = os.fork(); pid or time.sleep(60); print(pid")
+    with subprocess.Popen(
+        [sys.executable, "-c", "import os, time" + script, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        child = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        with FolderLock(tmp_path):
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_a_folder_whose_file_system_knows_no_locks_is_taken_without(tmp_path, monkeypatch, code):
+    def flock(*arguments):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with FolderLock(tmp_path):
+        assert (tmp_path / LOCK).read_text().split()[0] == str(os.getpid())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lock_file_of_anyone_is_no_lock(tmp_path):
     for content in (b"", b"1 init", b"\xff\xfe" * 500):
         (tmp_path / LOCK).write_bytes(content)
