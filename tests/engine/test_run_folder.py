@@ -26,9 +26,9 @@ from lava_desire.engine import (
     Interrupted,
     evaluate,
     fit,
-    run_folder,
 )
 from lava_desire.files import FolderLock
+from lava_desire.training import run_folder
 from lava_desire.training.interrupt import InterruptFlag
 from lava_desire.training.run_folder import CHECKPOINT, PREVIOUS, read_latest
 
