@@ -4,13 +4,16 @@
 many processes as the network and ports of the same sizes: RingBuffer, LIF, then Dense and LIF for
 each layer, RingBuffer. It sends forward only; the network sends desires and z backward besides, and
 learns. Both run on Lava as released, forked by our runtime, and in one process. All cases exist at
-the same time and take turns; of each, the fastest round counts, and the mean processor time.
+the same time and take turns, about as long each; of each, the fastest round counts, and the mean
+processor time.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -38,8 +41,10 @@ LAVA = "lava"
 """What Lava's own runtime is called among the modes of ours."""
 
 NETWORKS = ((64, 200, 100, 10), (784, 200, 100, 10))
+WIDTHS = (100, 200, 350, 500, 700, 1000, 1400, 2000)
 ROUNDS = 15
-WINDOWS = 10
+SECONDS = 0.3
+"""How long a round of a case takes, about; a short one would count what the others left cold."""
 
 
 def desire_network(config: DesireConfig, images: Any, labels: Any, learning: bool) -> Any:
@@ -111,11 +116,41 @@ def started(mode: str, build: Callable[[], Any], settings: Any) -> Any:
     return process
 
 
+def take_turns(
+    cases: dict[Any, Any], window_steps: int, rounds: int
+) -> tuple[dict[Any, float], dict[Any, float]]:
+    """Run networks in turns; return of each the least time and the mean processor time of a step.
+
+    They are stopped at the end.
+    """
+    steps = {}
+    best = dict.fromkeys(cases, float("inf"))
+    used = dict.fromkeys(cases, 0.0)
+    try:
+        for case, process in cases.items():
+            process.run(RunSteps(window_steps))
+            began = time.perf_counter()
+            process.run(RunSteps(5 * window_steps))
+            windows = math.ceil(5 * SECONDS / (time.perf_counter() - began))
+            steps[case] = windows * window_steps
+        for _ in range(rounds):
+            for case, process in cases.items():
+                before, began = processor_seconds(process), time.perf_counter()
+                process.run(RunSteps(steps[case]))
+                best[case] = min(best[case], (time.perf_counter() - began) / steps[case])
+                # The system counts a child's time in hundredths of a second: rounds are added up.
+                used[case] += (processor_seconds(process) - before) / (steps[case] * rounds)
+    finally:
+        for process in cases.values():
+            process.stop()
+        install()
+    return best, used
+
+
 def measure(sizes: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
     """Time the cases in turns; return a row each."""
     config = DesireConfig(sizes, learning_rate=1e-4)
     images, labels = images_for(sizes[0])
-    steps = WINDOWS * config.window_steps
     settings = Loihi2SimCfg(select_tag="floating_pt")
 
     def chain() -> Any:
@@ -137,22 +172,7 @@ def measure(sizes: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
         ("network, learning off", "one"): resting,
     }
     cases = {case: started(case[1], build, settings) for case, build in builders.items()}
-    for process in cases.values():
-        process.run(RunSteps(config.window_steps), settings)
-    best = dict.fromkeys(cases, float("inf"))
-    used = dict.fromkeys(cases, 0.0)
-    try:
-        for _ in range(rounds):
-            for case, process in cases.items():
-                before, began = processor_seconds(process), time.perf_counter()
-                process.run(RunSteps(steps), settings)
-                best[case] = min(best[case], (time.perf_counter() - began) / steps)
-                # The system counts a child's time in hundredths of a second: rounds are added up.
-                used[case] += (processor_seconds(process) - before) / (steps * rounds)
-    finally:
-        for process in cases.values():
-            process.stop()
-        install()
+    best, used = take_turns(cases, config.window_steps, rounds)
     return [
         {
             "network": "-".join(map(str, sizes)),
@@ -169,6 +189,41 @@ def measure(sizes: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
         }
         for name, mode in cases
     ]
+
+
+def measure_widths(rounds: int) -> list[dict[str, Any]]:
+    """Time networks of one width, forked and in one process: where the one becomes the faster."""
+    rows = []
+    settings = Loihi2SimCfg(select_tag="floating_pt")
+    for width in WIDTHS:
+        config = DesireConfig((width,) * 4, learning_rate=1e-4)
+        images, labels = images_for(width)
+        labels %= width
+        builders = {
+            "stock chain": functools.partial(stock_chain, config, images / 255),
+            "network, learning": functools.partial(
+                desire_network, config, images, labels, learning=True
+            ),
+        }
+        cases = {
+            (name, mode): started(mode, build, settings)
+            for name, build in builders.items()
+            for mode in ("processes", "one")
+        }
+        best, used = take_turns(cases, config.window_steps, rounds)
+        rows += [
+            {
+                "width": width,
+                "numbers_in_a_connection": width * width,
+                "case": name,
+                "steps_per_second": {mode: 1 / best[name, mode] for mode in ("processes", "one")},
+                "processor_ms_per_step": {
+                    mode: 1e3 * used[name, mode] for mode in ("processes", "one")
+                },
+            }
+            for name in builders
+        ]
+    return rows
 
 
 def measure_start(num_processes: int) -> list[dict[str, Any]]:
@@ -202,6 +257,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--start", type=int, default=200, help="processes to start and stop; 0: no")
+    parser.add_argument("--widths", type=int, default=5, help="rounds of each width; 0: no")
     parser.add_argument("--dry", action="store_true", help="write no result")
     options = parser.parse_args(arguments)
     rows = [row for sizes in NETWORKS for row in measure(sizes, options.rounds)]
@@ -214,6 +270,9 @@ def main(arguments: list[str] | None = None) -> None:
     starts = measure_start(options.start) if options.start else []
     for row in starts:
         print(json.dumps(row))
+    widths = measure_widths(options.widths) if options.widths else []
+    for row in widths:
+        print(json.dumps(row))
     if options.dry:
         return
     from lava_desire.cli.machine import environment
@@ -223,10 +282,11 @@ def main(arguments: list[str] | None = None) -> None:
         "command": "make bench-lava",
         "commit": commit(),
         "rounds": options.rounds,
-        "windows_a_round": WINDOWS,
+        "seconds_a_round": SECONDS,
         "environment": environment(),
         "results": rows,
         "starts": starts,
+        "widths": widths,
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")

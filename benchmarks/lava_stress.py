@@ -3,7 +3,8 @@
 ``make soak-lava`` runs everything below, prints what it saw, writes
 ``benchmarks/results/lava_stress.json`` and fails if a child's memory, threads or open files grew,
 if a process or a segment of shared memory is left, or if a failure was not named. Parts can be run
-alone, and then nothing is written: ``python -m benchmarks.lava_stress long_run kills``.
+alone, ``python -m benchmarks.lava_stress long_run kills``, and take the places of theirs in the
+file: each has the commit and the load that it was run with.
 """
 
 from __future__ import annotations
@@ -195,6 +196,15 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 }
 """What can be run, and at what length."""
 
+NETWORKS = {
+    "one_run, many_networks, one_process_digits, one_process_many_networks": (
+        "64-200-100-10, learning"
+    ),
+    "long_run, kills, interrupts, one_process_long_run": "16-8-4, learning",
+    "deadlocks, one_process_deadlocks": "stock LIFs that wait for each other",
+    "crowd": "a chain of stock RingBuffer, Dense and LIF",
+}
+
 
 def complaints(name: str, seen: dict[str, Any]) -> list[str]:
     """Return what a part should not have seen."""
@@ -223,31 +233,29 @@ def complaints(name: str, seen: dict[str, Any]) -> list[str]:
 
 def main(names: list[str]) -> None:
     """Run, print, write where all parts were run, and fail if something is not as it should be."""
-    result: dict[str, Any] = {
-        "command": "make soak-lava",
-        "commit": commit(),
-        "load": os.getloadavg()[0],
-        "networks": {
-            "one_run, many_networks": "64-200-100-10, learning",
-            "long_run, kills, interrupts": "16-8-4, learning",
-            "crowd": "a chain of stock RingBuffer, Dense and LIF",
-        },
-    }
     wrong = []
+    parts = {}
     install("processes")
     for name in names or PARTS:
         print(name, flush=True)
+        load, started = os.getloadavg()[0], time.perf_counter()
         seen = PARTS[name]()
         print(json.dumps(seen, indent=2), flush=True)
-        result[name] = seen
+        seconds = time.perf_counter() - started
+        parts[name] = {"commit": commit(), "load": load, "seconds": seconds, **seen}
         wrong += complaints(name, seen)
-    if not names:
-        # Only now: torch, which this imports, would be in the memory of every child.
-        from lava_desire.cli.machine import environment
+    # Only now: torch, which this imports, would be in the memory of every child.
+    from lava_desire.cli.machine import environment
 
-        result["environment"] = environment()
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-        print(RESULT)
+    earlier = json.loads(RESULT.read_text())["parts"] if RESULT.exists() else {}
+    result = {
+        "command": "make soak-lava",
+        "networks": NETWORKS,
+        "environment": environment(),
+        "parts": {name: parts.get(name, earlier.get(name)) for name in PARTS},
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(RESULT)
     sys.exit("; ".join(wrong) or 0)
 
 

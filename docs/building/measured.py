@@ -84,7 +84,7 @@ def _lava(page: Page) -> None:
 def _soak(page: Page) -> None:
     name = f"{BENCHMARKS}/lava_stress.json"
     notes = page.read(name)
-    run, many = notes["one_run"], notes["many_networks"]
+    run, many = (notes["parts"][part] for part in ("long_run", "many_networks"))
     page.table(
         ["what", "found"],
         [
@@ -104,7 +104,7 @@ def _soak(page: Page) -> None:
             ],
         ],
     )
-    page.origin(name, notes)
+    page.origin(name, notes | {"commit": run["commit"]})
 
 
 def _differential(page: Page) -> None:

@@ -64,6 +64,10 @@ class ModelState:
         Whether it still has to go through its handler of the present phase.
     var_ports : list
         Its connected VarPorts, each with the channel on which requests come.
+    is_loihi : bool
+        Whether the model goes through Lava's phases.
+    polls_by_itself : bool
+        Whether the class of the model decides itself on which ports it is asked.
     """
 
     model: Any
@@ -73,24 +77,19 @@ class ModelState:
     var_ports: list[tuple[Any, LocalChannel]] = field(default_factory=list)
     commands: CommandPort = field(init=False)
     replies: ReplyPort = field(init=False)
+    is_loihi: bool = field(init=False)
+    polls_by_itself: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_loihi = isinstance(self.model, PyLoihiProcessModel)
+        base: Any = PyLoihiProcessModel if self.is_loihi else PyAsyncProcessModel
+        own = type(self.model).add_ports_for_polling
+        self.polls_by_itself = own is not base.add_ports_for_polling
 
     @property
     def step(self) -> int:
         """The time step that the model is in, or has finished."""
         return int(getattr(self.model, "time_step", 0))
-
-    @property
-    def polls_by_itself(self) -> bool:
-        """Whether the class of the model decides itself on which ports it is asked."""
-        base: Any = (
-            PyLoihiProcessModel if self.is_loihi else PyAsyncProcessModel
-        ).add_ports_for_polling
-        return type(self.model).add_ports_for_polling is not base
-
-    @property
-    def is_loihi(self) -> bool:
-        """Whether the model goes through Lava's phases."""
-        return isinstance(self.model, PyLoihiProcessModel)
 
     def has(self, name: str) -> bool:
         """Return whether the model has a method of its own in the place of Lava's."""
@@ -99,20 +98,9 @@ class ModelState:
         return own or name in vars(self.model)
 
 
-@dataclass(eq=False, slots=True)
-class _Wait:
-    state: ModelState
-    ends: list[tuple[LocalChannel, bool]]
-
-    def is_over(self) -> bool:
-        return any(channel.is_ready(receives) for channel, receives in self.ends)
-
-    @property
-    def is_external(self) -> bool:
-        return any(channel.is_external for channel, _ in self.ends)
-
-
 _Task = tuple[ModelState, Callable[[], None]]
+_Ends = list[tuple[LocalChannel, bool]]
+"""Ends of channels, each with whether it receives."""
 
 
 class Driver:
@@ -147,7 +135,7 @@ class Driver:
         self._host_tasks: list[_Task] = []
         self._poked = threading.Event()
         self._hub: Any = None
-        self._running: dict[Any, ModelState | None] = {}
+        self._running: ModelState | None = None
         self._forget()
 
     @property
@@ -157,7 +145,7 @@ class Driver:
 
     def _forget(self) -> None:
         """Drop what belongs to one run."""
-        self._waits: dict[Any, _Wait] = {}
+        self._waits: dict[Any, tuple[ModelState, _Ends]] = {}
         self._spare: list[Any] = []
         self._workers: set[Any] = set()
         self._num_set_aside = 0
@@ -261,14 +249,38 @@ class Driver:
             if -1 not in ends:  # no asynchronous model has one
                 self._edges.append(ends)
         self._loihi = loihi
-        self._sends_first: set[int] = set()
-        self._learns_order = True
-        self._make_phases()
+        self._make_phases(frozenset())
+        # In the first step ports say who sends before it receives.
+        self._begins_with: dict[ModelState, str] = {}
+        self._undo_watching = [
+            self._watch_first(state, port, name)
+            for state in loihi
+            for port in state.model.py_ports
+            for name in ("send", "recv")
+            if hasattr(port, name) and port.csp_ports
+        ]
 
-    def _make_phases(self) -> None:
+    def _watch_first(self, state: ModelState, port: Any, name: str) -> Callable[[], None]:
+        """Note whether a model begins with this; return what undoes that."""
+        own, act = vars(port).get(name), getattr(port, name)
+
+        def noted(*arguments: Any) -> Any:
+            self._begins_with.setdefault(state, name)
+            return act(*arguments)
+
+        def undo() -> None:
+            if own is not None:
+                setattr(port, name, own)
+            else:
+                delattr(port, name)
+
+        setattr(port, name, noted)
+        return undo
+
+    def _make_phases(self, first: frozenset[int]) -> None:
         order = [
             self._loihi[number]
-            for number in topological_order(len(self._loihi), self._edges, self._sends_first)
+            for number in topological_order(len(self._loihi), self._edges, first)
         ]
         polling = [state for state in order if state.polls_by_itself]
         self._spk = [(state, self._spiking(state)) for state in order]
@@ -302,6 +314,17 @@ class Driver:
         advances = state.has("advance_to_time_step")
 
         # As PyLoihiProcessModel._spike, without what is known to do nothing.
+        def spike_alone() -> None:
+            attributes["time_step"] += 1
+            attributes["phase"] = spk
+            model.run_spk()
+            if attributes["_req_pause"] or attributes["_req_stop"]:
+                model._handle_pause_or_stop_req()
+                self._take_replies(state)
+
+        if not (has_lrn or has_post or advances):
+            return spike_alone
+
         def spike() -> None:
             attributes["time_step"] += 1
             attributes["phase"] = spk
@@ -418,11 +441,8 @@ class Driver:
         while step < num_steps:
             step += 1
             self._run_tasks(spk)
-            if self._learns_order:
-                self._learns_order = False
-                if self._sends_first:
-                    self._make_phases()
-                    spk = self._spk
+            if self._undo_watching:
+                spk = self._order_by_first_step()
             while self._pre or self._lrn or self._post:
                 if self._pre:
                     self._pre = False
@@ -438,6 +458,19 @@ class Driver:
                 self._give_turns()
             if self._model_pauses or self._model_stops or self.must_pause or self.must_stop:
                 return
+
+    def _order_by_first_step(self) -> list[_Task]:
+        for undo in self._undo_watching:
+            undo()
+        self._undo_watching.clear()
+        self._make_phases(
+            frozenset(
+                number
+                for number, state in enumerate(self._loihi)
+                if self._begins_with.get(state) == "send"
+            )
+        )
+        return self._spk
 
     def _host(self) -> None:
         for state in self._all:
@@ -491,7 +524,7 @@ class Driver:
             for state, act in self._tasks:
                 if state.random_state is not None:
                     self.generators.give(state)
-                self._running[me] = state
+                self._running = state
                 try:
                     act()
                 except BaseException as error:
@@ -518,7 +551,7 @@ class Driver:
                 channel.sender = me
         self._set_aside(me, [(channel, receives)])
 
-    def wait_for_any(self, ends: list[tuple[LocalChannel, bool]]) -> None:
+    def wait_for_any(self, ends: _Ends) -> None:
         """Set the model that runs aside until one of several channels is ready, or may be."""
         me = getcurrent()
         for channel, receives in ends:
@@ -535,29 +568,24 @@ class Driver:
         while me in self.ready:  # by a second one
             self.ready.remove(me)
 
-    def _set_aside(self, me: Any, ends: list[tuple[LocalChannel, bool]]) -> None:
-        state = self._running.get(me)
+    def _set_aside(self, me: Any, ends: _Ends) -> None:
+        state = self._running
         if self._hub is None or me is self._hub or state is None:
             channel, receives = ends[0]
             what = "a message" if receives else "room for one"
             name = (channel.dst_port if receives else channel.src_port).name
             raise RuntimeError(f"{name} waits for {what} outside of a run: it would wait forever")
-        if self._learns_order and me in self._workers:
-            number = self._loihi.index(state)
-            outgoing = [end.channel for port in state.model.py_ports for end in port.csp_ports]
-            if any(c.queue and c.source is not None and c.source[0] is state for c in outgoing):
-                self._sends_first.add(number)
-        self._waits[me] = _Wait(state, ends)
-        self._switch_away(me, state)
+        self._waits[me] = state, ends
+        self._switch_away(state)
         del self._waits[me]
 
-    def _switch_away(self, me: Any, state: ModelState) -> None:
+    def _switch_away(self, state: ModelState) -> None:
         if state.random_state is not None or self._has_drawn():
             self.generators.take(state)
-        is_worker = me in self._workers
-        self._num_set_aside += is_worker
+        self._num_set_aside += state.is_loihi
         self._hub.switch()
-        self._num_set_aside -= is_worker
+        self._num_set_aside -= state.is_loihi
+        self._running = state
         if state.random_state is not None:
             self.generators.give(state)
 
@@ -566,7 +594,7 @@ class Driver:
         me = getcurrent()
         if me in self._asynchronous:
             self.ready.append(me)
-            self._switch_away(me, self._asynchronous[me])
+            self._switch_away(self._asynchronous[me])
 
     def poke(self) -> None:
         """Say, from another thread, that a message or room for one may have come from outside."""
@@ -580,11 +608,20 @@ class Driver:
         HangError
             If none can.
         """
-        helped = [me for me, wait in self._waits.items() if wait.is_external and wait.is_over()]
+        from_outside = {
+            me: ends
+            for me, (_, ends) in self._waits.items()
+            if any(channel.is_external for channel, _ in ends)
+        }
+        helped = [
+            me
+            for me, ends in from_outside.items()
+            if any(channel.is_ready(receives) for channel, receives in ends)
+        ]
         if helped:
             self.ready.extend(helped)
             return
-        if not any(wait.is_external for wait in self._waits.values()):
+        if not from_outside:
             raise self._deadlock()
         if self.must_stop:
             raise Ended
@@ -592,10 +629,10 @@ class Driver:
         self._poked.clear()
 
     def _deadlock(self) -> HangError:
-        stuck = {id(wait.state) for wait in self._waits.values()}
+        stuck = {id(state) for state, _ in self._waits.values()}
         waiting = []
-        for wait in self._waits.values():
-            channel, receives = wait.ends[0]
+        for state, ends in self._waits.values():
+            channel, receives = ends[0]
             own, other = (
                 (channel.destination, channel.source)
                 if receives
@@ -605,9 +642,9 @@ class Driver:
             has_finished = partner is not None and id(partner) not in stuck
             waiting.append(
                 Waiting(
-                    process=wait.state.label,
+                    process=state.label,
                     port=own[1] if own else "a port",
-                    step=wait.state.step,
+                    step=state.step,
                     partner=partner.label if partner else "the program",
                     partner_port=other[1] if other else "a port",
                     receives=receives,
@@ -627,10 +664,10 @@ class Driver:
             runner = greenlet(lambda state=state: self._run_asynchronous(state), self._hub)
             runner.gr_context = copy_context()
             self._asynchronous[runner] = state
-            self._running[runner] = state
             self.ready.append(runner)
 
     def _run_asynchronous(self, state: ModelState) -> None:
+        self._running = state
         if state.random_state is not None:
             self.generators.give(state)
         try:
@@ -676,7 +713,7 @@ class Driver:
             if each and each is not getcurrent():
                 with suppress(BaseException):  # what a model does on its way out is its own
                     each.throw(Ended)
-        self._running.clear()
+        self._running = None
         self._workers.clear()
         self._waits.clear()
         self._spare.clear()
@@ -687,7 +724,7 @@ class Driver:
 
 
 def topological_order(
-    num_nodes: int, edges: list[tuple[int, int]], first: set[int] | frozenset[int] = frozenset()
+    num_nodes: int, edges: list[tuple[int, int]], first: frozenset[int] = frozenset()
 ) -> list[int]:
     """Order nodes so that each comes after those that lead to it, as far as cycles let.
 
@@ -697,7 +734,7 @@ def topological_order(
         Number of nodes, numbered from 0.
     edges : list of tuple of int
         From where to where.
-    first : set of int
+    first : frozenset of int
         Which come first in a cycle that they belong to.
 
     Returns

@@ -2,7 +2,8 @@
 
 Lava forks its processes, and each child goes on with a copy of the state that NumPy's global
 generator had in the parent. Models in one operating-system process share one generator; so that
-their streams are those of the forked ones, to the bit, each is given its own state while it runs.
+their streams are those of the forked ones, to the bit, each is given its own state while it runs,
+and the bit generator that it has put in place, if any.
 Which models draw is seen by their having drawn: the others cost a comparison a call.
 """
 
@@ -16,8 +17,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-
-_KEYS_OF_MT19937 = 624
 
 _MIXED = (
     "two networks run at once in this process, and a model draws from numpy.random: their numbers "
@@ -71,33 +70,46 @@ class Generators:
                         np.random.set_state(state)
 
     def _put(self) -> None:
-        np.random.set_bit_generator(self._bits)
-        np.random.set_state(self._state)
+        _put(self._bits, self._state)
 
     def take(self, model: Any) -> None:
         """Store the random state of a model that has drawn, and restore the first state."""
         if _num_inside > 1:
             warnings.warn(_MIXED, RuntimeWarning, stacklevel=2)
-        model.random_state = np.random.get_state(legacy=False)
-        np.random.set_state(self._state)
+        model.random_state = np.random.get_bit_generator(), np.random.get_state(legacy=False)
+        self._put()
 
     def give(self, model: Any) -> None:
-        """Restore the random state of a model that has drawn before."""
-        np.random.set_state(model.random_state)
+        """Restore the generator and state of a model that has drawn before."""
+        _put(*model.random_state)
 
     def _tell_tale(self) -> Callable[[], bool]:
         """Return a function that tells whether the state is another than the first."""
         first: Any = self._state["state"]
+        bits, random = self._bits, np.random.get_state.__self__  # type: ignore[attr-defined]
         # One number of a pair of Gaussian ones that is kept would be drawn without a trace.
         if self._state["bit_generator"] == "MT19937" and not self._state["has_gauss"]:
             # The state is its keys and the position among them, in this order, at one address.
-            address = self._bits.ctypes.state_address
-            size = _KEYS_OF_MT19937 * ctypes.sizeof(ctypes.c_uint32)
-            position = ctypes.c_int.from_address(address + size)
-            keys, first_position = first["key"].astype(np.uint32).tobytes(), int(first["pos"])
-            read = ctypes.string_at
-            if read(address, size) == keys and position.value == first_position:
-                # All keys: those that begin alike may come from another seed.
-                return lambda: position.value != first_position or read(address, size) != keys
+            address = bits.ctypes.state_address
+            words = np.append(first["key"], first["pos"]).astype(np.uint32)
+            if ctypes.string_at(address, words.nbytes) == words.tobytes():
+                # Whatever is drawn moves the position on or makes all keys anew, and so does a
+                # seed: the position, the key before it and the first two are looked at.
+                head = ctypes.c_uint64.from_address(address)
+                tail = ctypes.c_uint64.from_address(address + words.nbytes - 8)
+                first_head, first_tail = head.value, tail.value
+                return lambda: (
+                    tail.value != first_tail
+                    or head.value != first_head
+                    or random._bit_generator is not bits
+                )
         text = repr(self._state)
-        return lambda: repr(np.random.get_state(legacy=False)) != text
+        return lambda: (
+            random._bit_generator is not bits or repr(np.random.get_state(legacy=False)) != text
+        )
+
+
+def _put(bits: Any, state: Any) -> None:
+    if np.random.get_bit_generator() is not bits:
+        np.random.set_bit_generator(bits)
+    np.random.set_state(state)

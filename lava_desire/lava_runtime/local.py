@@ -75,7 +75,7 @@ class LocalSendPort(_End, CspSendPort):
 
     def __init__(self, channel: LocalChannel, name: str) -> None:
         super().__init__(channel, name)
-        self.send = _sender(channel)
+        self.send = _sender(channel, _copier(channel.dtype))
 
     def probe(self) -> bool:
         """Return whether there is room for a message."""
@@ -191,7 +191,16 @@ class LocalChannel(Channel):
             self.driver.ready.append(waiting)
 
 
-def _sender(channel: LocalChannel) -> Callable[[Any], None]:
+def _copier(dtype: np.dtype[Any]) -> Callable[[Any], Any]:
+    """Return what makes a message of an array: a copy of that type."""
+
+    def copied(data: Any) -> Any:
+        return data.copy() if data.dtype is dtype else data.astype(dtype, order="C")
+
+    return copied
+
+
+def _sender(channel: LocalChannel, copied: Callable[[Any], Any]) -> Callable[[Any], None]:
     """Return the function that sends; a step of a network comes by here some dozen times."""
     queue, shape, dtype, size = channel.queue, channel.shape, channel.dtype, channel.size
     append = queue.append
@@ -207,7 +216,7 @@ def _sender(channel: LocalChannel) -> Callable[[Any], None]:
             )
         if len(queue) >= size:
             channel.wait(False)
-        append(data.copy() if data.dtype is dtype else data.astype(dtype, order="C"))
+        append(copied(data))
         if channel.receiver is not None:
             channel.wake(True)
 
@@ -388,41 +397,69 @@ class LocalInfrastructure:
         return LocalChannel
 
 
-def make_ports_direct(model: Any) -> None:
-    """Spare the common ports of a model what they do not need; messages are the same to the bit.
+def make_ports_direct(models: list[Any]) -> None:
+    """Spare the common ports of models what they do not need; messages are the same to the bit.
 
-    An in port with one link and no transformation adds its message to zeros, as Lava does, which
-    makes a -0.0 into 0.0; an out port with one link sends straight to it.
+    An in port without a transformation adds its messages to zeros, as Lava does, which makes a -0.0
+    into 0.0. Where it has one link, that is done as the message is copied. An out port sends
+    straight to its links.
     """
-    for port in model.py_ports:
-        if len(port.csp_ports) != 1 or not isinstance(port.csp_ports[0], _End):
-            continue
+    ports = [port for model in models for port in model.py_ports]
+    for port in ports:
+        if type(port) is PyInPortVectorDense and type(port._transformer) is IdentityTransformer:
+            channels = [end.channel for end in port.csp_ports if isinstance(end, _End)]
+            zeros = np.zeros(port._shape, port._d_type)
+            if len(channels) == len(port.csp_ports) > 0 and all(
+                each.shape == zeros.shape for each in channels
+            ):
+                port.recv = _direct_recv(zeros, channels)
+    for port in ports:  # once the ends are what they will be
         if type(port) is PyOutPortVectorDense:
-            port.send = port.csp_ports[0].send
-        elif type(port) is PyInPortVectorDense and type(port._transformer) is IdentityTransformer:
-            direct = _direct_recv(port)
-            if direct is not None:
-                port.recv = direct
+            sends = [end.send for end in port.csp_ports if isinstance(end, _End)]
+            if len(sends) == len(port.csp_ports) > 0:
+                port.send = sends[0] if len(sends) == 1 else _send_to_all(sends)
 
 
-def _direct_recv(port: Any) -> Callable[[], Any] | None:
-    recv = port.csp_ports[0].recv
-    zeros = np.zeros(port._shape, port._d_type)
-    channel = port.csp_ports[0].channel
-    if zeros.shape != channel.shape:
+def _send_to_all(sends: list[Callable[[Any], None]]) -> Callable[[Any], None]:
+    def send(data: Any) -> None:
+        for each in sends:
+            each(data)
+
+    return send
+
+
+def _direct_recv(zeros: Any, channels: list[LocalChannel]) -> Callable[[], Any]:
+    recvs = [channel.dst_port.recv for channel in channels]
+    if len(channels) == 1 and not channels[0].is_external:
+        added = _adder(zeros, channels[0].dtype)
+        if added is not None:
+            channels[0].src_port.send = _sender(channels[0], added)
+            return recvs[0]
+
+    def recv_and_add() -> Any:
+        message = zeros
+        for recv in recvs:
+            message = message + recv()
+        return message
+
+    return recv_and_add
+
+
+def _adder(zeros: Any, dtype: np.dtype[Any]) -> Callable[[Any], Any] | None:
+    """Return what makes a message of an array, cast to a type and added to zeros."""
+    result = np.result_type(zeros.dtype, dtype)
+    if dtype.kind in "biu" and result.kind in "biuf":
+        if result == dtype:
+            return _copier(dtype)
+        return lambda data: data.astype(dtype).astype(result, order="C")
+    if dtype.kind != "f" or result != dtype:
         return None
-    if zeros.dtype == channel.dtype and zeros.dtype.kind in "biu":
-        return recv
-    if zeros.dtype != channel.dtype:
+    zeros, add = zeros.astype(dtype), np.add
 
-        def recv_and_promote() -> Any:
-            return zeros + recv()
+    def added(data: Any) -> Any:
+        if data.dtype is dtype:
+            return add(zeros, data, order="C")
+        message = data.astype(dtype, order="C")
+        return message if data.dtype.kind in "biu" else add(zeros, message, message)
 
-        return recv_and_promote
-    add = np.add
-
-    def recv_float() -> Any:
-        message = recv()
-        return add(zeros, message, message)
-
-    return recv_float
+    return added

@@ -18,7 +18,8 @@ import time
 import traceback
 import weakref
 from bdb import BdbQuit
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -62,9 +63,6 @@ _LOOKING_SECONDS = 0.01
 
 _SECONDS_AT_EXIT = 2.0
 
-_STEPS_WORTH_A_LIMIT = 10
-"""Setting BLAS to one thread and back takes as long as a step or two."""
-
 _LARGE = 250_000
 """Numbers in a model above which BLAS may have its threads."""
 
@@ -95,13 +93,27 @@ AbstractPyProcessModel.__setattr__ = _set_quickly
 
 
 @functools.cache
-def _thread_pools() -> Any:
-    """Return what sets the numbers of threads of the BLAS libraries that are loaded, or None."""
+def _blas() -> tuple[Any, ...]:
+    """Return what sets the numbers of threads of the BLAS libraries that are loaded."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
-        return None
-    return ThreadpoolController()
+        return ()
+    return tuple(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Keep products of small arrays on one thread; waking others takes longer than they do."""
+    before = [(library, library.get_num_threads()) for library in _blas()]
+    many = [(library, number) for library, number in before if number != 1]
+    for library, _ in many:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, number in many:
+            library.set_num_threads(number)
 
 
 def obstacle(executable: Any) -> str | None:
@@ -187,6 +199,7 @@ class OneProcessRuntime(Runtime):
                 process._runtime = self
                 self._create_external_channels(process, builder)
                 self._build_model(describe(process), builder)
+            make_ports_direct([state.model for state in self._driver.states])
             self._driver.wire_vars()
             self._driver.arrange(
                 (self._state_of[sender], self._state_of[receiver]) for sender, receiver in edges
@@ -253,7 +266,6 @@ class OneProcessRuntime(Runtime):
                 vars(model)[name] = value.copy()
         for port in model.py_ports:
             port.start()
-        make_ports_direct(model)
         self._state_of[builder._model_id] = state
 
     # Runs
@@ -280,7 +292,7 @@ class OneProcessRuntime(Runtime):
             self._runner = threading.get_ident()
             try:
                 with self._supervised():
-                    with self._one_blas_thread():
+                    with _one_blas_thread() if self._is_small else nullcontext():
                         outcome = self._driver.run(self.num_steps)
                     self._act_on(outcome)
             except Ended:
@@ -299,12 +311,6 @@ class OneProcessRuntime(Runtime):
             daemon=True,
         )
         self._thread.start()
-
-    def _one_blas_thread(self) -> Any:
-        """Keep products of small arrays on one thread; waking others takes longer than they do."""
-        is_worth_it = self._is_small and self.num_steps >= _STEPS_WORTH_A_LIMIT
-        pools = _thread_pools() if is_worth_it else None
-        return nullcontext() if pools is None else pools.limit(limits=1, user_api="blas")
 
     def _join(self) -> Any:
         """Wait for the thread of a run; return how it ended, or raise what it raised."""

@@ -6,7 +6,6 @@ Nothing here asks a child: :class:`Variable` is what the compiled network says o
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +120,8 @@ class Variable:
         ----------
         value : array, list or number
             The elements that the index selects; or the whole Var, of which those are taken.
-            A number alone is taken for one element.
+            A number alone is taken for one element, and (1, 4) for (4, 1): axes of length one do
+            not say where a number belongs.
         idx : index or None
             See :meth:`check_index`.
 
@@ -143,7 +143,7 @@ class Variable:
             return self._check_text(array, idx)
         if idx is not None and array.shape == self.shape:
             array = np.asarray(array[idx])
-        elif array.size == 1 == math.prod(target):
+        elif _without_ones(array.shape) == _without_ones(target):
             array = array.reshape(target)
         if array.shape != target:
             whole = "" if idx is None else f" for the elements {idx!r}, or {self.shape}"
@@ -273,6 +273,10 @@ def look_up(executable: Any, var_id: int) -> tuple[Any, Variable, Any]:
     owner = next(process for process in builders if process.id == model.proc_id)
     model_class = builders[owner].proc_model
     return model, Variable.of(owner, model_class, model.name), model_class
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def read(model: Any, name: str) -> Any:

@@ -86,10 +86,10 @@ def test_a_network_that_learns_is_the_forked_one_to_the_bit():
         assert one.tobytes() == other.tobytes()
 
 
-def drawn(drawn_before):
+def drawn(drawn_before, own):
     np.random.seed(3)
     np.random.randn(drawn_before)
-    first, second = Drawer(), Drawer()
+    first, second = Drawer(own), Drawer()
     first.said_out.connect(second.heard_in)
     before = np.random.get_state()
     first.run(RunSteps(3), SETTINGS)
@@ -105,9 +105,9 @@ def drawn(drawn_before):
 
 
 # Of an odd number of Gaussian ones the generator keeps the other of the last pair.
-@pytest.mark.parametrize("drawn_before", [0, 1])
-def test_each_model_has_the_state_of_numpys_generator_that_a_fork_would_give_it(drawn_before):
-    forked, here = in_both(lambda _: drawn(drawn_before))
+@pytest.mark.parametrize(("drawn_before", "own"), [(0, None), (1, None), (0, 7), (1, 7)])
+def test_each_model_has_the_generator_that_a_fork_would_give_it(drawn_before, own):
+    forked, here = in_both(lambda _: drawn(drawn_before, own))
     np.testing.assert_array_equal(forked, here)
 
 
@@ -277,6 +277,26 @@ def test_a_cycle_runs_when_a_process_sends_first():
         assert len(np.unique(voltage())) > 2
     finally:
         neurons.stop()
+
+
+@pytest.mark.parametrize("dense_first", [True, False])
+def test_in_a_cycle_only_those_wait_that_send_before_they_receive(dense_first):
+    makers = [lambda: Dense(weights=np.eye(3)), lambda: LIF(shape=(3,))]
+    dense, neurons = sorted(
+        (make() for make in makers[:: 1 if dense_first else -1]), key=lambda each: type(each) is LIF
+    )
+    dense.a_out.connect(neurons.a_in)
+    neurons.s_out.connect(dense.s_in)
+    dense.run(RunSteps(2), SETTINGS)
+    driver, waited = dense.runtime._driver, []
+    wait_for = driver.wait_for
+    driver.wait_for = lambda channel, receives: (
+        waited.append(channel.destination[0].label),
+        wait_for(channel, receives),
+    )
+    dense.run(RunSteps(3))
+    dense.stop()
+    assert waited == [f"Dense ({dense.name})"] * 3
 
 
 def test_a_run_goes_on_in_the_background_until_it_is_paused_or_stopped():

@@ -138,6 +138,18 @@ def test_lists_and_numbers_are_taken(network):
         network.step()  # a model whose number has become another type goes on as well
 
 
+def test_axes_of_length_one_do_not_count(network):
+    network.lif.bias_mant.set([[4], [5], [6]])
+    np.testing.assert_array_equal(network.lif.bias_mant.get(), [4, 5, 6])
+    network.lif.bias_mant.set([[7, 8]], [0, 2])
+    np.testing.assert_array_equal(network.lif.bias_mant.get(), [7, 5, 8])
+    network.lif.bias_mant.set([[1.0, 2.0, 3.0]])
+    network.dense.weights.set(WEIGHTS[:, :, None] + 1)
+    np.testing.assert_array_equal(network.dense.weights.get(), WEIGHTS + 1)
+    with pytest.raises(ValueError, match=r"shape \(4, 3\): expected \(3, 4\)"):
+        network.dense.weights.set(WEIGHTS.T)
+
+
 @pytest.mark.parametrize(
     ("value", "idx", "message"),
     [

@@ -43,10 +43,10 @@ class Acting(AbstractProcess):
 
 
 class Drawer(AbstractProcess):
-    """Draws from NumPy's global generator when it is built and in each step."""
+    """Draws from NumPy's global generator, or its own there, when it is built and in each step."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, own=None):
+        super().__init__(own=own)
         self.heard_in = InPort(shape=(2,))
         self.said_out = OutPort(shape=(2,))
         self.sum = Var(shape=(2,), init=0)
@@ -114,6 +114,8 @@ class PyDrawerModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
+        if proc_params["own"] is not None:
+            np.random.set_bit_generator(np.random.PCG64(proc_params["own"]))
         self.first = np.random.randn()  # an odd number: the generator keeps the other of the pair
 
     def run_spk(self):
