@@ -53,7 +53,7 @@ def _parameter(name: str) -> inspect.Parameter:
         help=" ".join(f"{to}: {text}" for to, (_, text, _) in having.items()),
         show_default=", ".join(defaults) or False,
     )
-    kind, _, _ = next(iter(having.values()))
+    (kind,) = {kind for kind, _, _ in having.values()}  # one type, whichever target has it
     return inspect.Parameter(
         name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,

@@ -94,10 +94,11 @@ def python(program, *arguments, cwd, given=""):
 def test_a_file_in_the_folder_is_a_target_of_the_command(tmp_path):
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "chip.py").write_text(CHIP)
+    (tmp_path / "more" / "core.py").write_text(CHIP.replace('"chip"', '"core"'))
     network_of(8, 4, 3).save(tmp_path / "small.safetensors")
     network_of(8, 40, 3).save(tmp_path / "large.safetensors")
     expected = {
-        "export --help": (0, "--digits <int> chip: digits of a weight, 1 to 9. [default: (6)]"),
+        "export --help": (0, "--digits <int> chip: digits of a weight, 1 to 9. core: digits"),
         "export --help ": (0, "--to chip: JSON for a chip."),
         "export small.safetensors --to chip --output a.json --digits 2": (
             0,
@@ -114,11 +115,11 @@ def test_a_file_in_the_folder_is_a_target_of_the_command(tmp_path):
         "export small.safetensors --to chip --output a.txt": (2, "a name that ends in .json"),
         "export small.safetensors --to nir --output a.nir --digits 2": (
             2,
-            "--digits is given with --to nir: it is for chip",
+            "--digits is given with --to nir: it is for chip or core",
         ),
         "export small.safetensors --to onnx --output a.nir": (
             2,
-            f"--to is 'onnx': expected one of {', '.join(sorted(['chip', *TARGETS]))}",
+            f"--to is 'onnx': expected one of {', '.join(sorted(['chip', 'core', *TARGETS]))}",
         ),
     }
     told = python(CALL, str(tmp_path / "more"), cwd=tmp_path, given=json.dumps(list(expected)))

@@ -15,10 +15,12 @@ from typing import Any
 def option(default: Any, help_text: str, allowed: Collection[Any] | None = None) -> Any:
     """Declare an option of a target: a field of its :class:`Options`.
 
+    Targets may share a name: the command then has one option for them, of one type.
+
     Parameters
     ----------
     default : bool, int, float, str or None
-        Its value when it is not given.
+        Its value when it is not given; False for a flag.
     help_text : str
         A sentence for ``lava-desire export --help``.
     allowed : range or sequence, optional
