@@ -10,6 +10,7 @@ import numpy as np
 from lava_desire import rule, scale
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_images
+from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers import LayerFormat
@@ -65,6 +66,7 @@ class IntegerNetwork:
     weight_exponents: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        refuse_synapses(self.config, "an IntegerNetwork")
         num_layers = self.config.num_layers
         exponents = tuple(self.weight_exponents) or (0,) * num_layers
         lengths = {"weights": self.weights, "thresholds": self.thresholds}

@@ -27,6 +27,7 @@ from lava_desire.deploy.integer_network import (
     is_floating,
     predict_class,
 )
+from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
 
 FLOATING, FIXED = "floating_pt", "fixed_pt"
@@ -195,6 +196,7 @@ def on_stock(network: Any) -> tuple[str, list[Any], list[int], list[dict[str, An
     """Return what stock processes take: tag, and weights, exponent and neurons of each layer."""
     if is_floating(network):
         config = network.config
+        refuse_synapses(config, "stock Lava")
         just_below = float(np.nextafter(config.threshold, 0.0))  # ours fire at the threshold itself
         neurons = {"vth": just_below, "du": 1.0, "dv": 1.0 - config.decay}
         weights = [array.astype(np.float64) for array in network.numpy_weights()]

@@ -222,7 +222,10 @@ def _on_best_scales(
     for layer, weights in enumerate(network.numpy_weights()):
         # The layers above do not matter yet, but a network cut off here takes no time for them.
         sizes = network.config.layer_sizes[: layer + 2]
-        config = network.config.replace(layer_sizes=sizes, learning_rate_scale=())
+        connections = network.config.connections[: layer + 1]
+        config = network.config.replace(
+            layer_sizes=sizes, connections=connections, learning_rate_scale=()
+        )
         tried: list[tuple[float, int, LayerFormat]] = []
         for form in _candidates(weights, network.config.threshold, weight_bits):
             kept = [*formats[:layer], form]

@@ -13,7 +13,9 @@ import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.deploy import export, scale_to_integers, targets
+from lava_desire.deploy.lava_processes import on_stock
 from lava_desire.model.integers.limits import WEIGHT_BITS
+from lava_desire.model.synapses import Dense, Synapse
 
 TARGETS = targets.find_targets()
 CHIP = '''"""A chip that takes weights as JSON, in cores of up to 16 neurons."""
@@ -48,7 +50,7 @@ def write(network: Any, path: Path, options: Options) -> str:
     """Write the weights."""
     weights = [array.round(options.digits).tolist() for array in network.numpy_weights()]
     path.write_text(json.dumps(weights))
-    return f"{path} holds {base.sizes(network)} for the chip"
+    return f"{path} holds {network.config.shape_text} for the chip"
 
 
 TARGET = base.Target(
@@ -209,6 +211,26 @@ def test_a_network_that_a_target_cannot_hold_is_refused_by_name(tmp_path):
         with pytest.raises(ValueError, match=r".+") as caught:
             export(network, tmp_path / f"net{TARGETS[to].suffix}", to)
         assert message in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_synapses_are_refused_by_name_wherever_a_network_leaves(monkeypatch, tmp_path):
+    monkeypatch.setattr(Synapse, "kinds", dict(Synapse.kinds))
+
+    class Other(Dense):
+        name = "other"
+
+    config = DesireConfig((8, 4, 3), reset="zero", connections=("dense", "other"))
+    network = DesireNetwork(config)
+    message = "synapses of layer 2 are other: {} knows dense only"
+    for to, target in TARGETS.items():
+        path = tmp_path / f"net{target.suffix}"
+        with pytest.raises(ValueError, match=message.format(to)):
+            export(network, path, to)
+    with pytest.raises(ValueError, match=message.format("stock Lava")):
+        on_stock(network)
+    with pytest.raises(ValueError, match=message.format("an IntegerNetwork")):
+        scale_to_integers(network)
     assert not list(tmp_path.iterdir())
 
 

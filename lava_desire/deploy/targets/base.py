@@ -115,15 +115,25 @@ class Target:
                 f"network is a {type(network).__name__}: expected a DesireNetwork or an "
                 "IntegerNetwork"
             )
-        kinds = getattr(network.config, "synapses", ())
-        for layer, synapses in enumerate(kinds, start=1):
-            if synapses.name not in self.synapses:
-                raise ValueError(
-                    f"synapses of layer {layer} are {synapses.name}: {self.name} knows "
-                    f"{' and '.join(self.synapses)} only"
-                )
+        refuse_synapses(network.config, self.name, self.synapses)
         if self.refuse is not None:
             self.refuse(network, options or self.options())
+
+
+def refuse_synapses(config: Any, name: str, known: tuple[str, ...] = ("dense",)) -> None:
+    """Refuse synapses of other kinds than those `known` to what has the `name`.
+
+    Raises
+    ------
+    ValueError
+        Naming layer and kind.
+    """
+    for layer, synapse in enumerate(config.synapses, start=1):
+        if synapse.name not in known:
+            raise ValueError(
+                f"synapses of layer {layer} are {synapse.name}: {name} knows "
+                f"{' and '.join(known)} only"
+            )
 
 
 def refuse_integers(network: Any, cure: str) -> None:
@@ -138,8 +148,3 @@ def refuse_integers(network: Any, cure: str) -> None:
 
     if not is_floating(network):
         raise ValueError(f"the network is in fixed point already: {cure}")
-
-
-def sizes(network: Any) -> str:
-    """Return the layers of a network as reports name them: ``784-200-100-10``."""
-    return "-".join(map(str, network.config.layer_sizes))

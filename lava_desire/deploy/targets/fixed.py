@@ -30,7 +30,7 @@ def write(network: Any, path: Path, options: Options) -> str:
     quantized.network.save(path)
     name = getattr(options.data, "name", None)
     scaled = f", scaled on {name}" if name else ""
-    return f"{quantized.report}\n{path} holds {base.sizes(network)} in integers{scaled}"
+    return f"{quantized.report}\n{path} holds {network.config.shape_text} in integers{scaled}"
 
 
 TARGET = base.Target(

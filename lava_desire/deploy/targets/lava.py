@@ -24,8 +24,8 @@ def write(network: Any, path: Path, options: base.Options) -> str:
 
     script, weights = write_lava_script(network, path)
     return (
-        f"{script} runs {base.sizes(network)} on stock Lava processes (Dense, LIFReset), with the "
-        f"weights of {weights}: python {script} images.npz"
+        f"{script} runs {network.config.shape_text} on stock Lava processes (Dense, LIFReset), "
+        f"with the weights of {weights}: python {script} images.npz"
     )
 
 

@@ -31,7 +31,7 @@ def write(network: Any, path: Path, options: Options) -> str:
 
     integers = to_netx(network, path, convert_reset=options.convert_reset)
     report = (
-        f"{path} holds {base.sizes(network)} in 8-bit integers; "
+        f"{path} holds {network.config.shape_text} in 8-bit integers; "
         f"read it with netx.hdf5.Network(..., reset_interval={integers.config.window_steps})"
     )
     if network.config.reset == "subtract":

@@ -27,7 +27,7 @@ def write(network: Any, path: Path, options: base.Options) -> str:
     config = network.config
     steps = config.num_steps - config.num_layers + 1
     report = (
-        f"{path} holds {base.sizes(network)} with dt = {graph.metadata['dt']} s; without the delay "
+        f"{path} holds {config.shape_text} with dt = {graph.metadata['dt']} s; without the delay "
         f"between layers {steps} steps give the spike counts of {config.num_steps} here"
     )
     if config.reset == "subtract":
