@@ -1,4 +1,4 @@
-"""Ways out: a trained network in integers, for other backends, chips and frameworks.
+"""Exports: a trained network in integers, for other backends, chips and frameworks.
 
 Names load on first use, so that what one of them needs (Lava, ``nir``, ``h5py``) is not asked of
 the others.

@@ -1,4 +1,4 @@
-"""A network in the integers of Loihi: what fixed-point backends are given."""
+"""A network in the integers of Loihi, as Lava and netx take it."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ class IntegerNetwork:
             potential = np.zeros((inputs.shape[1], len(weights)), np.int64)
             outputs = np.zeros((*inputs.shape[:2], len(weights)), dtype=bool)
             for step in range(len(inputs)):
-                heard = inputs[step] if layer == 0 else inputs[step - 1] & (step > 0)
-                activation = fixed.synaptic_activation(weights, heard, self.weight_exponents[layer])
+                pre = inputs[step] if layer == 0 else inputs[step - 1] & (step > 0)
+                activation = fixed.synaptic_activation(weights, pre, self.weight_exponents[layer])
                 outputs[step], potential = fixed.integrate_and_fire(
                     potential,
                     activation,
