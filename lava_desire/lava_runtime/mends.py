@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import inspect
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -233,6 +234,27 @@ def _end_in_silence(module: ModuleType) -> None:
         del model.__del__
 
 
+def _load_what_was_saved(module: ModuleType) -> None:
+    load_file = vars(module)["load"]
+
+    @functools.wraps(load_file)
+    def load(filename: Any) -> Any:
+        suffix = isinstance(filename, str) and not os.path.exists(filename) and ".pickle"
+        return load_file(filename + suffix if suffix else filename)
+
+    vars(module)["load"] = load
+
+
+def _leave_as_it_is(module: ModuleType) -> None:
+    find_stored = vars(module)["find"]
+
+    @functools.wraps(find_stored)
+    def find(mat: Any, explicit_zeros: bool = False) -> Any:
+        return find_stored(mat.copy() if explicit_zeros else mat, explicit_zeros)
+
+    vars(module)["find"] = find
+
+
 MENDS = (
     Mend(
         _VAR_MODEL,
@@ -317,6 +339,16 @@ MENDS = (
         "A model of the Injector that is deleted joins a port that it does not have, and Python "
         "prints the AttributeError.",
         after=_end_in_silence,
+    ),
+    Mend(
+        "lava.utils.serialization",
+        "What was saved under a name without a suffix is not found under that name.",
+        after=_load_what_was_saved,
+    ),
+    Mend(
+        "lava.utils.sparse",
+        "To find explicit zeros it writes into the matrix, which may be one to be read only.",
+        after=_leave_as_it_is,
     ),
     Mend(
         "lava.magma.compiler.compiler_graphs",

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
@@ -28,6 +29,7 @@ from lava.proc.graded.process import NormVecDelay  # isort: skip
 from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
 from lava.proc.io.source import RingBuffer as Source  # isort: skip
 from lava.proc.lif.process import LIF  # isort: skip
+from lava.utils import serialization, sparse  # isort: skip
 
 HERE = Path(__file__).parent
 
@@ -100,6 +102,24 @@ def test_each_out_port_may_be_connected_with_a_configuration():
         assert sinks[2].data.get().shape == (1, 2)
     finally:
         sender.stop()
+
+
+def test_what_is_saved_under_a_name_is_loaded_under_it(tmp_path):
+    name = str(tmp_path / "network")
+    serialization.save(LIF(shape=(3,), name="saved"), name)
+    for each in (name, f"{name}.pickle"):
+        assert serialization.load(each)[0].name == "saved"
+    with pytest.raises(OSError, match=r"other\.pickle could not be found"):
+        serialization.load(str(tmp_path / "other"))
+    with pytest.raises(TypeError, match="must be string"):
+        serialization.load(3)
+
+
+def test_explicit_zeros_are_found_in_a_matrix_that_may_only_be_read():
+    stored = csr_matrix(([2.0, 0.0], ([0, 1], [1, 2])), shape=(2, 3))
+    stored.data.flags.writeable = False
+    rows, columns, values = sparse.find(stored, explicit_zeros=True)
+    np.testing.assert_array_equal([rows, columns, values], [[0, 1], [1, 2], [2, 0]])
 
 
 def test_an_allocator_counts_the_neurons_that_it_allocates():
