@@ -6,11 +6,11 @@ The engine and the Lava processes read and write the same files; none of this ne
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,17 +23,22 @@ from lava_desire._text import MESSAGE, printable
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_names
 from lava_desire.files import NotRegularError, keep_as, open_regular, replacing
-from lava_desire.model.fields import MOST_SAMPLES, SHOWN
+from lava_desire.model.fields import SHOWN
+from lava_desire.model.state import COUNTERS, NetworkState, is_for_training
 from lava_desire.strict_json import parse_json
 
 FORMAT = "lava-desire/1"
+CHECKPOINT = "checkpoint.safetensors"
+PREVIOUS = "checkpoint.previous.safetensors"
+BEST = "best.safetensors"
+BEST_AVERAGE = "best_average.safetensors"
+"""The checkpoints in the folder of a run."""
+
 MAX_BYTES = 1 << 34
 """Largest checkpoint that is read."""
 
 _HEADER_LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000  # of safetensors
-_MAX_BYTES_A_WEIGHT = 8  # with its moving average, both float32
-_MAX_BYTES_A_RATE = 8
 
 
 class CheckpointError(ValueError):
@@ -49,9 +54,8 @@ class CheckpointError(ValueError):
         super().__init__(printable(message, MESSAGE))
 
 
-@dataclass
-class Checkpoint:
-    """All that is needed to use a network, or to go on training it.
+class Checkpoint(NetworkState):
+    """All that is needed to use a network, or to go on training it: its state, and what it is of.
 
     Parameters
     ----------
@@ -75,22 +79,105 @@ class Checkpoint:
         Samples that each of the L layers had followed for them.
     class_names : list of str
         What the N_L classes are called; empty where they are called by their numbers.
+    **named
+        Further arrays and counters of :class:`~lava_desire.model.state.NetworkState`.
     """
 
-    config: DesireConfig
-    weights: list[np.ndarray[Any, Any]]
-    samples_seen: int = 0
-    state: dict[str, Any] = field(default_factory=dict)
-    average: list[np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=list)
-    formats: list[dict[str, int]] = field(default_factory=list)
-    input_rates: list[np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=list)
-    rated_samples: list[int] = field(default_factory=list)
-    class_names: list[str] = field(default_factory=list)
+    def __init__(
+        self,
+        config: DesireConfig,
+        weights: Sequence[Any],
+        samples_seen: int = 0,
+        state: dict[str, Any] | None = None,
+        average: Sequence[Any] = (),
+        formats: Sequence[dict[str, int]] = (),
+        input_rates: Sequence[Any] = (),
+        rated_samples: Sequence[int] = (),
+        class_names: Sequence[str] = (),
+        **named: Any,
+    ) -> None:
+        super().__init__(
+            list(weights),
+            samples_seen=samples_seen,
+            average=list(average),
+            input_rates=list(input_rates),
+            rated_samples=list(rated_samples),
+            **named,
+        )
+        self.config, self.state = config, dict(state or {})
+        self.formats, self.class_names = list(formats), list(class_names)
+        for name in COUNTERS:  # a run's counters stand in the trainer's state
+            if is_for_training(name) and name in self.state:
+                setattr(self, name, self.state[name])
 
     @property
     def arithmetic(self) -> str:
         """What the network computes in: ``"fixed_point"`` or ``"floating_point"``."""
         return "fixed_point" if self.formats else "floating_point"
+
+    def to_bytes(self, path: str | Path = "the checkpoint") -> bytes:
+        """Return the content of a file.
+
+        Parameters
+        ----------
+        path : path
+            What errors call it.
+
+        Raises
+        ------
+        ValueError
+            If a weight is NaN or infinite, or there is not one class name a class.
+        """
+        arrays = dict(self.named_arrays())
+        _check_finite(arrays, path)
+        counters = {name: getattr(self, name) for name in self.names() if name in COUNTERS}
+        trained = {name: number for name, number in counters.items() if is_for_training(name)}
+        metadata = {
+            "format": FORMAT,
+            "config": self.config.to_json(),
+            "state": json.dumps({**self.state, **trained}),
+        }
+        metadata |= {
+            name: json.dumps(number) for name, number in counters.items() if name not in trained
+        }
+        if self.formats:
+            metadata["formats"] = json.dumps(self.formats)
+        if self.class_names:
+            num_classes = self.config.layer_sizes[-1]
+            if len(check_names(self.class_names)) != num_classes:
+                raise ValueError(
+                    f"class_names are {len(self.class_names)}, so {path} is not written: "
+                    f"expected {num_classes}, one a class"
+                )
+            metadata["class_names"] = json.dumps(self.class_names)
+        metadata["sha256"] = _digest(arrays, metadata)
+        return dump_arrays(arrays, metadata)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: str | Path = "the checkpoint") -> Checkpoint:
+        """Read the content of a file, and check that it is whole.
+
+        Parameters
+        ----------
+        content : bytes
+            What :meth:`to_bytes` returned.
+        path : path
+            What errors call it.
+
+        Raises
+        ------
+        CheckpointError
+            As of :func:`read_checkpoint`.
+        """
+        metadata = _read_header(io.BytesIO(content), len(content), path)
+        try:
+            arrays = load_arrays(content)
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise _no_checkpoint(path, len(content), error) from None
+        if metadata.pop("sha256", None) != _digest(arrays, metadata):
+            raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
+        with _named(path):
+            return _checked(arrays, metadata)
 
 
 def write_checkpoint(
@@ -114,65 +201,11 @@ def write_checkpoint(
     OSError
         If the file cannot be written; an older one at `path` is then still whole.
     """
-    content = _packed(checkpoint, path)
+    content = checkpoint.to_bytes(path)
     with replacing(path) as partial:
         partial.write_bytes(content)
         if previous is not None:
             keep_as(path, previous)
-
-
-def write_into(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint into a file of the caller's, as `files.replacing` gives one.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        What to write.
-    path : Path
-        Where.
-
-    Raises
-    ------
-    ValueError
-        If a weight is NaN or infinite, or there is not one class name a class; nothing is written.
-    OSError
-        If the file cannot be written.
-    """
-    path.write_bytes(_packed(checkpoint, path))
-
-
-def _packed(checkpoint: Checkpoint, path: str | Path) -> bytes:
-    layers: dict[str, Sequence[np.ndarray[Any, Any]]] = {
-        "weights": checkpoint.weights,
-        "average": checkpoint.average,
-        "input_rates": checkpoint.input_rates,
-    }
-    arrays = {
-        f"{name}.{layer}": array
-        for name, of_layers in layers.items()
-        for layer, array in enumerate(of_layers, start=1)
-    }
-    _check_finite(arrays, path)
-    metadata = {
-        "format": FORMAT,
-        "config": checkpoint.config.to_json(),
-        "samples_seen": str(checkpoint.samples_seen),
-        "state": json.dumps(checkpoint.state),
-    }
-    if checkpoint.formats:
-        metadata["formats"] = json.dumps(checkpoint.formats)
-    if checkpoint.input_rates:
-        metadata["rated_samples"] = json.dumps(checkpoint.rated_samples)
-    if checkpoint.class_names:
-        num_classes = checkpoint.config.layer_sizes[-1]
-        if len(check_names(checkpoint.class_names)) != num_classes:
-            raise ValueError(
-                f"class_names are {len(checkpoint.class_names)}, so {path} is not written: "
-                f"expected {num_classes}, one a class"
-            )
-        metadata["class_names"] = json.dumps(checkpoint.class_names)
-    metadata["sha256"] = _digest(arrays, metadata)
-    return dump_arrays(arrays, metadata)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -208,28 +241,31 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     try:
         with open_regular(path) as file:
-            metadata, size = _read_header(file, path)
+            size = os.fstat(file.fileno()).st_size
+            _read_header(file, size, path)
             file.seek(0)
             content = file.read(size + 1)
     except NotRegularError as error:
         raise CheckpointError(str(error)) from None
-    try:
-        arrays = load_arrays(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _no_checkpoint(path, len(content), error) from None
-    if metadata.pop("sha256", None) != _digest(arrays, metadata):
-        raise CheckpointError(f"{path} is damaged: its contents do not match their checksum")
-    try:
-        return _checked(arrays, metadata)
-    except KeyError as error:
-        raise CheckpointError(f"{path} lacks the field {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    return Checkpoint.from_bytes(content, path)
 
 
-def _read_header(file: BinaryIO, path: str | Path) -> tuple[dict[str, str], int]:
-    """Return metadata and size before the rest takes memory: a file may be all holes."""
-    size = os.fstat(file.fileno()).st_size
+def offer_others(error: CheckpointError, path: Path) -> CheckpointError:
+    """Return the error with what lies beside the file and is whole."""
+    whole = []
+    for name in (CHECKPOINT, PREVIOUS, BEST, BEST_AVERAGE):
+        beside = path.parent / name
+        if name != path.name and beside.is_file():
+            try:
+                read_checkpoint(beside)
+            except (CheckpointError, OSError, MemoryError):
+                continue
+            whole.append(str(beside))
+    return CheckpointError(f"{error}; whole beside it: {', '.join(whole)}") if whole else error
+
+
+def _read_header(file: BinaryIO, size: int, path: str | Path) -> dict[str, str]:
+    """Return the metadata, and refuse a size before the rest takes memory: files may be holes."""
     if size > MAX_BYTES:
         raise CheckpointError(
             f"{path} has {size} bytes: expected at most {MAX_BYTES} in a checkpoint"
@@ -248,19 +284,26 @@ def _read_header(file: BinaryIO, path: str | Path) -> tuple[dict[str, str], int]
         raise CheckpointError(f"{path} has the format {given}: expected {FORMAT!r}")
     if _HEADER_LENGTH_BYTES + length + stated != size:
         raise _no_checkpoint(path, size, f"its header states {stated} bytes of arrays")
+    with _named(path):
+        config = DesireConfig.from_json(metadata["config"])
+    most = NetworkState.largest_size(config)
+    if stated > most:
+        raise CheckpointError(
+            f"{path} holds {stated} bytes of arrays: expected at most {most} of the layers "
+            f"{config.layer_sizes}"
+        )
+    return metadata
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """Say in which file a field is missing or wrong."""
     try:
-        sizes = DesireConfig.from_json(metadata["config"]).layer_sizes
+        yield
     except KeyError as error:
         raise CheckpointError(f"{path} lacks the field {error}") from None
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from None
-    most = _MAX_BYTES_A_WEIGHT * sum(map(math.prod, zip(sizes[1:], sizes[:-1], strict=True)))
-    most += _MAX_BYTES_A_RATE * sum(sizes[:-1])
-    if stated > most:
-        raise CheckpointError(
-            f"{path} holds {stated} bytes of arrays: expected at most {most} of the layers {sizes}"
-        )
-    return metadata, size
 
 
 def _no_checkpoint(path: str | Path, size: int, reason: object) -> CheckpointError:
@@ -270,9 +313,7 @@ def _no_checkpoint(path: str | Path, size: int, reason: object) -> CheckpointErr
 def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> Checkpoint:
     """Build the checkpoint, or raise ValueError: a checksum proves no good intentions."""
     config = DesireConfig.from_json(metadata["config"])
-    samples_seen = int(metadata["samples_seen"])
-    if not 0 <= samples_seen <= MOST_SAMPLES:
-        raise ValueError(f"samples_seen is {samples_seen}: expected 0 <= samples_seen <= 2**53")
+    counters = {name: _parsed(name, metadata[name]) for name in COUNTERS if name in metadata}
     state = parse_json(metadata["state"])
     if not isinstance(state, dict):
         raise ValueError(f"state is a {type(state).__name__}: expected an object of fields")
@@ -281,21 +322,16 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
         raise ValueError("formats are no list of objects")
     if len(formats) not in (0, config.num_layers):
         raise ValueError(f"{len(formats)} formats: expected one a layer, {config.num_layers}")
-    sizes = config.layer_sizes
-    shapes: list[tuple[int, ...]] = list(zip(sizes[1:], sizes[:-1], strict=True))
-    weights = _layers_of(arrays, "weights", shapes, "int8" if formats else "float32")
-    average = _layers_of(arrays, "average", shapes, "float32") if "average.1" in arrays else []
-    rates, rated_samples = [], []
-    if "input_rates.1" in arrays:
-        rates = _layers_of(arrays, "input_rates", [(size,) for size in sizes[:-1]], "float64")
-        rated_samples = _checked_numbers(metadata["rated_samples"], config.num_layers)
-        for layer, rate in enumerate(rates, start=1):
-            if not ((rate >= 0) & (rate <= 1)).all():
-                raise ValueError(f"input_rates.{layer} leaves [0, 1]: expected spikes a time step")
-    names = _checked_class_names(metadata.get("class_names"), sizes[-1])
-    return Checkpoint(
-        config, weights, samples_seen, state, average, formats, rates, rated_samples, names
-    )
+    found = NetworkState.checked(config, arrays, counters, in_integers=bool(formats))
+    names = _checked_class_names(metadata.get("class_names"), config.layer_sizes[-1])
+    return Checkpoint(config, state=state, formats=formats, class_names=names, **vars(found))
+
+
+def _parsed(name: str, text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is {text[:SHOWN]!r}: {error}") from None
 
 
 def _checked_class_names(text: str | None, num_classes: int) -> list[str]:
@@ -305,32 +341,6 @@ def _checked_class_names(text: str | None, num_classes: int) -> list[str]:
     if not isinstance(names, list) or len(names) != num_classes:
         raise ValueError(f"class_names is {text[:SHOWN]}: expected {num_classes} texts")
     return list(check_names(names))
-
-
-def _checked_numbers(text: str, num_layers: int) -> list[int]:
-    numbers = parse_json(text)
-    if not isinstance(numbers, list) or len(numbers) != num_layers:
-        raise ValueError(f"rated_samples is {text[:SHOWN]}: expected {num_layers} integers")
-    for number in numbers:
-        if type(number) is not int or not 0 <= number <= MOST_SAMPLES:
-            raise ValueError(f"rated_samples is {text[:SHOWN]}: expected integers in [0, 2**53]")
-    return numbers
-
-
-def _layers_of(
-    arrays: dict[str, np.ndarray[Any, Any]], name: str, shapes: list[tuple[int, ...]], dtype: str
-) -> list[np.ndarray[Any, Any]]:
-    """Return the arrays of that name, layer 1 first, which must be of the expected shapes."""
-    found = []
-    for layer, expected in enumerate(shapes, start=1):
-        array = arrays.get(f"{name}.{layer}")
-        if array is None or array.shape != expected or array.dtype != dtype:
-            given = "nothing" if array is None else f"{array.dtype} {array.shape}"
-            raise ValueError(f"{name}.{layer} is {given}: expected {dtype} {expected}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name}.{layer} holds NaN or infinity: expected finite numbers")
-        found.append(array)
-    return found
 
 
 def _check_finite(arrays: dict[str, np.ndarray[Any, Any]], path: str | Path) -> None:

@@ -17,11 +17,19 @@ from lava_desire.backends.inputs import as_images, as_labels, as_masks, as_weigh
 from lava_desire.backends.kernels import Kernels, make_kernels
 from lava_desire.backends.numba.philox import draw_kept
 from lava_desire.backends.numba.threads import in_parallel, own_threads
-from lava_desire.backends.rates import InputRates
+from lava_desire.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    offer_others,
+    read_checkpoint,
+    write_checkpoint,
+)
 from lava_desire.config import DesireConfig
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.fields import LARGEST_FLOAT
-from lava_desire.model.integers import LayerFormat
+from lava_desire.model.integers import LayerFormat, formats_from_dicts
+from lava_desire.model.rates import InputRates
+from lava_desire.model.state import NetworkState
 from lava_desire.randomness import DropoutStream, initial_weights
 from lava_desire.scale import warn_of_scale
 
@@ -55,6 +63,8 @@ class DesireNetwork:
     ----------
     weights : list of Tensor
         L float32 tensors (N_ℓ, N_{ℓ−1}).
+    state : NetworkState
+        All that changes in learning, by name: weights, mean rates, counters.
     input_rates : InputRates or None
         How often neurons spike, where the config has a `trace_baseline` or a `rate_floor`.
     class_names : tuple of str or None
@@ -116,11 +126,12 @@ class DesireNetwork:
         self._kernels = make_kernels(config, self.device, precision, kernels)
         if weights is None:
             weights = initial_weights(config)
-        self.weights: list[Tensor] = [
+        arranged = [
             self._kernels.arrange(rule.limit_weights(tensor, config.weight_limit))
             for tensor in as_weights(weights, config.layer_sizes, self.device)
         ]
-        self.input_rates = InputRates(config, self.device) if config.follows_rates else None
+        self.state = NetworkState.begin(config, arranged)
+        self.input_rates = InputRates(config, self.state) if config.follows_rates else None
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.layer_sizes[:-1])
@@ -146,14 +157,24 @@ class DesireNetwork:
         return own_threads() if self._kernels.name == "compiled" else nullcontext()
 
     @property
+    def weights(self) -> list[Tensor]:
+        """The weights in :attr:`state`."""
+        return self.state.weights
+
+    @weights.setter
+    def weights(self, weights: Sequence[Tensor]) -> None:
+        self.state.weights = list(weights)
+
+    @property
     def samples_seen(self) -> int:
         """Position of the random streams, in samples whose dropout masks have been drawn."""
-        return self._dropout[0].position
+        return self.state.samples_seen
 
     @samples_seen.setter
     def samples_seen(self, sample: int) -> None:
         for stream in self._dropout:
             stream.seek(sample)
+        self.state.samples_seen = sample
 
     @torch.inference_mode()
     def forward(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> Activity:
@@ -446,9 +467,11 @@ class DesireNetwork:
                 draw_kept(stream.key, begin + first, stream.least, keep[first:last])
 
         in_parallel(piece, stop - start)
-        for stream in self._dropout:
-            stream.skip(num_samples)
+        self._count_drawn(num_samples)
         return [torch.from_numpy(keep).to(self.device) for keep in masks]
+
+    def _count_drawn(self, num_samples: int) -> None:
+        self.samples_seen += num_samples
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
@@ -617,9 +640,7 @@ class DesireNetwork:
         OSError
             If the file cannot be written; an older file at `path` is then still whole.
         """
-        from lava_desire.network_file import save_network
-
-        save_network(self, path)
+        write_checkpoint(self.checkpoint(), path)
 
     @classmethod
     def load(
@@ -648,9 +669,54 @@ class DesireNetwork:
         OSError
             If it cannot be read.
         """
-        from lava_desire.network_file import load_network
+        try:
+            stored = read_checkpoint(path)
+        except CheckpointError as error:
+            raise offer_others(error, Path(path)) from None
+        network = DesireNetwork(
+            stored.config,
+            device,
+            stored.weights,
+            precision=precision,
+            arithmetic=stored.arithmetic,
+            formats=formats_from_dicts(stored.formats) if stored.formats else None,
+        )
+        network.class_names = tuple(stored.class_names) or None
+        network.restore(stored)
+        return network
 
-        return load_network(path, device, precision=precision)
+    def checkpoint(self, state: dict[str, Any] | None = None) -> Checkpoint:
+        """Take a snapshot, of which later steps change nothing.
+
+        Parameters
+        ----------
+        state : dict, optional
+            A trainer's own. With it the snapshot has what only a training run needs as well.
+
+        Returns
+        -------
+        Checkpoint
+            In NumPy arrays.
+        """
+        return Checkpoint(
+            self.config,
+            state=state,
+            formats=self.format_fields(),
+            class_names=self.class_names or (),
+            **vars(self.state.copy(for_training=state is not None)),
+        )
+
+    def restore(self, stored: NetworkState) -> None:
+        """Go on from a state: from weights, mean rates, and the position of the random streams.
+
+        Parameters
+        ----------
+        stored : NetworkState
+            Of a network of the same config, as :func:`~lava_desire.engine.read_checkpoint` returns
+            one.
+        """
+        self.state.restore(stored)
+        self.samples_seen = self.state.samples_seen
 
     def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}), of their own dtype."""

@@ -374,9 +374,9 @@ def demo(
     check_folder(output, force)
 
     from lava_desire.analysis import plot_classified_images, plot_confusion
+    from lava_desire.checkpoint import CHECKPOINT
     from lava_desire.cli.display import LiveTable
     from lava_desire.engine import evaluate
-    from lava_desire.training.run_folder import CHECKPOINT
 
     console = make_console()
     source = Source("digits")
@@ -413,7 +413,7 @@ def demo(
 
 def _show_in_lava(run: Run) -> None:
     """Classify the held-out samples once more, with Lava processes, and draw a window of theirs."""
-    from lava_desire.training.run_folder import CHECKPOINT
+    from lava_desire.checkpoint import CHECKPOINT
 
     try:
         from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.engine import Metrics
-from lava_desire.model.integers import formats_from_dicts
 from lava_desire.proc import (
     DesireChain,
     DesireMLP,
@@ -183,16 +181,7 @@ class LavaTrainingRun(TrainingRun):
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )
-        formats = network.format_fields()
-        followed = network.input_rates
-        self._mlp = DesireMLP(
-            config=config,
-            weights=network.numpy_weights(),
-            samples_seen=network.samples_seen,
-            formats=formats_from_dicts(formats) if formats else None,
-            input_rates=followed.to_arrays() if followed else None,
-            rated_samples=int(followed.num_samples[0]) if followed else 0,
-        )
+        self._mlp = DesireMLP.from_checkpoint(network.checkpoint())
         self._mlp.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
         self._source.brightness_out.connect(self._mlp.brightness_in)
         self._source.label_out.connect(self._mlp.label_in)
@@ -225,11 +214,5 @@ class LavaTrainingRun(TrainingRun):
         """Copy the processes' weights to the engine's network, unless it has them."""
         if not self._is_ahead or self._mlp is None:
             return
-        for mine, var in zip(self.network.weights, self._mlp.weights, strict=True):
-            mine.copy_(torch.from_numpy(var.get()))
-        self.network.samples_seen = int(self._mlp.samples_seen.get().item())
-        if self.network.input_rates is not None:
-            rated_samples = int(self._mlp.rated_samples.get().item())
-            rates = [var.get() for var in self._mlp.input_rates]
-            self.network.input_rates.restore(rates, rated_samples)
+        self.network.restore(self._mlp.state())
         self._is_ahead = False

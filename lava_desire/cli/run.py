@@ -189,7 +189,7 @@ def trained_file(place: str) -> Path:
     FileNotFoundError
         If there is nothing of that name.
     """
-    from lava_desire.training.run_folder import BEST, CHECKPOINT
+    from lava_desire.checkpoint import BEST, CHECKPOINT
 
     path = Path(place)
     if path.is_dir():
@@ -380,7 +380,8 @@ def open_run(
     team : Team, optional
         The ranks that go on with it.
     """
-    from lava_desire.training.run_folder import CHECKPOINT, PREVIOUS, read_latest
+    from lava_desire.checkpoint import CHECKPOINT, PREVIOUS
+    from lava_desire.training.run_folder import read_latest
 
     folder = place
     if place.is_file():

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lava_desire.model.arrays import Array, namespace
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
+    from lava_desire.model.state import NetworkState
 
 
 def follow_rate(
@@ -70,3 +76,68 @@ def mean_trace(num_steps: int, decay: float) -> float:
         trace = decay * trace + 1.0
         total += trace
     return total / num_steps
+
+
+class InputRates:
+    """Follows how often the inputs of each plastic layer spike in training.
+
+    ν ← ν + κ·(n / (B·T) − ν), with κ = B / min(samples seen, S) and S of the config's
+    `baseline_samples`: a plain mean over the first S samples, later one that forgets. B are the
+    samples of a minibatch, or those with desire, as `rates_over` of the config says. The
+    baseline of a trace is a share of its mean, the config's `trace_baseline`.
+    The inputs of a layer are the neurons of the one before: a `rate_floor` asks for their rates.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    state : NetworkState
+        Of the network, with the rates. Nothing here waits for the device that they are on.
+
+    Attributes
+    ----------
+    gain, mean_trace : float
+        Baseline of a trace, and its mean, at one spike a time step.
+    rates : list of array
+        ν, L of (N_{ℓ−1},) float64, spikes a time step: the state's `input_rates`.
+    num_samples : array
+        Samples followed by each layer, (L,) int64: the state's `rated_samples`.
+    """
+
+    def __init__(self, config: DesireConfig, state: NetworkState) -> None:
+        self._config = config
+        self.mean_trace = mean_trace(config.num_steps, config.decay)
+        self.gain = config.trace_baseline * self.mean_trace
+        self.rates, self.num_samples = state.input_rates, state.rated_samples
+
+    def follow(self, layer: int, num_spikes: Array, num_samples: int | Array) -> Array:
+        """Take in a minibatch, and return the baseline of each input's trace.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        num_spikes : array
+            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64.
+        num_samples : int or array
+            B; an array is () int64.
+
+        Returns
+        -------
+        array
+            b, (N_{ℓ−1},) float32.
+        """
+        config, rate = self._config, self.rates[layer - 1]
+        xp = namespace(rate)
+        seen = self.num_samples[layer - 1 : layer]
+        seen += num_samples
+        batch = xp.zeros_like(rate[:1]) + num_samples
+        horizon = xp.maximum(xp.clip(seen, None, config.baseline_samples), xp.clip(batch, 1, None))
+        share = batch / horizon
+        rate[...] = follow_rate(rate, num_spikes, num_samples, config.num_steps, share)
+        return xp.astype(rate * self.gain, xp.float32)
+
+    def mean_traces(self, layer: int) -> Array:
+        """Return the mean trace of each input of layer ℓ, (N_{ℓ−1},) float32."""
+        traces = self.rates[layer - 1] * self.mean_trace
+        return namespace(traces).astype(traces, namespace(traces).float32)

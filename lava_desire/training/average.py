@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
-
-from lava_desire.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
     from lava_desire.network import DesireNetwork
@@ -27,9 +25,7 @@ class WeightAverage:
     Attributes
     ----------
     network : DesireNetwork
-        A network of the averaged weights.
-    num_minibatches : int
-        Minibatches averaged so far.
+        A network of the averaged weights, which are the `average` in the learning one's state.
 
     Raises
     ------
@@ -51,9 +47,10 @@ class WeightAverage:
             precision=network.precision,
             kernels=network.kernels,
         )
-        self.network.input_rates = network.input_rates
+        weights = self.network.weights
+        network.state.average, network.state.minibatches_averaged = weights, 0
+        self.network.state = replace(network.state, weights=weights, samples_seen=0)
         self.network.class_names = network.class_names
-        self.num_minibatches = 0
 
     @torch.inference_mode()
     def update(self) -> None:
@@ -75,23 +72,7 @@ class WeightAverage:
         list of float
             Shares in (0, 1].
         """
-        first, least = self.num_minibatches + 1, 1 - self._learning.config.weight_average
-        self.num_minibatches += num_minibatches
-        return [max(1 / number, least) for number in range(first, self.num_minibatches + 1)]
-
-    def restore(self, weights: Sequence[Any], num_minibatches: int) -> None:
-        """Go on from a checkpoint's average.
-
-        Raises
-        ------
-        CheckpointError
-            If the checkpoint holds none.
-        """
-        if len(weights) != len(self.network.weights):
-            raise CheckpointError(
-                f"the checkpoint holds an average of {len(weights)} layers: expected "
-                f"{len(self.network.weights)}"
-            )
-        for average, stored in zip(self.network.weights, weights, strict=True):
-            average.copy_(torch.from_numpy(stored))
-        self.num_minibatches = num_minibatches
+        state, least = self._learning.state, 1 - self._learning.config.weight_average
+        first = state.minibatches_averaged + 1
+        state.minibatches_averaged += num_minibatches
+        return [max(1 / number, least) for number in range(first, first + num_minibatches)]

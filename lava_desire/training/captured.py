@@ -92,8 +92,7 @@ class CapturedStep:
     @torch.inference_mode()
     def _capture(self) -> torch.cuda.CUDAGraph:
         """Record the step. Rates and shares are zero, so that no weight changes."""
-        followed = self._network.input_rates
-        held = followed.held() if followed is not None else None
+        held = self._network.state.copy()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -101,8 +100,7 @@ class CapturedStep:
                 self._place.zero_()
                 self.body()
         torch.cuda.current_stream().wait_stream(aside)
-        if followed is not None and held is not None:
-            followed.restore(*held)
+        self._network.state.restore(held)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.body()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,15 @@ from torch import Tensor
 
 from lava_desire.activity import Activity
 from lava_desire.backends.wire import num_planes
+from lava_desire.checkpoint import Checkpoint
 from lava_desire.network import DesireNetwork
 from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, classify, tally_up
-from lava_desire.training.history import EpochRecord, History, Progress
+from lava_desire.training.history import History, Progress
 from lava_desire.training.interrupt import Interrupted
 from lava_desire.training.loop import TrainingRun, fingerprint
 from lava_desire.training.ranks import Ranks, as_payload
 
 _PLACE_BYTES = 4  # the sample's place in the minibatch, int32
-_COUNTERS = ("epoch", "samples_done", "num_correct", "num_active")
 
 
 class DistributedRun(TrainingRun):
@@ -100,13 +99,14 @@ class DistributedRun(TrainingRun):
     def resume(self) -> None:
         """Go back to where the checkpoint in rank 0's folder is."""
         self._agree("weights", "from the checkpoint")
-        position = b""
+        content = b""
         if self._ranks.is_first:
             super().resume()
-            position = self._position()
-        payload = self._ranks.from_first(as_payload(position)).cpu()
+            content = self._checkpoint().to_bytes()
+        payload = self._ranks.from_first(as_payload(content)).cpu()
         if not self._ranks.is_first:
-            self._take_position(payload.numpy().tobytes())
+            first = Path("the checkpoint of rank 0")
+            self._restore(Checkpoint.from_bytes(payload.numpy().tobytes(), first), first)
 
     def _agree(self, name: str, value: str) -> None:
         """Compare what must be the same on every rank; refuse to begin where it is not."""
@@ -126,46 +126,6 @@ class DistributedRun(TrainingRun):
                     raise ValueError(
                         f"rank {rank} has another {key} than rank 0: expected the same on all ranks"
                     )
-
-    def _position(self) -> bytes:
-        """Return all that changes in training: a line of JSON, then the weights."""
-        arrays = self.network.numpy_weights()
-        state: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
-        state["records"] = [asdict(record) for record in self.history.records]
-        state["seconds"] = self.seconds
-        state["samples_seen"] = self.network.samples_seen
-        if self.average is not None:
-            state["minibatches_averaged"] = self.average.num_minibatches
-            arrays += self.average.network.numpy_weights()
-        if self.network.input_rates is not None:
-            state["rated_samples"] = self.network.input_rates.num_samples.tolist()
-            arrays += self.network.input_rates.to_arrays()
-        content = [np.ascontiguousarray(array).tobytes() for array in arrays]
-        return b"\n".join([json.dumps(state).encode(), b"".join(content)])
-
-    def _take_position(self, content: bytes) -> None:
-        line, _, rest = content.partition(b"\n")
-        state = json.loads(line)
-        averaged = self.average.network.weights if self.average is not None else []
-        followed = self.network.input_rates
-        rates = followed.rates if followed is not None else []
-        arrays, begin = [], 0
-        for tensor in [*self.network.weights, *averaged, *rates]:
-            dtype = torch.empty(0, dtype=tensor.dtype).numpy().dtype
-            array: Any = np.frombuffer(rest, dtype, tensor.numel(), begin)
-            arrays.append(array.reshape(tuple(tensor.shape)).copy())
-            begin += array.nbytes
-        for weights, array in zip(self.network.weights, arrays, strict=False):
-            weights.copy_(torch.from_numpy(array))
-        self.network.samples_seen = state["samples_seen"]
-        self.history.records = [EpochRecord(**record) for record in state["records"]]
-        for name in (*_COUNTERS, "seconds"):
-            setattr(self, name, state[name])
-        if self.average is not None:
-            averages = arrays[len(self.network.weights) :][: len(averaged)]
-            self.average.restore(averages, state["minibatches_averaged"])
-        if followed is not None:
-            followed.restore(arrays[-len(rates) :], state["rated_samples"])
 
     @torch.inference_mode()
     def _learn(

@@ -13,7 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lava_desire.checkpoint import Checkpoint, CheckpointError, write_checkpoint, write_into
+from lava_desire.checkpoint import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    PREVIOUS,
+    Checkpoint,
+    CheckpointError,
+    write_checkpoint,
+)
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import (
     FolderLock,
@@ -22,8 +30,8 @@ from lava_desire.files import (
     replacing,
     write_atomically,
 )
+from lava_desire.model.state import ARRAYS
 from lava_desire.network import DesireNetwork
-from lava_desire.network_file import network_checkpoint, restore_streams
 from lava_desire.randomness import epoch_order
 from lava_desire.training.augment import draw_shifts, shift_images
 from lava_desire.training.average import WeightAverage
@@ -32,12 +40,9 @@ from lava_desire.training.history import EpochRecord, History, Progress, write_m
 from lava_desire.training.interrupt import Interrupted, InterruptFlag
 from lava_desire.training.memory import memory_advice
 from lava_desire.training.run_folder import (
-    BEST,
-    BEST_AVERAGE,
-    CHECKPOINT,
     CONFIG,
     FILES,
-    PREVIOUS,
+    POSITION,
     checked_state,
     holds_run,
     read_latest,
@@ -234,7 +239,7 @@ class TrainingRun:
         with ExitStack() as written:
             # What is entered first takes its place last: the checkpoint makes it a run.
             partial = written.enter_context(replacing(self.folder / CHECKPOINT))
-            write_into(self._checkpoint(), partial)
+            partial.write_bytes(self._checkpoint().to_bytes(self.folder / CHECKPOINT))
             for name, content in files.items():
                 written.enter_context(replacing(self.folder / name)).write_bytes(content)
             for name in FILES:
@@ -249,19 +254,20 @@ class TrainingRun:
         checkpoint, path = read_latest(self.folder)
         # A damaged checkpoint takes the place of no good one.
         self._keeps_previous = path.name == CHECKPOINT
-        state = self._check_fits(checkpoint, path)
-        for weights, stored in zip(self.network.weights, checkpoint.weights, strict=True):
-            weights.copy_(torch.from_numpy(stored))
-        restore_streams(self.network, checkpoint)
-        self.history.records = state["records"]
-        for name in ("epoch", "samples_done", "num_correct", "num_active", "seconds"):
-            setattr(self, name, state[name])
-        if self.average is not None:
-            self.average.restore(checkpoint.average, state.get("minibatches_averaged", 0))
+        self._check_fits(checkpoint, path)
+        self._restore(checkpoint, path)
         for name, content in self.notes.items():
             write_atomically(self.folder / name, content)
 
-    def _check_fits(self, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
+    def _restore(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Go to where a checkpoint is that fits, or refuse what is no run's."""
+        state = checked_state(checkpoint, path, len(self.train[1]))
+        self.network.restore(checkpoint)
+        self.history.records = state["records"]
+        for name in POSITION:
+            setattr(self, name, state[name])
+
+    def _check_fits(self, checkpoint: Checkpoint, path: Path) -> None:
         mine = self.network.config.to_dict()
         theirs = checkpoint.config.to_dict()
         for name in mine:
@@ -276,10 +282,12 @@ class TrainingRun:
                 f"{path} was trained with formats {checkpoint.formats}: expected "
                 f"{self.network.format_fields()}"
             )
-        if self.network.input_rates is not None and not checkpoint.input_rates:
-            raise CheckpointError(
-                f"{path} holds no input_rates: expected those of a trace_baseline or rate_floor"
-            )
+        for name in ARRAYS:
+            if self.network.state.holds(name) and not checkpoint.holds(name):
+                raise CheckpointError(
+                    f"{path} holds no {name}: expected arrays of {self.network.config.num_layers} "
+                    "layers, as this config asks for"
+                )
         names = tuple(checkpoint.class_names) or None
         if names is not None and self.network.class_names not in (None, names):
             raise CheckpointError(
@@ -293,7 +301,6 @@ class TrainingRun:
                 raise CheckpointError(
                     f"{path} was trained with {name} {state.get(name)}: expected {expected}"
                 )
-        return state
 
     def save(self) -> None:
         """Write a checkpoint, if there is a folder."""
@@ -305,21 +312,14 @@ class TrainingRun:
 
     def _checkpoint(self) -> Checkpoint:
         """Return where the run is."""
-        state = {
-            "epoch": self.epoch,
-            "samples_done": self.samples_done,
-            "num_correct": self.num_correct,
-            "num_active": self.num_active,
-            "seconds": self.seconds,
-            "records": [asdict(record) for record in self.history.records],
-            "precision": self.network.precision,
-            "data": self._fingerprint,
-        }
-        checkpoint = network_checkpoint(self.network, state)
-        if self.average is not None:
-            checkpoint.average = self.average.network.numpy_weights()
-            state["minibatches_averaged"] = self.average.num_minibatches
-        return checkpoint
+        return self.network.checkpoint(
+            {
+                **{name: getattr(self, name) for name in POSITION},
+                "records": [asdict(record) for record in self.history.records],
+                "precision": self.network.precision,
+                "data": self._fingerprint,
+            }
+        )
 
     def _go(
         self,
@@ -420,12 +420,12 @@ class TrainingRun:
         # The best weights go first: a kill between the two files repeats the epoch and writes
         # the same again, while the other order could lose them.
         if self.history.best is not best_before:
-            write_checkpoint(network_checkpoint(self.network), self.folder / BEST)
+            write_checkpoint(self.network.checkpoint(), self.folder / BEST)
         # Without a test set the latest average is kept there: the checkpoint's is for going on.
         if self.average is not None and (
             self.test is None or self.history.best_average is not best_average_before
         ):
-            write_checkpoint(network_checkpoint(self.average.network), self.folder / BEST_AVERAGE)
+            write_checkpoint(self.average.network.checkpoint(), self.folder / BEST_AVERAGE)
         write_metrics(self.history, self.folder)
         self.save()
 

@@ -7,10 +7,19 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
+from lava_desire.checkpoint import (
+    BEST,
+    BEST_AVERAGE,
+    CHECKPOINT,
+    PREVIOUS,
+    Checkpoint,
+    CheckpointError,
+    read_checkpoint,
+)
 from lava_desire.errors import DamagedCheckpointWarning
 from lava_desire.files import check_regular
 from lava_desire.model.fields import MOST_SAMPLES
+from lava_desire.model.state import COUNTERS, is_for_training
 from lava_desire.training.history import (
     LEARNING_CURVE,
     METRICS_CSV,
@@ -19,16 +28,15 @@ from lava_desire.training.history import (
     EpochRecord,
 )
 
-CHECKPOINT = "checkpoint.safetensors"
-PREVIOUS = "checkpoint.previous.safetensors"
-BEST = "best.safetensors"
-BEST_AVERAGE = "best_average.safetensors"
 CONFIG = "config.json"
 FILES = (
     *(METRICS_CSV, METRICS_JSON, LEARNING_CURVE),
     *(BEST, BEST_AVERAGE, PREVIOUS, CHECKPOINT, CONFIG, RUN),
 )
 """What a run leaves, what it can best do without first."""
+
+POSITION = ("epoch", "samples_done", "num_correct", "num_active", "seconds")
+"""Where a run is, in the state of its checkpoint."""
 
 _LARGEST = 1e300
 
@@ -105,20 +113,6 @@ def _problem(error: Exception, path: Path) -> str:
     return str(error)
 
 
-def offer_others(error: CheckpointError, path: Path) -> CheckpointError:
-    """Return the error with what lies beside the file and is whole."""
-    whole = []
-    for name in (CHECKPOINT, PREVIOUS, BEST, BEST_AVERAGE):
-        beside = path.parent / name
-        if name != path.name and beside.is_file():
-            try:
-                read_checkpoint(beside)
-            except (CheckpointError, OSError, MemoryError):
-                continue
-            whole.append(str(beside))
-    return CheckpointError(f"{error}; whole beside it: {', '.join(whole)}") if whole else error
-
-
 def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[str, Any]:
     """Return a run's state with its records built, or refuse it.
 
@@ -146,8 +140,11 @@ def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[
         raise CheckpointError(f"{path} holds a network but no training state to resume")
     limits = {"epoch": 1 << 32, "samples_done": num_samples}
     limits |= dict.fromkeys(("num_correct", "num_active"), num_samples)
-    if checkpoint.average:
-        limits["minibatches_averaged"] = MOST_SAMPLES
+    limits |= {
+        name: MOST_SAMPLES
+        for name, counter in COUNTERS.items()
+        if is_for_training(name) and checkpoint.holds(counter.of)
+    }
     for name, largest in limits.items():
         value = state.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lava_desire import DesireConfig, rule
-from lava_desire.backends.rates import InputRates
+from lava_desire.checkpoint import write_checkpoint
 from lava_desire.data import load_dataset
 from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit, read_checkpoint
 from lava_desire.training.average import WeightAverage
@@ -191,7 +191,7 @@ def test_updates_depend_on_mean_rates_as_the_rule_says(data, kernels, fields):
 
 def test_a_baseline_follows_all_samples_and_forgets():
     config = DesireConfig((2, 1), num_steps=10, trace_baseline=0.5, baseline_samples=4)
-    rates = InputRates(config, torch.device("cpu"))
+    rates = DesireNetwork(config).input_rates
     for num_spikes, num_samples in (((20, 0), 2), ((0, 20), 2), ((40, 40), 4), ((0, 0), 2)):
         baseline = rates.follow(1, torch.tensor(num_spikes), num_samples)
     same(rates.rates[0], [0.5, 0.5])  # all 1 in the third, then half of it
@@ -221,10 +221,16 @@ def test_integers_do_not_learn_with_a_baseline(data):
             learn()
 
 
-def test_a_checkpoint_without_an_average_is_refused():
-    average = WeightAverage(DesireNetwork(DesireConfig((2, 1), weight_average=0.5)))
-    with pytest.raises(CheckpointError, match="an average of 0 layers: expected 1"):
-        average.restore([], 3)
+@pytest.mark.parametrize("name", ["average", "input_rates"])
+def test_a_checkpoint_without_what_a_run_goes_on_from_is_refused(data, tmp_path, name):
+    config = CONFIG.replace(epochs=1, weight_average=0.5, trace_baseline=0.5)
+    fit(DesireNetwork(config), *data, folder=tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint = read_checkpoint(path)
+    setattr(checkpoint, name, [])
+    write_checkpoint(checkpoint, path)
+    with pytest.raises(CheckpointError, match=f"holds no {name}: expected arrays of 2 layers"):
+        fit(DesireNetwork(config), *data, folder=tmp_path, resume=True)
 
 
 def test_integers_are_not_averaged(data):

@@ -20,6 +20,7 @@ from lava_desire.model import integers as fixed
 from lava_desire.model.fields import refuse_in_integers
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.integers.limits import BRIGHTEST
+from lava_desire.model.state import NetworkState
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import DropoutStream, RoundingStream, initial_weights
 
@@ -144,9 +145,8 @@ class FixedPointNetwork(DesireNetwork):
         self._kernels = trains
         if weights is None:
             weights = initial_weights(config)
-        self.weights = [
-            torch.from_numpy(mantissas.T.copy()).T for mantissas in self._mantissas(weights)
-        ]
+        arranged = [torch.from_numpy(each.T.copy()).T for each in self._mantissas(weights)]
+        self.state = NetworkState.begin(config, arranged, in_integers=True)
         sizes, seed = config.layer_sizes, config.seed
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), seed, layer)
@@ -164,7 +164,6 @@ class FixedPointNetwork(DesireNetwork):
         levels = np.arange(BRIGHTEST + 1)
         self._table = fixed.encode(levels, config.num_steps, self.rule.encoder_threshold)
         self.input_rates = None
-        self._learned = 0
         self._held = [0] * config.num_layers
         self._notes = np.zeros((config.num_layers, 5), np.int64)
 
@@ -195,16 +194,9 @@ class FixedPointNetwork(DesireNetwork):
         for layer in range(1, self.config.num_layers + 1):
             self.rule.check_rate(layer, learning_rate)
 
-    @property
-    def samples_seen(self) -> int:
-        """Samples that have been learned: the position of all random streams."""
-        return self._learned
-
-    @samples_seen.setter
-    def samples_seen(self, sample: int) -> None:
+    def _count_drawn(self, num_samples: int) -> None:  # :attr:`samples_seen` are those learned
         for stream in self._dropout:
-            stream.seek(sample)
-        self._learned = sample
+            stream.skip(num_samples)
 
     def float_weights(self) -> list[Any]:
         """Return the weights that the mantissas stand for: L float32 arrays (N_ℓ, N_{ℓ−1})."""
@@ -358,7 +350,7 @@ class FixedPointNetwork(DesireNetwork):
         """Add the summed change of weights; return how many samples desire any."""
         self._check_learning(learning_rate)
         num_active = super().update(activity, desires, learning_rate)
-        self._learned += len(activity.prediction)
+        self.state.samples_seen += len(activity.prediction)
         return num_active
 
     def update_layer(
@@ -390,9 +382,9 @@ class FixedPointNetwork(DesireNetwork):
             rate_mantissa,
             shift,
             traces.key,
-            traces.counter_of(self._learned),
+            traces.counter_of(self.samples_seen),
             weights.key,
-            weights.counter_of(self._learned),
+            weights.counter_of(self.samples_seen),
             form.lowest,
             form.highest,
         )

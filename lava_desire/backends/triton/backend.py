@@ -23,11 +23,11 @@ from lava_desire.backends.kernels import (
     encode_uint8_table,
     split_bfloat16,
 )
-from lava_desire.backends.rates import InputRates
 from lava_desire.backends.triton import neurons, products
 from lava_desire.backends.triton.tiles import tile_of
 from lava_desire.backends.wire import pack_words, unpack_words
 from lava_desire.config import DesireConfig
+from lava_desire.model.rates import InputRates
 
 MAX_STEPS = 64
 _BLOCK = 128  # neurons of a program that does them one by one

@@ -194,7 +194,7 @@ def follow_kernel(
 ):
     """Let mean rates follow a minibatch, and read the baseline of traces off them.
 
-    As :meth:`~lava_desire.backends.rates.InputRates.follow`: `words` is (B, N_i), `rates` (N_i,)
+    As :meth:`~lava_desire.model.rates.InputRates.follow`: `words` is (B, N_i), `rates` (N_i,)
     float64, changed, `seen` one int64, the samples before these, `baseline` (N_i,) float32, filled.
     Where LISTED, it follows the first `num_active` samples of `active` alone.
     """

@@ -15,6 +15,7 @@ from lava.magma.core.process.variable import Var
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
+from lava_desire.model.state import ARRAYS, COUNTERS, NetworkState
 from lava_desire.proc.checked_var import (
     A_COUNT,
     A_SHARE,
@@ -228,13 +229,13 @@ class DesireMLP(AbstractProcess):
         return [getattr(self, f"input_rates_{layer}") for layer in layers]
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, **options: Any) -> DesireMLP:
+    def from_checkpoint(cls, path: str | Path | Checkpoint, **options: Any) -> DesireMLP:
         """Build the network that a training run, or :meth:`to_checkpoint`, has written.
 
         Parameters
         ----------
-        path : path
-            The file.
+        path : path or Checkpoint
+            The file, or what it holds.
         **options
             Further parameters of the process: ``training``, ``learning_enabled``, ``device``, …
 
@@ -252,14 +253,14 @@ class DesireMLP(AbstractProcess):
         ValueError
             If an option is not as the process expects it.
         """
-        checkpoint = read_checkpoint(path)
-        options = {"samples_seen": checkpoint.samples_seen, **options}
-        if checkpoint.input_rates:
-            options.setdefault("input_rates", checkpoint.input_rates)
-            options.setdefault("rated_samples", max(checkpoint.rated_samples))
+        checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
+        for name in checkpoint.names(for_training=False):
+            value = getattr(checkpoint, name)
+            is_each = name in COUNTERS and COUNTERS[name].of_each_layer
+            options.setdefault(name, max(value) if is_each else value)
         if checkpoint.formats:
             options.setdefault("formats", formats_from_dicts(checkpoint.formats))
-        return cls(config=checkpoint.config, weights=checkpoint.weights, **options)
+        return cls(config=checkpoint.config, **options)
 
     def to_checkpoint(self, path: str | Path) -> None:
         """Write the weights as they are, for the engine or :meth:`from_checkpoint`, atomically.
@@ -276,19 +277,33 @@ class DesireMLP(AbstractProcess):
         OSError
             If the file cannot be written; an older one is then still whole.
         """
-        dtype: type = np.float32
         formats: list[dict[str, int]] = []
         if self._runs_in_fixed_point():
-            dtype = np.int8
             formats = IntegerRule(self.config, self.proc_params["formats"]).to_dicts()
-        weights: list[Any] = [np.asarray(_read(var, self), dtype) for var in self.weights]
-        samples_seen = int(np.asarray(_read(self.samples_seen, self))[0])
-        checkpoint = Checkpoint(self.config, weights, samples_seen, formats=formats)
-        if self.config.follows_rates:
-            rated_samples = int(np.asarray(_read(self.rated_samples, self))[0])
-            checkpoint.input_rates = [np.asarray(_read(var, self)) for var in self.input_rates]
-            checkpoint.rated_samples = [rated_samples] * self.config.num_layers
+        checkpoint = Checkpoint(self.config, formats=formats, **vars(self.state()))
         write_checkpoint(checkpoint, path)
+
+    def state(self) -> NetworkState:
+        """Return a copy of what the Vars of weights, mean rates and counters show.
+
+        Raises
+        ------
+        RuntimeError
+            If the network runs at this moment, or has been stopped.
+        """
+        state, in_integers = NetworkState(), self._runs_in_fixed_point()
+        layers = range(1, self.config.num_layers + 1)
+        for name, kind in ARRAYS.items():
+            if kind.is_held(self.config, in_integers):
+                dtype = kind.dtype_of(in_integers)
+                found = [_read(getattr(self, f"{name}_{layer}"), self) for layer in layers]
+                setattr(state, name, [np.array(array, dtype) for array in found])
+        for name, counter in COUNTERS.items():
+            if state.holds(counter.of):
+                number = int(np.asarray(_read(getattr(self, name), self))[0])
+                shown = [number] * len(layers) if counter.of_each_layer else number
+                setattr(state, name, shown)
+        return state
 
     def _runs_in_fixed_point(self) -> bool:
         part = self.weights[0].aliased_var
