@@ -104,11 +104,11 @@ class Counted:
 
 
 def _weight_shape(config: DesireConfig, layer: int) -> tuple[int, ...]:
-    return config.layer_sizes[layer], config.layer_sizes[layer - 1]
+    return config.synapses[layer - 1].weight_shape
 
 
 def _input_shape(config: DesireConfig, layer: int) -> tuple[int, ...]:
-    return (config.layer_sizes[layer - 1],)
+    return (config.synapses[layer - 1].num_pre,)
 
 
 @dataclass
