@@ -12,40 +12,32 @@ import functools
 import inspect
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+from numpydoc.docscrape import NumpyDocString
 
 _ARRAY = re.compile(r"\b(nd)?arrays?\b|\bTensors?\b|\bArray\b|NDArray")
 _SHAPE = re.compile(r"\([^()]*,[^()]*\)|any shape|of the shape", re.IGNORECASE)
 _DTYPE = re.compile(
     r"\b(bool|u?int(8|16|32|64)?|float(32|64)?|integers?|floats?|dtype|mantissas|0 or 1)\b|\{−1"
 )
-_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
-_ENTRY = re.compile(r"^(\S.*?)(?: : (.*))?$")
 
 
-def sections(text: str) -> dict[str, str]:
-    """Return the docstring's sections by title; what stands before the first is ``""``."""
-    parts = _SECTION.split(text)
-    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
-
-
-def entries(section: str) -> dict[str, tuple[str, str]]:
-    """Return type and description of each name in a section."""
-    found: dict[str, tuple[str, str]] = {}
-    names: list[str] = []
-    for line in section.strip("\n").splitlines():
-        if line and not line.startswith(" "):
-            head = _ENTRY.match(line)
-            assert head is not None
-            names = [name.strip().lstrip("*") for name in head[1].split(",")]
-            found.update(dict.fromkeys(names, (head[2] or head[1], "")))
-        for name in names:
-            if line.startswith(" "):
-                found[name] = (found[name][0], f"{found[name][1]} {line.strip()}")
-    return found
+def entries(text: str, *sections: str) -> dict[str, tuple[str, str]]:
+    """Return type and description of each name in these sections of a docstring."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a process has sections Ports and Vars
+        parsed = NumpyDocString(text)
+    return {
+        name.strip().lstrip("*"): (entry.type or entry.name, " ".join(entry.desc))
+        for section in sections
+        for entry in parsed[section]
+        for name in (entry.name or entry.type).split(",")
+    }
 
 
 def public_names(module: ModuleType) -> Iterator[tuple[str, Any]]:
@@ -82,8 +74,7 @@ def _class_faults(cls: type) -> list[str]:
     text = inspect.getdoc(cls) if "__doc__" in vars(cls) else None
     if not text:
         return ["has no docstring"]
-    parts = sections(text)
-    told = entries(parts.get("Parameters", "")) | entries(parts.get("Attributes", ""))
+    told = entries(text, "Parameters", "Attributes")
     wanted: list[str] = []
     makers = [vars(cls).get("__init__"), vars(cls).get("__post_init__")]
     if dataclasses.is_dataclass(cls):
@@ -95,7 +86,7 @@ def _class_faults(cls: type) -> list[str]:
     found += _array_faults(told)
     for maker in makers:
         if inspect.isfunction(maker):
-            found += _raises_faults(maker, cls, parts)
+            found += _raises_faults(maker, cls, text)
     return found
 
 
@@ -111,21 +102,20 @@ def _function_faults(function: Any, owner: Any) -> list[str]:
     text = inspect.getdoc(function)
     if not text:
         return ["has no docstring"]
-    parts = sections(text)
-    told = entries(parts.get("Parameters", ""))
+    told = entries(text, "Parameters")
     wanted = _parameters(function)
     found = [f"parameter {name} is missing" for name in wanted if name not in told]
     found += _array_faults(told)
     returned = str(inspect.signature(function).return_annotation)
     if returned not in ("None", "NoReturn"):
         # A question without parameters may answer in its one line.
-        if "Returns" in parts:
-            found += _array_faults(entries(parts["Returns"]))
-        elif wanted or not re.match(r"Returns? ", parts[""]):
+        if answers := entries(text, "Returns"):
+            found += _array_faults(answers)
+        elif wanted or not re.match(r"Returns? ", text):
             found.append("Returns is missing")
         else:
-            found += _shape_faults("it", returned, parts[""])
-    return found + _raises_faults(function, owner, parts)
+            found += _shape_faults("it", returned, text)
+    return found + _raises_faults(function, owner, text)
 
 
 def _parameters(function: Any) -> list[str]:
@@ -152,9 +142,8 @@ def _shape_faults(name: str, kind: str, description: str) -> list[str]:
     return found + ([] if _DTYPE.search(description) else [f"{name} is an array without a dtype"])
 
 
-def _raises_faults(function: Any, owner: Any, parts: dict[str, str]) -> list[str]:
-    told = set(entries(parts.get("Raises", "")))
-    told |= {part.strip() for names in told for part in names.split(",")}
+def _raises_faults(function: Any, owner: Any, text: str) -> list[str]:
+    told = set(entries(text, "Raises"))
     raised = _raised_by(function, owner, set())
     return [f"raises {name} and does not say so" for name in sorted(raised - told)]
 
