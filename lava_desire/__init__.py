@@ -6,9 +6,9 @@ which declares Python 3.10 only, can be imported on later ones too, whoever impo
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lava_desire._lazy import lazily
 from lava_desire.config import DesireConfig
 from lava_desire.lava_runtime import mending
 
@@ -22,18 +22,8 @@ __version__ = "0.1.0"
 __all__ = ["DesireConfig", "DesireNetwork", "evaluate", "fit", "load_dataset"]
 
 _HOMES = {
-    "DesireNetwork": "lava_desire.engine",
-    "evaluate": "lava_desire.engine",
-    "fit": "lava_desire.engine",
-    "load_dataset": "lava_desire.data",
+    "data": "load_dataset",
+    "engine": "DesireNetwork evaluate fit",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

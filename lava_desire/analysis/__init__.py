@@ -5,8 +5,9 @@ Names load on first use: what needs no picture waits for no Matplotlib.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
     from lava_desire.analysis.figures import (
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_classified_images", "plot_confusion", "plot_learning_curve"]
 
+_HOMES = {
+    "analysis.figures": "plot_classified_images plot_confusion plot_learning_curve",
+}
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("lava_desire.analysis.figures"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -6,8 +6,9 @@ the others.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
@@ -38,27 +39,15 @@ __all__ = [
 
 # No module bears the name of what it holds, which importing it would hide.
 _HOMES = {
-    "DesireLearningLIF": "loihi_neuron.models",
-    "IntegerNetwork": "integer_network",
-    "LavaNetwork": "lava_processes",
-    "LoihiRule": "loihi_rule",
-    "Quantized": "quantization",
-    "export": "targets",
-    "from_nir": "nir_import",
-    "loihi_learning_rule": "loihi_rule",
-    "quantize": "quantization",
-    "scale_to_integers": "integer_network",
-    "to_lava": "lava_processes",
-    "to_netx": "netx_file",
-    "to_nir": "nir_export",
+    "deploy.integer_network": "IntegerNetwork scale_to_integers",
+    "deploy.lava_processes": "LavaNetwork to_lava",
+    "deploy.loihi_neuron.models": "DesireLearningLIF",
+    "deploy.loihi_rule": "LoihiRule loihi_learning_rule",
+    "deploy.netx_file": "to_netx",
+    "deploy.nir_export": "to_nir",
+    "deploy.nir_import": "from_nir",
+    "deploy.quantization": "Quantized quantize",
+    "deploy.targets": "export",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

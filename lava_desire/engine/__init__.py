@@ -5,8 +5,9 @@ Names load on first use: a command line that only reads options waits for no tor
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
     from lava_desire.activity import Activity, StepResult
@@ -49,37 +50,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "KERNELS": "backends.choices",
-    "PRECISIONS": "backends.choices",
-    "Activity": "activity",
-    "Checkpoint": "checkpoint",
-    "CheckpointError": "checkpoint",
-    "DamagedCheckpointWarning": "errors",
-    "DesireNetwork": "network",
-    "DeviceMemoryError": "errors",
-    "EpochRecord": "training.history",
-    "FolderInUseError": "files",
-    "History": "training.history",
-    "Interrupted": "training.interrupt",
-    "LayerOperations": "operations",
-    "Metrics": "training.evaluation",
-    "Progress": "training.history",
-    "RankError": "errors",
-    "StepResult": "activity",
-    "count_operations": "operations",
-    "default_precision": "backends.choices",
-    "evaluate": "training.evaluation",
-    "fit": "training.loop",
-    "open_process_group": "training.ranks",
-    "read_checkpoint": "checkpoint",
+    "activity": "Activity StepResult",
+    "backends.choices": "KERNELS PRECISIONS default_precision",
+    "checkpoint": "Checkpoint CheckpointError read_checkpoint",
+    "errors": "DamagedCheckpointWarning DeviceMemoryError RankError",
+    "files": "FolderInUseError",
+    "network": "DesireNetwork",
+    "operations": "LayerOperations count_operations",
+    "training.evaluation": "Metrics evaluate",
+    "training.history": "EpochRecord History Progress",
+    "training.interrupt": "Interrupted",
+    "training.loop": "fit",
+    "training.ranks": "open_process_group",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"lava_desire.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)
