@@ -93,10 +93,10 @@ class Bench:
         marks = [0.0, 0.0]
         for layer, (desire, sums) in enumerate(zip(desires, self.sums, strict=True), start=1):
             sums.zero_()
-            before, behind = activity.trains[layer - 1 : layer + 1]
+            pre, post = activity.trains[layer - 1 : layer + 1]
             mask = masks[layer] if layer < len(masks) else None
-            lag = 0 if layer == 1 else 1
-            self.network.computing.learn(sums, 1.0, desire, mask, before, lag, behind)
+            place = self.network.backend.layers[layer - 1]
+            self.network.backend.learn(place, sums, 1.0, desire, mask, pre, post)
             begin = time.perf_counter()
             torch.distributed.all_reduce(sums.T)
             marks[0] += time.perf_counter() - begin

@@ -25,15 +25,15 @@ Step = Callable[[np.ndarray, np.ndarray], Any]
 
 
 def engine(layers: tuple[int, ...], weights: list[np.ndarray] | None, option: str) -> Step:
-    """Build our network in a precision; ``torch:`` before it forbids the compiled kernels."""
+    """Build our network in a precision; ``torch:`` before it takes torch operations."""
     from lava_desire import DesireConfig
-    from lava_desire.engine import DesireNetwork, kernels
+    from lava_desire.engine import DesireNetwork
 
     precision = option.removeprefix("torch:")
-    network = DesireNetwork(DesireConfig(layers), weights=weights, precision=precision)
-    if option != precision:
-        network._kernels = kernels.TorchKernels(network.config, network.device, precision)
-        network.weights = [values.contiguous() for values in network.weights]
+    kernels = "auto" if option == precision else "torch"
+    network = DesireNetwork(
+        DesireConfig(layers), weights=weights, precision=precision, kernels=kernels
+    )
     return lambda images, labels: network.train_step(images, labels, LEARNING_RATE)
 
 

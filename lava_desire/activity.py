@@ -8,16 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lava_desire import rule
-from lava_desire.backends.kernels import Kernels
-from lava_desire.config import DesireConfig
-
-
-def predict(config: DesireConfig, kernels: Kernels, trains: Any) -> Tensor:
-    """Return what the trains of an output layer say, (B,) int64 (Sec. 4.2)."""
-    last = rule.last_spikes(kernels.unpack(trains)) if config.breaks_ties else None
-    prediction: Tensor = rule.predict(kernels.counts(trains), last)
-    return prediction
+from lava_desire.backends.base import Backend
 
 
 @dataclass(frozen=True)
@@ -27,12 +18,12 @@ class Activity:
     Parameters
     ----------
     trains : list
-        L + 1 spike trains, input first, in the form of `kernels`; :attr:`spikes` is for reading.
+        L + 1 spike trains, input first, in the form of `backend`; :attr:`spikes` is for reading.
     prediction : Tensor
         Class a sample, (B,) int64; −1 where undecided, see :func:`~lava_desire.rule.predict`.
     masks : list of Tensor or None
         Dropout masks in force, input to last hidden layer, (B, N_ℓ) bool; None in evaluation.
-    kernels : Kernels
+    backend : Backend
         What the pass was computed with.
     num_spikes : list of Tensor or None
         Spikes of the inputs of each plastic layer, all samples together, L of (N_{ℓ−1},) int64,
@@ -42,18 +33,18 @@ class Activity:
     trains: list[Any]
     prediction: Tensor
     masks: list[Tensor] | None
-    kernels: Kernels
+    backend: Backend
     num_spikes: list[Tensor] | None = None
 
     @cached_property
     def counts(self) -> list[Tensor]:
         """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""
-        return [self.kernels.counts(train) for train in self.trains]
+        return [self.backend.counts(train) for train in self.trains]
 
     @cached_property
     def spikes(self) -> list[Tensor]:
         """Spike trains of the L + 1 layers, input first, (T, B, N_ℓ) bool."""
-        return [self.kernels.unpack(train) for train in self.trains]
+        return [self.backend.unpack(train) for train in self.trains]
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire import rule
-from lava_desire.activity import Activity, StepResult, predict
-from lava_desire.backends.inputs import as_images, as_labels, as_masks, as_weights, resolve_device
-from lava_desire.backends.kernels import Kernels, make_kernels
+from lava_desire.activity import Activity, StepResult
+from lava_desire.backends.base import Backend, Layer
+from lava_desire.backends.inputs import as_images, as_labels, as_masks, resolve_device
 from lava_desire.backends.numba.philox import draw_kept
-from lava_desire.backends.numba.threads import in_parallel, own_threads
+from lava_desire.backends.numba.threads import in_parallel
+from lava_desire.backends.registry import FIXED_POINT, FLOATING_POINT, make_backend
 from lava_desire.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -27,13 +27,14 @@ from lava_desire.checkpoint import (
 from lava_desire.config import DesireConfig
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.fields import LARGEST_FLOAT
-from lava_desire.model.integers import LayerFormat, formats_from_dicts
+from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.model.rates import InputRates
 from lava_desire.model.state import NetworkState
 from lava_desire.randomness import DropoutStream, initial_weights
 from lava_desire.scale import warn_of_scale
 
-ARITHMETICS = ("floating_point", "fixed_point")
+if TYPE_CHECKING:
+    from lava_desire.backends.integers.backend import IntegerBackend, LayerRange
 
 
 class DesireNetwork:
@@ -47,24 +48,28 @@ class DesireNetwork:
         Where weights live and steps run: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     weights : sequence of array, optional
         L arrays (N_ℓ, N_{ℓ−1}), finite; drawn from the config's seed when not given. They are
-        copied.
+        copied. In fixed point integers are mantissas in the range of their format, and floats are
+        rounded to the nearest mantissa.
     precision : str
-        Arithmetic of the sums over synapses, of :data:`~lava_desire.backends.choices.PRECISIONS`;
-        ``"float32"`` is the exact reference.
+        Arithmetic of the sums over synapses, of :data:`~lava_desire.backends.registry.PRECISIONS`;
+        ``"float32"`` is the exact reference. Fixed point has no other than the default.
     kernels : str
-        What computes, one of :data:`~lava_desire.backends.choices.KERNELS`.
+        What computes, one of :data:`~lava_desire.backends.registry.KERNELS`.
     arithmetic : {"floating_point", "fixed_point"}
-        Fixed point makes a :class:`~lava_desire.backends.integers.network.FixedPointNetwork`: int8
-        weights, and the integers of Lava's fixed-point processes.
+        Fixed point is that of Lava's ``fixed_pt`` processes, with int8 weights, on the CPU:
+        :class:`~lava_desire.backends.integers.backend.IntegerBackend`.
     formats : sequence of LayerFormat, optional
-        How the weights are written in fixed point.
+        How the weights of the L layers are written in fixed point;
+        :func:`~lava_desire.fixed.default_formats` when not given.
 
     Attributes
     ----------
     weights : list of Tensor
-        L float32 tensors (N_ℓ, N_{ℓ−1}).
+        L float32 tensors (N_ℓ, N_{ℓ−1}); int8 in fixed point.
     state : NetworkState
         All that changes in learning, by name: weights, mean rates, counters.
+    backend : Backend
+        What the network computes with, by the names of `kernels` and `arithmetic`.
     input_rates : InputRates or None
         How often neurons spike, where the config has a `trace_baseline` or a `rate_floor`.
     class_names : tuple of str or None
@@ -91,18 +96,6 @@ class DesireNetwork:
 
     class_names: tuple[str, ...] | None = None
 
-    def __new__(cls, *_: Any, arithmetic: str = "floating_point", **__: Any) -> DesireNetwork:
-        """Make a network of the class that computes in that arithmetic."""
-        if arithmetic not in ARITHMETICS:
-            raise ValueError(
-                f"arithmetic is {arithmetic!r}: expected one of {', '.join(ARITHMETICS)}"
-            )
-        if arithmetic == "fixed_point" and cls is DesireNetwork:
-            from lava_desire.backends.integers.network import FixedPointNetwork
-
-            return object.__new__(FixedPointNetwork)
-        return object.__new__(cls)
-
     def __init__(
         self,
         config: DesireConfig,
@@ -111,39 +104,32 @@ class DesireNetwork:
         *,
         precision: str = "float32",
         kernels: str = "auto",
-        arithmetic: str = "floating_point",
+        arithmetic: str = FLOATING_POINT,
         formats: Sequence[LayerFormat] | None = None,
     ) -> None:
-        if formats is not None:
-            raise ValueError("formats are given: expected none in floating point")
         if not isinstance(config, DesireConfig):
             raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
         self.config = config
         self.device = resolve_device(device)
-        self.precision = precision
         self.kernels = kernels
         self.arithmetic = arithmetic
-        self._kernels = make_kernels(config, self.device, precision, kernels)
+        self.backend: Backend = make_backend(
+            config, self.device, precision, kernels, arithmetic, formats
+        )
+        self.precision = self.backend.precision
         if weights is None:
             weights = initial_weights(config)
-        arranged = [
-            self._kernels.arrange(rule.limit_weights(tensor, config.weight_limit))
-            for tensor in as_weights(weights, config.layer_sizes, self.device)
-        ]
-        self.state = NetworkState.begin(config, arranged)
-        self.input_rates = InputRates(config, self.state) if config.follows_rates else None
+        in_integers = arithmetic == FIXED_POINT
+        self.state = NetworkState.begin(config, self.backend.as_weights(weights), in_integers)
+        follows = self.state.holds("input_rates")
+        self.input_rates = InputRates(config, self.state) if follows else None
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.layer_sizes[:-1])
         ]
 
-    @property
-    def computing(self) -> Kernels:
-        """What the network computes with, by the name of :attr:`kernels`."""
-        return self._kernels
-
     def threads(self) -> AbstractContextManager[None]:
-        """Keep torch to one thread where the kernels have threads of their own.
+        """Keep torch to one thread where the backend has threads of its own.
 
         After an operation that torch shares among its threads these wait busily for milliseconds,
         on the cores that a next step needs. :meth:`forward`, :meth:`train_step` and
@@ -154,7 +140,7 @@ class DesireNetwork:
         context manager
             Torch has its threads back behind it.
         """
-        return own_threads() if self._kernels.name == "compiled" else nullcontext()
+        return self.backend.threads()
 
     @property
     def weights(self) -> list[Tensor]:
@@ -167,7 +153,10 @@ class DesireNetwork:
 
     @property
     def samples_seen(self) -> int:
-        """Position of the random streams, in samples whose dropout masks have been drawn."""
+        """Position of the random streams, in samples whose dropout masks have been drawn.
+
+        In fixed point, in samples that have been learned.
+        """
         return self.state.samples_seen
 
     @samples_seen.setter
@@ -236,25 +225,31 @@ class DesireNetwork:
         NotFiniteError
             If weights or potentials are NaN or infinite.
         """
-        config = self.config
-        trains = [self._kernels.encode(images)]
+        backend = self.backend
+        trains = [backend.encode(images)]
         if masks is not None:
-            trains[0] = self._kernels.drop(trains[0], masks[0])
-        for layer, weights in enumerate(self.weights, start=1):
-            gain = config.dropout_gain(layer - 1) if masks is not None else 1.0
-            mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            lag = lag_of(layer)
+            trains[0] = backend.drop(trains[0], masks[0])
+        for layer, weights in zip(backend.layers, self.weights, strict=True):
             try:
-                trains.append(self._kernels.run_layer(weights, trains[-1], lag, gain, mask))
+                trains.append(
+                    backend.run(layer, weights, trains[-1], *self._dropout_of(masks, layer))
+                )
             except FloatingPointError:
                 self.check_finite()
                 largest = float(weights.abs().max())
                 raise NotFiniteError(
-                    f"weights of layer {layer} reach {largest:.3g}, and potentials are no longer "
-                    "finite: expected smaller ones, as a smaller learning_rate keeps them"
+                    f"weights of layer {layer.number} reach {largest:.3g}, and potentials are no "
+                    "longer finite: expected smaller ones, as a smaller learning_rate keeps them"
                 ) from None
-        prediction = predict(config, self._kernels, trains[-1])
-        return Activity(trains, prediction, masks, self._kernels)
+        return Activity(trains, backend.predict(trains[-1]), masks, backend)
+
+    def _dropout_of(
+        self, masks: Sequence[Tensor] | None, layer: Layer
+    ) -> tuple[float, Tensor | None]:
+        """Return the gain of a layer's presynaptic spikes, and its own mask (Eq. 16)."""
+        if masks is None:
+            return 1.0, None
+        return self.config.dropout_gain(layer.number - 1), _mask_of(masks, layer.number)
 
     def check_finite(self) -> None:
         """Refuse weights that have grown beyond all bounds, or were given from outside.
@@ -281,10 +276,11 @@ class DesireNetwork:
             do not offer, or a learning rate is too small for them.
         """
         self.check_finite()
+        self.backend.check_learning(self.config.learning_rate)
 
     def _check_unseen(self) -> None:
-        """Look at the weights where the kernels themselves ask the device for no answer."""
-        if self._kernels.name == "triton":
+        """Look at the weights where the backend does not."""
+        if not self.backend.checks_weights:
             self.check_finite()
 
     def check_scale(self, images: Tensor, name: str = "images", whole: bool = False) -> None:
@@ -313,7 +309,7 @@ class DesireNetwork:
 
     def _spikes_of(self, images: Tensor) -> bool:
         """Say whether the encoder makes a spike of any pixel."""
-        return bool(self._kernels.counts(self._kernels.encode(images)).any())
+        return bool(self.backend.counts(self.backend.encode(images)).any())
 
     @torch.inference_mode()
     def desires(self, activity: Activity, labels: Any) -> list[Tensor]:
@@ -341,19 +337,13 @@ class DesireNetwork:
         return self._desires(activity, labels)
 
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
-        config = self.config
-        counts = self._kernels.counts(activity.trains[-1])
-        if config.class_margin:
-            desires = [rule.margin_desire(counts, labels, config.class_margin)]
-        else:
-            rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
-            desires = [rule.output_desire(rate, labels, config.desire_threshold_output)]
-        for layer in range(config.num_layers, 1, -1):
-            desire = self._kernels.hidden_desire(
-                self.weights[layer - 1],
-                desires[0],
-                activity.trains[layer],
-                _mask_of(activity, layer),
+        backend, trains = self.backend, activity.trains
+        desires = [backend.output_desire(backend.counts(trains[-1]), labels)]
+        for layer in backend.layers[:0:-1]:
+            number = layer.number
+            mask = _mask_of(activity.masks, number)
+            desire = backend.pass_back(
+                layer, self.weights[number - 1], desires[0], trains[number], mask
             )
             desires.insert(0, desire)
         return desires
@@ -435,6 +425,7 @@ class DesireNetwork:
         StepResult
             What the step saw.
         """
+        self.backend.check_learning(learning_rate)  # before a mask is drawn
         if masks is None:
             masks = self.draw_masks(len(images))
         activity = self.forward_checked(images, masks)
@@ -467,11 +458,11 @@ class DesireNetwork:
                 draw_kept(stream.key, begin + first, stream.least, keep[first:last])
 
         in_parallel(piece, stop - start)
-        self._count_drawn(num_samples)
+        for stream in self._dropout:
+            stream.skip(num_samples)
+        if not self.backend.draws:
+            self.state.samples_seen += num_samples
         return [torch.from_numpy(keep).to(self.device) for keep in masks]
-
-    def _count_drawn(self, num_samples: int) -> None:
-        self.samples_seen += num_samples
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:
         """Add the summed change of weights (Eq. 4): the second half of :meth:`train_step`.
@@ -490,13 +481,17 @@ class DesireNetwork:
         int
             Samples with a desire in neurons that are kept.
         """
-        active = torch.zeros_like(activity.prediction, dtype=torch.bool)
+        self.backend.check_learning(learning_rate)
+        with_desire = torch.zeros_like(activity.prediction, dtype=torch.bool)
         rated = self.rated(desires[-1])
         # From the last: a layer's own rates, followed as its successor's inputs, come first.
         for layer in range(self.config.num_layers, 0, -1):
-            desire = desires[layer - 1]
-            active |= self.update_layer(layer, activity, desire, learning_rate, rated)
-        return int(active.sum())
+            with_desire |= self.update_layer(
+                layer, activity, desires[layer - 1], learning_rate, rated
+            )
+        if self.backend.draws:
+            self.samples_seen += len(activity.prediction)
+        return int(with_desire.sum())
 
     def rated(self, output_desire: Tensor) -> Tensor | None:
         """Tell which samples' spikes mean rates follow: the config's `rates_over`.
@@ -542,69 +537,29 @@ class DesireNetwork:
         Tensor
             (B,) bool, samples with a desire in neurons that are kept.
         """
-        rate = learning_rate * self.config.learning_rate_scale_of(layer)
-        mask, num_spikes = _mask_of(activity, layer), activity.num_spikes
-        return self.learn_layer(
-            layer,
-            activity.trains,
-            desire,
-            mask,
-            rate,
-            None if num_spikes is None else num_spikes[layer - 1],
-            rated,
+        backend, weights = self.backend, self.weights[layer - 1]
+        place, mask = backend.layers[layer - 1], _mask_of(activity.masks, layer)
+        pre, post = activity.trains[layer - 1 : layer + 1]
+        with_desire = backend.learn(
+            place, weights, learning_rate, desire, mask, pre, post, self.samples_seen
         )
-
-    def learn_layer(
-        self,
-        layer: int,
-        trains: Sequence[Any],
-        desire: Tensor,
-        mask: Tensor | None,
-        rate: Any,
-        num_spikes: Tensor | None = None,
-        rated: Tensor | None = None,
-    ) -> Tensor:
-        """Do what :meth:`update_layer` does, with all that it needs at hand.
-
-        Parameters
-        ----------
-        layer : int
-            ℓ in 1 to L.
-        trains : sequence
-            L + 1 spike trains, in the form of :attr:`computing`.
-        desire : Tensor
-            Of layer ℓ, (B, N_ℓ) int8, before the dropout mask.
-        mask : Tensor or None
-            Dropout mask of the layer, (B, N_ℓ) bool.
-        rate : float
-            η times the layer's factor; one float64 on the device for kernels ``"triton"``.
-        num_spikes : Tensor, optional
-            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64; counted when not given.
-        rated : Tensor, optional
-            Samples whose spikes mean rates follow, (B,) bool; all when not given.
-
-        Returns
-        -------
-        Tensor
-            (B,) bool, samples with a desire in neurons that are kept.
-        """
-        kernels, weights = self._kernels, self.weights[layer - 1]
-        before, behind = trains[layer - 1 : layer + 1]
-        active = kernels.learn(weights, rate, desire, mask, before, lag_of(layer), behind)
         if self.input_rates is not None:
-            if num_spikes is None:
-                num_spikes = kernels.count_together(before, rated)
+            if activity.num_spikes is None:
+                num_spikes = backend.counts_together(pre, rated)
+            else:
+                num_spikes = activity.num_spikes[layer - 1]
             num_rated = len(desire) if rated is None else rated.sum()
             baseline = self.input_rates.follow(layer, num_spikes, num_rated)
+            rate = backend.rate_of(place, learning_rate)
             if self.config.trace_baseline:
-                kernels.deduct_baseline(weights, rate, desire, mask, behind, baseline)
+                backend.deduct_baseline(weights, rate, desire, mask, post, baseline)
             floor = self.config.rate_floor_of(layer)
             if floor:
                 traces, own = self.input_rates.mean_traces(layer), self.input_rates.rates[layer]
-                kernels.lift(weights, rate, own, floor, traces, len(desire))
+                backend.lift(weights, rate, own, floor, traces, len(desire))
         if self.config.weight_limit:
-            kernels.limit(weights, self.config.weight_limit)
-        return active
+            backend.clip(weights, self.config.weight_limit)
+        return with_desire
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, without dropout.
@@ -724,16 +679,92 @@ class DesireNetwork:
 
     def format_fields(self) -> list[dict[str, int]]:
         """Return how the weights are written in fixed point, for a checkpoint; else nothing."""
-        return []
+        return self.backend.format_fields()
+
+    def _integers(self) -> IntegerBackend:
+        if self.arithmetic == FLOATING_POINT:
+            raise ValueError("arithmetic is floating_point: expected fixed_point, for integers")
+        return self.backend  # type: ignore[return-value]
+
+    @property
+    def rule(self) -> IntegerRule:
+        """Every constant of a network in fixed point."""
+        return self._integers().rule
+
+    def float_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Return the weights that mantissas stand for: L float32 arrays (N_ℓ, N_{ℓ−1}).
+
+        Raises
+        ------
+        ValueError
+            In floating point.
+        """
+        return self._integers().float_weights(self.weights)
+
+    def take_ranges(self) -> list[LayerRange]:
+        """Return what integers each layer has reached in fixed point, and observe anew.
+
+        Raises
+        ------
+        ValueError
+            In floating point.
+        """
+        return self._integers().take_ranges()
+
+    @torch.inference_mode()
+    def potentials(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> list[Tensor]:
+        """Return the membrane potentials of a forward pass in fixed point.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0), uint8 or float brightness in [0, 1]; see :meth:`forward`.
+        dropout_masks : sequence of array, optional
+            (B, N_ℓ) bool, as of :meth:`forward`.
+
+        Returns
+        -------
+        list of Tensor
+            L tensors (T, B, N_ℓ) int32, after the reset of each step.
+
+        Raises
+        ------
+        ValueError
+            If an argument does not fit, or in floating point.
+        """
+        backend, activity = self._integers(), self.forward(images, dropout_masks)
+        return [
+            backend.potentials(layer, weights, trains, *self._dropout_of(activity.masks, layer))
+            for layer, weights, trains in zip(
+                backend.layers, self.weights, activity.trains, strict=False
+            )
+        ]
+
+    def traces(self, activity: Activity, first_sample: int) -> list[Tensor]:
+        """Return the traces with which the samples of a pass are learned in fixed point.
+
+        Parameters
+        ----------
+        activity : Activity
+            A forward pass of B samples.
+        first_sample : int
+            Number of its first sample among those that are learned: :attr:`samples_seen` before it.
+
+        Returns
+        -------
+        list of Tensor
+            L tensors (T, B, N_{ℓ−1}) uint8, of the input of each layer.
+
+        Raises
+        ------
+        ValueError
+            In floating point.
+        """
+        backend = self._integers()
+        pairs = zip(backend.layers, activity.trains, strict=False)
+        return [backend.traces(layer, trains, first_sample) for layer, trains in pairs]
 
 
-def _mask_of(activity: Activity, layer: int) -> Tensor | None:
+def _mask_of(masks: Sequence[Tensor] | None, layer: int) -> Tensor | None:
     """Return the dropout mask of layer ℓ; the output layer, and evaluation, have none."""
-    if activity.masks is None or layer >= len(activity.masks):
-        return None
-    return activity.masks[layer]
-
-
-def lag_of(layer: int) -> int:
-    """Return the synaptic delay before layer ℓ: the encoder is heard at once, a layer later."""
-    return 0 if layer == 1 else 1
+    return masks[layer] if masks is not None and layer < len(masks) else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lava_desire._text import printable
-from lava_desire.backends.choices import KERNELS, PRECISIONS
+from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli import machine, torchrun
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_desire import __version__
-from lava_desire.backends.choices import default_precision
+from lava_desire.backends.registry import default_precision
 
 _NAME_BYTES = 256
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lava_desire.backends.choices import KERNELS, PRECISIONS
+from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import say
 from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_file, read_notes

@@ -65,9 +65,8 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     """
     nir = import_optional("nir")
     if not is_floating(network):
-        raise ValueError(
-            f"network is a {type(network).__name__}: expected a DesireNetwork in floating point"
-        )
+        given = getattr(network, "arithmetic", f"a {type(network).__name__}")
+        raise ValueError(f"network is {given}: expected a DesireNetwork in floating point")
     TARGET.check(network)
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.integers.network import FixedPointNetwork, LayerRange
+from lava_desire.backends.integers.backend import LayerRange
 from lava_desire.engine import DesireNetwork, evaluate, fit
 from lava_desire.model.integers import LayerFormat, default_formats
 from lava_desire.model.integers.limits import WEIGHT_BITS
@@ -111,13 +111,13 @@ class Quantized:
 
     Parameters
     ----------
-    network : FixedPointNetwork
+    network : DesireNetwork
         The network in integers.
     report : Report
         Scales, ranges, accuracy before and after.
     """
 
-    network: FixedPointNetwork
+    network: DesireNetwork
     report: Report
 
 
@@ -169,7 +169,7 @@ def quantize(
     >>> found.network.arithmetic, found.network.weights[0].dtype
     ('fixed_point', torch.int8)
     """
-    if isinstance(network, FixedPointNetwork):
+    if network.arithmetic != "floating_point":
         raise ValueError("network is in fixed point: expected one in floating point")
     if weight_bits not in WEIGHT_BITS:
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
@@ -214,7 +214,7 @@ def quantize(
 
 def _on_best_scales(
     network: DesireNetwork, images: Any, weight_bits: int
-) -> tuple[FixedPointNetwork, list[float]]:
+) -> tuple[DesireNetwork, list[float]]:
     """Choose the scale of each layer in turn; return the network and its errors of counts."""
     wanted = network.forward_checked(images.to(network.device)).counts
     formats = list(default_formats(network.config, weight_bits))
@@ -245,10 +245,8 @@ def _candidates(weights: Any, threshold: float, weight_bits: int) -> list[LayerF
     return [LayerFormat.of_step(float(step), threshold, weight_bits) for step in steps]
 
 
-def _in_integers(config: Any, weights: Any, formats: Any) -> FixedPointNetwork:
-    network = DesireNetwork(config, weights=weights, arithmetic="fixed_point", formats=formats)
-    assert isinstance(network, FixedPointNetwork)
-    return network
+def _in_integers(config: Any, weights: Any, formats: Any) -> DesireNetwork:
+    return DesireNetwork(config, weights=weights, arithmetic="fixed_point", formats=formats)
 
 
 def _layer_report(
@@ -277,7 +275,7 @@ def _layer_report(
 
 
 def _fine_tune(
-    network: FixedPointNetwork, data: Any, test: Any, epochs: int, learning_rate: float | None
+    network: DesireNetwork, data: Any, test: Any, epochs: int, learning_rate: float | None
 ) -> None:
     config = network.config
     if learning_rate is None:

@@ -11,7 +11,7 @@ from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
     from lava_desire.activity import Activity, StepResult
-    from lava_desire.backends.choices import KERNELS, PRECISIONS, default_precision
+    from lava_desire.backends.registry import KERNELS, PRECISIONS, default_precision
     from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint
     from lava_desire.errors import DamagedCheckpointWarning, DeviceMemoryError, RankError
     from lava_desire.files import FolderInUseError
@@ -51,7 +51,7 @@ __all__ = [
 
 _HOMES = {
     "activity": "Activity StepResult",
-    "backends.choices": "KERNELS PRECISIONS default_precision",
+    "backends.registry": "KERNELS PRECISIONS default_precision",
     "checkpoint": "Checkpoint CheckpointError read_checkpoint",
     "errors": "DamagedCheckpointWarning DeviceMemoryError RankError",
     "files": "FolderInUseError",

@@ -57,7 +57,7 @@ class WeightAverage:
         """Take in the present weights, element by element in float32."""
         (share,) = self.next_shares(1)
         for average, weights in zip(self.network.weights, self._learning.weights, strict=True):
-            self._learning.computing.move_average(average, weights, share)
+            self._learning.backend.move_average(average, weights, share)
 
     def next_shares(self, num_minibatches: int) -> list[float]:
         """Return by how much each of the next minibatches moves the average, and count them.

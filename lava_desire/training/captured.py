@@ -21,9 +21,9 @@ import triton
 from torch import Tensor
 
 from lava_desire.backends.triton import neurons
-from lava_desire.backends.triton.backend import Average, Floor, TritonKernels
+from lava_desire.backends.triton.backend import Average, Floor, TritonBackend
 from lava_desire.backends.triton.dropout import DeviceDropout
-from lava_desire.network import DesireNetwork, lag_of
+from lava_desire.network import DesireNetwork
 from lava_desire.randomness import DropoutStream, epoch_order
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.loop import TrainingRun
@@ -54,7 +54,7 @@ class CapturedStep:
     Raises
     ------
     ValueError
-        If the network has other kernels.
+        If the network has another backend.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class CapturedStep:
         num_steps: int = 1,
         average: WeightAverage | None = None,
     ) -> None:
-        kernels, config, device = network.computing, network.config, network.device
-        if not isinstance(kernels, TritonKernels):
-            raise ValueError(f"kernels is {kernels.name!r}: expected 'triton'")
-        self._network, self._kernels, self._average = network, kernels, average
+        backend, config, device = network.backend, network.config, network.device
+        if not isinstance(backend, TritonBackend):
+            raise ValueError(f"kernels is {backend.name!r}: expected 'triton'")
+        self._network, self._backend, self._average = network, backend, average
         self._batch_size, self.num_steps = batch_size, num_steps
         self._trains = torch.zeros(
-            (num_steps * batch_size, config.layer_sizes[0]), dtype=kernels.word, device=device
+            (num_steps * batch_size, config.layer_sizes[0]), dtype=backend.word, device=device
         )
         self._labels = torch.zeros(num_steps * batch_size, dtype=torch.int64, device=device)
         self._shares = torch.zeros(num_steps, device=device)
@@ -79,7 +79,7 @@ class CapturedStep:
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self.totals = torch.zeros(2, dtype=torch.int64, device=device)
         self._terms = [
-            None if kernels.exact else kernels.split(weights) for weights in network.weights
+            None if backend.exact else backend.split(weights) for weights in network.weights
         ]
         self._dropout = [
             _device_dropout(
@@ -122,7 +122,7 @@ class CapturedStep:
             Number of the first of them, from which dropout masks are drawn.
         """
         config = self._network.config
-        self._trains[: len(images)] = self._kernels.encode(images)
+        self._trains[: len(images)] = self._backend.encode(images)
         self._labels[: len(labels)] = labels
         rates = [
             learning_rate * config.learning_rate_scale_of(layer)
@@ -134,7 +134,7 @@ class CapturedStep:
             self._shares[: len(shares)] = torch.tensor(shares)
         for terms, weights in zip(self._terms, self._network.weights, strict=True):
             if terms is not None:  # the weights may have been changed by others
-                self._kernels.split(weights, terms)
+                self._backend.split(weights, terms)
         self._place.zero_()
         self._position.fill_(sample)
         self.totals.zero_()
@@ -149,30 +149,30 @@ class CapturedStep:
 
     def body(self) -> None:
         """Do the step: only launches, of shapes that never change."""
-        kernels, network = self._kernels, self._network
+        backend, network = self._backend, self._network
         masks = [None if stream is None else self._draw(stream) for stream in self._dropout]
         trains = self._forward([*masks, None])
-        prediction, desire, error = kernels.teach(trains[-1], self._labels, self._place)
-        listed = kernels.list_samples(desire)
+        prediction, desire, error = backend.teach(trains[-1], self._labels, self._place)
+        listed = backend.list_samples(desire)
         desires = [desire]
         for layer in range(network.config.num_layers, 1, -1):
-            desire, error = kernels.pass_back(
+            desire, error = backend.pass_back_listed(
                 network.weights[layer - 1], error, listed, trains[layer - 1], masks[layer - 1]
             )
             desires.insert(0, desire)
         rates = network.input_rates
         rated = listed if network.config.rates_desired_samples else None
         for layer in range(network.config.num_layers, 0, -1):
-            before, behind = trains[layer - 1 : layer + 1]
-            baseline = None if rates is None else kernels.follow(rates, layer, before, rated)
-            kernels.learn_listed(
+            pre, post = trains[layer - 1 : layer + 1]
+            baseline = None if rates is None else backend.follow(rates, layer, pre, rated)
+            backend.learn_listed(
+                backend.layers[layer - 1],
                 network.weights[layer - 1],
                 self._rates[layer - 1],
                 desires[layer - 1],
                 listed,
-                before,
-                lag_of(layer),
-                behind,
+                pre,
+                post,
                 terms=self._terms[layer - 1],
                 baseline=baseline if network.config.trace_baseline else None,
                 floor=self._floor(layer),
@@ -187,13 +187,12 @@ class CapturedStep:
         return stream.draw(self._position, self._batch_size)
 
     def _forward(self, masks: Sequence[Tensor | None]) -> list[Tensor]:
-        config, kernels = self._network.config, self._kernels
-        trains = [kernels.take(self._trains, self._place, self._batch_size, masks[0])]
-        for layer, weights in enumerate(self._network.weights, start=1):
-            gain, terms = config.dropout_gain(layer - 1), self._terms[layer - 1]
-            trains.append(
-                kernels.run_layer(weights, trains[-1], lag_of(layer), gain, masks[layer], terms)
-            )
+        config, backend = self._network.config, self._backend
+        trains = [backend.take(self._trains, self._place, self._batch_size, masks[0])]
+        layers = zip(backend.layers, self._network.weights, self._terms, masks[1:], strict=True)
+        for layer, weights, terms, mask in layers:
+            gain = config.dropout_gain(layer.number - 1)
+            trains.append(backend.run(layer, weights, trains[-1], gain, mask, terms))
         return trains
 
     def _floor(self, layer: int) -> Floor | None:

@@ -196,7 +196,7 @@ def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor
         return torch.empty(0, dtype=torch.uint8, device=network.device)
     if activity is None:
         return torch.zeros(8 * sum(sizes), dtype=torch.uint8, device=network.device)
-    spikes = [activity.kernels.count_together(trains) for trains in activity.trains[:-1]]
+    spikes = [activity.backend.counts_together(trains) for trains in activity.trains[:-1]]
     return torch.cat(spikes).view(torch.uint8)
 
 
@@ -238,7 +238,7 @@ def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tenso
     chosen = torch.stack([desire.any(dim=1) for desire in kept]).any(dim=0).nonzero().squeeze(1)
     places = (chosen + first).to(torch.int32).unsqueeze(1)
     parts = [places.view(torch.uint8)]
-    parts += [activity.kernels.to_bytes(trains, chosen).flatten(1) for trains in activity.trains]
+    parts += [activity.backend.to_bytes(trains, chosen).flatten(1) for trains in activity.trains]
     parts += [desire[chosen].view(torch.uint8) for desire in kept]
     return torch.cat(parts, dim=1).flatten()
 
@@ -276,7 +276,7 @@ def unpack_samples(
     places = columns[0].clone(memory_format=torch.contiguous_format).view(torch.int32)
     places = places.squeeze(1).to(torch.int64)
     trains = [
-        network.computing.from_bytes(column.reshape(-1, planes, size), places, batch_size)
+        network.backend.from_bytes(column.reshape(-1, planes, size), places, batch_size)
         for column, size in zip(columns[1:], sizes, strict=False)
     ]
     desires = []
@@ -285,4 +285,4 @@ def unpack_samples(
         desire[places] = column.view(torch.int8)
         desires.append(desire)
     prediction = torch.full((batch_size,), -1, dtype=torch.int64, device=network.device)
-    return Activity(trains, prediction, None, network.computing, num_spikes), desires
+    return Activity(trains, prediction, None, network.backend, num_spikes), desires

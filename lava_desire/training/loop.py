@@ -144,7 +144,7 @@ def training_class(network: DesireNetwork) -> type[TrainingRun]:
         from lava_desire.training.distributed import DistributedRun
 
         return DistributedRun
-    if network.computing.name != "triton":
+    if not network.backend.captures:
         return TrainingRun
     from lava_desire.training.captured import CapturedRun
 

@@ -123,7 +123,7 @@ def test_a_graph_of_others_is_taken_with_what_it_does_not_say():
         (lambda: to_nir(DesireNetwork(CONFIG), dt=-1.0), "dt is -1.0"),
         (
             lambda: to_nir(DesireNetwork(CONFIG, arithmetic="fixed_point")),
-            "network is a FixedPointNetwork: expected a DesireNetwork in floating point",
+            "network is fixed_point: expected a DesireNetwork in floating point",
         ),
     ],
 )

@@ -53,7 +53,7 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
                 "num_in": "i32",
                 "stride": "i32",
             },
-            {"LAG": 1, "NUM_STEPS": 20, "BLOCK": 128},
+            {"DELAY": 1, "NUM_STEPS": 20, "BLOCK": 128},
             plain,
         ),
         (
@@ -151,7 +151,7 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
         types = {"words": "*i32", "outputs": "*i32", "desire": "*i8", "active": "*i32"}
         types |= {"num_active": "*i32", "high": term, "low": term, "signed": term}
         types |= {"net_spikes": "*i32", **SIZES, **STRIDES}
-        constants = {"LAG": 1, "DECAY": 0.75, "NUM_STEPS": 20, "EXACT": exact}
+        constants = {"DELAY": 1, "DECAY": 0.75, "NUM_STEPS": 20, "EXACT": exact}
         listed.append(
             (neurons.pair_kernel, types, {**constants, "COUNTED": True, "BLOCK": 128}, plain)
         )
@@ -175,7 +175,7 @@ def product(kernel: str, exact: bool, tile: Any) -> Any:
         if exact:
             types = {"words": "*i32", "weights": "*fp32", "currents": "*fp32"}
             types |= {"num_samples": "i32", **SIZES}
-            constants = {"GAIN": 1 / 0.7, "LAG": 1, "NUM_STEPS": 20, **blocks}
+            constants = {"GAIN": 1 / 0.7, "DELAY": 1, "NUM_STEPS": 20, **blocks}
             return products.exact_current_kernel, types, constants, options
         types = {"spikes": "*bf16", "terms": "*bf16", "currents": "*fp32"}
         types |= {"num_rows": "i32", "num_out": "i32", "stride": "i32"}

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, rule
-from lava_desire.backends.kernels import TorchKernels
-from lava_desire.backends.numba.backend import CompiledKernels
+from lava_desire.backends.base import Layer
+from lava_desire.backends.numba.backend import NumbaBackend
 from lava_desire.backends.numba.events import EventLists, list_events, pack
 from lava_desire.backends.numba.scan import scan_layer
 from lava_desire.backends.numba.threads import Workspace
+from lava_desire.backends.torch_ops import TorchBackend
 from lava_desire.engine import DesireNetwork
 
 from .threads import threads
@@ -35,8 +36,10 @@ class Pair:
     mask: torch.Tensor
 
     def __post_init__(self) -> None:
-        self.compiled = CompiledKernels(self.config)
-        self.reference = TorchKernels(self.config, torch.device("cpu"), "float32")
+        self.compiled, self.reference = (
+            kind(self.config, torch.device("cpu"), "float32")
+            for kind in (NumbaBackend, TorchBackend)
+        )
         self.trains = pack(self.spikes.numpy())
 
 
@@ -72,12 +75,12 @@ def test_images_are_encoded_as_the_rule_says(seed, mean, dark):
             assert torch.equal(found, wanted)
 
 
-def run_both(pair: Pair, lag: int, gain: float, mask: torch.Tensor | None):
+def run_both(pair: Pair, delay: int, gain: float, mask: torch.Tensor | None):
     weights = pair.compiled.arrange(pair.weights)
-    mine = pair.compiled.run_layer(weights, pair.trains, lag, gain, mask)
+    mine = pair.compiled.run(Layer(1, delay), weights, pair.trains, gain, mask)
     return (
         pair.compiled.unpack(mine),
-        pair.reference.run_layer(pair.weights, pair.spikes, lag, gain, mask),
+        pair.reference.run(Layer(1, delay), pair.weights, pair.spikes, gain, mask),
     )
 
 
@@ -85,7 +88,7 @@ def run_both(pair: Pair, lag: int, gain: float, mask: torch.Tensor | None):
 @given(
     seed=st.integers(0, 2**32 - 1),
     scale=st.sampled_from([1e-3, 0.1, 0.3, 3.0, 1e6]),
-    lag=st.integers(0, 1),
+    delay=st.integers(0, 1),
     gain=st.sampled_from([1.0, 1 / 0.7]),
     num_steps=st.sampled_from([1, 20, 33, 64]),
     decay=st.sampled_from([0.0, 0.75, 0.9]),
@@ -93,9 +96,9 @@ def run_both(pair: Pair, lag: int, gain: float, mask: torch.Tensor | None):
     reset=st.sampled_from(["subtract", "zero"]),
     masked=st.booleans(),
 )
-def test_a_layer_spikes_as_the_rule_says(seed, scale, lag, gain, masked, **fields):
+def test_a_layer_spikes_as_the_rule_says(seed, scale, delay, gain, masked, **fields):
     pair = make_pair(seed, scale, **fields)
-    mine, exact = run_both(pair, lag, gain, pair.mask if masked else None)
+    mine, exact = run_both(pair, delay, gain, pair.mask if masked else None)
     assert torch.equal(mine, exact)
 
 
@@ -139,8 +142,9 @@ def test_hidden_desires_are_those_of_the_rule(seed, batch, threshold, grid):
     desire[::3] = 0
     outputs = torch.rand(20, batch, NUM_OUT, generator=generator) < 0.2
     weights = pair.compiled.arrange(pair.weights)
-    mine = pair.compiled.hidden_desire(weights, desire, pack(outputs.numpy()), pair.mask)
-    exact = pair.reference.hidden_desire(pair.weights, desire, outputs, pair.mask)
+    layer = pair.compiled.layers[0]
+    mine = pair.compiled.pass_back(layer, weights, desire, pack(outputs.numpy()), pair.mask)
+    exact = pair.reference.pass_back(layer, pair.weights, desire, outputs, pair.mask)
     assert torch.equal(mine, exact)
 
 
@@ -148,23 +152,24 @@ def test_hidden_desires_are_those_of_the_rule(seed, batch, threshold, grid):
 @given(
     seed=st.integers(0, 2**32 - 1),
     batch=st.sampled_from([1, 7, 64]),
-    lag=st.integers(0, 1),
+    delay=st.integers(0, 1),
     num_steps=st.sampled_from([5, 20]),
 )
-def test_updates_are_those_of_the_rule(seed, batch, lag, num_steps):
+def test_updates_are_those_of_the_rule(seed, batch, delay, num_steps):
     pair = make_pair(seed, batch=batch, num_steps=num_steps)
     generator = torch.Generator().manual_seed(seed % 2**31)
     desire = torch.randint(-1, 2, (batch, NUM_OUT), generator=generator, dtype=torch.int8)
     desire[1::4] = 0
     outputs = torch.rand(num_steps, batch, NUM_OUT, generator=generator) < 0.2
     mine, exact = pair.compiled.arrange(pair.weights.clone()), pair.weights.clone()
-    active = pair.compiled.learn(
-        mine, 1e-2, desire, pair.mask, pair.trains, lag, pack(outputs.numpy())
+    layer = Layer(1, delay)
+    with_desire = pair.compiled.learn(
+        layer, mine, 1e-2, desire, pair.mask, pair.trains, pack(outputs.numpy())
     )
-    expected = pair.reference.learn(exact, 1e-2, desire, pair.mask, pair.spikes, lag, outputs)
+    expected = pair.reference.learn(layer, exact, 1e-2, desire, pair.mask, pair.spikes, outputs)
     assert not torch.equal(exact, pair.weights)
     assert torch.equal(mine, exact)
-    assert torch.equal(active, expected)
+    assert torch.equal(with_desire, expected)
 
 
 def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch):
@@ -172,10 +177,11 @@ def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch):
     desire = torch.ones(64, NUM_OUT, dtype=torch.int8)
     outputs = torch.rand(20, 64, NUM_OUT) < 0.3
     exact = pair.weights.clone()
-    pair.reference.learn(exact, 1e-2, desire, None, pair.spikes, 0, outputs)
+    layer = pair.compiled.layers[0]
+    pair.reference.learn(layer, exact, 1e-2, desire, None, pair.spikes, outputs)
     monkeypatch.setattr("lava_desire.backends.numba.backend._PAIRINGS", 1)
     mine = pair.compiled.arrange(pair.weights.clone())
-    pair.compiled.learn(mine, 1e-2, desire, None, pair.trains, 0, pack(outputs.numpy()))
+    pair.compiled.learn(layer, mine, 1e-2, desire, None, pair.trains, pack(outputs.numpy()))
     assert torch.equal(mine, exact)
 
 
@@ -231,7 +237,7 @@ def test_the_second_look_is_rare():
     """With weights as they are drawn, fewer than one neuron of a hundred is run again."""
     pair = make_pair(11, scale=0.2, batch=200)
     weights = pair.compiled.arrange(pair.weights)
-    trains = pair.compiled.run_layer(weights, pair.trains, 0, 1.0, None)
+    trains = pair.compiled.run(Layer(1, 0), weights, pair.trains, 1.0, None)
     assert trains.any()
     assert share_of_doubts(pair) < 0.01
 
@@ -274,7 +280,7 @@ def test_an_average_moves_as_torchs_lerp_does(seed, share, size):
         torch.from_numpy(rng.normal(size=(size, 33)).astype(np.float32)) for _ in range(2)
     )
     expected = torch.lerp(average, weights, share)
-    kernels = CompiledKernels(DesireConfig((4, 3)))
+    kernels = NumbaBackend(DesireConfig((4, 3)), torch.device("cpu"), "float32")
     mine = kernels.arrange(average)
     kernels.move_average(mine, kernels.arrange(weights), share)
     assert torch.equal(mine, expected)

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from lava_desire import DesireConfig, rule
-from lava_desire.backends.choices import default_precision
-from lava_desire.backends.kernels import lif_scan, make_products, trace_scan
+from lava_desire.backends.base import lif_scan, trace_scan
+from lava_desire.backends.registry import default_precision
+from lava_desire.backends.torch_ops import TorchBackend
 from lava_desire.data import load_dataset
 from lava_desire.engine import PRECISIONS, DesireNetwork
 from lava_desire.randomness import DropoutStream
@@ -142,10 +143,10 @@ def test_hard_reset_leaves_no_rest():
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_scan_over_the_window_is_the_rule_step_by_step(precision):
     generator = torch.Generator().manual_seed(3)
-    products = make_products(precision)
+    backend = TorchBackend(CONFIG, torch.device("cpu"), precision)
     spikes = torch.rand(20, 4, 50, generator=generator) < 0.2
     weights = torch.randn(30, 50, generator=generator) * 0.2
-    current = products.synaptic_current(weights, spikes.flatten(0, 1), 1.25).view(20, 4, 30)
+    current = backend._current(weights, spikes.flatten(0, 1), 1.25).view(20, 4, 30)
     exact = rule.synaptic_current(weights, spikes, 1.25)
     tolerance = 0 if precision == "float32" else 1e-4
     assert (current - exact).abs().max() <= tolerance

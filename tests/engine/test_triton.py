@@ -17,7 +17,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lava_desire import DesireConfig, DesireNetwork, fit, rule
-from lava_desire.backends.kernels import TorchKernels, has_triton
+from lava_desire.backends.base import Layer as Place
+from lava_desire.backends.registry import has_triton
+from lava_desire.backends.torch_ops import TorchBackend
 from lava_desire.randomness import DropoutStream
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -28,7 +30,7 @@ triton = pytest.importorskip(
 )
 
 from lava_desire.backends.triton import neurons
-from lava_desire.backends.triton.backend import TritonKernels
+from lava_desire.backends.triton.backend import TritonBackend
 from lava_desire.backends.triton.dropout import DeviceDropout
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.captured import CapturedStep
@@ -45,8 +47,8 @@ class Layer:
 
     def __init__(self, seed: int, scale: float = 0.3, precision: str = "float32", **fields) -> None:
         self.config = DesireConfig((NUM_IN, NUM_OUT), error_margin=0, **fields)
-        self.mine = TritonKernels(self.config, torch.device(DEVICE), precision)
-        self.exact = TorchKernels(self.config, torch.device("cpu"), "float32")
+        self.mine = TritonBackend(self.config, torch.device(DEVICE), precision)
+        self.exact = TorchBackend(self.config, torch.device("cpu"), "float32")
         draw = np.random.default_rng(seed)
         weights = (draw.standard_normal((NUM_OUT, NUM_IN)) * scale).astype(np.float32)
         rate = draw.random((BATCH, NUM_IN)) * 0.6
@@ -59,14 +61,13 @@ class Layer:
         self.trains = self.pack(self.spikes)
 
     def pack(self, spikes: torch.Tensor) -> torch.Tensor:
-        return self.mine._pack(spikes).to(DEVICE)
+        return self.mine.pack(spikes).to(DEVICE)
 
-    def run(self, lag: int = 0, gain: float = 1.0, masked: bool = False):
+    def run(self, delay: int = 0, gain: float = 1.0, masked: bool = False):
         mask = self.mask if masked else None
-        mine = self.mine.run_layer(
-            self.weights.to(DEVICE), self.trains, lag, gain, mask if mask is None else to(mask)
-        )
-        exact = self.exact.run_layer(self.weights, self.spikes, lag, gain, mask)
+        place, kept = Place(1, delay), mask if mask is None else to(mask)
+        mine = self.mine.run(place, self.weights.to(DEVICE), self.trains, gain, kept)
+        exact = self.exact.run(place, self.weights, self.spikes, gain, mask)
         return self.mine.unpack(mine).cpu(), exact
 
 
@@ -89,11 +90,11 @@ def test_trains_sent_as_bytes_come_back(num_steps):
     ("fields", "options"),
     [
         ({}, {}),
-        ({}, {"lag": 1, "gain": 1 / 0.7, "masked": True}),
+        ({}, {"delay": 1, "gain": 1 / 0.7, "masked": True}),
         ({"num_steps": 1}, {}),
-        ({"num_steps": 31, "reset": "zero"}, {"lag": 1}),
-        ({"num_steps": 32, "decay": 0.9, "threshold": 0.3}, {"lag": 1, "gain": 1 / 0.95}),
-        ({"num_steps": 64, "decay": 0.875}, {"lag": 1, "masked": True}),
+        ({"num_steps": 31, "reset": "zero"}, {"delay": 1}),
+        ({"num_steps": 32, "decay": 0.9, "threshold": 0.3}, {"delay": 1, "gain": 1 / 0.95}),
+        ({"num_steps": 64, "decay": 0.875}, {"delay": 1, "masked": True}),
         ({"num_steps": 5, "decay": 0.0}, {}),
     ],
 )
@@ -148,7 +149,7 @@ def test_a_fused_multiply_add_would_decide_otherwise_and_is_not_used():
 
 def test_two_bfloat16_terms_differ_only_where_a_membrane_is_close_to_the_threshold():
     layer = Layer(11, precision="bfloat16x2")
-    mine, exact = layer.run(lag=1, gain=1 / 0.7)
+    mine, exact = layer.run(delay=1, gain=1 / 0.7)
     current = rule.synaptic_current(
         layer.weights, torch.cat([torch.zeros_like(layer.spikes[:1]), layer.spikes[:-1]]), 1 / 0.7
     )
@@ -170,24 +171,28 @@ def test_hidden_desires_are_those_of_the_rule(threshold, masked):
     layer = Layer(2, desire_threshold_hidden=threshold)
     outputs = torch.rand(20, BATCH, NUM_OUT, generator=torch.Generator().manual_seed(1)) < 0.2
     mask = layer.mask if masked else None
-    mine = layer.mine.hidden_desire(
-        to(layer.weights), to(layer.desire), layer.pack(outputs), mask if mask is None else to(mask)
+    place, kept = Place(1, 0), mask if mask is None else to(mask)
+    mine = layer.mine.pass_back(
+        place, to(layer.weights), to(layer.desire), layer.pack(outputs), kept
     )
-    exact = layer.exact.hidden_desire(layer.weights, layer.desire, outputs, mask)
+    exact = layer.exact.pass_back(place, layer.weights, layer.desire, outputs, mask)
     assert exact.any()
     assert torch.equal(mine.cpu(), exact)
 
 
-@pytest.mark.parametrize(("num_steps", "lag"), [(20, 0), (20, 1), (33, 1)])
-def test_updates_are_those_of_the_rule(num_steps, lag):
+@pytest.mark.parametrize(("num_steps", "delay"), [(20, 0), (20, 1), (33, 1)])
+def test_updates_are_those_of_the_rule(num_steps, delay):
     layer = Layer(4, num_steps=num_steps)
     outputs = torch.rand(num_steps, BATCH, NUM_OUT, generator=torch.Generator().manual_seed(2))
     outputs = outputs < 0.2
     mine, exact = to(layer.weights.clone()), layer.weights.clone()
+    place = Place(1, delay)
     active = layer.mine.learn(
-        mine, 1e-2, to(layer.desire), to(layer.mask), layer.trains, lag, layer.pack(outputs)
+        place, mine, 1e-2, to(layer.desire), to(layer.mask), layer.trains, layer.pack(outputs)
     )
-    expected = layer.exact.learn(exact, 1e-2, layer.desire, layer.mask, layer.spikes, lag, outputs)
+    expected = layer.exact.learn(
+        place, exact, 1e-2, layer.desire, layer.mask, layer.spikes, outputs
+    )
     assert not torch.equal(exact, layer.weights)
     assert torch.equal(mine.cpu(), exact)
     assert torch.equal(active.cpu(), expected)
@@ -200,7 +205,7 @@ def test_a_batch_without_desire_changes_no_weight():
     mine = to(layer.weights.clone())
     outputs = layer.pack(torch.ones(20, BATCH, NUM_OUT, dtype=torch.bool))
     none = to(torch.zeros_like(layer.desire))
-    active = layer.mine.learn(mine, 1e-2, none, None, layer.trains, 0, outputs)
+    active = layer.mine.learn(Place(1, 0), mine, 1e-2, none, None, layer.trains, outputs)
     assert torch.equal(mine.cpu(), layer.weights)
     assert not active.any()
 
@@ -217,7 +222,7 @@ def test_spikes_are_counted_and_unpacked(num_steps):
 @pytest.mark.parametrize(("num_steps", "error_margin"), [(20, 4), (20, 0), (13, 2), (64, 9)])
 def test_predictions_and_output_desires_are_those_of_the_rule(num_steps, error_margin):
     config = DesireConfig((4, 10), num_steps=num_steps, error_margin=error_margin)
-    made = TritonKernels(config, torch.device(DEVICE), "float32")
+    made = TritonBackend(config, torch.device(DEVICE), "float32")
     generator = torch.Generator().manual_seed(0)
     spikes = torch.rand(num_steps, 60, 10, generator=generator) < torch.rand(
         60, 10, generator=generator
@@ -227,20 +232,20 @@ def test_predictions_and_output_desires_are_those_of_the_rule(num_steps, error_m
     spikes[:, 2] = False
     spikes[:4, 2, 7] = spikes[1:5, 2, 3] = True
     labels = torch.randint(0, 10, (60,), generator=generator)
-    prediction, desire, error = made.teach(to(made._pack(spikes)), to(labels))
+    prediction, desire, error = made.teach(to(made.pack(spikes)), to(labels))
     counts = spikes.sum(0)
     rate = rule.firing_rate(counts, num_steps, error_margin)
     assert torch.equal(prediction.cpu(), rule.predict(counts))
     assert (prediction[:3] == -1).all()
-    made = TritonKernels(config.replace(tie_break="earliest"), torch.device(DEVICE), "float32")
-    earliest, *_ = made.teach(to(made._pack(spikes)), to(labels))
+    made = TritonBackend(config.replace(tie_break="earliest"), torch.device(DEVICE), "float32")
+    earliest, *_ = made.teach(to(made.pack(spikes)), to(labels))
     assert torch.equal(earliest.cpu(), rule.predict(counts, rule.last_spikes(spikes)))
     assert earliest[:3].tolist() == [-1, -1, 7]
     expected = rule.output_desire(rate, labels, config.desire_threshold_output)
     assert torch.equal(desire.cpu(), expected)
     assert torch.equal(error.cpu(), rule.local_error(expected, rate))
-    made = TritonKernels(config.replace(class_margin=3), torch.device(DEVICE), "float32")
-    _, desire, error = made.teach(to(made._pack(spikes)), to(labels))
+    made = TritonBackend(config.replace(class_margin=3), torch.device(DEVICE), "float32")
+    _, desire, error = made.teach(to(made.pack(spikes)), to(labels))
     expected = rule.margin_desire(counts, labels, 3)
     assert torch.equal(desire.cpu(), expected)
     assert torch.equal(error.cpu(), rule.local_error(expected, rate))
@@ -414,12 +419,12 @@ def test_train_step_repeats_the_recording(golden_path: Path, precision: str):
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="no CUDA device here to choose kernels for")
 def test_a_network_on_cuda_chooses_these_kernels_where_they_apply():
-    assert DesireNetwork(SMALL, DEVICE).computing.name == "triton"
-    assert DesireNetwork(SMALL.replace(num_steps=65), DEVICE).computing.name == "torch"
+    assert DesireNetwork(SMALL, DEVICE).backend.name == "triton"
+    assert DesireNetwork(SMALL.replace(num_steps=65), DEVICE).backend.name == "torch"
 
 
 def test_an_older_triton_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("lava_desire.backends.kernels.metadata.version", lambda name: "3.1.0+git")
+    monkeypatch.setattr("lava_desire.backends.registry.metadata.version", lambda name: "3.1.0+git")
     assert not has_triton()
     with pytest.raises(ValueError, match=r"of which 3\.6 or later is not installed"):
         DesireNetwork(SMALL, DEVICE, kernels="triton")

@@ -1,4 +1,4 @@
-"""The hot loops of integer arithmetic, compiled with numba; event-driven like `compiled`.
+"""The hot loops of integer arithmetic, compiled with numba; event-driven like backend ``compiled``.
 
 Each does for a whole window what functions of :mod:`lava_desire.fixed` do for one step, and is
 tested against them. Sums are held in 32 bits where the limits of

@@ -18,7 +18,6 @@ from numba import njit
 
 from lava_desire.backends.numba.threads import Workspace, in_parallel
 
-MAX_STEPS = 64
 _HASH = np.uint64(
     0x9E3779B97F4A7C15
 )  # 2^64 divided by the golden ratio: spreads words over a table

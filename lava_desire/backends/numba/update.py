@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.numba.events import MAX_STEPS, compiled, compiled_in_any_order, popcount
+from lava_desire.backends.numba.events import compiled, compiled_in_any_order, popcount
 from lava_desire.backends.numba.simd import float_of, fused, largest_magnitude, make_sum_rows
+from lava_desire.backends.registry import MAX_STEPS
 
 BLOCK = 256
 """Neurons whose updates are gathered together: those of 1600 inputs fit the second-level cache."""

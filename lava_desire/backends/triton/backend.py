@@ -17,19 +17,14 @@ import triton
 from torch import Tensor
 
 from lava_desire import rule
-from lava_desire.backends.choices import PRECISIONS
-from lava_desire.backends.kernels import (
-    TensorKernels,
-    encode_uint8_table,
-    split_bfloat16,
-)
+from lava_desire.backends.base import Backend, Layer, error_table
+from lava_desire.backends.torch_ops import split_bfloat16
 from lava_desire.backends.triton import neurons, products
 from lava_desire.backends.triton.tiles import tile_of
 from lava_desire.backends.wire import pack_words, unpack_words
 from lava_desire.config import DesireConfig
 from lava_desire.model.rates import InputRates
 
-MAX_STEPS = 64
 _BLOCK = 128  # neurons of a program that does them one by one
 _FOLLOWED = 32  # of one that counts their spikes over samples
 _STRIDE = 64  # rows of operands are a multiple of
@@ -67,68 +62,52 @@ class Average:
     place: Tensor
 
 
-class TritonKernels(TensorKernels):
-    """The kernels of one network on a CUDA device, or on a CPU in Triton's interpreter.
+class TritonBackend(Backend):
+    """Kernels of our own on a CUDA device, or on a CPU in Triton's interpreter.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of at most 64 time steps.
-    device : torch.device
-        Where the network lives.
-    precision : str
-        ``"float32"`` sums in float64 and rounds once; ``"bfloat16x2"`` takes two bfloat16 terms a
-        weight and a trace.
+    Trains are (B, N) words, of at most 64 time steps. Precision ``"float32"`` sums in float64 and
+    rounds once; ``"bfloat16x2"`` takes two bfloat16 terms a weight and a trace.
 
     Raises
     ------
     ValueError
-        If there is no such precision, the window is too long, or the device is no CUDA device and
-        Triton does not interpret.
+        If the device is no CUDA device and Triton does not interpret.
     """
 
     name = "triton"
+    checks_weights = False
+    captures = True
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
-        if config.num_steps > MAX_STEPS:
-            raise ValueError(
-                f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} with kernels triton"
-            )
         if device.type != "cuda" and not INTERPRETED:
             raise ValueError(
                 f"kernels is 'triton' and device is {device}: expected cuda, or TRITON_INTERPRET=1 "
                 "in the environment"
             )
-        self._config = config
         self.exact = precision == "float32"
         self.word = torch.int32 if config.num_steps < 32 else torch.int64
-        table = encode_uint8_table(config.num_steps, config.threshold, torch.device("cpu"))
-        self._table = self._pack(table).to(device)
-        self._errors = _error_table(config).to(device)
+        super().__init__(config, device, precision)
+        self._words = self.pack(self._table)
+        self._errors = error_table(config).to(device)
         self._wishes = _wish_table(config).to(device)
         self._nothing = torch.empty(0, dtype=torch.bool, device=device)
         self._origin = torch.zeros(1, dtype=torch.int64, device=device)
         # The interpreter multiplies the bits of bfloat16 as if they were integers.
         self._narrow = torch.float32 if INTERPRETED else torch.bfloat16
 
-    def _pack(self, spikes: Tensor) -> Tensor:
+    def pack(self, spikes: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
         words = torch.zeros(spikes.shape[1:], dtype=self.word, device=spikes.device)
         for step, plane in enumerate(spikes):
             words |= plane.to(self.word) << step
         return words
 
     def arrange(self, weights: Tensor) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        """See :class:`~lava_desire.backends.base.Backend`."""
         return weights.contiguous()
 
-    def encode(self, images: Tensor) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`; uint8 is looked up in a table."""
-        images = rule.equalize_brightness(images, self._config.image_brightness)
-        if images.dtype == torch.uint8:
-            return self._table[images.int()]
-        return self._pack(rule.encode(images, self._config.num_steps, self._config.threshold))
+    def _look_up(self, images: Tensor) -> Tensor:
+        return self._words[images.int()]
 
     def take(self, trains: Tensor, place: Tensor, num_samples: int, mask: Tensor | None) -> Tensor:
         """Take a minibatch out of trains, (S, N), from the sample that `place` holds, one int64.
@@ -152,11 +131,11 @@ class TritonKernels(TensorKernels):
         return words
 
     def drop(self, trains: Tensor, mask: Tensor) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        """See :class:`~lava_desire.backends.base.Backend`."""
         return trains * mask
 
     def counts(self, trains: Tensor) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        """See :class:`~lava_desire.backends.base.Backend`."""
         counts = torch.empty(trains.shape, dtype=torch.int64, device=trains.device)
         if not trains.numel():
             return counts  # a grid of no blocks is refused
@@ -167,38 +146,38 @@ class TritonKernels(TensorKernels):
         return counts
 
     def unpack(self, trains: Tensor) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
-        steps = torch.arange(self._config.num_steps, device=trains.device)[:, None, None]
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        steps = torch.arange(self.config.num_steps, device=trains.device)[:, None, None]
         return ((trains >> steps) & 1).bool()
 
     def to_bytes(self, trains: Tensor, chosen: Tensor) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
-        return pack_words(trains[chosen].to(torch.int64), self._config.num_steps)
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        return pack_words(trains[chosen].to(torch.int64), self.config.num_steps)
 
     def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        """See :class:`~lava_desire.backends.base.Backend`."""
         words = planes.new_zeros((batch_size, planes.shape[2]), dtype=self.word)
         words[chosen] = unpack_words(planes).to(self.word)
         return words
 
-    def run_layer(
+    def run(
         self,
+        layer: Layer,
         weights: Tensor,
         trains: Tensor,
-        lag: int,
         gain: float,
         mask: Tensor | None,
         terms: Tensor | None = None,
     ) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`; `terms` as :meth:`split` makes."""
-        config = self._config
+        """See :class:`~lava_desire.backends.base.Backend`; `terms` as :meth:`split` makes."""
+        config = self.config
         if not len(trains):
             return trains.new_empty((0, len(weights)))  # a grid of no blocks is refused
         if not self.exact:
             terms = self.split(weights) if terms is None else terms
-            current = self._current(terms, trains, lag, gain)
+            current = self._split_current(terms, trains, layer.delay, gain)
         else:
-            current = self._exact_current(weights, trains, lag, gain)
+            current = self._exact_current(weights, trains, layer.delay, gain)
         words = torch.empty((len(trains), len(weights)), dtype=self.word, device=current.device)
         neurons.lif_scan_kernel[triton.cdiv(words.numel(), _BLOCK),](
             current,
@@ -224,8 +203,8 @@ class TritonKernels(TensorKernels):
             term[:, : weights.shape[1]] = values
         return terms
 
-    def _exact_current(self, weights: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
-        num_steps, num_samples, num_out = self._config.num_steps, len(trains), len(weights)
+    def _exact_current(self, weights: Tensor, trains: Tensor, delay: int, gain: float) -> Tensor:
+        num_steps, num_samples, num_out = self.config.num_steps, len(trains), len(weights)
         num_rows = num_steps * num_samples
         tile = tile_of("current", True, num_rows)
         current = torch.empty((num_rows, num_out), device=trains.device)
@@ -238,7 +217,7 @@ class TritonKernels(TensorKernels):
             weights.shape[1],
             num_out,
             GAIN=float(gain),
-            LAG=lag,
+            DELAY=delay,
             NUM_STEPS=num_steps,
             BLOCK_ROWS=tile.rows,
             BLOCK_OUT=tile.columns,
@@ -247,8 +226,8 @@ class TritonKernels(TensorKernels):
         )
         return current
 
-    def _current(self, terms: Tensor, trains: Tensor, lag: int, gain: float) -> Tensor:
-        num_steps, (num_samples, num_in) = self._config.num_steps, trains.shape
+    def _split_current(self, terms: Tensor, trains: Tensor, delay: int, gain: float) -> Tensor:
+        num_steps, (num_samples, num_in) = self.config.num_steps, trains.shape
         num_rows, (_, num_out, stride) = num_steps * num_samples, terms.shape
         spikes = torch.empty((num_rows, stride), dtype=self._narrow, device=trains.device)
         neurons.spread_kernel[triton.cdiv(num_samples * stride, _BLOCK),](
@@ -257,7 +236,7 @@ class TritonKernels(TensorKernels):
             num_samples,
             num_in,
             stride,
-            LAG=lag,
+            DELAY=delay,
             NUM_STEPS=num_steps,
             BLOCK=_BLOCK,
         )
@@ -315,9 +294,9 @@ class TritonKernels(TensorKernels):
             error,
             prediction,
             trains.shape[1],
-            NUM_COUNTS=self._config.num_steps + 1,
-            EARLIEST=self._config.breaks_ties,
-            MARGIN=self._config.class_margin,
+            NUM_COUNTS=self.config.num_steps + 1,
+            EARLIEST=self.config.breaks_ties,
+            MARGIN=self.config.class_margin,
             BLOCK=triton.next_power_of_2(trains.shape[1]),
             enable_fp_fusion=False,
         )
@@ -339,18 +318,18 @@ class TritonKernels(TensorKernels):
         )
         return Listed(active, number)
 
-    def hidden_desire(
-        self, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
+    def pass_back(
+        self, layer: Layer, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`; sums are always float64."""
+        """See :class:`~lava_desire.backends.base.Backend`; sums are always float64."""
         kept = desire if mask is None else desire * mask
         error = self._errors[kept.long() + 1, self.counts(trains)]
-        before = trains.new_zeros((len(trains), weights.shape[1]))
-        passed, _ = self.pass_back(weights, error, self.list_samples(kept), before, None)
+        pre = trains.new_zeros((len(trains), weights.shape[1]))
+        passed, _ = self.pass_back_listed(weights, error, self.list_samples(kept), pre, None)
         return passed
 
-    def pass_back(
-        self, weights: Tensor, error: Tensor, listed: Listed, before: Tensor, mask: Tensor | None
+    def pass_back_listed(
+        self, weights: Tensor, error: Tensor, listed: Listed, pre: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Pass the desires of listed samples to the layer before, in one launch (Eq. 13 to 15).
 
@@ -362,8 +341,8 @@ class TritonKernels(TensorKernels):
             c of the layer, (B, N_o) float32.
         listed : Listed
             Samples whose error is not zero throughout.
-        before : Tensor
-            Trains of the layer before, (B, N_i) words.
+        pre : Tensor
+            Trains of the presynaptic layer, (B, N_i) words.
         mask : Tensor or None
             Its dropout mask, (B, N_i) bool.
 
@@ -373,17 +352,17 @@ class TritonKernels(TensorKernels):
             Of the layer before, (B, N_i) int8 and float32, after its mask; desires of samples that
             are not listed are 0, their errors undefined.
         """
-        config, (num_out, num_in) = self._config, weights.shape
-        tile = tile_of("desire", True, config.num_steps * len(before))
-        passed = torch.zeros((len(before), num_in), dtype=torch.int8, device=before.device)
-        passed_error = torch.empty((len(before), num_in), device=before.device)
-        grid = tile.grid(len(before), num_in)
+        config, (num_out, num_in) = self.config, weights.shape
+        tile = tile_of("desire", True, config.num_steps * len(pre))
+        passed = torch.zeros((len(pre), num_in), dtype=torch.int8, device=pre.device)
+        passed_error = torch.empty((len(pre), num_in), device=pre.device)
+        grid = tile.grid(len(pre), num_in)
         products.hidden_desire_kernel[grid](
             error,
             listed.active,
             listed.number,
             weights,
-            before,
+            pre,
             self._nothing if mask is None else mask.contiguous(),
             self._errors,
             passed,
@@ -402,29 +381,31 @@ class TritonKernels(TensorKernels):
 
     def learn(
         self,
+        layer: Layer,
         weights: Tensor,
-        learning_rate: float | Tensor,
+        learning_rate: float,
         desire: Tensor,
         mask: Tensor | None,
-        inputs: Tensor,
-        lag: int,
-        outputs: Tensor,
+        pre: Tensor,
+        post: Tensor,
+        first_sample: int = 0,
     ) -> Tensor:
-        """See :class:`~lava_desire.backends.kernels.Kernels`."""
+        """See :class:`~lava_desire.backends.base.Backend`."""
         signs = desire if mask is None else desire * mask
-        rate = torch.as_tensor(learning_rate, dtype=torch.float64, device=weights.device)
-        self.learn_listed(weights, rate, signs, self.list_samples(signs), inputs, lag, outputs)
+        rate = torch.as_tensor(self.rate_of(layer, learning_rate), dtype=torch.float64)
+        rate = rate.to(weights.device)
+        self.learn_listed(layer, weights, rate, signs, self.list_samples(signs), pre, post)
         return signs.any(dim=1)
 
     def learn_listed(
         self,
+        layer: Layer,
         weights: Tensor,
-        rate: Tensor,
+        learning_rate: Tensor,
         signs: Tensor,
         listed: Listed,
-        inputs: Tensor,
-        lag: int,
-        outputs: Tensor,
+        pre: Tensor,
+        post: Tensor,
         *,
         terms: Tensor | None = None,
         baseline: Tensor | None = None,
@@ -436,18 +417,18 @@ class TritonKernels(TensorKernels):
 
         Parameters
         ----------
+        layer : Layer
+            Which it is.
         weights : Tensor
             (N_o, N_i) float32, changed.
-        rate : Tensor
-            η, one float64 on the device.
+        learning_rate : Tensor
+            η times the layer's factor, one float64 on the device.
         signs : Tensor
             Desires after the mask, (B, N_o) int8, 0 for samples that are not listed.
         listed : Listed
             Samples that are learned.
-        inputs, outputs : Tensor
-            Trains before and behind, (B, N_i) and (B, N_o) words.
-        lag : int
-            Steps from a spike before to its arrival.
+        pre, post : Tensor
+            Trains of both sides, (B, N_i) and (B, N_o) words.
         terms : Tensor, optional
             Those of :meth:`split`, which are changed with the weights.
         baseline : Tensor, optional
@@ -459,8 +440,8 @@ class TritonKernels(TensorKernels):
         limit : float
             Magnitude to which they are clipped; 0 clips none.
         """
-        (num_samples, num_in), num_out, device = inputs.shape, len(weights), weights.device
-        num_steps = self._config.num_steps
+        (num_samples, num_in), num_out, device = pre.shape, len(weights), weights.device
+        num_steps = self.config.num_steps
         strides = _stride(num_in), _stride(num_out)
         dtype = torch.float64 if self.exact else self._narrow
         high = torch.empty((num_samples * num_steps, strides[0]), dtype=dtype, device=device)
@@ -471,8 +452,8 @@ class TritonKernels(TensorKernels):
             net = torch.zeros(num_out, dtype=torch.int32, device=device)
         blocks = sum(triton.cdiv(stride, _BLOCK) for stride in strides)
         neurons.pair_kernel[num_samples, blocks](
-            inputs,
-            outputs,
+            pre,
+            post,
             signs,
             listed.active,
             listed.number,
@@ -483,8 +464,8 @@ class TritonKernels(TensorKernels):
             num_in,
             num_out,
             *strides,
-            LAG=lag,
-            DECAY=self._config.decay,
+            DELAY=layer.delay,
+            DECAY=self.config.decay,
             NUM_STEPS=num_steps,
             EXACT=self.exact,
             COUNTED=net is not None,
@@ -499,12 +480,12 @@ class TritonKernels(TensorKernels):
             low,
             listed.number,
             weights,
-            rate,
+            learning_rate,
             weights if terms is None else terms,
             listed.active if net is None else net,
             weights if baseline is None else baseline,
-            rate if floor is None else floor.own_rates,
-            rate if floor is None else floor.input_rates,
+            learning_rate if floor is None else floor.own_rates,
+            learning_rate if floor is None else floor.input_rates,
             weights if average is None else average.weights,
             weights if average is None else average.shares,
             self._origin if average is None else average.place,
@@ -518,7 +499,7 @@ class TritonKernels(TensorKernels):
             BASELINE=baseline is not None,
             FLOOR=0.0 if floor is None else floor.rate,
             LIFT=0.0 if floor is None else num_samples * rule.LIFT / floor.rate,
-            MEAN_TRACE=rule.mean_trace(num_steps, self._config.decay),
+            MEAN_TRACE=rule.mean_trace(num_steps, self.config.decay),
             LIMIT=float(limit),
             AVERAGED=average is not None,
             BLOCK_ROWS=tile.inner,
@@ -560,8 +541,8 @@ class TritonKernels(TensorKernels):
             num_samples,
             num_in,
             LISTED=listed is not None,
-            SAMPLES_MEANT=self._config.baseline_samples,
-            NUM_STEPS=self._config.num_steps,
+            SAMPLES_MEANT=self.config.baseline_samples,
+            NUM_STEPS=self.config.num_steps,
             GAIN=rates.gain,
             BLOCK_SAMPLES=min(triton.next_power_of_2(num_samples), 64),
             BLOCK=_FOLLOWED,
@@ -572,15 +553,6 @@ class TritonKernels(TensorKernels):
 
 def _stride(num_neurons: int) -> int:
     return -(-num_neurons // _STRIDE) * _STRIDE
-
-
-def _error_table(config: DesireConfig) -> Tensor:
-    """Tabulate local errors by desire + 1 and spike count: (3, T + 1) float32 (Eq. 14)."""
-    counts = torch.arange(config.num_steps + 1)
-    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
-    desires = torch.tensor([[-1], [0], [1]], dtype=torch.int8)
-    errors: Tensor = rule.local_error(desires.expand(3, len(counts)), rates)
-    return errors.contiguous()
 
 
 def _wish_table(config: DesireConfig) -> Tensor:

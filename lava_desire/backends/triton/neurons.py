@@ -119,17 +119,17 @@ def spread_kernel(
     num_samples,
     num_in,
     stride,
-    LAG: tl.constexpr,
+    DELAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Unpack trains, (B, N), into numbers, (T, B, stride), N rounded up; `LAG` steps late."""
+    """Unpack trains, (B, N), into numbers, (T, B, stride), N rounded up; `DELAY` steps later."""
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     sample = place // stride
     neuron = place % stride
     inside = sample < num_samples
     word = tl.load(words + sample * num_in + neuron, mask=inside & (neuron < num_in), other=0)
-    word = word << LAG
+    word = word << DELAY
     at = spikes + place
     for step in tl.static_range(NUM_STEPS):
         spike = (word >> step) & 1
@@ -240,7 +240,7 @@ def pair_kernel(
     num_out,
     in_stride,
     out_stride,
-    LAG: tl.constexpr,
+    DELAY: tl.constexpr,
     DECAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
@@ -265,7 +265,7 @@ def pair_kernel(
         if block < blocks_in:
             inputs = block * BLOCK + tl.arange(0, BLOCK)
             inside = inputs < in_stride
-            word = tl.load(words + sample * num_in + inputs, mask=inputs < num_in, other=0) << LAG
+            word = tl.load(words + sample * num_in + inputs, mask=inputs < num_in, other=0) << DELAY
             at = row * in_stride + inputs
             trace = tl.zeros((BLOCK,), tl.float64 if EXACT else tl.float32)
             for step in tl.static_range(NUM_STEPS):

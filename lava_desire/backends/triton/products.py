@@ -31,7 +31,7 @@ def exact_current_kernel(
     num_in,
     num_out,
     GAIN: tl.constexpr,
-    LAG: tl.constexpr,
+    DELAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_OUT: tl.constexpr,
@@ -56,7 +56,7 @@ def exact_current_kernel(
             mask=row_inside[:, None] & input_inside[None, :],
             other=0,
         )
-        spikes = ((trains << LAG) >> steps[:, None]) & 1
+        spikes = ((trains << DELAY) >> steps[:, None]) & 1
         weight = tl.load(
             weights + outputs[None, :].to(tl.int64) * num_in + inputs[:, None],
             mask=input_inside[:, None] & output_inside[None, :],

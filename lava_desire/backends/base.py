@@ -1,0 +1,387 @@
+"""What a network computes with: :class:`Backend`, whose defaults are the model's equations.
+
+A backend holds spike trains in a form of its own and overrides what it does faster. Each method
+does what its namesakes in :mod:`lava_desire.rule` do for one step, for a whole window and minibatch
+at once, and is tested against them. :mod:`lava_desire.backends.registry` knows all by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lava_desire import rule
+from lava_desire.backends.inputs import as_weights
+from lava_desire.backends.wire import pack_spikes, unpack_spikes
+from lava_desire.config import DesireConfig
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A plastic layer of a network.
+
+    Parameters
+    ----------
+    number : int
+        ℓ in 1 to L.
+    delay : int
+        Time steps from a presynaptic spike to its arrival.
+    """
+
+    number: int
+    delay: int
+
+
+def layers_of(config: DesireConfig) -> tuple[Layer, ...]:
+    """Return the L plastic layers: the encoder's spikes arrive at once, others a step later."""
+    return tuple(Layer(number, int(number > 1)) for number in range(1, config.num_layers + 1))
+
+
+class Backend:
+    """What one network computes with. The defaults are torch operations, sums in float64.
+
+    Trains of B samples and N neurons are (T, B, N) bool here; a backend with another form of them
+    overrides :meth:`pack` and :meth:`unpack`, and what it leaves to the defaults still works.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    device : torch.device
+        Where it lives.
+    precision : str
+        Arithmetic of the sums over synapses.
+    """
+
+    name: ClassVar[str]
+    """One of :data:`~lava_desire.backends.registry.KERNELS`, never ``auto``, or ``integers``."""
+
+    draws: ClassVar[bool] = False
+    """Whether learning itself draws random numbers, keyed by the samples that were learned."""
+
+    checks_weights: ClassVar[bool] = True
+    """Whether :meth:`run` finds weights that are NaN or infinite."""
+
+    captures: bool = False
+    """Whether training steps can be captured, see :mod:`lava_desire.training.captured`."""
+
+    def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
+        self.config, self.device, self.precision = config, device, precision
+        self.layers = layers_of(config)
+        self._table = encode_uint8_table(config.num_steps, config.threshold, device)
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Keep torch to one thread where the backend has threads of its own."""
+        return nullcontext()
+
+    def as_weights(self, weights: Sequence[Any]) -> list[Tensor]:
+        """Return copies of the weights of all layers, as the backend holds them.
+
+        Raises
+        ------
+        ValueError
+            If their number, a shape or a value is another than the config asks for.
+        """
+        config = self.config
+        return [
+            self.arrange(rule.limit_weights(tensor, config.weight_limit))
+            for tensor in as_weights(weights, config.layer_sizes, self.device)
+        ]
+
+    def arrange(self, weights: Tensor) -> Tensor:
+        """Return weights in the memory layout that the backend likes best."""
+        return weights
+
+    def format_fields(self) -> list[dict[str, int]]:
+        """Return how weights are written in integers, for a checkpoint; else nothing."""
+        return []
+
+    def check_learning(self, learning_rate: float) -> None:
+        """Refuse to learn what this backend cannot, before anything has changed.
+
+        Raises
+        ------
+        ValueError
+            If the config asks for what it does not offer, or the learning rate is none for it.
+        """
+
+    def encode(self, images: Tensor) -> Any:
+        """Encode (B, N_0) uint8 or float32 images as trains."""
+        images = rule.equalize_brightness(images, self.config.image_brightness)
+        if images.dtype == torch.uint8:
+            return self._look_up(images)
+        return self.pack(rule.encode(images, self.config.num_steps, self.config.threshold))
+
+    def _look_up(self, images: Tensor) -> Any:
+        return self.pack(self._table[:, images.int()])
+
+    def pack(self, spikes: Tensor) -> Any:
+        """Return (T, B, N) bool spikes as trains."""
+        return spikes
+
+    def unpack(self, trains: Any) -> Tensor:
+        """Return trains as (T, B, N) bool spikes."""
+        return trains  # type: ignore[no-any-return]
+
+    def drop(self, trains: Any, mask: Tensor) -> Any:
+        """Silence the neurons whose mask, (B, N) bool, is false."""
+        return self.pack(self.unpack(trains) & mask)
+
+    def counts(self, trains: Any) -> Tensor:
+        """Count the spikes: (B, N) int64."""
+        return self.unpack(trains).sum(0)
+
+    def counts_together(self, trains: Any, chosen: Tensor | None = None) -> Tensor:
+        """Count the spikes of all samples together, or of those chosen, (B,) bool: (N,) int64."""
+        counts = self.counts(trains)
+        return (counts if chosen is None else counts * chosen[:, None]).sum(0)
+
+    def to_bytes(self, trains: Any, chosen: Tensor) -> Tensor:
+        """Pack the trains of chosen samples, (R,) indices, to be sent: (R, ⌈T/8⌉, N) uint8."""
+        return pack_spikes(self.unpack(trains).index_select(1, chosen))
+
+    def from_bytes(self, planes: Tensor, chosen: Tensor, batch_size: int) -> Any:
+        """Return the trains of a batch, silent but for the chosen samples, which were packed."""
+        num_steps = self.config.num_steps
+        spikes = planes.new_zeros((num_steps, batch_size, planes.shape[2]), dtype=torch.bool)
+        spikes[:, chosen] = unpack_spikes(planes, num_steps)
+        return self.pack(spikes)
+
+    def run(
+        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
+    ) -> Any:
+        """Run a layer over the window from rest (Eq. 1 and 16).
+
+        Parameters
+        ----------
+        layer : Layer
+            Which it is.
+        weights : Tensor
+            Its weights.
+        trains : object
+            Presynaptic trains of B samples.
+        gain : float
+            Scale of the presynaptic spikes; 1 in evaluation.
+        mask : Tensor or None
+            Dropout mask of the layer, (B, N_ℓ) bool.
+
+        Returns
+        -------
+        object
+            Postsynaptic trains.
+
+        Raises
+        ------
+        FloatingPointError
+            If a potential is NaN or infinite, where the backend :attr:`checks_weights`.
+        """
+        spikes = delayed(self.unpack(trains), layer.delay)
+        current = self._current(weights, spikes.flatten(0, 1), gain)
+        if not bool(torch.isfinite(current).all()):
+            raise FloatingPointError("a current is NaN or infinite")
+        current = current.view(*spikes.shape[:2], current.shape[1])
+        config = self.config
+        return self.pack(lif_scan(current, config.decay, config.threshold, mask, config.reset))
+
+    def _current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+        """Return W (g·u): (R, N_i) bool → (R, N_o) float32 (Eq. 1)."""
+        current: Tensor = rule.synaptic_current(weights, spikes, gain)
+        return current
+
+    def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
+        """Derive output desires, (B, K) int8, from counts, (B, K), and labels, (B,) (Eq. 11)."""
+        config = self.config
+        if config.class_margin:
+            desire: Tensor = rule.margin_desire(counts, labels, config.class_margin)
+        else:
+            rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
+            desire = rule.output_desire(rate, labels, config.desire_threshold_output)
+        return desire
+
+    def predict(self, trains: Any) -> Tensor:
+        """Return what the trains of the output layer say, (B,) int64 (Sec. 4.2)."""
+        last = rule.last_spikes(self.unpack(trains)) if self.config.breaks_ties else None
+        prediction: Tensor = rule.predict(self.counts(trains), last)
+        return prediction
+
+    def pass_back(
+        self, layer: Layer, weights: Tensor, desire: Tensor, trains: Any, mask: Tensor | None
+    ) -> Tensor:
+        """Pass the desires of a layer to the one before (Eq. 13 to 15).
+
+        Parameters
+        ----------
+        layer : Layer
+            Which it is, above the first.
+        weights : Tensor
+            Its weights.
+        desire : Tensor
+            d of its neurons, (B, N_ℓ) int8.
+        trains : object
+            Their trains.
+        mask : Tensor or None
+            Their dropout mask, (B, N_ℓ) bool.
+
+        Returns
+        -------
+        Tensor
+            d of the presynaptic neurons, (B, N_{ℓ−1}) int8.
+        """
+        config = self.config
+        rate = rule.firing_rate(self.counts(trains), config.num_steps, config.error_margin)
+        z = rule.backpropagate_error(weights, rule.local_error(desire, rate, mask))
+        desires: Tensor = rule.hidden_desire(z, config.desire_threshold_hidden)
+        return desires
+
+    def learn(
+        self,
+        layer: Layer,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        mask: Tensor | None,
+        pre: Any,
+        post: Any,
+        first_sample: int = 0,
+    ) -> Tensor:
+        """Add the change of weights of a minibatch (Eq. 4).
+
+        Parameters
+        ----------
+        layer : Layer
+            Which it is.
+        weights : Tensor
+            Its weights, changed in place.
+        learning_rate : float
+            η, before the layer's factor.
+        desire : Tensor
+            d, (B, N_ℓ) int8.
+        mask : Tensor or None
+            Dropout mask of the layer, (B, N_ℓ) bool.
+        pre, post : object
+            Trains of both sides of the synapses.
+        first_sample : int
+            Number of the first sample, where learning :attr:`draws`.
+
+        Returns
+        -------
+        Tensor
+            Samples with desire in a neuron that is kept, (B,) bool.
+        """
+        if mask is not None:
+            desire = desire * mask
+        with_desire = desire.any(dim=1)
+        chosen = with_desire.nonzero().squeeze(1)
+        if len(chosen):
+            signed = self.unpack(post).index_select(1, chosen) * desire[chosen]
+            arrived = delayed(self.unpack(pre).index_select(1, chosen), layer.delay)
+            sums = self._pairings(signed.flatten(0, 1), arrived)
+            weights += rule.weight_change(sums, self.rate_of(layer, learning_rate))
+        return with_desire
+
+    def rate_of(self, layer: Layer, learning_rate: float) -> float:
+        """Return a learning rate with the layer's factor."""
+        return learning_rate * self.config.learning_rate_scale_of(layer.number)
+
+    def _pairings(self, signed: Tensor, arrived: Tensor) -> Tensor:
+        """Return Σ s_o·r_i: (T·B, N_o) int8 and (T, B, N_i) bool → (N_o, N_i) (Eq. 3 and 4)."""
+        traces = trace_scan(arrived, self.config.decay, torch.float64).flatten(0, 1)
+        return signed.to(traces.dtype).T @ traces
+
+    def deduct_baseline(
+        self,
+        weights: Tensor,
+        learning_rate: float | Tensor,
+        desire: Tensor,
+        mask: Tensor | None,
+        post: Any,
+        baseline: Tensor,
+    ) -> None:
+        """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
+        signs = desire if mask is None else desire * mask
+        desired_spikes = (signs * self.counts(post)).sum(0)
+        weights += rule.baseline_change(desired_spikes, baseline, learning_rate)
+
+    def lift(
+        self,
+        weights: Tensor,
+        learning_rate: float | Tensor,
+        rate: Tensor,
+        floor: float,
+        mean_traces: Tensor,
+        num_samples: int,
+    ) -> None:
+        """Lift the neurons whose mean rate, (N_o,) float64, is below a floor."""
+        weights += rule.rate_floor_change(rate, floor, mean_traces, num_samples, learning_rate)
+
+    def clip(self, weights: Tensor, limit: float) -> None:
+        """Clip weights to a magnitude, in place."""
+        weights.clamp_(-limit, limit)
+
+    def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
+        """Move an average of weights towards them by a share of the way, in place."""
+        average.lerp_(weights, share)
+
+
+def lif_scan(
+    current: Tensor, decay: float, threshold: float, mask: Tensor | None, reset: str
+) -> Tensor:
+    """Run :func:`~lava_desire.rule.integrate_and_fire` over a window from rest.
+
+    Parameters
+    ----------
+    current : Tensor
+        (T, B, N) float32.
+    decay, threshold : float
+        β and θ.
+    mask : Tensor or None
+        Dropout mask, (B, N) bool.
+    reset : str
+        See :class:`~lava_desire.config.DesireConfig`.
+
+    Returns
+    -------
+    Tensor
+        Spikes, (T, B, N) bool.
+    """
+    potential = torch.zeros_like(current[0])
+    spikes = torch.empty(current.shape, dtype=torch.bool, device=current.device)
+    for step, step_current in enumerate(current):
+        spikes[step], potential = rule.integrate_and_fire(
+            potential, step_current, decay, threshold, mask, reset
+        )
+    return spikes
+
+
+def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
+    """Run :func:`~lava_desire.rule.decay_trace` over a window, (T, B, N) bool → `dtype` (Eq. 3)."""
+    traces = spikes.to(dtype)
+    for step in range(1, len(traces)):
+        traces[step].add_(traces[step - 1], alpha=decay)
+    return traces
+
+
+def delayed(spikes: Tensor, delay: int) -> Tensor:
+    """Return trains, (T, B, N), that arrive `delay` time steps later, silence first."""
+    return torch.cat([torch.zeros_like(spikes[:delay]), spikes[: len(spikes) - delay]])
+
+
+def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -> Tensor:
+    """Tabulate the encoder for the 256 brightnesses of an 8-bit image: (T, 256) bool."""
+    levels = torch.arange(256, dtype=torch.float32) / 255
+    table: Tensor = rule.encode(levels, num_steps, threshold)
+    return table.to(device)
+
+
+def error_table(config: DesireConfig) -> Tensor:
+    """Tabulate local errors by desire + 1 and spike count: (3, T + 1) float32 (Eq. 14)."""
+    counts = torch.arange(config.num_steps + 1)
+    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
+    desires = torch.tensor([[-1], [0], [1]], dtype=torch.int8)
+    errors: Tensor = rule.local_error(desires.expand(3, len(counts)), rates)
+    return errors.contiguous()

@@ -1,0 +1,287 @@
+"""The integers of Lava's fixed-point processes, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lava_desire import rule
+from lava_desire.backends.base import Backend, Layer
+from lava_desire.backends.integers import kernels
+from lava_desire.backends.numba.threads import own_threads
+from lava_desire.backends.registry import FIXED_POINT
+from lava_desire.config import DesireConfig
+from lava_desire.model import integers
+from lava_desire.model.fields import refuse_in_integers
+from lava_desire.model.integers import IntegerRule, LayerFormat
+from lava_desire.model.integers.limits import BRIGHTEST
+from lava_desire.randomness import RoundingStream
+
+_NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
+_ALL_KEPT = np.empty((0, 0), np.bool_)
+
+
+@dataclass
+class LayerRange:
+    """What integers a layer's neurons have reached since the network was made, or was last asked.
+
+    Parameters
+    ----------
+    lowest, highest : int
+        Of the membrane potential before its reset, in 24 bits.
+    largest_activation : int
+        Magnitude before the gain. Above 2**17 − 1 the current of Lava's own LIF would wrap.
+    activations_saturated, potentials_saturated, weights_saturated : int
+        How often a value was held at the end of its range.
+    """
+
+    lowest: int
+    highest: int
+    largest_activation: int
+    activations_saturated: int
+    potentials_saturated: int
+    weights_saturated: int
+
+
+class IntegerBackend(Backend):
+    """The integers of Lava's ``fixed_pt`` processes, on the CPU.
+
+    At B = 1 it learns what the processes learn, random draws included. Of a larger batch every
+    sample has its own draws of traces; the changes are summed in the accumulator and rounded once,
+    with the draws of the first. Weights are int8 mantissas.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Shape, neuron model and rule.
+    device : torch.device
+        The CPU.
+    precision : str
+        ``"fixed_point"`` or the default; integers have no other.
+    kernels : str
+        ``"auto"``; integers have no other.
+    formats : sequence of LayerFormat, optional
+        L formats, layer 1 first; those of
+        :func:`~lava_desire.fixed.default_formats` when not given.
+
+    Attributes
+    ----------
+    rule : IntegerRule
+        Every constant.
+
+    Raises
+    ------
+    ValueError
+        If the device is no CPU, or formats do not fit the config.
+    """
+
+    name = "integers"
+    draws = True
+
+    def __init__(
+        self,
+        config: DesireConfig,
+        device: torch.device,
+        precision: str = FIXED_POINT,
+        kernels: str = "auto",
+        formats: Sequence[LayerFormat] | None = None,
+    ) -> None:
+        if device.type != "cpu":
+            raise ValueError(f"device is {device}: expected cpu, where integers are computed")
+        if precision not in (FIXED_POINT, "float32"):
+            raise ValueError(f"precision is {precision!r}: expected {FIXED_POINT!r}")
+        if kernels != "auto":
+            raise ValueError(
+                f"kernels is {kernels!r}: expected 'auto', integers have kernels of one kind"
+            )
+        super().__init__(config, device, FIXED_POINT)
+        self.rule = IntegerRule(config, formats)
+        levels = np.arange(BRIGHTEST + 1)
+        table = integers.encode(levels, config.num_steps, self.rule.encoder_threshold)
+        self._table = torch.from_numpy(table)
+        sizes, seed = config.layer_sizes, config.seed
+        self._trace_words = [
+            RoundingStream("trace", config.num_steps, sizes[layer.number - 1], seed, layer.number)
+            for layer in self.layers
+        ]
+        self._weight_words = [
+            RoundingStream(
+                "weight", sizes[layer.number], sizes[layer.number - 1], seed, layer.number
+            )
+            for layer in self.layers
+        ]
+        self._forget_ranges()
+
+    def _forget_ranges(self) -> None:
+        self._held = [0] * len(self.layers)
+        self._notes = np.zeros((len(self.layers), 5), np.int64)
+
+    def take_ranges(self) -> list[LayerRange]:
+        """Return what integers each layer has reached, and begin to observe anew."""
+        notes = zip(self._notes.tolist(), self._held, strict=True)
+        ranges = [LayerRange(*(*reached, held)) for reached, held in notes]
+        self._forget_ranges()
+        return ranges
+
+    def threads(self) -> AbstractContextManager[None]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        return own_threads()
+
+    def as_weights(self, weights: Sequence[Any]) -> list[Tensor]:
+        """Return mantissas, of integers in the range of their format or of float weights."""
+        sizes = self.config.layer_sizes
+        if len(weights) != len(self.layers):
+            raise ValueError(
+                f"weights holds {len(weights)} arrays: expected {len(self.layers)}, one a layer"
+            )
+        mantissas = [
+            integers.as_mantissas(
+                f"weights[{index}]",
+                np.asarray(given),
+                (sizes[index + 1], sizes[index]),
+                form,
+                self.config.threshold,
+            )
+            for index, (given, form) in enumerate(zip(weights, self.rule.formats, strict=True))
+        ]
+        return [torch.from_numpy(array.T.copy()).T for array in mantissas]
+
+    def float_weights(self, weights: Sequence[Tensor]) -> list[Any]:
+        """Return the weights that mantissas stand for: L float32 arrays (N_ℓ, N_{ℓ−1})."""
+        return [
+            integers.dequantize_weights(mantissas.numpy(), form, self.config.threshold)
+            for mantissas, form in zip(weights, self.rule.formats, strict=True)
+        ]
+
+    def format_fields(self) -> list[dict[str, int]]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        return self.rule.to_dicts()
+
+    def check_learning(self, learning_rate: float) -> None:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        refuse_in_integers(self.config)
+        for layer in self.layers:
+            self.rule.check_rate(layer.number, learning_rate)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        images = rule.equalize_brightness(images, self.config.image_brightness)
+        return self._table[:, torch.from_numpy(integers.integer_brightness(images.numpy()))]
+
+    def run(
+        self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None
+    ) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        notes = self._notes[layer.number - 1]
+        return self._scan(layer, weights, trains, gain, mask, _NO_POTENTIALS, notes)
+
+    def potentials(
+        self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None
+    ) -> Tensor:
+        """Return the potentials of what :meth:`run` runs, (T, B, N_ℓ) int32, after their resets."""
+        potentials = np.empty((*trains.shape[:2], len(weights)), np.int32)
+        self._scan(layer, weights, trains, gain, mask, potentials, np.zeros(5, np.int64))
+        return torch.from_numpy(potentials)
+
+    def _scan(
+        self,
+        layer: Layer,
+        weights: Tensor,
+        trains: Tensor,
+        gain: float,
+        mask: Tensor | None,
+        potentials: Any,
+        notes: Any,
+    ) -> Tensor:
+        spikes = np.empty((*trains.shape[:2], len(weights)), np.bool_)
+        kernels.run_layer(
+            weights.T.numpy(),
+            trains.numpy(),
+            layer.delay,
+            self.rule.format_of(layer.number).weight_exp,
+            self.rule.gain_into(layer.number, gain != 1),
+            self.rule.decay,
+            self.rule.threshold_of(layer.number),
+            _ALL_KEPT if mask is None else np.ascontiguousarray(mask.numpy()),
+            self.config.reset == "subtract",
+            spikes,
+            potentials,
+            notes,
+        )
+        return torch.from_numpy(spikes)
+
+    def traces(self, layer: Layer, pre: Tensor, first_sample: int) -> Tensor:
+        """Return the traces of a layer's presynaptic trains, (T, B, N_{ℓ−1}) uint8 (Eq. 3)."""
+        stream = self._trace_words[layer.number - 1]
+        trains, traces = pre.numpy(), np.empty(pre.shape, np.uint8)
+        for sample in range(pre.shape[1]):
+            kernels.run_traces(
+                trains[:, sample],
+                layer.delay,
+                self.rule.decay,
+                self.rule.impulse,
+                stream.key,
+                stream.counter_of(first_sample + sample),
+                traces[:, sample],
+            )
+        return torch.from_numpy(traces)
+
+    def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        if self.config.class_margin:
+            return super().output_desire(counts, labels)
+        desire = integers.output_desire(
+            counts.numpy(), labels.numpy(), self.rule.full_count, self.rule.output_threshold
+        )
+        return torch.from_numpy(desire)
+
+    def pass_back(
+        self, layer: Layer, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        counts, kept = self.counts(trains).numpy(), None if mask is None else mask.numpy()
+        error = integers.local_error(desire.numpy(), counts, self.rule.full_count, kept)
+        z = integers.backpropagate_error(weights.numpy(), error)
+        threshold = self.rule.hidden_threshold(layer.number - 1)
+        return torch.from_numpy(integers.hidden_desire(z, threshold))
+
+    def learn(
+        self,
+        layer: Layer,
+        weights: Tensor,
+        learning_rate: float,
+        desire: Tensor,
+        mask: Tensor | None,
+        pre: Tensor,
+        post: Tensor,
+        first_sample: int = 0,
+    ) -> Tensor:
+        """Change the weights by the summed accumulators of the samples with desire."""
+        signs = desire if mask is None else desire * mask
+        rate_mantissa, shift = self.rule.rate_of(layer.number, learning_rate)
+        traces = self._trace_words[layer.number - 1]
+        words, form = self._weight_words[layer.number - 1], self.rule.format_of(layer.number)
+        self._held[layer.number - 1] += kernels.learn(
+            weights.T.numpy(),
+            pre.numpy(),
+            layer.delay,
+            post.numpy(),
+            signs.numpy(),
+            self.rule.decay,
+            self.rule.impulse,
+            rate_mantissa,
+            shift,
+            traces.key,
+            traces.counter_of(first_sample),
+            words.key,
+            words.counter_of(first_sample),
+            form.lowest,
+            form.highest,
+        )
+        return signs.any(dim=1)

@@ -1,0 +1,48 @@
+"""Torch operations on any device, in every precision."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lava_desire.backends.base import Backend, trace_scan
+
+
+class TorchBackend(Backend):
+    """The equations in torch operations: the currents of a layer's whole window in one product.
+
+    ``float32`` sums in float64 and rounds once, so that results depend neither on order nor on
+    batch or threads. ``bfloat16x2`` takes two bfloat16 terms a weight and a trace, and sums in
+    float32. On CUDA the two go through the tensor cores; torch offers no bfloat16 product with a
+    float32 result on a CPU, so there they are added first, which is exact, and multiplied in
+    float32.
+    """
+
+    name = "torch"
+
+    def _current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+        if self.precision == "float32":
+            return super()._current(weights, spikes, gain)
+        current = _split_product(spikes, *(term.T for term in split_bfloat16(weights)))
+        return current if gain == 1 else current.mul_(gain)
+
+    def _pairings(self, signed: Tensor, arrived: Tensor) -> Tensor:
+        if self.precision == "float32":
+            return super()._pairings(signed, arrived)
+        traces = trace_scan(arrived, self.config.decay, torch.float32)
+        return _split_product(signed.T, *split_bfloat16(traces.flatten(0, 1)))
+
+
+def _split_product(left: Tensor, high: Tensor, low: Tensor) -> Tensor:
+    """Multiply 0 and ±1, (R, S), by the sum of two bfloat16 terms, (S, C), in float32."""
+    if not high.is_cuda:
+        return left.to(torch.float32) @ (high.float() + low.float())
+    left = left.to(torch.bfloat16)
+    sums = torch.mm(left, high, out_dtype=torch.float32)
+    return sums.add_(torch.mm(left, low, out_dtype=torch.float32))
+
+
+def split_bfloat16(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Split float32 values into two bfloat16 terms whose sum is within 2⁻¹⁷ of them, relatively."""
+    high = values.to(torch.bfloat16)
+    return high, (values - high.to(values.dtype)).to(torch.bfloat16)
