@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -444,6 +444,48 @@ class DesireConfig:
         """
         self._refuse_unknown(changes)
         return dataclasses.replace(self, **changes)
+
+    def resized(
+        self,
+        num_inputs: int | None = None,
+        hidden: Sequence[int] | None = None,
+        num_classes: int | None = None,
+        **changes: Any,
+    ) -> DesireConfig:
+        """Return a copy with other layers, and some fields changed.
+
+        Parameters
+        ----------
+        num_inputs, num_classes : int, optional
+            N_0 and N_L; as before when not given.
+        hidden : sequence of int, optional
+            Neurons of the hidden layers, (N_1, ..., N_{L−1}); as before when not given.
+        changes
+            Fields, as :meth:`replace` takes them.
+
+        Returns
+        -------
+        DesireConfig
+            The copy, validated anew.
+
+        Raises
+        ------
+        ValueError
+            If a number or a field is out of its range.
+        """
+        first, *between, last = self.layer_sizes
+        sizes = (
+            first if num_inputs is None else num_inputs,
+            *(between if hidden is None else hidden),
+            last if num_classes is None else num_classes,
+        )
+        return self.replace(layer_sizes=sizes, **changes)
+
+    def first_layers(self, num_layers: int) -> DesireConfig:
+        """Return the configuration of the first plastic layers alone, 1 to L of them."""
+        per_layer = ("learning_rate_scale", "connections")
+        changes = {name: getattr(self, name)[:num_layers] for name in per_layer}
+        return self.replace(layer_sizes=self.layer_sizes[: num_layers + 1], **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types; `connections` only where not all are dense."""

@@ -24,7 +24,8 @@ class LayerOperations:
     spikes_sent : int
         Spikes of its neurons.
     synaptic_operations : int
-        Weights added to activations: each spike received goes through N_ℓ synapses.
+        Weights added to activations: each spike received goes through the synapses that
+        begin there, N_ℓ of a dense layer.
     neuron_updates : int
         Time steps times neurons: decays, comparisons.
     weight_bytes_read : float
@@ -69,20 +70,21 @@ def count_operations(network: DesireNetwork, activity: Activity) -> list[LayerOp
     fields = network.format_fields()
     counted = []
     for layer in range(1, config.num_layers + 1):
-        num_in, num_out = config.layer_sizes[layer - 1 : layer + 1]
+        synapse = config.synapses[layer - 1]
         received = int(activity.counts[layer - 1].sum())
         if layer > 1:
             received -= int(activity.spikes[layer - 1][-1].sum())
+        operations = round(received * synapse.fan_out)
         bytes_a_weight = (fields[layer - 1]["weight_bits"] if fields else _FLOAT_BITS) / 8
         counted.append(
             LayerOperations(
                 num_samples=num_samples,
                 spikes_received=received,
                 spikes_sent=int(activity.counts[layer].sum()),
-                synaptic_operations=received * num_out,
-                neuron_updates=num_samples * config.num_steps * num_out,
-                weight_bytes_read=received * num_out * bytes_a_weight,
-                weight_bytes_stored=num_in * num_out * bytes_a_weight,
+                synaptic_operations=operations,
+                neuron_updates=num_samples * config.num_steps * synapse.num_post,
+                weight_bytes_read=operations * bytes_a_weight,
+                weight_bytes_stored=synapse.num_weights * bytes_a_weight,
             )
         )
     return counted

@@ -40,8 +40,7 @@ class AccuracySweep:
 
 def sized_network(base: DesireConfig, num_hidden: int) -> DesireConfig:
     """Return the paper's N_0 – 2N – N – N_L network (Sec. 4.2)."""
-    num_inputs, num_classes = base.layer_sizes[0], base.layer_sizes[-1]
-    return base.replace(layer_sizes=(num_inputs, 2 * num_hidden, num_hidden, num_classes))
+    return base.resized(hidden=(2 * num_hidden, num_hidden))
 
 
 def timed_network(base: DesireConfig, num_steps: int) -> DesireConfig:
@@ -106,7 +105,7 @@ def measure_accuracy(
         f"learning rate {base.learning_rate:g}, decay {base.learning_rate_decay:g} an epoch"
     )
     if quantity == TIME_STEPS:
-        schedule = f"network {'-'.join(map(str, base.layer_sizes))}\n{schedule}"
+        schedule = f"network {base.shape_text}\n{schedule}"
     return AccuracySweep(quantity, list(values), best, last, schedule)
 
 

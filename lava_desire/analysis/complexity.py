@@ -160,7 +160,7 @@ def count_measured(
     weights = network.numpy_weights()
     rows: dict[str, list[tuple[int, int, int]]] = {process: [] for process in PROCESSES}
     for layer in range(1, config.num_layers):
-        size = config.layer_sizes[layer]
+        size = config.num_neurons(layer)
         chosen = range(0, size, max(1, size // neurons_a_layer))
         for sample in range(len(labels)):
             inputs = [_counted(step, tally) for step in spikes[layer - 1][:, sample]]

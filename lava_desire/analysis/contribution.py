@@ -117,7 +117,7 @@ def measure_contribution(
     network = DesireNetwork(config.replace(batch_size=1), device)
     order = epoch_order(config.seed, 0, len(labels))[:num_samples]
     bins = num_samples // samples_a_bin
-    values = np.zeros((bins, config.layer_sizes[0]))
+    values = np.zeros((bins, config.num_inputs))
     with_desire = np.zeros(bins)
     for place, index in enumerate(order[: bins * samples_a_bin]):
         image, label = images[index : index + 1], labels[index : index + 1]

@@ -201,7 +201,7 @@ def plot_classified_images(
         spikes = activity.spikes[layer].cpu().numpy()
         for column, axes in enumerate(row):
             time, neuron = np.nonzero(spikes[:, column])
-            wide = config.layer_sizes[layer] <= 20
+            wide = config.num_neurons(layer) <= 20
             axes.scatter(
                 time,
                 neuron,
@@ -212,7 +212,7 @@ def plot_classified_images(
             )
             axes.set_xlim(-0.5, config.num_steps - 0.5)
             if wide:
-                axes.set_yticks(range(config.layer_sizes[layer]))
+                axes.set_yticks(range(config.num_neurons(layer)))
                 axes.tick_params(axis="y", labelsize=7)
                 axes.axhspan(
                     int(labels[column]) - 0.5, int(labels[column]) + 0.5, color=ORANGE, alpha=0.18

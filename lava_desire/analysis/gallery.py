@@ -138,8 +138,10 @@ class Gallery:
     ) -> None:
         self.data, self.scale, self.device, self.notes = data, scale, device, notes
         self.folder = Path(folder)
-        self._base = DesireConfig.preset("mnist").replace(
-            layer_sizes=(data.num_inputs, 1, data.num_classes),
+        self._base = DesireConfig.preset("mnist").resized(
+            data.num_inputs,
+            (1,),
+            data.num_classes,
             learning_rate=scale.learning_rate,
             seed=seed,
         )
@@ -267,11 +269,11 @@ class Gallery:
         losses, _ = self._snapshots
         epochs = list(range(self._watched.epochs + 1))
         measured = [losses.read(self._samples(epoch)) for epoch in epochs]
-        return summarise_losses(self._watched.layer_sizes, epochs, measured)
+        return summarise_losses(self._watched.neurons, epochs, measured)
 
     def _fig7(self) -> ActivityByClass:
         _, activity = self._snapshots
-        neurons = choose_neurons(self._watched.layer_sizes)
+        neurons = choose_neurons(self._watched.neurons)
         measured = [activity.read(self._samples(moment)) for moment in self._moments]
         return summarise_activity(self._moments, neurons, measured)
 
@@ -293,7 +295,7 @@ class Gallery:
             network, state = DesireNetwork(self._watched), "untrained"
         images, labels = self.data.test
         measured = count_measured(network, images[:10], labels[:10])
-        layers = "-".join(map(str, network.config.layer_sizes))
+        layers = network.config.shape_text
         words = (
             f"5 neurons of each hidden layer of {layers} {state}, T = {network.config.num_steps}, "
             f"10 test samples of {self.data.name}"
@@ -306,7 +308,7 @@ class Gallery:
 
     @property
     def _network_name(self) -> str:
-        return f"{self.data.name}, {'-'.join(map(str, self._watched.layer_sizes))}"
+        return f"{self.data.name}, {self._watched.shape_text}"
 
     def _plot_fig6(self, curve: LossCurve, path: Path) -> None:
         config = self._watched

@@ -65,7 +65,7 @@ def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray
     """
     images, labels = checked_data(network, data, "data")
     config = network.config
-    sums = [torch.zeros(size, dtype=torch.float64) for size in config.layer_sizes[1:]]
+    sums = [torch.zeros(size, dtype=torch.float64) for size in config.neurons[1:]]
     correct = 0
     for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
         activity = network.forward_checked(chunk)
@@ -85,14 +85,14 @@ def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray
 
 
 def summarise_losses(
-    layer_sizes: Sequence[int],
+    neurons: Sequence[int],
     epochs: Sequence[int],
     measured: Sequence[dict[str, npt.NDArray[np.float64]]],
 ) -> LossCurve:
     """Gather what :func:`local_losses` returned after each of `epochs`."""
-    layers = range(1, len(layer_sizes))
+    layers = range(1, len(neurons))
     return LossCurve(
-        list(layer_sizes),
+        list(neurons),
         list(epochs),
         [[float(losses[str(layer)].mean()) for losses in measured] for layer in layers],
         [

@@ -97,8 +97,7 @@ def measure_scaling(
     milliseconds: dict[str, list[float]] = {phase: [] for phase in PHASES}
     megabytes = []
     for size in hidden:
-        sizes = (base.layer_sizes[0], size, base.layer_sizes[-1])
-        config = base.replace(layer_sizes=sizes, learning_rate_scale=())
+        config = base.resized(hidden=(size,), learning_rate_scale=())
         work = (config, images, labels, rounds, torch.get_num_threads())
         # A fresh process: the peak of memory is a process's, and is never forgotten.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -106,7 +105,7 @@ def measure_scaling(
         for phase, value in zip(PHASES, seconds, strict=True):
             milliseconds[phase].append(1e3 * value / batch_size)
         megabytes.append(memory / _MEGABYTE)
-    network = f"{base.layer_sizes[0]}-N-{base.layer_sizes[-1]}"
+    network = f"{base.num_inputs}-N-{base.num_classes}"
     return Scaling(
         list(hidden), milliseconds, megabytes, batch_size, torch.get_num_threads(), network
     )
@@ -122,9 +121,7 @@ def _measure_size(
     """Return seconds a minibatch of each phase, and bytes."""
     torch.set_num_threads(threads)
     # Compile, and import what is imported late, before memory is looked at.
-    small = DesireNetwork(
-        config.replace(layer_sizes=(config.layer_sizes[0], 1, config.layer_sizes[-1]))
-    )
+    small = DesireNetwork(config.resized(hidden=(1,)))
     _time_phases(small, images, labels)
     before = _peak_memory()
     network = DesireNetwork(config)
@@ -135,7 +132,7 @@ def _measure_size(
 def _time_phases(
     network: DesireNetwork, images: npt.NDArray[Any], labels: npt.NDArray[Any]
 ) -> list[float]:
-    masks = [np.ones(size, bool) for size in network.config.layer_sizes[:-1]]
+    masks = [np.ones(size, bool) for size in network.config.neurons[:-1]]
     forward, activity = _timed(lambda: network.forward(images, masks))
     backward, desires = _timed(lambda: network.desires(activity, labels))
     update, _ = _timed(lambda: _update(network, activity, desires))

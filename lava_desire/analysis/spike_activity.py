@@ -56,8 +56,8 @@ def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.ND
         without samples.
     """
     images, labels = checked_data(network, data, "data")
-    sizes, num_classes = network.config.layer_sizes, network.config.layer_sizes[-1]
-    sums = [torch.zeros(num_classes, size, dtype=torch.float64) for size in sizes[1:]]
+    neurons, num_classes = network.config.neurons, network.config.num_classes
+    sums = [torch.zeros(num_classes, size, dtype=torch.float64) for size in neurons[1:]]
     for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
         activity = network.forward_checked(chunk)
         for total, counts in zip(sums, activity.counts[1:], strict=True):
@@ -69,13 +69,13 @@ def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.ND
     }
 
 
-def choose_neurons(layer_sizes: Sequence[int], at_most: int = 20) -> list[list[int]]:
+def choose_neurons(neurons: Sequence[int], at_most: int = 20) -> list[list[int]]:
     """Choose neurons of each plastic layer to show: evenly spaced, all of a small layer.
 
     The order of neurons in a layer means nothing, so evenly spaced is as good as random.
     """
     chosen = []
-    for size in layer_sizes[1:]:
+    for size in neurons[1:]:
         count = min(size, at_most)
         chosen.append([size * index // count for index in range(count)])
     return chosen

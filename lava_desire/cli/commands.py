@@ -313,7 +313,7 @@ def eval_(
             "checkpoint": str(path),
             "data": samples.name,
             "source": asdict(source),
-            "network": list(network.config.layer_sizes),
+            "network": list(network.config.neurons),
             "arithmetic": network.arithmetic,
             "precision": network.precision,
             "device": str(network.device),
@@ -444,7 +444,7 @@ def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
         f"{describe(run.source, data)}: {len(data.train_labels)} training and "
         f"{len(data.test_labels) or 'no'} test samples; "
         + (f"classes {_listed(data.class_names)}; " if data.class_names else "")
-        + f"network {'-'.join(map(str, config.layer_sizes))}, {config.num_steps} time steps, "
+        + f"network {config.shape_text}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "
         f"{run.network.precision} "
         + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}")

@@ -181,7 +181,7 @@ def _ablate(
     if quick:
         # The data set that needs no download.
         data = Source("digits").load()
-        base = base.replace(layer_sizes=(64, 20, 10), epochs=_QUICK_EPOCHS)
+        base = base.resized(64, (20,), 10, epochs=_QUICK_EPOCHS)
         names = [name for name in names if "layer" not in name]
     else:
         data = Source("mnist", data_dir).load()
@@ -191,7 +191,7 @@ def _ablate(
     variants = {name: changes for name, changes in VARIANTS.items() if name in names}
     ablation = gather_ablation(folder, base, VARIANTS if not quick else variants)
     save_measurement(ablation, folder / "ablation.json", **provenance())
-    layers = "-".join(map(str, base.layer_sizes))
+    layers = base.shape_text
     plot_ablation(
         ablation,
         folder / "ablation.png",

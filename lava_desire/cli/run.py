@@ -85,10 +85,9 @@ def make_config(
     digits preset, whose schedule suits small sets.
     """
     config = _base(preset, file, data.name)
-    hidden = config.layer_sizes[1:-1] if layers is None else parse_layers(layers)
-    sizes = (data.num_inputs, *hidden, data.num_classes)
+    hidden = None if layers is None else parse_layers(layers)
     with named_as_options():
-        return config.replace(layer_sizes=sizes, **given or {})
+        return config.resized(data.num_inputs, hidden, data.num_classes, **given or {})
 
 
 def check_settings(
@@ -101,10 +100,10 @@ def check_settings(
 ) -> None:
     """Refuse what :func:`make_config` would for any data, before data or torch are loaded."""
     config = _base(preset, file, name)
-    hidden = config.layer_sizes[1:-1] if layers is None else parse_layers(layers)
-    largest_image = math.isqrt(MAX_NEURONS) ** 2
+    hidden = None if layers is None else parse_layers(layers)
     with named_as_options():
-        config.replace(layer_sizes=(largest_image, *hidden, config.layer_sizes[-1]), **given)
+        # Which kinds of connection fit is seen with the data.
+        config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **{**given, "connections": ()})
 
 
 def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:

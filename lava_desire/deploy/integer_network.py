@@ -74,8 +74,10 @@ class IntegerNetwork:
             if len(values) != num_layers:
                 raise ValueError(f"{name} holds {len(values)} values: expected {num_layers}")
         checked = [
-            _checked_weights(layer, array, self.config.layer_sizes)
-            for layer, array in enumerate(self.weights, start=1)
+            _checked_weights(layer, array, synapse.weight_shape)
+            for layer, (array, synapse) in enumerate(
+                zip(self.weights, self.config.synapses, strict=True), start=1
+            )
         ]
         for layer, (array, threshold, exponent) in enumerate(
             zip(checked, self.thresholds, exponents, strict=True), start=1
@@ -224,7 +226,7 @@ def encode_images(images: Any, config: DesireConfig) -> Any:
     ValueError
         If the images do not fit the network.
     """
-    rows, _ = check_images(images, "images", config.layer_sizes[0])
+    rows, _ = check_images(images, "images", config.num_inputs)
     rows = np.asarray(rows)
     warn_of_scale(config, rows)
     return scale.encode_images(config, rows)
@@ -277,9 +279,8 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _checked_weights(layer: int, weights: Any, sizes: tuple[int, ...]) -> Any:
+def _checked_weights(layer: int, weights: Any, shape: tuple[int, ...]) -> Any:
     weights = np.asarray(weights)
-    shape = (sizes[layer], sizes[layer - 1])
     if weights.shape != shape or weights.dtype.kind not in "iu":
         raise ValueError(
             f"weights of layer {layer} are {weights.dtype} {weights.shape}: expected integers "

@@ -67,7 +67,7 @@ class LavaNetwork:
     @property
     def description(self) -> str:
         """Say in a sentence what the user has got."""
-        sizes = "-".join(map(str, self.config.layer_sizes))
+        sizes = self.config.shape_text
         kind = (
             "stock Lava processes (Dense and LIFReset)"
             if self.is_stock
@@ -228,18 +228,18 @@ def _resetting(config: DesireConfig, size: int, **parameters: Any) -> Any:
 def _run(network: LavaNetwork, trains: Any) -> Any:
     config, window = network.config, network.config.window_steps
     trains = np.asarray(trains)
-    if trains.ndim != 3 or trains.shape[::2] != (config.num_steps, config.layer_sizes[0]):
+    if trains.ndim != 3 or trains.shape[::2] != (config.num_steps, config.num_inputs):
         raise ValueError(
             f"spike trains have shape {trains.shape}: expected ({config.num_steps}, B, "
-            f"{config.layer_sizes[0]}), time, sample, neuron"
+            f"{config.num_inputs}), time, sample, neuron"
         )
-    at_once = max(1, _LARGEST_SOURCE // (window * config.layer_sizes[0]))
+    at_once = max(1, _LARGEST_SOURCE // (window * config.num_inputs))
     parts = [
         _run_part(network, trains[:, first : first + at_once])
         for first in range(0, trains.shape[1], at_once)
     ]
     if not parts:
-        return np.zeros((config.num_steps, 0, config.layer_sizes[-1]), dtype=bool)
+        return np.zeros((config.num_steps, 0, config.num_classes), dtype=bool)
     return np.concatenate(parts, axis=1)
 
 
@@ -256,7 +256,7 @@ def _run_part(network: LavaNetwork, trains: Any) -> Any:
     windows[:, :num_steps] = trains.transpose(1, 0, 2)
     fresh = to_lava(network._source)
     source = Source(data=windows.reshape(-1, num_inputs).T)
-    sink = Sink(shape=(config.layer_sizes[-1],), buffer=num_samples * window)
+    sink = Sink(shape=(config.num_classes,), buffer=num_samples * window)
     source.s_out.connect(fresh.connections[0].s_in)
     fresh.neurons[-1].s_out.connect(sink.a_in)
     try:

@@ -247,8 +247,8 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
     text = _SCRIPT.format(
         name=path.stem,
-        inputs=config.layer_sizes[0],
-        classes=config.layer_sizes[-1],
+        inputs=config.num_inputs,
+        classes=config.num_classes,
         settings=_SETTINGS.format("{\n" + lines + "}"),
     )
     packed = io.BytesIO()

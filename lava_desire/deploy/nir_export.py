@@ -71,11 +71,11 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
     config = network.config
-    nodes = {"input": nir.Input(input_type=np.array([config.layer_sizes[0]]))}
+    nodes = {"input": nir.Input(input_type=np.array([config.num_inputs]))}
     for layer, weights in enumerate(network.numpy_weights(), start=1):
         nodes[f"affine_{layer}"] = _affine(nir, weights, config.decay)
         nodes[f"lif_{layer}"] = _neurons(nir, config, len(weights), dt)
-    nodes["output"] = nir.Output(output_type=np.array([config.layer_sizes[-1]]))
+    nodes["output"] = nir.Output(output_type=np.array([config.num_classes]))
     names = list(nodes)
     metadata = {
         "dt": float(dt),

@@ -184,8 +184,8 @@ def _decay(dt: float, tau: float) -> float:
 def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
     """Refuse a graph whose neurons differ from each other, or from its configuration."""
     sizes = (chain[0].num_inputs, *(layer.size for layer in chain))
-    if sizes != config.layer_sizes:
-        raise ValueError(f"the graph's layers are {sizes}: expected {config.layer_sizes}")
+    if sizes != config.neurons:
+        raise ValueError(f"the graph's layers are {sizes}: expected {config.neurons}")
     wanted = {"tau": dt / (1 - config.decay), "v_threshold": config.threshold}
     for layer in chain:
         for field, value in wanted.items():

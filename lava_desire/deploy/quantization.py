@@ -221,11 +221,7 @@ def _on_best_scales(
     errors = []
     for layer, weights in enumerate(network.numpy_weights()):
         # The layers above do not matter yet, but a network cut off here takes no time for them.
-        sizes = network.config.layer_sizes[: layer + 2]
-        connections = network.config.connections[: layer + 1]
-        config = network.config.replace(
-            layer_sizes=sizes, connections=connections, learning_rate_scale=()
-        )
+        config = network.config.first_layers(layer + 1)
         tried: list[tuple[float, int, LayerFormat]] = []
         for form in _candidates(weights, network.config.threshold, weight_bits):
             kept = [*formats[:layer], form]

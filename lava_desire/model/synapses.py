@@ -231,14 +231,12 @@ def connections_of(given: Any, num_layers: int) -> tuple[str, ...]:
     return tuple(given) if set(given) - {Dense.name} else ()
 
 
-def make_synapses(
-    layer_sizes: tuple[int, ...], connections: tuple[str, ...]
-) -> tuple[Synapse, ...]:
+def make_synapses(neurons: tuple[int, ...], connections: tuple[str, ...]) -> tuple[Synapse, ...]:
     """Make the connections of a network, layer 1 first.
 
     Parameters
     ----------
-    layer_sizes : tuple of int
+    neurons : tuple of int
         ``(N_0, ..., N_L)``.
     connections : tuple of str
         Kind of each, in :attr:`Synapse.kinds`; ``()`` is dense for all.
@@ -253,9 +251,9 @@ def make_synapses(
     ValueError
         If a kind cannot connect the layers on its sides; the message names the layer.
     """
-    shape: tuple[int, ...] = layer_sizes[:1]
+    shape: tuple[int, ...] = neurons[:1]
     made = []
-    for layer, num_post in enumerate(layer_sizes[1:], start=1):
+    for layer, num_post in enumerate(neurons[1:], start=1):
         kind = connections[layer - 1] if connections else Dense.name
         try:
             made.append(Synapse.kinds[kind](shape, num_post))

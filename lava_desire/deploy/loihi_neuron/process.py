@@ -77,7 +77,7 @@ class DesireLearningLIF(LearningLIF):
             raise ValueError(f"threshold is {threshold!r}: expected an integer of at least 1")
         if not fixed and threshold is not None:
             raise ValueError(f"threshold is {threshold!r}: in floating point it is the config's")
-        size = config.layer_sizes[layer]
+        size = config.num_neurons(layer)
         super().__init__(
             shape=(size,),
             learning_rule=rule.rule,

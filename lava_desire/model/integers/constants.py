@@ -80,10 +80,10 @@ class IntegerRule:
             raise ValueError(
                 f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} in fixed point"
             )
-        if max(config.layer_sizes) > MAX_INPUTS:
+        if max(config.neurons) > MAX_INPUTS:
             raise ValueError(
-                f"layer_sizes is {config.layer_sizes}: expected at most {MAX_INPUTS} neurons a "
-                "layer in fixed point"
+                f"layers of {config.shape_text} neurons: expected at most {MAX_INPUTS} a layer in "
+                "fixed point"
             )
         self.config = config
         self.formats = tuple(formats)

@@ -176,11 +176,11 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     spreads = _SPREADS_OF_FEW_BITS if weight_bits <= _FEW_BITS else _SPREADS
     return tuple(
         LayerFormat.of_step(
-            spreads * math.sqrt(2.0 / fan_in) / 2 ** (weight_bits - 1),
+            spreads * synapse.initial_spread / 2 ** (weight_bits - 1),
             config.threshold,
             weight_bits,
         )
-        for fan_in in config.layer_sizes[:-1]
+        for synapse in config.synapses
     )
 
 
