@@ -22,7 +22,7 @@ from torch.profiler import profile
 from benchmarks.floor import LAYERS, Rates, floor_of
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.cli.machine import environment
-from lava_desire.training.loop import training_class
+from lava_desire.training.choose import training_class
 
 HERE = Path(__file__).parent
 BATCHES = (1, 64, 128)

@@ -9,7 +9,7 @@ from differential.by_rule import note_activity, note_layers
 from differential.draw import Case
 from differential.trace import Trace, note
 from lava_desire import DesireNetwork
-from lava_desire.training.loop import training_class
+from lava_desire.training.choose import training_class
 
 
 class StoppedError(Exception):

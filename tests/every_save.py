@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from lava_desire.checkpoint import read_checkpoint
+from lava_desire.model.state import ARRAYS
 from lava_desire.training.run_folder import CHECKPOINT
 
 
@@ -48,7 +49,7 @@ def assert_same_run(one, other, folder):
         checkpoint = read_checkpoint(folder / name)
         fields = vars(checkpoint)
         state = fields.pop("state")
-        arrays = [fields.pop(name) for name in ("weights", "average", "input_rates")]
+        arrays = [fields.pop(name) for name in ARRAYS]
         fields["config"] = asdict(fields["config"])
         del state["seconds"]
         for record in state["records"]:

@@ -15,7 +15,7 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.cli.commands import train as train_command
-from lava_desire.training.loop import training_class
+from lava_desire.training.choose import training_class
 
 # `connections` has one value as long as there is one kind: tests/test_synapses.py brings another.
 FIELDS = [field.name for field in dataclasses.fields(DesireConfig) if field.name != "connections"]

@@ -19,7 +19,7 @@ MODULES = [
     "lava_desire.training.evaluation",
     "lava_desire.network",
     "lava_desire.operations",
-    "lava_desire.training.loop",
+    "lava_desire.training.choose",
     "lava_desire.model.integers.arithmetic",
     "lava_desire.model.integers.format",
     "lava_desire.randomness",

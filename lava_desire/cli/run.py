@@ -465,7 +465,7 @@ def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
     """Return what trains: the engine, alone or as a rank, or a network of Lava processes."""
     check_choice("--backend", backend, TRAINING_BACKENDS)
     if backend == "torch":
-        from lava_desire.training.loop import training_class
+        from lava_desire.training.choose import training_class
 
         return training_class(network)
     from lava_desire.cli.lava_backend import LavaTrainingRun

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from lava_desire.files import FolderInUseError
     from lava_desire.network import DesireNetwork
     from lava_desire.operations import LayerOperations, count_operations
+    from lava_desire.training.choose import fit
     from lava_desire.training.evaluation import Metrics, evaluate
     from lava_desire.training.history import EpochRecord, History, Progress
     from lava_desire.training.interrupt import Interrupted
-    from lava_desire.training.loop import fit
     from lava_desire.training.ranks import open_process_group
 
 __all__ = [
@@ -57,10 +57,10 @@ _HOMES = {
     "files": "FolderInUseError",
     "network": "DesireNetwork",
     "operations": "LayerOperations count_operations",
+    "training.choose": "fit",
     "training.evaluation": "Metrics evaluate",
     "training.history": "EpochRecord History Progress",
     "training.interrupt": "Interrupted",
-    "training.loop": "fit",
     "training.ranks": "open_process_group",
 }
 

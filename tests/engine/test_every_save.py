@@ -8,7 +8,7 @@ from every_save import assert_same_run, go_on, save_everywhere
 from lava_desire import DesireConfig
 from lava_desire.data import load_dataset
 from lava_desire.engine import DesireNetwork
-from lava_desire.training.loop import training_class
+from lava_desire.training.choose import training_class
 
 CONFIG = DesireConfig(
     (64, 5, 10), num_steps=8, learning_rate=1e-3, batch_size=4, epochs=2, dropout_hidden=0.2

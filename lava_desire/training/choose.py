@@ -1,0 +1,114 @@
+"""Training, by the kind of run that a network and its process ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lava_desire.network import DesireNetwork
+from lava_desire.training.history import History, Progress
+from lava_desire.training.loop import TrainingRun
+
+
+def fit(
+    network: DesireNetwork,
+    train: Any,
+    test: Any = None,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 60.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> History:
+    """Train a network as its config says, evaluating after every epoch.
+
+    Where torch.distributed has a process group of several ranks, they share the work; each calls
+    this with the same arguments. See ``docs/distributed.md``.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network; its weights change.
+    train : tuple, Dataset, mapping, torch Dataset or DataLoader
+        ``(images, labels)``: (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in
+        [0, 1], and (S,) or (S, 1) integers in [0, K) or one-hot labels, (S, K). Or a
+        :class:`~lava_desire.data.Dataset`, or arrays by name as it takes them
+        (:meth:`~lava_desire.data.Dataset.from_arrays`), which bring their test set, and names of
+        classes that the network keeps. Or a Dataset or DataLoader of torch, whose samples are drawn
+        once, in their order, into memory: the network's batch size and seed decide on batches and
+        their order.
+    test : the same, optional
+        To evaluate after every epoch. Without a test set there are no test accuracies in the
+        history, no best epoch, and no ``best.safetensors``: the last epoch's network is the one.
+    folder : path, optional
+        Where config, metrics and checkpoints are kept; made if it is not there. Nothing is kept
+        without one.
+    resume : bool
+        Go on from the checkpoint in `folder`, or from the one before it if that is damaged. The
+        result is that of an unbroken run, to the bit.
+    checkpoint_seconds : float
+        Longest time between two checkpoints; there is one after every epoch as well.
+    on_progress : callable, optional
+        Called with a :class:`Progress` after every minibatch and every epoch.
+
+    Returns
+    -------
+    History
+
+    Warns
+    -----
+    DataWarning
+        If images are bytes on another scale than 0 to 255, or of a DataLoader of other batches.
+
+    Raises
+    ------
+    Interrupted
+        On SIGINT or SIGTERM, after the running minibatch and a checkpoint.
+    CheckpointError
+        If the checkpoint does not fit the network or the data.
+    FileExistsError
+        If `folder` already holds a run and `resume` is not asked for.
+    FolderInUseError
+        If another process is training in `folder`.
+    DeviceMemoryError
+        If the device runs out of memory; the last checkpoint is whole.
+    ValueError
+        If the data do not fit the network or each other, no pixel can ever spike, or weights grow
+        beyond all bounds.
+    OSError
+        If the folder cannot be written; the last checkpoint is whole.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> network = DesireNetwork(DesireConfig((64, 40, 10), learning_rate=1e-4, epochs=2))
+    >>> history = fit(network, digits)
+    >>> history.last.epoch, history.best.test_accuracy > 0.5
+    (2, True)
+    """
+    run = training_class(network)(
+        network, train, test, Path(folder) if folder is not None else None
+    )
+    return run.carry_out(resume, checkpoint_seconds, on_progress)
+
+
+def training_class(network: DesireNetwork) -> type[TrainingRun]:
+    """Return what trains a network: one of several ranks, or a process that is alone.
+
+    The latter goes minibatch by minibatch, or with captured steps on CUDA.
+    """
+    distributed = torch.distributed
+    in_group = distributed.is_available() and distributed.is_initialized()
+    if in_group and distributed.get_world_size() > 1:
+        from lava_desire.training.distributed import DistributedRun
+
+        return DistributedRun
+    if network.backend.name == "triton":
+        from lava_desire.training.captured import CapturedRun
+
+        return CapturedRun
+    return TrainingRun
