@@ -79,6 +79,8 @@ class Checkpoint(NetworkState):
         Samples that each of the L layers had followed for them.
     class_names : list of str
         What the N_L classes are called; empty where they are called by their numbers.
+    minibatches_averaged : int
+        Minibatches that the average is over; a run's stands in `state`.
     **named
         Further arrays and counters of :class:`~lava_desire.model.state.NetworkState`.
     """
@@ -123,6 +125,11 @@ class Checkpoint(NetworkState):
         path : path
             What errors call it.
 
+        Returns
+        -------
+        bytes
+            What :meth:`from_bytes` reads.
+
         Raises
         ------
         ValueError
@@ -163,6 +170,11 @@ class Checkpoint(NetworkState):
             What :meth:`to_bytes` returned.
         path : path
             What errors call it.
+
+        Returns
+        -------
+        Checkpoint
+            What was written.
 
         Raises
         ------
@@ -251,7 +263,20 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def offer_others(error: CheckpointError, path: Path) -> CheckpointError:
-    """Return the error with what lies beside the file and is whole."""
+    """Return the error with what lies beside the file and is whole.
+
+    Parameters
+    ----------
+    error : CheckpointError
+        Of reading the file.
+    path : Path
+        The file. Only names of a run's checkpoints are looked for beside it.
+
+    Returns
+    -------
+    CheckpointError
+        The same, where nothing is.
+    """
     whole = []
     for name in (CHECKPOINT, PREVIOUS, BEST, BEST_AVERAGE):
         beside = path.parent / name

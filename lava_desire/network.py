@@ -144,7 +144,7 @@ class DesireNetwork:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights in :attr:`state`."""
+        """The weights in :attr:`state`: L tensors (N_ℓ, N_{ℓ−1}), float32 or int8 mantissas."""
         return self.state.weights
 
     @weights.setter
