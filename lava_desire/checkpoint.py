@@ -150,7 +150,7 @@ class Checkpoint(NetworkState):
         if self.formats:
             metadata["formats"] = json.dumps(self.formats)
         if self.class_names:
-            num_classes = self.config.layer_sizes[-1]
+            num_classes = self.config.num_classes
             if len(check_names(self.class_names)) != num_classes:
                 raise ValueError(
                     f"class_names are {len(self.class_names)}, so {path} is not written: "
@@ -248,8 +248,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     DesireNetwork(DesireConfig((4, 2))).save(f"{folder}/net.safetensors")
     ...     checkpoint = read_checkpoint(f"{folder}/net.safetensors")
-    >>> checkpoint.arithmetic, checkpoint.config.layer_sizes, checkpoint.weights[0].shape
-    ('floating_point', (4, 2), (2, 4))
+    >>> checkpoint.arithmetic, checkpoint.config.shape_text, checkpoint.weights[0].shape
+    ('floating_point', '4-2', (2, 4))
     """
     try:
         with open_regular(path) as file:
@@ -315,7 +315,7 @@ def _read_header(file: BinaryIO, size: int, path: str | Path) -> dict[str, str]:
     if stated > most:
         raise CheckpointError(
             f"{path} holds {stated} bytes of arrays: expected at most {most} of the layers "
-            f"{config.layer_sizes}"
+            f"{config.neurons}"
         )
     return metadata
 
@@ -348,7 +348,7 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
     if len(formats) not in (0, config.num_layers):
         raise ValueError(f"{len(formats)} formats: expected one a layer, {config.num_layers}")
     found = NetworkState.checked(config, arrays, counters, in_integers=bool(formats))
-    names = _checked_class_names(metadata.get("class_names"), config.layer_sizes[-1])
+    names = _checked_class_names(metadata.get("class_names"), config.num_classes)
     return Checkpoint(config, state=state, formats=formats, class_names=names, **vars(found))
 
 

@@ -87,7 +87,7 @@ def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     ValueError
         If they are of another shape or dtype, or not finite.
     """
-    shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
+    shape = config.synapses[layer - 1].weight_shape
     weights = np.asarray(weights)
     if weights.shape != shape or weights.dtype.kind not in "fiu":
         raise ValueError(
@@ -111,7 +111,7 @@ def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:
     ValueError
         If they are of another shape or dtype, or outside [0, 1].
     """
-    shape = config.layer_sizes[layer : layer + 1]
+    shape = (config.num_neurons(layer),)
     if rates is None:
         return np.zeros(shape)
     rates = np.asarray(rates)
@@ -183,7 +183,7 @@ def check_per_layer(
             raise ValueError(f"{name} holds {len(given)} arrays: expected {config.num_layers}")
     return (
         [check_weights(config, layer, array) for layer, array in enumerate(weights, start=1)],
-        [check_masks(mask, size) for mask, size in zip(masks, config.layer_sizes, strict=False)],
+        [check_masks(mask, size) for mask, size in zip(masks, config.neurons, strict=False)],
     )
 
 

@@ -36,7 +36,7 @@ class AbstractPyHearingModel(PyLoihiProcessModel):
         self._config = config = proc_params["config"]
         layer = proc_params["layer"]
         self._step_of_desire = config.num_steps + 1 + config.num_layers - layer
-        self._desire = np.zeros(config.layer_sizes[layer], np.int8)
+        self._desire = np.zeros(config.num_neurons(layer), np.int8)
         self._third_factor = 0
         self._must_learn = False
 

@@ -162,7 +162,7 @@ def plot_window(
 
     config = record.config
     watched = max(config.num_layers - 1, 1)
-    size = config.layer_sizes[watched]
+    size = config.num_neurons(watched)
     if not 1 <= len(neurons) <= 3 or not all(0 <= neuron < size for neuron in neurons):
         raise ValueError(f"neurons is {tuple(neurons)}: expected one to three in [0, {size})")
     num_rows = config.num_layers + 2
@@ -196,7 +196,7 @@ def _draw_spikes(axes: Any, record: WindowRecord, layer: int) -> None:
     axes.scatter(step + 1, neuron, s=11, marker="|", linewidths=1.1, color=BLACK, label="spike")
     name = "input" if layer == 0 else f"layer {layer}"
     axes.set_ylabel(f"{name}\nneuron")
-    size = record.config.layer_sizes[layer]
+    size = record.config.num_neurons(layer)
     if size <= 10:
         axes.set_yticks(range(0, size, 2 if size > 5 else 1))
     axes.set_ylim(-0.03 * size - 0.5, 1.03 * size - 0.5)

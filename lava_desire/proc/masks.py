@@ -26,7 +26,7 @@ class MaskSequence:
     """
 
     def __init__(self, config: DesireConfig, layer: int, given: Any, samples_seen: int = 0) -> None:
-        self._size = config.layer_sizes[layer]
+        self._size = config.num_neurons(layer)
         self._given = given
         self._used = samples_seen
         self._stream = DropoutStream(self._size, config.dropout_of(layer), config.seed, layer)

@@ -160,7 +160,7 @@ class DistributedRun(TrainingRun):
         """Classify the test set, chunks of samples in turn, and add up as one process does."""
         if self.test is None:
             return None
-        size, num_classes = self._ranks.size, network.config.layer_sizes[-1]
+        size, num_classes = self._ranks.size, network.config.num_classes
         chunks = [torch.split(part, EVALUATION_BATCH) for part in self.test]
         num_chunks = len(chunks[0])
         mine = [
@@ -191,7 +191,7 @@ def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor
         (8 · (N_0 + … + N_{L−1}),) uint8; empty where the network follows no rates, or those of
         samples with desire, which are sent in any case.
     """
-    sizes = network.config.layer_sizes[:-1]
+    sizes = network.config.neurons[:-1]
     if not _sends_num_spikes(network):
         return torch.empty(0, dtype=torch.uint8, device=network.device)
     if activity is None:
@@ -209,7 +209,7 @@ def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tens
     if not _sends_num_spikes(network):
         return None
     total = sum(part.clone().view(torch.int64) for part in packed)
-    return list(torch.split(torch.as_tensor(total), list(network.config.layer_sizes[:-1])))
+    return list(torch.split(torch.as_tensor(total), list(network.config.neurons[:-1])))
 
 
 def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tensor:
@@ -269,7 +269,7 @@ def unpack_samples(
     desires : list of Tensor
         L of (B, N_ℓ) int8, after the dropout mask.
     """
-    sizes, planes = network.config.layer_sizes, num_planes(network.config.num_steps)
+    sizes, planes = network.config.neurons, num_planes(network.config.num_steps)
     widths = [_PLACE_BYTES, *(planes * size for size in sizes), *sizes[1:]]
     columns = torch.split(packed.view(-1, sum(widths)), widths, dim=1)
     # A copy: a single row counts as contiguous with the stride of the whole, which no view takes.

@@ -140,7 +140,7 @@ def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[An
 
 
 def _classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, float]:
-    num_classes = network.config.layer_sizes[-1]
+    num_classes = network.config.num_classes
     activity = network.forward_checked(images)
     column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
     cells = torch.bincount(
@@ -185,8 +185,8 @@ def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tu
     images, labels = data
     config: DesireConfig = network.config
     try:
-        images = as_images(images, config.layer_sizes[0], network.device)
-        labels = as_labels(labels, len(images), config.layer_sizes[-1], network.device)
+        images = as_images(images, config.num_inputs, network.device)
+        labels = as_labels(labels, len(images), config.num_classes, network.device)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if len(labels) == 0:

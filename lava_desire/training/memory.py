@@ -42,6 +42,6 @@ def memory_advice(network: DesireNetwork, folder: object = None) -> Iterator[Non
         kept = "" if folder is None else f"; the last checkpoint is whole in {folder}"
         raise DeviceMemoryError(
             f"{network.device} is out of memory with batch_size = {config.batch_size}, num_steps = "
-            f"{config.num_steps} and layer_sizes = {'-'.join(map(str, config.layer_sizes))}: lower "
+            f"{config.num_steps} and layers of {config.shape_text} neurons: lower "
             f"them, batch_size first, or free memory on the device and resume{kept}"
         ) from error

@@ -53,7 +53,7 @@ def training_pairs(
     """
     train, names = _as_dataset(train), network.class_names
     if isinstance(train, Dataset):
-        if network.samples_seen == 0 and train.num_classes == network.config.layer_sizes[-1]:
+        if network.samples_seen == 0 and train.num_classes == network.config.num_classes:
             # Only what has not learned yet takes names: the classes of others are numbers.
             names = names or train.class_names
         train = numbered_as(network, train, names)
@@ -128,7 +128,7 @@ def numbered_as(
     ValueError
         If one of the classes is none of the network's.
     """
-    num_classes = network.config.layer_sizes[-1]
+    num_classes = network.config.num_classes
     names = class_names or tuple(map(str, range(num_classes)))
     try:
         return data.with_classes(names)

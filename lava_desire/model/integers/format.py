@@ -250,7 +250,7 @@ def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -
 
 
 def as_mantissas(
-    name: str, weights: Array, shape: tuple[int, int], layer: LayerFormat, threshold: float
+    name: str, weights: Array, shape: tuple[int, ...], layer: LayerFormat, threshold: float
 ) -> Array:
     """Return mantissas as they are, and float weights rounded to the nearest, (N_o, N_i) int8.
 

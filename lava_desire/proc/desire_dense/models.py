@@ -41,7 +41,7 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         layer = proc_params["layer"]
-        num_in, num_out = self._config.layer_sizes[layer - 1 : layer + 1]
+        num_in, num_out = map(self._config.num_neurons, (layer - 1, layer))
         self._gain = self._config.dropout_gain(layer - 1)
         self._learning_rate_scale = self._config.learning_rate_scale_of(layer)
         # When connection ℓ + 1 follows the rates of the same neurons, its inputs.

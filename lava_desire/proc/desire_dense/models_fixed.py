@@ -45,7 +45,7 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         self._layer = layer = proc_params["layer"]
         self._rule = IntegerRule(config, proc_params["formats"])
         self._format = self._rule.format_of(layer)
-        shape = (config.layer_sizes[layer], config.layer_sizes[layer - 1])
+        shape = config.synapses[layer - 1].weight_shape
         self._mantissas = fixed.as_mantissas(
             "weights", proc_params["given"], shape, self._format, config.threshold
         )

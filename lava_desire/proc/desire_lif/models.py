@@ -40,7 +40,7 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         is_hidden = layer < config.num_layers
         steps = config.num_steps + 1 + config.num_layers - layer
         self._step_of_desire = steps if is_hidden else None
-        size = config.layer_sizes[layer]
+        size = config.num_neurons(layer)
         self._no_spikes = np.zeros(size, dtype=bool)
         self._no_desire = np.zeros(size, dtype=np.int8)
 

@@ -77,7 +77,7 @@ class DesireLIF(AbstractProcess):
     ) -> None:
         check_options(type(self), options)
         check_layer(config, layer)
-        size = config.layer_sizes[layer]
+        size = config.num_neurons(layer)
         masks = check_masks(dropout_masks, size)
         samples_seen = check_count("samples_seen", samples_seen, 0)
         if formats is not None:

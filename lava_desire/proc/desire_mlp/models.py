@@ -248,7 +248,7 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         """Predict, and let desire arise from the labels, where there are any."""
         self.prediction = self._activity.prediction.cpu().numpy()
         if self.label_in.csp_ports:
-            labels = check_labels(labels, self._config.layer_sizes[-1])
+            labels = check_labels(labels, self._config.num_classes)
         if self.label_in.csp_ports and self.brightness_in.csp_ports:
             self._desires = self._network.desires(self._activity, self._torch.from_numpy(labels))
             self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)

@@ -179,9 +179,9 @@ class DesireMLP(AbstractProcess):
             formats=formats,
             **options,
         )
-        num_classes = config.layer_sizes[-1]
+        num_classes = config.num_classes
         classes = sample_shape(batch_size, num_classes)
-        self.brightness_in = InPort(shape=sample_shape(batch_size, config.layer_sizes[0]))
+        self.brightness_in = InPort(shape=sample_shape(batch_size, config.num_inputs))
         self.label_in = InPort(shape=(batch_size,))
         self.s_out = OutPort(shape=classes)
         self.prediction_out = OutPort(shape=(batch_size,))
@@ -191,7 +191,7 @@ class DesireMLP(AbstractProcess):
             check = weights_of(config, layer, formats)
             setattr(self, f"weights_{layer}", CheckedVar(array.shape, array, check))
             if layer < config.num_layers:
-                shape = sample_shape(batch_size, config.layer_sizes[layer])
+                shape = sample_shape(batch_size, config.num_neurons(layer))
                 setattr(self, f"desire_{layer}", CheckedVar(shape, 0, TERNARY))
         self.counts = CheckedVar(classes, 0, A_COUNT)
         self.desire = CheckedVar(classes, 0, TERNARY)

@@ -59,7 +59,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
             last = self.last_spikes[None] if config.breaks_ties else None
             self.prediction = rule.predict(counts, last)
             if self.label_in.csp_ports:
-                label = check_labels(label, config.layer_sizes[-1])
+                label = check_labels(label, config.num_classes)
             if self._teaches():
                 self._teach(label, counts)
         self._send_verdict(is_due)

@@ -63,7 +63,7 @@ class DesireTeacher(AbstractProcess):
         check_options(type(self), options)
         check_layer(config, 1)
         super().__init__(config=config, **options)
-        size = config.layer_sizes[-1]
+        size = config.num_classes
         self.s_in = InPort(shape=(size,))
         self.label_in = InPort(shape=(1,))
         self.desire_out = OutPort(shape=(size,))

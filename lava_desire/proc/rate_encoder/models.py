@@ -39,7 +39,7 @@ class AbstractPyRateEncoderModel(PyLoihiProcessModel):
         self._masks = MaskSequence(
             self._config, 0, proc_params["dropout_masks"], proc_params["samples_seen"]
         )
-        self._no_spikes = np.zeros(self._config.layer_sizes[0], dtype=bool)
+        self._no_spikes = np.zeros(self._config.num_inputs, dtype=bool)
         self._received = self._brightness = self._no_spikes
 
     @classmethod

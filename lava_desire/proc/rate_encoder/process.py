@@ -68,7 +68,7 @@ class RateEncoder(AbstractProcess):
     ) -> None:
         check_options(type(self), options)
         check_layer(config, 1)
-        size = config.layer_sizes[0]
+        size = config.num_inputs
         masks = check_masks(dropout_masks, size)
         samples_seen = check_count("samples_seen", samples_seen, 0)
         super().__init__(config=config, dropout_masks=masks, samples_seen=samples_seen, **options)

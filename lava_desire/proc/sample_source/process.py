@@ -100,7 +100,7 @@ class SampleSource(AbstractProcess):
             batch_size=batch_size,
             **options,
         )
-        self.brightness_out = OutPort(shape=sample_shape(batch_size, config.layer_sizes[0]))
+        self.brightness_out = OutPort(shape=sample_shape(batch_size, config.num_inputs))
         self.label_out = OutPort(shape=(batch_size,))
         self.sample = CheckedVar((batch_size,), 0, A_COUNT)
         self.position = CheckedVar((1,), position, A_COUNT)
@@ -109,7 +109,7 @@ class SampleSource(AbstractProcess):
 
 def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> _Samples:
     """Return images as (S, N_0) float32 and labels as (S,) int64, and how high images are."""
-    num_inputs, num_classes = config.layer_sizes[0], config.layer_sizes[-1]
+    num_inputs, num_classes = config.num_inputs, config.num_classes
     rows, shape = check_images(images, f"{which}images", num_inputs)
     if not len(rows):
         raise ValueError(f"{which}images hold no sample: expected at least one")
