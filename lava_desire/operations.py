@@ -72,8 +72,8 @@ def count_operations(network: DesireNetwork, activity: Activity) -> list[LayerOp
     for layer in range(1, config.num_layers + 1):
         synapse = config.synapses[layer - 1]
         received = int(activity.counts[layer - 1].sum())
-        if layer > 1:
-            received -= int(activity.spikes[layer - 1][-1].sum())
+        if config.delay(layer):
+            received -= int(activity.spikes[layer - 1][-config.delay(layer) :].sum())
         operations = round(received * synapse.fan_out)
         bytes_a_weight = (fields[layer - 1]["weight_bits"] if fields else _FLOAT_BITS) / 8
         counted.append(

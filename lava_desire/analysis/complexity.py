@@ -15,7 +15,9 @@ from lava_desire.analysis import operations
 from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import new_figure, save_figure
 from lava_desire.config import DesireConfig
+from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.synapses import delayed
 
 PROCESSES = ("forward", "backward", "update")
 KINDS = ("multiplications", "additions", "conditions")
@@ -147,12 +149,21 @@ def count_measured(
     dict
         Process to means of :data:`KINDS`: a hidden neuron's forward and backward pass, and the
         update of a weight to it.
+
+    Raises
+    ------
+    ValueError
+        If a layer is not dense.
     """
     config, tally = network.config, Tally()
+    refuse_synapses(config, "the count of operations")
     constants = _constants(config, tally)
     activity = network.forward(images)
     desires = [desire.cpu().numpy() for desire in network.desires(activity, labels)]
-    spikes = [_arrived(train.cpu().numpy(), layer) for layer, train in enumerate(activity.spikes)]
+    spikes = [
+        delayed(train.cpu().numpy(), config.delay(layer))
+        for layer, train in enumerate(activity.spikes[:-1], start=1)
+    ]
     rates = [
         rule.firing_rate(counts, config.num_steps, config.error_margin).cpu().numpy()
         for counts in activity.counts
@@ -188,13 +199,6 @@ def count_measured(
                 )
                 rows["update"].append(tally.reset())
     return {process: np.mean(counts, axis=0).tolist() for process, counts in rows.items()}
-
-
-def _arrived(train: Any, layer: int) -> Any:
-    """Return the spikes of a layer as the next one hears them: hidden layers a step late."""
-    if layer == 0:
-        return train
-    return np.concatenate([np.zeros_like(train[:1]), train[:-1]])
 
 
 def _counted(values: Any, tally: Tally) -> list[Counted]:

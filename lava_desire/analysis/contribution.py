@@ -72,7 +72,7 @@ def input_contribution(
         for counts, margin in zip(activity.counts[:2], (0, config.error_margin), strict=True)
     ]
     errors = rule.local_error(desire, rates[1])
-    z = rule.backpropagate_error(network.weights[0], errors)
+    z = config.synapses[0].backward(network.weights[0], errors)
     contribution: npt.NDArray[np.float32] = (rates[0] * z).cpu().numpy()
     return contribution
 

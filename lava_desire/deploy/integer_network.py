@@ -21,6 +21,7 @@ from lava_desire.model.integers.limits import (
     THRESHOLD_BITS,
     WEIGHT_EXPONENTS,
 )
+from lava_desire.model.synapses import delayed
 from lava_desire.scale import warn_of_scale
 
 WEIGHT_LIMITS = (-128, 127)
@@ -129,8 +130,7 @@ class IntegerNetwork:
         for layer, weights in enumerate(self.weights):
             potential = np.zeros((inputs.shape[1], len(weights)), np.int64)
             outputs = np.zeros((*inputs.shape[:2], len(weights)), dtype=bool)
-            for step in range(len(inputs)):
-                pre = inputs[step] if layer == 0 else inputs[step - 1] & (step > 0)
+            for step, pre in enumerate(delayed(inputs, self.config.delay(layer + 1))):
                 activation = fixed.synaptic_activation(weights, pre, self.weight_exponents[layer])
                 outputs[step], potential = fixed.integrate_and_fire(
                     potential,

@@ -214,6 +214,25 @@ class Dense(Synapse):
         return post[:, None] * pre[None, :]
 
 
+def delayed(spikes: Array, delay: int) -> Array:
+    """Return spike trains as they arrive after a synaptic delay, silence first.
+
+    Parameters
+    ----------
+    spikes : array
+        (T, ...).
+    delay : int
+        In time steps, at most T.
+
+    Returns
+    -------
+    array
+        (T, ...), dtype of `spikes`.
+    """
+    xp = namespace(spikes)
+    return xp.concat([xp.zeros_like(spikes[:delay]), spikes[: len(spikes) - delay]])
+
+
 def connections_of(given: Any, num_layers: int) -> tuple[str, ...]:
     """Return the kinds of connection as a tuple, ``()`` where all are dense, or refuse them.
 
