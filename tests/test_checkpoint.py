@@ -143,7 +143,11 @@ def test_input_rates_come_back(tmp_path):
     ("arrays", "samples", "message"),
     [
         ({"input_rates.2": np.full(2, 0.5)}, "[1, 1]", r"input_rates.2 is float64 \(2,\)"),
-        ({"input_rates.1": np.full(4, 1.5)}, "[1, 1]", r"input_rates.1 leaves \[0, 1\]"),
+        (
+            {"input_rates.1": np.full(4, 1.5)},
+            "[1, 1]",
+            r"input_rates.1 holds 1.5: expected spikes a time step in \[0, 1\]",
+        ),
         ({"input_rates.1": np.full(4, np.nan)}, "[1, 1]", "input_rates.1 holds NaN"),
         ({}, "[1]", r"rated_samples is \[1\]: expected 2 integers"),
         ({}, "[1, -1]", r"rated_samples is \[1, -1\]: expected integers"),

@@ -90,7 +90,7 @@ class Backend:
         config = self.config
         return [
             self.arrange(rule.limit_weights(tensor, config.weight_limit))
-            for tensor in as_weights(weights, config.layer_sizes, self.device)
+            for tensor in as_weights(weights, config.synapses, self.device)
         ]
 
     def arrange(self, weights: Tensor) -> Tensor:

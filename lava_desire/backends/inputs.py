@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from lava_desire.data.checks import check_images, check_labels, refuse_masked
+from lava_desire.model.checks import check_array, check_layers
+from lava_desire.model.synapses import Synapse
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -92,45 +94,23 @@ def as_masks(
 
 
 def as_weights(
-    weights: Sequence[Any], layer_sizes: Sequence[int], device: torch.device
+    weights: Sequence[Any], synapses: Sequence[Synapse], device: torch.device
 ) -> list[Tensor]:
-    """Return copies of the weights as L float32 tensors (N_ℓ, N_{ℓ−1}) on `device`.
+    """Return copies of the weights of each layer's synapses as float32 tensors on `device`.
 
     Raises
     ------
     ValueError
-        If their number or a shape is another, or a value is not finite.
+        If their number, a shape or a dtype is another, or a value is not finite.
     """
-    if len(weights) != len(layer_sizes) - 1:
-        raise ValueError(
-            f"weights holds {len(weights)} arrays: expected {len(layer_sizes) - 1}, one a layer"
-        )
+    check_layers("weights", weights, len(synapses))
     tensors = []
-    for layer, given in enumerate(weights):
-        tensor = _as_tensor(f"weights[{layer}]", given, device)
-        expected = (layer_sizes[layer + 1], layer_sizes[layer])
-        if tensor.shape != expected:
-            raise ValueError(
-                f"weights[{layer}] has shape {tuple(tensor.shape)}: expected {expected}, "
-                "neurons by inputs"
-            )
-        if not tensor.is_floating_point():
-            raise ValueError(f"weights[{layer}] are {tensor.dtype}: expected float32")
-        tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
-        finite = torch.isfinite(tensor)  # in float32, which holds less than float64
-        if not bool(finite.all()):
-            raise ValueError(
-                f"weights[{layer}] holds NaN or infinity at {_first(~finite)}: expected finite "
-                "values"
-            )
-        tensors.append(tensor)
+    for index, (given, synapse) in enumerate(zip(weights, synapses, strict=True)):
+        name = f"weights[{index}]"
+        tensor = _as_tensor(name, given, device).detach()
+        checked = check_array(name, tensor, synapse.weight_shape, "float")
+        tensors.append(checked.contiguous())
     return tensors
-
-
-def _first(wrong: Tensor) -> list[int]:
-    """Return the place of the first true value."""
-    place: list[int] = wrong.nonzero()[0].tolist()
-    return place
 
 
 def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:

@@ -13,6 +13,7 @@ from lava_desire.data.checks import check_images
 from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
+from lava_desire.model.checks import check_array
 from lava_desire.model.integers import LayerFormat
 from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
@@ -280,18 +281,8 @@ def _is_integer(value: Any) -> bool:
 
 
 def _checked_weights(layer: int, weights: Any, shape: tuple[int, ...]) -> Any:
-    weights = np.asarray(weights)
-    if weights.shape != shape or weights.dtype.kind not in "iu":
-        raise ValueError(
-            f"weights of layer {layer} are {weights.dtype} {weights.shape}: expected integers "
-            f"{shape}, neurons by inputs"
-        )
-    low, high = WEIGHT_LIMITS
-    outside = (weights < low) | (weights > high)
-    if outside.any():
-        raise ValueError(
-            f"weights of layer {layer} hold {weights[outside][0]}: expected {low} to {high}"
-        )
+    weights, in_range = np.asarray(weights), (*WEIGHT_LIMITS, "integers")
+    check_array(f"weights of layer {layer}", weights, shape, "integer", in_range)
     return weights.astype(np.int64)
 
 

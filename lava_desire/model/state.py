@@ -15,6 +15,7 @@ import numpy as np
 from array_api_compat import device, to_device
 
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.checks import Range, check_array
 from lava_desire.model.fields import MOST_SAMPLES, SHOWN
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Layered:
         In fixed point; empty where networks in integers have no such array.
     kept_if : callable
         Gets the config; whether its networks have it.
-    in_range : tuple of float, optional
-        Smallest and largest value, and what they are: ``(0, 1, "spikes a time step")``.
+    in_range : tuple, optional
+        Which values are allowed, a :data:`~lava_desire.model.checks.Range`.
     for_training : bool
         Whether only a training run has it, and its checkpoints.
     """
@@ -45,7 +46,7 @@ class Layered:
     dtype: str = "float32"
     dtype_in_integers: str = ""
     kept_if: Callable[[DesireConfig], bool] = lambda config: True
-    in_range: tuple[float, float, str] | None = None
+    in_range: Range | None = None
     for_training: bool = False
 
     def dtype_of(self, in_integers: bool) -> str:
@@ -56,24 +57,6 @@ class Layered:
         """Return whether a network has it that is not in a training run."""
         offered = not in_integers or bool(self.dtype_in_integers)
         return offered and not self.for_training and self.kept_if(config)
-
-    def check(self, name: str, array: Any, shape: tuple[int, ...], dtype: str) -> None:
-        """Refuse what is no array of that shape and dtype, in the range of its kind.
-
-        Raises
-        ------
-        ValueError
-            With the name, what is given, and what is allowed.
-        """
-        if array is None or array.shape != shape or array.dtype != dtype:
-            given = "nothing" if array is None else f"{array.dtype} {array.shape}"
-            raise ValueError(f"{name} is {given}: expected {dtype} {shape}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} holds NaN or infinity: expected finite numbers")
-        if self.in_range is not None:
-            lowest, highest, meaning = self.in_range
-            if not ((array >= lowest) & (array <= highest)).all():
-                raise ValueError(f"{name} leaves [{lowest:g}, {highest:g}]: expected {meaning}")
 
 
 @dataclass(frozen=True)
@@ -92,7 +75,13 @@ class Counted:
     of_each_layer: bool = False
 
     def check(self, name: str, value: Any, num_layers: int) -> None:
-        """Refuse what is no such counter; errors as of :meth:`Layered.check`."""
+        """Refuse what is no such counter.
+
+        Raises
+        ------
+        ValueError
+            With the name, what is given, and what is allowed.
+        """
         shown = str(value)[:SHOWN]
         numbers = value if self.of_each_layer else [value]
         if self.of_each_layer and (not isinstance(value, list) or len(value) != num_layers):
@@ -224,7 +213,7 @@ class NetworkState:
                 found = [arrays.get(f"{name}.{layer}") for layer in layers]
                 for layer, array in zip(layers, found, strict=True):
                     shape, dtype = kind.shape(config, layer), kind.dtype_of(in_integers)
-                    kind.check(f"{name}.{layer}", array, shape, dtype)
+                    check_array(f"{name}.{layer}", array, shape, dtype, kind.in_range)
                 setattr(state, name, found)
         for name, counter in COUNTERS.items():
             if state.holds(counter.of) and not is_for_training(name):

@@ -12,6 +12,7 @@ import numpy as np
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.model import integers as fixed
+from lava_desire.model.checks import check_array, check_layers
 from lava_desire.model.fields import MOST_SAMPLES
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.randomness import initial_weights
@@ -87,19 +88,10 @@ def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     ValueError
         If they are of another shape or dtype, or not finite.
     """
-    shape = config.synapses[layer - 1].weight_shape
-    weights = np.asarray(weights)
-    if weights.shape != shape or weights.dtype.kind not in "fiu":
-        raise ValueError(
-            f"weights are {weights.dtype} {weights.shape}: expected float {shape}, neurons of "
-            f"layer {layer} by inputs"
-        )
+    shape, name = config.synapses[layer - 1].weight_shape, f"weights of layer {layer}"
+    weights = check_array(name, np.asarray(weights), shape, "float or integer")
     if weights.dtype.kind != "f":
         return weights
-    with np.errstate(over="ignore"):
-        weights = weights.astype(np.float32)  # which holds less than float64
-    if not np.isfinite(weights).all():
-        raise ValueError(f"weights of layer {layer} hold NaN or infinity: expected finite values")
     return rule.limit_weights(weights, config.weight_limit)
 
 
@@ -115,10 +107,7 @@ def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:
     if rates is None:
         return np.zeros(shape)
     rates = np.asarray(rates)
-    if rates.shape != shape or rates.dtype.kind != "f":
-        raise ValueError(f"{name} are {rates.dtype} {rates.shape}: expected float {shape}")
-    if not ((rates >= 0) & (rates <= 1)).all():  # written so that NaN is outside
-        raise ValueError(f"{name} of layer {layer} leave [0, 1]: expected spikes a time step")
+    check_array(f"{name} of layer {layer}", rates, shape, "float", (0, 1, "spikes a time step"))
     return rates.astype(np.float64)
 
 
@@ -132,8 +121,7 @@ def check_all_rates(config: DesireConfig, rates: Sequence[Any] | None) -> list[A
     """
     if rates is None:
         rates = [None] * config.num_layers
-    if len(rates) != config.num_layers:
-        raise ValueError(f"input_rates holds {len(rates)} arrays: expected {config.num_layers}")
+    check_layers("input_rates", rates, config.num_layers)
     return [check_rates("input_rates", config, layer, array) for layer, array in enumerate(rates)]
 
 
@@ -179,8 +167,7 @@ def check_per_layer(
     weights = initial_weights(config) if weights is None else weights
     masks = [None] * config.num_layers if masks is None else masks
     for name, given in (("weights", weights), ("dropout_masks", masks)):
-        if len(given) != config.num_layers:
-            raise ValueError(f"{name} holds {len(given)} arrays: expected {config.num_layers}")
+        check_layers(name, given, config.num_layers)
     return (
         [check_weights(config, layer, array) for layer, array in enumerate(weights, start=1)],
         [check_masks(mask, size) for mask, size in zip(masks, config.neurons, strict=False)],

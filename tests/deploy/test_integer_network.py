@@ -49,9 +49,9 @@ def test_a_layer_hears_the_one_below_a_step_later():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": (np.full((3, 4), 128),)}, "hold 128: expected -128 to 127"),
-        ({"weights": (np.ones((3, 4)),)}, "are float64"),
-        ({"weights": (np.ones((4, 3), int),)}, r"\(4, 3\): expected integers \(3, 4\)"),
+        ({"weights": (np.full((3, 4), 128),)}, r"holds 128: expected integers in \[-128, 127\]"),
+        ({"weights": (np.ones((3, 4)),)}, "is float64"),
+        ({"weights": (np.ones((4, 3), int),)}, r"\(4, 3\): expected integer \(3, 4\)"),
         ({"weights": ()}, "weights holds 0 values: expected 1"),
         ({"thresholds": (0,)}, "threshold of layer 1 is 0"),
         ({"thresholds": (1 << 17,)}, "threshold of layer 1 is 131072"),

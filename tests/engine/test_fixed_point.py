@@ -320,7 +320,7 @@ def test_a_step_that_one_layer_refuses_changes_nothing(digits, changes, name):
         ),
         (
             {"arithmetic": "fixed_point", "weights": [np.zeros((30, 60)), np.zeros((10, 30))]},
-            r"weights\[0\] has shape \(30, 60\): expected \(30, 64\)",
+            r"weights\[0\] is float64 \(30, 60\): expected float or integer \(30, 64\)",
         ),
     ],
 )

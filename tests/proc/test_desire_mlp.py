@@ -260,7 +260,7 @@ def test_the_torch_model_runs_after_its_parent_has_used_torchs_threads(request):
         ({"weights": [np.ones((12, 6))]}, "weights holds 1 arrays: expected 3"),
         (
             {"weights": [np.ones((12, 6)), np.ones((8, 11)), np.ones((3, 8))]},
-            r"weights are float64 \(8, 11\): expected float \(8, 12\), neurons of layer 2",
+            r"weights of layer 2 is float64 \(8, 11\): expected float or integer \(8, 12\)",
         ),
         ({"dropout_masks": [None]}, "dropout_masks holds 1 arrays: expected 3"),
         ({"samples_seen": -1}, "samples_seen is -1: expected an integer of at least 0"),

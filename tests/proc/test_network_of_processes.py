@@ -144,11 +144,11 @@ def test_a_stock_ring_buffer_can_be_the_encoder():
         (lambda: DesireLIF(config=None, layer=1), "config is a NoneType"),
         (
             lambda: DesireDense(config=CONFIG, layer=1, weights=np.ones((4, 6))),
-            r"weights are float64 \(4, 6\): expected float \(6, 4\)",
+            r"weights of layer 1 is float64 \(4, 6\): expected float or integer \(6, 4\)",
         ),
         (
             lambda: DesireDense(config=CONFIG, layer=1, weights=np.full((6, 4), np.nan)),
-            "weights of layer 1 hold NaN",
+            "weights of layer 1 holds NaN",
         ),
         (
             lambda: RateEncoder(config=CONFIG, dropout_masks=np.ones((2, 3), bool)),

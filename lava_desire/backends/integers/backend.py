@@ -18,6 +18,7 @@ from lava_desire.backends.numba.threads import own_threads
 from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.model import integers
+from lava_desire.model.checks import check_layers
 from lava_desire.model.fields import refuse_in_integers
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.integers.limits import BRIGHTEST
@@ -135,20 +136,18 @@ class IntegerBackend(Backend):
 
     def as_weights(self, weights: Sequence[Any]) -> list[Tensor]:
         """Return mantissas, of integers in the range of their format or of float weights."""
-        sizes = self.config.layer_sizes
-        if len(weights) != len(self.layers):
-            raise ValueError(
-                f"weights holds {len(weights)} arrays: expected {len(self.layers)}, one a layer"
-            )
+        check_layers("weights", weights, len(self.layers))
         mantissas = [
             integers.as_mantissas(
                 f"weights[{index}]",
                 np.asarray(given),
-                (sizes[index + 1], sizes[index]),
+                synapse.weight_shape,
                 form,
                 self.config.threshold,
             )
-            for index, (given, form) in enumerate(zip(weights, self.rule.formats, strict=True))
+            for index, (given, synapse, form) in enumerate(
+                zip(weights, self.config.synapses, self.rule.formats, strict=True)
+            )
         ]
         return [torch.from_numpy(array.T.copy()).T for array in mantissas]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_desire.model.checks import check_array
 from lava_desire.model.integers.limits import THRESHOLD_BITS, WEIGHT_BITS, WEIGHT_EXPONENTS
 
 if TYPE_CHECKING:
@@ -277,18 +278,9 @@ def as_mantissas(
     ValueError
         If shape, dtype or a value is another.
     """
-    if weights.shape != shape:
-        raise ValueError(f"{name} has shape {weights.shape}: expected {shape}, neurons by inputs")
-    if weights.dtype.kind == "f":
-        if not np.isfinite(weights).all():
-            raise ValueError(f"{name} holds NaN or infinity: expected finite values")
+    is_float = weights.dtype.kind == "f"
+    in_range = None if is_float else (layer.lowest, layer.highest, "mantissas")
+    check_array(name, weights, shape, "float or integer", in_range)
+    if is_float:
         return quantize_weights(weights, layer, threshold)
-    if weights.dtype.kind not in "iu":
-        raise ValueError(f"{name} is {weights.dtype}: expected integers or floats")
-    outside = (weights < layer.lowest) | (weights > layer.highest)
-    if outside.any():
-        raise ValueError(
-            f"{name} holds {weights[outside][0]}: expected mantissas in "
-            f"[{layer.lowest}, {layer.highest}]"
-        )
     return weights.astype(np.int8)
