@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from lava_desire import DesireConfig
-from lava_desire.config import RATES_OVER, RESETS, TIE_BREAKS
 from lava_desire.model.fields import LARGEST_FLOAT, SMALLEST_FLOAT
+from lava_desire.model.options.reset import RESETS
+from lava_desire.model.options.tie_break import TIE_BREAKS
+from lava_desire.model.rates import RATES_OVER
 from lava_desire.randomness import initial_weights
 
 # Where the words of packed spike trains, and tiles of neurons, end.

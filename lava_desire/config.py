@@ -5,32 +5,61 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lava_desire.model.fields import (
-    FLOATS,
-    LARGEST,
-    SHOWN,
-    checked_float,
-    checked_rate,
-    layer_sizes_of,
-    learning_rate_scale_of,
-    number,
-    shown,
+from lava_desire.model.fields import SHOWN, Part, declared
+from lava_desire.model.option import (
+    Bound,
+    DecisionPolicy,
+    Filter,
+    Option,
+    OutputPolicy,
+    Term,
 )
-from lava_desire.model.synapses import Synapse, connections_of, make_synapses
+from lava_desire.model.options import found
+from lava_desire.model.parts import Network, Rule, Schedule
+from lava_desire.model.rates import MeanRates
+from lava_desire.model.synapses import Synapse, make_synapses
 from lava_desire.strict_json import parse_json
 
-RESETS = ("subtract", "zero")
-TIE_BREAKS = ("undecided", "earliest")
-RATES_OVER = ("all", "desired")
+SomePart = TypeVar("SomePart", bound=Part)
+
+OPTIONS = sorted(found(), key=lambda option: (option.position, option.__name__))
+"""The options, in the order in which they act."""
+
+PARTS: list[type[Part]] = sorted(
+    [Network, Rule, Schedule, MeanRates, *OPTIONS],
+    key=lambda part: (part.position, part.__name__),
+)
+"""What a configuration is composed of."""
 
 
-@dataclass(frozen=True)
-class DesireConfig:
+def _composed(cls: type[Any]) -> type[Any]:
+    """Make a dataclass with the fields of all parts, and write them into its documentation."""
+    fields = [field for part in PARTS for field in dataclasses.fields(part)]
+    for field in fields:
+        if field.name in vars(cls):
+            raise TypeError(f"{field.name} is a field of two parts of the configuration")
+        cls.__annotations__[field.name] = field.type
+        # A field belongs to one class.
+        new = dataclasses.field(default=field.default, metadata=field.metadata)
+        setattr(cls, field.name, new)
+    entries = [
+        f"{field.name} : {declared(field).kind}\n"
+        + textwrap.indent(textwrap.fill(declared(field).doc, 96, break_on_hyphens=False), "    ")
+        for field in fields
+    ]
+    if cls.__doc__:
+        listed = textwrap.indent("\n".join(entries), "    ").lstrip()
+        cls.__doc__ = cls.__doc__.replace("{fields}", listed)
+    return dataclasses.dataclass(frozen=True)(cls)
+
+
+@_composed
+class DesireConfig(Schedule, Rule, Network):
     """Shape, neuron model, learning rule and schedule of one network.
 
     Kernels compute in float32, so a float is 0 or at least 2**-126 in magnitude, and below 2**128;
@@ -38,78 +67,7 @@ class DesireConfig:
 
     Parameters
     ----------
-    layer_sizes : tuple of int
-        Neurons a layer, input first: ``(N_0, ..., N_L)``, 2 to 1000 layers, each in [1, 2**31).
-    num_steps : int
-        Length T of the spike trains in time steps, in [1, 4096].
-    decay : float
-        Decay β of membrane potential and trace a time step, in [0, 1) (Eq. 1 and 3).
-    threshold : float
-        Firing threshold θ of encoder and neurons, above 0 (Eq. 1), in [2**-100, 2**100].
-    error_margin : int
-        Margin m in spikes, in [0, T): a neuron counts as fully active at T − m spikes.
-    desire_threshold_hidden, desire_threshold_output : float
-        Ternarisation thresholds θ_hid and θ_out, at least 0 (Eq. 10, 11, 15).
-    dropout_input, dropout_hidden : float
-        Probability that a neuron is dropped for a sample, in [0, 1) (Sec. 3.3).
-    learning_rate : float
-        η of the first epoch, at least 0 (Eq. 4).
-    learning_rate_decay : float
-        λ in η_e = η_0 · exp(−λ·e), at least 0 (Sec. 4.2).
-    batch_size : int
-        Samples whose updates are summed before the weights change, in [1, 2**31); 1 is the online
-        rule.
-    epochs : int
-        Passes over the training set, in [0, 2**31).
-    seed : int
-        Seed of weights, dropout masks and sample order, in [0, 2**63).
-    reset : {"subtract", "zero"}
-        What a spike does to the membrane potential: deduct θ (the paper), or set it to 0, for
-        networks meant for neurons that cannot deduct.
-    learning_rate_scale : tuple of float
-        Factor on η of each plastic layer, first to last, at least 0; ``()``, the paper's rule, is 1
-        for all.
-    image_shift : int
-        Largest shift s of a training image: in every epoch each is moved by a whole number of
-        pixels in [−s, s] down and across, drawn at random, and what it uncovers is dark. 0, the
-        paper's rule, moves none; more needs square images and s below their width.
-    image_shift_share : float
-        Probability, in [0, 1], that an epoch draws a shift for an image; the others stay.
-    image_shift_start : int
-        First epoch, counted from 0, that moves images, in [0, 2**31).
-    image_brightness : float
-        Mean brightness x̄ over its pixels, in [0, 1), that every image is scaled to, in training and
-        in evaluation: :func:`~lava_desire.rule.equalize_brightness`. 0, the paper's rule, takes
-        images as they are.
-    weight_average : float
-        Factor a in [0, 1) of a moving average of the weights, a·average + (1 − a)·W after every
-        minibatch, that is evaluated and kept beside them. 0, the paper's rule, keeps none.
-    trace_baseline : float
-        Share φ, in [0, 1], of each input's mean trace that updates count its trace from:
-        :func:`~lava_desire.rule.baseline_change`. 0, the paper's rule, counts from zero.
-    baseline_samples : int
-        Samples S, in [1, 2**31), over which mean rates and traces are taken.
-    rates_over : {"all", "desired"}
-        Which samples mean rates and traces are taken over: all that are learned from, or those in
-        which an output neuron has desire.
-    weight_limit : float
-        Magnitude, at least 0, beyond which no weight goes: it is clipped, at first and after every
-        change. 0, the paper's rule, sets no limit.
-    rate_floor : float
-        Mean firing rate ν_min, in [0, 1) spikes a time step, below which the weights of a hidden
-        neuron rise until it spikes: :func:`~lava_desire.rule.rate_floor_change`. 0, the paper's
-        rule, leaves silent neurons silent.
-    class_margin : int
-        Lead M in spikes, in [0, T], that a sample's class should have over all others; output
-        desires then follow from the order of counts, not from θ_out:
-        :func:`~lava_desire.rule.margin_desire`. 0 is the paper's rule.
-    tie_break : {"undecided", "earliest"}
-        What is predicted where several classes have the largest count: nothing, which counts as
-        wrong (the paper), or the one that reached it earliest. Learning does not depend on it.
-    connections : tuple of str
-        Kind of connection of each plastic layer, first to last, by the `name` of a
-        :class:`~lava_desire.model.synapses.Synapse`; ``()``, the paper's network, is ``"dense"``
-        for all.
+    {fields}
 
     Raises
     ------
@@ -127,112 +85,71 @@ class DesireConfig:
     ValueError: decay is 1.0: expected 0 <= decay < 1
     """
 
-    layer_sizes: tuple[int, ...]
-    num_steps: int = 20
-    decay: float = 0.75
-    threshold: float = 1.0
-    error_margin: int = 4
-    desire_threshold_hidden: float = 0.05
-    desire_threshold_output: float = 0.30
-    dropout_input: float = 0.0
-    dropout_hidden: float = 0.3
-    learning_rate: float = 1e-5
-    learning_rate_decay: float = 0.04
-    batch_size: int = 64
-    epochs: int = 150
-    seed: int = 0
-    reset: str = "subtract"
-    learning_rate_scale: tuple[float, ...] = ()
-    image_shift: int = 0
-    image_shift_share: float = 1.0
-    image_shift_start: int = 0
-    image_brightness: float = 0.0
-    weight_average: float = 0.0
-    trace_baseline: float = 0.0
-    baseline_samples: int = 10_000
-    rates_over: str = "all"
-    weight_limit: float = 0.0
-    rate_floor: float = 0.0
-    class_margin: int = 0
-    tie_break: str = "undecided"
-    connections: tuple[str, ...] = ()
+    if TYPE_CHECKING:
+        # Options are found when the package is imported; the fields of the paper are known.
+        def __init__(self, layer_sizes: tuple[int, ...], *more: Any, **fields: Any) -> None: ...
+        def __getattr__(self, option: str) -> Any: ...
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layer_sizes", layer_sizes_of(self.layer_sizes))
-        self._check_integer("num_steps", 1)
-        margin = number("error_margin", self.error_margin, "at least 0", integer=True)
-        object.__setattr__(self, "error_margin", margin)
-        if not 0 <= self.error_margin < self.num_steps:
-            raise ValueError(
-                f"error_margin is {self.error_margin}: expected 0 <= error_margin < num_steps, "
-                f"and num_steps is {self.num_steps}"
-            )
-        for name in FLOATS:
-            object.__setattr__(self, name, checked_float(name, getattr(self, name)))
-        self._check_integer("batch_size", 1)
-        self._check_integer("epochs", 0)
-        self._check_integer("baseline_samples", 1)
-        self._check_integer("class_margin", 0)
-        if self.class_margin > self.num_steps:
-            raise ValueError(
-                f"class_margin is {self.class_margin}: expected class_margin <= num_steps, "
-                f"and num_steps is {self.num_steps}"
-            )
-        self._check_integer("seed", 0)
-        for name, allowed in (
-            ("reset", RESETS),
-            ("rates_over", RATES_OVER),
-            ("tie_break", TIE_BREAKS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} is {shown(getattr(self, name))}: expected one of {', '.join(allowed)}"
-                )
-        object.__setattr__(
-            self,
-            "learning_rate_scale",
-            learning_rate_scale_of(self.learning_rate_scale, self.num_layers),
-        )
-        for layer, factor in enumerate(self.learning_rate_scale, start=1):
-            checked_rate(self.learning_rate, factor, layer)
-        connections = connections_of(self.connections, self.num_layers)
-        object.__setattr__(self, "connections", connections)
+        for field in dataclasses.fields(self):
+            value = declared(field).check(field.name, getattr(self, field.name), self)
+            object.__setattr__(self, field.name, value)
         self.synapses  # noqa: B018  (made here, to refuse what cannot be connected)
-        self._check_image_shift()
-        self._check_image_brightness()
+        for part in PARTS:
+            self.part(part).check(self)
+        for kind in (OutputPolicy, DecisionPolicy):
+            names = [option.switch().name for option in self._on(kind)]
+            if len(names) > 1:
+                raise ValueError(f"{' and '.join(names)} are given: expected one of them")
 
-    def _check_image_shift(self) -> None:
-        self._check_integer("image_shift", 0)
-        self._check_integer("image_shift_start", 0)
-        if self.image_shift == 0:
-            return
-        side = math.isqrt(self.layer_sizes[0])
-        if side * side != self.layer_sizes[0]:
-            raise ValueError(
-                f"image_shift is {self.image_shift}: expected 0 where the inputs are no square "
-                f"image, and there are {self.layer_sizes[0]}"
-            )
-        if self.image_shift >= side:
-            raise ValueError(
-                f"image_shift is {self.image_shift}: expected image_shift < {side}, the width of "
-                "an image"
-            )
+    def part(self, kind: type[SomePart]) -> SomePart:
+        """Return a part of the configuration.
 
-    def _check_image_brightness(self) -> None:
-        num_pixels, mean = self.layer_sizes[0], self.image_brightness
-        if mean and round(255 * num_pixels * mean) < 1:  # levels an image, in whole ones
-            raise ValueError(
-                f"image_brightness is {mean!r}: expected 0, or enough for images of {num_pixels} "
-                f"pixels not to become dark, at least {1 / (255 * num_pixels):.2g}"
-            )
+        Parameters
+        ----------
+        kind : type
+            A class of :mod:`lava_desire.model.parts`, or of an option.
 
-    def _check_integer(self, name: str, smallest: int) -> None:
-        value = number(name, getattr(self, name), f"at least {smallest}", integer=True)
-        if value < smallest:
-            raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
-        if value > LARGEST[name]:
-            raise ValueError(f"{name} is {value}: expected {name} <= {LARGEST[name]}")
-        object.__setattr__(self, name, value)
+        Returns
+        -------
+        Part
+            An instance of it, with the values of this configuration.
+        """
+        names = [field.name for field in dataclasses.fields(kind)]
+        return kind(**{name: getattr(self, name) for name in names})
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """The options that are on, in the order in which they act."""
+        return tuple(option for option in map(self.part, OPTIONS) if option.is_on)
+
+    def _on(self, kind: Any) -> tuple[Any, ...]:
+        return tuple(option for option in self.options if isinstance(option, kind))
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """What is added to the change of Eq. 4, in this order."""
+        return self._on(Term)
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """What weights are clipped to after every change."""
+        return self._on(Bound)
+
+    @cached_property
+    def filters(self) -> tuple[Filter, ...]:
+        """What images pass through before they are encoded, in this order."""
+        return self._on(Filter)
+
+    @cached_property
+    def output_policy(self) -> OutputPolicy | None:
+        """What replaces Eq. 11, or None."""
+        return next(iter(self._on(OutputPolicy)), None)
+
+    @cached_property
+    def decision_policy(self) -> DecisionPolicy | None:
+        """What replaces the decision of Sec. 4.2, or None."""
+        return next(iter(self._on(DecisionPolicy)), None)
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:
@@ -260,7 +177,7 @@ class DesireConfig:
     @cached_property
     def breaks_ties(self) -> bool:
         """Whether the earliest of several classes with the largest count is predicted."""
-        return self.tie_break == "earliest"
+        return bool(self.tie_break == "earliest")
 
     @cached_property
     def num_layers(self) -> int:
@@ -293,11 +210,33 @@ class DesireConfig:
         return "-".join(map(str, self.neurons))
 
     def num_neurons(self, layer: int) -> int:
-        """Return the number N_ℓ of neurons of a layer, 0 (the input) to L."""
+        """Return the number of neurons of a layer.
+
+        Parameters
+        ----------
+        layer : int
+            0 is the input, L the output.
+
+        Returns
+        -------
+        int
+            N_ℓ.
+        """
         return self.neurons[layer]
 
     def delay(self, layer: int) -> int:
-        """Return the synaptic delay of layer ℓ ≥ 1 in time steps: 0 after the encoder, then 1."""
+        """Return the synaptic delay of a layer.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+
+        Returns
+        -------
+        int
+            In time steps: 0 after the encoder, then 1.
+        """
         return 0 if layer == 1 else 1
 
     @cached_property
@@ -308,12 +247,12 @@ class DesireConfig:
     @cached_property
     def follows_rates(self) -> bool:
         """Whether learning follows how often neurons spike."""
-        return bool(self.trace_baseline or self.rate_floor)
+        return any(option.follows_rates for option in self.options)
 
     @cached_property
     def rates_desired_samples(self) -> bool:
         """Whether mean rates are those of samples with desire in the output layer alone."""
-        return self.follows_rates and self.rates_over == "desired"
+        return self.follows_rates and self.part(MeanRates).rates_over == "desired"
 
     def rate_floor_of(self, layer: int) -> float:
         """Return the least mean firing rate of a layer's neurons; 0 but for hidden ones.
@@ -416,23 +355,8 @@ class DesireConfig:
         if not 1 <= layer <= self.num_layers:
             raise ValueError(f"layer is {layer}: expected 1 <= layer <= {self.num_layers}")
         if self.learning_rate_scale:
-            return self.learning_rate_scale[layer - 1]
+            return float(self.learning_rate_scale[layer - 1])
         return 1.0 / self.synapses[layer - 1].num_positions
-
-    def moves_images(self, epoch: int) -> bool:
-        """Say whether an epoch moves training images.
-
-        Parameters
-        ----------
-        epoch : int
-            e, counted from 0.
-
-        Returns
-        -------
-        bool
-            Whether some may be moved.
-        """
-        return bool(self.image_shift and self.image_shift_share) and epoch >= self.image_shift_start
 
     def replace(self, **changes: Any) -> DesireConfig:
         """Return a copy with some fields changed, validated anew.
@@ -482,15 +406,31 @@ class DesireConfig:
         return self.replace(layer_sizes=sizes, **changes)
 
     def first_layers(self, num_layers: int) -> DesireConfig:
-        """Return the configuration of the first plastic layers alone, 1 to L of them."""
-        per_layer = ("learning_rate_scale", "connections")
-        changes = {name: getattr(self, name)[:num_layers] for name in per_layer}
-        return self.replace(layer_sizes=self.layer_sizes[: num_layers + 1], **changes)
+        """Return the configuration of the first plastic layers alone.
+
+        Parameters
+        ----------
+        num_layers : int
+            How many, in 1 to L.
+
+        Returns
+        -------
+        DesireConfig
+            Their configuration.
+        """
+        per_layer = {
+            field.name: value[:num_layers]
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), tuple)
+        }
+        return self.replace(**per_layer | {"layer_sizes": self.layer_sizes[: num_layers + 1]})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types; `connections` only where not all are dense."""
-        lists = ("layer_sizes", "learning_rate_scale", "connections")
-        fields = dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in lists}
+        fields = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
         if not self.connections:
             del fields["connections"]
         return fields

@@ -37,7 +37,7 @@ from lava_desire.cli.run import (
     trained_file,
 )
 from lava_desire.cli.run_data import Source, data_of, describe
-from lava_desire.config import TIE_BREAKS
+from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.training.history import LEARNING_CURVE
 
 if TYPE_CHECKING:

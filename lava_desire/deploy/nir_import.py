@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.config import RESETS, DesireConfig
+from lava_desire.config import DesireConfig
 from lava_desire.deploy.hdf5_file import MAX_BYTES, MAX_SECONDS
 from lava_desire.deploy.nir_chain import Layer, layers
 from lava_desire.deploy.nir_export import COMPARISON, CONFIG, DELAY, RESIDUAL, unscaled
 from lava_desire.deploy.nir_file import read_nir
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.options.reset import RESETS
 
 _NORSE_DT = 1e-6  # in to_nir and in the cells 1e-3, and tau is multiplied by the former
 _ROUNDING = 3e-7  # of a time constant in float32, twice

@@ -1,26 +1,24 @@
-"""What the fields of a configuration may hold, and how a value that they may not is shown."""
+"""Fields of the configuration: declarations, valid ranges and error messages.
+
+A field is declared once, by :func:`integer`, :func:`real`, :func:`choice` or :func:`declare`, in a
+:class:`Part`. Its default, range, documentation and option of the command line follow from that.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Rational, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
 
 # Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
 # and random numbers: a configuration may come from a file that nobody has looked at.
 MAX_LAYERS = 1_000
-LARGEST = {
-    "num_steps": 2**12,
-    "baseline_samples": 2**31 - 1,
-    "batch_size": 2**31 - 1,
-    "class_margin": 2**12,
-    "epochs": 2**31 - 1,
-    "image_shift": 2**31 - 1,
-    "image_shift_start": 2**31 - 1,
-    "seed": 2**63 - 1,
-}
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 """What float32, in which kernels compute, holds with all its digits, beside 0."""
 
@@ -48,35 +46,154 @@ class FloatRange:
     largest: float = LARGEST_FLOAT
 
 
-_AT_LEAST_0 = FloatRange("{name} >= 0", lambda value: value >= 0)
-_SHARE = FloatRange("0 <= {name} <= 1", lambda value: 0 <= value <= 1)
-_BELOW_1 = FloatRange(
+AT_LEAST_0 = FloatRange("{name} >= 0", lambda value: value >= 0)
+SHARE = FloatRange("0 <= {name} <= 1", lambda value: 0 <= value <= 1)
+BELOW_1 = FloatRange(
     "0 <= {name} < 1",
     lambda value: 0 <= value < 1,
     "0, or 2**-126 <= {name} <= 1 - 2**-24, which float32 can hold",
     largest=1 - 2.0**-24,
 )
 # It is compared with potentials of some thresholds, where neither zero nor infinity would do.
-_THRESHOLD = FloatRange(
+THRESHOLD = FloatRange(
     "{name} > 0", lambda value: value > 0, "2**-100 <= {name} <= 2**100", 2.0**-100, 2.0**100
 )
-FLOATS = {
-    "decay": _BELOW_1,
-    "threshold": _THRESHOLD,
-    "desire_threshold_hidden": _AT_LEAST_0,
-    "desire_threshold_output": _AT_LEAST_0,
-    "dropout_input": _BELOW_1,
-    "dropout_hidden": _BELOW_1,
-    "learning_rate": _AT_LEAST_0,
-    "learning_rate_decay": _AT_LEAST_0,
-    "image_shift_share": _SHARE,
-    "image_brightness": _BELOW_1,
-    "weight_average": _BELOW_1,
-    "trace_baseline": _SHARE,
-    "weight_limit": _AT_LEAST_0,
-    "rate_floor": _BELOW_1,
-}
-"""The fields that are floats, and what each may be."""
+
+NETWORK, RULE, SCHEDULE = "Network", "Learning rule", "Schedule"
+BEYOND = "Beyond the paper"
+"""Panels of the help of ``lava-desire train``."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is declared of a field, in its metadata under ``"declared"``.
+
+    Parameters
+    ----------
+    check : callable
+        ``check(name, value, config)`` returns the value as Python's own, or raises ValueError.
+        The config holds the fields before this one.
+    type : type
+        What the command line reads: int, float or str.
+    kind : str
+        Its type in the documentation.
+    doc : str
+        What it is, its range and unit: the documentation of the configuration.
+    help : str
+        The few words of ``lava-desire train --help``.
+    panel : str
+        The panel that it stands in there.
+    example : object
+        A value that matters where options are on, for tests of every field.
+    parse : callable, optional
+        Makes a value of the command line's text.
+    allowed : FloatRange, optional
+        What a float may be.
+    """
+
+    check: Callable[[str, Any, Any], Any]
+    type: type
+    kind: str
+    doc: str
+    help: str
+    panel: str
+    example: Any = None
+    parse: Callable[[str], Any] | None = None
+    allowed: FloatRange | None = None
+
+
+def declare(default: Any, declared: Declared) -> Any:
+    """Return a field of a :class:`Part`; a default of ``MISSING`` asks for a value."""
+    return dataclasses.field(default=default, metadata={"declared": declared})
+
+
+def integer(
+    default: int,
+    smallest: int,
+    largest: int = 2**31 - 1,
+    *,
+    doc: str,
+    help: str,
+    panel: str = BEYOND,
+    example: int | None = None,
+) -> Any:
+    """Declare an integer in [smallest, largest]; the parameters are those of :class:`Declared`."""
+
+    def check(name: str, value: Any, config: Any) -> int:
+        value = number(name, value, f"at least {smallest}", integer=True)
+        if value < smallest:
+            raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
+        if value > largest:
+            raise ValueError(f"{name} is {value}: expected {name} <= {largest}")
+        return int(value)
+
+    return declare(default, Declared(check, int, "int", doc, help, panel, example))
+
+
+def real(
+    default: float,
+    allowed: FloatRange,
+    *,
+    doc: str,
+    help: str,
+    panel: str = BEYOND,
+    example: float | None = None,
+) -> Any:
+    """Declare a float that float32 can hold; the parameters are those of :class:`Declared`."""
+
+    def check(name: str, value: Any, config: Any) -> float:
+        return checked_float(name, value, allowed)
+
+    declared = Declared(check, float, "float", doc, help, panel, example, allowed=allowed)
+    return declare(default, declared)
+
+
+def choice(
+    default: str,
+    names: Sequence[str],
+    *,
+    doc: str,
+    help: str,
+    panel: str = BEYOND,
+    example: str | None = None,
+) -> Any:
+    """Declare one of a few names; the parameters are those of :class:`Declared`."""
+
+    def check(name: str, value: Any, config: Any) -> Any:
+        if value not in names:
+            raise ValueError(f"{name} is {shown(value)}: expected one of {', '.join(names)}")
+        return value
+
+    kind = "{" + ", ".join(f'"{name}"' for name in names) + "}"
+    return declare(default, Declared(check, str, kind, doc, help, panel, example))
+
+
+def declared(field: dataclasses.Field[Any]) -> Declared:
+    """Return what is declared of a field of a part or a configuration."""
+    found: Declared = field.metadata["declared"]
+    return found
+
+
+@dataclass(frozen=True)
+class Part:
+    """Fields of the configuration that belong together.
+
+    ``config.part(Kind)`` is the part of a configuration, with its values. A part alone checks
+    nothing.
+    """
+
+    position: ClassVar[int] = 100
+    """Where its fields stand among those of other parts; options act in this order."""
+
+    def check(self, config: DesireConfig) -> None:
+        """Refuse what does not fit other fields; each by itself is in its range.
+
+        Raises
+        ------
+        ValueError
+            Naming the field, the value and what is allowed.
+        """
+
 
 MOST_SAMPLES = 2**53
 """Samples that a network may have seen: no counter of kernels or random numbers overflows."""
@@ -115,7 +232,7 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
     return value  # type: ignore[no-any-return]
 
 
-def checked_float(name: str, value: Any) -> float:
+def checked_float(name: str, value: Any, allowed: FloatRange) -> float:
     """Return a field as a float that float32 can hold, or refuse it.
 
     Raises
@@ -123,7 +240,6 @@ def checked_float(name: str, value: Any) -> float:
     ValueError
         Naming the field, the value and its range.
     """
-    allowed = FLOATS[name]
     value = number(name, value, allowed.meant.format(name="value"))
     for is_good, said in (
         (allowed.holds(value), allowed.meant),
@@ -133,22 +249,6 @@ def checked_float(name: str, value: Any) -> float:
             raise ValueError(f"{name} is {value!r}: expected {said.format(name=name)}")
     # Written as a float, also where an integer was given: not every integer fits a kernel.
     return float(value)
-
-
-def checked_rate(learning_rate: float, factor: float, layer: int) -> None:
-    """Refuse a learning rate that a layer's factor takes out of float32.
-
-    Raises
-    ------
-    ValueError
-        Naming both fields, the layer and the range.
-    """
-    rate = learning_rate * factor
-    if learning_rate and factor and not SMALLEST_FLOAT <= rate <= LARGEST_FLOAT:
-        raise ValueError(
-            f"learning_rate times learning_rate_scale of layer {layer} is {rate:.3g}: expected 0, "
-            "or in [2**-126, 2**128), which float32 can hold"
-        )
 
 
 def shown(value: Any) -> str:
@@ -187,47 +287,3 @@ def layer_sizes_of(given: Any) -> tuple[int, ...]:
                 f"layer_sizes is {shown(sizes)}: expected at most {MAX_NEURONS} neurons"
             )
     return sizes
-
-
-def learning_rate_scale_of(given: Any, num_layers: int) -> tuple[float, ...]:
-    """Return factors on the learning rate as a tuple, or refuse what is none.
-
-    Raises
-    ------
-    ValueError
-        Naming what was given and what is allowed.
-    """
-    expected = f"expected {num_layers} numbers of at least 0, one a plastic layer, or none"
-    if isinstance(given, str):
-        raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}")
-    try:
-        scale = tuple(given)
-    except TypeError:
-        raise ValueError(f"learning_rate_scale is {shown(given)}: {expected}") from None
-    scale = tuple(number("learning_rate_scale", factor, expected) for factor in scale)
-    for factor in scale:
-        if factor < 0:
-            raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
-        if factor and not SMALLEST_FLOAT <= factor <= LARGEST_FLOAT:
-            raise ValueError(
-                f"learning_rate_scale is {shown(scale)}: expected factors of 0, or in "
-                "[2**-126, 2**128), which float32 can hold"
-            )
-    if len(scale) not in (0, num_layers):
-        raise ValueError(f"learning_rate_scale is {shown(scale)}: {expected}")
-    return tuple(float(factor) for factor in scale)
-
-
-def refuse_in_integers(config: Any) -> None:
-    """Refuse to learn in integers what only floating point offers.
-
-    Raises
-    ------
-    ValueError
-        Naming the field of the configuration.
-    """
-    for name in ("trace_baseline", "weight_limit", "rate_floor"):
-        if getattr(config, name):
-            raise ValueError(
-                f"{name} is {getattr(config, name)}: expected 0 where a network learns in integers"
-            )

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.fields import Part, choice, integer
+
+RATES_OVER = ("all", "desired")
+
+
+@dataclass(frozen=True)
+class MeanRates(Part):
+    """Which samples mean rates and traces are taken over."""
+
+    position: ClassVar[int] = 60
+
+    baseline_samples: int = integer(
+        10_000,
+        1,
+        doc="Samples S, in [1, 2**31), over which mean rates and traces are taken.",
+        help="Its mean is over these.",
+        example=6,
+    )
+    rates_over: str = choice(
+        "all",
+        RATES_OVER,
+        doc="Which samples mean rates and traces are taken over: all that are learned from, or "
+        "those in which an output neuron has desire.",
+        help="all or desired samples.",
+    )
+
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
-from lava_desire.model.fields import FLOATS, MOST_SAMPLES
+from lava_desire.model.fields import MOST_SAMPLES, declared
 from lava_desire.randomness import DropoutStream, RoundingStream
 
 CONFIG = DesireConfig((4, 3, 2), num_steps=6, error_margin=1, epochs=1)
@@ -19,6 +20,11 @@ BACKENDS = {
     "compiled": {},
     "torch": {"kernels": "torch"},
     "bfloat16x2": {"precision": "bfloat16x2"},
+}
+FLOATS = {
+    field.name: allowed
+    for field in dataclasses.fields(DesireConfig)
+    if (allowed := declared(field).allowed) is not None
 }
 BELOW_ONE = [name for name, allowed in FLOATS.items() if allowed.largest < 1]
 LARGE = float(np.finfo(np.float32).max)

@@ -19,9 +19,9 @@ from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
-from lava_desire.model.fields import refuse_in_integers
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.integers.limits import BRIGHTEST
+from lava_desire.model.option import refuse_in_integers
 from lava_desire.randomness import RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)

@@ -2,8 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
 from lava_desire.model.arrays import Array, namespace
 from lava_desire.model.desire import is_target
+from lava_desire.model.fields import integer
+from lava_desire.model.option import OutputPolicy
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
+
+
+@dataclass(frozen=True)
+class ClassMargin(OutputPolicy):
+    """Output desires from the order of spike counts: :func:`margin_desire`."""
+
+    position: ClassVar[int] = 90
+    integers: ClassVar[bool] = True
+
+    class_margin: int = integer(
+        0,
+        0,
+        2**12,
+        doc="Lead M in spikes, in [0, T], that a sample's class should have over all others; "
+        "output desires then follow from the order of counts, not from θ_out: "
+        ":func:`~lava_desire.rule.margin_desire`. 0 is the paper's rule.",
+        help="Lead in spikes.",
+        example=4,
+    )
+
+    def check(self, config: DesireConfig) -> None:
+        """See :class:`~lava_desire.model.fields.Part`."""
+        if self.class_margin > config.num_steps:
+            raise ValueError(
+                f"class_margin is {self.class_margin}: expected class_margin <= num_steps, "
+                f"and num_steps is {config.num_steps}"
+            )
+
+    def desire(self, counts: Array, labels: Array) -> Array:
+        """See :class:`~lava_desire.model.option.OutputPolicy`."""
+        return margin_desire(counts, labels, self.class_margin)
 
 
 def margin_desire(counts: Array, labels: Array, margin: int) -> Array:

@@ -2,7 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.fields import BELOW_1, real
+from lava_desire.model.option import Filter
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
+
+
+@dataclass(frozen=True)
+class ImageBrightness(Filter):
+    """Images of the same mean brightness: :func:`equalize_brightness`."""
+
+    position: ClassVar[int] = 30
+    integers: ClassVar[bool] = True
+
+    image_brightness: float = real(
+        0.0,
+        BELOW_1,
+        doc="Mean brightness x̄ over its pixels, in [0, 1), that every image is scaled to, in "
+        "training and in evaluation: :func:`~lava_desire.rule.equalize_brightness`. 0, the "
+        "paper's rule, takes images as they are.",
+        help="Mean of every image.",
+        example=0.4,
+    )
+
+    def check(self, config: DesireConfig) -> None:
+        """See :class:`~lava_desire.model.fields.Part`."""
+        num_pixels, mean = config.num_inputs, self.image_brightness
+        if mean and round(255 * num_pixels * mean) < 1:  # levels an image, in whole ones
+            raise ValueError(
+                f"image_brightness is {mean!r}: expected 0, or enough for images of {num_pixels} "
+                f"pixels not to become dark, at least {1 / (255 * num_pixels):.2g}"
+            )
+
+    def levels(self, brightness: Array) -> Array:
+        """See :class:`~lava_desire.model.option.Filter`."""
+        return equalize_brightness(brightness, self.image_brightness)
 
 
 def equalize_brightness(brightness: Array, mean: float) -> Array:

@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.fields import BELOW_1, real
+from lava_desire.model.option import LayerUpdate, Term
 
 LIFT = 1 / 64
 """What a sample teaches a silent neuron under a rate floor: as much as this many of its spikes."""
+
+
+@dataclass(frozen=True)
+class RateFloor(Term):
+    """Hidden neurons that hardly spike are lifted: :func:`rate_floor_change`."""
+
+    position: ClassVar[int] = 80
+    follows_rates: ClassVar[bool] = True
+
+    rate_floor: float = real(
+        0.0,
+        BELOW_1,
+        doc="Mean firing rate ν_min, in [0, 1) spikes a time step, below which the weights of a "
+        "hidden neuron rise until it spikes: :func:`~lava_desire.rule.rate_floor_change`. 0, the "
+        "paper's rule, leaves silent neurons silent.",
+        help="Least rate, spikes a step.",
+        example=0.2,
+    )
+
+    def factors(self, update: LayerUpdate) -> tuple[Array, Array] | None:
+        """See :class:`~lava_desire.model.option.Term`."""
+        if update.output_rates is None or update.input_rates is None:
+            return None
+        xp = namespace(update.input_rates)
+        mean_traces = xp.astype(update.input_rates * update.mean_trace, xp.float32)
+        lift = _lift(update.output_rates, self.rate_floor, update.num_samples, update.learning_rate)
+        return lift, mean_traces
+
+
+def _lift(rate: Array, floor: float, num_samples: int, learning_rate: Array | float) -> Array:
+    """Return η · B · h · max(0, 1 − ν_o / ν_min), (N_o,) float32."""
+    xp = namespace(rate)
+    step = learning_rate * (num_samples * LIFT / floor)
+    return xp.astype(step * xp.clip(floor - rate, 0.0, floor), xp.float32)
 
 
 def rate_floor_change(
@@ -49,7 +88,4 @@ def rate_floor_change(
            [0.25, 0.  ],
            [0.  , 0.  ]], dtype=float32)
     """
-    xp = namespace(rate, mean_traces)
-    step = learning_rate * (num_samples * LIFT / floor)
-    scaled = xp.astype(step * xp.clip(floor - rate, 0.0, floor), xp.float32)
-    return scaled[:, None] * mean_traces[None, :]
+    return _lift(rate, floor, num_samples, learning_rate)[:, None] * mean_traces[None, :]

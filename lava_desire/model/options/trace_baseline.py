@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.fields import SHARE, real
+from lava_desire.model.option import LayerUpdate, Term
+
+
+@dataclass(frozen=True)
+class TraceBaseline(Term):
+    """Traces are counted from a share of their mean: :func:`baseline_change`."""
+
+    position: ClassVar[int] = 50
+    follows_rates: ClassVar[bool] = True
+
+    trace_baseline: float = real(
+        0.0,
+        SHARE,
+        doc="Share φ, in [0, 1], of each input's mean trace that updates count its trace from: "
+        ":func:`~lava_desire.rule.baseline_change`. 0, the paper's rule, counts from zero.",
+        help="Share of mean traces.",
+        example=0.5,
+    )
+
+    def factors(self, update: LayerUpdate) -> tuple[Array, Array] | None:
+        """See :class:`~lava_desire.model.option.Term`."""
+        assert update.input_rates is not None
+        xp = namespace(update.input_rates)
+        gain = self.trace_baseline * update.mean_trace
+        baseline = xp.astype(update.input_rates * gain, xp.float32)
+        return _deduction(update.desired_spikes(), update.learning_rate), baseline
+
+
+def _deduction(desired_spikes: Array, learning_rate: Array | float) -> Array:
+    """Return −η · Σ_b d_o n_o, (N_o,) float32."""
+    xp = namespace(desired_spikes)
+    return xp.astype(-learning_rate * xp.astype(desired_spikes, xp.float64), xp.float32)
 
 
 def baseline_change(desired_spikes: Array, baseline: Array, learning_rate: Array | float) -> Array:
@@ -33,6 +69,4 @@ def baseline_change(desired_spikes: Array, baseline: Array, learning_rate: Array
     array([[-1.  , -0.  ],
            [ 0.25,  0.  ]], dtype=float32)
     """
-    xp = namespace(desired_spikes, baseline)
-    scaled = xp.astype(-learning_rate * xp.astype(desired_spikes, xp.float64), xp.float32)
-    return scaled[:, None] * baseline[None, :]
+    return _deduction(desired_spikes, learning_rate)[:, None] * baseline[None, :]

@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.fields import AT_LEAST_0, real
+from lava_desire.model.option import Bound
+
+
+@dataclass(frozen=True)
+class WeightLimit(Bound):
+    """Weights of limited magnitude: :func:`limit_weights`."""
+
+    position: ClassVar[int] = 70
+
+    weight_limit: float = real(
+        0.0,
+        AT_LEAST_0,
+        doc="Magnitude, at least 0, beyond which no weight goes: it is clipped, at first and after "
+        "every change. 0, the paper's rule, sets no limit.",
+        help="Largest magnitude of weights.",
+        example=0.9,
+    )
+
+    def limit(self) -> float:
+        """See :class:`~lava_desire.model.option.Bound`."""
+        return self.weight_limit
 
 
 def limit_weights(weights: Array, limit: float) -> Array:

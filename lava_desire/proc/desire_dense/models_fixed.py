@@ -12,8 +12,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire.model import integers as fixed
-from lava_desire.model.fields import refuse_in_integers
 from lava_desire.model.integers import IntegerRule
+from lava_desire.model.option import refuse_in_integers
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.hearing import AbstractPyHearingModel
 from lava_desire.proc.messages import check_integers

@@ -1,0 +1,219 @@
+"""What may be added to the paper's rule: the kinds of options.
+
+An option is one file in `options`: a class of one of these kinds, with its fields, its equation and
+what it computes. It needs to be named nowhere else. Configuration, JSON, command line, checkpoints
+and refusals follow from its fields; backends and processes ask the configuration for the options
+that are on, by kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lava_desire.model.arrays import Array
+from lava_desire.model.fields import Part
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
+
+
+@dataclass(frozen=True)
+class Option(Part):
+    """Fields beyond the paper; the first turns the option on, its default is the paper's rule.
+
+    Attributes
+    ----------
+    integers : bool
+        Whether a network that learns in integers offers it; else such a network refuses it by name.
+    follows_rates : bool
+        Whether it needs mean firing rates ν.
+    """
+
+    integers: ClassVar[bool] = False
+    follows_rates: ClassVar[bool] = False
+
+    @classmethod
+    def switch(cls) -> dataclasses.Field[Any]:
+        """Return the field that turns the option on."""
+        return dataclasses.fields(cls)[0]
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the option is on."""
+        return bool(self.value != self.switch().default)
+
+    @property
+    def value(self) -> Any:
+        """Value of the field that turns the option on."""
+        return getattr(self, self.switch().name)
+
+    def refuse(self, where: str) -> None:
+        """Refuse the option if it is on.
+
+        Parameters
+        ----------
+        where : str
+            The case in which only the default is allowed: ``"where …"``, or ``"which …"``.
+
+        Raises
+        ------
+        ValueError
+            Naming the field, its value and its default.
+        """
+        field = self.switch()
+        if self.is_on:
+            default = field.default if isinstance(field.default, str) else f"{field.default:g}"
+            raise ValueError(f"{field.name} is {self.value}: expected {default} {where}")
+
+
+@dataclass
+class LayerUpdate:
+    """What is known of the update of one layer by a minibatch, for :meth:`Term.factors`.
+
+    Arrays are NumPy's or torch's. N_i is the number of presynaptic neurons (the inputs), N_o that
+    of postsynaptic ones.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    layer : int
+        ℓ in 1 to L.
+    learning_rate : float or array
+        η ≥ 0 with the layer's factor; an array is (1,) float64.
+    num_samples : int
+        B.
+    input_rates, output_rates : array or None
+        Mean firing rates ν in spikes a time step after this minibatch, (N_i,) and (N_o,) float64.
+        None where no option that is on follows rates, and for the neurons of the output layer.
+    desired_spikes : callable
+        Returns Σ_b d_o · mask_o · n_o, spikes signed by desire, (N_o,) int64.
+    mean_trace : float
+        Mean over a window of the trace of an input that spikes in every step,
+        :func:`~lava_desire.rule.mean_trace`.
+    """
+
+    config: DesireConfig
+    layer: int
+    learning_rate: Any
+    num_samples: int
+    input_rates: Array | None
+    output_rates: Array | None
+    desired_spikes: Callable[[], Array]
+    mean_trace: float
+
+
+@dataclass(frozen=True)
+class Term(Option, ABC):
+    """A change of weights that is added after that of Eq. 4, in the order of positions."""
+
+    @abstractmethod
+    def factors(self, update: LayerUpdate) -> tuple[Array, Array] | None:
+        """Return the factors of the change, which is post[:, None] * pre[None, :].
+
+        Parameters
+        ----------
+        update : LayerUpdate
+            The layer and what its neurons did.
+
+        Returns
+        -------
+        tuple of array, or None
+            post, (N_o,) float32, and pre, (N_i,) float32; None where this layer does not change.
+        """
+
+
+@dataclass(frozen=True)
+class Bound(Option, ABC):
+    """A range that weights are clipped to, at first and after every change."""
+
+    @abstractmethod
+    def limit(self) -> float:
+        """Return the largest magnitude of a weight, above 0."""
+
+
+@dataclass(frozen=True)
+class OutputPolicy(Option, ABC):
+    """Another way to derive the output neurons' desire than Eq. 11."""
+
+    @abstractmethod
+    def desire(self, counts: Array, labels: Array) -> Array:
+        """Return the desire of the output neurons.
+
+        Parameters
+        ----------
+        counts : array
+            n, spikes of the window, (B, K) int64.
+        labels : array
+            (B,) integers in [0, K).
+
+        Returns
+        -------
+        array
+            d, (B, K) int8 in {−1, 0, +1}.
+        """
+
+
+@dataclass(frozen=True)
+class DecisionPolicy(Option, ABC):
+    """Another way to decide for a class than Sec. 4.2. Learning does not depend on it."""
+
+    @abstractmethod
+    def predict(self, counts: Array, last_spikes: Array) -> Array:
+        """Return the predicted class of each sample.
+
+        Parameters
+        ----------
+        counts : array
+            n, spikes of the window, (..., K) integers.
+        last_spikes : array
+            Time steps of their last spikes, (..., K) integers, 0 where silent:
+            :func:`~lava_desire.rule.last_spikes`.
+
+        Returns
+        -------
+        array
+            (...,) int64 in [0, K), or −1 for none.
+        """
+
+
+@dataclass(frozen=True)
+class Filter(Option, ABC):
+    """A map of images that is applied before they are encoded, in training and evaluation."""
+
+    @abstractmethod
+    def levels(self, brightness: Array) -> Array:
+        """Return the filtered images.
+
+        Parameters
+        ----------
+        brightness : array
+            (..., N) integer levels in [0, 255], or float brightness in [0, 1].
+
+        Returns
+        -------
+        array
+            (..., N), levels as uint8, or brightness as float32.
+        """
+
+
+def refuse_in_integers(config: DesireConfig) -> None:
+    """Refuse to learn in integers what only floating point offers.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of a network that is to learn.
+
+    Raises
+    ------
+    ValueError
+        Naming the field of the configuration.
+    """
+    for option in config.options:
+        if not option.integers:
+            option.refuse("where a network learns in integers")
