@@ -105,10 +105,9 @@ def trained_by_ranks(config, group):
 
 
 def trained_by_lava(config, **options):
-    from lava_desire.cli.lava_backend import LavaTrainingRun
-
     few = tuple(part[:8] for part in TRAIN), tuple(part[:24] for part in TEST)
-    return outcome(LavaTrainingRun(DesireNetwork(config, **options), *few, None))
+    network = DesireNetwork(config, **options)
+    return outcome(training_class(network, "lava")(network, *few, None))
 
 
 def trained_by_one_process(config):

@@ -18,7 +18,6 @@ from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     FIXED_POINT,
-    TRAINING_BACKENDS,
     Run,
     check_choice,
     check_computing,
@@ -38,6 +37,7 @@ from lava_desire.cli.run import (
 )
 from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.model.options.tie_break import TIE_BREAKS
+from lava_desire.training.choose import BACKENDS
 from lava_desire.training.history import LEARNING_CURVE
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def train(
         "tie_break": tie_break,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    check_choice("--backend", backend, TRAINING_BACKENDS)
+    check_choice("--backend", backend, BACKENDS)
     check_computing(device, precision or AUTO, kernels or AUTO)
     where = Source.given(dataset, data_dir, data)
     if resume is not None:
@@ -416,7 +416,7 @@ def _show_in_lava(run: Run) -> None:
     from lava_desire.checkpoint import CHECKPOINT
 
     try:
-        from lava_desire.cli.lava_backend import draw_window_in_lava, predict_in_lava
+        from lava_desire.proc.training import draw_window_in_lava, predict_in_lava
     except ImportError as error:
         say(f"\nThe same network as Lava processes was left out: {error}")
         return

@@ -28,6 +28,7 @@ from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_f
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import FolderLock, check_regular, read_file
 from lava_desire.model.fields import MAX_NEURONS
+from lava_desire.training.choose import BACKENDS, training_class
 from lava_desire.training.history import LEARNING_CURVE, RUN
 from lava_desire.training.interrupt import Interrupted
 
@@ -35,13 +36,11 @@ if TYPE_CHECKING:
     from lava_desire.cli.torchrun import Team
     from lava_desire.data import Dataset
     from lava_desire.engine import DesireNetwork, History
-    from lava_desire.training.loop import TrainingRun
 
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]")
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
-TRAINING_BACKENDS = ("torch", "lava")
 
 
 @dataclass
@@ -411,9 +410,9 @@ def open_run(
 def train_run(run: Run, display: Any) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
     network = run.network
-    chosen = _training_class(run.backend, network)
+    check_choice("--backend", run.backend, BACKENDS)
     with named_as_options():
-        training = chosen(network, run.data, None, run.folder)
+        training = training_class(network, run.backend)(network, run.data, None, run.folder)
     training.replaces = run.replaces
     training.notes = _notes(run)
     try:
@@ -459,15 +458,3 @@ def _notes(run: Run) -> dict[str, bytes]:
 def interrupted_status(interrupted: Interrupted) -> int:
     """Return the exit status that says which signal it was, as shells count: 130, or 143."""
     return 128 + interrupted.signal
-
-
-def _training_class(backend: str, network: DesireNetwork) -> type[TrainingRun]:
-    """Return what trains: the engine, alone or as a rank, or a network of Lava processes."""
-    check_choice("--backend", backend, TRAINING_BACKENDS)
-    if backend == "torch":
-        from lava_desire.training.choose import training_class
-
-        return training_class(network)
-    from lava_desire.cli.lava_backend import LavaTrainingRun
-
-    return LavaTrainingRun

@@ -1,16 +1,26 @@
-"""Training, by the kind of run that a network and its process ask for."""
+"""Training a network, and which kind of run carries it out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    from lava_desire.network import DesireNetwork
+    from lava_desire.training.history import History, Progress
+    from lava_desire.training.loop import TrainingRun
 
-from lava_desire.network import DesireNetwork
-from lava_desire.training.history import History, Progress
-from lava_desire.training.loop import TrainingRun
+BACKENDS = ("torch", "lava")
+"""Where a network may learn: in bulk, or as Lava processes."""
+
+_RUNS = {
+    "alone": ("lava_desire.training.loop", "TrainingRun"),
+    "captured": ("lava_desire.training.captured", "CapturedRun"),
+    "ranks": ("lava_desire.training.distributed", "DistributedRun"),
+    "lava": ("lava_desire.proc.training", "LavaTrainingRun"),
+}
 
 
 def fit(
@@ -22,6 +32,7 @@ def fit(
     resume: bool = False,
     checkpoint_seconds: float = 60.0,
     on_progress: Callable[[Progress], None] | None = None,
+    backend: str = "torch",
 ) -> History:
     """Train a network as its config says, evaluating after every epoch.
 
@@ -52,7 +63,13 @@ def fit(
     checkpoint_seconds : float
         Longest time between two checkpoints; there is one after every epoch as well.
     on_progress : callable, optional
-        Called with a :class:`Progress` after every minibatch and every epoch.
+        Called with a :class:`Progress` after every minibatch and every epoch; in Lava, after every
+        16 samples.
+    backend : {"torch", "lava"}
+        Where the network learns: in bulk, or as Lava processes, online, in floating point or in
+        integers as the network computes. The latter asks for Lava, a network on the CPU, and a
+        config with a `batch_size` of 1 and without `image_shift` and `weight_average`. Results are
+        those of ``"torch"`` with that config, to the bit, and either resumes what the other began.
 
     Returns
     -------
@@ -76,8 +93,10 @@ def fit(
     DeviceMemoryError
         If the device runs out of memory; the last checkpoint is whole.
     ValueError
-        If the data do not fit the network or each other, no pixel can ever spike, or weights grow
-        beyond all bounds.
+        If the data do not fit the network or each other, no pixel can ever spike, weights grow
+        beyond all bounds, or the backend does not offer what the config or several ranks ask for.
+    ImportError
+        If Lava is asked for and not installed.
     OSError
         If the folder cannot be written; the last checkpoint is whole.
 
@@ -90,25 +109,44 @@ def fit(
     >>> history.last.epoch, history.best.test_accuracy > 0.5
     (2, True)
     """
-    run = training_class(network)(
+    run = training_class(network, backend)(
         network, train, test, Path(folder) if folder is not None else None
     )
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 
-def training_class(network: DesireNetwork) -> type[TrainingRun]:
-    """Return what trains a network: one of several ranks, or a process that is alone.
+def training_class(network: DesireNetwork, backend: str = "torch") -> type[TrainingRun]:
+    """Return what trains a network, which is imported here alone.
 
-    The latter goes minibatch by minibatch, or with captured steps on CUDA.
+    Parameters
+    ----------
+    network : DesireNetwork
+        With Triton's kernels its steps are captured.
+    backend : {"torch", "lava"}
+        As of :func:`fit`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend, or it is Lava's and torch.distributed has several ranks.
     """
-    distributed = torch.distributed
+    from torch import distributed
+
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}: expected {' or '.join(map(repr, BACKENDS))}")
     in_group = distributed.is_available() and distributed.is_initialized()
-    if in_group and distributed.get_world_size() > 1:
-        from lava_desire.training.distributed import DistributedRun
-
-        return DistributedRun
-    if network.backend.name == "triton":
-        from lava_desire.training.captured import CapturedRun
-
-        return CapturedRun
-    return TrainingRun
+    num_ranks = distributed.get_world_size() if in_group else 1
+    if backend == "lava" and num_ranks > 1:
+        raise ValueError(
+            f"backend is 'lava' in a group of {num_ranks} ranks: expected 'torch', or one process; "
+            "Lava processes learn one sample at a time on one machine"
+        )
+    if backend == "lava":
+        kind = "lava"
+    elif num_ranks > 1:
+        kind = "ranks"
+    else:
+        kind = "captured" if network.backend.name == "triton" else "alone"
+    module, name = _RUNS[kind]
+    found: type[TrainingRun] = getattr(import_module(module), name)
+    return found

@@ -14,8 +14,8 @@ from every_save import assert_same_run, go_on, save_everywhere
 
 from lava_desire import DesireConfig
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.cli import lava_backend
-from lava_desire.engine import DesireNetwork
+from lava_desire.engine import DesireNetwork, fit
+from lava_desire.proc import training as lava_training
 from lava_desire.training.loop import TrainingRun
 
 SIZES = ("--layers", "12", "--num-steps", "6", "--error-margin", "1", "--learning-rate", "1e-3")
@@ -64,6 +64,39 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
                 np.testing.assert_array_equal(mine, theirs)
 
 
+def test_from_python_either_backend_goes_on_with_the_runs_of_the_other(tmp_path):
+    config = DesireConfig(
+        (9, 4, 3), num_steps=4, error_margin=1, learning_rate=1e-3, batch_size=1, trace_baseline=0.5
+    )
+    images = np.random.default_rng(0).integers(0, 256, (6, 9), dtype=np.uint8)
+    samples = images, np.arange(6) % 3
+
+    def trained(epochs, **options):
+        network = DesireNetwork(config.replace(epochs=epochs))
+        history = fit(network, samples, samples, **options)
+        return [
+            *network.numpy_weights(),
+            np.array([each.test_accuracy for each in history.records]),
+        ]
+
+    alone = trained(3)
+    trained(1, folder=tmp_path / "run", backend="lava")
+    trained(2, folder=tmp_path / "run", resume=True)
+    end = trained(3, folder=tmp_path / "run", resume=True, backend="lava")
+    for mine, theirs in zip(alone, end, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_backend_that_is_none_or_cannot_be_shared_is_refused(monkeypatch):
+    network = DesireNetwork(DesireConfig((9, 3)))
+    with pytest.raises(ValueError, match="backend is 'gpu': expected 'torch' or 'lava'"):
+        fit(network, (), backend="gpu")
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    with pytest.raises(ValueError, match="backend is 'lava' in a group of 2 ranks"):
+        fit(network, (), backend="lava")
+
+
 def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
     new = (
         "train",
@@ -97,7 +130,10 @@ def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
     ("options", "message"),
     [
         (("--backend", "gpu"), "--backend is 'gpu': expected torch or lava"),
-        (("--backend", "lava", "--batch-size", "8"), "--batch-size is 8: --backend lava expects 1"),
+        (
+            ("--backend", "lava", "--batch-size", "8"),
+            "--batch-size is 8: training in Lava expects 1",
+        ),
         (("--backend", "lava", "--weight-average", "0.9"), "--weight-average is 0.9"),
         (("--precision", "fixed_point", "--trace-baseline", "0.5"), "--trace-baseline is 0.5"),
     ],
@@ -113,7 +149,7 @@ def test_from_every_place_where_it_may_be_saved_a_run_goes_on(
     precision, places, tmp_path, monkeypatch
 ):
     """After an epoch's last window as well, when the processes have not run since."""
-    monkeypatch.setattr(lava_backend, "_WINDOWS_A_RUN", 2)
+    monkeypatch.setattr(lava_training, "_WINDOWS_A_RUN", 2)
     config = DesireConfig(
         (9, 4, 3), num_steps=4, error_margin=1, learning_rate=1e-3, batch_size=1, epochs=2
     )
@@ -126,7 +162,7 @@ def test_from_every_place_where_it_may_be_saved_a_run_goes_on(
     def make_network():
         return DesireNetwork(config, arithmetic=arithmetic)
 
-    run = lava_backend.LavaTrainingRun
+    run = lava_training.LavaTrainingRun
     saved = save_everywhere(run, make_network, data, tmp_path / "run")
     # The beginning, two runs of windows an epoch, and the end of each epoch.
     assert len(saved) == 1 + 2 * (2 + 1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.cli import lava_backend, main, run_data
+from lava_desire.cli import main, run_data
 from lava_desire.cli import run as cli_run
 from lava_desire.training.run_folder import CHECKPOINT, FILES
 
@@ -268,7 +268,7 @@ def test_a_replacement_that_fails_leaves_the_run_as_it_was(run, own, monkeypatch
     module, name = {
         "checkpoint": (sys.modules["lava_desire.checkpoint"], "dump_arrays"),
         "notes": (cli_run, "notes_file"),
-        "trainer": (lava_backend, "LavaTrainingRun"),
+        "trainer": (cli_run, "training_class"),
     }.get(what, (cli_run, "not_there"))
     monkeypatch.setattr(module, name, fail, raising=False)
     backend = ["--backend", "lava"] if what == "trainer" else []

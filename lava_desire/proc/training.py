@@ -1,4 +1,8 @@
-"""Training with a network of Lava processes, online, as ``--backend lava`` asks for."""
+"""Training and classifying with a network of Lava processes: ``fit(..., backend="lava")``.
+
+Like the torch model of :class:`~lava_desire.proc.DesireMLP`, it meets the engine, and is imported
+where it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from lava_desire.checkpoint import read_checkpoint
-from lava_desire.engine import Metrics
 from lava_desire.proc import (
     DesireChain,
     DesireMLP,
@@ -18,6 +21,7 @@ from lava_desire.proc import (
     WindowRecorder,
     plot_window,
 )
+from lava_desire.training.evaluation import Metrics
 from lava_desire.training.loop import TrainingRun
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
@@ -113,7 +117,7 @@ class LavaTrainingRun(TrainingRun):
             ("weight_average", config.weight_average, 0),
         ):
             if value != expected:
-                raise ValueError(f"{name} is {value}: --backend lava expects {expected}")
+                raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
         super().__init__(network, train, test, folder)
         self._source: SampleSource | None = None
         self._mlp: DesireMLP | None = None
