@@ -23,8 +23,11 @@ VARIABLE = "LAVA_DESIRE_LAVA_MODE"
 
 _log = logging.getLogger(__name__)
 
-_LARGE = 250_000
-"""Numbers in a model above which a step of it is worth an operating-system process: about 500²."""
+_LARGE = 1_500_000
+"""Numbers in a model above which a step of it is worth an operating-system process.
+
+`benchmarks/results/lava.json` has both modes at 1000² (one process is ahead) and 1400² (behind).
+"""
 
 _mode = "auto"
 _is_chosen = False
@@ -44,7 +47,7 @@ def install(
     mode : {"auto", "one", "processes"}, optional
         ``"one"`` runs all of a network in the operating-system process that calls ``run``,
         ``"processes"`` forks one for each of its processes. ``"auto"`` forks where that is faster:
-        on several cores, when two models or more hold over 250,000 numbers each. Left out, it is
+        on several cores, when two models or more hold over 1,500,000 numbers each. Left out, it is
         what the environment variable ``LAVA_DESIRE_LAVA_MODE`` says, or ``"auto"``. A network that
         cannot run in one is forked, and why is logged as a warning.
     deadlock_seconds : float or None
