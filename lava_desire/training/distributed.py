@@ -93,12 +93,17 @@ class DistributedRun(TrainingRun):
 
     def begin(self) -> None:
         """Open the folder of a new run, once all ranks are found to hold the same."""
-        self._agree("weights", fingerprint(*self.network.weights))
+        state, held = self.network.state.copy(), {}
+        for name in state.names():
+            value = getattr(state, name)
+            parts = value if isinstance(value, list) else [value]
+            held[name] = fingerprint(*map(torch.as_tensor, parts))
+        self._agree(held)
         super().begin()
 
     def resume(self) -> None:
         """Go back to where the checkpoint in rank 0's folder is."""
-        self._agree("weights", "from the checkpoint")
+        self._agree({"weights": "from the checkpoint"})
         content = b""
         if self._ranks.is_first:
             super().resume()
@@ -108,7 +113,7 @@ class DistributedRun(TrainingRun):
             first = Path("the checkpoint of rank 0")
             self._restore(Checkpoint.from_bytes(payload.numpy().tobytes(), first), first)
 
-    def _agree(self, name: str, value: str) -> None:
+    def _agree(self, held: dict[str, str]) -> None:
         """Compare what must be the same on every rank; refuse to begin where it is not."""
         network = self.network
         mine = {
@@ -116,7 +121,7 @@ class DistributedRun(TrainingRun):
             "precision": network.precision,
             "formats": network.format_fields(),
             "training and test data": self._fingerprint,
-            name: value,
+            **held,
         }
         payloads, _ = self._ranks.meet(as_payload(json.dumps(mine).encode()))
         answers = [json.loads(bytes(found.tolist())) for found in payloads]
