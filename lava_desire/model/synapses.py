@@ -83,6 +83,13 @@ class Synapse(ABC):
         """Standard deviation √(2 / fan-in) of initial weights (Kaiming-normal)."""
         return math.sqrt(2.0 / self.fan_in)
 
+    def by_neuron(self, values: Array) -> Array:
+        """Sum values of weights over those of a neuron, `weight_shape` → (N_o,) float32."""
+        xp = namespace(values)
+        rows = self.weight_shape[0]
+        sums = xp.sum(xp.reshape(xp.astype(values, xp.float32), (rows, -1)), axis=1)
+        return xp.repeat(sums, self.num_post // rows)
+
     @abstractmethod
     def forward(self, weights: Array, pre: Array) -> Array:
         """Return Σ_i W_oi·u_i: W of `weight_shape`, u (..., N_i) → (..., N_o), all float64."""

@@ -13,7 +13,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers import IntegerRule
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT
 from lava_desire.model.option import refuse_in_integers
+from lava_desire.model.synapses import Dense
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.hearing import AbstractPyHearingModel
 from lava_desire.proc.messages import check_integers
@@ -45,13 +47,15 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         self._layer = layer = proc_params["layer"]
         self._rule = IntegerRule(config, proc_params["formats"])
         self._format = self._rule.format_of(layer)
-        shape = config.synapses[layer - 1].weight_shape
+        self._synapse = synapse = config.synapses[layer - 1]
+        self._is_dense, shape = isinstance(synapse, Dense), synapse.weight_shape
         self._mantissas = fixed.as_mantissas(
             "weights", proc_params["given"], shape, self._format, config.threshold
         )
-        num_out, num_in = shape
+        num_out, num_in = synapse.num_post, synapse.num_pre
         self._trace_words = RoundingStream("trace", config.num_steps, num_in, config.seed, layer)
-        self._weight_words = RoundingStream("weight", num_out, num_in, config.seed, layer)
+        rows = (shape[0], synapse.num_weights // shape[0])
+        self._weight_words = RoundingStream("weight", *rows, config.seed, layer)
         self._sample = proc_params["samples_seen"]
         self._gathers = self._has_learned = False
         self._heard: list[tuple[Any, Any]] = []
@@ -60,7 +64,8 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         self._z = np.zeros(num_in, np.int64)
         self._counts = np.zeros(num_out, np.int64)
         self.trace = np.zeros(num_in, np.int64)
-        self._pairings = np.zeros((num_out, num_in), np.int64)
+        self._pairings = np.zeros(shape, np.int64)
+        self._history: list[tuple[Any, Any]] = []
 
     def run_spk(self) -> None:
         """Send what was computed one step ago, then receive and compute."""
@@ -78,12 +83,15 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
             self._gather(step, spikes, answers)
         else:
             self._heard.append((spikes, answers))
-        active = np.flatnonzero(spikes)
-        sums = self._weights_of_window[:, active].sum(axis=1, dtype=np.int64)
+        if self._is_dense:
+            active = np.flatnonzero(spikes)
+            sums = self._weights_of_window[:, active].sum(axis=1, dtype=np.int64)
+        else:
+            sums = self._synapse.current(self._weights_of_window, spikes)
         self._activation = fixed.apply_exponent(sums, self._format.weight_exp)
         if step == self._step_of_desire:
             error = fixed.local_error(self._desire, self._counts, self._rule.full_count)
-            self._z = fixed.backpropagate_error(self._weights_of_window, error)
+            self._z = fixed.saturate(self._synapse.backward(self._weights_of_window, error))
             if self._is_learning():
                 self._catch_up()
                 self._has_learned = True
@@ -112,10 +120,13 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         self._counts = np.zeros_like(self._counts)
         self.trace = np.zeros_like(self.trace)
         self._pairings[:] = 0
+        self._history.clear()
 
     def _gather(self, step: int, spikes: Any, answers: Any) -> None:
         """Add the trace that the step before left where neurons answer, then advance it."""
-        if 2 <= step <= self._config.num_steps + 1:
+        if 2 <= step <= self._config.num_steps + 1 and not self._is_dense:
+            self._history.append((answers, self.trace))
+        elif 2 <= step <= self._config.num_steps + 1:
             chosen = np.flatnonzero(answers)
             self._pairings[chosen] = fixed.gather_pairings(
                 self._pairings[chosen], answers[chosen], self.trace
@@ -137,6 +148,9 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
     def run_lrn(self) -> None:
         """Turn the pairs of the neurons with desire into a change, and round it to the grid."""
         mantissa, shift = self._rule.rate_of(self._layer, float(self.learning_rate[0]))
+        if not self._is_dense:
+            self._learn_by_sums(mantissa, shift)
+            return
         chosen = np.flatnonzero((self._desire != 0) & (self._counts > 0))
         if not len(chosen) or mantissa == 0:
             return
@@ -148,6 +162,16 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         after = fixed.add_change(before, change, shift, words, self._format)
         self.weights[chosen] = after
         self.change[chosen] = np.abs(after - before).sum(axis=1)
+
+    def _learn_by_sums(self, mantissa: int, shift: int) -> None:
+        """Change all weights by the sums of their synapse."""
+        answers, traces = map(np.array, zip(*self._history, strict=True))
+        pairings = self._synapse.pairings(self._desire * answers, traces)
+        change = fixed.saturate(pairings * mantissa, ACCUMULATOR_LIMIT)
+        words = self._weight_words.draw(self._sample).reshape(change.shape)
+        before = self.weights.copy()
+        self.weights[...] = fixed.add_change(before, change, shift, words, self._format)
+        self.change = self._synapse.by_neuron(np.abs(self.weights - before))
 
 
 @implements(proc=DesireDense, protocol=LoihiProtocol)

@@ -121,7 +121,8 @@ class DesireDense(AbstractProcess):
         check_layer(config, layer)
         weights = check_weights(config, layer, weights)
         weights, given = in_both_arithmetics(config, layer, weights, formats)
-        shape = weights.shape
+        synapse = config.synapses[layer - 1]
+        pre, post = (synapse.num_pre,), (synapse.num_post,)
         super().__init__(
             config=config,
             layer=layer,
@@ -130,21 +131,21 @@ class DesireDense(AbstractProcess):
             given=given,
             **options,
         )
-        self.s_in = InPort(shape=shape[1:])
-        self.s_post_in = InPort(shape=shape[:1])
-        self.a_out = OutPort(shape=shape[:1])
-        self.desire_in = InPort(shape=shape[:1])
-        self.z_out = OutPort(shape=shape[1:])
+        self.s_in = InPort(shape=pre)
+        self.s_post_in = InPort(shape=post)
+        self.a_out = OutPort(shape=post)
+        self.desire_in = InPort(shape=post)
+        self.z_out = OutPort(shape=pre)
         self.third_factor_in = InPort(shape=(1,))
-        self.weights = CheckedVar(shape, weights, weights_of(config, layer, formats))
-        self.change = CheckedVar(shape[:1], 0, finite())
+        self.weights = CheckedVar(weights.shape, weights, weights_of(config, layer, formats))
+        self.change = CheckedVar(post, 0, finite())
         rate = np.array([config.learning_rate])
         self.learning_rate = CheckedVar((1,), rate, a_learning_rate(config, formats))
         self.learning_enabled = Var(shape=(1,), init=np.array([learning_enabled]))
         self.training = Var(shape=(1,), init=np.array([training]))
         rates = check_rates("input_rates", config, layer - 1, input_rates)
-        self.input_rates = CheckedVar(shape[1:], rates, A_SHARE)
+        self.input_rates = CheckedVar(pre, rates, A_SHARE)
         rates = check_rates("output_rates", config, layer, output_rates)
-        self.output_rates = CheckedVar(shape[:1], rates, A_SHARE)
+        self.output_rates = CheckedVar(post, rates, A_SHARE)
         rated_samples = check_count("rated_samples", rated_samples, 0)
         self.rated_samples = CheckedVar((1,), np.array([rated_samples]), A_COUNT)
