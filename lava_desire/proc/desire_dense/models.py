@@ -12,8 +12,6 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
-from lava_desire.model.option import LayerUpdate
-from lava_desire.model.synapses import Dense
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.followed_rates import FollowedRates
 from lava_desire.proc.hearing import AbstractPyHearingModel
@@ -42,10 +40,8 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._layer = layer = proc_params["layer"]
-        self._synapse = synapse = self._config.synapses[layer - 1]
-        self._is_dense = isinstance(synapse, Dense)
-        num_in, num_out = synapse.num_pre, synapse.num_post
+        layer = proc_params["layer"]
+        num_in, num_out = map(self._config.num_neurons, (layer - 1, layer))
         self._gain = self._config.dropout_gain(layer - 1)
         self._learning_rate_scale = self._config.learning_rate_scale_of(layer)
         # When connection ℓ + 1 follows the rates of the same neurons, its inputs.
@@ -62,7 +58,7 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
         self._baseline_gain = self._config.trace_baseline * self._mean_trace
         self._floor = self._config.rate_floor_of(layer)
         # Weights by input and in float64: a sum over active inputs then adds whole rows.
-        self._rows = np.zeros(synapse.weight_shape[::-1])
+        self._rows = np.zeros((num_in, num_out))
         self._rows_are_of: Any = None
 
     def run_spk(self) -> None:
@@ -114,7 +110,7 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
         self.weights[...] = rule.limit_weights(self.weights, self._config.weight_limit)
 
     def _weights_of_window(self) -> Any:
-        """Return the weights that this window began with, float32."""
+        """Return the weights that this window began with, (N_ℓ, N_{ℓ−1}) float32."""
         if self._rows_are_of is self.weights:
             return self.weights
         return np.ascontiguousarray(self._rows.T, np.float32)
@@ -125,9 +121,6 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
         self._rows_are_of = None
 
     def _activate(self, spikes: Any) -> Any:
-        if not self._is_dense:
-            gain = self._gain if self._is_training else 1.0
-            return self._synapse.current(self._weights_of_window(), spikes, gain)
         total = self._rows.take(np.flatnonzero(spikes), axis=0).sum(axis=0)
         if self._is_training:
             total *= self._gain
@@ -137,8 +130,6 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
         config = self._config
         rate = rule.firing_rate(self._answered.sum(axis=0), config.num_steps, config.error_margin)
         error = rule.local_error(self._desire, rate)
-        if not self._is_dense:
-            return self._synapse.backward(self._weights_of_window(), error)
         # Few neurons desire anything; the others would add zeros.
         wanted = np.flatnonzero(error)
         return rule.backpropagate_error(self._weights_of_window()[wanted], error[wanted])
@@ -162,9 +153,6 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
         if self._rows_are_of is not self.weights:
             self._hold_to_limit()
         rate = float(self.learning_rate[0]) * self._learning_rate_scale
-        if not self._is_dense:
-            self._learn_by_sums(rate)
-            return
         spiked = self._answered.any(axis=0) & (self._desire != 0)
         chosen = np.flatnonzero(spiked | self._low())
         active = np.flatnonzero(self._received.any(axis=0))
@@ -180,33 +168,6 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
             self.weights[chosen] = limited
         self._rows[np.ix_(active, chosen)] = self.weights[np.ix_(chosen, active)].T
         self.change[chosen] = np.abs(change).sum(axis=1)
-
-    def _learn_by_sums(self, rate: float) -> None:
-        """Change all weights by the sums of their synapse, and what the options add."""
-        synapse, before = self._synapse, self.weights.copy()
-        trace, traces = np.zeros(synapse.num_pre), np.empty((len(self._received), synapse.num_pre))
-        for step, spikes in enumerate(self._received):
-            traces[step] = trace = rule.decay_trace(trace, spikes, self._config.decay)
-        pairings = synapse.pairings(self._desire * self._answered, traces)
-        self.weights += rule.weight_change(pairings, rate)
-        is_hidden = self._layer < self._config.num_layers
-        update = LayerUpdate(
-            self._config,
-            self._layer,
-            rate,
-            1,
-            self._rates.of_inputs,
-            self._rates.of_outputs if is_hidden else None,
-            lambda: self._desire * self._answered.sum(axis=0),
-            self._mean_trace,
-        )
-        for term in self._config.terms:
-            factors = term.factors(update)
-            if factors is not None:
-                self.weights += synapse.outer(*factors)
-        self._hold_to_limit()
-        self._rows[:] = self.weights.T
-        self.change = synapse.by_neuron(np.abs(self.weights - before))
 
     def _pair(self, chosen: Any, active: Any, rate: float) -> Any:
         """Pair postsynaptic spikes with presynaptic traces; return the change, (C, A) float32."""
