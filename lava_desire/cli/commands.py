@@ -14,6 +14,7 @@ import typer
 from lava_desire._text import printable
 from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli import machine, torchrun
+from lava_desire.cli.fields import check_fields, given_fields, with_fields
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
@@ -31,12 +32,12 @@ from lava_desire.cli.run import (
     on_backend,
     open_run,
     option_of,
-    parse_scale,
     train_run,
     trained_file,
 )
 from lava_desire.cli.run_data import Source, data_of, describe
-from lava_desire.model.options.tie_break import TIE_BREAKS
+from lava_desire.model.fields import NETWORK, Part
+from lava_desire.model.option import DecisionPolicy
 from lava_desire.training.choose import BACKENDS
 from lava_desire.training.history import LEARNING_CURVE
 
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
     from lava_desire.engine import EpochRecord, Metrics
 
-_NETWORK, _RULE, _SCHEDULE = "Network", "Learning rule", "Schedule"
-_BEYOND = "Beyond the paper"
 FIGURES = (".png", ".pdf", ".svg")
 
 # typer reads these at run time, where Python 3.10 needs Optional spelled out.
@@ -68,10 +67,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors, 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
-def _number(help_text: str, panel: str) -> Any:
-    return typer.Option(help=help_text, rich_help_panel=panel, show_default="preset's")
-
-
+@with_fields(Part, default="preset's")
 def train(
     dataset: Dataset = None,
     data: DataFile = None,
@@ -100,39 +96,16 @@ def train(
         str | None, typer.Option(help=f"{', '.join(KERNELS)}.", show_default=AUTO)
     ] = None,
     layers: Annotated[
-        str | None, _number("Sizes of the hidden layers: --layers 200 100.", _NETWORK)
+        str | None,
+        typer.Option(
+            help="Sizes of the hidden layers: --layers 200 100.",
+            rich_help_panel=NETWORK,
+            show_default="preset's",
+        ),
     ] = None,
-    num_steps: Annotated[int | None, _number("Time steps T.", _NETWORK)] = None,
-    decay: Annotated[float | None, _number("Decay of potential and trace.", _NETWORK)] = None,
-    threshold: Annotated[float | None, _number("Firing threshold.", _NETWORK)] = None,
-    reset: Annotated[
-        str | None, _number("subtract or zero; export --to lava, netx need zero.", _NETWORK)
-    ] = None,
-    error_margin: Annotated[int | None, _number("Margin m in spikes.", _RULE)] = None,
-    desire_threshold_hidden: Annotated[float | None, _number("Hidden layers.", _RULE)] = None,
-    desire_threshold_output: Annotated[float | None, _number("Output layer.", _RULE)] = None,
-    dropout_input: Annotated[float | None, _number("Probability, inputs.", _RULE)] = None,
-    dropout_hidden: Annotated[float | None, _number("Probability, hidden.", _RULE)] = None,
-    learning_rate: Annotated[float | None, _number("Of the first epoch.", _SCHEDULE)] = None,
-    learning_rate_decay: Annotated[float | None, _number("An epoch.", _SCHEDULE)] = None,
-    batch_size: Annotated[int | None, _number("1: the online rule.", _SCHEDULE)] = None,
-    epochs: Annotated[int | None, _number("Passes over the data.", _SCHEDULE)] = None,
-    seed: Annotated[int | None, _number("Weights, masks, order.", _SCHEDULE)] = None,
-    learning_rate_scale: Annotated[str | None, _number("Factor a layer: 1,1,2.", _BEYOND)] = None,
-    image_shift: Annotated[int | None, _number("Shift images, pixels.", _BEYOND)] = None,
-    image_shift_share: Annotated[float | None, _number("Of images moved.", _BEYOND)] = None,
-    image_shift_start: Annotated[int | None, _number("First epoch moved.", _BEYOND)] = None,
-    image_brightness: Annotated[float | None, _number("Mean of every image.", _BEYOND)] = None,
-    weight_average: Annotated[float | None, _number("Factor of the average.", _BEYOND)] = None,
-    trace_baseline: Annotated[float | None, _number("Share of mean traces.", _BEYOND)] = None,
-    baseline_samples: Annotated[int | None, _number("Its mean is over these.", _BEYOND)] = None,
-    rates_over: Annotated[str | None, _number("all or desired samples.", _BEYOND)] = None,
-    weight_limit: Annotated[float | None, _number("Largest magnitude of weights.", _BEYOND)] = None,
-    rate_floor: Annotated[float | None, _number("Least rate, spikes a step.", _BEYOND)] = None,
-    class_margin: Annotated[int | None, _number("Lead in spikes.", _BEYOND)] = None,
-    tie_break: Annotated[str | None, _number("undecided or earliest.", _BEYOND)] = None,
     quiet: Quiet = False,
     json_: Json = False,
+    **fields: Any,
 ) -> None:
     """Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped.
 
@@ -142,36 +115,7 @@ def train(
     team = torchrun.join(backend)
     is_first = team is None or team.is_first
     quiet = quiet or not is_first
-    fields = {
-        "num_steps": num_steps,
-        "decay": decay,
-        "threshold": threshold,
-        "reset": reset,
-        "error_margin": error_margin,
-        "desire_threshold_hidden": desire_threshold_hidden,
-        "desire_threshold_output": desire_threshold_output,
-        "dropout_input": dropout_input,
-        "dropout_hidden": dropout_hidden,
-        "learning_rate": learning_rate,
-        "learning_rate_decay": learning_rate_decay,
-        "batch_size": batch_size,
-        "epochs": epochs,
-        "seed": seed,
-        "learning_rate_scale": parse_scale(learning_rate_scale),
-        "image_shift": image_shift,
-        "image_shift_share": image_shift_share,
-        "image_shift_start": image_shift_start,
-        "image_brightness": image_brightness,
-        "weight_average": weight_average,
-        "trace_baseline": trace_baseline,
-        "baseline_samples": baseline_samples,
-        "rates_over": rates_over,
-        "weight_limit": weight_limit,
-        "rate_floor": rate_floor,
-        "class_margin": class_margin,
-        "tie_break": tie_break,
-    }
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = given_fields(fields)
     check_choice("--backend", backend, BACKENDS)
     check_computing(device, precision or AUTO, kernels or AUTO)
     where = Source.given(dataset, data_dir, data)
@@ -191,7 +135,7 @@ def train(
                 f"--resume goes on with the settings of the run, and {named} is given: "
                 "expected --epochs, --backend, --device, --data, or nothing beside it"
             )
-        run = open_run(Path(resume), device, epochs, backend, where, team)
+        run = open_run(Path(resume), device, given.get("epochs"), backend, where, team)
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
@@ -245,6 +189,7 @@ def train(
         )
 
 
+@with_fields(DecisionPolicy, default="the network's own")
 def eval_(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")],
     dataset: Dataset = None,
@@ -258,20 +203,18 @@ def eval_(
     backend: Annotated[
         str | None, typer.Option(help="fixed: in integers, quantised where the network is not.")
     ] = None,
-    tie_break: Annotated[
-        str | None,
-        typer.Option(help=f"{' or '.join(TIE_BREAKS)}.", show_default="the network's own"),
-    ] = None,
     confusion: Annotated[
         str | None,
         typer.Option(help="Draw the confusion matrix into this .png, .pdf or .svg file."),
     ] = None,
     quiet: Quiet = False,
     json_: Json = False,
+    **fields: Any,
 ) -> None:
     """Classify the test images with a trained network."""
     check_choice("--backend", backend, ("fixed",))
-    check_choice("--tie-break", tie_break, TIE_BREAKS)
+    given = given_fields(fields)
+    check_fields(given)
     if precision == FIXED_POINT:
         raise ValueError(f"--precision is {precision!r}: expected --backend fixed for integers")
     check_choice("--precision", precision, (AUTO, *PRECISIONS))
@@ -298,8 +241,7 @@ def eval_(
             f"--precision {precision} is given, and the network of {path} is in integers: leave "
             "--precision out"
         )
-    if tie_break is not None:
-        network.config = network.config.replace(tie_break=tie_break)
+    network.config = network.config.replace(**given)
     network = on_backend(network, backend, samples)
     metrics = evaluate(network, samples)
     names = network.class_names

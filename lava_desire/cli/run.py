@@ -213,18 +213,6 @@ def parse_layers(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def parse_scale(text: str | None) -> tuple[float, ...] | None:
-    """Read factors on the learning rate, one a plastic layer: ``"1,1,2"``."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(factor) for factor in _SEPARATOR.split(text.strip()))
-    except ValueError:
-        raise ValueError(
-            f"--learning-rate-scale is {text!r}: expected numbers, one a plastic layer, as in 1,1,2"
-        ) from None
-
-
 def check_data(network: DesireNetwork, data: Dataset) -> None:
     """Refuse samples that the network cannot learn, before anything is made or replaced.
 

@@ -80,7 +80,7 @@ class Declared:
     doc : str
         What it is, its range and unit: the documentation of the configuration.
     help : str
-        The few words of ``lava-desire train --help``.
+        The few words of ``lava-desire train --help``; none: it has no option there.
     panel : str
         The panel that it stands in there.
     example : object

@@ -38,7 +38,7 @@ class Network(Part):
             "tuple of int",
             doc="Neurons a layer, input first: ``(N_0, ..., N_L)``, 2 to 1000 layers, each in "
             "[1, 2**31).",
-            help="Sizes of the hidden layers: --layers 200 100.",
+            help="",  # --layers takes the hidden ones
             panel=NETWORK,
         ),
     )

@@ -1,0 +1,104 @@
+"""Options of the command line that are fields of the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from lava_desire.cli.run import option_of
+from lava_desire.config import PARTS
+from lava_desire.model.fields import Part, declared
+
+
+def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]], Any]:
+    """Give a command an option for every field of the parts of a kind, in place of ``**fields``.
+
+    Parameters
+    ----------
+    kind : type
+        Part, or a kind of option.
+    default : str
+        What help says of the default.
+
+    Returns
+    -------
+    callable
+        Decorates a command whose last parameters are `quiet`, `json_` and ``**fields``.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        *own, quiet, json_, _ = signature.parameters.values()
+        parameters = [*own, *map(parameter, offered.values()), quiet, json_]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return command
+
+    def parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
+        about = declared(field)
+        option = typer.Option(
+            help=about.help,
+            rich_help_panel=about.panel if kind is Part else None,
+            show_default=default,
+        )
+        return inspect.Parameter(
+            field.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=Annotated[about.type | None, option],
+        )
+
+    offered = _fields_of(kind)
+    return decorate
+
+
+def given_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are given on the command line, with their values.
+
+    Parameters
+    ----------
+    fields : mapping
+        What a command of :func:`with_fields` got; None where an option is not given.
+
+    Returns
+    -------
+    dict
+        Values, numbers and texts as they were typed or parsed.
+
+    Raises
+    ------
+    ValueError
+        If a text cannot be parsed; the message names the option.
+    """
+    offered = _fields_of(Part)
+    return {
+        name: parse(value) if (parse := declared(offered[name]).parse) else value
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def check_fields(fields: Mapping[str, Any]) -> None:
+    """Refuse fields out of their ranges that do not depend on a network, before one is loaded.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, the value and what is allowed.
+    """
+    offered = _fields_of(Part)
+    for name, value in fields.items():
+        declared(offered[name]).check(option_of(name), value, None)
+
+
+def _fields_of(kind: type[Part]) -> dict[str, dataclasses.Field[Any]]:
+    return {
+        field.name: field
+        for part in PARTS
+        if issubclass(part, kind)
+        for field in dataclasses.fields(part)
+        if declared(field).help
+    }
