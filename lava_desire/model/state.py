@@ -92,6 +92,15 @@ class Counted:
                 raise ValueError(f"{name} is {shown}: expected {meant} in [0, 2**53]")
 
 
+def _layered(shape: Callable[[DesireConfig, int], tuple[int, ...]], **options: Any) -> Any:
+    return field(default_factory=list, metadata={"kind": Layered(shape, **options)})
+
+
+def _counted(**options: Any) -> Any:
+    kind = Counted(**options)
+    return field(default_factory=list if kind.of_each_layer else int, metadata={"kind": kind})
+
+
 def _weight_shape(config: DesireConfig, layer: int) -> tuple[int, ...]:
     return config.synapses[layer - 1].weight_shape
 
@@ -130,33 +139,19 @@ class NetworkState:
     (0, [array([0., 0., 0., 0.])], [])
     """
 
-    weights: list[Array] = field(
-        default_factory=list, metadata={"kind": Layered(_weight_shape, dtype_in_integers="int8")}
+    weights: list[Array] = _layered(_weight_shape, dtype_in_integers="int8")
+    average: list[Array] = _layered(
+        _weight_shape, kept_if=lambda config: config.weight_average > 0, for_training=True
     )
-    average: list[Array] = field(
-        default_factory=list,
-        metadata={
-            "kind": Layered(
-                _weight_shape, kept_if=lambda config: config.weight_average > 0, for_training=True
-            )
-        },
+    input_rates: list[Array] = _layered(
+        _input_shape,
+        dtype="float64",
+        kept_if=lambda config: config.follows_rates,
+        in_range=(0, 1, "spikes a time step"),
     )
-    input_rates: list[Array] = field(
-        default_factory=list,
-        metadata={
-            "kind": Layered(
-                _input_shape,
-                dtype="float64",
-                kept_if=lambda config: config.follows_rates,
-                in_range=(0, 1, "spikes a time step"),
-            )
-        },
-    )
-    samples_seen: int = field(default=0, metadata={"kind": Counted()})
-    minibatches_averaged: int = field(default=0, metadata={"kind": Counted("average")})
-    rated_samples: Array = field(
-        default_factory=list, metadata={"kind": Counted("input_rates", of_each_layer=True)}
-    )
+    samples_seen: int = _counted()
+    minibatches_averaged: int = _counted(of="average")
+    rated_samples: Array = _counted(of="input_rates", of_each_layer=True)
 
     @classmethod
     def begin(

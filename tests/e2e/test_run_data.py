@@ -241,7 +241,7 @@ def test_links_in_a_run_folder_lead_nowhere(run, own, tmp_path):
     (own / "run.lock").symlink_to(theirs)
     status, _, err = run("train", "--resume", own, "--epochs", "10")
     assert status == 2
-    assert "run.lock is a link, a pipe or a device" in err
+    assert "run.lock is a link, a pipe, a device" in err
     assert theirs.read_bytes() == b"theirs"
 
 
