@@ -56,7 +56,8 @@ def test_all_that_a_state_holds_comes_back_from_a_file_into_the_arrays_that_are_
 
 def test_a_network_has_what_its_config_asks_for_and_a_run_keeps_more():
     network = DesireNetwork(CONFIG)
-    held = [name for name in (*ARRAYS, *COUNTERS) if not is_for_training(name)]
+    held = [name for name, kind in ARRAYS.items() if kind.is_held(CONFIG, in_integers=False)]
+    held += [name for name, counter in COUNTERS.items() if counter.of in ("", *held)]
     assert network.state.names() == network.checkpoint().names() == held
     assert DesireNetwork(CONFIG.replace(trace_baseline=0.0)).state.names() == [
         "weights",
