@@ -28,11 +28,15 @@ class Synapse(ABC):
         Shape of the presynaptic neurons. In arrays they are flat, in C order.
     num_post : int
         Postsynaptic neurons N_o.
+    numbers : int
+        One for each of the kind's `parameters`.
 
     Attributes
     ----------
     name : str
         What `connections` calls this kind.
+    parameters : tuple of str
+        Names of integers that follow the name in `connections`, as in ``"conv:5:2"``; none here.
     kinds : dict
         All kinds by name.
     pre_shape, post_shape : tuple of int
@@ -53,6 +57,7 @@ class Synapse(ABC):
     """
 
     name: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]] = ()
     kinds: ClassVar[dict[str, type[Synapse]]] = {}
     post_shape: tuple[int, ...]
     weight_shape: tuple[int, ...]
@@ -64,7 +69,7 @@ class Synapse(ABC):
         if "name" in vars(cls):
             Synapse.kinds[cls.name] = cls
 
-    def __init__(self, pre_shape: tuple[int, ...], num_post: int) -> None:
+    def __init__(self, pre_shape: tuple[int, ...], num_post: int, *numbers: int) -> None:
         self.pre_shape, self.num_pre = pre_shape, math.prod(pre_shape)
         self.post_shape, self.num_post = (num_post,), num_post
 
@@ -248,11 +253,15 @@ def connections_of(given: Any, num_layers: int) -> tuple[str, ...]:
     ValueError
         Naming what was given and what is allowed.
     """
-    expected = f"expected {num_layers} of {', '.join(Synapse.kinds)}, one a plastic layer, or none"
+    spelled = (":".join((kind.name, *kind.parameters)) for kind in Synapse.kinds.values())
+    expected = f"expected {num_layers} of {', '.join(spelled)}, one a plastic layer, or none"
     if not isinstance(given, (tuple, list)) or len(given) not in (0, num_layers):
         raise ValueError(f"connections is {shown(given)}: {expected}")
-    for kind in given:
-        if not isinstance(kind, str) or kind not in Synapse.kinds:
+    for text in given:
+        name, *numbers = text.split(":") if isinstance(text, str) else ("",)
+        kind = Synapse.kinds.get(name)
+        fits = kind is not None and len(numbers) == len(kind.parameters)
+        if not fits or not all(number.isdecimal() for number in numbers):
             raise ValueError(f"connections is {shown(given)}: {expected}")
     return tuple(given) if set(given) - {Dense.name} else ()
 
@@ -281,8 +290,9 @@ def make_synapses(neurons: tuple[int, ...], connections: tuple[str, ...]) -> tup
     made = []
     for layer, num_post in enumerate(neurons[1:], start=1):
         kind = connections[layer - 1] if connections else Dense.name
+        name, *numbers = kind.split(":")
         try:
-            made.append(Synapse.kinds[kind](shape, num_post))
+            made.append(Synapse.kinds[name](shape, num_post, *map(int, numbers)))
         except ValueError as error:
             raise ValueError(f"connection of layer {layer} is {kind}: {error}") from None
         shape = made[-1].post_shape

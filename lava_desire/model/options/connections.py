@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lava_desire.model.fields import NETWORK, Declared, declare
 from lava_desire.model.option import Option
-from lava_desire.model.synapses import connections_of
+from lava_desire.model.synapses import Synapse, connections_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Connections(Option):
             doc="Kind of connection of each plastic layer, first to last, by the `name` of a "
             ":class:`~lava_desire.model.synapses.Synapse`; ``()``, the paper's network, is "
             '``"dense"`` for all.',
-            help="",
+            # No option of the command line where there is nothing to choose.
+            help="Kind a layer: dense,dense." if len(Synapse.kinds) > 1 else "",
             panel=NETWORK,
+            parse=lambda text: tuple(text.split(",")),
         ),
     )
