@@ -159,7 +159,7 @@ class InputRates:
         seen = self.num_samples[layer - 1 : layer]
         seen += num_samples
         batch = xp.zeros_like(rate[:1]) + num_samples
-        horizon = xp.maximum(xp.clip(seen, None, config.baseline_samples), xp.clip(batch, 1, None))
+        horizon = xp.maximum(batch.clip(min=1), seen.clip(max=config.baseline_samples))
         share = batch / horizon
         rate[...] = follow_rate(rate, num_spikes, num_samples, config.num_steps, share)
         return xp.astype(rate * self.gain, xp.float32)
