@@ -11,6 +11,7 @@ import numpy as np
 from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import DataWarning, check_scale
+from lava_desire.model.option import filtered
 
 
 def warn_of_scale(
@@ -26,7 +27,7 @@ def warn_of_scale(
     Parameters
     ----------
     config : DesireConfig
-        T, θ and the mean brightness of images are taken from it.
+        T, θ and filters of images are taken from it.
     images : array
         (S, N_0) uint8 or float32, as :func:`~lava_desire.data.checks.check_images` returns them.
     name : str
@@ -53,7 +54,7 @@ def warn_of_scale(
         f"{config.num_steps} time steps at threshold {config.threshold:g}",
         name,
         whole=whole,
-        equalized=config.image_brightness > 0,
+        equalized=bool(config.filters),
     )
     if found is not None:
         warnings.warn(found, DataWarning, stacklevel=3)
@@ -65,7 +66,7 @@ def encode_images(config: DesireConfig, images: Any) -> Any:
     Parameters
     ----------
     config : DesireConfig
-        T, θ and the mean brightness of images are taken from it.
+        T, θ and filters of images are taken from it.
     images : ndarray
         (B, N_0) uint8 or float32 in [0, 1].
 
@@ -74,8 +75,7 @@ def encode_images(config: DesireConfig, images: Any) -> Any:
     ndarray
         Spikes, (T, B, N_0) bool.
     """
-    levels = rule.equalize_brightness(images, config.image_brightness)
-    return rule.encode(as_brightness(levels), config.num_steps, config.threshold)
+    return rule.encode(as_brightness(filtered(config, images)), config.num_steps, config.threshold)
 
 
 def as_brightness(images: Any) -> Any:

@@ -15,12 +15,37 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.cli.commands import train as train_command
+from lava_desire.config import OPTIONS
+from lava_desire.model.fields import declared
+from lava_desire.model.option import Bound, DecisionPolicy, Filter, OutputPolicy, Term
+from lava_desire.model.options.image_shift import ImageShift
+from lava_desire.model.options.reset import Reset
 from lava_desire.training.choose import training_class
 
 # `connections` has one value as long as there is one kind: tests/test_synapses.py brings another.
 FIELDS = [field.name for field in dataclasses.fields(DesireConfig) if field.name != "connections"]
 
-# Every option is on, so that each of them matters.
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(DesireConfig)}
+EXAMPLES = {
+    field.name: declared(field).example
+    for field in dataclasses.fields(DesireConfig)
+    if declared(field).example is not None
+}
+
+
+def fields_of(*kinds):
+    """Return the names of the fields of options of some kinds."""
+    return {
+        field.name
+        for option in OPTIONS
+        if issubclass(option, kinds)
+        for field in dataclasses.fields(option)
+    }
+
+
+# Where outputs' desires follow otherwise than from a threshold, the threshold is idle.
+OFF = fields_of(Reset, OutputPolicy)
+# All other options are on, so that each of them matters.
 BASE = DesireConfig(
     (9, 12, 8, 3),
     num_steps=8,
@@ -36,20 +61,8 @@ BASE = DesireConfig(
     batch_size=4,
     epochs=2,
     seed=5,
-    reset="subtract",
     learning_rate_scale=(1.0, 0.5, 1.0),
-    image_shift=1,
-    image_shift_share=0.5,
-    image_shift_start=1,
-    image_brightness=0.4,
-    weight_average=0.5,
-    trace_baseline=0.5,
-    baseline_samples=6,
-    rates_over="all",
-    weight_limit=0.9,
-    rate_floor=0.2,
-    class_margin=0,
-    tie_break="undecided",
+    **{name: example for name, example in EXAMPLES.items() if name not in OFF},
 )
 OTHERS = {
     "layer_sizes": (9, 11, 8, 3),
@@ -66,20 +79,8 @@ OTHERS = {
     "batch_size": 3,
     "epochs": 3,
     "seed": 9,
-    "reset": "zero",
     "learning_rate_scale": (1.0, 2.0, 1.0),
-    "image_shift": 2,
-    "image_shift_share": 1.0,
-    "image_shift_start": 0,
-    "image_brightness": 0.2,
-    "weight_average": 0.75,
-    "trace_baseline": 1.0,
-    "baseline_samples": 12,
-    "rates_over": "desired",
     "weight_limit": 0.3,
-    "rate_floor": 0.6,
-    "class_margin": 4,
-    "tie_break": "earliest",
 }
 DRAW = np.random.default_rng(2)
 TRAIN = DRAW.integers(0, 256, (12, 9)).astype(np.uint8), DRAW.integers(0, 3, 12)
@@ -225,24 +226,31 @@ def as_loihi_rule(config):
     return [np.array(repr((numbers, rule.x1_impulse, rule.x1_tau, str(rule.dw_str))))]
 
 
-SHIFTS = {"image_shift", "image_shift_share", "image_shift_start"}
-RATES = {"trace_baseline", "baseline_samples", "rates_over", "rate_floor"}
+SHIFTS = fields_of(ImageShift)
+RATES = {"baseline_samples", "rates_over"}
 SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | SHIFTS
 LEARNING = (
     SCHEDULE
     | RATES
+    | fields_of(Term, Bound, OutputPolicy)
     | {"desire_threshold_hidden", "desire_threshold_output", "dropout_input", "dropout_hidden"}
-    | {"learning_rate", "learning_rate_scale", "seed", "weight_limit", "class_margin"}
+    | {"learning_rate", "learning_rate_scale", "seed"}
 )
+NOT_IN_INTEGERS = {option.switch().name for option in OPTIONS if not option.integers}
+NOT_IN_INTEGERS |= {"weight_average"}
 FLOATING = BASE
-INTEGERS = BASE.replace(weight_average=0, trace_baseline=0, weight_limit=0, rate_floor=0)
+INTEGERS = BASE.replace(**{name: DEFAULTS[name] for name in NOT_IN_INTEGERS})
 ONLINE = {"batch_size": 1, "image_shift": 0, "weight_average": 0}
 # Few processes, which Lava builds anew for every value.
 SMALL = {**ONLINE, "layer_sizes": (9, 8, 3), "learning_rate_scale": (1.0, 0.5), "seed": 11}
 SMALL_OTHERS = {"layer_sizes": (9, 7, 3), "learning_rate_scale": (1.0, 2.0)}
 # Weights are given there, which a limit would cut.
-TRAINED = BASE.replace(weight_limit=0)
-GIVEN = LEARNING - {"weight_limit"} | {"error_margin"}
+BOUNDS = fields_of(Bound)
+TRAINED = BASE.replace(**{name: DEFAULTS[name] for name in BOUNDS})
+GIVEN = LEARNING - BOUNDS | {"error_margin"}
+# What a chip's script or graph leaves to whoever sends images and reads counts.
+OUTSIDE = fields_of(Filter, DecisionPolicy)
+NOT_ON_LOIHI = fields_of(Term, Bound) | {"learning_rate_scale"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,8 +269,6 @@ def door(base, use, idle=(), refused=(), needs=None, **others):
     return Door(base, use, frozenset(idle), frozenset(refused), needs, others)
 
 
-NOT_IN_INTEGERS = {"weight_average", "trace_baseline", "weight_limit", "rate_floor"}
-NEED_RATES = {"baseline_samples", "rates_over"}
 LAVA = "lava.magma"
 DOORS = {
     "compiled kernels": door(FLOATING, lambda c: trained(c, kernels="compiled")),
@@ -271,7 +277,7 @@ DOORS = {
     "integers": door(
         INTEGERS,
         lambda c: trained(c, arithmetic="fixed_point"),
-        idle=NEED_RATES,
+        idle=RATES,
         refused=NOT_IN_INTEGERS,
     ),
     "two ranks": door(FLOATING, trained_by_ranks),
@@ -286,13 +292,13 @@ DOORS = {
     "--backend lava, fixed_pt": door(
         INTEGERS.replace(**SMALL),
         lambda c: trained_by_lava(c, arithmetic="fixed_point"),
-        idle={"image_shift_share", "image_shift_start"} | NEED_RATES,
+        idle={"image_shift_share", "image_shift_start"} | RATES,
         refused=NOT_IN_INTEGERS | set(ONLINE),
         needs=LAVA,
         **SMALL_OTHERS,
     ),
     "DesireMLP, torch": door(FLOATING, trained_by_one_process, idle=SCHEDULE, needs=LAVA),
-    "evaluate": door(TRAINED, evaluated, idle=LEARNING - {"weight_limit"}),
+    "evaluate": door(TRAINED, evaluated, idle=LEARNING - BOUNDS),
     "export, fixed": door(TRAINED, quantized, idle=GIVEN),
     "to_lava": door(
         TRAINED.replace(reset="zero"), as_processes, idle=GIVEN, needs=LAVA, reset="subtract"
@@ -307,30 +313,37 @@ DOORS = {
     "export, nir": door(
         TRAINED,
         as_nir,
-        idle=GIVEN | {"image_brightness", "tie_break"},
+        idle=GIVEN | OUTSIDE,
         needs="nir",
     ),
     "export, netx": door(
         TRAINED.replace(reset="zero"),
         as_netx,
-        idle=GIVEN | {"image_brightness", "tie_break"},
+        idle=GIVEN | OUTSIDE,
         refused={"reset"},
         needs="h5py",
         reset="subtract",
     ),
     "loihi_learning_rule": door(
-        FLOATING.replace(trace_baseline=0, weight_limit=0, rate_floor=0, learning_rate_scale=()),
+        FLOATING.replace(**{name: DEFAULTS[name] for name in NOT_ON_LOIHI}),
         as_loihi_rule,
-        idle=set(FIELDS)
-        - {"layer_sizes", "num_steps", "decay", "learning_rate"}
-        - {"trace_baseline", "weight_limit", "rate_floor", "learning_rate_scale"},
-        refused={"trace_baseline", "weight_limit", "rate_floor", "learning_rate_scale"},
+        idle=set(FIELDS) - {"layer_sizes", "num_steps", "decay", "learning_rate"} - NOT_ON_LOIHI,
+        refused=NOT_ON_LOIHI,
         needs=LAVA,
         layer_sizes=(9, *(8,) * 9, 3),
         num_steps=20,
         learning_rate_scale=(1.0, 2.0, 1.0),
     ),
 }
+
+
+def other(field, door):
+    """Return another value of a field than the door's base has."""
+    known = {**OTHERS, **door.others}
+    if field in known:
+        return known[field]
+    has_default = getattr(door.base, field) == DEFAULTS[field]
+    return EXAMPLES[field] if has_default else DEFAULTS[field]
 
 
 def rank(number, place, told, asked):
@@ -398,7 +411,7 @@ def test_every_option_is_used_or_refused_or_said_to_be_idle(name, request, tmp_p
     assert same(before, use(door.base))
     found = {}
     for field in FIELDS:
-        config = door.base.replace(**{field: {**OTHERS, **door.others}[field]})
+        config = door.base.replace(**{field: other(field, door)})
         try:
             found[field] = "idle" if same(before, use(config)) else "used"
         except ValueError as error:
@@ -412,8 +425,9 @@ def test_every_option_is_used_or_refused_or_said_to_be_idle(name, request, tmp_p
 
 
 def test_every_field_has_a_second_value_and_an_option():
-    assert set(OTHERS) == set(FIELDS)
+    assert set(OTHERS) | set(EXAMPLES) == set(FIELDS)
     for field in FIELDS:
-        assert getattr(BASE, field) != getattr(BASE.replace(**{field: OTHERS[field]}), field)
+        changed = BASE.replace(**{field: other(field, DOORS["two ranks"])})
+        assert getattr(BASE, field) != getattr(changed, field)
     options = set(inspect.signature(train_command).parameters)
     assert {"layers" if field == "layer_sizes" else field for field in FIELDS} <= options

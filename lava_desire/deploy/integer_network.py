@@ -22,6 +22,7 @@ from lava_desire.model.integers.limits import (
     THRESHOLD_BITS,
     WEIGHT_EXPONENTS,
 )
+from lava_desire.model.option import decided
 from lava_desire.model.synapses import delayed
 from lava_desire.scale import warn_of_scale
 
@@ -185,8 +186,7 @@ class IntegerNetwork:
 
 def predict_class(config: DesireConfig, spikes: Any) -> Any:
     """Return what spikes of an output layer, (T, B, N_L), say: (B,) int64 (Sec. 4.2)."""
-    last = rule.last_spikes(spikes) if config.breaks_ties else None
-    return rule.predict(spikes.sum(axis=0), last)
+    return decided(config, spikes.sum(axis=0), lambda: rule.last_spikes(spikes))
 
 
 def as_integers(network: Any) -> IntegerNetwork:

@@ -16,6 +16,8 @@ from lava_desire.deploy.lava_processes import FIXED, on_stock
 from lava_desire.deploy.targets.lava import TARGET
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
+from lava_desire.model.options.image_brightness import ImageBrightness
+from lava_desire.model.options.tie_break import TieBreak
 
 _SETTINGS = "SETTINGS = {}\n"
 
@@ -215,8 +217,8 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     Raises
     ------
     ValueError
-        If the network resets by subtraction, which stock processes cannot, or the name is not that
-        of a script.
+        If the network resets by subtraction, which stock processes cannot, filters images or
+        decides as the script does not know, or the name is not that of a script.
     OSError
         If a file cannot be written, or a file that is none of an earlier export has the name of
         the weights.
@@ -228,8 +230,11 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
         )
     _check_place(path)
     TARGET.check(network)
-    tag, weights, exponents, neurons = on_stock(network)
     config = network.config
+    for option in (*config.filters, config.decision_policy):
+        if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):
+            option.refuse(", which a script knows how to do")
+    tag, weights, exponents, neurons = on_stock(network)
     # A network of the engine in fixed point encodes in integers, plain integers as the rule does.
     in_integers = tag == FIXED and not isinstance(network, IntegerNetwork)
     engine: Any = network

@@ -129,12 +129,8 @@ def loihi_learning_rule(
 
 def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:
     """Refuse what would make another rule of it."""
-    for name in ("trace_baseline", "weight_limit", "rate_floor"):
-        if getattr(config, name):
-            raise ValueError(
-                f"{name} is {getattr(config, name)}: expected 0, which Loihi's learning engine "
-                "can do"
-            )
+    for option in (*config.terms, *config.bounds):
+        option.refuse(", which Loihi's learning engine can do")
     if learning_rate is None and set(config.learning_rate_scale) - {1.0}:
         raise ValueError(
             f"learning_rate_scale is {config.learning_rate_scale}: expected none, or the "

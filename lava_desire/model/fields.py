@@ -84,7 +84,7 @@ class Declared:
     panel : str
         The panel that it stands in there.
     example : object
-        A value that matters where options are on, for tests of every field.
+        Another value than the default, for tests of every field in small networks.
     parse : callable, optional
         Makes a value of the command line's text.
     allowed : FloatRange, optional

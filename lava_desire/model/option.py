@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lava_desire.model.arrays import Array
+from lava_desire.model.decision import predict
+from lava_desire.model.desire import output_desire
 from lava_desire.model.fields import Part
+from lava_desire.model.neurons import firing_rate
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
@@ -57,7 +60,8 @@ class Option(Part):
         Parameters
         ----------
         where : str
-            The case in which only the default is allowed: ``"where …"``, or ``"which …"``.
+            The case in which only the default is allowed, as it goes on in the message:
+            ``" where …"``, or ``", which …"``.
 
         Raises
         ------
@@ -67,7 +71,7 @@ class Option(Part):
         field = self.switch()
         if self.is_on:
             default = field.default if isinstance(field.default, str) else f"{field.default:g}"
-            raise ValueError(f"{field.name} is {self.value}: expected {default} {where}")
+            raise ValueError(f"{field.name} is {self.value}: expected {default}{where}")
 
 
 @dataclass
@@ -201,6 +205,71 @@ class Filter(Option, ABC):
         """
 
 
+def filtered(config: DesireConfig, images: Array) -> Array:
+    """Return images as they are encoded: through all filters that are on.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    images : array
+        (..., N_0) integer levels in [0, 255], or float brightness in [0, 1].
+
+    Returns
+    -------
+    array
+        (..., N_0), uint8 or float32; `images` where no filter is on.
+    """
+    for each in config.filters:
+        images = each.levels(images)
+    return images
+
+
+def output_desires(config: DesireConfig, counts: Array, labels: Array) -> Array:
+    """Return the desire of the output neurons: by Eq. 5 and 11, or what replaces Eq. 11.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    counts : array
+        n, spikes of the window, (B, K) int64.
+    labels : array
+        (B,) integers in [0, K).
+
+    Returns
+    -------
+    array
+        d, (B, K) int8 in {−1, 0, +1}.
+    """
+    if config.output_policy is not None:
+        return config.output_policy.desire(counts, labels)
+    rate = firing_rate(counts, config.num_steps, config.error_margin)
+    return output_desire(rate, labels, config.desire_threshold_output)
+
+
+def decided(config: DesireConfig, counts: Array, last_spikes: Callable[[], Array]) -> Array:
+    """Return the predicted class of each sample: by Sec. 4.2, or what replaces its decision.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    counts : array
+        n, spikes of the window, (..., K) integers.
+    last_spikes : callable
+        Returns the time steps of their last spikes, (..., K) integers; called where needed.
+
+    Returns
+    -------
+    array
+        (...,) int64 in [0, K), or −1 for none.
+    """
+    if config.decision_policy is not None:
+        return config.decision_policy.predict(counts, last_spikes())
+    return predict(counts)
+
+
 def refuse_in_integers(config: DesireConfig) -> None:
     """Refuse to learn in integers what only floating point offers.
 
@@ -216,4 +285,4 @@ def refuse_in_integers(config: DesireConfig) -> None:
     """
     for option in config.options:
         if not option.integers:
-            option.refuse("where a network learns in integers")
+            option.refuse(" where a network learns in integers")

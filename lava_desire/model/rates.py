@@ -30,6 +30,7 @@ class MeanRates(Part):
         doc="Which samples mean rates and traces are taken over: all that are learned from, or "
         "those in which an output neuron has desire.",
         help="all or desired samples.",
+        example="desired",
     )
 
 

@@ -75,11 +75,11 @@ def equalize_brightness(brightness: Array, mean: float) -> Array:
     if mean == 0:
         return brightness
     xp = namespace(brightness)
-    levels = brightness
-    if xp.isdtype(levels.dtype, "real floating"):
-        levels = xp.round(xp.astype(levels, xp.float64) * 255)
-    levels = xp.astype(levels, xp.int64)
+    levels = xp.astype(brightness, xp.float64)
+    if xp.isdtype(brightness.dtype, "real floating"):
+        levels = xp.round(levels * 255)
     total = xp.sum(levels, axis=-1, keepdims=True)
     wanted = round(255 * levels.shape[-1] * mean)
-    scaled = (2 * wanted * levels + total) // xp.clip(2 * total, 1, None)
+    # Integers below 2**53: no quotient is rounded up to the next, and the cast is the floor.
+    scaled = (2 * wanted * levels + total) / xp.clip(2 * total, 1, None)
     return xp.astype(xp.clip(scaled, None, 255), xp.uint8)

@@ -27,18 +27,21 @@ class ImageShift(Option):
         "of pixels in [−s, s] down and across, drawn at random, and what it uncovers is dark. 0, "
         "the paper's rule, moves none; more needs square images and s below their width.",
         help="Shift images, pixels.",
+        example=1,
     )
     image_shift_share: float = real(
         1.0,
         SHARE,
         doc="Probability, in [0, 1], that an epoch draws a shift for an image; the others stay.",
         help="Of images moved.",
+        example=0.5,
     )
     image_shift_start: int = integer(
         0,
         0,
         doc="First epoch, counted from 0, that moves images, in [0, 2**31).",
         help="First epoch moved.",
+        example=1,
     )
 
     def check(self, config: DesireConfig) -> None:

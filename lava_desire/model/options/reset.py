@@ -25,4 +25,5 @@ class Reset(Option):
         "for networks meant for neurons that cannot deduct.",
         help="subtract or zero; export --to lava, netx need zero.",
         panel=NETWORK,
+        example="zero",
     )
