@@ -209,6 +209,11 @@ class Dense(Synapse):
         super().__init__(pre_shape, num_post)
         self.weight_shape, self.fan_in = (num_post, self.num_pre), self.num_pre
 
+    @classmethod
+    def of(cls, weights: Array) -> Dense:
+        """Return the connection of which these are the weights, (N_o, N_i)."""
+        return cls(weights.shape[1:], weights.shape[0])
+
     def forward(self, weights: Array, pre: Array) -> Array:
         """See :class:`Synapse`."""
         return pre @ weights.T
@@ -316,7 +321,7 @@ def synaptic_current(weights: Array, spikes: Array, gain: float = 1.0) -> Array:
     array
         a, (..., N_o) float32.
     """
-    return _dense(weights).current(weights, spikes, gain)
+    return Dense.of(weights).current(weights, spikes, gain)
 
 
 def backpropagate_error(weights: Array, errors: Array) -> Array:
@@ -341,7 +346,7 @@ def backpropagate_error(weights: Array, errors: Array) -> Array:
     >>> backpropagate_error(weights, np.array([0.5, -0.25], np.float32))
     array([0.5 , 0.75], dtype=float32)
     """
-    return _dense(weights).backward(weights, errors)
+    return Dense.of(weights).backward(weights, errors)
 
 
 def desired_pairings(desire: Array, spikes: Array, traces: Array) -> Array:
@@ -375,7 +380,3 @@ def desired_pairings(desire: Array, spikes: Array, traces: Array) -> Array:
     xp = namespace(desire, spikes, traces)
     signed = xp.astype(spikes, traces.dtype) * xp.astype(desire, traces.dtype)
     return Dense(traces.shape[-1:], spikes.shape[-1]).pairings(signed, traces)
-
-
-def _dense(weights: Array) -> Dense:
-    return Dense(weights.shape[1:], weights.shape[0])

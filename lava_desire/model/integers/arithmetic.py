@@ -25,6 +25,7 @@ from lava_desire.model.integers.limits import (
     STATE_LIMIT,
     TRACE_LIMIT,
 )
+from lava_desire.model.synapses import Dense
 
 Array = Any
 """A NumPy array."""
@@ -135,9 +136,7 @@ def synaptic_activation(weights: Array, spikes: Array, weight_exp: int) -> Array
     ndarray
         a, (..., N_o) int64, saturated to 24 bits.
     """
-    # Products of integers are exact in float64 up to 2**53, and float64 products are fast.
-    wide = spikes.astype(np.float64) @ weights.astype(np.float64).T
-    return apply_exponent(wide.astype(np.int64), weight_exp)
+    return apply_exponent(Dense.of(weights).current(weights, spikes), weight_exp)
 
 
 def apply_exponent(sums: Array, weight_exp: int) -> Array:
@@ -325,8 +324,7 @@ def backpropagate_error(weights: Array, errors: Array) -> Array:
     ndarray
         z in mantissas times spikes, (..., N_i) int64, saturated to 24 bits.
     """
-    wide = errors.astype(np.float64) @ weights.astype(np.float64)
-    return saturate(wide.astype(np.int64))
+    return saturate(Dense.of(weights).backward(weights, errors))
 
 
 def hidden_desire(z: Array, threshold: int) -> Array:
