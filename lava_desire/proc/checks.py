@@ -92,7 +92,14 @@ def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     weights = check_array(name, np.asarray(weights), shape, "float or integer")
     if weights.dtype.kind != "f":
         return weights
-    return rule.limit_weights(weights, config.weight_limit)
+    return bounded(config, weights)
+
+
+def bounded(config: DesireConfig, weights: Any) -> Any:
+    """Return weights clipped to what bounds them; as they are where nothing does."""
+    for bound in config.bounds:
+        weights = rule.limit_weights(weights, bound.limit())
+    return weights
 
 
 def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:

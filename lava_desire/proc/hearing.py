@@ -70,8 +70,9 @@ class AbstractPyHearingModel(PyLoihiProcessModel):
         if step == 1:
             self._third_factor = 0
         if self.third_factor_in.csp_ports:
-            factor = check_ternary("third_factor_in", self.third_factor_in.recv(), step)
-            self._third_factor = int(factor[0]) or self._third_factor
+            factor = self.third_factor_in.recv()
+            if factor[0]:
+                self._third_factor = int(check_ternary("third_factor_in", factor, step)[0])
         elif self._config.rates_desired_samples:
             raise ValueError(f"third_factor_in is not connected: {_EXPECTED}")
         return spikes, answers

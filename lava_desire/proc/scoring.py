@@ -31,23 +31,17 @@ class AbstractPyScoringModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._config = proc_params["config"]
-        self._zeros: dict[Any, Any] = {}
+        self._nothing: list[Any] = []
 
     def _send_verdict(self, due: bool) -> None:
         """Send what the window came to in the step in which it is due, and zeros in others."""
-        for port, value in (
-            (self.desire_out, self.desire),
-            (self.prediction_out, self.prediction),
-            (self.counts_out, self.counts),
-        ):
-            port.send(value if due else self._zeros_like(value))
-
-    def _zeros_like(self, value: Any) -> Any:
-        """Return zeros that are made once: ports send a copy."""
-        key = value.shape, value.dtype
-        if key not in self._zeros:
-            self._zeros[key] = np.zeros_like(value)
-        return self._zeros[key]
+        verdict = [self.desire, self.prediction, self.counts]
+        if not self._nothing:  # ports send a copy
+            self._nothing = [np.zeros_like(value) for value in verdict]
+        desire, prediction, counts = verdict if due else self._nothing
+        self.desire_out.send(desire)
+        self.prediction_out.send(prediction)
+        self.counts_out.send(counts)
 
     def _keep_score(self, labels: Any, counts: Any) -> None:
         """Add the samples of a window, of which prediction and desire are there, to the score.

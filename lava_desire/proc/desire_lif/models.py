@@ -59,30 +59,32 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         # Both connections have sent before they wait for what is sent here.
         current = self.a_in.recv()
         if 2 <= step <= self._config.num_steps + 1:
-            self.s_out.send(self._integrate_and_fire(self._checked("a_in", current, step)))
+            self.s_out.send(self._integrate_and_fire(current, step))
         else:
             self.s_out.send(self._no_spikes)
         z = self.z_in.recv()
         if step == self._step_of_desire:
-            self.desire = self._hidden_desire(self._checked("z_in", z, step))
+            self.desire = self._hidden_desire(z, step)
             self.desire_out.send(self.desire * self.mask)
         else:
             self.desire_out.send(self._no_desire)
-
-    def _checked(self, port: str, values: Any, step: int) -> Any:
-        """Return what a port received as numbers of the arithmetic, or refuse it."""
-        raise NotImplementedError
 
     def _begin_window(self, training: bool) -> None:
         self.potential = np.zeros_like(self.potential)
         self.mask = self._masks.next(training)
 
-    def _integrate_and_fire(self, current: Any) -> Any:
-        """Advance the potential by a step and return the spikes, (N_ℓ,) bool (Eq. 1 and 16)."""
+    def _integrate_and_fire(self, current: Any, step: int) -> Any:
+        """Advance the potential by a step and return the spikes, (N_ℓ,) bool (Eq. 1 and 16).
+
+        Raises
+        ------
+        ValueError
+            If what ``a_in`` received in this step of the window are no numbers to go on with.
+        """
         raise NotImplementedError
 
-    def _hidden_desire(self, z: Any) -> Any:
-        """Return what the neurons desire, (N_ℓ,) int8 (Eq. 15)."""
+    def _hidden_desire(self, z: Any, step: int) -> Any:
+        """Return what the neurons desire, (N_ℓ,) int8 (Eq. 15); errors likewise, of ``z_in``."""
         raise NotImplementedError
 
 
@@ -96,17 +98,28 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
     z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
 
-    def _checked(self, port: str, values: Any, step: int) -> Any:
-        return check_finite(port, values, step)
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._next = np.zeros(len(self._no_spikes), np.float32)
+        self._spikes = np.zeros_like(self._no_spikes)
 
-    def _integrate_and_fire(self, current: Any) -> Any:
+    def _integrate_and_fire(self, current: Any, step: int) -> Any:
+        """Do what :func:`~lava_desire.rule.integrate_and_fire` does, without new arrays."""
         config = self._config
-        spikes, self.potential = rule.integrate_and_fire(
-            self.potential, current, config.decay, config.threshold, self.mask, config.reset
-        )
-        if not np.isfinite(self.potential).all():
+        potential = np.multiply(self.potential, config.decay, out=self._next, casting="same_kind")
+        potential += current
+        if not np.isfinite(potential).all():
+            check_finite("a_in", current, step)
             raise ValueError("the membrane potential is no longer finite")
+        spikes = np.greater_equal(potential, config.threshold, out=self._spikes)
+        spikes &= self.mask
+        if config.reset == "zero":
+            potential[spikes] = 0
+        else:
+            np.subtract(potential, np.float32(config.threshold), out=potential, where=spikes)
+        self.potential = potential
         return spikes
 
-    def _hidden_desire(self, z: Any) -> Any:
+    def _hidden_desire(self, z: Any, step: int) -> Any:
+        z = check_finite("z_in", z, step)
         return rule.hidden_desire(z, self._config.desire_threshold_hidden)

@@ -40,13 +40,10 @@ class PyDesireLIFModelFixed(AbstractPyDesireLIFModel):
         super()._begin_window(training)
         self._gain = self._rule.gain_into(self._layer, training)
 
-    def _checked(self, port: str, values: Any, step: int) -> Any:
-        return check_integers(port, values, step)
-
-    def _integrate_and_fire(self, current: Any) -> Any:
+    def _integrate_and_fire(self, current: Any, step: int) -> Any:
         spikes, potential = fixed.integrate_and_fire(
             self.potential.astype(np.int64),
-            fixed.saturate(current),
+            fixed.saturate(check_integers("a_in", current, step)),
             self._gain,
             self._rule.decay,
             self._rule.threshold_of(self._layer),
@@ -56,5 +53,6 @@ class PyDesireLIFModelFixed(AbstractPyDesireLIFModel):
         self.potential = potential.astype(np.int32)
         return spikes
 
-    def _hidden_desire(self, z: Any) -> Any:
+    def _hidden_desire(self, z: Any, step: int) -> Any:
+        z = check_integers("z_in", z, step)
         return fixed.hidden_desire(z, self._rule.hidden_threshold(self._layer))

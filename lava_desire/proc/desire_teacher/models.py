@@ -23,6 +23,9 @@ from lava_desire.proc.scoring import AbstractPyScoringModel
 from lava_desire.proc.window import UNLABELLED, step_in_window
 
 
+_FACTORS = {factor: np.array([factor], np.int8) for factor in (UNLABELLED, 0, 1)}
+
+
 class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
     """What the teacher does in either arithmetic."""
 
@@ -49,33 +52,35 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
             self.counts = np.zeros_like(self.counts)
             self._num_spikes = np.zeros_like(self.counts)
             self.last_spikes = np.zeros_like(self.last_spikes)
-        self.counts = self.counts + spikes
-        self._num_spikes += spikes
-        self.last_spikes = np.where(spikes, step, self.last_spikes)
+        if spikes.any():
+            self.counts = self.counts + spikes
+            self._num_spikes += spikes
+            self.last_spikes = np.where(spikes, step, self.last_spikes)
         is_due = step == config.num_steps + 1
         if is_due:
             # The Var can be set from outside; what is learned does not follow it.
             counts = self._num_spikes[None]
-            last = self.last_spikes[None] if config.breaks_ties else None
-            self.prediction = rule.predict(counts, last)
+            decision = config.decision_policy
+            if decision is None:
+                self.prediction = rule.predict(counts)
+            else:
+                self.prediction = decision.predict(counts, self.last_spikes[None])
             if self.label_in.csp_ports:
                 label = check_labels(label, config.num_classes)
             if self._teaches():
                 self._teach(label, counts)
         self._send_verdict(is_due)
-        self.third_factor_out.send(np.array([self._third_factor() if is_due else 0], np.int8))
+        factor = self._third_factor() if is_due else 0
+        self.third_factor_out.send(_FACTORS[factor])
 
     def _teaches(self) -> bool:
         heard = self.label_in.csp_ports and self.s_in.csp_ports
         return bool(heard) and self.proc_params.get("has_images", True)
 
     def _teach(self, label: Any, counts: Any) -> None:
-        config = self._config
-        if config.class_margin:
-            desire = rule.margin_desire(counts, label, config.class_margin)
-        else:
-            desire = self._output_desire(counts, label)
-        self.desire = desire[0]
+        policy = self._config.output_policy
+        desire_of = self._output_desire if policy is None else policy.desire
+        self.desire = desire_of(counts, label)[0]
         self._keep_score(label, counts)
 
     def _third_factor(self) -> int:

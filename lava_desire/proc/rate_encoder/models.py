@@ -12,7 +12,6 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import rule
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.messages import (
     check_brightness,
@@ -22,6 +21,7 @@ from lava_desire.proc.messages import (
 )
 from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
+from lava_desire.scale import as_brightness, filtered
 
 
 class AbstractPyRateEncoderModel(PyLoihiProcessModel):
@@ -84,15 +84,19 @@ class PyRateEncoderModelFloat(AbstractPyRateEncoderModel):
     brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     potential: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
 
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._next = np.zeros(len(self._no_spikes), np.float32)
+        self._spikes = np.zeros_like(self._no_spikes)
+
     def _prepare(self, brightness: Any) -> Any:
-        brightness = check_brightness(brightness)
-        brightness = rule.equalize_brightness(brightness, self._config.image_brightness)
-        if brightness.dtype == np.uint8:
-            brightness = brightness.astype(np.float32) / np.float32(255)
-        return brightness
+        return as_brightness(filtered(self._config, check_brightness(brightness)))
 
     def _encode(self) -> Any:
-        spikes, self.potential = rule.encode_step(
-            self.potential, self._brightness, self._config.threshold
-        )
+        """Do what :func:`~lava_desire.rule.encode_step` does, without new arrays."""
+        threshold = self._config.threshold
+        potential = np.add(self.potential, self._brightness, out=self._next, casting="same_kind")
+        spikes = np.greater_equal(potential, threshold, out=self._spikes)
+        np.subtract(potential, np.float32(threshold), out=potential, where=spikes)
+        self.potential = potential
         return spikes

@@ -11,12 +11,12 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import rule
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers import IntegerRule
 from lava_desire.proc.messages import check_levels
 from lava_desire.proc.rate_encoder.models import AbstractPyRateEncoderModel
 from lava_desire.proc.rate_encoder.process import RateEncoder
+from lava_desire.scale import filtered
 
 
 @implements(proc=RateEncoder, protocol=LoihiProtocol)
@@ -37,7 +37,8 @@ class PyRateEncoderModelFixed(AbstractPyRateEncoderModel):
     def _prepare(self, brightness: Any) -> Any:
         levels = check_levels(brightness, self._has_seen_levels)
         self._has_seen_levels |= bool(levels.max() > 1)
-        return rule.equalize_brightness(levels, self._config.image_brightness)
+        levels = filtered(self._config, levels)
+        return levels if levels.dtype.kind != "f" else fixed.integer_brightness(levels)
 
     def _encode(self) -> Any:
         spikes, potential = fixed.encode_step(
