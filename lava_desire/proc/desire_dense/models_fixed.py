@@ -24,7 +24,7 @@ from lava_desire.randomness import RoundingStream
 
 
 class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
-    """Fixed point: traces step by step, pairs gathered a synapse, one rounding in the end.
+    """Fixed point: traces step by step, pairs of a whole window, one rounding in the end.
 
     ``weights`` are mantissas. What is set from outside takes effect with the next window. Traces
     run only where learning is enabled; where it is switched on within a window, they are made up
@@ -52,52 +52,53 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         self._mantissas = fixed.as_mantissas(
             "weights", proc_params["given"], shape, self._format, config.threshold
         )
-        num_out, num_in = synapse.num_post, synapse.num_pre
-        self._trace_words = RoundingStream("trace", config.num_steps, num_in, config.seed, layer)
+        num_steps, num_out, num_in = config.num_steps, synapse.num_post, synapse.num_pre
+        self._trace_words = RoundingStream("trace", num_steps, num_in, config.seed, layer)
         rows = (shape[0], synapse.num_weights // shape[0])
         self._weight_words = RoundingStream("weight", *rows, config.seed, layer)
         self._sample = proc_params["samples_seen"]
-        self._gathers = self._has_learned = False
-        self._heard: list[tuple[Any, Any]] = []
+        self._has_traces = self._has_learned = False
         self._weights_of_window = np.zeros(shape, np.int32)
         self._activation = np.zeros(num_out, np.int64)
-        self._z = np.zeros(num_in, np.int64)
-        self._counts = np.zeros(num_out, np.int64)
+        self._z = self._no_z = np.zeros(num_in, np.int64)
+        self._received = np.zeros((num_steps, num_in), bool)
+        self._answered = np.zeros((num_steps, num_out), bool)
+        self._traces = np.zeros((num_steps, num_in), np.int64)
         self.trace = np.zeros(num_in, np.int64)
-        self._pairings = np.zeros(shape, np.int64)
-        self._history: list[tuple[Any, Any]] = []
 
     def run_spk(self) -> None:
         """Send what was computed one step ago, then receive and compute."""
-        config = self._config
-        step = step_in_window(self.time_step, config)
+        num_steps = self._config.num_steps
+        step = step_in_window(self.time_step, self._config)
         self.a_out.send(self._activation)
         self.z_out.send(self._z)
         spikes, answers = self._hear(step)
         self._must_learn = False
+        self._z = self._no_z
         if step == 1:
             self._begin_window()
-        if 2 <= step <= config.num_steps + 1:
-            self._counts = self._counts + answers
-        if self._gathers:
-            self._gather(step, spikes, answers)
-        else:
-            self._heard.append((spikes, answers))
-        if self._is_dense:
-            active = np.flatnonzero(spikes)
-            sums = self._weights_of_window[:, active].sum(axis=1, dtype=np.int64)
-        else:
-            sums = self._synapse.current(self._weights_of_window, spikes)
-        self._activation = fixed.apply_exponent(sums, self._format.weight_exp)
+        if step <= num_steps:
+            self._received[step - 1] = spikes
+            if self._has_traces:
+                self._advance_trace(step)
+        if 2 <= step <= num_steps + 1:
+            self._answered[step - 2] = answers
+        self._activation = fixed.apply_exponent(self._sum(spikes), self._format.weight_exp)
         if step == self._step_of_desire:
-            error = fixed.local_error(self._desire, self._counts, self._rule.full_count)
+            counts = self._answered.sum(axis=0, dtype=np.int64)
+            error = fixed.local_error(self._desire, counts, self._rule.full_count)
             self._z = fixed.saturate(self._synapse.backward(self._weights_of_window, error))
             if self._is_learning():
                 self._catch_up()
                 self._has_learned = True
                 self._must_learn = bool(self._desire.any())
-        elif step > self._step_of_desire:
-            self._z = np.zeros_like(self._z)
+
+    def _sum(self, spikes: Any) -> Any:
+        """Return the sum over the synapses of each neuron, (N_ℓ,) int64 in mantissas."""
+        if not self._is_dense:
+            return self._synapse.current(self._weights_of_window, spikes)
+        (active,) = spikes.nonzero()
+        return self._weights_of_window.take(active, axis=1).sum(axis=1, dtype=np.int64)
 
     def _begin_window(self) -> None:
         if self.time_step == 1:
@@ -109,69 +110,48 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         self._weights_of_window[:] = self.weights
         self._sample += self._has_learned
         self._has_learned = False
-        self._gathers = self._is_learning()
-        if self._gathers:
+        self._has_traces = self._is_learning()
+        if self._has_traces:
             # Here, so that no layer has changed by then.
             refuse_in_integers(self._config)
             self._rule.check_rate(self._layer, float(self.learning_rate[0]))
-        self._heard.clear()
-        self._z = np.zeros_like(self._z)
         self.change = np.zeros_like(self.change)
-        self._counts = np.zeros_like(self._counts)
         self.trace = np.zeros_like(self.trace)
-        self._pairings[:] = 0
-        self._history.clear()
 
-    def _gather(self, step: int, spikes: Any, answers: Any) -> None:
-        """Add the trace that the step before left where neurons answer, then advance it."""
-        if 2 <= step <= self._config.num_steps + 1 and not self._is_dense:
-            self._history.append((answers, self.trace))
-        elif 2 <= step <= self._config.num_steps + 1:
-            chosen = np.flatnonzero(answers)
-            self._pairings[chosen] = fixed.gather_pairings(
-                self._pairings[chosen], answers[chosen], self.trace
-            )
-        if step <= self._config.num_steps:
-            words = self._trace_words.draw(self._sample, step - 1, 1)[0]
-            self.trace = fixed.decay_trace(
-                self.trace, spikes, self._rule.decay, self._rule.impulse, words
-            )
+    def _advance_trace(self, step: int) -> None:
+        words = self._trace_words.draw(self._sample, step - 1, 1)[0]
+        spikes = self._received[step - 1]
+        decay, impulse = self._rule.decay, self._rule.impulse
+        self.trace = fixed.decay_trace(self.trace, spikes, decay, impulse, words)
+        self._traces[step - 1] = self.trace
 
     def _catch_up(self) -> None:
-        """Gather what was heard before learning was switched on, if that was in this window."""
-        if self._gathers:
+        """Make up for traces before learning was switched on, if that was in this window."""
+        if self._has_traces:
             return
         refuse_in_integers(self._config)
-        for step, (spikes, answers) in enumerate(self._heard, start=1):
-            self._gather(step, spikes, answers)
+        for step in range(1, self._config.num_steps + 1):
+            self._advance_trace(step)
 
     def run_lrn(self) -> None:
         """Turn the pairs of the neurons with desire into a change, and round it to the grid."""
         mantissa, shift = self._rule.rate_of(self._layer, float(self.learning_rate[0]))
-        if not self._is_dense:
-            self._learn_by_sums(mantissa, shift)
+        signed = self._answered * self._desire
+        synapse, rows = self._synapse, np.arange(len(self.weights))
+        if self._is_dense:  # the rows of neurons that change alone
+            (rows,) = signed.any(axis=0).nonzero()
+            signed, synapse = signed[:, rows], Dense(synapse.pre_shape, len(rows))
+        if not len(rows) or mantissa == 0:
             return
-        chosen = np.flatnonzero((self._desire != 0) & (self._counts > 0))
-        if not len(chosen) or mantissa == 0:
-            return
-        change = fixed.weight_change(self._pairings[chosen], self._desire[chosen], mantissa)
-        words = np.concatenate(
-            [self._weight_words.draw(self._sample, int(row), 1) for row in chosen]
-        )
-        before = self.weights[chosen]
-        after = fixed.add_change(before, change, shift, words, self._format)
-        self.weights[chosen] = after
-        self.change[chosen] = np.abs(after - before).sum(axis=1)
-
-    def _learn_by_sums(self, mantissa: int, shift: int) -> None:
-        """Change all weights by the sums of their synapse."""
-        answers, traces = map(np.array, zip(*self._history, strict=True))
-        pairings = self._synapse.pairings(self._desire * answers, traces)
+        pairings = fixed.saturate(synapse.pairings(signed, self._traces))
         change = fixed.saturate(pairings * mantissa, ACCUMULATOR_LIMIT)
-        words = self._weight_words.draw(self._sample).reshape(change.shape)
-        before = self.weights.copy()
-        self.weights[...] = fixed.add_change(before, change, shift, words, self._format)
-        self.change = self._synapse.by_neuron(np.abs(self.weights - before))
+        words = np.concatenate([self._weight_words.draw(self._sample, int(row), 1) for row in rows])
+        before = self.weights[rows]
+        after = fixed.add_change(before, change, shift, words.reshape(change.shape), self._format)
+        self.weights[rows] = after
+        moved = np.zeros_like(self.weights)
+        moved[rows] = np.abs(after - before)
+        self.change = self._synapse.by_neuron(moved)
 
 
 @implements(proc=DesireDense, protocol=LoihiProtocol)

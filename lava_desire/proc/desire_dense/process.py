@@ -89,7 +89,7 @@ class DesireDense(AbstractProcess):
     training : (1,) bool; takes effect with the next window.
     input_rates, output_rates : (N_{ℓ−1},) and (N_ℓ,) float64, mean firing rates in the samples
         learned from, or those of them with desire, in spikes a time step; zeros where the config
-        has neither a `trace_baseline` nor a `rate_floor`.
+        has no option that follows them.
     rated_samples : (1,) int64, those samples.
 
     Raises

@@ -82,7 +82,7 @@ class Sums:
 
 
 class DenseSums(Sums):
-    """Sums over the spikes that there are alone, and changes of the weights that take part alone."""
+    """Sums over the spikes that there are, and changes of the weights that take part."""
 
     def __init__(self, config: DesireConfig, synapse: Synapse) -> None:
         self.config, self.synapse = config, synapse

@@ -20,8 +20,8 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU, GPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import rule
 from lava_desire.proc.chain import DesireChain
+from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_mlp.process import DesireMLP
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.messages import (
@@ -266,8 +266,8 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         if layer < config.num_layers:
             name = f"desire_{layer}"
             setattr(self, name, desire.reshape(getattr(self, name).shape))
-        follows = self._network.input_rates is not None
-        return layer if self.learning_enabled[0] and (follows or desire.any()) else None
+        always = config.follows_rates or bool(config.terms)
+        return layer if self.learning_enabled[0] and (always or desire.any()) else None
 
     def lrn_guard(self) -> bool:
         """Learn in the steps in which the connections of the network would."""
@@ -323,8 +323,7 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
                 raise ValueError(
                     f"weights of layer {layer} hold NaN or infinity: expected finite values"
                 )
-            limited = rule.limit_weights(weights, self._config.weight_limit)
-            setattr(self, f"weights_{layer}", limited.astype(np.float32))
+            setattr(self, f"weights_{layer}", bounded(self._config, weights).astype(np.float32))
         self._weights_were_set = True
         if self._network is not None and not self._weights_are_needed:
             self._take_over_weights()

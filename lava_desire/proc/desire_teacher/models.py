@@ -22,7 +22,6 @@ from lava_desire.proc.messages import (
 from lava_desire.proc.scoring import AbstractPyScoringModel
 from lava_desire.proc.window import UNLABELLED, step_in_window
 
-
 _FACTORS = {factor: np.array([factor], np.int8) for factor in (UNLABELLED, 0, 1)}
 
 
