@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 # Each does what one of the package does, by another name.
-OPTIONS = '''
+OPTIONS = """
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -64,7 +64,7 @@ class Glow(Filter):
 
     def levels(self, brightness):
         return equalize_brightness(brightness, self.glow)
-'''
+"""
 
 PROGRAM = """
 import importlib.util

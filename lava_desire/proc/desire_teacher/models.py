@@ -11,7 +11,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import rule
+from lava_desire.model.option import decided, output_desires
 from lava_desire.proc.desire_teacher.process import DesireTeacher
 from lava_desire.proc.messages import (
     check_labels,
@@ -59,11 +59,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
         if is_due:
             # The Var can be set from outside; what is learned does not follow it.
             counts = self._num_spikes[None]
-            decision = config.decision_policy
-            if decision is None:
-                self.prediction = rule.predict(counts)
-            else:
-                self.prediction = decision.predict(counts, self.last_spikes[None])
+            self.prediction = decided(config, counts, lambda: self.last_spikes[None])
             if self.label_in.csp_ports:
                 label = check_labels(label, config.num_classes)
             if self._teaches():
@@ -77,9 +73,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
         return bool(heard) and self.proc_params.get("has_images", True)
 
     def _teach(self, label: Any, counts: Any) -> None:
-        policy = self._config.output_policy
-        desire_of = self._output_desire if policy is None else policy.desire
-        self.desire = desire_of(counts, label)[0]
+        self.desire = self._output_desire(counts, label)[0]
         self._keep_score(label, counts)
 
     def _third_factor(self) -> int:
@@ -87,7 +81,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
 
     def _output_desire(self, counts: Any, labels: Any) -> Any:
         """Return what the output neurons desire, (1, N_L) int8 (Eq. 11)."""
-        raise NotImplementedError
+        return output_desires(self._config, counts, labels)
 
 
 @implements(proc=DesireTeacher, protocol=LoihiProtocol)
@@ -95,8 +89,3 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
 @tag("floating_pt")
 class PyDesireTeacherModelFloat(AbstractPyDesireTeacherModel):
     """Floating point."""
-
-    def _output_desire(self, counts: Any, labels: Any) -> Any:
-        config = self._config
-        rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
-        return rule.output_desire(rate, labels, config.desire_threshold_output)

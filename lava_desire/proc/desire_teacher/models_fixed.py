@@ -25,6 +25,8 @@ class PyDesireTeacherModelFixed(AbstractPyDesireTeacherModel):
         self._rule = IntegerRule(self._config)
 
     def _output_desire(self, counts: Any, labels: Any) -> Any:
+        if self._config.output_policy is not None:
+            return super()._output_desire(counts, labels)
         return fixed.output_desire(
             counts, labels, self._rule.full_count, self._rule.output_threshold
         )

@@ -12,6 +12,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_desire.model.option import filtered
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.messages import (
     check_brightness,
@@ -21,7 +22,7 @@ from lava_desire.proc.messages import (
 )
 from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
-from lava_desire.scale import as_brightness, filtered
+from lava_desire.scale import as_brightness
 
 
 class AbstractPyRateEncoderModel(PyLoihiProcessModel):

@@ -13,10 +13,10 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers import IntegerRule
+from lava_desire.model.option import filtered
 from lava_desire.proc.messages import check_levels
 from lava_desire.proc.rate_encoder.models import AbstractPyRateEncoderModel
 from lava_desire.proc.rate_encoder.process import RateEncoder
-from lava_desire.scale import filtered
 
 
 @implements(proc=RateEncoder, protocol=LoihiProtocol)
