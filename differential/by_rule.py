@@ -11,6 +11,7 @@ from differential.draw import Case
 from differential.trace import Trace, note
 from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule
+from lava_desire.model.option import LayerUpdate, decided, filtered, output_desires
 from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, epoch_shifts
 
 
@@ -19,14 +20,14 @@ class RuleNetwork:
 
     def __init__(self, config: DesireConfig, weights: list[Any]) -> None:
         self.config = config
-        self.weights = [rule.limit_weights(w, config.weight_limit).copy() for w in weights]
+        self.weights = [_bounded(config, w).copy() for w in weights]
         self.rates = [np.zeros(size) for size in config.layer_sizes[:-1]]
         self.rated = 0
 
     def forward(self, images: Any, masks: list[Any] | None) -> list[Any]:
         """Return the trains of all layers, (T, B, N) bool."""
         config = self.config
-        images = rule.equalize_brightness(images, config.image_brightness)
+        images = filtered(config, images)
         if images.dtype == np.uint8:
             images = images.astype(np.float32) / np.float32(255)
         trains = [rule.encode(images, config.num_steps, config.threshold)]
@@ -52,11 +53,7 @@ class RuleNetwork:
         config = self.config
         counts = [train.sum(axis=0, dtype=np.int64) for train in trains]
         rates = [rule.firing_rate(n, config.num_steps, config.error_margin) for n in counts]
-        if config.class_margin:
-            desire = rule.margin_desire(counts[-1], labels, config.class_margin)
-        else:
-            desire = rule.output_desire(rates[-1], labels, config.desire_threshold_output)
-        found = [desire]
+        found = [output_desires(config, counts[-1], labels)]
         for layer in range(config.num_layers, 1, -1):
             mask = masks[layer] if layer < config.num_layers else None
             error = rule.local_error(found[0], rates[layer], mask)
@@ -87,17 +84,22 @@ class RuleNetwork:
             rate = eta * config.learning_rate_scale_of(layer)
             sums = rule.desired_pairings(desire, trains[layer], np.stack(traces))
             weights += rule.weight_change(sums, rate)
-            if config.trace_baseline:
-                spikes = (desire * counts[layer]).sum(axis=0)
-                baseline = (self.rates[layer - 1] * (config.trace_baseline * unit)).astype(
-                    np.float32
-                )
-                weights += rule.baseline_change(spikes, baseline, rate)
-            if config.rate_floor and layer < config.num_layers:
-                means = (self.rates[layer - 1] * unit).astype(np.float32)
-                own = self.rates[layer]
-                weights += rule.rate_floor_change(own, config.rate_floor, means, batch, rate)
-            weights[:] = rule.limit_weights(weights, config.weight_limit)
+            spikes = (desire * counts[layer]).sum(axis=0)
+            update = LayerUpdate(
+                config,
+                layer,
+                rate,
+                batch,
+                self.rates[layer - 1] if config.follows_rates else None,
+                self.rates[layer] if config.follows_rates and layer < config.num_layers else None,
+                lambda spikes=spikes: spikes,
+                unit,
+            )
+            for term in config.terms:
+                factors = term.factors(update)
+                if factors is not None:
+                    weights += config.synapses[layer - 1].outer(*factors)
+            weights[:] = _bounded(config, weights)
 
     def _follow(self, counts: list[Any], rated: Any) -> None:
         num_rated = int(rated.sum())
@@ -108,6 +110,12 @@ class RuleNetwork:
             self.rates[layer] = rule.follow_rate(
                 rates, num_spikes, num_rated, self.config.num_steps, num_rated / horizon
             )
+
+
+def _bounded(config: DesireConfig, weights: Any) -> Any:
+    for bound in config.bounds:
+        weights = rule.limit_weights(weights, bound.limit())
+    return weights
 
 
 def _delayed(trains: Any) -> Any:
@@ -176,8 +184,8 @@ def _rounded_sum(one: Any, product: Any) -> Any:
 
 
 def _predict(config: DesireConfig, trains: list[Any]) -> Any:
-    last = rule.last_spikes(trains[-1]) if config.tie_break == "earliest" else None
-    return rule.predict(trains[-1].sum(axis=0, dtype=np.int64), last)
+    counts = trains[-1].sum(axis=0, dtype=np.int64)
+    return decided(config, counts, lambda: rule.last_spikes(trains[-1]))
 
 
 def _streams(case: Case) -> list[DropoutStream]:
@@ -273,7 +281,7 @@ def _integer_forward(
     integers: IntegerRule, weights: list[Any], images: Any, masks: list[Any] | None
 ) -> list[Any]:
     config = integers.config
-    levels = fixed.integer_brightness(rule.equalize_brightness(images, config.image_brightness))
+    levels = fixed.integer_brightness(filtered(config, images))
     trains = [fixed.encode(levels, config.num_steps, integers.encoder_threshold)]
     if masks is not None:
         trains[0] = trains[0] & masks[0]
@@ -304,8 +312,8 @@ def _integer_desires(
 ) -> list[Any]:
     config = integers.config
     counts = [train.sum(axis=0, dtype=np.int64) for train in trains]
-    if config.class_margin:
-        desire = rule.margin_desire(counts[-1], labels, config.class_margin)
+    if config.output_policy is not None:
+        desire = config.output_policy.desire(counts[-1], labels)
     else:
         desire = fixed.output_desire(
             counts[-1], labels, integers.full_count, integers.output_threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lava_desire import DesireConfig
-from lava_desire.model.fields import LARGEST_FLOAT, SMALLEST_FLOAT
+from lava_desire.config import OPTIONS
+from lava_desire.model.fields import LARGEST_FLOAT, SMALLEST_FLOAT, declared
 from lava_desire.model.options.reset import RESETS
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.model.rates import RATES_OVER
@@ -68,7 +70,8 @@ class Case:
 
     def in_integers(self) -> Case:
         """Return the case without what integers refuse to learn with."""
-        changes = {"trace_baseline": 0.0, "weight_limit": 0.0, "rate_floor": 0.0}
+        switches = [option.switch() for option in OPTIONS if not option.integers]
+        changes = {switch.name: switch.default for switch in switches}
         changes["weight_average"] = 0.0
         return Case(
             self.number,
@@ -133,58 +136,62 @@ def _draw_config(rng: Any) -> DesireConfig:
         lambda: _one_of(rng, (1.0, 1.0, _uniform(rng, 0.3, 2.0))),
     )
     margin = _either(rng, 0.3, (0, num_steps - 1), lambda: int(rng.integers(num_steps)))
-    return DesireConfig(
-        sizes,
-        num_steps=num_steps,
-        decay=_either(
+    drawn: dict[str, Any] = {
+        "num_steps": num_steps,
+        "decay": _either(
             rng,
             0.25,
             (0.0, 0.5, 0.9, 0.999, 1 - 2.0**-12, BELOW_ONE, SMALLEST_FLOAT),
             lambda: _one_of(rng, (0.75, 0.75, 0.875, _uniform(rng, 0, 1))),
         ),
-        threshold=threshold,
-        error_margin=margin,
-        desire_threshold_hidden=_either(
+        "threshold": threshold,
+        "error_margin": margin,
+        "desire_threshold_hidden": _either(
             rng,
             0.2,
             (0.0, 0.5, SMALLEST_FLOAT, LARGEST_FLOAT),
             lambda: _one_of(rng, (0.05, _uniform(rng, 0, 0.2))),
         ),
-        desire_threshold_output=_either(
+        "desire_threshold_output": _either(
             rng,
             0.2,
             (0.0, 1.0, SMALLEST_FLOAT, LARGEST_FLOAT),
             lambda: _one_of(rng, (0.3, _uniform(rng, 0, 0.5))),
         ),
-        dropout_input=_either(rng, 0.1, (0.5, 0.9), lambda: _one_of(rng, (0.0, 0.05, 0.2))),
-        dropout_hidden=_either(rng, 0.1, (0.5, 0.99), lambda: _one_of(rng, (0.0, 0.1, 0.3))),
-        learning_rate=_either(
+        "dropout_input": _either(rng, 0.1, (0.5, 0.9), lambda: _one_of(rng, (0.0, 0.05, 0.2))),
+        "dropout_hidden": _either(rng, 0.1, (0.5, 0.99), lambda: _one_of(rng, (0.0, 0.1, 0.3))),
+        "learning_rate": _either(
             rng, 0.07, (0.0, 1e-12, 10.0), lambda: float(10 ** rng.uniform(-5, -0.5))
         )
         * min(max(threshold, 1e-3), 3.0),
-        learning_rate_decay=_one_of(rng, (0.0, 0.04, 1.0)),
-        batch_size=_either(rng, 0.25, (1, 64, 128, 2**31 - 1), lambda: int(rng.integers(1, 20))),
-        epochs=int(rng.integers(1, 3)),
-        seed=_one_of(rng, (0, 1, int(rng.integers(2**31)), 2**32, 2**63 - 1, 2**63 - 2)),
-        reset=_one_of(rng, RESETS),
-        learning_rate_scale=_one_of(rng, ((), (), _draw_scale(rng, layers))),
-        image_shift=image_shift,
-        image_shift_share=_one_of(rng, (0.0, 0.5, 1.0)),
-        image_shift_start=int(rng.integers(0, 3)),
-        image_brightness=_either(
+        "learning_rate_decay": _one_of(rng, (0.0, 0.04, 1.0)),
+        "batch_size": _either(rng, 0.25, (1, 64, 128, 2**31 - 1), lambda: int(rng.integers(1, 20))),
+        "epochs": int(rng.integers(1, 3)),
+        "seed": _one_of(rng, (0, 1, int(rng.integers(2**31)), 2**32, 2**63 - 1, 2**63 - 2)),
+        "reset": _one_of(rng, RESETS),
+        "learning_rate_scale": _one_of(rng, ((), (), _draw_scale(rng, layers))),
+        "image_shift": image_shift,
+        "image_shift_share": _one_of(rng, (0.0, 0.5, 1.0)),
+        "image_shift_start": int(rng.integers(0, 3)),
+        "image_brightness": _either(
             rng, 0.08, (0.01, BELOW_ONE), lambda: _one_of(rng, (0.0, 0.0, 0.4))
         ),
-        weight_average=_one_of(rng, (0.0, 0.0, 0.3, 0.5, 0.9, BELOW_ONE)),
-        trace_baseline=_one_of(rng, (0.0, 0.0, 0.8, 1.0)),
-        baseline_samples=_one_of(rng, (1, 2, 7, 10_000, 2**31 - 1)),
-        rates_over=_one_of(rng, RATES_OVER),
-        weight_limit=_either(
+        "weight_average": _one_of(rng, (0.0, 0.0, 0.3, 0.5, 0.9, BELOW_ONE)),
+        "trace_baseline": _one_of(rng, (0.0, 0.0, 0.8, 1.0)),
+        "baseline_samples": _one_of(rng, (1, 2, 7, 10_000, 2**31 - 1)),
+        "rates_over": _one_of(rng, RATES_OVER),
+        "weight_limit": _either(
             rng, 0.1, (1e-3, SMALLEST_FLOAT, LARGEST_FLOAT), lambda: _one_of(rng, (0.0, 0.0, 0.5))
         ),
-        rate_floor=_one_of(rng, (0.0, 0.0, 0.01, 0.2, BELOW_ONE)),
-        class_margin=_one_of(rng, (0, 0, 0, 1, int(rng.integers(num_steps + 1)), num_steps)),
-        tie_break=_one_of(rng, TIE_BREAKS),
-    )
+        "rate_floor": _one_of(rng, (0.0, 0.0, 0.01, 0.2, BELOW_ONE)),
+        "class_margin": _one_of(rng, (0, 0, 0, 1, int(rng.integers(num_steps + 1)), num_steps)),
+        "tie_break": _one_of(rng, TIE_BREAKS),
+    }
+    for field in dataclasses.fields(DesireConfig):
+        example = declared(field).example
+        if field.name not in drawn and example is not None:
+            drawn[field.name] = _one_of(rng, (field.default, example))
+    return DesireConfig(sizes, **drawn)
 
 
 def _draw_scale(rng: Any, num_layers: int) -> tuple[float, ...]:
