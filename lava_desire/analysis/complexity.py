@@ -15,9 +15,8 @@ from lava_desire.analysis import operations
 from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import new_figure, save_figure
 from lava_desire.config import DesireConfig
-from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.synapses import delayed
+from lava_desire.model.synapses import delayed, refuse_synapses
 
 PROCESSES = ("forward", "backward", "update")
 KINDS = ("multiplications", "additions", "conditions")

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
     from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
     from lava_desire.deploy.loihi_rule import LoihiRule, loihi_learning_rule
-    from lava_desire.deploy.netx_file import to_netx
-    from lava_desire.deploy.nir_export import to_nir
     from lava_desire.deploy.nir_import import from_nir
     from lava_desire.deploy.quantization import Quantized, quantize
     from lava_desire.deploy.targets import export
+    from lava_desire.deploy.targets.netx import to_netx
+    from lava_desire.deploy.targets.nir import to_nir
 
 __all__ = [
     "DesireLearningLIF",
@@ -43,8 +43,8 @@ _HOMES = {
     "deploy.lava_processes": "LavaNetwork to_lava",
     "deploy.loihi_neuron.models": "DesireLearningLIF",
     "deploy.loihi_rule": "LoihiRule loihi_learning_rule",
-    "deploy.netx_file": "to_netx",
-    "deploy.nir_export": "to_nir",
+    "deploy.targets.netx": "to_netx",
+    "deploy.targets.nir": "to_nir",
     "deploy.nir_import": "from_nir",
     "deploy.quantization": "Quantized quantize",
     "deploy.targets": "export",

@@ -10,7 +10,6 @@ import numpy as np
 from lava_desire import rule, scale
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_images
-from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array
@@ -23,7 +22,7 @@ from lava_desire.model.integers.limits import (
     WEIGHT_EXPONENTS,
 )
 from lava_desire.model.option import decided
-from lava_desire.model.synapses import delayed
+from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.scale import warn_of_scale
 
 WEIGHT_LIMITS = (-128, 127)

@@ -27,8 +27,8 @@ from lava_desire.deploy.integer_network import (
     is_floating,
     predict_class,
 )
-from lava_desire.deploy.targets.base import refuse_synapses
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.synapses import refuse_synapses
 
 FLOATING, FIXED = "floating_pt", "fixed_pt"
 _LARGEST_SOURCE = 1 << 25  # values in a ring buffer, which is copied between OS processes

@@ -13,7 +13,6 @@ import numpy as np
 
 from lava_desire.deploy.integer_network import IntegerNetwork
 from lava_desire.deploy.lava_processes import FIXED, on_stock
-from lava_desire.deploy.targets.lava import TARGET
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
 from lava_desire.model.options.image_brightness import ImageBrightness
@@ -217,8 +216,8 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     Raises
     ------
     ValueError
-        If the network resets by subtraction, which stock processes cannot, filters images or
-        decides as the script does not know, or the name is not that of a script.
+        If the network filters images or decides as the script does not know, or the name is not
+        that of a script.
     OSError
         If a file cannot be written, or a file that is none of an earlier export has the name of
         the weights.
@@ -229,7 +228,6 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
             f"output is {str(path)!r}: expected the name of a Python script, as net.py"
         )
     _check_place(path)
-    TARGET.check(network)
     config = network.config
     for option in (*config.filters, config.decision_policy):
         if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):

@@ -20,7 +20,6 @@ from lava_desire.deploy.integer_network import (
     scale_to_integers,
 )
 from lava_desire.deploy.optional import import_optional
-from lava_desire.deploy.targets.netx import TARGET, Options
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import replacing
 
@@ -28,42 +27,11 @@ _NO_CURRENT_MEMORY = 4096
 _SYNAPSE_LIMITS = (-256, 254)
 
 
-def to_netx(
-    network: DesireNetwork | IntegerNetwork, path: str | Path, *, convert_reset: bool = False
+def write_netx(
+    network: DesireNetwork | IntegerNetwork, path: str | Path, convert_reset: bool
 ) -> IntegerNetwork:
-    """Write a network as a file that ``lava.lib.dl.netx.hdf5.Network`` reads.
-
-    Read it with ``reset_interval=T + L`` to clear the potentials between samples. Spikes come out
-    as with :func:`~lava_desire.deploy.to_lava` in fixed point.
-
-    Parameters
-    ----------
-    network : DesireNetwork or IntegerNetwork
-        Weights in floating point are first scaled to integers, layer by layer, by the largest.
-    path : str or Path
-        The file, ``.net`` by lava-dl's custom; an older one is replaced when the new one is whole.
-    convert_reset : bool
-        Whether a network that resets by subtraction may be written as one that resets to zero.
-        What a neuron had beyond its threshold at a spike is then lost, so it spikes less, and the
-        accuracy has to be measured anew.
-
-    Returns
-    -------
-    IntegerNetwork
-        What was written, with ``reset="zero"``.
-
-    Raises
-    ------
-    ValueError
-        If the network resets by subtraction and is not to be converted, or its integers do not fit
-        the file.
-    OSError
-        If the file cannot be written.
-    ImportError
-        If ``h5py`` is not installed; the message says what to run.
-    """
+    """Write a network, and return the integers that stand in the file."""
     h5py = import_optional("h5py")
-    TARGET.check(network, Options(convert_reset=convert_reset))
     if isinstance(network, DesireNetwork) and is_floating(network):
         integers = scale_to_integers(network)
     else:

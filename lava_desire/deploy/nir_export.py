@@ -16,60 +16,23 @@ the delay of one step between layers) stands in the graph's metadata.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lava_desire.config import DesireConfig
-from lava_desire.deploy.integer_network import is_floating
 from lava_desire.deploy.optional import import_optional
-from lava_desire.deploy.targets.nir import TARGET
 from lava_desire.engine import DesireNetwork
-
-DEFAULT_DT = 1e-4
-"""Seconds a time step: what SpikingJelly and snnTorch assume; Norse is told."""
 
 CONFIG, RESIDUAL = "lava_desire_config", "weight_residual"
 COMPARISON, DELAY = ">=", 1
 """What the metadata say beside dt, num_steps and reset."""
 
 
-def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
-    """Return a trained network as a NIR graph: Input, then Affine and LIF a layer, then Output.
-
-    The rate encoder is not part of the graph: feed it spikes. The delay of one step between
-    layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
-    earlier, so T − (L − 1) steps of the graph give the spike counts of T steps here.
-
-    Parameters
-    ----------
-    network : DesireNetwork
-        What to export.
-    dt : float
-        Seconds a time step, above 0; a reader must be told the same.
-
-    Returns
-    -------
-    nir.NIRGraph
-        Nodes ``input``, ``affine_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
-        ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write`` puts it on disk.
-
-    Raises
-    ------
-    ValueError
-        If the network is in fixed point, dt is not above 0, or a scaled weight exceeds float32.
-    ImportError
-        If ``nir`` is not installed; the message says what to run.
-    """
+def graph_of(network: DesireNetwork, dt: float) -> Any:
+    """Return the graph of a network in floating point."""
     nir = import_optional("nir")
-    if not is_floating(network):
-        given = getattr(network, "arithmetic", f"a {type(network).__name__}")
-        raise ValueError(f"network is {given}: expected a DesireNetwork in floating point")
-    TARGET.check(network)
-    if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
-        raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
     config = network.config
     nodes = {"input": nir.Input(input_type=np.array([config.num_inputs]))}
     for layer, weights in enumerate(network.numpy_weights(), start=1):

@@ -10,37 +10,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack
 from functools import cached_property
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-
-@dataclass(frozen=True)
-class Mend:
-    """What is done to one module of Lava.
-
-    Parameters
-    ----------
-    module : str
-        Its full name.
-    reason : str
-        What is wrong with it as released, and where; one sentence.
-    needed : bool
-        Whether it is wrong with this Python and these packages.
-    around : callable, optional
-        Makes a context in which the module's code runs.
-    after : callable, optional
-        Takes the module whose code has run, and changes it.
-    """
-
-    module: str
-    reason: str
-    needed: bool = True
-    around: Callable[[], AbstractContextManager[None]] | None = None
-    after: Callable[[ModuleType], None] | None = None
+if TYPE_CHECKING:
+    from lava_desire.lava_runtime.mends import Mend
 
 
 class Finder:

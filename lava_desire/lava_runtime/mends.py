@@ -13,18 +13,42 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from lava_desire.lava_runtime.discovery import find_models
-from lava_desire.lava_runtime.mending import Mend
 
 _NUMPY = np.lib.NumpyVersion(np.__version__)
 
 _VAR_MODEL = "lava.magma.compiler.var_model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mend:
+    """What is done to one module of Lava.
+
+    Parameters
+    ----------
+    module : str
+        Its full name.
+    reason : str
+        What is wrong with it as released, and where; one sentence.
+    needed : bool
+        Whether it is wrong with this Python and these packages.
+    around : callable, optional
+        Makes a context in which the module's code runs.
+    after : callable, optional
+        Takes the module whose code has run, and changes it.
+    """
+
+    module: str
+    reason: str
+    needed: bool = True
+    around: Callable[[], AbstractContextManager[None]] | None = None
+    after: Callable[[ModuleType], None] | None = None
 
 
 @contextmanager

@@ -304,6 +304,22 @@ def make_synapses(neurons: tuple[int, ...], connections: tuple[str, ...]) -> tup
     return tuple(made)
 
 
+def refuse_synapses(config: Any, name: str, known: tuple[str, ...] = ("dense",)) -> None:
+    """Refuse synapses of other kinds than those `known` to what has the `name`.
+
+    Raises
+    ------
+    ValueError
+        Naming layer and kind.
+    """
+    for layer, synapse in enumerate(config.synapses, start=1):
+        if synapse.name not in known:
+            raise ValueError(
+                f"synapses of layer {layer} are {synapse.name}: {name} knows "
+                f"{' and '.join(known)} only"
+            )
+
+
 def synaptic_current(weights: Array, spikes: Array, gain: float = 1.0) -> Array:
     """Sum the weighted input spikes of every neuron, the middle term of Eq. 1: a = W (g·u).
 

@@ -76,7 +76,7 @@ def test_each_mend_says_why_and_names_a_module_of_lava(mend):
 
 
 def test_a_mend_that_is_not_needed_leaves_the_module_alone():
-    mend = mending.Mend("some.module", "Nothing is wrong.", needed=False)
+    mend = mends.Mend("some.module", "Nothing is wrong.", needed=False)
     finder = mending.Finder("some", lambda: [mend])
     assert finder.find_spec("some.module") is None
 
@@ -103,7 +103,7 @@ def test_a_module_is_mended_once_its_code_has_run_and_stays_what_it_is(tmp_path,
         seen.append(module.value)
         module.value = 2
 
-    mend = mending.Mend("broken_package.module", "It is 1.", True, around, after)
+    mend = mends.Mend("broken_package.module", "It is 1.", True, around, after)
     finder = mending.Finder("broken_package", lambda: [mend])
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
     module = importlib.import_module("broken_package.module")

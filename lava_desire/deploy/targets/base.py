@@ -109,6 +109,7 @@ class Target:
         """
         from lava_desire.deploy.integer_network import IntegerNetwork
         from lava_desire.engine import DesireNetwork
+        from lava_desire.model.synapses import refuse_synapses
 
         if not isinstance(network, (DesireNetwork, IntegerNetwork)):
             raise ValueError(
@@ -118,22 +119,6 @@ class Target:
         refuse_synapses(network.config, self.name, self.synapses)
         if self.refuse is not None:
             self.refuse(network, options or self.options())
-
-
-def refuse_synapses(config: Any, name: str, known: tuple[str, ...] = ("dense",)) -> None:
-    """Refuse synapses of other kinds than those `known` to what has the `name`.
-
-    Raises
-    ------
-    ValueError
-        Naming layer and kind.
-    """
-    for layer, synapse in enumerate(config.synapses, start=1):
-        if synapse.name not in known:
-            raise ValueError(
-                f"synapses of layer {layer} are {synapse.name}: {name} knows "
-                f"{' and '.join(known)} only"
-            )
 
 
 def refuse_integers(network: Any, cure: str) -> None:

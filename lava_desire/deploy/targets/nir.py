@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lava_desire.deploy.targets import base
+
+if TYPE_CHECKING:
+    from lava_desire.engine import DesireNetwork
+
+DEFAULT_DT = 1e-4
+"""Seconds a time step: what SpikingJelly and snnTorch assume; Norse is told."""
 
 
 def refuse(network: Any, options: base.Options) -> None:
@@ -16,7 +23,6 @@ def refuse(network: Any, options: base.Options) -> None:
 
 def write(network: Any, path: Path, options: base.Options) -> str:
     """Write the graph."""
-    from lava_desire.deploy.nir_export import to_nir
     from lava_desire.deploy.optional import import_optional
     from lava_desire.files import write_atomically
 
@@ -42,3 +48,44 @@ TARGET = base.Target(
     write=write,
     refuse=refuse,
 )
+
+
+def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
+    """Return a trained network as a NIR graph: Input, then Affine and LIF a layer, then Output.
+
+    The rate encoder is not part of the graph: feed it spikes. The delay of one step between
+    layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
+    earlier, so T − (L − 1) steps of the graph give the spike counts of T steps here.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        What to export.
+    dt : float
+        Seconds a time step, above 0; a reader must be told the same.
+
+    Returns
+    -------
+    nir.NIRGraph
+        Nodes ``input``, ``affine_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
+        ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write`` puts it on disk.
+
+    Raises
+    ------
+    ValueError
+        If the network is in fixed point, dt is not above 0, or a scaled weight exceeds float32.
+    ImportError
+        If ``nir`` is not installed; the message says what to run.
+    """
+    from lava_desire.deploy.integer_network import is_floating
+    from lava_desire.deploy.nir_export import graph_of
+    from lava_desire.deploy.optional import import_optional
+
+    import_optional("nir")
+    if not is_floating(network):
+        given = getattr(network, "arithmetic", f"a {type(network).__name__}")
+        raise ValueError(f"network is {given}: expected a DesireNetwork in floating point")
+    TARGET.check(network)
+    if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
+        raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
+    return graph_of(network, dt)
