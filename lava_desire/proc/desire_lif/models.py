@@ -100,23 +100,25 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._next = np.zeros(len(self._no_spikes), np.float32)
-        self._spikes = np.zeros_like(self._no_spikes)
+        config, size = self._config, len(self._no_spikes)
+        self._next, self._spikes = np.zeros(size, np.float32), np.zeros(size, bool)
+        # As arrays: NumPy would make one of a number in every step.
+        self._decay = np.full(size, config.decay, np.float32)
+        self._threshold = np.full(size, config.threshold, np.float32)
 
     def _integrate_and_fire(self, current: Any, step: int) -> Any:
         """Do what :func:`~lava_desire.rule.integrate_and_fire` does, without new arrays."""
-        config = self._config
-        potential = np.multiply(self.potential, config.decay, out=self._next, casting="same_kind")
+        potential = np.multiply(self.potential, self._decay, out=self._next, casting="same_kind")
         potential += current
-        if not np.isfinite(potential).all():
+        if not np.logical_and.reduce(np.isfinite(potential, out=self._spikes)):
             check_finite("a_in", current, step)
             raise ValueError("the membrane potential is no longer finite")
-        spikes = np.greater_equal(potential, config.threshold, out=self._spikes)
+        spikes = np.greater_equal(potential, self._threshold, out=self._spikes)
         spikes &= self.mask
-        if config.reset == "zero":
-            potential[spikes] = 0
-        else:
-            np.subtract(potential, np.float32(config.threshold), out=potential, where=spikes)
+        (fired,) = spikes.nonzero()
+        if len(fired):
+            is_zeroed = self._config.reset == "zero"
+            potential[fired] = 0 if is_zeroed else potential[fired] - self._threshold[fired]
         self.potential = potential
         return spikes
 

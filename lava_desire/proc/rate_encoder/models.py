@@ -87,17 +87,17 @@ class PyRateEncoderModelFloat(AbstractPyRateEncoderModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._next = np.zeros(len(self._no_spikes), np.float32)
-        self._spikes = np.zeros_like(self._no_spikes)
+        size = len(self._no_spikes)
+        self._next, self._spikes = np.zeros(size, np.float32), np.zeros(size, bool)
+        self._threshold = np.full(size, self._config.threshold, np.float32)
 
     def _prepare(self, brightness: Any) -> Any:
         return as_brightness(filtered(self._config, check_brightness(brightness)))
 
     def _encode(self) -> Any:
         """Do what :func:`~lava_desire.rule.encode_step` does, without new arrays."""
-        threshold = self._config.threshold
         potential = np.add(self.potential, self._brightness, out=self._next, casting="same_kind")
-        spikes = np.greater_equal(potential, threshold, out=self._spikes)
-        np.subtract(potential, np.float32(threshold), out=potential, where=spikes)
+        spikes = np.greater_equal(potential, self._threshold, out=self._spikes)
+        np.subtract(potential, self._threshold, out=potential, where=spikes)
         self.potential = potential
         return spikes
