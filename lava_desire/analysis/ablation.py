@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lava_desire.analysis.catalogue import BASES as BASES
 from lava_desire.analysis.catalogue import VARIANTS
 from lava_desire.analysis.experiments import read_history
-from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
+from lava_desire.analysis.style import BLUE, ORANGE, grid, plots
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
 from lava_desire.training.run_folder import holds_run
@@ -112,20 +112,10 @@ def gather_ablation(
     )
 
 
-def plot_ablation(ablation: Ablation, path: str | Path | None = None, title: str = "") -> Figure:
-    """Draw the variants' test accuracies, a mark a seed.
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    figure = new_figure(8, 1.4 + 0.45 * len(ablation.names))
+@plots
+def plot_ablation(figure: Figure, ablation: Ablation, title: str) -> None:
+    """Draw the variants' test accuracies, a mark a seed."""
+    figure.set_size_inches(8, 1.4 + 0.45 * len(ablation.names))
     axes = figure.add_subplot()
     for row, _ in enumerate(ablation.names):
         for values, offset, color, marker in (
@@ -155,4 +145,3 @@ def plot_ablation(ablation: Ablation, path: str | Path | None = None, title: str
     axes.legend(handles=handles, fontsize=8)
     axes.set_title(title.replace(": ", ":\n") or "Single changes to the base", fontsize=10)
     grid(axes)
-    return save_figure(figure, path)

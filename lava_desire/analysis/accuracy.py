@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lava_desire.analysis.style import BLUE, ORANGE, grid, new_figure, save_figure
+from lava_desire.analysis.style import BLUE, ORANGE, grid, plots
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
 
@@ -109,20 +109,9 @@ def measure_accuracy(
     return AccuracySweep(quantity, list(values), best, last, schedule)
 
 
-def plot_accuracy(sweep: AccuracySweep, path: str | Path | None = None) -> Figure:
-    """Draw test accuracy against what was varied (Fig. 4 and 5).
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    figure = new_figure()
+@plots
+def plot_accuracy(figure: Figure, sweep: AccuracySweep, title: str) -> None:
+    """Draw test accuracy against what was varied (Fig. 4 and 5)."""
     axes = figure.add_subplot()
     places = range(len(sweep.values))
     percent = [100 * value for value in sweep.best]
@@ -153,8 +142,8 @@ def plot_accuracy(sweep: AccuracySweep, path: str | Path | None = None) -> Figur
         ylabel="test accuracy (%)",
     )
     axes.set_title(
-        f"Accuracy against {sweep.quantity}, short schedule\n{sweep.schedule}", fontsize=9
+        title or f"Accuracy against {sweep.quantity}, short schedule\n{sweep.schedule}",
+        fontsize=9,
     )
     axes.legend(loc="lower right")
     grid(axes)
-    return save_figure(figure, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from lava_desire import rule
 from lava_desire.analysis import operations
 from lava_desire.analysis.operations import Constants, Counted, Tally
-from lava_desire.analysis.style import new_figure, save_figure
+from lava_desire.analysis.style import plots
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.synapses import delayed, refuse_synapses
@@ -212,19 +211,9 @@ def _traces(spikes: Any, decay: float) -> Any:
     return np.array(traces)
 
 
-def plot_operations(counts: OperationCounts, path: str | Path | None = None) -> Figure:
-    """Draw the table: counted formulas, the paper's, and the measured means (Table 3).
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+@plots
+def plot_operations(figure: Figure, counts: OperationCounts, title: str) -> None:
+    """Draw the table: counted formulas, the paper's, and the measured means (Table 3)."""
     rows, labels = [], []
     for process in PROCESSES:
         for source, name in (("counted", "counted, at most"), ("paper", "the paper")):
@@ -236,7 +225,7 @@ def plot_operations(counts: OperationCounts, path: str | Path | None = None) -> 
             labels.append(f"{process}: {name}")
         rows.append([f"{value:.1f}" for value in counts.measured[process]] + [""] * 3)
         labels.append(f"{process}: counted, mean")
-    figure = new_figure(11.5, 4.6)
+    figure.set_size_inches(11.5, 4.6)
     axes = figure.add_subplot()
     axes.axis("off")
     short = ("mult.", "add.", "cond.")
@@ -258,9 +247,9 @@ def plot_operations(counts: OperationCounts, path: str | Path | None = None) -> 
         elif (row - 1) % 3 == 0:
             cell.set_text_props(fontweight="bold")
     axes.set_title(
-        "Operations for a sample: of a neuron (forward, backward), of a weight (update).  "
+        title
+        or "Operations for a sample: of a neuron (forward, backward), of a weight (update).  "
         "I inputs, O outputs, T steps\n"
         f"means: {counts.measured_with}",
         fontsize=9,
     )
-    return save_figure(figure, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lava_desire import rule
-from lava_desire.analysis.style import BLUE, grid, new_figure, save_figure
+from lava_desire.analysis.style import BLUE, grid, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, DesireNetwork
@@ -129,25 +128,13 @@ def measure_contribution(
     return Contribution(samples_a_bin, values / samples_a_bin, shares, config.learning_rate)
 
 
-def plot_contribution(
-    measured: Contribution, path: str | Path | None = None, title: str = ""
-) -> Figure:
-    """Draw inputs against samples, and below it the mean over the inputs (Fig. 8).
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+@plots
+def plot_contribution(figure: Figure, measured: Contribution, title: str) -> None:
+    """Draw inputs against samples, and below it the mean over the inputs (Fig. 8)."""
     values = np.asarray(measured.values, float)
     bins, num_inputs = values.shape
     samples = (np.arange(bins) + 0.5) * measured.samples_a_bin
-    figure = new_figure(8.5, 6.6)
+    figure.set_size_inches(8.5, 6.6)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
     image = top.imshow(
@@ -185,4 +172,3 @@ def plot_contribution(
         f"{measured.samples_a_bin} samples",
         fontsize=11,
     )
-    return save_figure(figure, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lava_desire import rule
-from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, new_figure, save_figure
+from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
 from lava_desire.training.evaluation import checked_data
@@ -103,21 +102,11 @@ def summarise_losses(
     )
 
 
-def plot_local_losses(curve: LossCurve, path: str | Path | None = None, title: str = "") -> Figure:
-    """Draw the layers' local losses and the accuracy over the epochs (Fig. 6).
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+@plots
+def plot_local_losses(figure: Figure, curve: LossCurve, title: str) -> None:
+    """Draw the layers' local losses and the accuracy over the epochs (Fig. 6)."""
     num_layers = len(curve.mean)
-    figure = new_figure(4.0 * num_layers, 4.4)
+    figure.set_size_inches(4.0 * num_layers, 4.4)
     columns = figure.subplots(1, num_layers, sharex=True)
     for layer, axes in enumerate(np.atleast_1d(columns), start=1):
         style = SERIES[(layer - 1) % len(SERIES)]
@@ -158,4 +147,3 @@ def plot_local_losses(curve: LossCurve, path: str | Path | None = None, title: s
             fontsize=8,
         )
     figure.suptitle(title or "Local test losses", fontsize=11)
-    return save_figure(figure, path)

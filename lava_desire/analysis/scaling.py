@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lava_desire.analysis.style import SERIES, grid, new_figure, save_figure
+from lava_desire.analysis.style import SERIES, grid, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, DesireNetwork
@@ -163,20 +163,10 @@ def _peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def plot_scaling(measured: Scaling, path: str | Path | None = None, title: str = "") -> Figure:
-    """Draw time a sample and memory against hidden neurons, in logarithmic scales (Fig. 9).
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    figure = new_figure(11, 4.6)
+@plots
+def plot_scaling(figure: Figure, measured: Scaling, title: str) -> None:
+    """Draw time a sample and memory against hidden neurons, in logarithmic scales (Fig. 9)."""
+    figure.set_size_inches(11, 4.6)
     left, right = figure.subplots(1, 2)
     largest = measured.hidden[-1]
     for phase, style in zip(PHASES, SERIES, strict=False):
@@ -220,4 +210,3 @@ def plot_scaling(measured: Scaling, path: str | Path | None = None, title: str =
         axes.grid(alpha=0.3, which="both", linewidth=0.5)
         grid(axes)
     figure.suptitle(title or "Cost of training against hidden neurons", fontsize=11)
-    return save_figure(figure, path)

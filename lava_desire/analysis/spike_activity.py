@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
-from lava_desire.analysis.style import new_figure, save_figure
+from lava_desire.analysis.style import plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
 from lava_desire.training.evaluation import checked_data
@@ -94,24 +93,12 @@ def summarise_activity(
     return ActivityByClass(list(epochs), [list(chosen) for chosen in neurons], activity)
 
 
-def plot_activity_by_class(
-    measured: ActivityByClass, path: str | Path | None = None, title: str = ""
-) -> Figure:
-    """Draw neurons against time, a row of pictures a layer, a column a class (Fig. 7).
-
-    Returns
-    -------
-    Figure
-        Also written as PNG where a path is given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+@plots
+def plot_activity_by_class(figure: Figure, measured: ActivityByClass, title: str) -> None:
+    """Draw neurons against time, a row of pictures a layer, a column a class (Fig. 7)."""
     layers = [np.asarray(activity, float) for activity in measured.activity]
     num_layers, num_classes = len(layers), layers[0].shape[1]
-    figure = new_figure(1.15 * num_classes + 1.6, 1.9 * num_layers + 0.9)
+    figure.set_size_inches(1.15 * num_classes + 1.6, 1.9 * num_layers + 0.9)
     rows = figure.subplots(num_layers, num_classes, squeeze=False, sharex=True, sharey="row")
     edges = _edges(measured.epochs)
     for layer, (row, activity) in enumerate(zip(rows, layers, strict=True), start=1):
@@ -138,7 +125,6 @@ def plot_activity_by_class(
         row[0].set_yticks(range(0, num_neurons, 5 if num_neurons > 10 else 3))
     figure.colorbar(image, ax=rows, label="spikes a time step", shrink=0.6)
     figure.suptitle(title or "Spike activity by class", fontsize=11)
-    return save_figure(figure, path)
 
 
 def _edges(moments: Sequence[float]) -> npt.NDArray[np.float64]:

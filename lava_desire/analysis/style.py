@@ -1,13 +1,37 @@
-"""Style of the figures: readable when colour-blind or printed in grey."""
+"""Style of the figures, readable when colour-blind or printed in grey, and how one is made."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 
 from lava_desire.files import write_figure
+
+_Measured = TypeVar("_Measured")
+_PLOTS = """
+
+    Parameters
+    ----------
+    measured : dataclass
+        What was measured.
+    path : path, optional
+        Where a PNG goes.
+    title : str
+        What stands above; something of its own when not given.
+
+    Returns
+    -------
+    Figure
+        What was drawn: a notebook shows it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
 
 BLUE, ORANGE, GREEN, PURPLE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
 """Of the Okabe-Ito palette."""
@@ -22,22 +46,34 @@ SERIES: tuple[dict[str, Any], ...] = (
 """Keywords of the lines of one figure: colour, dashes and marker differ together."""
 
 
-def new_figure(width: float = 7.0, height: float = 4.2) -> Figure:
-    """Return an empty figure of that size in inches."""
-    return Figure(figsize=(width, height), layout="constrained")
+def plots(draw: Callable[[Figure, _Measured, str], None]) -> Callable[..., Figure]:
+    """Make a function that draws a measurement into a figure one that returns the figure.
 
+    Parameters
+    ----------
+    draw : callable
+        Takes an empty figure, the measurement and a title, which may be "".
 
-def save_figure(figure: Figure, path: str | Path | None) -> Figure:
-    """Write a PNG where a path is given, and return the figure: a notebook shows it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
+    Returns
+    -------
+    callable
+        ``plot(measured, path=None, title="")`` also writes a PNG where a path is given.
     """
-    if path is not None:
-        write_figure(figure, path, dpi=140)
-    return figure
+
+    def plot(measured: _Measured, path: str | Path | None = None, title: str = "") -> Figure:
+        figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+        draw(figure, measured, title)
+        if path is not None:
+            write_figure(figure, path, dpi=140)
+        return figure
+
+    plot.__name__, plot.__qualname__, plot.__module__ = (
+        draw.__name__,
+        draw.__name__,
+        draw.__module__,
+    )
+    plot.__doc__ = f"{draw.__doc__}{_PLOTS}"
+    return plot
 
 
 def plain(text: str) -> str:

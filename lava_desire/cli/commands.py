@@ -14,7 +14,19 @@ import typer
 from lava_desire._text import printable
 from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli import machine, torchrun
-from lava_desire.cli.fields import check_fields, given_fields, with_fields
+from lava_desire.cli.fields import (
+    DataDir,
+    DataFile,
+    Dataset,
+    Device,
+    Json,
+    Quiet,
+    Trained,
+    check_fields,
+    given_fields,
+    option,
+    with_fields,
+)
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
@@ -48,23 +60,7 @@ if TYPE_CHECKING:
 
 FIGURES = (".png", ".pdf", ".svg")
 
-# typer reads these at run time, where Python 3.10 needs Optional spelled out.
-Dataset = Annotated[
-    str | None,
-    typer.Option(help="digits, mnist or fashion-mnist.", show_default="the run's, or digits"),
-]
-DataFile = Annotated[
-    str | None,
-    typer.Option("--data", help="Your own: .npz, .csv, .parquet, or a folder of IDX files."),
-]
-DataDir = Annotated[
-    str | None,
-    typer.Option(help="Folder of the IDX files; else LAVA_DESIRE_DATA, else a download."),
-]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="cpu")]
 _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors, and JSON.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
 @with_fields(Part, default="preset's")
@@ -72,29 +68,17 @@ def train(
     dataset: Dataset = None,
     data: DataFile = None,
     data_dir: DataDir = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Start from this preset.", show_default="the dataset's")
-    ] = None,
-    config: Annotated[str | None, typer.Option(help="Start from this JSON file.")] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Run folder.", show_default="runs/<dataset>-<time>")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a run in the folder.")] = False,
-    resume: Annotated[
-        str | None, typer.Option(help="Go on with the run in this folder, to the bit.")
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(help="torch, or lava: online, as processes.", show_default="torch"),
-    ] = None,
+    preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
+    config: Annotated[str | None, option("Start from this JSON file.")] = None,
+    output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
+    force: Annotated[bool, option("Replace a run in the folder.", True, "--force")] = False,
+    resume: Annotated[str | None, option("Go on with the run in this folder, to the bit.")] = None,
+    backend: Annotated[str | None, option("torch, or lava: online, as processes.", "torch")] = None,
     device: Device = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.", show_default=AUTO),
+        str | None, option(f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.", AUTO)
     ] = None,
-    kernels: Annotated[
-        str | None, typer.Option(help=f"{', '.join(KERNELS)}.", show_default=AUTO)
-    ] = None,
+    kernels: Annotated[str | None, option(f"{', '.join(KERNELS)}.", AUTO)] = None,
     layers: Annotated[
         str | None,
         typer.Option(
@@ -191,21 +175,19 @@ def train(
 
 @with_fields(DecisionPolicy, default="the network's own")
 def eval_(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")],
+    checkpoint: Trained,
     dataset: Dataset = None,
     data: DataFile = None,
     data_dir: DataDir = None,
     device: Device = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help=f"{_FLOATING}; for integers --backend fixed.", show_default=AUTO),
+        str | None, option(f"{_FLOATING}; for integers --backend fixed.", AUTO)
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(help="fixed: in integers, quantised where the network is not.")
+        str | None, option("fixed: in integers, quantised where the network is not.")
     ] = None,
     confusion: Annotated[
-        str | None,
-        typer.Option(help="Draw the confusion matrix into this .png, .pdf or .svg file."),
+        str | None, option("Draw the confusion matrix into this .png, .pdf or .svg file.")
     ] = None,
     quiet: Quiet = False,
     json_: Json = False,
@@ -293,8 +275,7 @@ def _listed(names: Sequence[str], most: int = 40) -> str:
 
 def info(
     devices: Annotated[
-        bool,
-        typer.Option("--devices", help="Also ask torch, which takes seconds: threads, ranks."),
+        bool, option("Also ask torch, which takes seconds: threads, ranks.", True, "--devices")
     ] = False,
     json_: Json = False,
 ) -> None:
@@ -309,8 +290,8 @@ def info(
 
 
 def demo(
-    output: Annotated[str, typer.Option(help="Folder of the demo.")] = "runs/demo",
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
+    output: Annotated[str, option("Folder of the demo.")] = "runs/demo",
+    force: Annotated[bool, option("Replace an earlier demo.", True, "--force")] = False,
 ) -> None:
     """Train on handwritten digits and draw what the network does with held-out ones."""
     check_folder(output, force)

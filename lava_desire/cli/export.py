@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from lava_desire.cli.fields import Trained, option
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, check_output, option_of, trained_file
 from lava_desire.cli.run_data import Source, data_of, describe
@@ -75,10 +76,10 @@ def _of_all_targets(command: Callable[..., None]) -> Callable[..., None]:
 
 @_of_all_targets
 def export(
-    run: Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")],
-    to: Annotated[str, typer.Option(help=f"One of {', '.join(TARGETS)}.")],
-    output: Annotated[str, typer.Option(help=f"{_FILES}.")],
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    run: Trained,
+    to: Annotated[str, option(f"One of {', '.join(TARGETS)}.")],
+    output: Annotated[str, option(f"{_FILES}.")],
+    quiet: Annotated[bool, option("Print nothing but errors.", True, "--quiet")] = False,
     **options: Any,
 ) -> None:
     """Write a trained network for another backend, chip or framework.

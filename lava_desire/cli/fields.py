@@ -1,4 +1,4 @@
-"""Options of the command line that are fields of the configuration."""
+"""Options of the command line: those that commands share, and the fields of the configuration."""
 
 from __future__ import annotations
 
@@ -12,6 +12,25 @@ import typer
 from lava_desire.cli.run import option_of
 from lava_desire.config import PARTS
 from lava_desire.model.fields import Part, declared
+
+
+def option(text: str, default: bool | str = True, *names: str) -> Any:
+    """Return what typer shows of an option: help, default, and its names if not the parameter's."""
+    return typer.Option(*names, help=text, show_default=default)
+
+
+# typer reads these at run time.
+Dataset = Annotated[str | None, option("digits, mnist or fashion-mnist.", "the run's, or digits")]
+DataFile = Annotated[
+    str | None, option("Your own: .npz, .csv, .parquet, or a folder of IDX files.", True, "--data")
+]
+DataDir = Annotated[
+    str | None, option("Folder of the IDX files; else LAVA_DESIRE_DATA, else a download.")
+]
+Trained = Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")]
+Device = Annotated[str | None, option("cpu, cuda or cuda:N.", "cpu")]
+Quiet = Annotated[bool, option("Print nothing but errors, and JSON.", True, "--quiet")]
+Json = Annotated[bool, option("Print JSON, one object a line.", True, "--json")]
 
 
 def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]], Any]:
