@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,11 @@ from lava_desire.checkpoint import (
 )
 from lava_desire.config import DesireConfig
 from lava_desire.errors import NotFiniteError
+from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
-from lava_desire.model.rates import InputRates
+from lava_desire.model.option import LayerUpdate
+from lava_desire.model.rates import InputRates, mean_trace
 from lava_desire.model.state import NetworkState
 from lava_desire.randomness import DropoutStream, initial_weights
 from lava_desire.scale import warn_of_scale
@@ -125,7 +127,7 @@ class DesireNetwork:
         self.input_rates = InputRates(config, self.state) if follows else None
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
-            for layer, size in enumerate(config.layer_sizes[:-1])
+            for layer, size in enumerate(config.neurons[:-1])
         ]
 
     def threads(self) -> AbstractContextManager[None]:
@@ -197,11 +199,11 @@ class DesireNetwork:
         """
         config = self.config
         with self.threads():
-            images = as_images(images, config.layer_sizes[0], self.device)
+            images = as_images(images, config.num_inputs, self.device)
             self.check_scale(images)
             masks = None
             if dropout_masks is not None:
-                masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+                masks = as_masks(dropout_masks, len(images), config.neurons, self.device)
             self._check_unseen()
             return self.forward_checked(images, masks)
 
@@ -333,7 +335,7 @@ class DesireNetwork:
             If labels do not fit the batch or the classes.
         """
         config = self.config
-        labels = as_labels(labels, len(activity.prediction), config.layer_sizes[-1], self.device)
+        labels = as_labels(labels, len(activity.prediction), config.num_classes, self.device)
         return self._desires(activity, labels)
 
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
@@ -387,14 +389,14 @@ class DesireNetwork:
                 f"learning_rate is {learning_rate!r}: expected 0 <= learning_rate < 2**128"
             )
         with self.threads():
-            images = as_images(images, config.layer_sizes[0], self.device)
+            images = as_images(images, config.num_inputs, self.device)
             if not len(images):
                 raise ValueError("images hold no sample: expected at least one to learn from")
             self.check_scale(images)
-            labels = as_labels(labels, len(images), config.layer_sizes[-1], self.device)
+            labels = as_labels(labels, len(images), config.num_classes, self.device)
             masks = None
             if dropout_masks is not None:
-                masks = as_masks(dropout_masks, len(images), config.layer_sizes, self.device)
+                masks = as_masks(dropout_masks, len(images), config.neurons, self.device)
             self._check_unseen()
             return self.train_step_checked(images, labels, learning_rate, masks)
 
@@ -549,17 +551,58 @@ class DesireNetwork:
             else:
                 num_spikes = activity.num_spikes[layer - 1]
             num_rated = len(desire) if rated is None else rated.sum()
-            baseline = self.input_rates.follow(layer, num_spikes, num_rated)
-            rate = backend.rate_of(place, learning_rate)
-            if self.config.trace_baseline:
-                backend.deduct_baseline(weights, rate, desire, mask, post, baseline)
-            floor = self.config.rate_floor_of(layer)
-            if floor:
-                traces, own = self.input_rates.mean_traces(layer), self.input_rates.rates[layer]
-                backend.lift(weights, rate, own, floor, traces, len(desire))
-        if self.config.weight_limit:
-            backend.clip(weights, self.config.weight_limit)
+            self.input_rates.follow(layer, num_spikes, num_rated)
+
+        def desired_spikes() -> Array:
+            return backend.desired_spikes(desire, mask, post)
+
+        rate = backend.rate_of(place, learning_rate)
+        for factors in self.term_factors(layer, rate, len(desire), desired_spikes):
+            backend.add_outer(place, weights, *factors)
+        for bound in self.config.bounds:
+            backend.clip(weights, bound.limit())
         return with_desire
+
+    def term_factors(
+        self,
+        layer: int,
+        learning_rate: float | Tensor,
+        num_samples: int,
+        desired_spikes: Callable[[], Array],
+    ) -> Iterator[tuple[Array, Array]]:
+        """Yield the factors of what the config's terms add to an update, in their order.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L.
+        learning_rate : float or Tensor
+            η times the layer's factor.
+        num_samples : int
+            B.
+        desired_spikes : callable
+            Returns spikes signed by desire, (N_ℓ,) integers.
+
+        Yields
+        ------
+        post, pre : array
+            (N_ℓ,) and (N_{ℓ−1},) float32.
+        """
+        if not self.config.terms:
+            return
+        followed, as_array = self.input_rates, self.backend.as_array
+        pre = post = None
+        if followed is not None:
+            pre = as_array(followed.rates[layer - 1])
+            post = as_array(followed.rates[layer]) if layer < self.config.num_layers else None
+        mean = mean_trace(self.config.num_steps, self.config.decay)
+        update = LayerUpdate(
+            self.config, layer, learning_rate, num_samples, pre, post, desired_spikes, mean
+        )
+        for term in self.config.terms:
+            factors = term.factors(update)
+            if factors is not None:
+                yield factors
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, without dropout.

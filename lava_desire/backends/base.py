@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,9 @@ from lava_desire import rule
 from lava_desire.backends.inputs import as_weights
 from lava_desire.backends.wire import pack_spikes, unpack_spikes
 from lava_desire.config import DesireConfig
+from lava_desire.model.arrays import Array
+from lava_desire.model.option import decided, filtered, output_desires
+from lava_desire.model.synapses import Synapse
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,30 @@ class Layer:
     ----------
     number : int
         ℓ in 1 to L.
+    synapse : Synapse
+        How it is connected to the layer before.
     delay : int
         Time steps from a presynaptic spike to its arrival.
     """
 
     number: int
+    synapse: Synapse
     delay: int
 
 
 def layers_of(config: DesireConfig) -> tuple[Layer, ...]:
     """Return the L plastic layers: the encoder's spikes arrive at once, others a step later."""
-    return tuple(Layer(number, int(number > 1)) for number in range(1, config.num_layers + 1))
+    synapses = enumerate(config.synapses, start=1)
+    return tuple(Layer(number, synapse, int(number > 1)) for number, synapse in synapses)
 
 
 class Backend:
     """What one network computes with. The defaults are torch operations, sums in float64.
 
     Trains of B samples and N neurons are (T, B, N) bool here; a backend with another form of them
-    overrides :meth:`pack` and :meth:`unpack`, and what it leaves to the defaults still works.
+    overrides :meth:`pack` and :meth:`unpack`, and what it leaves to the defaults still works: so do
+    layers of which it does not know the kind of synapse. Shapes of weights are those of the
+    layer's synapse.
 
     Parameters
     ----------
@@ -87,11 +97,13 @@ class Backend:
         ValueError
             If their number, a shape or a value is another than the config asks for.
         """
-        config = self.config
-        return [
-            self.arrange(rule.limit_weights(tensor, config.weight_limit))
-            for tensor in as_weights(weights, config.synapses, self.device)
+        arranged = [
+            self.arrange(tensor)
+            for tensor in as_weights(weights, self.config.synapses, self.device)
         ]
+        for tensor, bound in product(arranged, self.config.bounds):
+            self.clip(tensor, bound.limit())
+        return arranged
 
     def arrange(self, weights: Tensor) -> Tensor:
         """Return weights in the memory layout that the backend likes best."""
@@ -112,7 +124,7 @@ class Backend:
 
     def encode(self, images: Tensor) -> Any:
         """Encode (B, N_0) uint8 or float32 images as trains."""
-        images = rule.equalize_brightness(images, self.config.image_brightness)
+        images = filtered(self.config, images)
         if images.dtype == torch.uint8:
             return self._look_up(images)
         return self.pack(rule.encode(images, self.config.num_steps, self.config.threshold))
@@ -181,32 +193,30 @@ class Backend:
             If a potential is NaN or infinite, where the backend :attr:`checks_weights`.
         """
         spikes = delayed(self.unpack(trains), layer.delay)
-        current = self._current(weights, spikes.flatten(0, 1), gain)
+        current = self._current(layer.synapse, weights, spikes.flatten(0, 1), gain)
         if not bool(torch.isfinite(current).all()):
             raise FloatingPointError("a current is NaN or infinite")
         current = current.view(*spikes.shape[:2], current.shape[1])
         config = self.config
         return self.pack(lif_scan(current, config.decay, config.threshold, mask, config.reset))
 
-    def _current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+    def _current(self, synapse: Synapse, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
         """Return W (g·u): (R, N_i) bool → (R, N_o) float32 (Eq. 1)."""
-        current: Tensor = rule.synaptic_current(weights, spikes, gain)
+        current: Tensor = synapse.current(weights, spikes, gain)
         return current
 
     def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
         """Derive output desires, (B, K) int8, from counts, (B, K), and labels, (B,) (Eq. 11)."""
-        config = self.config
-        if config.class_margin:
-            desire: Tensor = rule.margin_desire(counts, labels, config.class_margin)
-        else:
-            rate = rule.firing_rate(counts, config.num_steps, config.error_margin)
-            desire = rule.output_desire(rate, labels, config.desire_threshold_output)
+        desire: Tensor = output_desires(self.config, counts, labels)
         return desire
 
     def predict(self, trains: Any) -> Tensor:
         """Return what the trains of the output layer say, (B,) int64 (Sec. 4.2)."""
-        last = rule.last_spikes(self.unpack(trains)) if self.config.breaks_ties else None
-        prediction: Tensor = rule.predict(self.counts(trains), last)
+
+        def last_spikes() -> Array:
+            return rule.last_spikes(self.unpack(trains))
+
+        prediction: Tensor = decided(self.config, self.counts(trains), last_spikes)
         return prediction
 
     def pass_back(
@@ -234,7 +244,7 @@ class Backend:
         """
         config = self.config
         rate = rule.firing_rate(self.counts(trains), config.num_steps, config.error_margin)
-        z = rule.backpropagate_error(weights, rule.local_error(desire, rate, mask))
+        z = layer.synapse.backward(weights, rule.local_error(desire, rate, mask))
         desires: Tensor = rule.hidden_desire(z, config.desire_threshold_hidden)
         return desires
 
@@ -280,7 +290,7 @@ class Backend:
         if len(chosen):
             signed = self.unpack(post).index_select(1, chosen) * desire[chosen]
             arrived = delayed(self.unpack(pre).index_select(1, chosen), layer.delay)
-            sums = self._pairings(signed.flatten(0, 1), arrived)
+            sums = self._pairings(layer.synapse, signed, arrived)
             weights += rule.weight_change(sums, self.rate_of(layer, learning_rate))
         return with_desire
 
@@ -288,36 +298,34 @@ class Backend:
         """Return a learning rate with the layer's factor."""
         return learning_rate * self.config.learning_rate_scale_of(layer.number)
 
-    def _pairings(self, signed: Tensor, arrived: Tensor) -> Tensor:
-        """Return Σ s_o·r_i: (T·B, N_o) int8 and (T, B, N_i) bool → (N_o, N_i) (Eq. 3 and 4)."""
-        traces = trace_scan(arrived, self.config.decay, torch.float64).flatten(0, 1)
-        return signed.to(traces.dtype).T @ traces
+    def _pairings(self, synapse: Synapse, signed: Tensor, arrived: Tensor) -> Tensor:
+        """Return Σ s_o·r_i: (T, B, N_o) int8 and (T, B, N_i) bool → a weight (Eq. 3 and 4)."""
+        traces = trace_scan(arrived, self.config.decay, torch.float64)
+        pairings: Tensor = synapse.pairings(signed, traces)
+        return pairings
 
-    def deduct_baseline(
-        self,
-        weights: Tensor,
-        learning_rate: float | Tensor,
-        desire: Tensor,
-        mask: Tensor | None,
-        post: Any,
-        baseline: Tensor,
-    ) -> None:
-        """Add what counting traces from a baseline, (N_i,) float32, changes in the weights."""
+    def desired_spikes(self, desire: Tensor, mask: Tensor | None, trains: Any) -> Array:
+        """Sum a layer's spikes signed by desire, Σ_b d · mask · n: (N_ℓ,) int64."""
         signs = desire if mask is None else desire * mask
-        desired_spikes = (signs * self.counts(post)).sum(0)
-        weights += rule.baseline_change(desired_spikes, baseline, learning_rate)
+        return (signs * self.counts(trains)).sum(0)
 
-    def lift(
-        self,
-        weights: Tensor,
-        learning_rate: float | Tensor,
-        rate: Tensor,
-        floor: float,
-        mean_traces: Tensor,
-        num_samples: int,
-    ) -> None:
-        """Lift the neurons whose mean rate, (N_o,) float64, is below a floor."""
-        weights += rule.rate_floor_change(rate, floor, mean_traces, num_samples, learning_rate)
+    def as_array(self, values: Tensor) -> Array:
+        """Return a vector as the arrays that terms of an update are computed with."""
+        return values
+
+    def add_outer(self, layer: Layer, weights: Tensor, post: Array, pre: Array) -> None:
+        """Add a change that is a product of two factors to weights.
+
+        Parameters
+        ----------
+        layer : Layer
+            Which it is.
+        weights : Tensor
+            Its weights, changed in place.
+        post, pre : array
+            (N_ℓ,) and (N_{ℓ−1},) float32, as of :meth:`as_array`.
+        """
+        weights += layer.synapse.outer(torch.as_tensor(post), torch.as_tensor(pre))
 
     def clip(self, weights: Tensor, limit: float) -> None:
         """Clip weights to a magnitude, in place."""

@@ -64,7 +64,7 @@ def as_labels(
 
 
 def as_masks(
-    masks: Sequence[Any], batch_size: int, layer_sizes: Sequence[int], device: torch.device
+    masks: Sequence[Any], batch_size: int, neurons: Sequence[int], device: torch.device
 ) -> list[Tensor]:
     """Return dropout masks as L tensors (B, N_ℓ) bool, input to last hidden layer.
 
@@ -73,14 +73,14 @@ def as_masks(
     ValueError
         If their number, a shape or a dtype is another.
     """
-    num_masks = len(layer_sizes) - 1
+    num_masks = len(neurons) - 1
     if len(masks) != num_masks:
         raise ValueError(
             f"dropout_masks holds {len(masks)} masks: expected {num_masks}, of the input and of "
             "each hidden layer"
         )
     tensors = []
-    for layer, (mask, size) in enumerate(zip(masks, layer_sizes, strict=False)):
+    for layer, (mask, size) in enumerate(zip(masks, neurons, strict=False)):
         tensor = _as_tensor(f"dropout_masks[{layer}]", mask, device)
         if tensor.dtype != torch.bool:
             raise ValueError(f"dropout_masks[{layer}] is {tensor.dtype}: expected bool")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lava_desire.backends.base import Backend, trace_scan
+from lava_desire.model.synapses import Dense, Synapse
 
 
 class TorchBackend(Backend):
@@ -15,22 +16,25 @@ class TorchBackend(Backend):
     batch or threads. ``bfloat16x2`` takes two bfloat16 terms a weight and a trace, and sums in
     float32. On CUDA the two go through the tensor cores; torch offers no bfloat16 product with a
     float32 result on a CPU, so there they are added first, which is exact, and multiplied in
-    float32.
+    float32. Synapses that are not dense sum in float64 in either precision.
     """
 
     name = "torch"
 
-    def _current(self, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
-        if self.precision == "float32":
-            return super()._current(weights, spikes, gain)
+    def _splits(self, synapse: Synapse) -> bool:
+        return self.precision == "bfloat16x2" and isinstance(synapse, Dense)
+
+    def _current(self, synapse: Synapse, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
+        if not self._splits(synapse):
+            return super()._current(synapse, weights, spikes, gain)
         current = _split_product(spikes, *(term.T for term in split_bfloat16(weights)))
         return current if gain == 1 else current.mul_(gain)
 
-    def _pairings(self, signed: Tensor, arrived: Tensor) -> Tensor:
-        if self.precision == "float32":
-            return super()._pairings(signed, arrived)
+    def _pairings(self, synapse: Synapse, signed: Tensor, arrived: Tensor) -> Tensor:
+        if not self._splits(synapse):
+            return super()._pairings(synapse, signed, arrived)
         traces = trace_scan(arrived, self.config.decay, torch.float32)
-        return _split_product(signed.T, *split_bfloat16(traces.flatten(0, 1)))
+        return _split_product(signed.flatten(0, 1).T, *split_bfloat16(traces.flatten(0, 1)))
 
 
 def _split_product(left: Tensor, high: Tensor, low: Tensor) -> Tensor:

@@ -111,9 +111,8 @@ class InputRates:
 
     ν ← ν + κ·(n / (B·T) − ν), with κ = B / min(samples seen, S) and S of the config's
     `baseline_samples`: a plain mean over the first S samples, later one that forgets. B are the
-    samples of a minibatch, or those with desire, as `rates_over` of the config says. The
-    baseline of a trace is a share of its mean, the config's `trace_baseline`.
-    The inputs of a layer are the neurons of the one before: a `rate_floor` asks for their rates.
+    samples of a minibatch, or those with desire, as `rates_over` of the config says. The inputs of
+    a layer are the neurons of the one before.
 
     Parameters
     ----------
@@ -124,8 +123,6 @@ class InputRates:
 
     Attributes
     ----------
-    gain, mean_trace : float
-        Baseline of a trace, and its mean, at one spike a time step.
     rates : list of array
         ν, L of (N_{ℓ−1},) float64, spikes a time step: the state's `input_rates`.
     num_samples : array
@@ -134,12 +131,10 @@ class InputRates:
 
     def __init__(self, config: DesireConfig, state: NetworkState) -> None:
         self._config = config
-        self.mean_trace = mean_trace(config.num_steps, config.decay)
-        self.gain = config.trace_baseline * self.mean_trace
         self.rates, self.num_samples = state.input_rates, state.rated_samples
 
-    def follow(self, layer: int, num_spikes: Array, num_samples: int | Array) -> Array:
-        """Take in a minibatch, and return the baseline of each input's trace.
+    def follow(self, layer: int, num_spikes: Array, num_samples: int | Array) -> None:
+        """Take in a minibatch.
 
         Parameters
         ----------
@@ -149,11 +144,6 @@ class InputRates:
             Spikes of its inputs, all samples together, (N_{ℓ−1},) int64.
         num_samples : int or array
             B; an array is () int64.
-
-        Returns
-        -------
-        array
-            b, (N_{ℓ−1},) float32.
         """
         config, rate = self._config, self.rates[layer - 1]
         xp = namespace(rate)
@@ -163,9 +153,3 @@ class InputRates:
         horizon = xp.maximum(batch.clip(min=1), seen.clip(max=config.baseline_samples))
         share = batch / horizon
         rate[...] = follow_rate(rate, num_spikes, num_samples, config.num_steps, share)
-        return xp.astype(rate * self.gain, xp.float32)
-
-    def mean_traces(self, layer: int) -> Array:
-        """Return the mean trace of each input of layer ℓ, (N_{ℓ−1},) float32."""
-        traces = self.rates[layer - 1] * self.mean_trace
-        return namespace(traces).astype(traces, namespace(traces).float32)

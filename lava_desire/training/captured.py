@@ -15,13 +15,14 @@ answer, as a capture would fail otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 import triton
 from torch import Tensor
 
 from lava_desire.backends.triton import neurons
-from lava_desire.backends.triton.backend import Average, Floor, TritonBackend
+from lava_desire.backends.triton.backend import Average, TritonBackend
 from lava_desire.backends.triton.dropout import DeviceDropout
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import DropoutStream, epoch_order
@@ -70,7 +71,7 @@ class CapturedStep:
         self._network, self._backend, self._average = network, backend, average
         self._batch_size, self.num_steps = batch_size, num_steps
         self._trains = torch.zeros(
-            (num_steps * batch_size, config.layer_sizes[0]), dtype=backend.word, device=device
+            (num_steps * batch_size, config.num_inputs), dtype=backend.word, device=device
         )
         self._labels = torch.zeros(num_steps * batch_size, dtype=torch.int64, device=device)
         self._shares = torch.zeros(num_steps, device=device)
@@ -78,14 +79,14 @@ class CapturedStep:
         self._place = torch.zeros(1, dtype=torch.int64, device=device)
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self.totals = torch.zeros(2, dtype=torch.int64, device=device)
-        self._terms = [
+        self._halves = [
             None if backend.exact else backend.split(weights) for weights in network.weights
         ]
         self._dropout = [
             _device_dropout(
                 DropoutStream(size, config.dropout_of(layer), config.seed, layer), device
             )
-            for layer, size in enumerate(config.layer_sizes[:-1])
+            for layer, size in enumerate(config.neurons[:-1])
         ]
         self._graph = self._capture() if device.type == "cuda" else None
 
@@ -132,9 +133,9 @@ class CapturedStep:
         if self._average is not None:
             shares = self._average.next_shares(len(labels) // self._batch_size)
             self._shares[: len(shares)] = torch.tensor(shares)
-        for terms, weights in zip(self._terms, self._network.weights, strict=True):
-            if terms is not None:  # the weights may have been changed by others
-                self._backend.split(weights, terms)
+        for halves, weights in zip(self._halves, self._network.weights, strict=True):
+            if halves is not None:  # the weights may have been changed by others
+                self._backend.split(weights, halves)
         self._place.zero_()
         self._position.fill_(sample)
         self.totals.zero_()
@@ -155,29 +156,33 @@ class CapturedStep:
         prediction, desire, error = backend.teach(trains[-1], self._labels, self._place)
         listed = backend.list_samples(desire)
         desires = [desire]
-        for layer in range(network.config.num_layers, 1, -1):
+        for index in range(network.config.num_layers - 1, 0, -1):
             desire, error = backend.pass_back_listed(
-                network.weights[layer - 1], error, listed, trains[layer - 1], masks[layer - 1]
+                network.weights[index], error, listed, trains[index], masks[index]
             )
             desires.insert(0, desire)
         rates = network.input_rates
         rated = listed if network.config.rates_desired_samples else None
-        for layer in range(network.config.num_layers, 0, -1):
-            pre, post = trains[layer - 1 : layer + 1]
-            baseline = None if rates is None else backend.follow(rates, layer, pre, rated)
-            backend.learn_listed(
-                backend.layers[layer - 1],
-                network.weights[layer - 1],
-                self._rates[layer - 1],
-                desires[layer - 1],
+        for layer in backend.layers[::-1]:
+            index = layer.number - 1
+            pre, post = trains[index : index + 2]
+            if rates is not None:
+                backend.follow(rates, layer.number, pre, rated)
+            counted = bool(network.config.terms)
+            pairs = backend.pair(layer, desires[index], listed, pre, post, counted)
+            learning_rate = self._rates[index : index + 1]
+            terms = network.term_factors(
+                layer.number, learning_rate, self._batch_size, partial(getattr, pairs, "net_spikes")
+            )
+            backend.update(
+                network.weights[index],
+                learning_rate,
                 listed,
-                pre,
-                post,
-                terms=self._terms[layer - 1],
-                baseline=baseline if network.config.trace_baseline else None,
-                floor=self._floor(layer),
-                average=self._averaged(layer),
-                limit=network.config.weight_limit,
+                pairs,
+                halves=self._halves[index],
+                terms=list(terms),
+                average=self._averaged(layer.number),
+                limit=min((bound.limit() for bound in network.config.bounds), default=0.0),
             )
         if rates is not None:
             rates.num_samples += self._batch_size if rated is None else rated.number
@@ -189,15 +194,11 @@ class CapturedStep:
     def _forward(self, masks: Sequence[Tensor | None]) -> list[Tensor]:
         config, backend = self._network.config, self._backend
         trains = [backend.take(self._trains, self._place, self._batch_size, masks[0])]
-        layers = zip(backend.layers, self._network.weights, self._terms, masks[1:], strict=True)
-        for layer, weights, terms, mask in layers:
+        layers = zip(backend.layers, self._network.weights, self._halves, masks[1:], strict=True)
+        for layer, weights, halves, mask in layers:
             gain = config.dropout_gain(layer.number - 1)
-            trains.append(backend.run(layer, weights, trains[-1], gain, mask, terms))
+            trains.append(backend.run(layer, weights, trains[-1], gain, mask, halves))
         return trains
-
-    def _floor(self, layer: int) -> Floor | None:
-        rates, floor = self._network.input_rates, self._network.config.rate_floor_of(layer)
-        return Floor(floor, rates.rates[layer], rates.rates[layer - 1]) if floor and rates else None
 
     def _averaged(self, layer: int) -> Average | None:
         if self._average is None:

@@ -74,24 +74,21 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
             {"BLOCK_NEURONS": 16, "BLOCK": 128},
             plain,
         ),
-        *(
-            (
-                neurons.teach_kernel,
-                {
-                    "words": "*i32",
-                    "labels": "*i64",
-                    "place": "*i64",
-                    "table": "*i8",
-                    "errors": "*fp32",
-                    "desire": "*i8",
-                    "error": "*fp32",
-                    "prediction": "*i64",
-                    "num_classes": "i32",
-                },
-                {"NUM_COUNTS": 21, "EARLIEST": True, "MARGIN": margin, "BLOCK": 16},
-                plain,
-            )
-            for margin in (0, 8)
+        (
+            neurons.teach_kernel,
+            {
+                "words": "*i32",
+                "labels": "*i64",
+                "place": "*i64",
+                "table": "*i8",
+                "errors": "*fp32",
+                "desire": "*i8",
+                "error": "*fp32",
+                "prediction": "*i64",
+                "num_classes": "i32",
+            },
+            {"NUM_COUNTS": 21, "BLOCK": 16},
+            plain,
         ),
         (
             neurons.advance_kernel,
@@ -114,7 +111,6 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
                     "words": "*i32",
                     "rates": "*fp64",
                     "seen": "*i64",
-                    "baseline": "*fp32",
                     "active": "*i32",
                     "num_active": "*i32",
                     "num_samples": "i32",
@@ -124,7 +120,6 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
                     "LISTED": chosen,
                     "SAMPLES_MEANT": 10_000,
                     "NUM_STEPS": 20,
-                    "GAIN": 3.2,
                     "BLOCK_SAMPLES": 64,
                     "BLOCK": 32,
                 },
@@ -183,19 +178,16 @@ def product(kernel: str, exact: bool, tile: Any) -> Any:
     if kernel == "update":
         term = "*fp64" if exact else "*bf16"
         types = {"signed": term, "high": term, "low": term, "num_active": "*i32"}
-        types |= {"weights": "*fp32", "rate": "*fp64", "terms": "*bf16", "net_spikes": "*i32"}
+        types |= {"weights": "*fp32", "rate": "*fp64", "terms": "*bf16"}
         types |= {
-            "baseline": "*fp32",
-            "own_rates": "*fp64",
-            "input_rates": "*fp64",
+            "posts": "*fp32",
+            "pres": "*fp32",
             "average": "*fp32",
             "shares": "*fp32",
             "place": "*i64",
         }
         types |= {**SIZES, **STRIDES, "num_samples": "i32"}
-        constants = {"NUM_STEPS": 20, "EXACT": exact, "SPLIT": not exact, "BASELINE": True}
-        constants |= {"FLOOR": 0.01, "LIFT": 100.0, "MEAN_TRACE": 3.2}
-        constants |= {"FLOOR": 0.01, "LIFT": 100.0, "MEAN_TRACE": 3.2}
+        constants = {"NUM_STEPS": 20, "EXACT": exact, "SPLIT": not exact, "NUM_TERMS": 2}
         constants |= {"LIMIT": 0.3, "AVERAGED": False, "BLOCK_ROWS": tile.inner}
         constants |= {"BLOCK_OUT": tile.rows, "BLOCK_IN": tile.columns}
         return products.update_kernel, types, constants, options

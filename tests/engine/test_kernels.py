@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -42,6 +42,9 @@ class Pair:
         )
         self.trains = pack(self.spikes.numpy())
 
+    def layer(self, delay: int = 0) -> Layer:
+        return replace(self.compiled.layers[0], delay=delay)
+
 
 def make_pair(seed: int, scale: float = 0.3, batch: int = BATCH, **fields) -> Pair:
     config = DesireConfig((NUM_IN, NUM_OUT), error_margin=0, **fields)
@@ -77,10 +80,10 @@ def test_images_are_encoded_as_the_rule_says(seed, mean, dark):
 
 def run_both(pair: Pair, delay: int, gain: float, mask: torch.Tensor | None):
     weights = pair.compiled.arrange(pair.weights)
-    mine = pair.compiled.run(Layer(1, delay), weights, pair.trains, gain, mask)
+    mine = pair.compiled.run(pair.layer(delay), weights, pair.trains, gain, mask)
     return (
         pair.compiled.unpack(mine),
-        pair.reference.run(Layer(1, delay), pair.weights, pair.spikes, gain, mask),
+        pair.reference.run(pair.layer(delay), pair.weights, pair.spikes, gain, mask),
     )
 
 
@@ -162,7 +165,7 @@ def test_updates_are_those_of_the_rule(seed, batch, delay, num_steps):
     desire[1::4] = 0
     outputs = torch.rand(num_steps, batch, NUM_OUT, generator=generator) < 0.2
     mine, exact = pair.compiled.arrange(pair.weights.clone()), pair.weights.clone()
-    layer = Layer(1, delay)
+    layer = pair.layer(delay)
     with_desire = pair.compiled.learn(
         layer, mine, 1e-2, desire, pair.mask, pair.trains, pack(outputs.numpy())
     )
@@ -237,7 +240,7 @@ def test_the_second_look_is_rare():
     """With weights as they are drawn, fewer than one neuron of a hundred is run again."""
     pair = make_pair(11, scale=0.2, batch=200)
     weights = pair.compiled.arrange(pair.weights)
-    trains = pair.compiled.run(Layer(1, 0), weights, pair.trains, 1.0, None)
+    trains = pair.compiled.run(pair.layer(), weights, pair.trains, 1.0, None)
     assert trains.any()
     assert share_of_doubts(pair) < 0.01
 

@@ -10,6 +10,7 @@ from lava_desire.backends.registry import default_precision
 from lava_desire.backends.torch_ops import TorchBackend
 from lava_desire.data import load_dataset
 from lava_desire.engine import PRECISIONS, DesireNetwork
+from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
 from .threads import threads
@@ -146,7 +147,8 @@ def test_a_scan_over_the_window_is_the_rule_step_by_step(precision):
     backend = TorchBackend(CONFIG, torch.device("cpu"), precision)
     spikes = torch.rand(20, 4, 50, generator=generator) < 0.2
     weights = torch.randn(30, 50, generator=generator) * 0.2
-    current = backend._current(weights, spikes.flatten(0, 1), 1.25).view(20, 4, 30)
+    dense = Dense((50,), 30)
+    current = backend._current(dense, weights, spikes.flatten(0, 1), 1.25).view(20, 4, 30)
     exact = rule.synaptic_current(weights, spikes, 1.25)
     tolerance = 0 if precision == "float32" else 1e-4
     assert (current - exact).abs().max() <= tolerance

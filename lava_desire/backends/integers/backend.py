@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire import rule
-from lava_desire.backends.base import Backend, Layer
+from lava_desire.backends.base import Backend, Layer, delayed
 from lava_desire.backends.integers import kernels
 from lava_desire.backends.numba.threads import own_threads
 from lava_desire.backends.registry import FIXED_POINT
@@ -20,8 +19,9 @@ from lava_desire.config import DesireConfig
 from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
 from lava_desire.model.integers import IntegerRule, LayerFormat
-from lava_desire.model.integers.limits import BRIGHTEST
-from lava_desire.model.option import refuse_in_integers
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
+from lava_desire.model.option import filtered, refuse_in_integers
+from lava_desire.model.synapses import Dense
 from lava_desire.randomness import RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
@@ -106,18 +106,16 @@ class IntegerBackend(Backend):
         levels = np.arange(BRIGHTEST + 1)
         table = integers.encode(levels, config.num_steps, self.rule.encoder_threshold)
         self._table = torch.from_numpy(table)
-        sizes, seed = config.layer_sizes, config.seed
-        self._trace_words = [
-            RoundingStream("trace", config.num_steps, sizes[layer.number - 1], seed, layer.number)
-            for layer in self.layers
-        ]
-        self._weight_words = [
-            RoundingStream(
-                "weight", sizes[layer.number], sizes[layer.number - 1], seed, layer.number
-            )
-            for layer in self.layers
-        ]
+        self._trace_words = [self._words_of("trace", layer) for layer in self.layers]
+        self._weight_words = [self._words_of("weight", layer) for layer in self.layers]
         self._forget_ranges()
+
+    def _words_of(self, purpose: str, layer: Layer) -> RoundingStream:
+        rows, row_length = self.config.num_steps, layer.synapse.num_pre
+        if purpose == "weight":
+            rows = layer.synapse.weight_shape[0]
+            row_length = layer.synapse.num_weights // rows
+        return RoundingStream(purpose, rows, row_length, self.config.seed, layer.number)
 
     def _forget_ranges(self) -> None:
         self._held = [0] * len(self.layers)
@@ -139,17 +137,18 @@ class IntegerBackend(Backend):
         check_layers("weights", weights, len(self.layers))
         mantissas = [
             integers.as_mantissas(
-                f"weights[{index}]",
+                f"weights[{layer.number - 1}]",
                 np.asarray(given),
-                synapse.weight_shape,
-                form,
+                layer.synapse.weight_shape,
+                self.rule.format_of(layer.number),
                 self.config.threshold,
             )
-            for index, (given, synapse, form) in enumerate(
-                zip(weights, self.config.synapses, self.rule.formats, strict=True)
-            )
+            for layer, given in zip(self.layers, weights, strict=True)
         ]
-        return [torch.from_numpy(array.T.copy()).T for array in mantissas]
+        return [
+            torch.from_numpy(np.asfortranarray(array) if array.ndim == 2 else array)
+            for array in mantissas
+        ]
 
     def float_weights(self, weights: Sequence[Tensor]) -> list[Any]:
         """Return the weights that mantissas stand for: L float32 arrays (N_ℓ, N_{ℓ−1})."""
@@ -170,7 +169,7 @@ class IntegerBackend(Backend):
 
     def encode(self, images: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        images = rule.equalize_brightness(images, self.config.image_brightness)
+        images = filtered(self.config, images)
         return self._table[:, torch.from_numpy(integers.integer_brightness(images.numpy()))]
 
     def run(
@@ -184,7 +183,7 @@ class IntegerBackend(Backend):
         self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None
     ) -> Tensor:
         """Return the potentials of what :meth:`run` runs, (T, B, N_ℓ) int32, after their resets."""
-        potentials = np.empty((*trains.shape[:2], len(weights)), np.int32)
+        potentials = np.empty((*trains.shape[:2], layer.synapse.num_post), np.int32)
         self._scan(layer, weights, trains, gain, mask, potentials, np.zeros(5, np.int64))
         return torch.from_numpy(potentials)
 
@@ -198,21 +197,22 @@ class IntegerBackend(Backend):
         potentials: Any,
         notes: Any,
     ) -> Tensor:
-        spikes = np.empty((*trains.shape[:2], len(weights)), np.bool_)
-        kernels.run_layer(
-            weights.T.numpy(),
-            trains.numpy(),
-            layer.delay,
-            self.rule.format_of(layer.number).weight_exp,
-            self.rule.gain_into(layer.number, gain != 1),
-            self.rule.decay,
-            self.rule.threshold_of(layer.number),
-            _ALL_KEPT if mask is None else np.ascontiguousarray(mask.numpy()),
+        integer, number = self.rule, layer.number
+        spikes = np.empty((*trains.shape[:2], layer.synapse.num_post), np.bool_)
+        constants = (
+            integer.format_of(number).weight_exp,
+            integer.gain_into(number, gain != 1),
+            integer.decay,
+            integer.threshold_of(number),
             self.config.reset == "subtract",
-            spikes,
-            potentials,
-            notes,
         )
+        kept = _ALL_KEPT if mask is None else np.ascontiguousarray(mask.numpy())
+        filled = (constants, kept, spikes, potentials, notes)
+        if isinstance(layer.synapse, Dense):
+            kernels.run_dense(weights.T.numpy(), trains.numpy(), layer.delay, *filled)
+        else:
+            sums = layer.synapse.current(weights, delayed(trains, layer.delay))
+            kernels.run_neurons(sums.numpy(), *filled)
         return torch.from_numpy(spikes)
 
     def traces(self, layer: Layer, pre: Tensor, first_sample: int) -> Tensor:
@@ -233,7 +233,7 @@ class IntegerBackend(Backend):
 
     def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        if self.config.class_margin:
+        if self.config.output_policy is not None:
             return super().output_desire(counts, labels)
         desire = integers.output_desire(
             counts.numpy(), labels.numpy(), self.rule.full_count, self.rule.output_threshold
@@ -246,7 +246,7 @@ class IntegerBackend(Backend):
         """See :class:`~lava_desire.backends.base.Backend`."""
         counts, kept = self.counts(trains).numpy(), None if mask is None else mask.numpy()
         error = integers.local_error(desire.numpy(), counts, self.rule.full_count, kept)
-        z = integers.backpropagate_error(weights.numpy(), error)
+        z = integers.saturate(layer.synapse.backward(weights.numpy(), error))
         threshold = self.rule.hidden_threshold(layer.number - 1)
         return torch.from_numpy(integers.hidden_desire(z, threshold))
 
@@ -264,9 +264,15 @@ class IntegerBackend(Backend):
         """Change the weights by the summed accumulators of the samples with desire."""
         signs = desire if mask is None else desire * mask
         rate_mantissa, shift = self.rule.rate_of(layer.number, learning_rate)
+        if not isinstance(layer.synapse, Dense):
+            held = self._learn_any(
+                layer, weights, rate_mantissa, shift, signs, pre, post, first_sample
+            )
+            self._held[layer.number - 1] += held
+            return signs.any(dim=1)
         traces = self._trace_words[layer.number - 1]
         words, form = self._weight_words[layer.number - 1], self.rule.format_of(layer.number)
-        self._held[layer.number - 1] += kernels.learn(
+        self._held[layer.number - 1] += kernels.learn_dense(
             weights.T.numpy(),
             pre.numpy(),
             layer.delay,
@@ -284,3 +290,36 @@ class IntegerBackend(Backend):
             form.highest,
         )
         return signs.any(dim=1)
+
+    def _learn_any(
+        self,
+        layer: Layer,
+        weights: Tensor,
+        rate_mantissa: int,
+        shift: int,
+        signs: Tensor,
+        pre: Tensor,
+        post: Tensor,
+        first_sample: int,
+    ) -> int:
+        """Do what the kernel of dense layers does with the sums of any synapse."""
+        synapse, words = layer.synapse, self._weight_words[layer.number - 1]
+        form, traces = self.rule.format_of(layer.number), self.traces(layer, pre, first_sample)
+        signed = post * signs
+        changes = np.zeros(synapse.weight_shape, np.int64)
+        for sample in signed.any(dim=2).any(dim=0).nonzero()[:, 0].tolist():
+            pairings = synapse.pairings(signed[:, sample], traces[:, sample]).numpy()
+            change = integers.saturate(pairings) * rate_mantissa
+            changes += integers.saturate(change, ACCUMULATOR_LIMIT)
+        rows = weights.numpy().reshape(words.num_rows, words.row_length)
+        held: int = kernels.add_changes(
+            rows.T,
+            np.arange(words.num_rows),
+            changes.reshape(rows.shape),
+            shift,
+            words.key,
+            words.counter_of(first_sample),
+            form.lowest,
+            form.highest,
+        )
+        return held

@@ -23,7 +23,7 @@ from lava_desire.model.integers.limits import (
 )
 
 LOWEST, HIGHEST, LARGEST_ACTIVATION, ACTIVATIONS_SATURATED, POTENTIALS_SATURATED = range(5)
-"""What :func:`run_layer` notes: range of the potential before its reset, largest magnitude of an
+"""What :func:`run_dense` notes: range of the potential before its reset, largest magnitude of an
 activation before its gain, saturations."""
 
 _DECAY_MASK = 2**DECAY_BITS - 1
@@ -33,21 +33,17 @@ _EIGHT = 8  # words of a Philox counter
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def run_layer(
+def run_dense(
     rows: Any,
     inputs: Any,
-    lag: int,
-    weight_exp: int,
-    gain: int,
-    decay: int,
-    threshold: int,
+    delay: int,
+    constants: tuple[int, int, int, int, bool],
     mask: Any,
-    subtract: bool,
     spikes: Any,
     potentials: Any,
     notes: Any,
 ) -> None:
-    """Run a layer over a window from rest (Eq. 1 and 16).
+    """Run a dense layer over a window from rest (Eq. 1 and 16).
 
     Parameters
     ----------
@@ -55,14 +51,13 @@ def run_layer(
         Mantissas, input-major, (N_i, N_o) int8.
     inputs : ndarray
         (T, B, N_i) bool.
-    lag : int
+    delay : int
         Steps by which the input arrives later than it was sent.
-    weight_exp, gain, decay, threshold : int
-        See :func:`lava_desire.fixed.integrate_and_fire`.
+    constants : tuple
+        Exponent of the weights, gain, decay, threshold, see
+        :func:`lava_desire.fixed.integrate_and_fire`, and whether a spike deducts the threshold.
     mask : ndarray
         (B, N_o) bool, or of no rows where all are kept.
-    subtract : bool
-        Whether a spike deducts the threshold.
     spikes : ndarray
         Filled: (T, B, N_o) bool.
     potentials : ndarray
@@ -78,41 +73,71 @@ def run_layer(
         potential[:] = 0
         for step in range(num_steps):
             sums[:] = 0
-            if step >= lag:
+            if step >= delay:
                 for source in range(num_in):
-                    if inputs[step - lag, sample, source]:
+                    if inputs[step - delay, sample, source]:
                         for neuron in range(num_out):
                             sums[neuron] += rows[source, neuron]
-            for neuron in range(num_out):
-                activation = np.int64(sums[neuron])
-                if weight_exp >= 0:
-                    activation <<= weight_exp
-                else:
-                    activation >>= -weight_exp
-                if abs(activation) > STATE_LIMIT:
-                    activation = STATE_LIMIT if activation > 0 else -STATE_LIMIT
-                    notes[ACTIVATIONS_SATURATED] += 1
-                notes[LARGEST_ACTIVATION] = max(notes[LARGEST_ACTIVATION], abs(activation))
-                value = potential[neuron]
-                decayed = (abs(value) * decay) >> DECAY_BITS
-                value = (decayed if value >= 0 else -decayed) + activation * gain
-                if abs(value) > STATE_LIMIT:
-                    value = STATE_LIMIT if value > 0 else -STATE_LIMIT
-                    notes[POTENTIALS_SATURATED] += 1
-                notes[LOWEST] = min(notes[LOWEST], value)
-                notes[HIGHEST] = max(notes[HIGHEST], value)
-                fires = value > threshold and (len(mask) == 0 or mask[sample, neuron])
-                spikes[step, sample, neuron] = fires
-                if fires:
-                    value = value - threshold if subtract else 0
-                potential[neuron] = value
+            kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
+            _integrate_and_fire(sums, potential, constants, kept, spikes[step, sample], notes)
             if len(potentials):
                 potentials[step, sample] = potential
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def run_neurons(
+    sums: Any,
+    constants: tuple[int, int, int, int, bool],
+    mask: Any,
+    spikes: Any,
+    potentials: Any,
+    notes: Any,
+) -> None:
+    """Do what :func:`run_dense` does, with sums of mantissas at hand, (T, B, N_o) int64."""
+    potential = np.empty(sums.shape[2], np.int64)
+    for sample in range(sums.shape[1]):
+        potential[:] = 0
+        for step in range(sums.shape[0]):
+            kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
+            fired = spikes[step, sample]
+            _integrate_and_fire(sums[step, sample], potential, constants, kept, fired, notes)
+            if len(potentials):
+                potentials[step, sample] = potential
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _integrate_and_fire(
+    sums: Any, potential: Any, constants: Any, kept: Any, fired: Any, notes: Any
+) -> None:
+    weight_exp, gain, decay, threshold, subtract = constants
+    for neuron in range(len(sums)):
+        activation = np.int64(sums[neuron])
+        if weight_exp >= 0:
+            activation <<= weight_exp
+        else:
+            activation >>= -weight_exp
+        if abs(activation) > STATE_LIMIT:
+            activation = STATE_LIMIT if activation > 0 else -STATE_LIMIT
+            notes[ACTIVATIONS_SATURATED] += 1
+        notes[LARGEST_ACTIVATION] = max(notes[LARGEST_ACTIVATION], abs(activation))
+        value = potential[neuron]
+        decayed = (abs(value) * decay) >> DECAY_BITS
+        value = (decayed if value >= 0 else -decayed) + activation * gain
+        if abs(value) > STATE_LIMIT:
+            value = STATE_LIMIT if value > 0 else -STATE_LIMIT
+            notes[POTENTIALS_SATURATED] += 1
+        notes[LOWEST] = min(notes[LOWEST], value)
+        notes[HIGHEST] = max(notes[HIGHEST], value)
+        fires = value > threshold and (len(kept) == 0 or kept[neuron])
+        fired[neuron] = fires
+        if fires:
+            value = value - threshold if subtract else 0
+        potential[neuron] = value
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def run_traces(
-    inputs: Any, lag: int, decay: int, impulse: int, key: Any, counter: int, traces: Any
+    inputs: Any, delay: int, decay: int, impulse: int, key: Any, counter: int, traces: Any
 ) -> None:
     """Run the traces of one sample's input over a window (Eq. 3).
 
@@ -120,8 +145,8 @@ def run_traces(
     ----------
     inputs : ndarray
         (T, N_i) bool.
-    lag, decay, impulse : int
-        See :func:`run_layer` and :func:`lava_desire.fixed.decay_trace`.
+    delay, decay, impulse : int
+        See :func:`run_dense` and :func:`lava_desire.fixed.decay_trace`.
     key, counter : ndarray, int
         Where the random words of the sample begin; a step takes ⌈N_i / 8⌉ counters.
     traces : ndarray
@@ -138,7 +163,7 @@ def run_traces(
         for step in range(num_steps):
             if not began:
                 for source in range(begin, end):
-                    began = began or (step >= lag and inputs[step - lag, source])
+                    began = began or (step >= delay and inputs[step - delay, source])
             if not began:  # zero decays to zero whatever is drawn
                 traces[step, begin:end] = 0
                 continue
@@ -146,7 +171,7 @@ def run_traces(
             for lane in range(end - begin):
                 word = np.int64(words[lane])
                 value = (trace[lane] * decay + (word & _DECAY_MASK)) >> DECAY_BITS
-                if step >= lag and inputs[step - lag, begin + lane]:
+                if step >= delay and inputs[step - delay, begin + lane]:
                     value += (impulse + (word >> DECAY_BITS & _IMPULSE_MASK)) >> IMPULSE_BITS
                 trace[lane] = min(value, TRACE_LIMIT)
                 traces[step, begin + lane] = trace[lane]
@@ -247,10 +272,10 @@ def add_changes(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def learn(
+def learn_dense(
     rows: Any,
     inputs: Any,
-    lag: int,
+    delay: int,
     outputs: Any,
     desire: Any,
     decay: int,
@@ -264,7 +289,7 @@ def learn(
     lowest: int,
     highest: int,
 ) -> int:
-    """Learn one layer's weights from a batch: traces, accumulators, one rounding (Eq. 3 and 4).
+    """Learn a dense layer's weights from a batch: traces, accumulators, one rounding (Eq. 3 and 4).
 
     Parameters
     ----------
@@ -272,7 +297,7 @@ def learn(
         Changed: mantissas, input-major, (N_i, N_o) int8.
     inputs, outputs : ndarray
         (T, B, N_i) and (T, B, N_o) bool.
-    lag, decay, impulse : int
+    delay, decay, impulse : int
         See :func:`run_traces`.
     desire : ndarray
         d · mask, (B, N_o) int8.
@@ -305,7 +330,7 @@ def learn(
     for sample in range(batch_size):
         if takes_part[sample].any():
             begin = trace_counter + sample * counters_a_sample
-            run_traces(inputs[:, sample], lag, decay, impulse, trace_key, begin, traces)
+            run_traces(inputs[:, sample], delay, decay, impulse, trace_key, begin, traces)
             gather_changes(
                 outputs[:, sample], traces, desire[sample], chosen, rate_mantissa, changes
             )

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire import rule
 from lava_desire.backends.base import Backend, Layer, error_table
 from lava_desire.backends.numba.events import (
     EventLists,
@@ -30,7 +29,6 @@ from lava_desire.backends.numba.events import (
     count_together,
     join_words,
     look_up,
-    look_up_equalized,
     pack,
     silence,
     split_words,
@@ -47,19 +45,19 @@ from lava_desire.backends.numba.update import (
     BLOCK,
     GROUP,
     add_outer,
+    clip_rows,
     desired_spikes_of,
     learn_tiles,
-    limit_rows,
     local_errors,
     move_rows,
     ternarise,
 )
 from lava_desire.backends.wire import num_planes
 from lava_desire.config import DesireConfig
+from lava_desire.model.synapses import Dense
 
 _PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
 _NO_MASK = np.empty((0, 0), np.bool_)
-_ONE = np.ones(1, np.float32)  # a trace, for the factor that goes with it
 
 
 class NumbaBackend(Backend):
@@ -79,16 +77,8 @@ class NumbaBackend(Backend):
         return own_threads()
 
     def arrange(self, weights: Tensor) -> Tensor:
-        """Return weights with the presynaptic neurons outermost in memory."""
-        return weights.T.contiguous().T
-
-    def encode(self, images: Tensor) -> Any:
-        """See :class:`~lava_desire.backends.base.Backend`."""
-        mean = self.config.image_brightness
-        if images.dtype == torch.uint8 and mean:
-            wanted = round(255 * images.shape[1] * mean)
-            return look_up_equalized(self._words, images.numpy(), wanted)
-        return super().encode(images)
+        """Return matrices with the presynaptic neurons outermost in memory."""
+        return weights.T.contiguous().T if weights.ndim == 2 else weights
 
     def _look_up(self, images: Tensor) -> Any:
         return look_up(self._words, images.numpy())
@@ -133,6 +123,8 @@ class NumbaBackend(Backend):
         self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
     ) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
+        if not isinstance(layer.synapse, Dense):
+            return super().run(layer, weights, trains, gain, mask)
         config = self.config
         rows = weights.T.contiguous().numpy()
         num_in, num_out = rows.shape
@@ -176,6 +168,8 @@ class NumbaBackend(Backend):
         self, layer: Layer, weights: Tensor, desire: Tensor, trains: Any, mask: Tensor | None
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
+        if not isinstance(layer.synapse, Dense):
+            return super().pass_back(layer, weights, desire, trains, mask)
         signs, masks = desire.numpy(), _NO_MASK if mask is None else mask.numpy()
         rows = weights.T.contiguous().numpy()
         desires = np.zeros((len(signs), len(rows)), np.int8)
@@ -198,6 +192,8 @@ class NumbaBackend(Backend):
         first_sample: int = 0,
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
+        if not isinstance(layer.synapse, Dense):
+            return super().learn(layer, weights, learning_rate, desire, mask, pre, post)
         config, rate = self.config, self.rate_of(layer, learning_rate)
         signs = desire.numpy()
         if mask is not None:
@@ -233,48 +229,31 @@ class NumbaBackend(Backend):
                 in_parallel(piece, rows.shape[1], _grain(rows.shape[1]))
         return torch.from_numpy(with_desire)
 
-    def deduct_baseline(
-        self,
-        weights: Tensor,
-        learning_rate: Any,
-        desire: Tensor,
-        mask: Tensor | None,
-        post: Any,
-        baseline: Tensor,
-    ) -> None:
+    def desired_spikes(self, desire: Tensor, mask: Tensor | None, trains: Any) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
         masks = _NO_MASK if mask is None else mask.numpy()
-        desired = desired_spikes_of(desire.numpy(), masks, post)
-        if not desired.any():
-            return
-        scaled = (-learning_rate * desired).astype(np.float32)
-        with _by_input(weights) as rows:
-            in_parallel(partial(add_outer, rows, baseline.numpy(), scaled), len(rows))
+        return desired_spikes_of(desire.numpy(), masks, trains)
 
-    def lift(
-        self,
-        weights: Tensor,
-        learning_rate: Any,
-        rate: Tensor,
-        floor: float,
-        mean_traces: Tensor,
-        num_samples: int,
-    ) -> None:
+    def as_array(self, values: Tensor) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        lifted = rule.rate_floor_change(rate.numpy(), floor, _ONE, num_samples, learning_rate)[:, 0]
-        if lifted.any():
+        return values.numpy()
+
+    def add_outer(self, layer: Layer, weights: Tensor, post: Any, pre: Any) -> None:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        if not isinstance(layer.synapse, Dense):
+            super().add_outer(layer, weights, post, pre)
+        elif post.any():
             with _by_input(weights) as rows:
-                in_parallel(partial(add_outer, rows, mean_traces.numpy(), lifted), len(rows))
+                in_parallel(partial(add_outer, rows, pre, post), len(rows))
 
     def clip(self, weights: Tensor, limit: float) -> None:
         """See :class:`~lava_desire.backends.base.Backend`."""
         with _by_input(weights) as rows:
-            in_parallel(partial(limit_rows, rows, np.float32(limit)), len(rows))
+            in_parallel(partial(clip_rows, rows, np.float32(limit)), len(rows))
 
     def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        rows = weights.T.contiguous().numpy()
-        with _by_input(average) as means:
+        with _by_input(average) as means, _by_input(weights) as rows:
             in_parallel(partial(move_rows, means, rows, np.float32(share)), len(rows))
 
 
@@ -286,7 +265,13 @@ def _grain(num_neurons: int) -> int:
 
 @contextmanager
 def _by_input(weights: Tensor) -> Iterator[Any]:
-    """Give weights, (N_o, N_i), as an array (N_i, N_o) to be changed, which changes them."""
+    """Give a matrix (N_o, N_i) as an array (N_i, N_o) to be changed, which changes it.
+
+    Weights of another number of dimensions are a matrix of as many rows as they have.
+    """
+    if weights.ndim != 2:
+        yield weights.view(len(weights), -1).numpy()
+        return
     rows = weights.T.contiguous()
     yield rows.numpy()
     if rows.data_ptr() != weights.data_ptr():

@@ -182,26 +182,6 @@ def look_up(table: Any, images: Any) -> Any:
 
 
 @compiled
-def look_up_equalized(table: Any, images: Any, wanted: int) -> Any:
-    """Do what :func:`look_up` does for images of which each is scaled to a sum of levels first.
-
-    As :func:`lava_desire.rule.equalize_brightness`, with the division once a level, not a pixel.
-    """
-    words = np.empty(images.shape, np.uint64)
-    scaled = np.empty(256, np.uint64)
-    for sample in range(images.shape[0]):
-        total = 0
-        for pixel in range(images.shape[1]):
-            total += int(images[sample, pixel])
-        for level in range(256):
-            share = (2 * wanted * level + total) // (2 * total) if total else 0
-            scaled[level] = table[min(share, 255)]
-        for pixel in range(images.shape[1]):
-            words[sample, pixel] = scaled[images[sample, pixel]]
-    return words
-
-
-@compiled
 def silence(words: Any, kept: Any) -> Any:
     """Return trains, (B, N) words, that are silent where `kept`, (B, N) bool, is false."""
     silenced = np.empty(words.shape, np.uint64)

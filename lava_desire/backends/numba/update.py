@@ -270,7 +270,7 @@ def desired_spikes_of(desire: Any, masks: Any, words: Any) -> Any:
 
 
 @compiled
-def limit_rows(rows: Any, limit: Any, first: int, last: int) -> None:
+def clip_rows(rows: Any, limit: Any, first: int, last: int) -> None:
     """Clip the weights of inputs first to last to [−limit, limit], float32."""
     for row in range(first, last):
         for j in range(rows.shape[1]):
@@ -292,15 +292,15 @@ def move_rows(average: Any, rows: Any, share: Any, first: int, last: int) -> Non
 
 
 @compiled
-def add_outer(rows: Any, traces: Any, scaled: Any, first: int, last: int) -> None:
-    """Add the products of a trace of inputs first to last with a number a neuron.
+def add_outer(rows: Any, pre: Any, post: Any, first: int, last: int) -> None:
+    """Add the products of a number for each of the inputs first to last with one a neuron.
 
     `rows` are the weights, (N_i, N_o) float32; products and sums are rounded one after the other.
     """
     for row in range(first, last):
-        if traces[row] != 0:
-            for j in range(len(scaled)):
-                rows[row, j] += scaled[j] * traces[row]
+        if pre[row] != 0:
+            for j in range(len(post)):
+                rows[row, j] += post[j] * pre[row]
 
 
 @compiled

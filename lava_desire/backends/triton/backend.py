@@ -10,6 +10,7 @@ The tests compare them with the rule, on a GPU where there is one, else in Trito
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,7 @@ from lava_desire.backends.triton.tiles import tile_of
 from lava_desire.backends.wire import pack_words, unpack_words
 from lava_desire.config import DesireConfig
 from lava_desire.model.rates import InputRates
+from lava_desire.model.synapses import Dense
 
 _BLOCK = 128  # neurons of a program that does them one by one
 _FOLLOWED = 32  # of one that counts their spikes over samples
@@ -41,12 +43,16 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Floor:
-    """Least mean rate of a layer's neurons, with their rates and those of its inputs, float64."""
+class Pairs:
+    """What an update pairs, as ``pair_kernel`` writes it, and the layer's signed spikes.
 
-    rate: float
-    own_rates: Tensor
-    input_rates: Tensor
+    `net_spikes`, (N_o,) int32, are Σ_b d · n where they are asked for.
+    """
+
+    signed: Tensor
+    high: Tensor
+    low: Tensor
+    net_spikes: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,6 @@ class TritonBackend(Backend):
 
     name = "triton"
     checks_weights = False
-    captures = True
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         if device.type != "cuda" and not INTERPRETED:
@@ -87,6 +92,7 @@ class TritonBackend(Backend):
         self.exact = precision == "float32"
         self.word = torch.int32 if config.num_steps < 32 else torch.int64
         super().__init__(config, device, precision)
+        self.captures = all(isinstance(layer.synapse, Dense) for layer in self.layers)
         self._words = self.pack(self._table)
         self._errors = error_table(config).to(device)
         self._wishes = _wish_table(config).to(device)
@@ -167,15 +173,18 @@ class TritonBackend(Backend):
         trains: Tensor,
         gain: float,
         mask: Tensor | None,
-        terms: Tensor | None = None,
+        halves: Tensor | None = None,
     ) -> Tensor:
-        """See :class:`~lava_desire.backends.base.Backend`; `terms` as :meth:`split` makes."""
+        """See :class:`~lava_desire.backends.base.Backend`; `halves` as :meth:`split` makes."""
+        if not isinstance(layer.synapse, Dense):
+            words: Tensor = super().run(layer, weights, trains, gain, mask)
+            return words
         config = self.config
         if not len(trains):
             return trains.new_empty((0, len(weights)))  # a grid of no blocks is refused
         if not self.exact:
-            terms = self.split(weights) if terms is None else terms
-            current = self._split_current(terms, trains, layer.delay, gain)
+            halves = self.split(weights) if halves is None else halves
+            current = self._split_current(halves, trains, layer.delay, gain)
         else:
             current = self._exact_current(weights, trains, layer.delay, gain)
         words = torch.empty((len(trains), len(weights)), dtype=self.word, device=current.device)
@@ -194,14 +203,14 @@ class TritonBackend(Backend):
         )
         return words
 
-    def split(self, weights: Tensor, terms: Tensor | None = None) -> Tensor:
-        """Return the two bfloat16 terms of weights, (2, N_o, stride), in `terms` where given."""
-        if terms is None:
+    def split(self, weights: Tensor, halves: Tensor | None = None) -> Tensor:
+        """Return the two bfloat16 terms of weights, (2, N_o, stride), in `halves` where given."""
+        if halves is None:
             shape = (2, len(weights), _stride(weights.shape[1]))
-            terms = weights.new_zeros(shape, dtype=self._narrow)
-        for term, values in zip(terms, split_bfloat16(weights), strict=True):
-            term[:, : weights.shape[1]] = values
-        return terms
+            halves = weights.new_zeros(shape, dtype=self._narrow)
+        for half, values in zip(halves, split_bfloat16(weights), strict=True):
+            half[:, : weights.shape[1]] = values
+        return halves
 
     def _exact_current(self, weights: Tensor, trains: Tensor, delay: int, gain: float) -> Tensor:
         num_steps, num_samples, num_out = self.config.num_steps, len(trains), len(weights)
@@ -226,9 +235,9 @@ class TritonBackend(Backend):
         )
         return current
 
-    def _split_current(self, terms: Tensor, trains: Tensor, delay: int, gain: float) -> Tensor:
+    def _split_current(self, halves: Tensor, trains: Tensor, delay: int, gain: float) -> Tensor:
         num_steps, (num_samples, num_in) = self.config.num_steps, trains.shape
-        num_rows, (_, num_out, stride) = num_steps * num_samples, terms.shape
+        num_rows, (_, num_out, stride) = num_steps * num_samples, halves.shape
         spikes = torch.empty((num_rows, stride), dtype=self._narrow, device=trains.device)
         neurons.spread_kernel[triton.cdiv(num_samples * stride, _BLOCK),](
             trains,
@@ -245,7 +254,7 @@ class TritonBackend(Backend):
         grid = tile.grid(num_rows, num_out)
         products.current_kernel[grid](
             spikes,
-            terms,
+            halves,
             current,
             num_rows,
             num_out,
@@ -261,7 +270,9 @@ class TritonBackend(Backend):
     def teach(
         self, trains: Tensor, labels: Tensor, place: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the output layer says and ought to, in one launch (Eq. 11 and 14).
+        """Return predictions, output desires and errors (Eq. 11 and 14).
+
+        One launch; policies of the config are torch operations on top.
 
         Parameters
         ----------
@@ -275,9 +286,9 @@ class TritonBackend(Backend):
         Returns
         -------
         prediction : Tensor
-            (B,) int64, that of :func:`rule.predict`.
+            (B,) int64, that of :meth:`predict`.
         desire : Tensor
-            (B, K) int8, that of :func:`rule.output_desire` or :func:`rule.margin_desire`.
+            (B, K) int8, that of :meth:`output_desire`.
         error : Tensor
             (B, K) float32, that of :func:`rule.local_error`.
         """
@@ -295,11 +306,16 @@ class TritonBackend(Backend):
             prediction,
             trains.shape[1],
             NUM_COUNTS=self.config.num_steps + 1,
-            EARLIEST=self.config.breaks_ties,
-            MARGIN=self.config.class_margin,
             BLOCK=triton.next_power_of_2(trains.shape[1]),
             enable_fp_fusion=False,
         )
+        if self.config.decision_policy is not None:
+            prediction = self.predict(trains)
+        if self.config.output_policy is not None:
+            counts, samples = self.counts(trains), torch.arange(len(trains), device=trains.device)
+            shown = labels[samples if place is None else place + samples]
+            desire = self.output_desire(counts, shown)
+            error = self._errors[desire.long() + 1, counts]
         return prediction, desire, error
 
     def list_samples(self, desire: Tensor) -> Listed:
@@ -322,6 +338,8 @@ class TritonBackend(Backend):
         self, layer: Layer, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`; sums are always float64."""
+        if not isinstance(layer.synapse, Dense):
+            return super().pass_back(layer, weights, desire, trains, mask)
         kept = desire if mask is None else desire * mask
         error = self._errors[kept.long() + 1, self.counts(trains)]
         pre = trains.new_zeros((len(trains), weights.shape[1]))
@@ -391,65 +409,52 @@ class TritonBackend(Backend):
         first_sample: int = 0,
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
+        if not isinstance(layer.synapse, Dense):
+            return super().learn(layer, weights, learning_rate, desire, mask, pre, post)
         signs = desire if mask is None else desire * mask
         rate = torch.as_tensor(self.rate_of(layer, learning_rate), dtype=torch.float64)
-        rate = rate.to(weights.device)
-        self.learn_listed(layer, weights, rate, signs, self.list_samples(signs), pre, post)
+        listed = self.list_samples(signs)
+        pairs = self.pair(layer, signs, listed, pre, post)
+        self.update(weights, rate.to(weights.device), listed, pairs)
         return signs.any(dim=1)
 
-    def learn_listed(
+    def pair(
         self,
         layer: Layer,
-        weights: Tensor,
-        learning_rate: Tensor,
         signs: Tensor,
         listed: Listed,
         pre: Tensor,
         post: Tensor,
-        *,
-        terms: Tensor | None = None,
-        baseline: Tensor | None = None,
-        floor: Floor | None = None,
-        average: Average | None = None,
-        limit: float = 0.0,
-    ) -> None:
-        """Change the weights by what the listed samples taught (Eq. 4), in two launches.
+        counted: bool = False,
+    ) -> Pairs:
+        """Lay out what the update of listed samples pairs, in one launch (Eq. 3).
 
         Parameters
         ----------
         layer : Layer
             Which it is.
-        weights : Tensor
-            (N_o, N_i) float32, changed.
-        learning_rate : Tensor
-            η times the layer's factor, one float64 on the device.
         signs : Tensor
             Desires after the mask, (B, N_o) int8, 0 for samples that are not listed.
         listed : Listed
             Samples that are learned.
         pre, post : Tensor
             Trains of both sides, (B, N_i) and (B, N_o) words.
-        terms : Tensor, optional
-            Those of :meth:`split`, which are changed with the weights.
-        baseline : Tensor, optional
-            What traces count from, (N_i,) float32.
-        floor : Floor, optional
-            Below what mean rate neurons are lifted.
-        average : Average, optional
-            A moving average that takes in the new weights.
-        limit : float
-            Magnitude to which they are clipped; 0 clips none.
+        counted : bool
+            Whether spikes signed by desire are summed as well.
+
+        Returns
+        -------
+        Pairs
+            For :meth:`update`.
         """
-        (num_samples, num_in), num_out, device = pre.shape, len(weights), weights.device
+        (num_samples, num_in), num_out, device = pre.shape, post.shape[1], pre.device
         num_steps = self.config.num_steps
         strides = _stride(num_in), _stride(num_out)
         dtype = torch.float64 if self.exact else self._narrow
         high = torch.empty((num_samples * num_steps, strides[0]), dtype=dtype, device=device)
         low = high if self.exact else torch.empty_like(high)
         signed = torch.empty((num_samples * num_steps, strides[1]), dtype=dtype, device=device)
-        net = None
-        if baseline is not None:
-            net = torch.zeros(num_out, dtype=torch.int32, device=device)
+        net = torch.zeros(num_out, dtype=torch.int32, device=device) if counted else None
         blocks = sum(triton.cdiv(stride, _BLOCK) for stride in strides)
         neurons.pair_kernel[num_samples, blocks](
             pre,
@@ -468,38 +473,79 @@ class TritonBackend(Backend):
             DECAY=self.config.decay,
             NUM_STEPS=num_steps,
             EXACT=self.exact,
-            COUNTED=net is not None,
+            COUNTED=counted,
             BLOCK=_BLOCK,
             enable_fp_fusion=False,
         )
-        tile = tile_of("update", self.exact, num_steps * num_samples)
+        return Pairs(signed, high, low, net)
+
+    def update(
+        self,
+        weights: Tensor,
+        learning_rate: Tensor,
+        listed: Listed,
+        pairs: Pairs,
+        *,
+        halves: Tensor | None = None,
+        terms: Sequence[tuple[Tensor, Tensor]] = (),
+        average: Average | None = None,
+        limit: float = 0.0,
+    ) -> None:
+        """Change the weights by what the listed samples taught (Eq. 4), in one launch.
+
+        Parameters
+        ----------
+        weights : Tensor
+            (N_o, N_i) float32, changed.
+        learning_rate : Tensor
+            η times the layer's factor, one float64 on the device.
+        listed : Listed
+            Samples that are learned.
+        pairs : Pairs
+            What :meth:`pair` has made of them.
+        halves : Tensor, optional
+            Those of :meth:`split`, which are changed with the weights.
+        terms : sequence of pairs of Tensor
+            Factors of what is added, (N_o,) and (N_i,) float32 each, one after the other.
+        average : Average, optional
+            A moving average that takes in the new weights.
+        limit : float
+            Magnitude to which they are clipped; 0 clips none.
+        """
+        num_out, num_in = weights.shape
+        num_rows, num_steps = len(pairs.signed), self.config.num_steps
+        tile = tile_of("update", self.exact, num_rows)
         grid = tile.grid(num_out, num_in)
+        posts, pres = (
+            (torch.stack(factors) for factors in zip(*terms, strict=True))
+            if terms
+            else (
+                weights,
+                weights,
+            )
+        )
         products.update_kernel[grid](
-            signed,
-            high,
-            low,
+            pairs.signed,
+            pairs.high,
+            pairs.low,
             listed.number,
             weights,
             learning_rate,
-            weights if terms is None else terms,
-            listed.active if net is None else net,
-            weights if baseline is None else baseline,
-            learning_rate if floor is None else floor.own_rates,
-            learning_rate if floor is None else floor.input_rates,
+            weights if halves is None else halves,
+            posts,
+            pres,
             weights if average is None else average.weights,
             weights if average is None else average.shares,
             self._origin if average is None else average.place,
             num_in,
             num_out,
-            *strides,
-            num_samples,
+            _stride(num_in),
+            _stride(num_out),
+            num_rows // num_steps,
             NUM_STEPS=num_steps,
             EXACT=self.exact,
-            SPLIT=terms is not None,
-            BASELINE=baseline is not None,
-            FLOOR=0.0 if floor is None else floor.rate,
-            LIFT=0.0 if floor is None else num_samples * rule.LIFT / floor.rate,
-            MEAN_TRACE=rule.mean_trace(num_steps, self.config.decay),
+            SPLIT=halves is not None,
+            NUM_TERMS=len(terms),
             LIMIT=float(limit),
             AVERAGED=average is not None,
             BLOCK_ROWS=tile.inner,
@@ -510,7 +556,7 @@ class TritonBackend(Backend):
 
     def follow(
         self, rates: InputRates, layer: int, trains: Tensor, listed: Listed | None = None
-    ) -> Tensor:
+    ) -> None:
         """Do what :meth:`InputRates.follow` does, in one launch, but for counting the samples.
 
         Parameters
@@ -523,19 +569,12 @@ class TritonBackend(Backend):
             Of its inputs, (B, N_{ℓ−1}) words.
         listed : Listed, optional
             Samples that are followed; all when not given.
-
-        Returns
-        -------
-        Tensor
-            The baseline of each input's trace, (N_{ℓ−1},) float32.
         """
         num_samples, num_in = trains.shape
-        baseline = torch.empty(num_in, device=trains.device)
         neurons.follow_kernel[triton.cdiv(num_in, _FOLLOWED),](
             trains,
             rates.rates[layer - 1],
             rates.num_samples[layer - 1 :],
-            baseline,
             trains if listed is None else listed.active,
             trains if listed is None else listed.number,
             num_samples,
@@ -543,12 +582,10 @@ class TritonBackend(Backend):
             LISTED=listed is not None,
             SAMPLES_MEANT=self.config.baseline_samples,
             NUM_STEPS=self.config.num_steps,
-            GAIN=rates.gain,
             BLOCK_SAMPLES=min(triton.next_power_of_2(num_samples), 64),
             BLOCK=_FOLLOWED,
             enable_fp_fusion=False,
         )
-        return baseline
 
 
 def _stride(num_neurons: int) -> int:

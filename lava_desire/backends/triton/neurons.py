@@ -180,7 +180,6 @@ def follow_kernel(
     words,
     rates,
     seen,
-    baseline,
     active,
     num_active,
     num_samples,
@@ -188,14 +187,13 @@ def follow_kernel(
     LISTED: tl.constexpr,
     SAMPLES_MEANT: tl.constexpr,
     NUM_STEPS: tl.constexpr,
-    GAIN: tl.constexpr,
     BLOCK_SAMPLES: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Let mean rates follow a minibatch, and read the baseline of traces off them.
+    """Let mean rates follow a minibatch.
 
     As :meth:`~lava_desire.model.rates.InputRates.follow`: `words` is (B, N_i), `rates` (N_i,)
-    float64, changed, `seen` one int64, the samples before these, `baseline` (N_i,) float32, filled.
+    float64, changed, `seen` one int64, the samples before these.
     Where LISTED, it follows the first `num_active` samples of `active` alone.
     """
     inputs = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -222,7 +220,6 @@ def follow_kernel(
     rate = tl.load(rates + inputs, mask=inside, other=0.0)
     rate = rate + share * (total.to(tl.float64) / slots - rate)
     tl.store(rates + inputs, rate, mask=inside)
-    tl.store(baseline + inputs, (rate * GAIN).to(tl.float32), mask=inside)
 
 
 @triton.jit
@@ -304,18 +301,14 @@ def teach_kernel(
     prediction,
     num_classes,
     NUM_COUNTS: tl.constexpr,
-    EARLIEST: tl.constexpr,
-    MARGIN: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Read off what the output layer says, and what it ought to (Eq. 11); a program a sample.
+    """Fill in predictions, output desires and errors (Eq. 11 and 14); a program a sample.
 
     `labels` is int64, that of the first sample at the one that `place` holds, one int64; `table`
     (2, T + 1) int8, desire by count, of other classes and of the label's; `errors` (3, T + 1)
     float32 by desire + 1 and count (Eq. 14). `desire` (B, K) int8, `error` (B, K) float32 and
-    `prediction` (B,) int64 are filled, the latter with −1 for a tie. With EARLIEST a tie goes to
-    the class that reached the largest count earliest. With a MARGIN above 0 desires are those of
-    the order of counts, and of `table` nothing is read.
+    `prediction` (B,) int64 are filled, the latter with −1 for a tie.
     """
     sample = tl.program_id(0)
     classes = tl.arange(0, BLOCK)
@@ -325,24 +318,11 @@ def teach_kernel(
     count = popcount(word)
     ranked = tl.where(inside, count, -1)
     largest = tl.max(ranked, 0)
-    if EARLIEST:
-        last = tl.zeros((BLOCK,), tl.int32)
-        for step in tl.static_range(NUM_COUNTS - 1):
-            last += ((word >> step) != 0).to(tl.int32)
-        ranked = tl.where(ranked == largest, NUM_COUNTS - last, -1)
-        largest = tl.max(ranked, 0)
     winners = tl.sum((ranked == largest).to(tl.int32), 0)
     winner = tl.max(tl.where(ranked == largest, classes, -1), 0)
     tl.store(prediction + sample, tl.where(winners == 1, winner, -1).to(tl.int64))
     is_label = (classes == tl.load(labels + tl.load(place) + sample)).to(tl.int32)
-    if MARGIN > 0:
-        others = count * (1 - is_label)
-        most = tl.max(others, 0)
-        is_close = (tl.sum(count - others, 0) - most < MARGIN).to(tl.int32)
-        wants_less = is_close * ((others == most) & (others > 0)).to(tl.int32)
-        wanted = (is_close * is_label - wants_less).to(tl.int8)
-    else:
-        wanted = tl.load(table + is_label * NUM_COUNTS + count, mask=inside, other=0)
+    wanted = tl.load(table + is_label * NUM_COUNTS + count, mask=inside, other=0)
     tl.store(desire + at, wanted, mask=inside)
     missed = tl.load(errors + (wanted.to(tl.int32) + 1) * NUM_COUNTS + count, mask=inside, other=0)
     tl.store(error + at, missed, mask=inside)

@@ -182,10 +182,8 @@ def update_kernel(
     weights,
     rate,
     terms,
-    net_spikes,
-    baseline,
-    own_rates,
-    input_rates,
+    posts,
+    pres,
     average,
     shares,
     place,
@@ -197,10 +195,7 @@ def update_kernel(
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
     SPLIT: tl.constexpr,
-    BASELINE: tl.constexpr,
-    FLOOR: tl.constexpr,
-    LIFT: tl.constexpr,
-    MEAN_TRACE: tl.constexpr,
+    NUM_TERMS: tl.constexpr,
     LIMIT: tl.constexpr,
     AVERAGED: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
@@ -214,14 +209,9 @@ def update_kernel(
 
     SPLIT
         Its two terms are written to `terms`, (2, N_o, in_stride).
-    BASELINE
-        Traces count from `baseline`, (N_i,) float32, with `net_spikes`, (N_o,) int32
-        (:func:`~lava_desire.rule.baseline_change`).
-    FLOOR
-        It rises where its neuron's mean rate, of `own_rates`, (N_o,) float64, is below this, by
-        LIFT for each spike a step that is missing and the mean trace of its input, MEAN_TRACE
-        times its rate, of `input_rates`, (N_i,) float64
-        (:func:`~lava_desire.rule.rate_floor_change`).
+    NUM_TERMS
+        Products of `posts`, (K, N_o) float32, and `pres`, (K, N_i) float32, are added to it, one
+        after the other.
     LIMIT
         It is clipped to this magnitude where that is not 0.
     AVERAGED
@@ -232,10 +222,9 @@ def update_kernel(
     outputs = tl.program_id(0) * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
     output_inside = outputs < num_out
     changes = AVERAGED or num_rows > 0
-    if FLOOR > 0:
-        own = tl.load(own_rates + outputs, mask=output_inside, other=FLOOR)
-        missing = tl.minimum(tl.maximum(FLOOR - own, 0.0), FLOOR)
-        changes = changes or tl.max(missing, 0) > 0
+    for term in tl.static_range(NUM_TERMS):
+        post = tl.load(posts + term * num_out + outputs, mask=output_inside, other=0.0)
+        changes = changes or tl.max(tl.abs(post), 0) > 0
     if changes:
         inputs = tl.program_id(1) * BLOCK_IN + tl.arange(0, BLOCK_IN)
         rows = tl.arange(0, BLOCK_ROWS)
@@ -261,14 +250,10 @@ def update_kernel(
         inside = output_inside[:, None] & (inputs < num_in)[None, :]
         weight = tl.load(weights + at, mask=inside, other=0.0)
         weight += (tl.load(rate).to(total.dtype) * total).to(tl.float32)
-        if BASELINE:
-            net = tl.load(net_spikes + outputs, mask=output_inside, other=0).to(tl.float64)
-            scaled = (-tl.load(rate) * net).to(tl.float32)
-            weight += scaled[:, None] * tl.load(baseline + inputs, mask=inputs < num_in)[None, :]
-        if FLOOR > 0:
-            lifted = (tl.load(rate) * LIFT * missing).to(tl.float32)
-            means = tl.load(input_rates + inputs, mask=inputs < num_in, other=0.0) * MEAN_TRACE
-            weight += lifted[:, None] * means.to(tl.float32)[None, :]
+        for term in tl.static_range(NUM_TERMS):
+            post = tl.load(posts + term * num_out + outputs, mask=output_inside, other=0.0)
+            pre = tl.load(pres + term * num_in + inputs, mask=inputs < num_in, other=0.0)
+            weight += post[:, None] * pre[None, :]
         if LIMIT > 0:
             weight = tl.minimum(tl.maximum(weight, -LIMIT), LIMIT)
         tl.store(weights + at, weight, mask=inside)
