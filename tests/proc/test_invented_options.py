@@ -129,6 +129,6 @@ for name in ("wane", "cap"):
 
 def test_an_invented_option_does_what_it_says_in_every_arithmetic(tmp_path):
     (tmp_path / "invented.py").write_text(OPTIONS)
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path), "floating_pt", "fixed_pt"]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), "floating_pt", "fixed_pt", "torch"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert run.returncode == 0, run.stderr

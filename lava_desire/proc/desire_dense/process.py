@@ -31,7 +31,7 @@ from lava_desire.proc.checks import (
 
 
 class DesireDense(AbstractProcess):
-    """A dense connection that learns: trace STDP, gated by the desire of its neurons.
+    """A connection that learns: trace STDP, gated by the desire of its neurons.
 
     a = W (g·u)  (Eq. 1);  ΔW = η · d ⊗ Σ_t s[t] r[t]  (Eq. 4);  z = Wᵀ c  (Eq. 13)
 
@@ -45,8 +45,9 @@ class DesireDense(AbstractProcess):
     layer : int
         ℓ in 1 to L: the connection leads from layer ℓ − 1 to layer ℓ.
     weights : array
-        W, (N_ℓ, N_{ℓ−1}): float, finite, or the integer mantissas of a network in fixed point. Each
-        becomes the other where the models need it.
+        W, (N_ℓ, N_{ℓ−1}), or the `weight_shape` of the config's synapse of another kind: float,
+        finite, or the integer mantissas of a network in fixed point. Each becomes the other where
+        the models need it.
     training : bool
         Whether input spikes are scaled by 1 / (1 − P_drop) (Eq. 16).
     learning_enabled : bool
