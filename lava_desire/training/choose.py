@@ -146,7 +146,7 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     elif num_ranks > 1:
         kind = "ranks"
     else:
-        kind = "captured" if network.backend.name == "triton" else "alone"
+        kind = "captured" if network.backend.captures else "alone"
     module, name = _RUNS[kind]
     found: type[TrainingRun] = getattr(import_module(module), name)
     return found

@@ -35,11 +35,23 @@ from lava_desire.backends.triton.dropout import DeviceDropout
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.captured import CapturedStep
 
+from .test_synapses import one_to_one as one_to_one
+
 WHOLE = ("mnist_online_dropout", "float32")
 NUM_IN, NUM_OUT, BATCH = 70, 140, 5  # more than a tile has, and no multiple of it
 SMALL = DesireConfig(
     (60, 40, 24, 10), dropout_input=0.1, learning_rate=1e-2, batch_size=8, epochs=2, seed=3
 )
+
+
+OPTIONS = {
+    "trace_baseline": 0.9,
+    "rate_floor": 0.2,
+    "rates_over": "desired",
+    "weight_limit": 0.3,
+    "class_margin": 6,
+    "tie_break": "earliest",
+}
 
 
 class Layer:
@@ -336,8 +348,9 @@ def test_a_captured_step_averages_follows_and_limits_as_the_network_does(samples
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="on CUDA the capture itself shows it")
-def test_a_captured_step_asks_the_device_for_no_answer():
-    step = CapturedStep(DesireNetwork(SMALL, kernels="triton"), 8)
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["paper", "options"])
+def test_a_captured_step_asks_the_device_for_no_answer(options):
+    step = CapturedStep(DesireNetwork(SMALL.replace(**options), kernels="triton"), 8)
     with AsksNothing():
         step.body()
     with pytest.raises(AssertionError), AsksNothing():
@@ -351,13 +364,8 @@ def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
         weight_average=0.9,
         image_shift=shift,
         image_brightness=0.3,
-        rates_over="desired",
         learning_rate_scale=(1, 2),
-        trace_baseline=0.9,
-        weight_limit=0.3,
-        rate_floor=0.2,
-        class_margin=6,
-        tie_break="earliest",
+        **OPTIONS,
     )
     images, labels = small_data(21)  # two full minibatches and a smaller one
     data = (images[:, :49], labels)
@@ -373,6 +381,21 @@ def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
         assert mine.train_accuracy == theirs.train_accuracy
         assert mine.active_share == theirs.active_share
         assert mine.average_accuracy == theirs.average_accuracy
+
+
+def test_a_synapse_without_a_kernel_takes_torch_operations_and_is_not_captured(one_to_one):
+    data = small_data(12)
+    data = (data[0][:, : one_to_one.num_inputs], data[1])
+    config = one_to_one.replace(batch_size=8, epochs=1, weight_limit=0.9)
+    networks = [
+        DesireNetwork(config, kernels="torch"),
+        DesireNetwork(config, DEVICE, kernels="triton"),
+    ]
+    assert not networks[1].backend.captures
+    for network in networks:
+        fit(network, data)
+    for mine, theirs in zip(*(network.weights for network in networks), strict=True):
+        assert torch.equal(mine, theirs.cpu())
 
 
 @pytest.mark.golden

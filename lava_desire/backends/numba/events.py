@@ -61,16 +61,16 @@ class EventLists(threading.local):
         """Let copies, in this process or another, begin empty."""
         return EventLists, self._arguments
 
-    def of(self, words: Any, lag: int) -> Events:
+    def of(self, words: Any, delay: int) -> Events:
         """Return the events of trains, which nobody changes; see :func:`list_events`."""
         num_steps, num_kept = self._arguments
         for trains, steps, events in self._kept:
-            if trains is words and steps == lag:
+            if trains is words and steps == delay:
                 return events
         place = self._next
         self._next = (place + 1) % num_kept
-        found = list_events(words, lag, num_steps, self._workspace, str(place))
-        self._kept[place : place + 1] = [(words, lag, found)]
+        found = list_events(words, delay, num_steps, self._workspace, str(place))
+        self._kept[place : place + 1] = [(words, delay, found)]
         return found
 
 
@@ -116,8 +116,8 @@ class Events:
     used: Any
 
 
-def list_events(words: Any, lag: int, num_steps: int, workspace: Workspace, name: str) -> Events:
-    """List the events of trains, (B, N) words, that arrive `lag` steps after they were sent.
+def list_events(words: Any, delay: int, num_steps: int, workspace: Workspace, name: str) -> Events:
+    """List the events of trains, (B, N) words, that arrive `delay` steps after they were sent.
 
     The lists lie in the workspace's buffers of that name, until those are used again.
     """
@@ -154,7 +154,7 @@ def list_events(words: Any, lag: int, num_steps: int, workspace: Workspace, name
         events.most,
     )
     in_parallel(
-        lambda first, last: _list_events(words, lag, num_steps, first, last, *lists), batch_size
+        lambda first, last: _list_events(words, delay, num_steps, first, last, *lists), batch_size
     )
     return events
 
@@ -260,7 +260,7 @@ def depth_of_sum(num_rows: int) -> int:
 @compiled
 def _list_events(
     words: Any,
-    lag: int,
+    delay: int,
     num_steps: int,
     first_sample: int,
     last_sample: int,
@@ -279,7 +279,7 @@ def _list_events(
     size = words.shape[1]
     row_of = np.empty(size, np.int32)
     for sample in range(first_sample, last_sample):
-        num_active = _arriving(words[sample], lag, num_steps, inputs[sample], unit_words[sample])
+        num_active = _arriving(words[sample], delay, num_steps, inputs[sample], unit_words[sample])
         found, sums = _group(
             inputs[sample, :num_active],
             unit_words[sample],
@@ -306,12 +306,12 @@ def _list_events(
 
 
 @compiled
-def _arriving(words: Any, lag: int, num_steps: int, active: Any, arriving: Any) -> Any:
+def _arriving(words: Any, delay: int, num_steps: int, active: Any, arriving: Any) -> Any:
     """List the inputs that are heard within the window, and their trains as they arrive."""
     window = ~np.uint64(0) >> np.uint64(64 - num_steps)
     found: Any = 0
     for neuron in range(len(words)):
-        word = (words[neuron] << np.uint64(lag)) & window
+        word = (words[neuron] << np.uint64(delay)) & window
         active[found] = neuron
         arriving[min(found, len(words) - 1)] = word
         found += np.int64(word != 0)

@@ -95,7 +95,7 @@ class TritonBackend(Backend):
         self.captures = all(isinstance(layer.synapse, Dense) for layer in self.layers)
         self._words = self.pack(self._table)
         self._errors = error_table(config).to(device)
-        self._wishes = _wish_table(config).to(device)
+        self._output_desires = _output_desire_table(config).to(device)
         self._nothing = torch.empty(0, dtype=torch.bool, device=device)
         self._origin = torch.zeros(1, dtype=torch.int64, device=device)
         # The interpreter multiplies the bits of bfloat16 as if they were integers.
@@ -299,7 +299,7 @@ class TritonBackend(Backend):
             trains,
             labels,
             self._origin if place is None else place,
-            self._wishes,
+            self._output_desires,
             self._errors,
             desire,
             error,
@@ -592,7 +592,7 @@ def _stride(num_neurons: int) -> int:
     return -(-num_neurons // _STRIDE) * _STRIDE
 
 
-def _wish_table(config: DesireConfig) -> Tensor:
+def _output_desire_table(config: DesireConfig) -> Tensor:
     """Tabulate output desires by count, of other classes and the label's: (2, T + 1) int8."""
     counts = torch.arange(config.num_steps + 1)
     rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
