@@ -44,21 +44,10 @@ class NotRegularError(OSError):
 
 
 def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:
-    """Open a regular file to read its bytes.
+    """Open a regular file, or with `follow` a link to one, to read its bytes.
 
-    Parameters
-    ----------
-    path : path
-        The file.
-    follow : bool
-        Whether it may be a link to a regular file.
-
-    Raises
-    ------
-    NotRegularError
-        If it is a pipe or a device, or a link that is not to be followed.
-    OSError
-        If it cannot be opened.
+    Raises NotRegularError if it is a pipe or a device, or a link that is not to be followed;
+    another OSError if it cannot be opened.
     """
     # Asked before it is opened, as opening alone does something with some devices; and after.
     check_regular(path, follow=follow)
@@ -85,23 +74,9 @@ def _check_regular(path: str | Path, mode: int) -> None:
 
 
 def read_file(path: str | Path, most: int = MAX_TEXT_BYTES, *, follow: bool = True) -> bytes:
-    """Read a regular file of limited size.
+    """Read a regular file of at most so many bytes.
 
-    Parameters
-    ----------
-    path : path
-        The file.
-    most : int
-        How many bytes it may have.
-    follow : bool
-        Whether it may be a link to a regular file.
-
-    Raises
-    ------
-    ValueError
-        If it has more bytes.
-    OSError
-        As :func:`open_regular`.
+    Raises ValueError if it has more, and the errors of :func:`open_regular`.
     """
     with open_regular(path, follow=follow) as file:
         content = file.read(most + 1)
@@ -113,10 +88,7 @@ def read_file(path: str | Path, most: int = MAX_TEXT_BYTES, *, follow: bool = Tr
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file so that at any moment either the old or the new one is there, whole.
 
-    Raises
-    ------
-    OSError
-        As :func:`replacing`; the old file is then untouched.
+    Raises the errors of :func:`replacing`; the old file is then untouched.
     """
     with replacing(path) as partial:
         partial.write_bytes(content)
@@ -125,12 +97,8 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 def write_figure(figure: Any, path: str | Path, dpi: int) -> None:
     """Write a matplotlib figure, in the format of the file's suffix, or as ``.png`` without one.
 
-    Raises
-    ------
-    ValueError
-        If the suffix is of no format that matplotlib writes.
-    OSError
-        As :func:`replacing`; the old file is then untouched.
+    Raises ValueError if the suffix is of no format that matplotlib writes, and the errors of
+    :func:`replacing`; the old file is then untouched.
     """
     path = Path(path)
     path = path if path.suffix else path.with_name(f"{path.name}.png")
@@ -143,12 +111,8 @@ def write_figure(figure: Any, path: str | Path, dpi: int) -> None:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`, which takes its place when all went well.
 
-    Raises
-    ------
-    NotRegularError
-        If `path` is a pipe, a device, or a link to one.
-    OSError
-        If the file cannot be written; it names `path`, where the old file is then untouched.
+    Raises NotRegularError if `path` is a pipe, a device, or a link to one; OSError if the file
+    cannot be written; it names `path`, where the old file is then untouched.
     """
     path = Path(path)
     with _in_place_of(path) as partial:
@@ -167,10 +131,7 @@ def keep_as(path: str | Path, other: str | Path) -> None:
 
     Nothing is done where `path` is no regular file.
 
-    Raises
-    ------
-    OSError
-        As :func:`replacing`.
+    Raises the errors of :func:`replacing`.
     """
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -194,12 +155,8 @@ def keep_as(path: str | Path, other: str | Path) -> None:
 def check_writable(path: str | Path) -> int | None:
     """Return the permissions of the file that is to be replaced; None where there is none.
 
-    Raises
-    ------
-    NotRegularError
-        If a pipe, a device, or a link to one, is in its place.
-    IsADirectoryError
-        If a folder is.
+    Raises NotRegularError if a pipe, a device, or a link to one, is in its place; IsADirectoryError
+    if a folder is.
     """
     try:
         mode = os.lstat(path).st_mode

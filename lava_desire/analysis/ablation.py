@@ -62,10 +62,7 @@ def train_variants(
 ) -> None:
     """Train every variant with every seed, going on where an earlier call stopped.
 
-    Raises
-    ------
-    ValueError
-        If a variant is unknown.
+    Raises ValueError if a variant is unknown.
     """
     for name in names:
         if name not in VARIANTS:
@@ -83,10 +80,7 @@ def gather_ablation(
 ) -> Ablation:
     """Gather the finished runs of a folder.
 
-    Raises
-    ------
-    ValueError
-        If a run there has another configuration than its name says.
+    Raises ValueError if a run there has another configuration than its name says.
     """
     rows: dict[str, list[Any]] = {}
     for name, changes in variants.items():

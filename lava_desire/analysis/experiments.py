@@ -94,12 +94,8 @@ def write_report(
 def read_history(folder: str | Path) -> tuple[History, DesireConfig]:
     """Return the epochs and the configuration of the run in a folder.
 
-    Raises
-    ------
-    CheckpointError
-        If the folder's checkpoint is no run's, or damaged.
-    OSError
-        If it cannot be read.
+    Raises CheckpointError if the folder's checkpoint is no run's, or damaged; OSError if it cannot
+    be read.
     """
     checkpoint, path = read_latest(folder)
     return History(read_records(checkpoint, path)), checkpoint.config

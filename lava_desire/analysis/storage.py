@@ -45,12 +45,7 @@ def save_measurement(measurement: Any, path: str | Path, **notes: Any) -> None:
 def load_measurement(kind: type[_Measurement], path: str | Path) -> _Measurement:
     """Read what :func:`save_measurement` wrote; lists come back as lists, not as arrays.
 
-    Raises
-    ------
-    ValueError
-        If the file holds no measurement of that kind.
-    OSError
-        If it cannot be read.
+    Raises ValueError if the file holds no measurement of that kind; OSError if it cannot be read.
     """
     try:
         return kind(**parse_json(read_file(path, _MAX_BYTES))["measurement"])

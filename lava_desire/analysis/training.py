@@ -163,10 +163,7 @@ class Snapshots:
     def read(self, samples: int) -> dict[str, npt.NDArray[Any]]:
         """Return what was measured after so many samples.
 
-        Raises
-        ------
-        FileNotFoundError
-            If nothing was.
+        Raises FileNotFoundError if nothing was.
         """
         with (
             open_regular(self.path(samples), follow=False) as file,

@@ -101,10 +101,7 @@ def _refuse(message: str) -> int:
 def _gather_layers(arguments: Sequence[str]) -> list[str]:
     """Write ``--layers 200 100`` as ``--layers=200 100``: an option takes one value here.
 
-    Raises
-    ------
-    typer.BadParameter
-        If it is given twice, of which only the last would count.
+    Raises typer.BadParameter if it is given twice, of which only the last would count.
     """
     rest = list(arguments)
     gathered: list[str] = []

@@ -36,17 +36,8 @@ Json = Annotated[bool, option("Print JSON, one object a line.", True, "--json")]
 def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]], Any]:
     """Give a command an option for every field of the parts of a kind, in place of ``**fields``.
 
-    Parameters
-    ----------
-    kind : type
-        Part, or a kind of option.
-    default : str
-        What help says of the default.
-
-    Returns
-    -------
-    callable
-        Decorates a command whose last parameters are `quiet`, `json_` and ``**fields``.
+    The last parameters of the command are `quiet`, `json_` and ``**fields``; `default` is what help
+    says of the default.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -75,22 +66,9 @@ def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]
 
 
 def given_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that are given on the command line, with their values.
+    """Return the fields that a command of :func:`with_fields` was given, their texts parsed.
 
-    Parameters
-    ----------
-    fields : mapping
-        What a command of :func:`with_fields` got; None where an option is not given.
-
-    Returns
-    -------
-    dict
-        Values, numbers and texts as they were typed or parsed.
-
-    Raises
-    ------
-    ValueError
-        If a text cannot be parsed; the message names the option.
+    Raises ValueError, naming the option, if a text cannot be parsed.
     """
     offered = _fields_of(Part)
     return {
@@ -103,10 +81,7 @@ def given_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 def check_fields(fields: Mapping[str, Any]) -> None:
     """Refuse fields out of their ranges that do not depend on a network, before one is loaded.
 
-    Raises
-    ------
-    ValueError
-        Naming the option, the value and what is allowed.
+    Raises ValueError naming the option, the value and what is allowed.
     """
     offered = _fields_of(Part)
     for name, value in fields.items():

@@ -117,10 +117,7 @@ def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:
 def check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
     """Refuse the value of an option that is not one of a few.
 
-    Raises
-    ------
-    ValueError
-        Naming option, value and choices.
+    Raises ValueError naming option, value and choices.
     """
     if value is not None and value not in allowed:
         few = " or ".join(allowed) if len(allowed) > 1 else f"{allowed[0]}, or leave it out"
@@ -166,12 +163,7 @@ def option_of(field: str) -> str:
 def read_config(path: str | Path) -> DesireConfig:
     """Read a configuration from a JSON file.
 
-    Raises
-    ------
-    ValueError
-        If it holds none; the message names the file.
-    OSError
-        If it cannot be read.
+    Raises ValueError, naming the file, if it holds none; OSError if it cannot be read.
     """
     try:
         return DesireConfig.from_json(read_file(path).decode())
@@ -182,10 +174,7 @@ def read_config(path: str | Path) -> DesireConfig:
 def trained_file(place: str) -> Path:
     """Return a checkpoint, or that of a run folder: its best, or its last where there is none.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing of that name.
+    Raises FileNotFoundError if there is nothing of that name.
     """
     from lava_desire.checkpoint import BEST, CHECKPOINT
 
@@ -216,10 +205,7 @@ def parse_layers(text: str) -> tuple[int, ...]:
 def check_data(network: DesireNetwork, data: Dataset) -> None:
     """Refuse samples that the network cannot learn, before anything is made or replaced.
 
-    Raises
-    ------
-    ValueError
-        As :func:`~lava_desire.engine.fit`.
+    Raises the ValueErrors of :func:`~lava_desire.engine.fit`.
     """
     from lava_desire.training.evaluation import checked_data
     from lava_desire.training.samples import training_pairs
@@ -257,22 +243,10 @@ def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> De
 
 
 def check_output(option: str, output: str, suffixes: Sequence[str], trained: Path) -> Path:
-    """Return a file that a command is to write, unless that would be the loss of another.
+    """Return the file that an option names, for a command that reads the checkpoint `trained`.
 
-    Parameters
-    ----------
-    option, output : str
-        The option and what it says.
-    suffixes : sequence of str
-        How the name may end, as ``".nir"``.
-    trained : Path
-        The checkpoint that the command reads.
-
-    Raises
-    ------
-    ValueError
-        If the name ends otherwise, there is no such folder, or the file is a run's own, its data,
-        or the checkpoint itself.
+    Raises ValueError if its name ends in none of the `suffixes`, there is no such folder, or a file
+    would be lost: one of a run, its data, or the checkpoint itself.
     """
     from lava_desire.training.run_folder import FILES, holds_run
 
@@ -300,10 +274,7 @@ def check_output(option: str, output: str, suffixes: Sequence[str], trained: Pat
 def check_folder(output: str | None, force: bool) -> None:
     """Refuse the folder of another run, unless that may be replaced.
 
-    Raises
-    ------
-    FileExistsError
-        If there is a run in the folder.
+    Raises FileExistsError if there is a run in the folder.
     """
     from lava_desire.training.run_folder import holds_run
 
@@ -317,12 +288,7 @@ def check_folder(output: str | None, force: bool) -> None:
 def new_folder(output: str | None, name: str, force: bool) -> Path:
     """Make the folder of a new run; one that is in it stays until the new one has begun.
 
-    Raises
-    ------
-    FileExistsError
-        See :func:`check_folder`.
-    FolderInUseError
-        If another process writes in it.
+    Raises the errors of :func:`check_folder`; FolderInUseError if another process writes in it.
     """
     if output is None:
         return _folder_of_now(name)
@@ -353,18 +319,9 @@ def open_run(
     given: Source = Source(),  # noqa: B008 - it cannot change
     team: Team | None = None,
 ) -> Run:
-    """Open a run to go on with it: what is not given is as its files say.
+    """Open the run of a folder, or of a checkpoint, to go on with it.
 
-    Parameters
-    ----------
-    place : Path
-        Its folder, or its checkpoint.
-    device, epochs, backend
-        As the options.
-    given : Source
-        Where its samples are now; they must be the same.
-    team : Team, optional
-        The ranks that go on with it.
+    What is not given is as its files say; the samples that are given must be the same.
     """
     from lava_desire.checkpoint import CHECKPOINT, PREVIOUS
     from lava_desire.training.run_folder import read_latest

@@ -31,12 +31,8 @@ _SAMPLES = ("train_images", "train_labels", "test_images", "test_labels")
 class Source:
     """Where the samples come from: a named data set and its folder, or a user's file.
 
-    Parameters
-    ----------
-    dataset, data_dir, file : str, optional
-        What ``--dataset``, ``--data-dir`` and ``--data`` say.
-    quick : bool
-        Whether only the first samples are taken, as ``reproduce --quick`` does.
+    The first three are what ``--dataset``, ``--data-dir`` and ``--data`` say; `quick` takes only
+    the first samples, as ``reproduce --quick`` does.
     """
 
     dataset: str | None = None
@@ -59,10 +55,7 @@ class Source:
     def given(cls, dataset: str | None, data_dir: str | None, file: str | None) -> Source:
         """Return what the options say, each of which has to be of use.
 
-        Raises
-        ------
-        ValueError
-            If a folder is given for samples that are not in one.
+        Raises ValueError if a folder is given for samples that are not in one.
         """
         source = cls(dataset, data_dir, file)
         if data_dir is not None:
@@ -99,27 +92,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Notes:
-    """What a run notes about itself in ``run.json``.
-
-    Parameters
-    ----------
-    source : Source
-        Where its samples are.
-    content : str or None
-        Of which content they are, as :func:`content_of` says; None in older runs.
-    settings : dict of str to str
-        Its device, precision, kernels and backend.
-    job : str or None
-        The name of the torchrun that has begun it.
-    fields : dict
-        All that the file holds.
-    """
+    """What a run notes about itself in ``run.json``."""
 
     source: Source
-    content: str | None
-    settings: dict[str, str]
-    job: str | None
-    fields: dict[str, Any]
+    content: str | None  # of its samples, see content_of; None in older runs
+    settings: dict[str, str]  # device, precision, kernels and backend
+    job: str | None  # the name of the torchrun that has begun it
+    fields: dict[str, Any]  # all that the file holds
 
     def with_source(self, source: Source, data: Dataset) -> bytes:
         """Return the file with another place of the samples."""
@@ -132,13 +111,7 @@ def notes_file(fields: Mapping[str, Any]) -> bytes:
 
 
 def content_of(data: Dataset) -> str:
-    """Return what tells samples from others, wherever they are and in whatever kind of file.
-
-    Returns
-    -------
-    str
-        A SHA-256 over shape, dtype and values of images and labels, in hexadecimal.
-    """
+    """Return the SHA-256 of shape, dtype and values of all samples, whatever file they are in."""
     digest = hashlib.sha256()
     for name in _SAMPLES:
         array = getattr(data, name)
@@ -155,12 +128,8 @@ def folder_of(place: Path) -> Path:
 def read_notes(path: Path) -> Notes:
     """Read what a run notes about itself in the ``run.json`` of its folder.
 
-    Raises
-    ------
-    ValueError
-        If there are no notes, or they are damaged.
-    OSError
-        If they cannot be read, or are no regular file.
+    Raises ValueError if there are no notes, or they are damaged; OSError if they cannot be read, or
+    are no regular file.
     """
     if not os.path.lexists(path):
         raise ValueError(f"{path.parent} holds no run to resume: {path.name} is missing")
@@ -180,30 +149,12 @@ def read_notes(path: Path) -> Notes:
 
 
 def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, Dataset]:
-    """Return the samples for a run or a checkpoint: those that are given, or the run's own.
+    """Return the samples for a run or a checkpoint, and where they are, found from any folder.
 
-    Parameters
-    ----------
-    place : Path
-        The folder of a run, a file in one, or a checkpoint that lies anywhere.
-    given : Source
-        What the options say. A folder alone is where the run's data set is now.
-    same : bool
-        Whether those that are given have to be the run's own, wherever they are now.
-
-    Returns
-    -------
-    source : Source
-        Where they are, as it is found from any folder.
-    data : Dataset
-        The samples.
-
-    Raises
-    ------
-    ValueError
-        If nobody says which samples, or they are others than the run was begun with.
-    OSError
-        If they are not there; the message names the option that says where they are.
+    They are those `given`, or else the run's own; a folder alone says where the run's data set is
+    now, and `same` that those given have to be the run's own. Raises ValueError if nobody says
+    which samples, or they are others than the run was begun with; OSError, naming the option that
+    would help, if they are not there.
     """
     folder = folder_of(place)
     notes = read_notes(folder / RUN) if os.path.lexists(folder / RUN) else None

@@ -32,39 +32,22 @@ _team: Team | None = None
 
 @dataclass(frozen=True)
 class Launch:
-    """What torchrun tells a process in its environment.
+    """What torchrun tells a process in its environment."""
 
-    Parameters
-    ----------
-    rank, size : int
-        Number of this process, and of all.
-    local_rank, local_size : int
-        The same on this machine.
-    restarts, max_restarts : int
-        How often this machine's torchrun has restarted its processes, and may.
-    job : str
-        A name that stays when processes are restarted, and is another's for another torchrun.
-    is_named : bool
-        Whether the user has named the job, as ``--rdzv-id`` does.
-    """
-
-    rank: int
-    size: int
-    local_rank: int
+    rank: int  # of this process
+    size: int  # number of all
+    local_rank: int  # the same on this machine
     local_size: int
-    restarts: int
+    restarts: int  # how often this machine's torchrun has restarted its processes
     max_restarts: int
-    job: str
-    is_named: bool
+    job: str  # stays when processes are restarted, and is another for another torchrun
+    is_named: bool  # whether the user has named the job, as --rdzv-id does
 
     @classmethod
     def from_environment(cls) -> Launch | None:
         """Return what torchrun says; None where the process was not started by it.
 
-        Raises
-        ------
-        ValueError
-            If a variable is no integer.
+        Raises ValueError if a variable is no integer.
         """
         if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
             return None
@@ -86,10 +69,7 @@ class Launch:
     def place(self, device: str) -> str:
         """Return this rank's own device for the one that all were given.
 
-        Raises
-        ------
-        ValueError
-            If there is not one for each rank of this machine.
+        Raises ValueError if there is not one for each rank of this machine.
         """
         size = self.local_size
         if not device.startswith("cuda") or size == 1:
@@ -113,10 +93,7 @@ class Launch:
     def check_backend(self, backend: str | None) -> None:
         """Refuse a backend that cannot be shared.
 
-        Raises
-        ------
-        ValueError
-            If it is Lava's, and there are several ranks.
+        Raises ValueError if it is Lava's, and there are several ranks.
         """
         if backend == "lava" and self.size > 1:
             raise ValueError(
@@ -127,10 +104,7 @@ class Launch:
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a minibatch of which some rank would get nothing.
 
-        Raises
-        ------
-        ValueError
-            If there are more ranks than samples in it.
+        Raises ValueError if there are more ranks than samples in it.
         """
         if batch_size < self.size:
             raise ValueError(
@@ -181,19 +155,9 @@ class Team:
     def open_folder(self, output: str | None, name: str, force: bool) -> tuple[Path, bool]:
         """Let rank 0 open the folder of a run, new or begun by this very torchrun.
 
-        Returns
-        -------
-        folder : Path
-            Of the run.
-        resume : bool
-            Whether it is gone on with.
-
-        Raises
-        ------
-        ValueError
-            If torchrun may restart the command, which then could not find its folder.
-        FileExistsError
-            See :func:`~lava_desire.cli.run.new_folder`.
+        Returns the folder, and whether the run in it is resumed. Raises ValueError if torchrun may
+        restart the command, which then could not find its folder; and the errors of
+        :func:`~lava_desire.cli.run.new_folder`.
         """
         if output is None and self.launch.max_restarts > 0:
             raise ValueError(
@@ -214,22 +178,9 @@ class Team:
 
 
 def join(backend: str | None) -> Team | None:
-    """Become a rank, where torchrun has started the process.
+    """Become a rank, where torchrun has started the process; return None where it has not.
 
-    Parameters
-    ----------
-    backend : str or None
-        What ``--backend`` says.
-
-    Returns
-    -------
-    Team or None
-        None where there is no torchrun.
-
-    Raises
-    ------
-    ValueError
-        If what torchrun says cannot be, or the backend cannot be shared.
+    Raises ValueError if what torchrun says cannot be, or the backend cannot be shared.
     """
     global _team
     launch = Launch.from_environment()

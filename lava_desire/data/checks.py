@@ -296,10 +296,7 @@ def number_classes(
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return class names, or refuse them.
 
-    Raises
-    ------
-    DataError
-        If one is no text of 1 to 100 printable characters, or stands twice.
+    Raises DataError if one is no text of 1 to 100 printable characters, or stands twice.
     """
     found = tuple(names)
     for name in found:
@@ -380,10 +377,7 @@ def check_scale(
 def refuse_masked(given: Any, name: str) -> None:
     """Refuse masked values, which an array without its mask would hold as if they were data.
 
-    Raises
-    ------
-    DataError
-        Naming what to do with them.
+    Raises DataError naming what to do with them.
     """
     parts = given if isinstance(given, list | tuple) else (given,)
     if any(np.ma.is_masked(part) for part in parts):  # type: ignore[no-untyped-call]

@@ -191,10 +191,7 @@ def predict_class(config: DesireConfig, spikes: Any) -> Any:
 def as_integers(network: Any) -> IntegerNetwork:
     """Return a network in fixed point as what backends are given; integers as they are.
 
-    Raises
-    ------
-    ValueError
-        If the network computes in floating point, or is none.
+    Raises ValueError if the network computes in floating point, or is none.
     """
     if isinstance(network, IntegerNetwork):
         return network
@@ -221,10 +218,7 @@ def is_floating(network: Any) -> bool:
 def encode_images(images: Any, config: DesireConfig) -> Any:
     """Return the spikes of the rate encoder for images, (B, N_0) → (T, B, N_0) bool.
 
-    Raises
-    ------
-    ValueError
-        If the images do not fit the network.
+    Raises ValueError if the images do not fit the network.
     """
     rows, _ = check_images(images, "images", config.num_inputs)
     rows = np.asarray(rows)

@@ -12,10 +12,7 @@ INSTALL_COMMAND = 'pip install "lava_desire[export]"'
 def import_optional(name: str) -> Any:
     """Import a package of the ``export`` extra.
 
-    Raises
-    ------
-    ImportError
-        If it is not installed; the message says what to run.
+    Raises ImportError if it is not installed; the message says what to run.
     """
     try:
         return importlib.import_module(name)
