@@ -75,10 +75,6 @@ def measure_accuracy(
     device : str
         Where the networks live.
 
-    Returns
-    -------
-    AccuracySweep
-
     Raises
     ------
     ValueError

@@ -98,10 +98,6 @@ def measure_contribution(
     device : str
         Where the network lives.
 
-    Returns
-    -------
-    Contribution
-
     Raises
     ------
     ValueError

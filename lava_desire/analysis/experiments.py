@@ -44,28 +44,9 @@ def write_report(
 ) -> dict[str, Any]:
     """Gather the runs of all seeds in a folder into ``result.json``, beside the paper's number.
 
-    Parameters
-    ----------
-    experiment : Experiment
-        Which.
-    folder : path
-        Of the experiment, with a folder a seed.
-    notes : dict
-        Command, commit, environment: JSON types.
-    quick : bool
-        Whether this was a trial on fewer samples; the report says so.
-
-    Returns
-    -------
-    dict
-        What was written.
-
-    Raises
-    ------
-    ValueError
-        If no seed has finished an epoch.
-    OSError
-        If a file cannot be read or written.
+    `notes` (command, commit, environment: JSON types) are written into it, and whether it was a
+    `quick` trial. Returns what was written. Raises ValueError if no seed has finished an epoch;
+    OSError if a file cannot be read or written.
     """
     runs = []
     for path in sorted(Path(folder).glob(f"{_SEED_FOLDER}*")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,7 @@ from lava_desire.analysis.spike_activity import (
     summarise_activity,
 )
 from lava_desire.analysis.storage import load_measurement, save_measurement
-from lava_desire.analysis.training import Samples, Snapshots, train_or_resume
+from lava_desire.analysis.training import Snapshots, train_or_resume
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import DesireNetwork
@@ -52,7 +52,7 @@ _ACTIVITY_SAMPLES = 2000  # whose mean is Fig. 7: it is measured at many moments
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the figures' experiments are.
+    """How large the figures' experiments are; what a CPU does in some minutes, unless given.
 
     Parameters
     ----------
@@ -87,11 +87,6 @@ class Scale:
     sizes: int = 7
     rounds: int = 5
     learning_rate: float = 4e-5
-
-    @classmethod
-    def laptop(cls) -> Scale:
-        """Return what a CPU does in some minutes."""
-        return cls()
 
     @classmethod
     def quick(cls) -> Scale:
@@ -147,22 +142,9 @@ class Gallery:
         )
 
     def draw(self, name: str) -> Path:
-        """Measure a figure, unless that has been done, and draw it.
+        """Measure one of :data:`FIGURES`, unless that has been done, draw it, and return the PNG.
 
-        Parameters
-        ----------
-        name : str
-            One of :data:`FIGURES`.
-
-        Returns
-        -------
-        Path
-            The PNG.
-
-        Raises
-        ------
-        ValueError
-            If there is no such figure.
+        Raises ValueError if there is no such figure.
         """
         recipes: dict[str, tuple[Any, Callable[[], Any], Callable[..., Any]]] = {
             "fig4": (AccuracySweep, self._fig4, plot_accuracy),
@@ -193,32 +175,19 @@ class Gallery:
         return self._base.replace(epochs=epochs, learning_rate_decay=_DECAY_IN_ALL / epochs)
 
     def _fig4(self) -> AccuracySweep:
-        return measure_accuracy(
-            self._scheduled(self.scale.epochs),
-            HIDDEN_NEURONS,
-            self.scale.neurons,
-            self._some_training,
-            self.data.test,
-            self.folder / "runs" / "fig4",
-            self.device,
-        )
+        base = self._scheduled(self.scale.epochs)
+        return self._sweep("fig4", base, HIDDEN_NEURONS, self.scale.neurons)
 
     def _fig5(self) -> AccuracySweep:
         base = sized_network(self._scheduled(self.scale.epochs), self.scale.watched_neurons)
-        return measure_accuracy(
-            base,
-            TIME_STEPS,
-            self.scale.steps,
-            self._some_training,
-            self.data.test,
-            self.folder / "runs" / "fig5",
-            self.device,
-        )
+        return self._sweep("fig5", base, TIME_STEPS, self.scale.steps)
 
-    @property
-    def _some_training(self) -> Samples:
-        images, labels = self.data.train
-        return images[: self.scale.train_samples], labels[: self.scale.train_samples]
+    def _sweep(
+        self, name: str, base: DesireConfig, quantity: str, values: Sequence[int]
+    ) -> AccuracySweep:
+        images, labels = (array[: self.scale.train_samples] for array in self.data.train)
+        runs, test = self.folder / "runs" / name, self.data.test
+        return measure_accuracy(base, quantity, values, (images, labels), test, runs, self.device)
 
     @cached_property
     def _watched(self) -> DesireConfig:
@@ -279,13 +248,10 @@ class Gallery:
 
     def _fig8(self) -> Contribution:
         # One epoch at the paper's own rate: nothing here depends on how long training goes on.
-        config = self._watched.replace(learning_rate=self._paper_rate)
+        paper = DesireConfig.preset(self.data.name)
+        config = self._watched.replace(learning_rate=paper.learning_rate)
         num_samples = min(self.scale.contribution_samples, len(self.data.train_labels))
         return measure_contribution(config, self.data.train, num_samples, device=self.device)
-
-    @property
-    def _paper_rate(self) -> float:
-        return DesireConfig.preset(self.data.name).learning_rate
 
     def _table3(self) -> OperationCounts:
         path = self.folder / "runs" / "fig6-fig7" / "run" / "checkpoint.safetensors"

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from lava_desire.analysis.style import SERIES, grid, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
-from lava_desire.engine import Activity, DesireNetwork
+from lava_desire.engine import DesireNetwork
 
 PHASES = ("forward", "backward", "update")
 _MEGABYTE = 2**20
@@ -78,10 +77,6 @@ def measure_scaling(
     rounds : int
         Rounds, of which the fastest counts; one before them warms up.
 
-    Returns
-    -------
-    Scaling
-
     Raises
     ------
     ValueError
@@ -135,13 +130,11 @@ def _time_phases(
     masks = [np.ones(size, bool) for size in network.config.neurons[:-1]]
     forward, activity = _timed(lambda: network.forward(images, masks))
     backward, desires = _timed(lambda: network.desires(activity, labels))
-    update, _ = _timed(lambda: _update(network, activity, desires))
+    layers = list(enumerate(desires, start=1))
+    update, _ = _timed(
+        lambda: [network.update_layer(layer, activity, each, 0.0) for layer, each in layers]
+    )
     return [forward, backward, update]
-
-
-def _update(network: DesireNetwork, activity: Activity, desires: Sequence[Tensor]) -> None:
-    for layer, desire in enumerate(desires, start=1):
-        network.update_layer(layer, activity, desire, 0.0)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -180,13 +173,6 @@ def plot_scaling(figure: Figure, measured: Scaling, title: str) -> None:
             va="center",
             fontsize=8,
         )
-    left.plot(
-        measured.hidden,
-        [measured.milliseconds["forward"][-1] * size / largest for size in measured.hidden],
-        color="0.6",
-        linewidth=1,
-        label="proportional to N",
-    )
     left.set_ylabel("processor time a sample (ms)")
     left.margins(x=0.12)
     left.set_title(
@@ -195,16 +181,14 @@ def plot_scaling(figure: Figure, measured: Scaling, title: str) -> None:
         fontsize=10,
     )
     right.plot(measured.hidden, measured.megabytes, markersize=4, label="measured", **SERIES[0])
-    right.plot(
-        measured.hidden,
-        [measured.megabytes[-1] * size / largest for size in measured.hidden],
-        color="0.6",
-        linewidth=1,
-        label="proportional to N",
-    )
     right.set_ylabel("peak memory of network and training step (MiB)")
     right.set_title("memory", fontsize=10)
-    for axes in (left, right):
+    for axes, last in (
+        (left, measured.milliseconds["forward"][-1]),
+        (right, measured.megabytes[-1]),
+    ):
+        line = [last * size / largest for size in measured.hidden]
+        axes.plot(measured.hidden, line, color="0.6", linewidth=1, label="proportional to N")
         axes.set(xscale="log", yscale="log", xlabel="hidden neurons N")
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3, which="both", linewidth=0.5)

@@ -18,21 +18,10 @@ _MAX_BYTES = 1 << 30
 
 
 def save_measurement(measurement: Any, path: str | Path, **notes: Any) -> None:
-    """Write a dataclass of numbers, lists and arrays; arrays are kept to five digits.
+    """Write a dataclass of numbers, lists and arrays as JSON; arrays are kept to five digits.
 
-    Parameters
-    ----------
-    measurement : dataclass
-        What was measured.
-    path : path
-        The JSON file.
-    notes
-        How it was measured: JSON types, kept beside it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
+    `notes`, how it was measured, are JSON types and kept beside it. Raises OSError if the file
+    cannot be written.
     """
     fields = {
         field.name: _plain(getattr(measurement, field.name))

@@ -19,7 +19,7 @@ from lava_desire.engine import (
     fit,
 )
 from lava_desire.files import open_regular, write_atomically
-from lava_desire.training.run_folder import checked_state, holds_run, read_latest, read_records
+from lava_desire.training.run_folder import checked_state, holds_run, read_latest
 
 Samples = tuple[Any, Any]
 """``(images, labels)``, as :func:`lava_desire.engine.fit` takes them."""
@@ -38,33 +38,11 @@ def train_or_resume(
     precision: str | None = None,
     watch: Sequence[Watch] = (),
 ) -> History:
-    """Train in a folder, going on with the run that it holds; a finished run is only read.
+    """Train in a folder of its own, going on with the run there; a finished run is only read.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        The network and its training.
-    train, test : tuple
-        ``(images, labels)``.
-    folder : path
-        Of this run alone; made if it is not there.
-    device : str
-        Where the network lives.
-    precision : str, optional
-        Arithmetic; the device's default when not given.
-    watch : sequence of callable
-        What is called with network and progress on the way.
-
-    Returns
-    -------
-    History
-
-    Raises
-    ------
-    CheckpointError
-        If the folder holds a run of another configuration, precision or other data.
-    ValueError, OSError
-        As :func:`lava_desire.engine.fit`.
+    Every `watch` is called with network and progress on the way; without a `precision` it is the
+    device's default. Raises CheckpointError if the folder holds a run of another configuration,
+    precision or other data; and the errors of :func:`lava_desire.engine.fit`.
     """
     folder = Path(folder)
     network = DesireNetwork(config, device, precision=precision or default_precision(device))
@@ -98,14 +76,6 @@ def _repeat_last_call(
     )
     for call in watch:
         call(network, progress)
-
-
-def is_finished(config: DesireConfig, folder: str | Path) -> bool:
-    """Say whether the folder holds a run that has reached the config's last epoch."""
-    if not holds_run(Path(folder)):
-        return False
-    checkpoint, path = read_latest(folder)
-    return len(read_records(checkpoint, path)) >= config.epochs
 
 
 class Snapshots:

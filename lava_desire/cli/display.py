@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,23 +28,24 @@ class Silence:
     def __exit__(self, *exception: object) -> None:
         pass
 
+    _shown: int | None = None
+
     def update(self, progress: Progress) -> None:
         """Take note of progress."""
+
+    def _new_records(self, progress: Progress) -> Sequence[EpochRecord]:
+        """Return the epochs that have ended since the call before, of this run."""
+        first, self._shown = self._shown, len(progress.records)
+        return progress.records[self._shown if first is None else first :]
 
 
 class JsonLines(Silence):
     """Prints one JSON object an epoch."""
 
-    def __init__(self) -> None:
-        self._shown: int | None = None
-
     def update(self, progress: Progress) -> None:
         """Print the epoch that has ended, if one has."""
-        if self._shown is None:
-            self._shown = len(progress.records)
-        for record in progress.records[self._shown :]:
+        for record in self._new_records(progress):
             print(json.dumps(asdict(record)), flush=True)
-        self._shown = len(progress.records)
 
 
 class LiveTable(Silence):
@@ -52,7 +54,6 @@ class LiveTable(Silence):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._shown: int | None = None
         self._drawn = 0.0
         self._started = time.monotonic()
         self._steps_before: float | None = None
@@ -68,11 +69,10 @@ class LiveTable(Silence):
     def update(self, progress: Progress) -> None:
         """Redraw the line, ten times a second at most, and print the epoch that has ended."""
         done = progress.epoch + progress.samples_done / progress.num_samples
-        if self._shown is None:
-            self._shown, self._steps_before = len(progress.records), done
-        for record in progress.records[self._shown :]:
+        if self._steps_before is None:
+            self._steps_before = done
+        for record in self._new_records(progress):
             self._console.print(_row(record, progress.num_epochs), highlight=False)
-        self._shown = len(progress.records)
         now = time.monotonic()
         if now - self._drawn < _REFRESH_SECONDS or not self._console.is_terminal:
             return

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-import typer
-
-from lava_desire.cli.fields import Trained, option
+from lava_desire.cli.fields import Trained, option, with_options
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, check_output, option_of, trained_file
 from lava_desire.cli.run_data import Source, data_of, describe
@@ -45,33 +43,20 @@ OPTIONS = {to: _options_of(target) for to, target in TARGETS.items()}
 _NAMES = tuple(dict.fromkeys(name for options in OPTIONS.values() for name in options))
 
 
-def _parameter(name: str) -> inspect.Parameter:
-    """Return an option as typer reads it, with the help of all targets that have it."""
+def _option(name: str) -> tuple[Any, Any]:
+    """Return type and option as typer reads it, with the help of all targets that have it."""
     having = {to: options[name] for to, options in OPTIONS.items() if name in options}
     defaults = dict.fromkeys(str(default) for _, _, default in having.values() if default)
-    option = typer.Option(
-        option_of(name),
-        help=" ".join(f"{to}: {text}" for to, (_, text, _) in having.items()),
-        show_default=", ".join(defaults) or False,
-    )
+    text = " ".join(f"{to}: {text}" for to, (_, text, _) in having.items())
     (kind,) = {kind for kind, _, _ in having.values()}  # one type, whichever target has it
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation=Annotated[kind | None, option],
-    )
+    return kind, option(text, ", ".join(defaults) or False, option_of(name))
 
 
 def _of_all_targets(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of all targets, in place of ``**options``, and their summaries."""
-    signature = inspect.signature(command, eval_str=True)
-    *own, quiet, _ = signature.parameters.values()
-    parameters = [*own, *map(_parameter, _NAMES), quiet]
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     summaries = [f"--to {to}: {target.summary}" for to, target in TARGETS.items()]
     command.__doc__ = "\n".join([inspect.getdoc(command) or "", "\n\b", *summaries])
-    return command
+    return with_options(command, {name: _option(name) for name in _NAMES})
 
 
 @_of_all_targets

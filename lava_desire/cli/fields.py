@@ -41,28 +41,36 @@ def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(command, eval_str=True)
-        *own, quiet, json_, _ = signature.parameters.values()
-        parameters = [*own, *map(parameter, offered.values()), quiet, json_]
-        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return command
+        offered: dict[str, tuple[Any, Any]] = {}
+        for name, field in _fields_of(kind).items():
+            about = declared(field)
+            panel = about.panel if kind is Part else None
+            option = typer.Option(help=about.help, rich_help_panel=panel, show_default=default)
+            offered[name] = (about.type, option)
+        return with_options(command, offered)
 
-    def parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
-        about = declared(field)
-        option = typer.Option(
-            help=about.help,
-            rich_help_panel=about.panel if kind is Part else None,
-            show_default=default,
-        )
-        return inspect.Parameter(
-            field.name,
+    return decorate
+
+
+def with_options(
+    command: Callable[..., None], offered: Mapping[str, tuple[Any, Any]]
+) -> Callable[..., None]:
+    """Give a command options, each a type and typer's option, before `quiet` for its ``**…``."""
+    signature = inspect.signature(command, eval_str=True)
+    own = list(signature.parameters.values())[:-1]
+    added = [
+        inspect.Parameter(
+            name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
             default=None,
-            annotation=Annotated[about.type | None, option],
+            annotation=Annotated[kind | None, option],
         )
-
-    offered = _fields_of(kind)
-    return decorate
+        for name, (kind, option) in offered.items()
+    ]
+    place = list(signature.parameters).index("quiet")
+    own[place:place] = added
+    command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    return command
 
 
 def given_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def _ablate(asked: _Asked, base_name: str, epochs: int | None) -> None:
 def _draw(asked: _Asked, changes: dict[str, Any]) -> None:
     from lava_desire.analysis.gallery import Gallery, Scale
 
-    scale = (Scale.quick() if asked.quick else Scale.laptop()).replace(**changes)
+    scale = (Scale.quick() if asked.quick else Scale()).replace(**changes)
     seed = asked.seeds[0]
     gallery = Gallery(asked.load(), scale, seed, asked.folder, asked.device, provenance())
     for name in asked.some_of(FIGURES):

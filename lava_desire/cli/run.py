@@ -115,10 +115,7 @@ def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:
 
 
 def check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
-    """Refuse the value of an option that is not one of a few.
-
-    Raises ValueError naming option, value and choices.
-    """
+    """Refuse the value of an option that is not one of a few: ValueError names all of it."""
     if value is not None and value not in allowed:
         few = " or ".join(allowed) if len(allowed) > 1 else f"{allowed[0]}, or leave it out"
         expected = f"one of {', '.join(allowed)}" if len(allowed) > 2 else few

@@ -120,11 +120,6 @@ def content_of(data: Dataset) -> str:
     return digest.hexdigest()
 
 
-def folder_of(place: Path) -> Path:
-    """Return the folder of a run, which may be given as one of the files in it."""
-    return place if place.is_dir() else place.parent
-
-
 def read_notes(path: Path) -> Notes:
     """Read what a run notes about itself in the ``run.json`` of its folder.
 
@@ -156,7 +151,7 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
     which samples, or they are others than the run was begun with; OSError, naming the option that
     would help, if they are not there.
     """
-    folder = folder_of(place)
+    folder = place if place.is_dir() else place.parent
     notes = read_notes(folder / RUN) if os.path.lexists(folder / RUN) else None
     if given.is_named:
         source = given

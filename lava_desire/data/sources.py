@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.data.checks import DataError
-from lava_desire.data.dataset import Dataset, fixed_split
+from lava_desire.data.dataset import Dataset
 from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
 from lava_desire.data.npz import load_npz
@@ -134,41 +134,22 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     if name == "digits":
         return _load_digits()
     folder = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE)
-    arrays = {
-        file: _read_checked(
+    images, labels, test_images, test_labels = (
+        _read_checked(
             _find(Path(folder), name, file) if folder else _download(name, file),
             _SHA256[name][file],
             3 if "images" in file else 1,
         )
         for file in (_TRAIN_IMAGES, _TRAIN_LABELS, _TEST_IMAGES, _TEST_LABELS)
-    }
-    height, width = arrays[_TRAIN_IMAGES].shape[1:]
-    return Dataset(
-        name,
-        arrays[_TRAIN_IMAGES].reshape(-1, height * width),
-        arrays[_TRAIN_LABELS],
-        arrays[_TEST_IMAGES].reshape(-1, height * width),
-        arrays[_TEST_LABELS],
-        num_classes=10,
-        image_shape=(height, width),
     )
+    return Dataset(name, images, labels, test_images, test_labels, num_classes=10)
 
 
 def _load_digits() -> Dataset:
     from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 16).astype(np.float32)
-    train, test = fixed_split(labels)
-    return Dataset(
-        "digits",
-        images[train],
-        labels[train],
-        images[test],
-        labels[test],
-        num_classes=10,
-        image_shape=(8, 8),
-    )
+    digits = load_digits()
+    return Dataset.from_arrays({"images": digits.images / 16, "labels": digits.target}, "digits")
 
 
 def _find(folder: Path, name: str, file: str) -> Path:

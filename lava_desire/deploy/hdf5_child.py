@@ -94,30 +94,12 @@ def _limit(max_bytes: int, max_seconds: float) -> None:
 
 
 def read(file: Any, name: str, max_bytes: int, arrays: list[Any]) -> dict[str, Any]:
-    """Return the tree of a group, and append its arrays of numbers.
+    """Return the tree of a group, and append its arrays of numbers, contiguous, in its order.
 
-    Parameters
-    ----------
-    file : h5py.File
-        An open file.
-    name : str
-        The group.
-    max_bytes : int
-        Largest size of all arrays together, unpacked.
-    arrays : list of ndarray
-        Takes the arrays, contiguous, in the order of the tree.
-
-    Returns
-    -------
-    dict
-        ``{"group": {name: item}}``; an item is such a dict, ``{"text": str}``, ``{"texts": list,
-        "shape": list}`` or ``{"dtype": str, "shape": list}``.
-
-    Raises
-    ------
-    RefusedError
-        If the group is missing, larger or deeper than allowed, holds links, data of other files or
-        anything but numbers and text.
+    It is ``{"group": {name: item}}``; an item is such a dict, ``{"text": str}``, ``{"texts": list,
+    "shape": list}`` or ``{"dtype": str, "shape": list}``. `max_bytes` is the largest size of all
+    arrays together, unpacked. Raises RefusedError if the group is missing, larger or deeper than
+    allowed, holds links, data of other files or anything but numbers and text.
     """
     import h5py
 

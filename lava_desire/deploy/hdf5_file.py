@@ -44,33 +44,13 @@ def read_hdf5(
     """Read a group of an HDF5 file that need not be trusted.
 
     Another process reads it, with a limit on its memory where the system has such limits (Linux),
-    and on its time; it ends with this function.
+    and on its time; it ends with this function. Groups come as dicts, text as str or as arrays of
+    str, numbers as arrays or NumPy scalars.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    group : str
-        The group.
-    max_bytes : int
-        Largest size of all its arrays together, unpacked.
-    max_seconds : float
-        Longest time in seconds, above 0.
-
-    Returns
-    -------
-    dict
-        Groups as dicts, text as str or as arrays of str, numbers as arrays or NumPy scalars.
-
-    Raises
-    ------
-    ValueError
-        If the file is none, is damaged, larger or otherwise built than what is followed, or if
-        reading it exceeds a limit or ends the process; or if a limit is none.
-    OSError
-        If it cannot be opened, or is no regular file.
-    RuntimeError
-        If the process cannot be started.
+    Raises ValueError if the file is none, is damaged, larger or otherwise built than what is
+    followed, if reading it exceeds a limit (bytes of all arrays together, unpacked; seconds) or
+    ends the process, or if a limit is none; OSError if it cannot be opened, or is no regular file;
+    RuntimeError if the process cannot be started.
     """
     path = Path(path)
     for name, value, most in (

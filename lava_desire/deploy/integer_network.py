@@ -75,15 +75,14 @@ class IntegerNetwork:
         for name, values in {**lengths, "weight_exponents": exponents}.items():
             if len(values) != num_layers:
                 raise ValueError(f"{name} holds {len(values)} values: expected {num_layers}")
-        checked = [
-            _checked_weights(layer, array, synapse.weight_shape)
-            for layer, (array, synapse) in enumerate(
-                zip(self.weights, self.config.synapses, strict=True), start=1
+        checked = []
+        parts = zip(self.config.synapses, self.weights, self.thresholds, exponents, strict=True)
+        for layer, (synapse, weights, threshold, exponent) in enumerate(parts, start=1):
+            array, in_range = np.asarray(weights), (*WEIGHT_LIMITS, "integers")
+            check_array(
+                f"weights of layer {layer}", array, synapse.weight_shape, "integer", in_range
             )
-        ]
-        for layer, (array, threshold, exponent) in enumerate(
-            zip(checked, self.thresholds, exponents, strict=True), start=1
-        ):
+            checked.append(array.astype(np.int64))
             if not _is_integer(threshold) or not 1 <= threshold < _THRESHOLD_LIMIT:
                 raise ValueError(
                     f"threshold of layer {layer} is {threshold!r}: expected an integer, 1 <= "
@@ -96,7 +95,7 @@ class IntegerNetwork:
                     f"<= exponent <= {high}"
                 )
             if self.config.reset == "zero":
-                _refuse_overflow(layer, array, int(exponent))
+                _refuse_overflow(layer, checked[-1], int(exponent))
         object.__setattr__(self, "weights", tuple(checked))
         object.__setattr__(self, "thresholds", tuple(int(value) for value in self.thresholds))
         object.__setattr__(self, "weight_exponents", tuple(int(value) for value in exponents))
@@ -271,12 +270,6 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _checked_weights(layer: int, weights: Any, shape: tuple[int, ...]) -> Any:
-    weights, in_range = np.asarray(weights), (*WEIGHT_LIMITS, "integers")
-    check_array(f"weights of layer {layer}", weights, shape, "integer", in_range)
-    return weights.astype(np.int64)
 
 
 def _refuse_overflow(layer: int, weights: Any, exponent: int) -> None:

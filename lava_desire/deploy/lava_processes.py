@@ -122,7 +122,21 @@ class LavaNetwork:
         ValueError
             If the trains do not fit the network.
         """
-        return _run(self, trains)
+        config, window = self.config, self.config.window_steps
+        trains = np.asarray(trains)
+        if trains.ndim != 3 or trains.shape[::2] != (config.num_steps, config.num_inputs):
+            raise ValueError(
+                f"spike trains have shape {trains.shape}: expected ({config.num_steps}, B, "
+                f"{config.num_inputs}), time, sample, neuron"
+            )
+        at_once = max(1, _LARGEST_SOURCE // (window * config.num_inputs))
+        parts = [
+            _run_part(self, trains[:, first : first + at_once])
+            for first in range(0, trains.shape[1], at_once)
+        ]
+        if not parts:
+            return np.zeros((config.num_steps, 0, config.num_classes), dtype=bool)
+        return np.concatenate(parts, axis=1)
 
     def predict(self, images: Any) -> Any:
         """Classify images as :meth:`count_spikes` does.
@@ -223,24 +237,6 @@ def _resetting(config: DesireConfig, size: int, **parameters: Any) -> Any:
     from lava.proc.lif.process import LIFReset
 
     return LIFReset(shape=(size,), reset_interval=config.window_steps, reset_offset=1, **parameters)
-
-
-def _run(network: LavaNetwork, trains: Any) -> Any:
-    config, window = network.config, network.config.window_steps
-    trains = np.asarray(trains)
-    if trains.ndim != 3 or trains.shape[::2] != (config.num_steps, config.num_inputs):
-        raise ValueError(
-            f"spike trains have shape {trains.shape}: expected ({config.num_steps}, B, "
-            f"{config.num_inputs}), time, sample, neuron"
-        )
-    at_once = max(1, _LARGEST_SOURCE // (window * config.num_inputs))
-    parts = [
-        _run_part(network, trains[:, first : first + at_once])
-        for first in range(0, trains.shape[1], at_once)
-    ]
-    if not parts:
-        return np.zeros((config.num_steps, 0, config.num_classes), dtype=bool)
-    return np.concatenate(parts, axis=1)
 
 
 def _run_part(network: LavaNetwork, trains: Any) -> Any:

@@ -198,29 +198,12 @@ if __name__ == "__main__":
 
 
 def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> list[Path]:
-    """Write a script, and beside it its weights, that run a network on stock Lava processes.
+    """Write a script ``*.py``, and beside it its weights ``*.npz``; return both.
 
-    Parameters
-    ----------
-    network : DesireNetwork or IntegerNetwork
-        A network that resets to zero. Floating point runs with the tag ``floating_pt``, integers
-        with ``fixed_pt``.
-    path : str or Path
-        The script, ``*.py``; the weights go to ``*.npz``.
-
-    Returns
-    -------
-    list of Path
-        The two files.
-
-    Raises
-    ------
-    ValueError
-        If the network filters images or decides as the script does not know, or the name is not
-        that of a script.
-    OSError
-        If a file cannot be written, or a file that is none of an earlier export has the name of
-        the weights.
+    The network resets to zero; floating point runs with the tag ``floating_pt``, integers with
+    ``fixed_pt``. Raises ValueError if it filters images or decides as the script does not know, or
+    the name is not that of a script; OSError if a file cannot be written, or a file that is none of
+    an earlier export has the name of the weights.
     """
     path = Path(path)
     if path.suffix != ".py" or not path.stem.isidentifier():

@@ -20,27 +20,15 @@ _MAX_DEPTH = 8
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of a chain.
+    """A layer of a chain; nodes within a graph within the graph are called ``outer.inner``."""
 
-    Parameters
-    ----------
-    synapses, neurons : str
-        The nodes' names; those within a graph within the graph as ``outer.inner``.
-    weight : (N, M) ndarray
-        As the graph holds it.
-    tau, r, v_threshold : (N,) float64 ndarray
-        One value a neuron: seconds, and numbers.
-    metadata : dict
-        Those of the synapses.
-    """
-
-    synapses: str
+    synapses: str  # the nodes' names
     neurons: str
-    weight: Any
-    tau: Any
+    weight: Any  # (N, M), as the graph holds it
+    tau: Any  # seconds, (N,) float64, as the two below
     r: Any
     v_threshold: Any
-    metadata: dict[str, Any]
+    metadata: dict[str, Any]  # of the synapses
 
     @property
     def size(self) -> int:
@@ -54,25 +42,10 @@ class Layer:
 
 
 def layers(nir: Any, graph: Any) -> list[Layer]:
-    """Return the layers of a graph from Input to Output.
+    """Return the layers of a graph from Input to Output, at least one.
 
-    Parameters
-    ----------
-    nir : module
-        The package.
-    graph : nir.NIRGraph
-        A graph.
-
-    Returns
-    -------
-    list of Layer
-        At least one.
-
-    Raises
-    ------
-    ValueError
-        If the graph is no chain of Affine or Linear without bias and LIF that rests at 0; the
-        message names the node, what it is and what is allowed.
+    Raises ValueError if it is no chain of Affine or Linear without bias and LIF that rests at 0;
+    the message names the node, what it is and what is allowed.
     """
     nodes, edges = _unfolded(nir, graph)
     order = _order(nodes, edges)

@@ -183,18 +183,9 @@ def quantize(
     integer.take_ranges()
     untuned = evaluate(integer, test)
     ranges = integer.take_ranges()
-    layers = [
-        _layer_report(*parts)
-        for parts in zip(
-            network.numpy_weights(),
-            integer.numpy_weights(),
-            integer.rule.formats,
-            [network.config.threshold] * len(ranges),
-            count_errors,
-            ranges,
-            strict=True,
-        )
-    ]
+    arrays = zip(network.numpy_weights(), integer.numpy_weights(), strict=True)
+    found = zip(arrays, integer.rule.formats, count_errors, ranges, strict=True)
+    layers = [_layer_report(*parts, network.config.threshold) for parts in found]
     after = untuned
     if fine_tune_epochs:
         _fine_tune(integer, data, test, fine_tune_epochs, learning_rate)
@@ -246,14 +237,13 @@ def _in_integers(config: Any, weights: Any, formats: Any) -> DesireNetwork:
 
 
 def _layer_report(
-    weights: Any,
-    mantissas: Any,
+    arrays: tuple[Any, Any],
     form: LayerFormat,
-    threshold: float,
     count_error: float,
     reached: LayerRange,
+    threshold: float,
 ) -> LayerReport:
-    step = form.step(threshold)
+    (weights, mantissas), step = arrays, form.step(threshold)
     exact = weights.astype(np.float64) / step
     clipped = (exact < form.lowest - 0.5) | (exact > form.highest + 0.5)
     inside = (exact - mantissas)[~clipped]
@@ -274,11 +264,9 @@ def _fine_tune(
     network: DesireNetwork, data: Any, test: Any, epochs: int, learning_rate: float | None
 ) -> None:
     config = network.config
-    if learning_rate is None:
-        learning_rate = config.learning_rate / 10
-    whole = network.config
-    network.config = config.replace(epochs=epochs, learning_rate=learning_rate)
+    eta = config.learning_rate / 10 if learning_rate is None else learning_rate
+    network.config = config.replace(epochs=epochs, learning_rate=eta)
     try:
         fit(network, data, test)
     finally:
-        network.config = whole
+        network.config = config

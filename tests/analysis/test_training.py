@@ -12,7 +12,7 @@ from lava_desire.analysis.ablation import (
 )
 from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, VARIANTS
 from lava_desire.analysis.experiments import quick_data, seed_folder, spread, write_report
-from lava_desire.analysis.training import Snapshots, is_finished, train_or_resume
+from lava_desire.analysis.training import Snapshots, train_or_resume
 from lava_desire.engine import CheckpointError
 
 SMALL = BASES["small"].config
@@ -31,9 +31,6 @@ def snapshots(folder):
 
 def test_a_finished_run_is_only_read(digits, tmp_path):
     first = train_or_resume(CONFIG, digits.train, digits.test, tmp_path)
-    assert is_finished(CONFIG, tmp_path)
-    assert not is_finished(CONFIG.replace(epochs=3), tmp_path)
-    assert not is_finished(CONFIG, tmp_path / "nowhere")
     again = train_or_resume(CONFIG, digits.train, digits.test, tmp_path)
     assert again.records == first.records
     with pytest.raises(CheckpointError, match="seed"):

@@ -25,7 +25,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # isort
 class _Window:
     """What both arithmetics do: a window of 2^k steps, and the ports of the learning engine."""
 
-    def _prepare(self, proc_params: Any) -> None:
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)  # type: ignore[call-arg]  # of Lava's model beside it
         self._config = proc_params["config"]
         self._rule = proc_params["rule"]
 
@@ -69,25 +70,14 @@ class PyDesireLearningLIFModelFloat(_Window, LearningNeuronModelFloat):
     desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int8)
     count: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._prepare(proc_params)
+    _number = float
 
     def _advance(self, activation: Any) -> Any:
-        config = self._config
+        config, activation = self._config, activation.astype(np.float32)
         fired, self.v = equations.integrate_and_fire(
-            self.v,
-            activation.astype(np.float32),
-            config.decay,
-            config.threshold,
-            None,
-            config.reset,
+            self.v, activation, config.decay, config.threshold, None, config.reset
         )
         return fired
-
-    @staticmethod
-    def _number(value: float) -> float:
-        return value
 
 
 @implements(proc=DesireLearningLIF, protocol=LoihiProtocol)
@@ -108,23 +98,16 @@ class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
     desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
     count: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._prepare(proc_params)
-        self._kept = round(4096 * self._config.decay)
+    _number = int
 
     def _advance(self, activation: Any) -> Any:
         fired, potential = fixed.integrate_and_fire(
             self.v.astype(np.int64),
             activation.astype(np.int64),
             1 << ALIGNMENT_BITS,
-            self._kept,
+            round(4096 * self._config.decay),
             int(self.vth) << ALIGNMENT_BITS,
             reset=self._config.reset,
         )
         self.v = potential.astype(np.int32)
         return fired
-
-    @staticmethod
-    def _number(value: float) -> int:
-        return int(value)
