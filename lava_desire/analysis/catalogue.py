@@ -10,21 +10,11 @@ from lava_desire.config import DesireConfig
 
 @dataclass(frozen=True)
 class Experiment:
-    """A result of the paper that can be trained for.
+    """A result of the paper that can be trained for."""
 
-    Parameters
-    ----------
-    dataset : str
-        Name of the data set; of the preset, too.
-    paper_accuracy : float
-        What the paper reports for the best epoch, in [0, 1].
-    section : str
-        Where.
-    """
-
-    dataset: str
-    paper_accuracy: float
-    section: str
+    dataset: str  # name of the data set, and of the preset
+    paper_accuracy: float  # of the best epoch, in [0, 1]
+    section: str  # of the paper
 
 
 EXPERIMENTS = {
@@ -40,17 +30,10 @@ class Base:
 
     The schedules are compressed: the rate falls by e⁻⁶ over all epochs, as in the paper over 150.
     The average of the weights changes nothing in training, so every run shows it beside.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        Network and schedule.
-    train_samples : int
-        Training samples used, the first of the data set.
     """
 
     config: DesireConfig
-    train_samples: int
+    train_samples: int  # the first of the data set
 
 
 BASES = {

@@ -52,41 +52,19 @@ _ACTIVITY_SAMPLES = 2000  # whose mean is Fig. 7: it is measured at many moments
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the figures' experiments are; what a CPU does in some minutes, unless given.
+    """How large the figures' experiments are; what a CPU does in some minutes, unless given."""
 
-    Parameters
-    ----------
-    neurons, steps : tuple of int
-        Values of N in Fig. 4 and of T in Fig. 5.
-    epochs, train_samples : int
-        Of every network in Fig. 4 and 5: passes, and how many training samples they are over.
-    watched_neurons : int
-        N of the network in Fig. 5 to 8, 2N and N hidden neurons.
-    watched_epochs : int
-        Epochs of Fig. 6; Fig. 7 shows the first five of them.
-    contribution_samples : int
-        Samples of Fig. 8.
-    largest : int
-        Most hidden neurons of Fig. 9.
-    sizes : int
-        Sizes of Fig. 9, in logarithmic steps from 100.
-    rounds : int
-        Timed rounds of each.
-    learning_rate : float
-        Of the first epoch.
-    """
-
-    neurons: tuple[int, ...] = (25, 50, 100, 200, 400)
-    steps: tuple[int, ...] = (5, 10, 15, 20, 30, 40)
-    epochs: int = 8
-    train_samples: int = 20_000
-    watched_neurons: int = 100
-    watched_epochs: int = 10
-    contribution_samples: int = 1000
-    largest: int = 10_000
-    sizes: int = 7
-    rounds: int = 5
-    learning_rate: float = 4e-5
+    neurons: tuple[int, ...] = (25, 50, 100, 200, 400)  # values of N in Fig. 4
+    steps: tuple[int, ...] = (5, 10, 15, 20, 30, 40)  # values of T in Fig. 5
+    epochs: int = 8  # of every network in Fig. 4 and 5
+    train_samples: int = 20_000  # that these epochs are over
+    watched_neurons: int = 100  # N of the network in Fig. 5 to 8, 2N and N hidden neurons
+    watched_epochs: int = 10  # of Fig. 6; Fig. 7 shows the first five of them
+    contribution_samples: int = 1000  # of Fig. 8
+    largest: int = 10_000  # most hidden neurons of Fig. 9
+    sizes: int = 7  # of Fig. 9, in logarithmic steps from 100
+    rounds: int = 5  # timed at each size
+    learning_rate: float = 4e-5  # of the first epoch
 
     @classmethod
     def quick(cls) -> Scale:
@@ -101,44 +79,28 @@ class Scale:
         return dataclasses.replace(self, **changes)
 
 
+@dataclass
 class Gallery:
     """Measures and draws the figures of one folder.
 
     What has been measured there is drawn again from its file, and runs go on where they stopped.
-
-    Parameters
-    ----------
-    data : Dataset
-        MNIST in the paper.
-    scale : Scale
-        How large.
-    seed : int
-        Of all runs.
-    folder : path
-        Where PNG and JSON files go, and the runs, in ``runs``.
-    device : str
-        Where networks are trained; Fig. 9 is always measured on the CPU.
-    notes : dict
-        Command, commit, environment: written into every JSON file.
     """
 
-    def __init__(
-        self,
-        data: Dataset,
-        scale: Scale,
-        seed: int,
-        folder: str | Path,
-        device: str,
-        notes: dict[str, Any],
-    ) -> None:
-        self.data, self.scale, self.device, self.notes = data, scale, device, notes
-        self.folder = Path(folder)
-        self._base = DesireConfig.preset("mnist").resized(
-            data.num_inputs,
+    data: Dataset  # MNIST in the paper
+    scale: Scale
+    seed: int  # of all runs
+    folder: Path  # of PNG and JSON files, and of the runs, in ``runs``
+    device: str  # where networks are trained; Fig. 9 is always measured on the CPU
+    notes: dict[str, Any]  # command, commit, environment: written into every JSON file
+
+    @cached_property
+    def _base(self) -> DesireConfig:
+        return DesireConfig.preset("mnist").resized(
+            self.data.num_inputs,
             (1,),
-            data.num_classes,
-            learning_rate=scale.learning_rate,
-            seed=seed,
+            self.data.num_classes,
+            learning_rate=self.scale.learning_rate,
+            seed=self.seed,
         )
 
     def draw(self, name: str) -> Path:

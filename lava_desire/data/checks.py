@@ -38,28 +38,11 @@ class DataWarning(UserWarning):
 def check_images(
     given: Any, name: str = "images", num_inputs: int | None = None
 ) -> tuple[Array, tuple[int, int] | None]:
-    """Return images as rows, and their height and width where they have them.
+    """Return images as rows, (S, N) uint8 or float32, and (h, w) where they have it, else None.
 
-    Parameters
-    ----------
-    given : array
-        (S, N), (S, h, w), (S, 1, h, w) or (S, h, w, 1); uint8, or float in [0, 1].
-    name : str
-        What errors call them.
-    num_inputs : int, optional
-        N, where it is known.
-
-    Returns
-    -------
-    rows : array
-        (S, N) uint8 or float32, N = h · w, row by row of the image.
-    image_shape : tuple of int or None
-        (h, w); None of images that are rows already.
-
-    Raises
-    ------
-    DataError
-        If they are of another shape or dtype, or a value is NaN or outside [0, 1].
+    `given` is (S, N), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in [0, 1]; rows are
+    N = h · w pixels, row by row of the image. Errors call them `name`. Raises DataError if they
+    are of another shape or dtype, or a value is NaN or outside [0, 1].
     """
     images = _as_array(given, name)
     shape = tuple(int(size) for size in images.shape)
@@ -136,26 +119,10 @@ def _cure_of_scale(least: float, largest: float) -> str:
 
 
 def check_labels(given: Any, name: str, num_samples: int, num_classes: int) -> Array:
-    """Return labels as class numbers.
+    """Return labels as class numbers, (S,) int64.
 
-    Parameters
-    ----------
-    given : array
-        (S,) or (S, 1) integers in [0, K), or one-hot, (S, K) of 0 and 1.
-    name : str
-        What errors call them.
-    num_samples, num_classes : int
-        S and K.
-
-    Returns
-    -------
-    array
-        (S,) int64.
-
-    Raises
-    ------
-    DataError
-        If they are of another shape or dtype, texts, or outside [0, K).
+    `given` is (S,) or (S, 1) integers in [0, K), or one-hot, (S, K) of 0 and 1; errors call them
+    `name`. Raises DataError if they are of another shape or dtype, texts, or outside [0, K).
     """
     labels, columns = label_column(given, name, num_samples)
     xp = array_namespace(labels)
@@ -186,28 +153,11 @@ def check_labels(given: Any, name: str, num_samples: int, num_classes: int) -> A
 
 
 def label_column(given: Any, name: str, num_samples: int) -> tuple[Array, int | None]:
-    """Return labels one a sample, integers or texts, and of how many columns they were one-hot.
+    """Return labels one a sample, and of how many columns they were one-hot, else None.
 
-    Parameters
-    ----------
-    given : array
-        (S,) or (S, 1) integers or texts, or one-hot, (S, K) of 0 and 1.
-    name : str
-        What errors call them.
-    num_samples : int
-        S.
-
-    Returns
-    -------
-    labels : array
-        (S,) integers, or NumPy texts.
-    columns : int or None
-        K of one-hot labels.
-
-    Raises
-    ------
-    DataError
-        If they are of another shape, or neither integers nor texts.
+    `given` is (S,) or (S, 1) integers or texts, or one-hot, (S, K) of 0 and 1; what comes back is
+    (S,) integers, or NumPy texts. Errors call them `name`. Raises DataError if they are of another
+    shape, or neither integers nor texts.
     """
     labels = _as_array(given, name, texts=True)
     shape = tuple(int(size) for size in labels.shape)
@@ -248,27 +198,12 @@ def _from_one_hot(labels: Array, name: str) -> Array:
 def number_classes(
     train: Array, test: Array, name: str = "labels"
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Give numbers to the classes that labels name, in their order.
+    """Return labels as numbers of classes, (S,) int64, and the classes' names.
 
-    Parameters
-    ----------
-    train, test : ndarray
-        (S,) integers or texts, both of one kind.
-    name : str
-        What errors call them.
-
-    Returns
-    -------
-    train, test : ndarray
-        (S,) int64, numbers of the classes.
-    names : tuple of str
-        The classes' names: integers, and texts that all are whole numbers, in order of their value;
-        other texts in order of their characters.
-
-    Raises
-    ------
-    DataError
-        If they mix integers and texts, an integer is no class, or a text no name.
+    `train` and `test` are (S,) integers or texts, both of one kind; errors call them `name`. Names
+    that are integers, and texts that all are whole numbers, are in order of their value, other
+    texts in order of their characters. Raises DataError if integers and texts are mixed, an integer
+    is no class, or a text no name.
     """
     if len(test) and _is_text(train) != _is_text(test):
         raise DataError(
@@ -321,9 +256,10 @@ def check_scale(
     whole: bool = False,
     equalized: bool = False,
 ) -> str | None:
-    """Tell whether images are on a scale of their own, as of bytes from 0 to 16.
+    """Return a warning where images are on a scale of their own, as of bytes from 0 to 16.
 
-    Of fewer than 16 pixels, and of black ones, nothing is concluded.
+    Of fewer than 16 pixels, and of black ones, nothing is concluded. Raises DataError if the
+    brightest pixel is below a quarter of white, and no pixel can ever spike.
 
     Parameters
     ----------
@@ -331,24 +267,12 @@ def check_scale(
         (S, N) uint8 or float32, as :func:`check_images` returns them.
     spikes : callable
         Says of such images whether the encoder makes a spike of any pixel.
-    encoder : str
-        What errors call the encoder.
-    name : str
-        What they call the images.
+    encoder, name : str
+        What errors call the encoder and the images.
     whole : bool
         Whether they are a data set, of which some pixel must spike, and not some batch.
     equalized : bool
         Whether the encoder brings all images to one mean brightness, so that they have no scale.
-
-    Returns
-    -------
-    str or None
-        What to warn of.
-
-    Raises
-    ------
-    DataError
-        If the brightest pixel is below a quarter of white, and no pixel can ever spike.
     """
     if int(np.prod(tuple(images.shape), dtype=np.int64)) < _EVIDENCE:
         return None

@@ -293,22 +293,9 @@ class Dataset:
 
 
 def find_family(names: Any) -> tuple[str, ...]:
-    """Return the names of images and labels, and of those to test with where they are there.
+    """Return two or four of `names`: of images and labels, and of those to test with.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Of the arrays that there are.
-
-    Returns
-    -------
-    tuple of str
-        Two or four of them, training first.
-
-    Raises
-    ------
-    DataError
-        If they are of no family, of several, or one is there in capitals and without.
+    Raises DataError if they are of no family, of several, or one is there in capitals and without.
     """
     given = [name for name in names if isinstance(name, str)]
     lower: dict[str, str] = {}
@@ -392,17 +379,8 @@ def _warn_of_unseen(train: Array, test: Array, names: Sequence[str]) -> None:
 def fixed_split(labels: Array, test_share: float = 0.2) -> tuple[Array, Array]:
     """Split samples into training and test, the same way every time, class by class.
 
-    Parameters
-    ----------
-    labels : ndarray
-        (S,) integers or texts.
-    test_share : float
-        Share of each class that goes to the test set, in (0, 1).
-
-    Returns
-    -------
-    train, test : ndarray
-        Sorted indices, int64.
+    `labels` are (S,) integers or texts; `test_share`, in (0, 1), of each class goes to the test
+    set. Returns sorted indices, int64, of both.
     """
     generator = np.random.Generator(np.random.Philox(key=2023))
     test = []
