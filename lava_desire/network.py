@@ -577,16 +577,16 @@ class DesireNetwork:
         layer : int
             ℓ in 1 to L.
         learning_rate : float or Tensor
-            η times the layer's factor.
+            η times the layer's factor; a tensor is (1,) float64.
         num_samples : int
             B.
         desired_spikes : callable
             Returns spikes signed by desire, (N_ℓ,) integers.
 
-        Yields
-        ------
-        post, pre : array
-            (N_ℓ,) and (N_{ℓ−1},) float32.
+        Returns
+        -------
+        iterator
+            A pair a term: post, (N_ℓ,) float32, and pre, (N_{ℓ−1},) float32.
         """
         if not self.config.terms:
             return
