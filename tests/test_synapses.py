@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 
-from lava_desire import DesireConfig
+from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire.analysis.complexity import count_measured
+from lava_desire.checkpoint import read_checkpoint
+from lava_desire.cli import main
+from lava_desire.model import integers as fixed
+from lava_desire.model.arrays import namespace
 from lava_desire.model.synapses import Dense, Synapse
-from lava_desire.randomness import initial_weights
+from lava_desire.operations import count_operations
+from lava_desire.randomness import RoundingStream, initial_weights
 
 
 class OneToOne(Synapse):
@@ -120,3 +127,193 @@ def test_a_weight_at_several_positions_learns_from_their_mean(monkeypatch):
 def test_connections_that_are_none_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         DesireConfig((6, 4, 2), connections=given)
+
+
+# The second layer is one-to-one, everything is on, and weights are large enough for all to learn.
+CONFIG = DesireConfig(
+    (9, 7, 7, 3),
+    num_steps=9,
+    threshold=0.5,
+    desire_threshold_hidden=0.02,
+    dropout_hidden=0.2,
+    learning_rate=0.02,
+    batch_size=4,
+    epochs=2,
+    connections=("dense", "one-to-one", "dense"),
+)
+BEYOND = {"trace_baseline": 0.5, "baseline_samples": 8, "rate_floor": 0.3, "weight_limit": 0.9}
+IMAGES, LABELS = DRAW.integers(0, 256, (12, 9)).astype(np.uint8), DRAW.integers(0, 3, 12)
+
+
+def both(config, **options):
+    """Return the network and its twin of dense layers, the second a diagonal matrix."""
+    network = DesireNetwork(config, **options)
+    first, second, third = network.numpy_weights()
+    weights, dense = [first, np.diag(second), third], config.replace(connections=())
+    if "arithmetic" in options:
+        options["formats"] = network.rule.formats
+    return network, DesireNetwork(dense, weights=weights, **options)
+
+
+@pytest.mark.parametrize("changes", [{}, BEYOND, {"learning_rate_scale": (1, 0.5, 2)}])
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+def test_the_engine_learns_what_a_diagonal_matrix_does(kernels, changes):
+    network, twin = both(CONFIG.replace(**changes), kernels=kernels)
+    off_diagonal, before = ~torch.eye(7, dtype=torch.bool), network.numpy_weights()[1]
+    for first in range(0, 12, 4):
+        batch = IMAGES[first : first + 4], LABELS[first : first + 4], 0.02
+        one, dense = network.train_step(*batch), twin.train_step(*batch)
+        for mine, theirs in zip(
+            one.spikes + one.desires, dense.spikes + dense.desires, strict=True
+        ):
+            assert torch.equal(mine, theirs)
+        assert torch.equal(network.weights[0], twin.weights[0])
+        assert torch.equal(network.weights[1], twin.weights[1].diagonal())
+        assert torch.equal(network.weights[2], twin.weights[2])
+        twin.weights[1][off_diagonal] = 0
+    assert (network.numpy_weights()[1] != before).any()
+    assert torch.equal(network.predict(IMAGES), twin.predict(IMAGES))
+
+
+def test_integers_learn_what_a_diagonal_matrix_does_before_it_is_rounded():
+    network, twin = both(CONFIG.replace(learning_rate=0.1), arithmetic="fixed_point")
+    integers, before = network.rule, network.numpy_weights()[1]
+    activity = network.forward(IMAGES)
+    one, dense = network.desires(activity, LABELS), twin.desires(twin.forward(IMAGES), LABELS)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(one, dense, strict=True))
+    traces = network.traces(activity, 0)[1].long()
+    assert torch.equal(traces, twin.traces(activity, 0)[1].long())
+    network.update(activity, one, 0.1)
+    mantissa, shift = integers.rate_of(2, 0.1)
+    signed = activity.spikes[2].long() * one[1]
+    change = torch.einsum("tbo,tbo->o", signed, traces).numpy() * mantissa
+    words = RoundingStream("weight", 7, 1, CONFIG.seed, 2).draw(0)[:, 0]
+    expected = fixed.add_change(before, change, shift, words, integers.format_of(2))
+    assert (expected != before).any()
+    np.testing.assert_array_equal(network.numpy_weights()[1], expected)
+
+
+@pytest.mark.parametrize(("arithmetic", "average"), [("floating_point", 0.5), ("fixed_point", 0)])
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(arithmetic, average, tmp_path):
+    config = CONFIG.replace(learning_rate=0.1, weight_average=average)
+    whole = DesireNetwork(config, arithmetic=arithmetic)
+    fit(whole, (IMAGES, LABELS), folder=tmp_path / "whole")
+    part = DesireNetwork(config.replace(epochs=1), arithmetic=arithmetic)
+    fit(part, (IMAGES, LABELS), folder=tmp_path / "part")
+    resumed = DesireNetwork(config, arithmetic=arithmetic)
+    fit(resumed, (IMAGES, LABELS), folder=tmp_path / "part", resume=True)
+    loaded = DesireNetwork.load(tmp_path / "part" / "checkpoint.safetensors")
+    assert loaded.config.connections == CONFIG.connections
+    for mine, theirs, stored in zip(resumed.weights, whole.weights, loaded.weights, strict=True):
+        assert torch.equal(mine, theirs)
+        assert torch.equal(mine, stored)
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"), [([], BEYOND), (["--precision", "fixed_point"], {"learning_rate": 0.1})]
+)
+def test_the_command_line_trains_it_by_the_engine_and_in_lava_alike(options, changes, tmp_path):
+    pytest.importorskip("lava.magma", reason="Lava is not installed")
+    files = {name: tmp_path / name for name in ("data.npz", "config.json", "torch", "lava")}
+    np.savez(files["data.npz"], images=IMAGES, labels=LABELS)
+    config = CONFIG.replace(batch_size=1, epochs=1, **changes)
+    files["config.json"].write_text(config.to_json())
+    new = ["train", "--quiet", "--data", files["data.npz"], "--config", files["config.json"]]
+    for backend in ("torch", "lava"):
+        arguments = [*new, *options, "--backend", backend, "--output", files[backend]]
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        assert ended.value.code in (0, None)
+    one, other = (
+        read_checkpoint(files[name] / "checkpoint.safetensors") for name in ("torch", "lava")
+    )
+    assert one.config.connections == other.config.connections == CONFIG.connections
+    for name in ("weights", "input_rates"):
+        for mine, theirs in zip(getattr(one, name), getattr(other, name), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    untrained = DesireNetwork(config, arithmetic=one.arithmetic).numpy_weights()[1]
+    assert (one.weights[1] != untrained).any()
+
+
+class Convolution(Synapse):
+    """Kernels without padding: the dense layer whose matrix holds each weight at every position."""
+
+    name = "convolution"
+    parameters = ("channels", "kernel", "stride")
+
+    def __init__(self, pre_shape, num_post, channels, kernel, stride):
+        super().__init__(pre_shape, num_post)
+        side = math.isqrt(self.num_pre // channels)
+        steps = range(0, side - kernel + 1, stride)
+        self.num_positions = len(steps) ** 2
+        maps = num_post // self.num_positions
+        self.post_shape = (maps, len(steps), len(steps))
+        self.weight_shape, self.fan_in = (maps, channels, kernel, kernel), channels * kernel**2
+        # 1 where a pair of neurons is joined by a weight.
+        pre = np.arange(self.num_pre).reshape(channels, side, side)
+        places = np.zeros((*self.weight_shape, num_post, self.num_pre))
+        for weight in np.ndindex(*self.weight_shape):
+            o, c, i, j = weight
+            for place, (y, x) in enumerate((y, x) for y in steps for x in steps):
+                places[(*weight, o * self.num_positions + place, pre[c, y + i, x + j])] = 1
+        self.places = places.reshape(self.num_weights, -1)
+
+    def matrix(self, weights):
+        places = namespace(weights).asarray(self.places)
+        return (weights.reshape(-1) @ places).reshape(self.num_post, self.num_pre)
+
+    def forward(self, weights, pre):
+        return pre @ self.matrix(weights).T
+
+    def transpose(self, weights, post):
+        return post @ self.matrix(weights)
+
+    def pair(self, post, pre):
+        pairs = (post.T @ pre).reshape(-1)
+        return (namespace(pre).asarray(self.places) @ pairs).reshape(self.weight_shape)
+
+
+CONVOLUTIONS = DesireConfig(
+    (16, 18, 8, 3),
+    num_steps=9,
+    threshold=0.5,
+    desire_threshold_hidden=0.02,
+    dropout_hidden=0.2,
+    connections=("convolution:1:2:1", "convolution:2:2:1", "dense"),
+)
+
+
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+@pytest.mark.parametrize("changes", [{}, {"trace_baseline": 0.5, "rate_floor": 0.3}])
+def test_kernels_learn_the_mean_over_positions_of_what_their_matrix_does(kernels, changes):
+    config = CONVOLUTIONS.replace(**changes)
+    network = DesireNetwork(config, kernels=kernels)
+    convolutions = config.synapses[:2]
+    assert [synapse.post_shape for synapse in convolutions] == [(2, 3, 3), (2, 2, 2)]
+    assert [synapse.weight_shape for synapse in convolutions] == [(2, 1, 2, 2), (2, 2, 2, 2)]
+    images, before = DRAW.integers(0, 256, (8, 16)).astype(np.uint8), network.numpy_weights()
+    matrices = [
+        synapse.matrix(weights) for synapse, weights in zip(convolutions, before[:2], strict=True)
+    ]
+    dense = config.replace(connections=())
+    twin = DesireNetwork(dense, weights=[*matrices, before[2]], kernels=kernels)
+    one, other = (each.train_step(images, LABELS[:8], 0.02) for each in (network, twin))
+    for mine, theirs in zip(one.spikes + one.desires, other.spikes + other.desires, strict=True):
+        assert torch.equal(mine, theirs)
+    for layer, synapse in enumerate(convolutions):
+        change = network.numpy_weights()[layer] - before[layer]
+        copies = synapse.places @ (twin.numpy_weights()[layer] - matrices[layer]).reshape(-1)
+        mean = copies.reshape(change.shape) / synapse.num_positions
+        assert abs(mean).max() > 1e-3
+        np.testing.assert_allclose(change, mean, atol=1e-6)
+
+
+def test_operations_are_counted_by_the_synapses_that_there_are():
+    network = DesireNetwork(CONFIG)
+    activity = network.forward(IMAGES)
+    first, second, _ = count_operations(network, activity)
+    assert first.synaptic_operations == 7 * first.spikes_received
+    assert second.synaptic_operations == second.spikes_received > 0
+    assert [layer.weight_bytes_stored for layer in (first, second)] == [4 * 63, 4 * 7]
+    with pytest.raises(ValueError, match="layer 2 are one-to-one: the count of operations knows"):
+        count_measured(network, IMAGES, LABELS)
