@@ -22,7 +22,7 @@ from lava_desire.backends.wire import pack_spikes, unpack_spikes
 from lava_desire.config import DesireConfig
 from lava_desire.model.arrays import Array
 from lava_desire.model.option import decided, filtered, output_desires
-from lava_desire.model.synapses import Synapse
+from lava_desire.model.synapses import Synapse, delayed
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Layer:
 
 
 def layers_of(config: DesireConfig) -> tuple[Layer, ...]:
-    """Return the L plastic layers: the encoder's spikes arrive at once, others a step later."""
+    """Return the L plastic layers, layer 1 first."""
     synapses = enumerate(config.synapses, start=1)
-    return tuple(Layer(number, synapse, int(number > 1)) for number, synapse in synapses)
+    return tuple(Layer(number, synapse, config.delay(number)) for number, synapse in synapses)
 
 
 class Backend:
@@ -372,11 +372,6 @@ def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
     for step in range(1, len(traces)):
         traces[step].add_(traces[step - 1], alpha=decay)
     return traces
-
-
-def delayed(spikes: Tensor, delay: int) -> Tensor:
-    """Return trains, (T, B, N), that arrive `delay` time steps later, silence first."""
-    return torch.cat([torch.zeros_like(spikes[:delay]), spikes[: len(spikes) - delay]])
 
 
 def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -> Tensor:

@@ -79,6 +79,11 @@ class Synapse(ABC):
         return math.prod(self.weight_shape)
 
     @property
+    def weight_table(self) -> tuple[int, int]:
+        """Rows and columns of the weights as a table, a row a postsynaptic neuron or channel."""
+        return self.weight_shape[0], self.num_weights // self.weight_shape[0]
+
+    @property
     def fan_out(self) -> float:
         """Synapses that begin at a presynaptic neuron, on average."""
         return self.num_post * self.fan_in / self.num_pre
@@ -91,9 +96,8 @@ class Synapse(ABC):
     def by_neuron(self, values: Array) -> Array:
         """Sum values of weights over those of a neuron, `weight_shape` → (N_o,) float32."""
         xp = namespace(values)
-        rows = self.weight_shape[0]
-        sums = xp.sum(xp.reshape(xp.astype(values, xp.float32), (rows, -1)), axis=1)
-        return xp.repeat(sums, self.num_post // rows)
+        table = xp.reshape(xp.astype(values, xp.float32), self.weight_table)
+        return xp.repeat(xp.sum(table, axis=1), self.num_post // len(table))
 
     @abstractmethod
     def forward(self, weights: Array, pre: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire.backends.base import Backend, Layer, delayed
+from lava_desire.backends.base import Backend, Layer
 from lava_desire.backends.integers import kernels
 from lava_desire.backends.numba.threads import own_threads
 from lava_desire.backends.registry import FIXED_POINT
@@ -21,7 +21,7 @@ from lava_desire.model.checks import check_layers
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
 from lava_desire.model.option import filtered, refuse_in_integers
-from lava_desire.model.synapses import Dense
+from lava_desire.model.synapses import Dense, delayed
 from lava_desire.randomness import RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
@@ -111,11 +111,10 @@ class IntegerBackend(Backend):
         self._forget_ranges()
 
     def _words_of(self, purpose: str, layer: Layer) -> RoundingStream:
-        rows, row_length = self.config.num_steps, layer.synapse.num_pre
-        if purpose == "weight":
-            rows = layer.synapse.weight_shape[0]
-            row_length = layer.synapse.num_weights // rows
-        return RoundingStream(purpose, rows, row_length, self.config.seed, layer.number)
+        synapse = layer.synapse
+        traces = (self.config.num_steps, synapse.num_pre)
+        table = synapse.weight_table if purpose == "weight" else traces
+        return RoundingStream(purpose, *table, self.config.seed, layer.number)
 
     def _forget_ranges(self) -> None:
         self._held = [0] * len(self.layers)

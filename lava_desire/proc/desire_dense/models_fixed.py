@@ -54,8 +54,8 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         )
         num_steps, num_out, num_in = config.num_steps, synapse.num_post, synapse.num_pre
         self._trace_words = RoundingStream("trace", num_steps, num_in, config.seed, layer)
-        rows = (shape[0], synapse.num_weights // shape[0])
-        self._weight_words = RoundingStream("weight", *rows, config.seed, layer)
+        rows, row_length = synapse.weight_table
+        self._weight_words = RoundingStream("weight", rows, row_length, config.seed, layer)
         self._sample = proc_params["samples_seen"]
         self._has_traces = self._has_learned = False
         self._weights_of_window = np.zeros(shape, np.int32)
