@@ -1,4 +1,4 @@
-"""What a pass of a network saw: the values that its methods give and take."""
+"""Results of a forward pass and of a training step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one description of a network and its training: :class:`DesireConfig`."""
+"""The configuration of a network and its training: :class:`DesireConfig`."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ class FolderInUseError(OSError):
 
 
 class FolderLock:
-    """While entered, no other process or thread can enter the lock of the same folder.
+    """A lock that one process or thread at a time holds for a folder.
 
     The operating system releases it when the process ends, however it ends. A folder on a file
     system that knows no locks is taken without one.

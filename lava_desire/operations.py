@@ -1,4 +1,4 @@
-"""What a window costs, counted by the network that ran it, to estimate energy from."""
+"""Counts the operations of a forward pass, to estimate energy from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place that draws random numbers: weights, dropout, order and shifts of samples, rounding.
+"""All random numbers: weights, dropout, order and shifts of samples, rounding.
 
 Every draw comes from a Philox generator keyed by the run's seed and by what the draw is for, so
 that the numbers depend on neither device, batch size nor which other draws were made before.

@@ -1,4 +1,4 @@
-"""What single changes to training do to accuracy, all else equal."""
+"""Ablations: the effect of single changes on accuracy."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def train_variants(
     base: DesireConfig,
     device: str = "cpu",
 ) -> None:
-    """Train every variant with every seed, going on where an earlier call stopped.
+    """Train every variant with every seed, resuming where an earlier call stopped.
 
     Raises ValueError if a variant is unknown.
     """

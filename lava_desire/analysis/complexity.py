@@ -1,4 +1,4 @@
-"""Table 3 from counts: formulas of the most a neuron can need, and means over real samples."""
+"""Operation counts for Table 3: upper bounds as formulas, and means over real samples."""
 
 from __future__ import annotations
 
@@ -187,12 +187,12 @@ def count_measured(
                     _counted(weights[layer][:, neuron], tally), *behind, constants
                 )
                 rows["backward"].append(tally.reset())
-                heard = neuron * spikes[layer - 1].shape[2] // size
+                sources = neuron * spikes[layer - 1].shape[2] // size
                 operations.spiking_update(
-                    Counted(weights[layer - 1][neuron, heard], tally),
+                    Counted(weights[layer - 1][neuron, sources], tally),
                     Counted(desires[layer - 1][sample, neuron], tally),
                     train,
-                    _counted(traces[:, heard], tally),
+                    _counted(traces[:, sources], tally),
                     constants,
                 )
                 rows["update"].append(tally.reset())

@@ -1,4 +1,4 @@
-"""The experiments that ``lava-desire reproduce`` runs, and what became of them as one report."""
+"""Runs the experiments of ``lava-desire reproduce`` and reports their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's figures and tables, each measured once, kept as JSON, and drawn."""
+"""The paper's figures and tables: measured once, stored as JSON, drawn."""
 
 from __future__ import annotations
 

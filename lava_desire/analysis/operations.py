@@ -1,4 +1,4 @@
-"""One neuron's work in plain Python, on numbers that count what is done to them: Table 3.
+"""One neuron in plain Python, on numbers that count operations: Table 3.
 
 Spikes and desires are conditions here, not factors, as the paper counts them. The tests hold the
 three functions of the rule to :mod:`lava_desire.rule`, to the bit, so that what is counted is the

@@ -1,4 +1,4 @@
-"""Training runs that go on where they stopped, and what can be measured on the way."""
+"""Resumable training runs, and measurements during training."""
 
 from __future__ import annotations
 

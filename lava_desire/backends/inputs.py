@@ -1,4 +1,4 @@
-"""The door of the engine: arguments become tensors here, or are refused by name."""
+"""Checks the arguments of the engine and converts them to tensors."""
 
 from __future__ import annotations
 

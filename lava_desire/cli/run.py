@@ -1,4 +1,4 @@
-"""A training run as the command line knows it: a data source, a network and a folder.
+"""A training run of the command line: a data source, a network and a folder.
 
 What is heavy (torch, numba, Matplotlib, data) is imported where it is used, so that help and bad
 options are answered at once.

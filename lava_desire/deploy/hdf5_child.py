@@ -1,4 +1,4 @@
-"""Read a group of an HDF5 file in a process of its own, and hand on plain arrays.
+"""Reads a group of an HDF5 file in a separate process and returns plain arrays.
 
 The HDF5 library is C code that trusts what a file says of itself. Where a damaged file keeps it for
 ever (seen with HDF5 2.0.0), fills memory or ends the process, this process is what is lost.
@@ -180,7 +180,7 @@ class _Looked:
 
 
 def unpacked_bytes(dataset: Any) -> int:
-    """Return what a dataset comes to in memory; chunks are unpacked whole, however little is used.
+    """Return the bytes that a dataset takes in memory; chunks are unpacked whole.
 
     Texts of variable length count as their addresses here, and as themselves when they are read.
     """

@@ -1,4 +1,4 @@
-"""HDF5 files of strangers, read by a process of its own whose memory and time are limited.
+"""Reads untrusted HDF5 files in a separate process with limited memory and time.
 
 Whatever a file does to the HDF5 library, it does to that process: here it is an error. It is no
 sandbox: the process has the rights of the user.
@@ -98,7 +98,7 @@ def read_hdf5(
 
 
 class _AnsweredError(Exception):
-    """What the other process found wrong, to be said after the path."""
+    """An error of the other process, to be printed after the path."""
 
 
 def _check_file(path: Path, max_bytes: int) -> None:

@@ -183,12 +183,12 @@ class IntegerNetwork:
 
 
 def predict_class(config: DesireConfig, spikes: Any) -> Any:
-    """Return what spikes of an output layer, (T, B, N_L), say: (B,) int64 (Sec. 4.2)."""
+    """Return the classes that output spikes, (T, B, N_L), predict: (B,) int64 (Sec. 4.2)."""
     return decided(config, spikes.sum(axis=0), lambda: rule.last_spikes(spikes))
 
 
 def as_integers(network: Any) -> IntegerNetwork:
-    """Return a network in fixed point as what backends are given; integers as they are.
+    """Return a network in fixed point as an :class:`IntegerNetwork`, or one as it is.
 
     Raises ValueError if the network computes in floating point, or is none.
     """

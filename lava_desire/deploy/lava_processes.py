@@ -66,7 +66,7 @@ class LavaNetwork:
 
     @property
     def description(self) -> str:
-        """Say in a sentence what the user has got."""
+        """Describe the network in a sentence."""
         sizes = self.config.shape_text
         kind = (
             "stock Lava processes (Dense and LIFReset)"
@@ -79,7 +79,7 @@ class LavaNetwork:
         )
 
     def count_spikes(self, images: Any) -> Any:
-        """Run images through freshly built processes and count what the output layer says.
+        """Run images through newly built processes and count the output spikes.
 
         Parameters
         ----------

@@ -128,7 +128,7 @@ def loihi_learning_rule(
 
 
 def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:
-    """Refuse what would make another rule of it."""
+    """Refuse options that change the rule beyond Eq. 4."""
     for option in (*config.terms, *config.bounds):
         option.refuse(", which Loihi's learning engine can do")
     if learning_rate is None and set(config.learning_rate_scale) - {1.0}:

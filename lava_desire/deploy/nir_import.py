@@ -163,7 +163,7 @@ def _foreign_config(
 
 
 def _other_dt(tau: float) -> str:
-    """Say which dt is likely to be meant."""
+    """Suggest the dt that is likely to be meant."""
     if tau < _NORSE_DT * (1 - 1e-6):
         return f"Pass dt of at most {tau:.3g}"
     return (
@@ -200,7 +200,7 @@ def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
 
 
 def _weights(layer: Layer, config: DesireConfig) -> Any:
-    """Return W = W_nir · R · (1 − β), with what rounding had taken."""
+    """Return W = W_nir · R · (1 − β), with the loss of rounding undone."""
     with np.errstate(over="ignore"):
         weights = unscaled(layer.weight, (layer.r * (1 - config.decay))[:, None])
     residual = layer.metadata.get(RESIDUAL)

@@ -23,7 +23,7 @@ _CALIBRATION_SAMPLES = 500
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What became of one layer.
+    """Report of one quantised layer.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What quantisation did.
+    """Report of a quantisation.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A network in integers, and the report of how it came about.
+    """A quantised network and its report.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def quantize(
 def _on_best_scales(
     network: DesireNetwork, images: Any, weight_bits: int
 ) -> tuple[DesireNetwork, list[float]]:
-    """Choose the scale of each layer in turn; return the network and its errors of counts."""
+    """Choose the scale of each layer in turn; return the network and its errors in spike counts."""
     wanted = network.forward_checked(images.to(network.device)).counts
     formats = list(default_formats(network.config, weight_bits))
     errors = []

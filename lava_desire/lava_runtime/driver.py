@@ -45,12 +45,12 @@ _ASYNC_STOP = float(PyAsyncProcessModel.Response.REQ_STOP[0])
 
 
 class Ended(BaseException):
-    """Thrown into a model that is set aside when its network is ended."""
+    """Raised inside a waiting model when its network is ended."""
 
 
 @dataclass(eq=False)
 class ModelState:
-    """A model and what the driver knows of it.
+    """A model and its state in the driver.
 
     Attributes
     ----------
@@ -234,7 +234,7 @@ class Driver:
         return False
 
     def arrange(self, edges: Iterable[tuple[ModelState, ModelState]]) -> None:
-        """Decide on the order in which the models run.
+        """Fix the order in which the models run.
 
         Parameters
         ----------
@@ -374,7 +374,7 @@ class Driver:
         return act
 
     def _answer(self, state: ModelState) -> None:
-        """Let a model that is through its handler answer those who have asked for its Vars."""
+        """Let a model answer pending requests for its Vars."""
         state.is_busy = False
         if state.polls_by_itself:
             while self._poll(state):
@@ -542,7 +542,7 @@ class Driver:
     # Waiting
 
     def wait_for(self, channel: LocalChannel, receives: bool) -> None:
-        """Set the model that runs aside until a channel is ready, or may be."""
+        """Suspend the running model until a channel is, or may be, ready."""
         me = getcurrent()
         if not channel.is_external:
             if receives:
@@ -552,7 +552,7 @@ class Driver:
         self._set_aside(me, [(channel, receives)])
 
     def wait_for_any(self, ends: _Ends) -> None:
-        """Set the model that runs aside until one of several channels is ready, or may be."""
+        """Suspend the running model until one of several channels is, or may be, ready."""
         me = getcurrent()
         for channel, receives in ends:
             if receives:
@@ -597,7 +597,7 @@ class Driver:
             self._switch_away(self._asynchronous[me])
 
     def poke(self) -> None:
-        """Say, from another thread, that a message or room for one may have come from outside."""
+        """Tell the driver, from another thread, that a channel from outside may be ready."""
         self._poked.set()
 
     def _await_help(self) -> None:
@@ -708,7 +708,7 @@ class Driver:
             state.commands.queue.clear()
 
     def _end_greenlets(self) -> None:
-        """Take every model off its stack that is still on one."""
+        """End every model that is still suspended."""
         for each in [*self._waits, *self._spare, *self._workers, *self._asynchronous]:
             if each and each is not getcurrent():
                 with suppress(BaseException):  # what a model does on its way out is its own

@@ -1,4 +1,4 @@
-"""Channels inside one operating-system process: a queue, and one copy a message.
+"""Channels inside one operating-system process: a queue; each message is copied once.
 
 They stand in the place of Lava's channels of shared memory. The sender copies the message, and
 casts it to the type of the port; the receiver has that copy for itself. An end that must wait sets
@@ -31,7 +31,7 @@ _INT32_OF_LAVA = 4
 
 
 class _End:
-    """What both ends of a channel share."""
+    """Base of both ends of a channel."""
 
     thread = None
     _done = False

@@ -1,4 +1,4 @@
-"""Where the processes of a Lava network run: in one operating-system process, or in one each."""
+"""Chooses where a Lava network runs: in one operating-system process, or in one a process."""
 
 from __future__ import annotations
 

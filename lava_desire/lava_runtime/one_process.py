@@ -477,7 +477,7 @@ class OneProcessRuntime(Runtime):
             state.replies.replies.clear()
 
     def _check_idle(self, what: str) -> None:
-        """Refuse what asks for a network that waits for its next run."""
+        """Refuse requests that need a network between two runs."""
         if self._thread is not None and not self._thread.is_alive():
             self.wait()  # a run without blocking, which is over
         if self._ended:
@@ -486,7 +486,7 @@ class OneProcessRuntime(Runtime):
             raise RuntimeError(IS_RUNNING.format(what=what))
 
     def _by(self, state: ModelState, act: Any) -> None:
-        """Have a model do something between runs, if there is anything to do."""
+        """Let a model do its work between runs, if there is any."""
         if act is None:
             return
         with self._driver.generators.inside():
@@ -507,7 +507,7 @@ class OneProcessRuntime(Runtime):
         return _Supervised(self)
 
     def _release(self) -> None:
-        """Leave no thread behind, and let go of the models."""
+        """End all threads and drop the models."""
         if self._ended or self._owner != os.getpid():
             return
         self._ended = self._driver.has_ended = True

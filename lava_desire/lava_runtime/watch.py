@@ -1,4 +1,4 @@
-"""Notices that a Lava network cannot go on, and says what each of its processes waits for.
+"""Detects deadlocks of a Lava network, and reports what each of its processes waits for.
 
 Each child has a row in memory that it shares with the parent. Before it sleeps on a channel, it
 writes there which end of which channel that is; when it wakes, it writes that it does not wait.
@@ -32,7 +32,7 @@ _ONCE = 1 << 24
 
 @dataclass(frozen=True)
 class Limits:
-    """After how many seconds without a sign of progress a network is given up.
+    """Seconds without progress after which a network is given up.
 
     Attributes
     ----------

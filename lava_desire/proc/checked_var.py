@@ -1,4 +1,4 @@
-"""Vars that refuse, before anything is sent, what their process could not go on with."""
+"""Vars that check values before they are sent to a process."""
 
 from __future__ import annotations
 

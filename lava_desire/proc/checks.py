@@ -1,4 +1,4 @@
-"""What the processes and their models ask of what they are given, and how they refuse it."""
+"""Checks of the arguments of processes, and their error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mean firing rates that a plastic connection follows, and the Vars that show them."""
+"""Mean firing rates of a plastic connection, and the Vars that show them."""
 
 from __future__ import annotations
 

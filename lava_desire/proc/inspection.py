@@ -1,4 +1,4 @@
-"""What a network of Lava processes did in one window, recorded with Lava's Monitors and drawn."""
+"""Records one window of a network with Lava's Monitors, and draws it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ports take, the same under every tag: messages are looked at where they are used."""
+"""Checks of messages at ports, the same under every tag."""
 
 from __future__ import annotations
 

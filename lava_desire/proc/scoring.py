@@ -1,4 +1,4 @@
-"""What the models have in common that hear a label and keep the score."""
+"""What the models share that receive a label and count correct predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training images moved by whole pixels, so that a network does not learn where a digit stands."""
+"""Augmentation: training images shifted by whole pixels."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def fit(
         Where config, metrics and checkpoints are kept; made if it is not there. Nothing is kept
         without one.
     resume : bool
-        Go on from the checkpoint in `folder`, or from the one before it if that is damaged. The
+        Resume from the checkpoint in `folder`, or from the one before it if that is damaged. The
         result is that of an unbroken run, to the bit.
     checkpoint_seconds : float
         Longest time between two checkpoints; there is one after every epoch as well.

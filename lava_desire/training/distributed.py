@@ -147,13 +147,13 @@ class DistributedRun(TrainingRun):
             activity = network.forward_checked(images, masks)
             num_correct = int((activity.prediction == labels).sum())
             packed = pack_samples(activity, network.desires(activity, labels), mine.start)
-        heard = pack_num_spikes(network, activity)
+        counted = pack_num_spikes(network, activity)
         gathered, numbers = self._ranks.meet(
-            torch.cat([heard, packed]), num_correct, self._interrupt.is_set
+            torch.cat([counted, packed]), num_correct, self._interrupt.is_set
         )
         self._stop = any(stops for _, stops in numbers)
-        num_spikes = unpack_num_spikes(network, [payload[: len(heard)] for payload in gathered])
-        rows = torch.cat([payload[len(heard) :] for payload in gathered])
+        num_spikes = unpack_num_spikes(network, [payload[: len(counted)] for payload in gathered])
+        rows = torch.cat([payload[len(counted) :] for payload in gathered])
         activity, desires = unpack_samples(network, rows, batch_size, num_spikes)
         num_active = network.update(activity, desires, learning_rate)
         return sum(correct for correct, _ in numbers), num_active

@@ -1,4 +1,4 @@
-"""What training leaves to read: a record an epoch, in memory and as files."""
+"""The history of a training run: a record an epoch, in memory and as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping a long computation between two steps, not within one."""
+"""Interrupts that stop a long computation between two steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running out of memory, said in one line that tells what to lower."""
+"""Errors for running out of memory: what to lower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ranks of a torch.distributed process group say to each other.
+"""Messages between the ranks of a torch.distributed process group.
 
 Every exchange is a *meeting*: a header of four integers from every rank, then as many bytes as the
 headers announce. A rank that fails between two meetings comes to the next one with its message, so

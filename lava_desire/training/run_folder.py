@@ -1,4 +1,4 @@
-"""The folder of a training run: its files, and what there is to go on from."""
+"""The folder of a training run: its files, and from which of them to resume."""
 
 from __future__ import annotations
 

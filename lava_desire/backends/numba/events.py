@@ -41,7 +41,7 @@ def compiled_in_any_order(function: _Function) -> _Function:
 
 
 class EventLists(threading.local):
-    """The lists of the trains that were last heard, one set a thread.
+    """The lists of the trains that last arrived, one set a thread.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Events:
     members : ndarray
         (B, N) int32: inputs, unit by unit.
     inputs, unit_of : ndarray
-        (B, N) int32: the inputs that are heard, in their own order, and the unit of each.
+        (B, N) int32: the inputs whose spikes arrive, in their own order, and the unit of each.
     num_units, num_sums : ndarray
         (B,) int64: units of the sample; the first `num_sums` of them have several members whose
         weights are summed before the window runs.
@@ -307,7 +307,7 @@ def _list_events(
 
 @compiled
 def _arriving(words: Any, delay: int, num_steps: int, active: Any, arriving: Any) -> Any:
-    """List the inputs that are heard within the window, and their trains as they arrive."""
+    """List the inputs whose spikes arrive within the window, and their trains as they arrive."""
     window = ~np.uint64(0) >> np.uint64(64 - num_steps)
     found: Any = 0
     for neuron in range(len(words)):

@@ -1,4 +1,4 @@
-"""Sums and maxima in a machine's vector registers, where numba by itself goes through memory."""
+"""Sums and maxima in vector registers (SIMD), where numba alone would go through memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way back, compiled: hidden desires and updates, only where there is desire.
+"""Compiled backward pass: hidden desires and weight updates, for samples with desire.
 
 Sums of an update are sums of dyadic rationals, in float64; see
 :func:`lava_desire.rule.desired_pairings` for how long they are exact.
@@ -368,8 +368,8 @@ def _gather(
             sample = samples[k]
             width = GROUP * ((found[k] + GROUP - 1) // GROUP)
             at = cursor[k]
-            heard = unit_begin[sample, num_units[sample]]
-            while at < heard and inputs[sample, at] < stop:
+            arriving = unit_begin[sample, num_units[sample]]
+            while at < arriving and inputs[sample, at] < stop:
                 place = GROUP * begin[k] + width * unit_of[sample, at]
                 _scatter(flat[place : place + found[k]], chosen[k], sums[inputs[sample, at]])
                 at += 1

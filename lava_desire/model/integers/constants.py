@@ -1,4 +1,4 @@
-"""Every constant of a network's rule as an integer, computed once from its configuration."""
+"""Integer constants of a network's rule, computed once from its configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bits everything has. ``docs/fixed_point.md`` says why."""
+"""Word lengths of the integers; ``docs/fixed_point.md`` gives the reasons."""
 
 from __future__ import annotations
 

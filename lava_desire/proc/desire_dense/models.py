@@ -1,4 +1,4 @@
-"""How the plastic connection runs on a CPU."""
+"""Process models of the plastic connection, in floating point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.desire_dense.sums import sums_of
 from lava_desire.proc.followed_rates import FollowedRates
-from lava_desire.proc.hearing import AbstractPyHearingModel
+from lava_desire.proc.learning_inputs import AbstractPyHearingModel
 from lava_desire.proc.window import step_in_window
 
 

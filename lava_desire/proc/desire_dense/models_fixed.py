@@ -1,4 +1,4 @@
-"""How the plastic connection runs in integers, on a CPU."""
+"""Process models of the plastic connection, in integers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT
 from lava_desire.model.option import refuse_in_integers
 from lava_desire.model.synapses import Dense
 from lava_desire.proc.desire_dense.process import DesireDense
-from lava_desire.proc.hearing import AbstractPyHearingModel
+from lava_desire.proc.learning_inputs import AbstractPyHearingModel
 from lava_desire.proc.messages import check_integers
 from lava_desire.proc.window import step_in_window
 from lava_desire.randomness import RoundingStream
@@ -28,7 +28,7 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
 
     ``weights`` are mantissas. What is set from outside takes effect with the next window. Traces
     run only where learning is enabled; where it is switched on within a window, they are made up
-    for from what was heard.
+    for from its inputs.
     """
 
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

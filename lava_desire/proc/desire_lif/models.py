@@ -1,4 +1,4 @@
-"""How the layer of neurons runs on a CPU."""
+"""Process models of the layer of neurons, in floating point."""
 
 from __future__ import annotations
 

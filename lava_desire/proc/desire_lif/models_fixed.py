@@ -1,4 +1,4 @@
-"""How the layer of neurons runs in integers, on a CPU."""
+"""Process models of the layer of neurons, in integers."""
 
 from __future__ import annotations
 

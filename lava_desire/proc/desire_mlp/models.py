@@ -1,4 +1,4 @@
-"""How the whole network runs: as processes of its own, or by the engine, once a window.
+"""Process models of the whole network: as separate processes, or by the engine once a window.
 
 This is the one place where the processes meet the engine, which is imported when a torch model is
 built, in the operating-system process that Lava has made for it.

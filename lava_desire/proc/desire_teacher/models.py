@@ -1,4 +1,4 @@
-"""How the teacher runs on a CPU."""
+"""Process models of the teacher, in floating point."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
         self.third_factor_out.send(_FACTORS[factor])
 
     def _teaches(self) -> bool:
-        heard = self.label_in.csp_ports and self.s_in.csp_ports
-        return bool(heard) and self.proc_params.get("has_images", True)
+        connected = self.label_in.csp_ports and self.s_in.csp_ports
+        return bool(connected) and self.proc_params.get("has_images", True)
 
     def _teach(self, label: Any, counts: Any) -> None:
         self.desire = self._output_desire(counts, label)[0]

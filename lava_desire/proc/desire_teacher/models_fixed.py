@@ -1,4 +1,4 @@
-"""How the teacher runs in integers, on a CPU."""
+"""Process models of the teacher, in integers."""
 
 from __future__ import annotations
 

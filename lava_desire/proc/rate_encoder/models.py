@@ -1,4 +1,4 @@
-"""How the rate encoder runs on a CPU."""
+"""Process models of the rate encoder, in floating point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the rate encoder runs in integers, on a CPU."""
+"""Process models of the rate encoder, in integers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the source of samples runs on a CPU."""
+"""Process models of the source of samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plastic connection hears in either arithmetic, and whether it may learn from that."""
+"""Inputs of a plastic connection in either arithmetic, and whether it may learn from them."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class AbstractPyHearingModel(PyLoihiProcessModel):
         return spikes, answers
 
     def _is_learning(self) -> bool:
-        """Return whether learning is enabled, and what is heard is enough to learn from."""
-        heard = (self.s_in, self.s_post_in, self.desire_in)
+        """Return whether learning is enabled, and its inputs are enough to learn from."""
+        inputs = (self.s_in, self.s_post_in, self.desire_in)
         return (
             bool(self.learning_enabled[0])
             and self._third_factor != UNLABELLED
-            and all(port.csp_ports for port in heard)
+            and all(port.csp_ports for port in inputs)
         )
 
     def lrn_guard(self) -> bool:
