@@ -200,8 +200,8 @@ if __name__ == "__main__":
 def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> list[Path]:
     """Write a script ``*.py``, and beside it its weights ``*.npz``; return both.
 
-    The network resets to zero; floating point runs with the tag ``floating_pt``, integers with
-    ``fixed_pt``. Raises ValueError if it filters images or decides as the script does not know, or
+    Floating point runs with the tag ``floating_pt``, integers with ``fixed_pt``. Raises ValueError
+    if the network resets by subtraction, filters images or decides as the script does not know, or
     the name is not that of a script; OSError if a file cannot be written, or a file that is none of
     an earlier export has the name of the weights.
     """
@@ -211,6 +211,7 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
             f"output is {str(path)!r}: expected the name of a Python script, as net.py"
         )
     _check_place(path)
+    refuse_subtraction(network)
     config = network.config
     for option in (*config.filters, config.decision_policy):
         if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):
@@ -243,6 +244,16 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     write_atomically(path.with_suffix(".npz"), packed.getvalue())
     write_atomically(path, text.encode())
     return [path, path.with_suffix(".npz")]
+
+
+def refuse_subtraction(network: DesireNetwork | IntegerNetwork) -> None:
+    """Refuse reset by subtraction, which no stock neuron does: raises ValueError."""
+    if network.config.reset != "zero":
+        raise ValueError(
+            "reset is 'subtract', and stock Lava neurons reset to zero: train with reset='zero', "
+            "or export with to='nir', or use lava_desire.deploy.to_lava, which puts DesireLIF in "
+            "their place"
+        )
 
 
 def _check_place(script: Path) -> None:

@@ -10,12 +10,9 @@ from lava_desire.deploy.targets import base
 
 def refuse(network: Any, options: base.Options) -> None:
     """Refuse reset by subtraction, which no neuron of Lava does."""
-    if network.config.reset != "zero":
-        raise ValueError(
-            "reset is 'subtract', and stock Lava neurons reset to zero: train with reset='zero', "
-            "or export with to='nir', or use lava_desire.deploy.to_lava, which puts DesireLIF in "
-            "their place"
-        )
+    from lava_desire.deploy.lava_script import refuse_subtraction
+
+    refuse_subtraction(network)
 
 
 def write(network: Any, path: Path, options: base.Options) -> str:
