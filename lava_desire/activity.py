@@ -36,6 +36,11 @@ class Activity:
     backend: Backend
     num_spikes: list[Tensor] | None = None
 
+    @property
+    def kernels(self) -> Backend:
+        """Name of `backend` in 0.1."""
+        return self.backend
+
     @cached_property
     def counts(self) -> list[Tensor]:
         """Spike counts of the L + 1 layers, input first, (B, N_ℓ) int64."""

@@ -130,6 +130,11 @@ class DesireNetwork:
             for layer, size in enumerate(config.neurons[:-1])
         ]
 
+    @property
+    def computing(self) -> Backend:
+        """Name of :attr:`backend` in 0.1."""
+        return self.backend
+
     def threads(self) -> AbstractContextManager[None]:
         """Keep torch to one thread where the backend has threads of its own.
 

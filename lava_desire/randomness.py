@@ -7,15 +7,13 @@ that the numbers depend on neither device, batch size nor which other draws were
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from lava_desire.config import DesireConfig
 from lava_desire.model.fields import MOST_SAMPLES
-
-if TYPE_CHECKING:
-    from lava_desire.config import DesireConfig
 
 _WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
 _ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
@@ -33,22 +31,29 @@ def _key(seed: int, purpose: int, index: int) -> npt.NDArray[np.uint64]:
     return np.array([seed, (purpose << 32) | index], dtype=np.uint64)
 
 
-def initial_weights(config: DesireConfig) -> list[npt.NDArray[np.float32]]:
+def initial_weights(
+    config: DesireConfig | Sequence[int], seed: int | None = None
+) -> list[npt.NDArray[np.float32]]:
     """Draw Kaiming-normal weights, N(0, 2 / fan-in).
 
     Parameters
     ----------
-    config : DesireConfig
-        Its `synapses` and `seed`.
+    config : DesireConfig or sequence of int
+        Its `synapses` and `seed`; or sizes ``(N_0, ..., N_L)`` of fully connected layers.
+    seed : int, optional
+        Of the draws, in the place of the config's; expected with sizes.
 
     Returns
     -------
     list of ndarray
         L float32 arrays, each of its synapse's `weight_shape`; (N_ℓ, N_{ℓ−1}) where dense.
     """
+    if not isinstance(config, DesireConfig):
+        config = DesireConfig(tuple(config))
+    seed = config.seed if seed is None else seed
     weights = []
     for layer, synapse in enumerate(config.synapses, start=1):
-        generator = _generator(config.seed, _WEIGHTS, layer)
+        generator = _generator(seed, _WEIGHTS, layer)
         normal = generator.standard_normal(synapse.weight_shape)
         weights.append((normal * synapse.initial_spread).astype(np.float32))
     return weights

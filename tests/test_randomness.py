@@ -101,3 +101,9 @@ def test_rounding_words_are_uniform_and_differ_by_purpose_layer_and_sample():
 def test_an_unknown_purpose_is_refused():
     with pytest.raises(ValueError, match="purpose is 'noise': expected one of trace, weight"):
         RoundingStream("noise", 1, 1, 0, 1)
+
+
+def test_initial_weights_are_drawn_for_sizes_and_a_seed_as_well():
+    by_config = initial_weights(DesireConfig((6, 5, 4), seed=3))
+    by_sizes = initial_weights((6, 5, 4), 3)
+    assert all(np.array_equal(*pair) for pair in zip(by_config, by_sizes, strict=True))
