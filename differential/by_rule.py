@@ -11,6 +11,7 @@ from differential.draw import Case
 from differential.trace import Trace, note
 from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule
+from lava_desire.model.integers import filtered_brightness
 from lava_desire.model.option import LayerUpdate, decided, filtered, output_desires
 from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, epoch_shifts
 
@@ -281,7 +282,7 @@ def _integer_forward(
     integers: IntegerRule, weights: list[Any], images: Any, masks: list[Any] | None
 ) -> list[Any]:
     config = integers.config
-    levels = fixed.integer_brightness(filtered(config, images))
+    levels = filtered_brightness(config, images)
     trains = [fixed.encode(levels, config.num_steps, integers.encoder_threshold)]
     if masks is not None:
         trains[0] = trains[0] & masks[0]

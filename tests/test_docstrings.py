@@ -78,6 +78,7 @@ EQUATIONS = {
     },
 }
 ARITHMETIC_ALONE = {"saturate", "integer_brightness", "apply_exponent", "decay_toward_zero"}
+ARITHMETIC_ALONE |= {"filtered_brightness"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -196,7 +196,8 @@ class Filter(Option, ABC):
         Parameters
         ----------
         brightness : array
-            (..., N) integer levels in [0, 255], or float brightness in [0, 1].
+            (..., N) integer levels in [0, 255], or float brightness in [0, 1] where images were
+            given as such; a network in integers rounds them to levels first.
 
         Returns
         -------

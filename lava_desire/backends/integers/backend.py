@@ -20,7 +20,7 @@ from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
-from lava_desire.model.option import filtered, refuse_in_integers
+from lava_desire.model.option import refuse_in_integers
 from lava_desire.model.synapses import Dense, delayed
 from lava_desire.randomness import RoundingStream
 
@@ -168,8 +168,8 @@ class IntegerBackend(Backend):
 
     def encode(self, images: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        images = filtered(self.config, images)
-        return self._table[:, torch.from_numpy(integers.integer_brightness(images.numpy()))]
+        levels = integers.filtered_brightness(self.config, images.numpy())
+        return self._table[:, torch.from_numpy(levels)]
 
     def run(
         self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None

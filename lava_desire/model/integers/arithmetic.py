@@ -12,7 +12,7 @@ Random numbers are uniform 32-bit words that the caller draws
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,11 @@ from lava_desire.model.integers.limits import (
     STATE_LIMIT,
     TRACE_LIMIT,
 )
+from lava_desire.model.option import filtered
 from lava_desire.model.synapses import Dense
+
+if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
 
 Array = Any
 """A NumPy array."""
@@ -66,6 +70,26 @@ def integer_brightness(images: Array) -> Array:
     if images.dtype == np.uint8:
         return images.astype(np.int64)
     return np.rint(images.astype(np.float64) * BRIGHTEST).astype(np.int64)
+
+
+def filtered_brightness(config: DesireConfig, images: Array) -> Array:
+    """Return images as they are encoded, as integers: filters that are on see levels.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    images : ndarray
+        (..., N_0) uint8, or float brightness in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        (..., N_0) int64 in [0, 255].
+    """
+    if images.dtype != np.uint8:
+        images = integer_brightness(images).astype(np.uint8)
+    return integer_brightness(filtered(config, images))
 
 
 def encode_step(potential: Array, brightness: Array, threshold: int) -> tuple[Array, Array]:
