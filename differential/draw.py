@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,8 +190,10 @@ def _draw_config(rng: Any) -> DesireConfig:
     }
     for field in dataclasses.fields(DesireConfig):
         example = declared(field).example
-        if field.name not in drawn and example is not None:
-            drawn[field.name] = _one_of(rng, (field.default, example))
+        if field.name not in drawn and example is not None and rng.random() < 0.5:
+            with suppress(ValueError):  # as where another policy is on
+                DesireConfig(sizes, **drawn | {field.name: example})
+                drawn[field.name] = example
     return DesireConfig(sizes, **drawn)
 
 

@@ -18,8 +18,11 @@ from lava_desire.cli.commands import train as train_command
 from lava_desire.config import OPTIONS
 from lava_desire.model.fields import declared
 from lava_desire.model.option import Bound, DecisionPolicy, Filter, OutputPolicy, Term
+from lava_desire.model.options.image_brightness import ImageBrightness
 from lava_desire.model.options.image_shift import ImageShift
-from lava_desire.model.options.reset import Reset
+from lava_desire.model.options.rate_floor import RateFloor
+from lava_desire.model.options.trace_baseline import TraceBaseline
+from lava_desire.model.options.weight_average import WeightAverage
 from lava_desire.training.choose import training_class
 
 # `connections` has one value as long as there is one kind: tests/test_synapses.py brings another.
@@ -43,9 +46,9 @@ def fields_of(*kinds):
     }
 
 
-# Where outputs' desires follow otherwise than from a threshold, the threshold is idle.
-OFF = fields_of(Reset, OutputPolicy)
-# All other options are on, so that each of them matters.
+# What is on, so that others matter, and each beside others.
+ON = fields_of(ImageShift, ImageBrightness, WeightAverage, TraceBaseline, RateFloor)
+ON |= {"weight_limit", "baseline_samples"}
 BASE = DesireConfig(
     (9, 12, 8, 3),
     num_steps=8,
@@ -62,7 +65,7 @@ BASE = DesireConfig(
     epochs=2,
     seed=5,
     learning_rate_scale=(1.0, 0.5, 1.0),
-    **{name: example for name, example in EXAMPLES.items() if name not in OFF},
+    **{name: EXAMPLES[name] for name in ON},
 )
 OTHERS = {
     "layer_sizes": (9, 11, 8, 3),
@@ -307,7 +310,7 @@ DOORS = {
         TRAINED.replace(reset="zero"),
         as_script,
         idle=GIVEN,
-        refused={"reset"},
+        refused={"reset"} | OUTSIDE - {"image_brightness", "tie_break"},
         reset="subtract",
     ),
     "export, nir": door(
