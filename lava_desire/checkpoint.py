@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,6 +55,7 @@ class CheckpointError(ValueError):
         super().__init__(printable(message, MESSAGE))
 
 
+@dataclass(init=False)
 class Checkpoint(NetworkState):
     """All that is needed to use a network, or to go on training it: its state, and what it is of.
 
@@ -84,6 +86,11 @@ class Checkpoint(NetworkState):
     **named
         Further arrays and counters of :class:`~lava_desire.model.state.NetworkState`.
     """
+
+    config: DesireConfig = None  # type: ignore[assignment]  # given to every instance
+    state: dict[str, Any] = field(default_factory=dict)
+    formats: list[dict[str, int]] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
 
     def __init__(
         self,

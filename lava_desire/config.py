@@ -39,10 +39,16 @@ PARTS: list[type[Part]] = sorted(
 
 def _composed(cls: type[Any]) -> type[Any]:
     """Make a dataclass with the fields of all parts, and write them into its documentation."""
+    for part in PARTS:
+        if "__dataclass_fields__" not in vars(part):
+            raise TypeError(f"{part.__name__} is no dataclass: expected @dataclass(frozen=True)")
     fields = [field for part in PARTS for field in dataclasses.fields(part)]
     for field in fields:
         if field.name in vars(cls):
-            raise TypeError(f"{field.name} is a field of two parts of the configuration")
+            raise TypeError(
+                f"{field.name} is a field of a part of the configuration: expected a name that no "
+                "other field, method or property of DesireConfig has"
+            )
         cls.__annotations__[field.name] = field.type
         # A field belongs to one class.
         new = dataclasses.field(default=field.default, metadata=field.metadata)

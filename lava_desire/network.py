@@ -29,7 +29,7 @@ from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
-from lava_desire.model.option import LayerUpdate
+from lava_desire.model.option import LayerUpdate, check_decisions, term_factors
 from lava_desire.model.rates import InputRates, mean_trace
 from lava_desire.model.state import NetworkState
 from lava_desire.randomness import DropoutStream, initial_weights
@@ -111,24 +111,57 @@ class DesireNetwork:
     ) -> None:
         if not isinstance(config, DesireConfig):
             raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
-        self.config = config
         self.device = resolve_device(device)
         self.kernels = kernels
         self.arithmetic = arithmetic
-        self.backend: Backend = make_backend(
-            config, self.device, precision, kernels, arithmetic, formats
-        )
+        self.precision = precision
+        self._compute_as(config, formats)
         self.precision = self.backend.precision
         if weights is None:
             weights = initial_weights(config)
-        in_integers = arithmetic == FIXED_POINT
-        self.state = NetworkState.begin(config, self.backend.as_weights(weights), in_integers)
-        follows = self.state.holds("input_rates")
-        self.input_rates = InputRates(config, self.state) if follows else None
+        self.state = self._state_of(self.backend.as_weights(weights))
+        self._follow_rates()
+
+    @property
+    def config(self) -> DesireConfig:
+        """The configuration. A network may be given another one of the same synapses.
+
+        It then computes and learns as that says, from the state that it has.
+        """
+        return self._config
+
+    @config.setter
+    def config(self, config: DesireConfig) -> None:
+        shapes, others = (
+            [synapse.weight_shape for synapse in each.synapses] for each in (self._config, config)
+        )
+        if others != shapes:
+            raise ValueError(
+                f"config has the layers {config.shape_text}: expected those of the network, "
+                f"{self._config.shape_text}"
+            )
+        fields = self.format_fields()
+        self._compute_as(config, formats_from_dicts(fields) if fields else None)
+        before, self.state = self.state, self._state_of(self.weights)
+        self.restore(before)
+        self._follow_rates()
+
+    def _compute_as(self, config: DesireConfig, formats: Sequence[LayerFormat] | None) -> None:
+        self.backend: Backend = make_backend(
+            config, self.device, self.precision, self.kernels, self.arithmetic, formats
+        )
+        self._config = config
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.neurons[:-1])
         ]
+
+    def _state_of(self, weights: list[Tensor]) -> NetworkState:
+        return NetworkState.begin(self._config, weights, self.arithmetic == FIXED_POINT)
+
+    def _follow_rates(self) -> None:
+        follows = self.state.holds("input_rates")
+        self.input_rates = InputRates(self._config, self.state) if follows else None
 
     @property
     def computing(self) -> Backend:
@@ -248,7 +281,9 @@ class DesireNetwork:
                     f"weights of layer {layer.number} reach {largest:.3g}, and potentials are no "
                     "longer finite: expected smaller ones, as a smaller learning_rate keeps them"
                 ) from None
-        return Activity(trains, backend.predict(trains[-1]), masks, backend)
+        prediction = backend.predict(trains[-1])
+        check_decisions(self.config, None, prediction)
+        return Activity(trains, prediction, masks, backend)
 
     def _dropout_of(
         self, masks: Sequence[Tensor] | None, layer: Layer
@@ -346,6 +381,7 @@ class DesireNetwork:
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
         backend, trains = self.backend, activity.trains
         desires = [backend.output_desire(backend.counts(trains[-1]), labels)]
+        check_decisions(self.config, desires[0], None)
         for layer in backend.layers[:0:-1]:
             number = layer.number
             mask = _mask_of(activity.masks, number)
@@ -604,10 +640,7 @@ class DesireNetwork:
         update = LayerUpdate(
             self.config, layer, learning_rate, num_samples, pre, post, desired_spikes, mean
         )
-        for term in self.config.terms:
-            factors = term.factors(update)
-            if factors is not None:
-                yield factors
+        yield from term_factors(update)
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, without dropout.

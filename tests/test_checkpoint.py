@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -184,3 +185,10 @@ def test_what_is_no_file_or_no_checkpoints_size_is_not_read(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         read_checkpoint(tmp_path / "folder")
+
+
+def test_a_checkpoint_is_a_dataclass_of_all_that_it_holds():
+    checkpoint = Checkpoint(CONFIG, WEIGHTS, 7, {"epoch": 1})
+    changed = dataclasses.replace(checkpoint, samples_seen=8)
+    assert (changed.samples_seen, changed.config, changed.state) == (8, CONFIG, {"epoch": 1})
+    assert dataclasses.asdict(checkpoint)["class_names"] == []

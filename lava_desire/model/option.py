@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lava_desire.model.arrays import Array
+from lava_desire.model.arrays import Array, namespace
 from lava_desire.model.decision import predict
 from lava_desire.model.desire import output_desire
 from lava_desire.model.fields import Part
@@ -220,9 +220,22 @@ def filtered(config: DesireConfig, images: Array) -> Array:
     -------
     array
         (..., N_0), uint8 or float32; `images` where no filter is on.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, if a filter returns anything else.
     """
+    if config.filters:
+        xp = namespace(images)
+        is_float = xp.isdtype(images.dtype, "real floating")
+        images = xp.astype(images, xp.float32 if is_float else xp.uint8, copy=False)
     for each in config.filters:
-        images = each.levels(images)
+        levels = each.levels(images)
+        _check_returned(each, "images", levels, images.shape, ("uint8", "float32"))
+        if "float" in str(levels.dtype):
+            _check_range(each, "images", levels, 0, 1)
+        images = levels
     return images
 
 
@@ -243,8 +256,11 @@ def output_desires(config: DesireConfig, counts: Array, labels: Array) -> Array:
     array
         d, (B, K) int8 in {−1, 0, +1}.
     """
-    if config.output_policy is not None:
-        return config.output_policy.desire(counts, labels)
+    policy = config.output_policy
+    if policy is not None:
+        desires = policy.desire(counts, labels)
+        _check_returned(policy, "desires", desires, counts.shape, ("int8",))
+        return desires
     rate = firing_rate(counts, config.num_steps, config.error_margin)
     return output_desire(rate, labels, config.desire_threshold_output)
 
@@ -266,9 +282,82 @@ def decided(config: DesireConfig, counts: Array, last_spikes: Callable[[], Array
     array
         (...,) int64 in [0, K), or −1 for none.
     """
-    if config.decision_policy is not None:
-        return config.decision_policy.predict(counts, last_spikes())
+    policy = config.decision_policy
+    if policy is not None:
+        classes = policy.predict(counts, last_spikes())
+        _check_returned(policy, "classes", classes, counts.shape[:-1], ("int64",))
+        return classes
     return predict(counts)
+
+
+def check_decisions(config: DesireConfig, desires: Array | None, classes: Array | None) -> None:
+    """Refuse values that a policy may not return; it asks a device for an answer.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network.
+    desires : array or None
+        What :func:`output_desires` returned.
+    classes : array or None
+        What :func:`decided` returned.
+
+    Raises
+    ------
+    ValueError
+        Naming the option and the range.
+    """
+    if desires is not None and config.output_policy is not None:
+        _check_range(config.output_policy, "desires", desires, -1, 1)
+    if classes is not None and config.decision_policy is not None:
+        _check_range(config.decision_policy, "classes", classes, -1, config.num_classes - 1)
+
+
+def term_factors(update: LayerUpdate) -> Iterator[tuple[Array, Array]]:
+    """Return the factors of what the config's terms add to the update of a layer, in their order.
+
+    Parameters
+    ----------
+    update : LayerUpdate
+        The layer and what its neurons did.
+
+    Returns
+    -------
+    iterator
+        A pair a term: post, (N_ℓ,) float32, and pre, (N_{ℓ−1},) float32.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, if a factor is of another shape or dtype.
+    """
+    pre_size, post_size = (update.config.num_neurons(update.layer + k) for k in (-1, 0))
+    for term in update.config.terms:
+        factors = term.factors(update)
+        if factors is not None:
+            post, pre = factors
+            _check_returned(term, "post", post, (post_size,), ("float32",))
+            _check_returned(term, "pre", pre, (pre_size,), ("float32",))
+            yield post, pre
+
+
+def _check_returned(
+    option: Option, name: str, array: Array, shape: tuple[int, ...], dtypes: tuple[str, ...]
+) -> None:
+    """Refuse what is of another shape or dtype: kernels would read past its end."""
+    dtype = str(array.dtype).removeprefix("torch.")
+    if tuple(array.shape) != tuple(shape) or dtype not in dtypes:
+        raise ValueError(
+            f"{option.switch().name} returns {name} of {dtype} {tuple(array.shape)}: expected "
+            f"{' or '.join(dtypes)} {tuple(shape)}"
+        )
+
+
+def _check_range(option: Option, name: str, array: Array, smallest: int, largest: int) -> None:
+    if not bool(((array >= smallest) & (array <= largest)).all()):
+        raise ValueError(
+            f"{option.switch().name} returns {name} outside [{smallest}, {largest}]: expected none"
+        )
 
 
 def refuse_in_integers(config: DesireConfig) -> None:

@@ -67,6 +67,12 @@ class Synapse(ABC):
     def __init_subclass__(cls) -> None:
         """Offer the kind by its name."""
         if "name" in vars(cls):
+            taken = Synapse.kinds.setdefault(cls.name, cls)
+            if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise ValueError(
+                    f"{cls.__qualname__} is a kind of connection named {cls.name}: expected "
+                    f"another name, {taken.__module__}.{taken.__qualname__} has that"
+                )
             Synapse.kinds[cls.name] = cls
 
     def __init__(self, pre_shape: tuple[int, ...], num_post: int, *numbers: int) -> None:

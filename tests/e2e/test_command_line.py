@@ -123,6 +123,15 @@ def test_a_resumed_run_ends_as_one_that_was_asked_for_at_once(run, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_eval_breaks_ties_as_it_is_told(run):
+    run("train", *SMALL, "--output", "short", "--quiet")
+    undecided = {}
+    for way in ("undecided", "earliest"):
+        _, out, _ = run("eval", "short", "--tie-break", way, "--json")
+        undecided[way] = json.loads(out)["num_undecided"]
+    assert undecided["earliest"] < undecided["undecided"]
+
+
 def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
     with training(tmp_path, epochs=40) as process:
         process.send_signal(signal.SIGINT)

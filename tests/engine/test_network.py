@@ -216,3 +216,32 @@ def test_a_network_draws_the_masks_of_the_streams(probability):
     share = network.draw_masks(20, slice(3, 9))[1].numpy()
     np.testing.assert_array_equal(share, DropoutStream(37, 0.3, 4, 1).draw(70)[53:59])
     assert network.samples_seen == 70
+
+
+def test_another_configuration_is_computed_with_from_the_same_state():
+    config = DesireConfig(
+        (6, 4), num_steps=4, threshold=0.5, error_margin=1, trace_baseline=1.0, seed=2
+    )
+    network = DesireNetwork(config, weights=[np.full((4, 6), 0.2, np.float32)])
+    images = np.full((2, 6), 200, np.uint8)
+    network.train_step(images, [0, 1], learning_rate=0.0)
+    rates, seen = network.input_rates.rates[0].clone(), network.samples_seen
+    assert (network.predict(images) == -1).all()  # all neurons spike alike
+    network.config = config.replace(threshold=2.0)
+    alone = DesireNetwork(network.config, weights=network.weights)
+    assert torch.equal(network.forward(images).counts[1], alone.forward(images).counts[1])
+    assert torch.equal(network.input_rates.rates[0], rates)
+    assert network.samples_seen == seen == 2
+    with pytest.raises(ValueError, match=r"config has the layers 6-5: expected .* 6-4"):
+        network.config = DesireConfig((6, 5))
+    assert network.config.threshold == 2.0
+
+
+def test_another_way_to_break_ties_is_used_at_once():
+    weights = [np.array([[0.3], [0.23]], np.float32)]  # a spike each, in the steps 2 and 3
+    config = DesireConfig((1, 2), num_steps=3, threshold=0.5, error_margin=0)
+    network = DesireNetwork(config, weights=weights)
+    assert network.forward([[1.0]]).counts[1].tolist() == [[1, 1]]
+    assert network.predict([[1.0]]).tolist() == [-1]
+    network.config = config.replace(tie_break="earliest")
+    assert network.predict([[1.0]]).tolist() == [0]

@@ -12,7 +12,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
-from lava_desire.model.option import LayerUpdate
+from lava_desire.model.option import LayerUpdate, term_factors
 from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_dense.process import DesireDense
 from lava_desire.proc.desire_dense.sums import sums_of
@@ -149,5 +149,4 @@ class PyDesireDenseModelFloat(AbstractPyHearingModel):
             desired_spikes=lambda: signed.sum(axis=0, dtype=np.int64),
             mean_trace=self._mean_trace,
         )
-        found = (term.factors(update) for term in config.terms)
-        return [factors for factors in found if factors is not None]
+        return list(term_factors(update))
