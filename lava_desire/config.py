@@ -20,6 +20,7 @@ from lava_desire.model.option import (
     Term,
 )
 from lava_desire.model.options import found
+from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.model.parts import Network, Rule, Schedule
 from lava_desire.model.rates import MeanRates
 from lava_desire.model.synapses import Synapse, make_synapses
@@ -254,6 +255,21 @@ class DesireConfig(Schedule, Rule, Network):
     def follows_rates(self) -> bool:
         """Whether learning follows how often neurons spike."""
         return any(option.follows_rates for option in self.options)
+
+    def moves_images(self, epoch: int) -> bool:
+        """Say whether an epoch moves training images.
+
+        Parameters
+        ----------
+        epoch : int
+            e, counted from 0.
+
+        Returns
+        -------
+        bool
+            Whether some may be moved.
+        """
+        return self.part(ImageShift).moves_images(epoch)
 
     @cached_property
     def rates_desired_samples(self) -> bool:

@@ -9,7 +9,6 @@ import pytest
 
 from lava_desire import DesireConfig
 from lava_desire.config import PRESETS
-from lava_desire.model.options.image_shift import ImageShift
 
 
 def test_the_presets_hold_the_values_of_the_paper():
@@ -177,14 +176,9 @@ def test_images_that_are_not_square_are_not_shifted():
 
 def test_images_move_from_an_epoch_on():
     config = DesireConfig((784, 10), image_shift=1, image_shift_start=2)
-    assert [config.part(ImageShift).moves_images(epoch) for epoch in range(4)] == [
-        False,
-        False,
-        True,
-        True,
-    ]
-    assert not config.replace(image_shift=0).part(ImageShift).moves_images(2)
-    assert not config.replace(image_shift_share=0).part(ImageShift).moves_images(2)
+    assert [config.moves_images(epoch) for epoch in range(4)] == [False, False, True, True]
+    assert not config.replace(image_shift=0).moves_images(2)
+    assert not config.replace(image_shift_share=0).moves_images(2)
 
 
 def test_the_presets_leave_the_options_beyond_the_paper_off():

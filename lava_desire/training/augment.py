@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lava_desire.config import DesireConfig
-from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.randomness import epoch_shifts
 
 
@@ -30,7 +29,7 @@ def draw_shifts(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | 
         (S, 2) int64 on the CPU, that of :func:`~lava_desire.randomness.epoch_shifts`; None where
         all images stay.
     """
-    if not config.part(ImageShift).moves_images(epoch):
+    if not config.moves_images(epoch):
         return None
     largest, share = config.image_shift, config.image_shift_share
     return torch.from_numpy(epoch_shifts(config.seed, epoch, num_samples, largest, share))
