@@ -1,4 +1,4 @@
-"""What a network is, by name: arrays of its layers and counters, saved, sent and restored as one.
+"""The state of a network: named arrays and counters, saved, sent and restored as one.
 
 A new array or counter is one field of :class:`NetworkState`: networks make it, checkpoints hold
 and check it, runs resume with it, and ranks and Lava processes get it.

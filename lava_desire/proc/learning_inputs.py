@@ -1,4 +1,4 @@
-"""Inputs of a plastic connection in either arithmetic, and whether it may learn from them."""
+"""Inputs of a plastic connection, and whether it has all that it needs to learn."""
 
 from __future__ import annotations
 

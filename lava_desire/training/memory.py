@@ -1,4 +1,4 @@
-"""Errors for running out of memory: what to lower."""
+"""Turns running out of memory into an error that says what to lower."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The integers of Lava's fixed-point processes, in batches."""
+"""The backend of networks in integers, and its kernels."""

@@ -1,4 +1,4 @@
-"""The hot loops of integer arithmetic, compiled with numba; event-driven like backend ``compiled``.
+"""The hot loops in integers, compiled with numba; event-driven as those of ``backends.numba``.
 
 Each does for a whole window what functions of :mod:`lava_desire.fixed` do for one step, and is
 tested against them. Sums are held in 32 bits where the limits of

@@ -1,4 +1,4 @@
-"""The plastic connection."""
+"""The plastic connection: spikes forward, errors backward, and learning in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer of neurons."""
+"""The layer of neurons: spikes forward, desires backward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole network as one process."""
+"""A whole network that learns, as one process."""
 
 from __future__ import annotations
 

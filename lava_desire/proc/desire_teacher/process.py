@@ -1,4 +1,4 @@
-"""The teacher."""
+"""The teacher: from labels to the desires of the output layer, and the score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate encoder."""
+"""The rate encoder: from brightness to spikes."""
 
 from __future__ import annotations
 

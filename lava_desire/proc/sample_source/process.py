@@ -1,4 +1,4 @@
-"""The source of samples."""
+"""The source of samples: a data set as a process, one sample a window."""
 
 from __future__ import annotations
 
