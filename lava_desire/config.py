@@ -115,7 +115,7 @@ class DesireConfig(Schedule, Rule, Network):
         Parameters
         ----------
         kind : type
-            A class of :mod:`lava_desire.model.parts`, or of an option.
+            Class of an option, or of another part of `lava_desire/model/`.
 
         Returns
         -------

@@ -748,8 +748,8 @@ class DesireNetwork:
         Parameters
         ----------
         stored : NetworkState
-            Of a network of the same config, as :func:`~lava_desire.engine.read_checkpoint` returns
-            one.
+            Of a network of the same config, as :func:`~lava_desire.checkpoint.read_checkpoint`
+            returns one.
         """
         self.state.restore(stored)
         self.samples_seen = self.state.samples_seen

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from lava_desire.model.arrays import Array
 from lava_desire.model.decision import UNDECIDED, last_spikes, predict
+from lava_desire.model.dense import backpropagate_error, desired_pairings, synaptic_current
 from lava_desire.model.desire import (
     hidden_desire,
     local_error,
@@ -29,7 +30,6 @@ from lava_desire.model.options.trace_baseline import baseline_change
 from lava_desire.model.options.weight_limit import limit_weights
 from lava_desire.model.plasticity import decay_trace, weight_change
 from lava_desire.model.rates import follow_rate, mean_trace
-from lava_desire.model.synapses import backpropagate_error, desired_pairings, synaptic_current
 
 __all__ = [
     "Array",

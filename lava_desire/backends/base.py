@@ -78,7 +78,7 @@ class Backend:
     """Whether :meth:`run` finds weights that are NaN or infinite."""
 
     captures: bool = False
-    """Whether training steps can be captured, see :mod:`lava_desire.training.captured`."""
+    """Whether training steps can be captured, see ``lava_desire/training/captured.py``."""
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         self.config, self.device, self.precision = config, device, precision

@@ -37,7 +37,7 @@ class Layered:
     kept_if : callable
         Gets the config; whether its networks have it.
     in_range : tuple, optional
-        Which values are allowed, a :data:`~lava_desire.model.checks.Range`.
+        Which values are allowed, a ``Range`` of `lava_desire/model/checks.py`.
     for_training : bool
         Whether only a training run has it, and its checkpoints.
     """
