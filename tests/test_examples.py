@@ -34,7 +34,7 @@ MODULES = [
     "lava_desire.model.options.weight_limit",
     "lava_desire.model.plasticity",
     "lava_desire.model.rates",
-    "lava_desire.model.synapses",
+    "lava_desire.model.dense",
 ]
 # Lava forks: a fresh process, in which torch has computed nothing yet.
 IN_LAVA = ["lava_desire.proc.chain", "lava_desire.proc.desire_mlp.process"]
