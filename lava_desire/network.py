@@ -120,7 +120,6 @@ class DesireNetwork:
         if weights is None:
             weights = initial_weights(config)
         self.state = self._state_of(self.backend.as_weights(weights))
-        self._follow_rates()
 
     @property
     def config(self) -> DesireConfig:
@@ -144,13 +143,13 @@ class DesireNetwork:
         self._compute_as(config, formats_from_dicts(fields) if fields else None)
         before, self.state = self.state, self._state_of(self.weights)
         self.restore(before)
-        self._follow_rates()
 
     def _compute_as(self, config: DesireConfig, formats: Sequence[LayerFormat] | None) -> None:
         self.backend: Backend = make_backend(
             config, self.device, self.precision, self.kernels, self.arithmetic, formats
         )
         self._config = config
+        self._mean_trace = mean_trace(config.num_steps, config.decay)
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.neurons[:-1])
@@ -159,9 +158,10 @@ class DesireNetwork:
     def _state_of(self, weights: list[Tensor]) -> NetworkState:
         return NetworkState.begin(self._config, weights, self.arithmetic == FIXED_POINT)
 
-    def _follow_rates(self) -> None:
-        follows = self.state.holds("input_rates")
-        self.input_rates = InputRates(self._config, self.state) if follows else None
+    @property
+    def input_rates(self) -> InputRates | None:
+        """The mean rates in :attr:`state`, where the config follows any."""
+        return InputRates(self._config, self.state) if self.state.holds("input_rates") else None
 
     @property
     def computing(self) -> Backend:
@@ -586,13 +586,14 @@ class DesireNetwork:
         with_desire = backend.learn(
             place, weights, learning_rate, desire, mask, pre, post, self.samples_seen
         )
-        if self.input_rates is not None:
+        rates = self.input_rates
+        if rates is not None:
             if activity.num_spikes is None:
                 num_spikes = backend.counts_together(pre, rated)
             else:
                 num_spikes = activity.num_spikes[layer - 1]
             num_rated = len(desire) if rated is None else rated.sum()
-            self.input_rates.follow(layer, num_spikes, num_rated)
+            rates.follow(layer, num_spikes, num_rated)
 
         def desired_spikes() -> Array:
             return backend.desired_spikes(desire, mask, post)
@@ -636,9 +637,15 @@ class DesireNetwork:
         if followed is not None:
             pre = as_array(followed.rates[layer - 1])
             post = as_array(followed.rates[layer]) if layer < self.config.num_layers else None
-        mean = mean_trace(self.config.num_steps, self.config.decay)
         update = LayerUpdate(
-            self.config, layer, learning_rate, num_samples, pre, post, desired_spikes, mean
+            self.config,
+            layer,
+            learning_rate,
+            num_samples,
+            pre,
+            post,
+            desired_spikes,
+            self._mean_trace,
         )
         yield from term_factors(update)
 

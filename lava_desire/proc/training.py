@@ -118,6 +118,10 @@ class LavaTrainingRun(TrainingRun):
         ):
             if value != expected:
                 raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
+        if network.precision not in ("float32", "fixed_point"):
+            raise ValueError(
+                f"precision is {network.precision}: training in Lava expects float32 or fixed_point"
+            )
         super().__init__(network, train, test, folder)
         self._source: SampleSource | None = None
         self._mlp: DesireMLP | None = None

@@ -122,13 +122,9 @@ class CapturedStep:
         sample : int
             Number of the first of them, from which dropout masks are drawn.
         """
-        config = self._network.config
         self._trains[: len(images)] = self._backend.encode(images)
         self._labels[: len(labels)] = labels
-        rates = [
-            learning_rate * config.learning_rate_scale_of(layer)
-            for layer in range(1, config.num_layers + 1)
-        ]
+        rates = [self._backend.rate_of(layer, learning_rate) for layer in self._backend.layers]
         self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
         if self._average is not None:
             shares = self._average.next_shares(len(labels) // self._batch_size)

@@ -67,9 +67,10 @@ def fit(
         16 samples.
     backend : {"torch", "lava"}
         Where the network learns: in bulk, or as Lava processes, online, in floating point or in
-        integers as the network computes. The latter asks for Lava, a network on the CPU, and a
-        config with a `batch_size` of 1 and without `image_shift` and `weight_average`. Results are
-        those of ``"torch"`` with that config, to the bit, and either resumes what the other began.
+        integers as the network computes. The latter asks for Lava, a network on the CPU with sums
+        in ``float32`` or integers, and a config with a `batch_size` of 1 and without `image_shift`
+        and `weight_average`. Results are those of ``"torch"`` with that config, to the bit, and
+        either resumes what the other began.
 
     Returns
     -------

@@ -97,6 +97,12 @@ def test_a_backend_that_is_none_or_cannot_be_shared_is_refused(monkeypatch):
         fit(network, (), backend="lava")
 
 
+def test_lava_refuses_sums_that_it_does_not_compute():
+    network = DesireNetwork(DesireConfig((9, 3), batch_size=1), precision="bfloat16x2")
+    with pytest.raises(ValueError, match="precision is bfloat16x2: training in Lava expects"):
+        fit(network, (np.zeros((2, 9), np.uint8), [0, 1]), backend="lava")
+
+
 def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
     new = (
         "train",
