@@ -10,7 +10,7 @@ import numpy as np
 from differential.by_rule import note_layers
 from differential.draw import Case
 from differential.trace import Trace, note
-from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
@@ -69,9 +69,9 @@ class _Running:
             position=epoch * len(case.train[1]),
         )
         if path is None:
-            self.network = DesireMLP(config=config, **options)
+            self.network = DesireSequential(config=config, **options)
         else:
-            self.network = DesireMLP.from_checkpoint(path)
+            self.network = DesireSequential.from_checkpoint(path)
         self.source.brightness_out.connect(self.network.brightness_in)
         self.source.label_out.connect(self.network.label_in)
         left = (config.epochs - epoch) * (len(case.train[1]) + len(case.test[1]))

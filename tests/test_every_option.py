@@ -115,16 +115,16 @@ def trained_by_lava(config, **options):
 
 
 def trained_by_one_process(config):
-    """Train :class:`DesireMLP` with the tag ``torch``, two samples a window."""
+    """Train :class:`DesireSequential` with the tag ``torch``, two samples a window."""
     from lava.magma.core.run_conditions import RunSteps
 
-    from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+    from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
 
     images, labels = TRAIN
     source = SampleSource(
         config=config, images=images, labels=labels, held_out=TEST, shuffle=True, batch_size=2
     )
-    network = DesireMLP(config=config, batch_size=2)
+    network = DesireSequential(config=config, batch_size=2)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     try:
@@ -300,7 +300,7 @@ DOORS = {
         needs=LAVA,
         **SMALL_OTHERS,
     ),
-    "DesireMLP, torch": door(FLOATING, trained_by_one_process, idle=SCHEDULE, needs=LAVA),
+    "DesireSequential, torch": door(FLOATING, trained_by_one_process, idle=SCHEDULE, needs=LAVA),
     "evaluate": door(TRAINED, evaluated, idle=LEARNING - BOUNDS),
     "export, fixed": door(TRAINED, quantized, idle=GIVEN),
     "to_lava": door(

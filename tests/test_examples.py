@@ -37,7 +37,7 @@ MODULES = [
     "lava_desire.model.dense",
 ]
 # Lava forks: a fresh process, in which torch has computed nothing yet.
-IN_LAVA = ["lava_desire.proc.chain", "lava_desire.proc.desire_mlp.process"]
+IN_LAVA = ["lava_desire.proc.chain", "lava_desire.proc.desire_sequential.process"]
 
 
 @pytest.mark.parametrize("name", MODULES)

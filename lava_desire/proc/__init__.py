@@ -16,7 +16,7 @@ from lava_desire.lava_runtime.modes import install, install_unless_chosen  # noq
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
-from lava_desire.proc.desire_mlp.process import DesireMLP  # noqa: E402
+from lava_desire.proc.desire_sequential.process import DesireMLP, DesireSequential  # noqa: E402
 from lava_desire.proc.desire_teacher.process import DesireTeacher  # noqa: E402
 from lava_desire.proc.inspection import WindowRecorder, plot_window  # noqa: E402
 from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
@@ -29,7 +29,7 @@ install_unless_chosen()
 for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder"):
     import_module(f"lava_desire.proc.{_name}.models")
     import_module(f"lava_desire.proc.{_name}.models_fixed")
-for _name in ("desire_mlp", "sample_source"):  # one model for both arithmetics
+for _name in ("desire_sequential", "sample_source"):  # one model for both arithmetics
     import_module(f"lava_desire.proc.{_name}.models")
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "DesireDense",
     "DesireLIF",
     "DesireMLP",
+    "DesireSequential",
     "DesireSimCfg",
     "DesireTeacher",
     "HangError",

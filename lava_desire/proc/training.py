@@ -1,7 +1,7 @@
 """Training and classifying with a network of Lava processes: ``fit(..., backend="lava")``.
 
-Like the torch model of :class:`~lava_desire.proc.DesireMLP`, it meets the engine, and is imported
-where it is asked for.
+Like the torch model of :class:`~lava_desire.proc.DesireSequential`, it meets the engine, and is
+imported where it is asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.proc import (
     DesireChain,
-    DesireMLP,
+    DesireSequential,
     DesireSimCfg,
     SampleSource,
     WindowRecorder,
@@ -45,7 +45,7 @@ def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
     ndarray
         (S,) int64 classes, −1 where the network is undecided.
     """
-    network = DesireMLP.from_checkpoint(checkpoint, training=False, learning_enabled=False)
+    network = DesireSequential.from_checkpoint(checkpoint, training=False, learning_enabled=False)
     source = SampleSource(config=network.config, images=images, labels=labels)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
@@ -124,12 +124,12 @@ class LavaTrainingRun(TrainingRun):
             )
         super().__init__(network, train, test, folder)
         self._source: SampleSource | None = None
-        self._mlp: DesireMLP | None = None
+        self._sequential: DesireSequential | None = None
         self._is_ahead = False  # whether the processes have learned since weights were fetched
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, some windows a run."""
-        mlp = self._start()
+        sequential = self._start()
         num_samples = len(self.train[1])
         while self.samples_done < num_samples:
             windows = min(_WINDOWS_A_RUN, num_samples - self.samples_done)
@@ -142,7 +142,7 @@ class LavaTrainingRun(TrainingRun):
             self._is_ahead = True
             yield
         next_rate = self.network.config.learning_rate_at(self.epoch + 1)
-        self._put(mlp.learning_rate, next_rate)
+        self._put(sequential.learning_rate, next_rate)
 
     def _metrics(self) -> Metrics | None:
         """Classify the test set with the same processes, dropout and learning switched off."""
@@ -173,13 +173,13 @@ class LavaTrainingRun(TrainingRun):
 
     def close(self) -> None:
         """Stop the processes."""
-        if self._mlp is not None:
-            self._mlp.stop()
+        if self._sequential is not None:
+            self._sequential.stop()
 
-    def _start(self) -> DesireMLP:
+    def _start(self) -> DesireSequential:
         """Build the processes where the run is, at its beginning or after a resume."""
-        if self._mlp is not None:
-            return self._mlp
+        if self._sequential is not None:
+            return self._sequential
         config, network = self.network.config, self.network
         self._source = SampleSource(
             config=config,
@@ -189,27 +189,27 @@ class LavaTrainingRun(TrainingRun):
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )
-        self._mlp = DesireMLP.from_checkpoint(network.checkpoint())
-        self._mlp.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
-        self._source.brightness_out.connect(self._mlp.brightness_in)
-        self._source.label_out.connect(self._mlp.label_in)
-        return self._mlp
+        self._sequential = DesireSequential.from_checkpoint(network.checkpoint())
+        self._sequential.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
+        self._source.brightness_out.connect(self._sequential.brightness_in)
+        self._source.label_out.connect(self._sequential.label_in)
+        return self._sequential
 
     def _run_windows(self, num_windows: int) -> None:
-        mlp = self._start()
+        sequential = self._start()
         tag = "fixed_pt" if self.network.format_fields() else "floating_pt"
-        mlp.run(RunSteps(num_windows * self.network.config.window_steps), DesireSimCfg(tag))
+        sequential.run(RunSteps(num_windows * self.network.config.window_steps), DesireSimCfg(tag))
 
     def _read(self, *names: str) -> list[Any]:
-        mlp = self._start()
-        return [getattr(mlp, name).get() for name in names]
+        sequential = self._start()
+        return [getattr(sequential, name).get() for name in names]
 
     def _set_mode(self, learns: bool) -> None:
-        mlp = self._start()
+        sequential = self._start()
         assert self._source is not None
         self._put(self._source.evaluating, not learns)
-        self._put(mlp.training, learns)
-        self._put(mlp.learning_enabled, learns)
+        self._put(sequential.training, learns)
+        self._put(sequential.learning_enabled, learns)
 
     def _put(self, var: Any, value: float) -> None:
         """Set a Var of one number: before the first window, as after a resume, to begin with it."""
@@ -220,7 +220,7 @@ class LavaTrainingRun(TrainingRun):
 
     def _fetch(self) -> None:
         """Copy the processes' weights to the engine's network, unless it has them."""
-        if not self._is_ahead or self._mlp is None:
+        if not self._is_ahead or self._sequential is None:
             return
-        self.network.restore(self._mlp.state())
+        self.network.restore(self._sequential.state())
         self._is_ahead = False

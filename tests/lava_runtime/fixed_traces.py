@@ -34,7 +34,7 @@ from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 from lava.proc.sparse.process import Sparse
 
 from lava_desire import DesireConfig
-from lava_desire.proc import DesireMLP, SampleSource
+from lava_desire.proc import DesireSequential, SampleSource
 
 STEPS, N = 40, 6
 SHAPE = (N,)
@@ -142,7 +142,7 @@ def learned_by_desire() -> Any:
     config = DesireConfig((N, 20, 3), num_steps=8, error_margin=1, learning_rate=1e-2, seed=2)
     images = np.random.RandomState(2).random_sample((8, N)).astype(np.float32)
     source = SampleSource(config=config, images=images, labels=np.arange(8) % 3)
-    network = DesireMLP(config=config)
+    network = DesireSequential(config=config)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     try:

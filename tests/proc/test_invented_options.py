@@ -81,7 +81,7 @@ lava_desire.model.options.__path__.append(sys.argv[1])
 package.__spec__.loader.exec_module(package)
 
 from lava_desire import DesireConfig
-from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
 
 from lava.magma.core.run_conditions import RunSteps
 
@@ -96,7 +96,7 @@ TIES = (("tie_break", "first", "earliest"),)
 def learned(tag, fields):
     config = BASE.replace(**fields)
     source = SampleSource(config=config, images=IMAGES, labels=LABELS)
-    network = DesireMLP(config=config)
+    network = DesireSequential(config=config)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     try:

@@ -20,7 +20,7 @@ from lava_desire.proc import (
     DesireChain,
     DesireDense,
     DesireLIF,
-    DesireMLP,
+    DesireSequential,
     DesireSimCfg,
     DesireTeacher,
     ProcessError,
@@ -67,7 +67,7 @@ def learned(network, windows, tag):
 
 def unlabelled(config, tag, port="label_in"):
     source = SampleSource(config=config, images=IMAGES, labels=LABELS)
-    network = DesireMLP(config=config)
+    network = DesireSequential(config=config)
     if port == "label_in":
         source.brightness_out.connect(network.brightness_in)
     else:
@@ -101,7 +101,7 @@ def test_without_labels_predictions_are_those_with_labels():
             predictions.add(unlabelled(CONFIG, tag)[-1])
     source, network = (
         SampleSource(config=CONFIG, images=IMAGES, labels=LABELS),
-        DesireMLP(config=CONFIG, learning_enabled=False),
+        DesireSequential(config=CONFIG, learning_enabled=False),
     )
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
@@ -138,7 +138,7 @@ def test_a_chain_without_labels_learns_nothing(config):
             lambda: DesireDense(config=CONFIG, layer=1, weights=np.ones((6, 4))),
             ["s_in", "s_post_in", "desire_in"],
         ),
-        (lambda: DesireMLP(config=CONFIG), ["brightness_in"]),
+        (lambda: DesireSequential(config=CONFIG), ["brightness_in"]),
     ],
     ids=["encoder", "neurons", "teacher", "connection", "network"],
 )
@@ -217,7 +217,7 @@ def test_activations_are_integers_in_fixed_point_and_finite_in_floating_point(va
 
 
 def network_fed_by(images, labels, image_kind=float, label_kind=float):
-    network = DesireMLP(config=CONFIG)
+    network = DesireSequential(config=CONFIG)
     Sender(in_every_step(images), image_kind).out.connect(network.brightness_in)
     Sender(in_every_step(labels), label_kind).out.connect(network.label_in)
     return network
@@ -246,7 +246,7 @@ def test_brightness_means_the_same_in_fixed_point_whatever_sends_it(images):
     kind = {"f": np.float32, "i": np.int32, "b": bool}[images.dtype.kind]
     floats = images / 255 if kind is np.int32 else images.astype(np.float32)
     source = SampleSource(config=CONFIG, images=floats.astype(np.float32), labels=LABELS)
-    expected = DesireMLP(config=CONFIG)
+    expected = DesireSequential(config=CONFIG)
     source.brightness_out.connect(expected.brightness_in)
     source.label_out.connect(expected.label_in)
     network = network_fed_by(images, LABELS, kind, np.int64)
@@ -264,7 +264,7 @@ def test_an_image_of_the_darkest_level_is_an_image_in_fixed_point():
     config = CONFIG.replace(image_brightness=0.5, dropout_hidden=0, class_margin=8)
     images = np.array([[1] * 4, [255, 0, 20, 90], [0, 1, 0, 1]], np.uint8)
     source = SampleSource(config=config, images=images, labels=LABELS[:3])
-    network = DesireMLP(config=config)
+    network = DesireSequential(config=config)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     before, after, *_ = learned(network, 3, "fixed_pt")
@@ -296,7 +296,7 @@ def test_brightness_on_another_scale_is_refused_with_the_cure(images, kind, tag,
 @pytest.mark.parametrize("port", ["brightness_in", "label_in"])
 def test_a_ring_buffer_that_would_cut_its_data_is_refused_with_the_cure(port):
     images, labels = (IMAGES, LABELS) if port == "brightness_in" else (LEVELS, LABELS + 0.7)
-    network = DesireMLP(config=CONFIG)
+    network = DesireSequential(config=CONFIG)
     RingBuffer(data=in_every_step(images)).s_out.connect(network.brightness_in)
     RingBuffer(data=in_every_step(labels)).s_out.connect(network.label_in)
     with pytest.raises(ValueError, match=rf"{port} of .* RingBuffer .* cuts 0\.\d+ to 0: expected"):
@@ -310,7 +310,7 @@ def test_a_ring_buffer_that_would_cut_its_data_is_refused_with_the_cure(port):
 def test_brightness_that_changes_within_a_sample_is_refused(tag, step):
     images = in_every_step(IMAGES[:2])
     images[3, WINDOW + step - 1] = 0.25
-    network = DesireMLP(config=CONFIG)
+    network = DesireSequential(config=CONFIG)
     Sender(images).out.connect(network.brightness_in)
     Sender(in_every_step(LABELS[:2])).out.connect(network.label_in)
     message = rf"brightness_in has changed in step {step} .* at input 3 from 0\.\d+ to 0.25"
@@ -323,7 +323,7 @@ def test_what_comes_after_the_last_step_of_the_encoder_is_not_looked_at(tag):
     images = in_every_step(IMAGES)
     expected = None
     for _ in range(2):
-        network = DesireMLP(config=CONFIG)
+        network = DesireSequential(config=CONFIG)
         Sender(images).out.connect(network.brightness_in)
         Sender(in_every_step(LABELS)).out.connect(network.label_in)
         _, weights, score, *_ = learned(network, 5, tag)

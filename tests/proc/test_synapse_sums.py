@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig
-from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource, install
+from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource, install
 from lava_desire.proc.desire_dense import models, models_fixed
 from lava_desire.proc.desire_dense.sums import Sums
 
@@ -22,7 +22,7 @@ BEYOND = CONFIG.replace(trace_baseline=0.5, rate_floor=0.3, weight_limit=0.5)
 
 def learned(config, tag):
     source = SampleSource(config=config, images=IMAGES, labels=LABELS)
-    network = DesireMLP(config=config)
+    network = DesireSequential(config=config)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     try:

@@ -16,7 +16,7 @@ with contextlib.suppress(ImportError):
 from writer.process import Writer
 
 from lava_desire import DesireConfig
-from lava_desire.proc import DesireMLP, DesireSimCfg, SampleSource
+from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 
@@ -54,7 +54,7 @@ class Stepped:
 
     def __init__(self, config, tag, **options):
         source = SampleSource(config=config, images=IMAGES, labels=LABELS)
-        self.network = DesireMLP(config=config, weights=WEIGHTS, **options)
+        self.network = DesireSequential(config=config, weights=WEIGHTS, **options)
         self.settings = DesireSimCfg(tag)
         source.brightness_out.connect(self.network.brightness_in)
         source.label_out.connect(self.network.label_in)

@@ -1,1 +1,1 @@
-"""A whole network as one process."""
+"""The former place of :class:`~lava_desire.proc.DesireSequential`."""

@@ -13,8 +13,11 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 from lava_desire import DesireConfig, rule
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.lava_runtime.discovery import find_models
-from lava_desire.proc import DesireMLP, DesireSimCfg, ProcessError, SampleSource
-from lava_desire.proc.desire_mlp.models import PyDesireMLPModelTorch, SubDesireMLPModel
+from lava_desire.proc import DesireSequential, DesireSimCfg, ProcessError, SampleSource
+from lava_desire.proc.desire_sequential.models import (
+    PyDesireSequentialModelTorch,
+    SubDesireSequentialModel,
+)
 from lava_desire.proc.run_config import TAGS
 from lava_desire.randomness import initial_weights
 
@@ -58,7 +61,7 @@ def build(batch_size=1, position=0, config=CONFIG, **options):
         batch_size=batch_size,
         position=position,
     )
-    network = DesireMLP(config=config, batch_size=batch_size, **options)
+    network = DesireSequential(config=config, batch_size=batch_size, **options)
     source.brightness_out.connect(network.brightness_in)
     source.label_out.connect(network.label_in)
     return source, network
@@ -101,11 +104,18 @@ def test_lavas_own_run_configurations_choose_the_arithmetic_by_their_tag(setting
 def test_lavas_own_run_configurations_choose_the_model_by_any_tag(settings):
     _, network = build()
     models = find_models(network)
-    parts, torch_model = SubDesireMLPModel, PyDesireMLPModelTorch
+    parts, torch_model = SubDesireSequentialModel, PyDesireSequentialModelTorch
     chosen = {tag: settings(select_tag=tag).select(network, models) for tag in (None, *TAGS)}
     assert chosen == {None: parts, "floating_pt": parts, "fixed_pt": parts, "torch": torch_model}
     by_kind = settings(select_tag="fixed_pt", select_sub_proc_model=True)
     assert by_kind.select(network, models) is parts
+
+
+def test_the_former_name_is_the_same_process():
+    from lava_desire.proc import DesireMLP
+    from lava_desire.proc.desire_mlp.process import DesireMLP as AtItsPlace
+
+    assert DesireMLP is AtItsPlace is DesireSequential
 
 
 @needs_torch
@@ -224,7 +234,7 @@ def test_a_network_goes_on_from_its_checkpoint(tag, tmp_path):
     assert stored.samples_seen == 5
     assert stored.arithmetic == ("fixed_point" if tag == "fixed_pt" else "floating_point")
     source = SampleSource(config=CONFIG, images=IMAGES, labels=LABELS, shuffle=True, position=5)
-    again = DesireMLP.from_checkpoint(path)
+    again = DesireSequential.from_checkpoint(path)
     source.brightness_out.connect(again.brightness_in)
     source.label_out.connect(again.label_in)
     for one, other in zip(unbroken, weights_after(again, tag, windows=4), strict=True):
@@ -238,7 +248,7 @@ import torch
 torch.set_num_threads(2)
 left = torch.rand(600, 600)
 print(float((left @ left).sum()) > 0)
-from test_desire_mlp import build, weights_after
+from test_desire_sequential import build, weights_after
 print(len(weights_after(build()[1], "torch", 2)), torch.cuda.is_initialized())
 """
 
@@ -271,7 +281,7 @@ def test_the_torch_model_runs_after_its_parent_has_used_torchs_threads(request):
 )
 def test_a_wrong_argument_is_named(options, message):
     with pytest.raises(ValueError, match=message):
-        DesireMLP(**{"config": CONFIG, **options})
+        DesireSequential(**{"config": CONFIG, **options})
 
 
 def test_a_tag_that_does_not_exist_is_refused():
@@ -280,9 +290,13 @@ def test_a_tag_that_does_not_exist_is_refused():
 
 
 def test_a_process_without_a_model_for_the_tag_is_named():
-    message = r"DesireMLP Process_\d+ has no model tagged 'fixed_pt': there is .*Torch \(torch\)"
+    message = (
+        r"DesireSequential Process_\d+ has no model tagged 'fixed_pt': there is .*Torch \(torch\)"
+    )
     with pytest.raises(ValueError, match=message):
-        DesireSimCfg("fixed_pt").select(DesireMLP(config=CONFIG), [PyDesireMLPModelTorch])
+        DesireSimCfg("fixed_pt").select(
+            DesireSequential(config=CONFIG), [PyDesireSequentialModelTorch]
+        )
 
 
 @pytest.mark.parametrize(
@@ -297,12 +311,12 @@ def test_a_process_without_a_model_for_the_tag_is_named():
     ],
 )
 def test_a_parameter_that_does_not_exist_is_refused(options, hint):
-    with pytest.raises(TypeError, match=f"DesireMLP has no parameter {hint}"):
-        DesireMLP(config=CONFIG, **options)
+    with pytest.raises(TypeError, match=f"DesireSequential has no parameter {hint}"):
+        DesireSequential(config=CONFIG, **options)
 
 
 def test_parameters_of_lava_and_of_a_class_of_ones_own_are_taken():
-    class Mine(DesireMLP):
+    class Mine(DesireSequential):
         def __init__(self, *, colour, **options):
             super().__init__(colour=colour, **options)
 
@@ -328,8 +342,8 @@ def test_processes_refuse_what_only_the_torch_model_uses(options, tag):
 )
 @pytest.mark.parametrize("name", ["learning_rate", "training", "weights_1", "num_samples"])
 def test_a_var_of_numbers_is_set_to_numbers_alone(name, value):
-    network = DesireMLP(config=CONFIG)
-    message = rf"{name} of DesireMLP \(Process_\d+\) was set to "
+    network = DesireSequential(config=CONFIG)
+    message = rf"{name} of DesireSequential \(Process_\d+\) was set to "
     with pytest.raises(ValueError, match=message):
         getattr(network, name).set(value)
 
@@ -353,7 +367,7 @@ def test_a_device_that_is_not_there_ends_the_run_by_name():
     torch = pytest.importorskip("torch")
     missing = f"cuda:{torch.cuda.device_count()}"
     _, network = build(device=missing)
-    message = rf"DesireMLP \(Process_\d+\): ValueError: device is '{missing}'"
+    message = rf"DesireSequential \(Process_\d+\): ValueError: device is '{missing}'"
     with pytest.raises(ProcessError, match=message):
         network.run(RunSteps(1), DesireSimCfg("torch"))
 

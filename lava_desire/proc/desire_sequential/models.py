@@ -22,7 +22,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import bounded
-from lava_desire.proc.desire_mlp.process import DesireMLP
+from lava_desire.proc.desire_sequential.process import DesireSequential
 from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.messages import (
     check_brightness,
@@ -36,12 +36,12 @@ from lava_desire.proc.scoring import AbstractPyScoringModel
 from lava_desire.proc.window import step_in_window
 
 
-@implements(proc=DesireMLP, protocol=LoihiProtocol)
+@implements(proc=DesireSequential, protocol=LoihiProtocol)
 @tag("floating_pt", "fixed_pt")
-class SubDesireMLPModel(AbstractSubProcessModel):
+class SubDesireSequentialModel(AbstractSubProcessModel):
     """Encoder, connections, layers and teacher as processes; which arithmetic the tag decides."""
 
-    def __init__(self, proc: DesireMLP) -> None:
+    def __init__(self, proc: DesireSequential) -> None:
         config, parameters = proc.config, proc.proc_params
         if parameters["batch_size"] != 1:
             raise ValueError(
@@ -113,13 +113,13 @@ class _TypesOfLayers(ABCMeta):
 
 # Lava's own run configurations choose among several models by tag, but only among those that are
 # Python models; the parts of this one are.
-AbstractPyProcessModel.register(SubDesireMLPModel)
+AbstractPyProcessModel.register(SubDesireSequentialModel)
 
 
-@implements(proc=DesireMLP, protocol=LoihiProtocol)
+@implements(proc=DesireSequential, protocol=LoihiProtocol)
 @requires([CPU, GPU])
 @tag("torch")
-class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
+class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
     """The engine: forward when a window begins, backward at its end, each output in its step."""
 
     brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
@@ -154,7 +154,7 @@ class PyDesireMLPModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
         self._samples_shown = -1
 
     @classmethod
-    def check_inputs(cls, process: DesireMLP, unconnected: frozenset[str]) -> None:
+    def check_inputs(cls, process: DesireSequential, unconnected: frozenset[str]) -> None:
         """Say before a run that nothing will be learned or scored."""
         refuse_cut_data(process)
         if "brightness_in" in unconnected:
