@@ -80,6 +80,8 @@ def _class_faults(cls: type) -> list[str]:
     if dataclasses.is_dataclass(cls):
         wanted = [field.name for field in dataclasses.fields(cls) if field.name[0] != "_"]
         makers = makers[1:]
+    elif getattr(cls, "_is_protocol", False):
+        makers = []  # typing's, which refuse to make one
     elif inspect.isfunction(makers[0]):
         wanted = _parameters(makers[0])
     found = [f"parameter {name} is missing" for name in wanted if name not in told]

@@ -6,6 +6,7 @@ from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
 from lava_desire.data.npz import load_npz
 from lava_desire.data.sources import DATASETS, load_data, load_dataset
+from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
 from lava_desire.data.table import load_table
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "DataError",
     "DataWarning",
     "Dataset",
+    "SpikeSource",
+    "SpikeTrains",
     "load_data",
     "load_dataset",
     "load_folder",

@@ -1,0 +1,183 @@
+"""Spike trains as data: packed, a bit a time step, in memory or in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from lava_desire.data.checks import DataError
+
+_BITS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeTrains:
+    """Packed spike trains of S samples of T time steps and N neurons.
+
+    Bit t % 8 of plane t // 8 is the spike of step t: a sample takes ⌈T/8⌉ · N bytes.
+
+    Parameters
+    ----------
+    planes : array
+        (S, ⌈T/8⌉, N) uint8, its bits beyond step T zero; kept, not copied. Of a memory-map nothing
+        is read before samples are asked for.
+    num_steps : int
+        T, at least 1.
+    shape : tuple of int
+        Of a sample's neurons in C order, as (2, 34, 34) or (N,).
+
+    Raises
+    ------
+    DataError
+        If the array is of another dtype or shape, or holds spikes beyond step T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spikes = np.random.default_rng(0).random((20, 5, 2, 34, 34)) < 0.1  # time, sample, ...
+    >>> trains = SpikeTrains.pack(spikes)
+    >>> len(trains), trains.num_inputs, trains.planes.shape
+    (5, 2312, (5, 3, 2312))
+    >>> trains[[0, 4]].unpack().shape
+    (20, 2, 2312)
+    """
+
+    planes: npt.NDArray[np.uint8]
+    num_steps: int
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        planes, shape = self.planes, tuple(int(size) for size in self.shape)
+        object.__setattr__(self, "shape", shape)
+        if self.num_steps < 1 or min(shape, default=0) < 1:
+            raise DataError(
+                f"num_steps is {self.num_steps} and shape {shape}: expected sizes of at least 1"
+            )
+        expected = (-(-self.num_steps // _BITS), prod(shape))
+        kind, found = getattr(planes, "dtype", type(planes).__name__), np.shape(planes)
+        if kind != np.uint8 or len(found) != 3 or found[1:] != expected:
+            raise DataError(
+                f"planes are {kind} {found}: expected (S, {expected[0]}, {expected[1]}) uint8, of "
+                f"{self.num_steps} time steps and neurons of shape {shape}"
+            )
+        beyond = self.num_steps % _BITS
+        if beyond and not self.is_mapped and bool((planes[:, -1] >> beyond).any()):
+            raise DataError(f"planes hold spikes beyond step {self.num_steps}: expected zeros")
+
+    @classmethod
+    def pack(cls, spikes: Any, name: str = "spikes") -> SpikeTrains:
+        """Pack spike trains.
+
+        Parameters
+        ----------
+        spikes : array
+            (T, S, N) or (T, S, C, H, W) bool.
+        name : str
+            What errors call them.
+
+        Returns
+        -------
+        SpikeTrains
+
+        Raises
+        ------
+        DataError
+            If they are of another dtype, as counts are, or of another shape.
+        """
+        check_spikes(spikes, name)
+        given = np.asarray(spikes)
+        planes = np.packbits(given.reshape(*given.shape[:2], -1), axis=0, bitorder="little")
+        return cls(np.ascontiguousarray(planes.swapaxes(0, 1)), len(given), given.shape[2:])
+
+    def unpack(self) -> npt.NDArray[np.bool_]:
+        """Return all spikes, (T, S, N) bool."""
+        planes = np.asarray(self.planes).swapaxes(0, 1)
+        spikes = np.unpackbits(planes, axis=0, count=self.num_steps, bitorder="little")
+        return spikes.astype(np.bool_)
+
+    @property
+    def num_inputs(self) -> int:
+        """Neurons a sample, N."""
+        return prod(self.shape)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether they lie in a file, and samples are read when they are asked for."""
+        return isinstance(self.planes, np.memmap)
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def __getitem__(self, samples: Any) -> SpikeTrains:
+        """Return some samples, by a slice or (R,) integers, in memory."""
+        planes = np.array(self.planes[samples]) if self.is_mapped else self.planes[samples]
+        return SpikeTrains(planes, self.num_steps, self.shape)
+
+
+@runtime_checkable
+class SpikeSource(Protocol):
+    """Labelled spike trains that are read when they are asked for, as from disk.
+
+    What :func:`~lava_desire.engine.fit` and :func:`~lava_desire.engine.evaluate` need of a data set
+    that is larger than memory.
+    """
+
+    @property
+    def labels(self) -> Any:
+        """Class a sample, (S,) int64 in [0, K)."""
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the K classes are called; None where they are called by their numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample's neurons, as (C, H, W)."""
+
+    def __len__(self) -> int: ...
+
+    def spikes(self, samples: Any) -> SpikeTrains:
+        """Return some samples.
+
+        Parameters
+        ----------
+        samples : array
+            (R,) int64 numbers of samples, in any order.
+
+        Returns
+        -------
+        SpikeTrains
+            Of these samples, in their order.
+        """
+
+
+def is_spikes(given: Any) -> bool:
+    """Say whether data are spike trains and not images: packed, or bool of 3 or more dimensions."""
+    if isinstance(given, SpikeTrains):
+        return True
+    kind = str(getattr(given, "dtype", "")).removeprefix("torch.")
+    return kind == "bool" and given.ndim >= 3
+
+
+def check_spikes(spikes: Any, name: str = "spikes") -> None:
+    """Refuse what are no spike trains, (T, S, N) or (T, S, C, H, W) bool.
+
+    Raises DataError that calls them `name` and says what to do.
+    """
+    kind, shape = str(getattr(spikes, "dtype", type(spikes).__name__)), tuple(np.shape(spikes))
+    if kind.removeprefix("torch.") != "bool":
+        raise DataError(
+            f"{name} are {kind}: expected bool, true where a neuron spikes in a time step; of "
+            f"counts, {name} > 0 is a spike where there was an event or several"
+        )
+    if len(shape) not in (3, 5):
+        raise DataError(
+            f"{name} have shape {shape}: expected (time steps, samples, neurons), or (time steps, "
+            "samples, channels, height, width)"
+        )
+    if 0 in (shape[0], *shape[2:]):
+        raise DataError(f"{name} have shape {shape}: expected a time step and a neuron at least")
