@@ -19,6 +19,8 @@ MODULES = [
     "lava_desire.checkpoint",
     "lava_desire.config",
     "lava_desire.data",
+    "lava_desire.data.events",
+    "lava_desire.data.events.synthetic",
     "lava_desire.deploy",
     "lava_desire.engine",
     "lava_desire.fixed",

@@ -12,6 +12,9 @@ import pytest
 MODULES = [
     "lava_desire.checkpoint",
     "lava_desire.config",
+    "lava_desire.data.events.bins",
+    "lava_desire.data.events.recording",
+    "lava_desire.data.events.synthetic",
     "lava_desire.data.sources",
     "lava_desire.deploy.integer_network",
     "lava_desire.deploy.quantization",
