@@ -94,7 +94,8 @@ def event_camera(
             sign = np.sign(level - reference)
             # One that does not move crosses nothing, whatever R was rounded to.
             change = np.where(level == before, 0, np.abs(level - reference))
-            crossings = np.floor(change / threshold).astype(np.int64)
+            # R + s j θ that is reached to the rounding is reached, wherever the pixel is.
+            crossings = np.floor(change / threshold + 1e-9).astype(np.int64)
             for crossing in range(1, 1 + int(crossings.max(initial=0))):
                 place = np.nonzero(crossings >= crossing)
                 s, reached = sign[place], reference[place] + sign[place] * crossing * threshold
@@ -235,7 +236,9 @@ def moving_bars(
 
     A bar of a random brightness from 0.5 to 1 enters on one side and leaves on the other, so that
     each pixel becomes brighter once and darker once, whichever the direction: counts of events over
-    the whole recording tell opposite directions nothing apart.
+    the whole recording tell opposite directions nothing apart. Counts of steps with an event do,
+    where all recordings begin at the same time: whether an edge falls into one bin or two depends
+    on its place. Bins that begin at a random time take that away.
 
     Parameters
     ----------

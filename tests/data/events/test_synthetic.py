@@ -86,6 +86,8 @@ class TestMovingBars:
         assert sorted(set(labels.tolist())) == [0, 1, 2, 3]
         ever = [bin_events(each, 1, counts="clip").sum() for each in recordings]
         assert set(ever) == {2 * 9 * 9}
+        for events in recordings:
+            assert set(np.bincount((events.p * 9 + events.y) * 9 + events.x)) == {len(events) / 162}
 
     def test_a_bar_to_the_right_is_seen_on_the_left_first(self):
         recordings, labels = moving_bars(20, size=9)
