@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from lava_desire.activity import Activity, StepResult
 from lava_desire.backends.base import Backend, Layer
-from lava_desire.backends.inputs import as_images, as_labels, as_masks, resolve_device
+from lava_desire.backends.inputs import Inputs, as_input, as_labels, as_masks, resolve_device
 from lava_desire.backends.numba.philox import draw_kept
 from lava_desire.backends.numba.threads import in_parallel
 from lava_desire.backends.registry import FIXED_POINT, FLOATING_POINT, make_backend
@@ -25,6 +26,7 @@ from lava_desire.checkpoint import (
     write_checkpoint,
 )
 from lava_desire.config import DesireConfig
+from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
@@ -214,6 +216,8 @@ class DesireNetwork:
         images : array
             (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
             brightness in [0, 1].
+            Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
+            :class:`~lava_desire.data.SpikeTrains`.
         dropout_masks : sequence of array, optional
             Masks of the input and the hidden layers, (B, N_ℓ) or (N_ℓ,) bool, true where a neuron
             is kept. Given masks mean training: presynaptic spikes are scaled by 1 / (1 − P_drop)
@@ -237,7 +241,7 @@ class DesireNetwork:
         """
         config = self.config
         with self.threads():
-            images = as_images(images, config.num_inputs, self.device)
+            images = as_input(images, config, self.device)[:]
             self.check_scale(images)
             masks = None
             if dropout_masks is not None:
@@ -251,7 +255,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : Tensor
-            (B, N_0) uint8 or float32, on the device.
+            (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device.
         masks : list of Tensor, optional
             [input mask, layer-1 mask, …, layer-(L−1) mask], (B, N_ℓ) bool.
 
@@ -325,13 +329,14 @@ class DesireNetwork:
         if not self.backend.checks_weights:
             self.check_finite()
 
-    def check_scale(self, images: Tensor, name: str = "images", whole: bool = False) -> None:
+    def check_scale(self, images: Inputs, name: str = "images", whole: bool = False) -> None:
         """Look whether the encoder makes spikes of images: see what their scale is.
 
         Parameters
         ----------
-        images : Tensor
-            (B, N_0) uint8 or float32, on the device.
+        images : Tensor or StreamedTrains
+            (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device. Of
+            streamed ones nothing is looked at.
         name : str
             What warnings and errors call them.
         whole : bool
@@ -340,14 +345,22 @@ class DesireNetwork:
         Warns
         -----
         DataWarning
-            If they are bytes that end below a quarter of 255, as those from 0 to 16 do.
+            If they are bytes that end below a quarter of 255, as those from 0 to 16 do, or spike
+            trains of a data set without a spike.
 
         Raises
         ------
         ValueError
             If no pixel can ever spike, as of bytes 0 and 1.
         """
-        warn_of_scale(self.config, images, name, whole=whole, spikes=self._spikes_of)
+        if not isinstance(images, Tensor):
+            return
+        if images.ndim == 2:
+            warn_of_scale(self.config, images, name, whole=whole, spikes=self._spikes_of)
+        elif whole and not bool(images.any()):
+            warnings.warn(
+                f"{name} hold no spike: no sample can be decided", DataWarning, stacklevel=2
+            )
 
     def _spikes_of(self, images: Tensor) -> bool:
         """Say whether the encoder makes a spike of any pixel."""
@@ -406,6 +419,8 @@ class DesireNetwork:
         images : array
             (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
             brightness in [0, 1].
+            Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
+            :class:`~lava_desire.data.SpikeTrains`.
         labels : array
             (B,) or (B, 1) integers in [0, N_L), or one-hot, (B, N_L) of 0 and 1.
         learning_rate : float
@@ -430,7 +445,7 @@ class DesireNetwork:
                 f"learning_rate is {learning_rate!r}: expected 0 <= learning_rate < 2**128"
             )
         with self.threads():
-            images = as_images(images, config.num_inputs, self.device)
+            images = as_input(images, config, self.device)[:]
             if not len(images):
                 raise ValueError("images hold no sample: expected at least one to learn from")
             self.check_scale(images)
@@ -454,7 +469,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : Tensor
-            (B, N_0) uint8 or float32, on the device.
+            (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device.
         labels : Tensor
             (B,) int64, on the device.
         learning_rate : float
@@ -657,6 +672,8 @@ class DesireNetwork:
         images : array
             (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
             brightness in [0, 1].
+            Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
+            :class:`~lava_desire.data.SpikeTrains`.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from lava_desire import rule
 from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
-from lava_desire.training.evaluation import checked_data
+from lava_desire.training.evaluation import checked_data, chunks
 
 _BATCH = 256
 _PERCENTILES = (10, 50, 90)
@@ -66,8 +66,8 @@ def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray
     config = network.config
     sums = [torch.zeros(size, dtype=torch.float64) for size in config.neurons[1:]]
     correct = 0
-    for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
-        activity = network.forward_checked(chunk)
+    for part in chunks(labels, _BATCH):
+        activity, target = network.forward_checked(images[part]), labels[part]
         correct += int((activity.prediction == target).sum())
         desires = network.desires(activity, target)
         for layer in range(1, config.num_layers + 1):

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from lava_desire.analysis.style import plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
-from lava_desire.training.evaluation import checked_data
+from lava_desire.training.evaluation import checked_data, chunks
 
 _BATCH = 256
 
@@ -57,8 +57,8 @@ def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.ND
     images, labels = checked_data(network, data, "data")
     neurons, num_classes = network.config.neurons, network.config.num_classes
     sums = [torch.zeros(num_classes, size, dtype=torch.float64) for size in neurons[1:]]
-    for chunk, target in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
-        activity = network.forward_checked(chunk)
+    for part in chunks(labels, _BATCH):
+        activity, target = network.forward_checked(images[part]), labels[part]
         for total, counts in zip(sums, activity.counts[1:], strict=True):
             total.index_add_(0, target.cpu().long(), counts.cpu().double())
     samples = torch.bincount(labels.cpu().long(), minlength=num_classes)

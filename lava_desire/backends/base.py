@@ -122,8 +122,26 @@ class Backend:
             If the config asks for what it does not offer, or the learning rate is none for it.
         """
 
-    def encode(self, images: Tensor) -> Any:
-        """Encode (B, N_0) uint8 or float32 images as trains."""
+    def encode(self, inputs: Tensor) -> Any:
+        """Return images, or spikes that came packed, as trains.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            Images, (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8.
+
+        Returns
+        -------
+        object
+            Trains.
+        """
+        if inputs.ndim == 2:
+            return self.encode_images(inputs)
+        batch_size = len(inputs)
+        return self.from_bytes(inputs, torch.arange(batch_size, device=self.device), batch_size)
+
+    def encode_images(self, images: Tensor) -> Any:
+        """Encode (B, N_0) uint8 or float32 images as trains (Sec. 4.1)."""
         images = filtered(self.config, images)
         if images.dtype == torch.uint8:
             return self._look_up(images)

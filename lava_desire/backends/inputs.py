@@ -9,7 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lava_desire.backends.wire import pack_spikes
+from lava_desire.config import DesireConfig
+from lava_desire.data import DataError, SpikeSource, SpikeTrains
 from lava_desire.data.checks import check_images, check_labels, refuse_masked
+from lava_desire.data.spike_trains import check_spikes, is_spikes, spread
 from lava_desire.model.checks import check_array, check_layers
 from lava_desire.model.synapses import Synapse
 
@@ -35,6 +39,110 @@ def resolve_device(device: str | torch.device) -> torch.device:
                 f"device is {device!r}: this machine offers torch {found} CUDA devices; use cpu"
             )
     return resolved
+
+
+class StreamedTrains:
+    """Spike trains that are read where they are asked for, and checked then.
+
+    Parameters
+    ----------
+    source : SpikeSource or SpikeTrains
+        Where they are; the latter in a file.
+    config : DesireConfig
+        Of the network.
+    device : torch.device
+        Where samples are brought.
+    name : str
+        What errors call them.
+    """
+
+    def __init__(
+        self,
+        source: SpikeSource | SpikeTrains,
+        config: DesireConfig,
+        device: torch.device,
+        name: str,
+    ) -> None:
+        self._source, self._config, self._device, self._name = source, config, device, name
+        if len(source):
+            self[:1]  # refused early
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, samples: Tensor | slice) -> Tensor:
+        """Return samples as :func:`as_input` does, by a slice or (R,) int64."""
+        if isinstance(samples, slice):
+            numbers = np.arange(len(self))[samples]
+        else:
+            numbers = samples.cpu().numpy()
+        source = self._source
+        found = source[numbers] if isinstance(source, SpikeTrains) else source.spikes(numbers)
+        if not isinstance(found, SpikeTrains) or len(found) != len(numbers):
+            given = (
+                f"{len(found)} samples" if isinstance(found, SpikeTrains) else type(found).__name__
+            )
+            raise DataError(
+                f"{self._name}: spikes() returned {given} for {len(numbers)} samples: expected "
+                "SpikeTrains of as many"
+            )
+        planes = as_input(found, self._config, self._device, self._name)
+        assert isinstance(planes, Tensor)
+        return planes
+
+    def spread(self) -> Tensor:
+        """Return some samples from first to last, by which to know the data again."""
+        return self[torch.from_numpy(spread(len(self)))]
+
+
+Inputs = Tensor | StreamedTrains
+"""Checked samples: images, (S, N_0), packed spikes, (S, ⌈T/8⌉, N_0) uint8, or streamed ones."""
+
+
+def as_input(
+    given: Any, config: DesireConfig, device: torch.device, name: str = "images"
+) -> Inputs:
+    """Return images or spike trains as a network takes them.
+
+    Images become (B, N_0) uint8 or float32; spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
+    packed, become (B, ⌈T/8⌉, N_0) uint8, in the layout of :mod:`~lava_desire.backends.wire`. Those
+    that are read from disk stay there.
+
+    Raises
+    ------
+    ValueError
+        If they are none of these, of other time steps or neurons than the config's, or the config
+        filters images and spike trains are given.
+    """
+    if isinstance(given, SpikeSource) or (isinstance(given, SpikeTrains) and given.is_mapped):
+        return StreamedTrains(given, config, device, name)
+    if not is_spikes(given):
+        size, inputs = tuple(getattr(given, "shape", ())), config.num_inputs
+        counts = len(size) == 3 and size[::2] == (config.num_steps, inputs) and size[1] != 1
+        if counts or len(size) == 5:
+            check_spikes(given, name)
+        return as_images(given, config.num_inputs, device, name)
+    for each in config.filters:
+        each.refuse(f" where {name} are spike trains, which no filter of images maps")
+    if isinstance(given, SpikeTrains):
+        num_steps, shape = given.num_steps, given.shape
+        planes = _as_tensor(name, given.planes, device)
+    else:
+        check_spikes(given, name)
+        num_steps, shape = len(given), tuple(given.shape[2:])
+        planes = pack_spikes(_as_tensor(name, given, device).flatten(2))
+    if num_steps != config.num_steps:
+        raise DataError(
+            f"{name} are spike trains of {num_steps} time steps: expected num_steps = "
+            f"{config.num_steps}; time comes first, (time steps, samples, neurons), and images of "
+            "true and false are given as float32"
+        )
+    if planes.shape[2] != config.num_inputs:
+        raise DataError(
+            f"{name} are spike trains of neurons of shape {shape}: expected {config.num_inputs} "
+            "neurons, the network's inputs"
+        )
+    return planes
 
 
 def as_images(images: Any, num_inputs: int, device: torch.device, name: str = "images") -> Tensor:

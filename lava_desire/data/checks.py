@@ -93,7 +93,7 @@ def _brightness(images: Array, name: str) -> Array:
         if xp.isdtype(images.dtype, "integral"):
             hint = "; whole numbers from 0 to 255 become bytes, uint8, of the same values"
         elif xp.isdtype(images.dtype, "bool"):
-            hint = "; as float32, true is white"
+            hint = "; as float32, true is white; spike trains are SpikeTrains.pack(...)"
         raise DataError(f"{name} are {images.dtype}: expected uint8, or float in [0, 1]{hint}")
     with np.errstate(over="ignore"):
         levels = xp.astype(images, xp.float32, copy=False)

@@ -19,6 +19,7 @@ from lava_desire.data.checks import (
     label_column,
     number_classes,
 )
+from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
 
 Array = npt.NDArray[Any]
 
@@ -27,8 +28,14 @@ FAMILIES = (
     ("x_train", "y_train", "x_test", "y_test"),
     ("images", "labels"),
     ("data", "target"),
+    ("train_spikes", "train_labels", "test_spikes", "test_labels"),
+    ("spikes", "labels"),
 )
-"""The names under which arrays are found: our own, those of keras, and those of scikit-learn."""
+"""The names under which arrays are found: our own, those of keras, those of scikit-learn, and of
+spike trains."""
+
+NUM_STEPS = "num_steps"
+"""The name under which the time steps of packed spike trains are found."""
 
 CLASS_NAMES = ("class_names", "target_names")
 """The names under which the classes' names are found."""
@@ -36,7 +43,7 @@ CLASS_NAMES = ("class_names", "target_names")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled images, split into training and test.
+    """Labelled images, or spike trains, split into training and test.
 
     Parameters
     ----------
@@ -44,7 +51,9 @@ class Dataset:
         What it is called in messages and figures.
     train_images, test_images : array
         (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1); uint8, or float brightness in [0, 1].
-        They are kept as (S, N_0) uint8 or float32. Without test images there is no test set.
+        They are kept as (S, N_0) uint8 or float32. Without test images there is no test set. Spike
+        trains are :class:`~lava_desire.data.SpikeTrains`, or a
+        :class:`~lava_desire.data.SpikeSource`, which is read while it is learned.
     train_labels, test_labels : array
         (S,) or (S, 1) integers or texts, or one-hot, (S, K) of 0 and 1; kept as (S,) int64.
     num_classes : int, optional
@@ -81,18 +90,18 @@ class Dataset:
     class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        train_images, shape = check_images(self.train_images, "train_images")
-        if 0 in train_images.shape:
+        train_images, shape = _samples(self.train_images, "train_images")
+        if 0 in (len(train_images), *train_images.shape):
             raise DataError(
                 f"train_images have shape {train_images.shape}: expected (S, N), one row a sample, "
                 "none empty"
             )
-        test_images, test_labels = self._test_part(train_images.shape[1], shape)
+        test_images, test_labels = self._test_part(_num_inputs(train_images), shape)
         if self.image_shape is not None:
-            if np.prod(self.image_shape) != train_images.shape[1]:
+            if np.prod(self.image_shape) != _num_inputs(train_images):
                 raise DataError(
                     f"image_shape is {self.image_shape}: expected height x width = "
-                    f"{train_images.shape[1]}"
+                    f"{_num_inputs(train_images)}"
                 )
             if shape is not None and tuple(self.image_shape) != shape:
                 raise DataError(f"image_shape is {self.image_shape}: train_images are {shape}")
@@ -117,18 +126,22 @@ class Dataset:
             raise DataError(
                 f"{there} are given alone: expected test_images and test_labels, or none"
             )
-        if self.test_images is None:
+        if self.test_images is None or not len(self.test_images):
             return np.zeros((0, num_inputs), np.uint8), np.zeros(0, np.int64)
-        images, shape = check_images(self.test_images, "test_images")
+        images, shape = _samples(self.test_images, "test_images")
+        if _are_spikes(images) != _are_spikes(self.train_images):
+            raise DataError(
+                "images and spike trains are given: expected one kind to train and to test with"
+            )
         if shape and train_shape and shape != train_shape:
             raise DataError(
                 f"test_images are {shape[0]} x {shape[1]}: expected {train_shape[0]} x "
                 f"{train_shape[1]}, as train_images; turned images are .transpose(0, 2, 1)"
             )
-        if images.shape[1] != num_inputs:
+        if _num_inputs(images) != num_inputs:
             raise DataError(
-                f"test_images have {images.shape[1]} inputs a sample: expected {num_inputs}, as "
-                "train_images"
+                f"test_images have {_num_inputs(images)} inputs a sample: expected {num_inputs}, "
+                "as train_images"
             )
         return images, self.test_labels
 
@@ -182,7 +195,9 @@ class Dataset:
             ``train_images``, ``train_labels``, ``test_images``, ``test_labels``; ``x_train``,
             ``y_train``, ``x_test``, ``y_test``; ``images``, ``labels``; ``data``, ``target``. The
             test set of the first two may be missing; of the others a fifth of each class becomes
-            the test set, the same every time. ``class_names`` or ``target_names`` name the classes:
+            the test set, the same every time. In place of images ``train_spikes``, ``test_spikes``
+            or ``spikes``, (T, S, N) or (T, S, C, H, W) bool, or packed, (S, ⌈T/8⌉, N) uint8 beside
+            ``num_steps``. ``class_names`` or ``target_names`` name the classes:
             label i is the i-th of them, and texts are found among them. A single target name, as
             that of a column, and all else is left alone.
         name : str
@@ -207,14 +222,15 @@ class Dataset:
         (1438, 359, 10)
         """
         keys = find_family(arrays)
+        arrays = {**arrays, **{key: _packed(arrays, key) for key in keys[::2] if _is_trains(key)}}
         fields: dict[str, Any] = dict(zip(FAMILIES[0], (arrays[key] for key in keys), strict=False))
         fields["class_names"] = names = _names_in(arrays)
         if names is not None:
             pairs = zip(keys[::2], keys[1::2], strict=True)
             given = [label_column(arrays[two], two, len(arrays[one])) for one, two in pairs]
             _check_count(names, [np.asarray(part) for part, _ in given], given[0][1], keys[1])
-        if keys[0].lower() in ("images", "data"):
-            images, shape = check_images(arrays[keys[0]], keys[0])
+        if keys[0].lower() in ("images", "data", "spikes"):
+            images, shape = _samples(arrays[keys[0]], keys[0])
             labels, columns = label_column(arrays[keys[1]], keys[1], len(images))
             labels = np.asarray(labels)
             number_classes(labels, labels[:0], keys[1])  # refuses what is no class
@@ -229,10 +245,54 @@ class Dataset:
             fields |= {"num_classes": columns, "image_shape": shape}
         return cls(name, **fields)
 
+    @classmethod
+    def from_sources(
+        cls, train: SpikeSource, test: SpikeSource | None = None, name: str = "events"
+    ) -> Dataset:
+        """Make a data set of spike trains that are read while they are learned.
+
+        Parameters
+        ----------
+        train, test : SpikeSource
+            Their samples; without `test` there is no test set. Classes are told by their names.
+        name : str
+            What it is called.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DataError
+            As :class:`Dataset`, and if a class of `test` is none of `train`.
+        """
+        fields: dict[str, Any] = {"class_names": train.class_names}
+        for part, source in (("train", train), ("test", test)):
+            if source is not None:
+                names, labels = source.class_names, source.labels
+                fields[f"{part}_images"] = source
+                fields[f"{part}_labels"] = labels if names is None else np.array(names)[labels]
+        return cls(name, **fields)
+
     @property
     def num_inputs(self) -> int:
         """Inputs a sample, N_0."""
-        return int(self.train_images.shape[1])
+        return _num_inputs(self.train_images)
+
+    @property
+    def has_spikes(self) -> bool:
+        """Whether the samples are spike trains, and no images."""
+        return _are_spikes(self.train_images)
+
+    @property
+    def num_steps(self) -> int | None:
+        """Time steps T of the spike trains; None of images."""
+        if not self.has_spikes:
+            return None
+        images: Any = self.train_images
+        first = images if isinstance(images, SpikeTrains) else images.spikes(np.arange(1))
+        return int(first.num_steps)
 
     @property
     def has_test(self) -> bool:
@@ -241,12 +301,15 @@ class Dataset:
 
     @property
     def train(self) -> tuple[Array, Array]:
-        """Training images, (S, N_0) uint8 or float32, and labels, (S,) int64."""
+        """Training images, (S, N_0) uint8 or float32, or spike trains, and labels, (S,) int64."""
         return self.train_images, self.train_labels
 
     @property
     def test(self) -> tuple[Array, Array]:
-        """Test images, (S, N_0) uint8 or float32, and labels, (S,) int64; an error without any."""
+        """Test images, (S, N_0) uint8 or float32, or spike trains, and labels, (S,) int64.
+
+        An error without any.
+        """
         if not self.has_test:
             raise DataError(
                 f"{self.name} has no test set: expected test_images and test_labels; to train "
@@ -290,6 +353,37 @@ class Dataset:
             num_classes=len(names),
             class_names=names,
         )
+
+
+def _samples(given: Any, name: str) -> tuple[Any, tuple[int, int] | None]:
+    """Return spike trains as they are, and images as :func:`check_images` does."""
+    return (given, None) if _are_spikes(given) else check_images(given, name)
+
+
+def _are_spikes(given: Any) -> bool:
+    return isinstance(given, SpikeTrains | SpikeSource)
+
+
+def _num_inputs(images: Any) -> int:
+    """Return the inputs of a sample of images, (S, N_0), or of spike trains."""
+    return int(np.prod(images.shape) if _are_spikes(images) else images.shape[1])
+
+
+def _is_trains(name: str) -> bool:
+    return name.lower().endswith("spikes")
+
+
+def _packed(arrays: Mapping[str, Any], name: str) -> SpikeTrains:
+    """Return the spike trains of an array, which may be packed."""
+    given = arrays[name]
+    if isinstance(given, SpikeTrains):
+        return given
+    if NUM_STEPS not in arrays:
+        return SpikeTrains.pack(given, name)
+    planes, num_steps = np.asarray(given), np.asarray(arrays[NUM_STEPS]).reshape(-1)
+    if len(num_steps) != 1 or num_steps.dtype.kind not in "iu":
+        raise DataError(f"{NUM_STEPS} is {num_steps}: expected the time steps T, an integer")
+    return SpikeTrains(planes, int(num_steps[0]), planes.shape[2:])
 
 
 def find_family(names: Any) -> tuple[str, ...]:

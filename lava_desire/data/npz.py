@@ -18,11 +18,11 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 
 from lava_desire.data.checks import DataError
-from lava_desire.data.dataset import CLASS_NAMES, Dataset, find_family
+from lava_desire.data.dataset import CLASS_NAMES, NUM_STEPS, Dataset, find_family
 from lava_desire.files import NotRegularError, open_regular
 
 _MAX_BYTES = 1 << 34
-_MAX_DIMENSIONS = 4
+_MAX_DIMENSIONS = 5
 # What images compress to, with much room: a file of a few bytes that claims to hold gigabytes is
 # made to fill memory. Arrays below the size are read whatever they are packed in.
 _MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
@@ -46,7 +46,8 @@ def load_npz(path: str | Path) -> Dataset:
 
     The file holds ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``, or
     ``images`` and ``labels``, a fifth of which then becomes the test set, the same every time; or
-    the same under the names that keras or scikit-learn give them: see :meth:`Dataset.from_arrays`.
+    the same under the names that keras or scikit-learn give them, or spike trains: see
+    :meth:`Dataset.from_arrays`.
     Nothing is unpickled, and other members of the archive are not read.
 
     Parameters
@@ -97,7 +98,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             wanted = find_family(members)
         except DataError as error:
             raise DataError(f"{path} {error}") from None
-        wanted += tuple(name for name in CLASS_NAMES if name in members)
+        wanted += tuple(name for name in (*CLASS_NAMES, NUM_STEPS) if name in members)
         return {name: _read_array(archive, path, name) for name in wanted}
 
 
@@ -116,7 +117,7 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[
         if dtype.hasobject or not (dtype.kind in "biuf" or is_texts) or min(shape, default=0) < 0:
             raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
         sound = all(type(size) is int and size > 0 for size in shape)  # true is an int as well
-        if not sound or not 1 <= len(shape) <= _MAX_DIMENSIONS:
+        if not sound or not (name != NUM_STEPS) <= len(shape) <= _MAX_DIMENSIONS:
             raise DataError(
                 f"{path}: {name} have shape {shape}: expected 1 to {_MAX_DIMENSIONS} "
                 "dimensions, none empty"

@@ -155,6 +155,11 @@ class SpikeSource(Protocol):
         """
 
 
+def spread(num_samples: int, most: int = 256) -> npt.NDArray[np.int64]:
+    """Return numbers of samples from the first to the last, all or at most so many, (R,) int64."""
+    return np.unique(np.linspace(0, num_samples - 1, min(num_samples, most)).astype(np.int64))
+
+
 def is_spikes(given: Any) -> bool:
     """Say whether data are spike trains and not images: packed, or bool of 3 or more dimensions."""
     if isinstance(given, SpikeTrains):

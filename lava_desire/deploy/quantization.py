@@ -176,10 +176,10 @@ def quantize(
     if fine_tune_epochs < 0:
         raise ValueError(f"fine_tune_epochs is {fine_tune_epochs}: expected at least 0")
     learned, tested, names = training_pairs(network, data, test)
-    data = checked_data(network, learned, "data")
-    test = data if tested is None else checked_data(network, tested, "test")
-    images = data[0].cpu()
-    integer, count_errors = _on_best_scales(network, images[:_CALIBRATION_SAMPLES], weight_bits)
+    data, test = learned, learned if tested is None else tested
+    images = checked_data(network, data, "data")[0][:_CALIBRATION_SAMPLES].cpu()
+    checked_data(network, test, "test")
+    integer, count_errors = _on_best_scales(network, images, weight_bits)
     integer.take_ranges()
     untuned = evaluate(integer, test)
     ranges = integer.take_ranges()

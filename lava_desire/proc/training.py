@@ -123,6 +123,11 @@ class LavaTrainingRun(TrainingRun):
                 f"precision is {network.precision}: training in Lava expects float32 or fixed_point"
             )
         super().__init__(network, train, test, folder)
+        if any(getattr(part[0], "ndim", 3) > 2 for part in (self.train, self.test) if part):
+            raise ValueError(
+                "train or test holds spike trains: training in Lava expects images; give the "
+                "processes spikes themselves, or train with backend='torch'"
+            )
         self._source: SampleSource | None = None
         self._sequential: DesireSequential | None = None
         self._is_ahead = False  # whether the processes have learned since weights were fetched
@@ -183,9 +188,9 @@ class LavaTrainingRun(TrainingRun):
         config, network = self.network.config, self.network
         self._source = SampleSource(
             config=config,
-            images=self.train[0].numpy(),
+            images=np.asarray(self.train[0]),
             labels=self.train[1].numpy(),
-            held_out=self.test and (self.test[0].numpy(), self.test[1].numpy()),
+            held_out=self.test and (np.asarray(self.test[0]), self.test[1].numpy()),
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )

@@ -43,14 +43,17 @@ def fit(
     ----------
     network : DesireNetwork
         The network; its weights change.
-    train : tuple, Dataset, mapping, torch Dataset or DataLoader
+    train : tuple, Dataset, mapping, torch Dataset or DataLoader, SpikeSource
         ``(images, labels)``: (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in
         [0, 1], and (S,) or (S, 1) integers in [0, K) or one-hot labels, (S, K). Or a
         :class:`~lava_desire.data.Dataset`, or arrays by name as it takes them
         (:meth:`~lava_desire.data.Dataset.from_arrays`), which bring their test set, and names of
         classes that the network keeps. Or a Dataset or DataLoader of torch, whose samples are drawn
         once, in their order, into memory: the network's batch size and seed decide on batches and
-        their order.
+        their order. In place of images spike trains: (T, S, N_0) or (T, S, C, H, W) bool, or
+        :class:`~lava_desire.data.SpikeTrains`, T the config's `num_steps`; of torch's, where a
+        sample comes first, (T, N_0) or (T, C, H, W) a sample. They are kept packed, a bit a step.
+        A :class:`~lava_desire.data.SpikeSource` is read from disk a minibatch at a time.
     test : the same, optional
         To evaluate after every epoch. Without a test set there are no test accuracies in the
         history, no best epoch, and no ``best.safetensors``: the last epoch's network is the one.
@@ -94,7 +97,8 @@ def fit(
     DeviceMemoryError
         If the device runs out of memory; the last checkpoint is whole.
     ValueError
-        If the data do not fit the network or each other, no pixel can ever spike, weights grow
+        If the data do not fit the network or each other, no pixel can ever spike, spike trains are
+        given where images are filtered or moved or Lava trains, weights grow
         beyond all bounds, or the backend does not offer what the config or several ranks ask for.
     ImportError
         If Lava is asked for and not installed.

@@ -26,7 +26,7 @@ from lava_desire.activity import Activity
 from lava_desire.backends.wire import num_planes
 from lava_desire.checkpoint import Checkpoint
 from lava_desire.network import DesireNetwork
-from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, classify, tally_up
+from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, chunks, classify, tally_up
 from lava_desire.training.history import History, Progress
 from lava_desire.training.interrupt import Interrupted
 from lava_desire.training.loop import TrainingRun, fingerprint
@@ -166,18 +166,18 @@ class DistributedRun(TrainingRun):
         if self.test is None:
             return None
         size, num_classes = self._ranks.size, network.config.num_classes
-        chunks = [torch.split(part, EVALUATION_BATCH) for part in self.test]
-        num_chunks = len(chunks[0])
+        images, labels = self.test
+        parts = chunks(labels, EVALUATION_BATCH)
         mine = [
-            classify(network, chunks[0][index], chunks[1][index])
-            for index in range(self._ranks.rank, num_chunks, size)
+            classify(network, images[part], labels[part])
+            for part in parts[self._ranks.rank :: size]
         ]
-        found = b"".join(table.tobytes() + np.float64(loss).tobytes() for table, loss in mine)
-        payloads, _ = self._ranks.meet(as_payload(found))
+        sent = b"".join(table.tobytes() + np.float64(loss).tobytes() for table, loss in mine)
+        payloads, _ = self._ranks.meet(as_payload(sent))
         kind = np.dtype([("table", np.int64, (num_classes, num_classes + 1)), ("loss", np.float64)])
         tables = [np.frombuffer(payload.cpu().numpy().tobytes(), kind) for payload in payloads]
-        parts = [tables[index % size][index // size] for index in range(num_chunks)]
-        return tally_up([(part["table"], float(part["loss"])) for part in parts])
+        found = [tables[index % size][index // size] for index in range(len(parts))]
+        return tally_up([(part["table"], float(part["loss"])) for part in found])
 
 
 def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor:

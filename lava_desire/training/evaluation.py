@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lava_desire import rule
-from lava_desire.backends.inputs import as_images, as_labels
+from lava_desire.backends.inputs import Inputs, as_input, as_labels
 from lava_desire.config import DesireConfig
 from lava_desire.errors import is_out_of_memory
 from lava_desire.model.fields import number
@@ -57,7 +57,7 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     ----------
     network : DesireNetwork
         The network.
-    data : tuple, Dataset, mapping, torch Dataset or DataLoader
+    data : tuple, Dataset, mapping, torch Dataset or DataLoader, SpikeSource
         As :func:`~lava_desire.engine.fit` takes it; of a :class:`~lava_desire.data.Dataset` and of
         arrays by name the test set, its classes numbered by their names as the network's are;
         those of a network without names are the numbers 0 to K − 1.
@@ -99,13 +99,19 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
 
 @torch.inference_mode()
 def evaluate_checked(
-    network: DesireNetwork, images: Tensor, labels: Tensor, batch_size: int = EVALUATION_BATCH
+    network: DesireNetwork, images: Inputs, labels: Tensor, batch_size: int = EVALUATION_BATCH
 ) -> Metrics:
     """Do what :func:`evaluate` does, with samples that passed :func:`checked_data` before."""
     with network.threads():
         network.check_finite()
-        chunks = zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
-        return tally_up([classify(network, *chunk) for chunk in chunks])
+        return tally_up(
+            [classify(network, images[part], labels[part]) for part in chunks(labels, batch_size)]
+        )
+
+
+def chunks(labels: Tensor, size: int) -> list[slice]:
+    """Return where samples of so many labels begin and end that are taken in parts of `size`."""
+    return [slice(first, first + size) for first in range(0, len(labels), size)]
 
 
 @torch.inference_mode()
@@ -117,7 +123,7 @@ def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[An
     network : DesireNetwork
         The network.
     images, labels : Tensor
-        (B, N_0) and (B,).
+        (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes, and (B,).
 
     Returns
     -------
@@ -169,8 +175,8 @@ def tally_up(parts: Sequence[tuple[Any, float]]) -> Metrics:
     )
 
 
-def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tuple[Tensor, Tensor]:
-    """Return images and labels as tensors that fit the network; `name` is how errors call them.
+def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tuple[Inputs, Tensor]:
+    """Return images, or spike trains, and labels that fit the network; errors call them `name`.
 
     Warns
     -----
@@ -185,7 +191,7 @@ def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tu
     images, labels = data
     config: DesireConfig = network.config
     try:
-        images = as_images(images, config.num_inputs, network.device)
+        images = as_input(images, config, network.device)
         labels = as_labels(labels, len(images), config.num_classes, network.device)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lava_desire.backends.inputs import Inputs, StreamedTrains
 from lava_desire.checkpoint import (
     BEST,
     BEST_AVERAGE,
@@ -349,10 +350,12 @@ class TrainingRun:
         )
 
 
-def fingerprint(*tensors: Tensor) -> str:
+def fingerprint(*tensors: Inputs) -> str:
     """Return a short digest of the data, so that a run is not resumed on other data."""
     digest = hashlib.sha256()
     for tensor in tensors:
+        if isinstance(tensor, StreamedTrains):
+            tensor = tensor.spread()
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -17,8 +17,11 @@ from torch.utils.data import (
 )
 from torch.utils.data import Dataset as TorchDataset
 
-from lava_desire.data import DataError, Dataset, DataWarning
+from lava_desire.backends.wire import pack_spikes
+from lava_desire.data import DataError, Dataset, DataWarning, SpikeSource, SpikeTrains
 from lava_desire.data.checks import check_images, refuse_masked
+from lava_desire.data.spike_trains import is_spikes
+from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.network import DesireNetwork
 
 Pair = tuple[Any, Any]
@@ -69,6 +72,9 @@ def training_pairs(
         learned = _as_pair(train, "train", network.config.batch_size)
         shape = None
     tested = None if test is None else tested_pair(network, test, "test", names)
+    shift = network.config.part(ImageShift)
+    if _are_spikes(learned[0]):
+        shift.refuse(" where what is learned are spike trains, which are not moved")
     _check_shapes(shape, learned, tested)
     return learned, tested, names
 
@@ -99,9 +105,10 @@ def tested_pair(
     ValueError
         If it is none of those, or has no test set, or a class that the network does not have.
     """
-    data = _as_dataset(data)
+    is_source, data = isinstance(data, SpikeSource), _as_dataset(data)
     if isinstance(data, Dataset):
-        return numbered_as(network, data, class_names).test
+        numbered = numbered_as(network, data, class_names)
+        return numbered.train if is_source else numbered.test
     return _as_pair(data, name)
 
 
@@ -147,7 +154,9 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _as_dataset(data: Any) -> Any:
-    """Return arrays by name, as keras and scikit-learn have them, as a data set."""
+    """Return arrays by name, as keras and scikit-learn have them, and sources, as a data set."""
+    if isinstance(data, SpikeSource):
+        return Dataset.from_sources(data)
     return Dataset.from_arrays(data) if isinstance(data, Mapping) else data
 
 
@@ -159,6 +168,8 @@ def _as_pair(data: Any, name: str, batch_size: int | None = None) -> Pair:
                 "and labels"
             )
         data = data.tensors
+        if is_spikes(data[0]):  # a sample first, as torch asks for
+            data = data[0].transpose(0, 1), data[1]
     elif isinstance(data, TorchDataset | DataLoader):
         data = _drawn(data, name, batch_size)
     try:
@@ -209,21 +220,24 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
         loader = DataLoader(data, _DRAWN_AT_ONCE, collate_fn=list)
     images: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
+    shape: tuple[int, ...] | None = None
     try:
         for batch in loader:
             if loader.collate_fn is list:
-                batch = _collated(batch, name, sum(map(len, images)), images)
+                batch = _collated(batch, name, sum(map(len, images)), shape)
             elif isinstance(batch, Mapping) or not isinstance(batch, list | tuple):
                 raise _no_pair(f"a batch of {name}", batch)
             drawn_images, drawn_labels = batch
-            images.append(torch.as_tensor(drawn_images))
-            labels.append(torch.as_tensor(drawn_labels))
-            if images[0].shape[1:] != images[-1].shape[1:]:
-                sizes = [tuple(part.shape[1:]) for part in (images[-1], images[0])]
+            drawn_images = torch.as_tensor(drawn_images)
+            size = tuple(drawn_images.shape[1:])
+            shape = shape or size
+            if size != shape:
                 raise DataError(
-                    f"{name} has images of shape {sizes[0]} beside others of {sizes[1]}: expected "
-                    "all of one size"
+                    f"{name} has images of shape {size} beside others of {shape}: expected all of "
+                    "one size"
                 )
+            images.append(_packed(drawn_images))
+            labels.append(torch.as_tensor(drawn_labels))
     except DataError:
         raise
     except (TypeError, ValueError) as error:
@@ -233,7 +247,15 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
         ) from None
     if not images:
         raise DataError(f"{name} holds no samples: expected at least one")
-    return torch.cat(images), torch.cat(labels)
+    joined: Any = torch.cat(images)
+    if is_spikes(drawn_images) and shape:
+        joined = SpikeTrains(joined.cpu().numpy(), shape[0], shape[1:])
+    return joined, torch.cat(labels)
+
+
+def _packed(samples: torch.Tensor) -> torch.Tensor:
+    """Return samples, (B, T, ...) where they are spike trains, with those packed."""
+    return pack_spikes(samples.flatten(2).transpose(0, 1)) if is_spikes(samples) else samples
 
 
 def _collation(loader: DataLoader[Any]) -> Any:
@@ -245,7 +267,7 @@ def _collation(loader: DataLoader[Any]) -> Any:
     return list if is_default else loader.collate_fn
 
 
-def _collated(samples: list[Any], name: str, first: int, before: list[torch.Tensor]) -> Any:
+def _collated(samples: list[Any], name: str, first: int, expected: tuple[int, ...] | None) -> Any:
     """Return samples as a batch, each looked at by its number.
 
     Raises
@@ -253,7 +275,6 @@ def _collated(samples: list[Any], name: str, first: int, before: list[torch.Tens
     DataError
         If one is no pair, its label a text, or its image masked or of another shape than the first.
     """
-    expected = tuple(before[0].shape[1:]) if before else None
     for number, sample in enumerate(samples, start=first):
         which = f"sample {number} of {name}"
         if not isinstance(sample, list | tuple) or len(sample) != 2:
@@ -316,4 +337,10 @@ def _check_shapes(shape: tuple[int, int] | None, train: Pair, test: Pair | None)
 
 
 def _image_shape(images: Any) -> tuple[int, int] | None:
-    return None if getattr(images, "ndim", 2) == 2 else check_images(images)[1]
+    if getattr(images, "ndim", 2) == 2 or _are_spikes(images):
+        return None
+    return check_images(images)[1]
+
+
+def _are_spikes(images: Any) -> bool:
+    return isinstance(images, SpikeSource) or is_spikes(images)

@@ -12,6 +12,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from engine.spike_source import Counting, encoded
 from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
 from lava_desire.engine import Interrupted, RankError, open_process_group
 
@@ -43,14 +44,18 @@ CASES = {
         BASE.replace(weight_average=0.0, trace_baseline=0.0, weight_limit=0.0, rate_floor=0.0),
         {"arithmetic": "fixed_point"},
     ),
+    "spikes": (BASE.replace(image_shift=0, image_brightness=0.0), {}),
     "bfloat16x2": (BASE, {"precision": "bfloat16x2"}),
 }
 
 
-def data():
+def data(case="compiled"):
     digits = load_dataset("digits")
     train = digits.train_images[:NUM_SAMPLES], digits.train_labels[:NUM_SAMPLES]
-    return train, (digits.test_images, digits.test_labels)
+    test = digits.test_images, digits.test_labels
+    if case == "spikes":
+        return tuple(Counting(encoded(BASE, images), labels) for images, labels in (train, test))
+    return train, test
 
 
 def network_of(case):
@@ -76,7 +81,7 @@ def main(folder: Path) -> None:
         # Only rank 0 may touch the folder: what the others name is no folder at all.
         place = folder / case if rank == 0 else Path("/dev/null/nothing")
         network = network_of(case)
-        history = fit(network, train, test, folder=place)
+        history = fit(network, *data(case), folder=place)
         found[case] = [vars(record) for record in history.records]
         if rank == size - 1:
             network.save(folder / f"{case}.last_rank")

@@ -53,7 +53,7 @@ def alone(tmp_path_factory):
     """One process: every case, and a run broken off in its second epoch."""
     folder = tmp_path_factory.mktemp("alone")
     for case in CASES:
-        fit(network_of(case), *data(), folder=folder / case)
+        fit(network_of(case), *data(case), folder=folder / case)
 
     def interrupt(progress):
         if (progress.epoch, progress.samples_done) == (1, 80):

@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lava_desire import DesireConfig, DesireNetwork, fit, rule
 from lava_desire.backends.registry import has_triton
 from lava_desire.backends.torch_ops import TorchBackend
+from lava_desire.backends.wire import pack_spikes
 from lava_desire.randomness import DropoutStream
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -312,6 +313,14 @@ def test_the_body_of_a_captured_step_is_a_training_step(precision):
     for mine, expected in zip(network.weights, reference.weights, strict=True):
         difference = (mine.cpu() - expected).abs().max()
         assert difference == 0 if precision == "float32" else difference < 1e-5
+
+
+def test_spikes_that_come_packed_are_the_trains_that_images_are_encoded_as():
+    images = torch.from_numpy(small_data(16)[0])
+    for config in (SMALL, SMALL.replace(num_steps=33)):  # words of 32 bits and of 64
+        backend = DesireNetwork(config, DEVICE, kernels="triton").backend
+        spikes = TorchBackend(config, torch.device("cpu"), "float32").encode(images)
+        assert torch.equal(backend.encode(to(pack_spikes(spikes))), backend.encode(to(images)))
 
 
 @pytest.mark.parametrize("samples", ["all", "desired"])

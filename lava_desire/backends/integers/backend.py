@@ -166,7 +166,7 @@ class IntegerBackend(Backend):
         for layer in self.layers:
             self.rule.check_rate(layer.number, learning_rate)
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
         levels = integers.filtered_brightness(self.config, images.numpy())
         return self._table[:, torch.from_numpy(levels)]
