@@ -13,6 +13,8 @@ MODULES = [
     "lava_desire.checkpoint",
     "lava_desire.config",
     "lava_desire.data.events.bins",
+    "lava_desire.data.events.dataset",
+    "lava_desire.data.events.reading",
     "lava_desire.data.events.recording",
     "lava_desire.data.events.synthetic",
     "lava_desire.data.sources",

@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ _MAX_DIMENSIONS = 5
 # made to fill memory. Arrays below the size are read whatever they are packed in.
 _MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
 # What zipfile and its decompressors raise for archives that are damaged or made to harm.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -71,7 +71,7 @@ def load_npz(path: str | Path) -> Dataset:
     path = Path(path)
     try:
         arrays = _read_arrays(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
     except NotRegularError as error:
         raise DataError(str(error)) from None
@@ -102,40 +102,53 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {name: _read_array(archive, path, name) for name in wanted}
 
 
+def open_array(
+    archive: zipfile.ZipFile, path: Path, name: str, *, least: int = 1
+) -> tuple[IO[bytes], tuple[int, ...], bool, np.dtype[Any]]:
+    """Return an array's bytes as a stream, its shape, whether it is in Fortran's order, its dtype.
+
+    All sizes are at least `least`. Raises DataError for what is no array of numbers or texts, or
+    states another size than is there.
+    """
+    stream = archive.open(f"{name}.npy")
+    try:
+        version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
+        read_header = (
+            npy.read_array_header_1_0 if version == (1, 0) else (npy.read_array_header_2_0)
+        )
+        shape, fortran_order, dtype = read_header(stream)  # type: ignore[no-untyped-call]
+    except (*DAMAGE, ValueError, SyntaxError, TypeError, MemoryError, TokenError) as error:
+        raise DataError(f"{path}: {name} has a damaged header: {error}") from None
+    size = math.prod(shape) * dtype.itemsize
+    is_texts = dtype.kind in "US" and dtype.itemsize > 0 and "image" not in name.lower()
+    if dtype.hasobject or not (dtype.kind in "biuf" or is_texts) or min(shape, default=0) < 0:
+        raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
+    sound = all(type(size) is int and size >= least for size in shape)  # true is an int as well
+    if not sound or not (name != NUM_STEPS) <= len(shape) <= _MAX_DIMENSIONS:
+        raise DataError(
+            f"{path}: {name} have shape {shape}: expected 1 to {_MAX_DIMENSIONS} "
+            "dimensions, none empty"
+        )
+    # The archive's directory says how much there is, so that a header cannot ask for more.
+    available = archive.getinfo(f"{name}.npy").file_size
+    if size > min(available, _MAX_BYTES):
+        raise DataError(
+            f"{path}: {name} states {size} bytes and {available} are there: expected as many, "
+            f"and at most {_MAX_BYTES}"
+        )
+    return stream, shape, fortran_order, dtype
+
+
 def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> npt.NDArray[Any]:
-    with archive.open(f"{name}.npy") as stream:
-        try:
-            version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
-            read_header = (
-                npy.read_array_header_1_0 if version == (1, 0) else (npy.read_array_header_2_0)
-            )
-            shape, fortran_order, dtype = read_header(stream)  # type: ignore[no-untyped-call]
-        except (*_DAMAGE, ValueError, SyntaxError, TypeError, MemoryError, TokenError) as error:
-            raise DataError(f"{path}: {name} has a damaged header: {error}") from None
-        size = math.prod(shape) * dtype.itemsize
-        is_texts = dtype.kind in "US" and dtype.itemsize > 0 and "image" not in name.lower()
-        if dtype.hasobject or not (dtype.kind in "biuf" or is_texts) or min(shape, default=0) < 0:
-            raise DataError(f"{path}: {name} is {dtype} {shape}: expected numbers")
-        sound = all(type(size) is int and size > 0 for size in shape)  # true is an int as well
-        if not sound or not (name != NUM_STEPS) <= len(shape) <= _MAX_DIMENSIONS:
-            raise DataError(
-                f"{path}: {name} have shape {shape}: expected 1 to {_MAX_DIMENSIONS} "
-                "dimensions, none empty"
-            )
-        # The archive's directory says how much there is, so that a header cannot ask for more.
-        member = archive.getinfo(f"{name}.npy")
-        available = member.file_size
-        if size > min(available, _MAX_BYTES):
-            raise DataError(
-                f"{path}: {name} states {size} bytes and {available} are there: expected as many, "
-                f"and at most {_MAX_BYTES}"
-            )
-        if size > max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * member.compress_size):
-            raise DataError(
-                f"{path}: {name} unpacks from {member.compress_size} to {size} bytes, more than "
-                f"{_MAX_RATIO} times as many: expected images; np.savez keeps them unpacked"
-            )
+    stream, shape, fortran_order, dtype = open_array(archive, path, name)
+    size, packed = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").compress_size
+    if size > max(_RATIO_COUNTS_ABOVE, _MAX_RATIO * packed):
+        raise DataError(
+            f"{path}: {name} unpacks from {packed} to {size} bytes, more than "
+            f"{_MAX_RATIO} times as many: expected images; np.savez keeps them unpacked"
+        )
+    with stream:
         content = stream.read(size)
-        if len(content) != size:
-            raise DataError(f"{path}: {name} ends after {len(content)} of {size} bytes")
+    if len(content) != size:
+        raise DataError(f"{path}: {name} ends after {len(content)} of {size} bytes")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran_order else "C").copy()

@@ -1,0 +1,284 @@
+"""Files of real data sets' formats, written here byte by byte or by the packages of the field."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from lava_desire.data import DataError, DataWarning
+from lava_desire.data.events import Events, iterate_events, read_events
+from lava_desire.data.events.formats import find_formats, format_of
+from lava_desire.data.events.formats.base import CHUNK
+
+NEEDS_FAERY = pytest.mark.skipif(
+    importlib.util.find_spec("faery") is None,
+    reason="faery is not installed",
+)
+
+
+def columns(events):
+    return [getattr(events, name).tolist() for name in "txyp"]
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def nmnist(*events):
+    """Return bytes of (t, x, y, p), t of 23 bits."""
+    return b"".join(bytes([x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255]) for t, x, y, p in events)
+
+
+class TestNMnist:
+    def test_the_first_bytes_of_the_data_set(self, tmp_path):
+        events = read_events(written(tmp_path / "00002.bin", bytes([7, 15, 128, 2, 142])))
+        assert columns(events) == [[654], [7], [15], [1]]
+
+    def test_row_240_is_an_overflow_and_no_event(self, tmp_path):
+        content = nmnist(
+            (8000, 1, 2, 1), (0, 0, 240, 0), (10, 3, 4, 0), (0, 0, 240, 0), (5, 5, 6, 1)
+        )
+        events = read_events(written(tmp_path / "a.bin", content))
+        assert columns(events) == [[8000, 8202, 16389], [1, 3, 5], [2, 4, 6], [1, 0, 1]]
+
+    def test_overflows_are_counted_from_chunk_to_chunk(self, tmp_path):
+        pair = nmnist((0, 0, 240, 0), (3, 1, 1, 1))
+        path = written(tmp_path / "long.bin", pair * CHUNK)
+        parts = list(iterate_events(path))
+        assert len(parts) == 2
+        assert parts[-1].t[-1] == CHUNK * 2**13 + 3
+
+    def test_a_part_of_an_event_is_damage(self, tmp_path):
+        path = written(tmp_path / "a.bin", bytes(11))
+        with pytest.raises(DataError, match=r"a\.bin: it has 11 bytes of events: .* multiple of 5"):
+            read_events(path)
+
+
+class TestNpz:
+    def test_what_save_writes_is_read(self, tmp_path):
+        number = np.arange(CHUNK + 10)
+        events = Events(number * 3, number % 7, number % 5, number % 2, sensor=(2, 5, 7))
+        events.save(tmp_path / "a.npz")
+        parts = list(iterate_events(tmp_path / "a.npz"))
+        assert [len(part) for part in parts] == [CHUNK, 10]
+        again = read_events(tmp_path / "a.npz")
+        assert columns(again) == columns(events)
+        assert again.sensor == (2, 5, 7)
+        Events([], []).save(tmp_path / "none.npz")
+        assert len(read_events(tmp_path / "none.npz")) == 0
+
+    def test_t_and_x_alone_are_enough(self, tmp_path):
+        np.savez(tmp_path / "a.npz", t=[3, 4], x=[1, 2])
+        assert columns(read_events(tmp_path / "a.npz")) == [[3, 4], [1, 2], [0, 0], [0, 0]]
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({"x": [1]}, "it holds 'x': expected the arrays t and x"),
+            ({"t": [1, 2], "x": [1]}, "x has 1 values: expected 2, as t"),
+            ({"t": [2, 1], "x": [1, 1]}, "t goes back from 2 to 1"),
+            ({"t": [[1]], "x": [1]}, r"t has shape \(1, 1\): expected \(E,\)"),
+            ({"t": [1.0, np.nan], "x": [1, 1]}, r"t holds nan at \[1\]"),
+            ({"t": [1], "x": [9], "sensor": [1, 1, 3]}, r"x holds 9 at \[0\]: expected 0 to 2"),
+            ({"t": [1], "x": [9], "sensor": [1, 1]}, r"sensor is \[1, 1\]: expected"),
+            ({"t": ["a"], "x": [9]}, "t is <U1: expected integers"),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_its_file(self, tmp_path, arrays, message):
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(DataError, match=rf"a\.npz: {message}"):
+            read_events(tmp_path / "a.npz")
+
+    def test_what_is_no_archive_is_refused(self, tmp_path):
+        with pytest.raises(DataError, match=r"a\.npz: it is no \.npz file"):
+            read_events(written(tmp_path / "a.npz", b"PK\3\4 and no more"))
+
+    def test_parts_that_go_back_are_refused(self, tmp_path):
+        t = np.arange(CHUNK + 1)
+        t[CHUNK] = 7
+        np.savez(tmp_path / "a.npz", t=t, x=np.zeros(CHUNK + 1, int))
+        with pytest.raises(DataError, match=r"a\.npz: t goes back from 65535 to 7"):
+            read_events(tmp_path / "a.npz")
+
+
+def packet(events, kind=1, overflow=0, invalid=()):
+    """Return a packet of AEDAT 3.1: events are (t, x, y, p)."""
+    header = struct.pack(
+        "<hhiiiiii", kind, 1, 8, 4, overflow, len(events), len(events), len(events) - len(invalid)
+    )
+    return header + b"".join(
+        struct.pack("<II", x << 17 | y << 2 | p << 1 | (place not in invalid), t)
+        for place, (t, x, y, p) in enumerate(events)
+    )
+
+
+AEDAT3 = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+
+
+class TestDvsGesture:
+    content = (
+        AEDAT3
+        + packet([(100, 127, 0, 1), (150, 5, 6, 0), (160, 1, 1, 1)], invalid=[2])
+        + packet([(155, 9, 9, 1)], kind=0)
+        + packet([(200, 7, 8, 0), (300, 0, 127, 1)])
+        + packet([(5, 3, 3, 1)], overflow=1)
+    )
+
+    def test_valid_polarity_events_are_read(self, tmp_path):
+        events = read_events(written(tmp_path / "user01_led.aedat", self.content))
+        t = [100, 150, 200, 300, 2**31 + 5]
+        assert columns(events) == [t, [127, 5, 7, 0, 3], [0, 6, 8, 127, 3], [1, 0, 0, 1, 1]]
+
+    def test_each_row_of_the_table_is_a_recording(self, tmp_path):
+        path = written(tmp_path / "user01_led.aedat", self.content)
+        rows = "class,startTime_usec,endTime_usec\n2,100,199\n11,200,300\n"
+        (tmp_path / "user01_led_labels.csv").write_text(rows)
+        labels, names = format_of(path).labels(path)
+        assert (labels, names[1], len(names)) == ([1, 10], "right hand wave", 11)
+        assert read_events(path, 0).t.tolist() == [100, 150]
+        assert read_events(path, 1).t.tolist() == [200, 300]
+
+    @pytest.mark.parametrize("rows", ["class,start\n1,2\n", "", "class,startTime_usec\n1\n"])
+    def test_another_table_is_refused(self, tmp_path, rows):
+        path = written(tmp_path / "u.aedat", self.content)
+        (tmp_path / "u_labels.csv").write_text(rows)
+        if rows:
+            with pytest.raises(DataError, match=r"u_labels\.csv cannot be read .*startTime_usec"):
+                format_of(path).labels(path)
+        else:
+            assert format_of(path).labels(path)[0] == []
+        (tmp_path / "u_labels.csv").write_text("class,startTime_usec,endTime_usec\n12,1,2\n")
+        with pytest.raises(DataError, match="holds the class 12: expected 1 to 11"):
+            format_of(path).labels(path)
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (AEDAT3[:-10], "its header has no line #!END-HEADER"),
+            (AEDAT3 + bytes(10), "ends within the header of a packet"),
+            (AEDAT3 + packet([(1, 2, 3, 1)])[:-1], "ends after 7 of the 8 bytes of a packet"),
+            (AEDAT3 + struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, 2**30, 5, 5), "states 5 of 10737"),
+        ],
+    )
+    def test_damage_is_named(self, tmp_path, content, message):
+        with pytest.raises(DataError, match=rf"a\.aedat: .*{message}"):
+            read_events(written(tmp_path / "a.aedat", content))
+
+
+class TestHeidelberg:
+    def file(self, path, times, units, labels=(1, 0), keys=(b"one", b"two")):
+        h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+        with h5py.File(path, "w") as file:
+            for name, values, kind in (("times", times, np.float16), ("units", units, np.uint16)):
+                made = file.create_dataset(
+                    f"spikes/{name}", (len(values),), dtype=h5py.vlen_dtype(kind)
+                )
+                for place, row in enumerate(values):
+                    made[place] = np.array(row, kind)
+            file["labels"] = np.array(labels, np.uint16)
+            if keys:
+                file["extra/keys"] = np.array(keys)
+        return path
+
+    def test_seconds_of_16_bits_become_microseconds(self, tmp_path):
+        path = self.file(tmp_path / "shd.h5", [[0.25, 0.5, 1.0], [0.125]], [[0, 699, 5], [7]])
+        events = read_events(path)
+        assert columns(events) == [[250_000, 500_000, 1_000_000], [0, 699, 5], [0] * 3, [0] * 3]
+        assert events.sensor == (1, 1, 700)
+        assert read_events(path, 1).t.tolist() == [125_000]
+        assert format_of(path).labels(path) == ([1, 0], ("one", "two"))
+
+    def test_spikes_without_a_finite_time_are_left_out_with_a_warning(self, tmp_path):
+        path = self.file(
+            tmp_path / "shd.h5", [[0.5, np.inf, 0.25, np.nan], [0]], [[1, 2, 3, 4], [0]]
+        )
+        with pytest.warns(DataWarning, match=r"shd\.h5: recording 0 has 2 spikes without a finite"):
+            events = read_events(path)
+        assert columns(events)[:2] == [[250_000, 500_000], [3, 1]]
+
+    def test_names_of_classes_may_be_missing(self, tmp_path):
+        path = self.file(tmp_path / "a.h5", [[0], [0]], [[0], [0]], keys=())
+        assert format_of(path).labels(path) == ([1, 0], None)
+
+    def test_another_file_is_refused(self, tmp_path):
+        h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["x"] = 1
+        with pytest.raises(DataError, match=r"a\.h5: it holds no spikes/times"):
+            read_events(tmp_path / "a.h5")
+        path = written(tmp_path / "b.h5", b"\x89HDF\r\n and no more")
+        with pytest.raises(DataError, match=r"b\.h5: h5py cannot read it"):
+            read_events(path)
+
+
+@NEEDS_FAERY
+class TestByFaery:
+    events = ([1, 5, 5000], [2, 3, 0], [3, 3, 0], [1, 0, 1])
+
+    @pytest.mark.parametrize("suffix", [".aedat4", ".raw", ".dat"])
+    def test_what_faery_writes_is_read(self, tmp_path, suffix):
+        import faery
+
+        array = np.array(list(zip(*self.events, strict=True)), faery.EVENTS_DTYPE)
+        path = tmp_path / f"a{suffix}"
+        faery.events_stream_from_array(array, dimensions=(34, 24)).to_file(path)
+        events = read_events(path)
+        assert columns(events) == list(self.events)
+        assert events.sensor == (2, 24, 34)
+
+    def test_evt2_without_a_geometry_has_no_sensor(self, tmp_path):
+        words = [8 << 28 | 1, 1 << 28 | 5 << 22 | 7 << 11 | 9, 0 << 28 | 6 << 22 | 1]
+        header = b"% evt 2.0\n"
+        events = read_events(written(tmp_path / "a.raw", header + struct.pack("<3I", *words)))
+        assert columns(events) == [[69, 70], [7, 0], [9, 1], [1, 0]]
+        assert events.sensor is None
+
+    def test_evt3_goes_on_after_its_24_bits_of_time(self, tmp_path):
+        words, expected = [], []
+        for high in range(4080, 4110):  # 12 bits of it, and 12 of the low word
+            words += [8 << 12 | high % 4096, 6 << 12 | 30, 4, 2 << 12 | 1 << 11 | 7]
+            expected.append(high * 4096 + 30)
+        content = b"% evt 3.0\n" + struct.pack(f"<{len(words)}H", *words)
+        events = read_events(written(tmp_path / "a.raw", content))
+        assert columns(events) == [expected, [7] * 30, [4] * 30, [1] * 30]
+        assert events.t[-1] > 2**24
+
+    def test_rows_of_event_stream_are_counted_from_the_top(self, tmp_path):
+        # "Event Stream", version 2.0.0, DVS, 32 x 24; t − t' and polarity in a byte, then x and y.
+        header = b"Event Stream" + bytes([2, 0, 0, 1]) + struct.pack("<HH", 32, 24)
+        event = bytes([5 << 1 | 1]) + struct.pack("<HH", 3, 0)
+        events = read_events(written(tmp_path / "a.es", header + event))
+        assert columns(events) == [[5], [3], [23], [1]]
+
+    @pytest.mark.parametrize("suffix", [".aedat4", ".raw", ".dat", ".es"])
+    def test_another_file_is_refused(self, tmp_path, suffix):
+        path = written(tmp_path / f"a{suffix}", b"hello" * 20)
+        with pytest.raises(DataError, match=rf"a\{suffix}: faery cannot read it: "):
+            read_events(path)
+
+
+def test_a_missing_package_is_asked_for_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faery", None)
+    path = written(tmp_path / "a.aedat4", b"#!AER-DAT4.0\r\n")
+    with pytest.raises(ImportError, match=r'faery.*: pip install "lava_desire\[events\]"'):
+        read_events(path)
+
+
+def test_a_file_of_no_known_format_is_refused(tmp_path):
+    for name in ("a.txt", "a.aedat", "a.h5"):
+        path = written(tmp_path / name, b"#!AER-DAT2.0")
+        with pytest.raises(DataError, match=r"is no file of events .*\.aedat4, \.bin"):
+            read_events(path)
+    with pytest.raises(OSError, match=r"none\.bin"):
+        read_events(tmp_path / "none.bin")
+
+
+def test_each_format_says_what_it_reads():
+    suffixes = [suffix for each in find_formats().values() for suffix in each.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    assert all(each.summary for each in find_formats().values())
