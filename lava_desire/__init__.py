@@ -15,15 +15,27 @@ from lava_desire.lava_runtime import mending
 if TYPE_CHECKING:
     from lava_desire.data import load_dataset
     from lava_desire.engine import DesireNetwork, evaluate, fit
+    from lava_desire.model.conv2d import Conv2d
+    from lava_desire.model.synapses import Dense
 
 mending.arm()
 
 __version__ = "0.1.0"
-__all__ = ["DesireConfig", "DesireNetwork", "evaluate", "fit", "load_dataset"]
+__all__ = [
+    "Conv2d",
+    "Dense",
+    "DesireConfig",
+    "DesireNetwork",
+    "evaluate",
+    "fit",
+    "load_dataset",
+]
 
 _HOMES = {
     "data": "load_dataset",
     "engine": "DesireNetwork evaluate fit",
+    "model.conv2d": "Conv2d",
+    "model.synapses": "Dense",
 }
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lava_desire.model.fields import SHOWN, Part, declared
+from lava_desire.model.conv2d import Conv2d
+from lava_desire.model.fields import SHOWN, Part, declared, layer_sizes_of
 from lava_desire.model.option import (
     Bound,
     DecisionPolicy,
@@ -21,9 +22,9 @@ from lava_desire.model.option import (
 )
 from lava_desire.model.options import found
 from lava_desire.model.options.image_shift import ImageShift
-from lava_desire.model.parts import Network, Rule, Schedule
+from lava_desire.model.parts import Layers, Network, Rule, Schedule
 from lava_desire.model.rates import MeanRates
-from lava_desire.model.synapses import Synapse, make_synapses
+from lava_desire.model.synapses import Dense, Synapse, connect
 from lava_desire.strict_json import parse_json
 
 SomePart = TypeVar("SomePart", bound=Part)
@@ -32,7 +33,7 @@ OPTIONS = sorted(found(), key=lambda option: (option.position, option.__name__))
 """The options, in the order in which they act."""
 
 PARTS: list[type[Part]] = sorted(
-    [Network, Rule, Schedule, MeanRates, *OPTIONS],
+    [Network, Rule, Schedule, Layers, MeanRates, *OPTIONS],
     key=lambda part: (part.position, part.__name__),
 )
 """What a configuration is composed of."""
@@ -66,7 +67,7 @@ def _composed(cls: type[Any]) -> type[Any]:
 
 
 @_composed
-class DesireConfig(Schedule, Rule, Network):
+class DesireConfig(Layers, Schedule, Rule, Network):
     """Shape, neuron model, learning rule and schedule of one network.
 
     Kernels compute in float32, so a float is 0 or at least 2**-126 in magnitude, and below 2**128;
@@ -94,20 +95,51 @@ class DesireConfig(Schedule, Rule, Network):
 
     if TYPE_CHECKING:
         # Options are found when the package is imported; the fields of the paper are known.
-        def __init__(self, layer_sizes: tuple[int, ...], *more: Any, **fields: Any) -> None: ...
+        def __init__(
+            self, layer_sizes: tuple[int, ...] = (), *more: Any, **fields: Any
+        ) -> None: ...
         def __getattr__(self, option: str) -> Any: ...
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = declared(field).check(field.name, getattr(self, field.name), self)
-            object.__setattr__(self, field.name, value)
-        self.synapses  # noqa: B018  (made here, to refuse what cannot be connected)
+        fields = {field.name: declared(field) for field in dataclasses.fields(self)}
+        for name in ("input_shape", "layers", "layer_sizes"):
+            self._set(name, fields.pop(name).check(name, getattr(self, name), self))
+        self._connect()
+        for name, about in fields.items():
+            self._set(name, about.check(name, getattr(self, name), self))
         for part in PARTS:
             self.part(part).check(self)
         for kind in (OutputPolicy, DecisionPolicy):
             names = [option.switch().name for option in self._on(kind)]
             if len(names) > 1:
                 raise ValueError(f"{' and '.join(names)} are given: expected one of them")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _connect(self) -> None:
+        """Bring layers and their sizes together, and refuse those that do not fit."""
+        sizes = self.layer_sizes
+        if not self.layers:
+            layer_sizes_of(sizes)
+        if not self.input_shape and not sizes:
+            raise ValueError(
+                "input_shape is (): expected the shape of a sample, (channels, height, width)"
+            )
+        found = (self.num_inputs, *(synapse.num_post for synapse in self.synapses))
+        if sizes and sizes != found:
+            raise ValueError(
+                f"layer_sizes is {sizes}: expected {found}, as layers and input_shape give"
+            )
+        self._set("layer_sizes", layer_sizes_of(found))
+        if all(isinstance(layer, Dense) for layer in self.layers):
+            self._set("layers", ())
+
+    @cached_property
+    def synapses(self) -> tuple[Synapse, ...]:
+        """The connections of the L plastic layers, layer 1 first."""
+        shape = self.input_shape or self.layer_sizes[:1]
+        return connect(shape, self.layers or [Dense(size) for size in self.layer_sizes[1:]])
 
     def part(self, kind: type[SomePart]) -> SomePart:
         """Return a part of the configuration.
@@ -192,14 +224,9 @@ class DesireConfig(Schedule, Rule, Network):
         return len(self.layer_sizes) - 1
 
     @cached_property
-    def synapses(self) -> tuple[Synapse, ...]:
-        """The connections of the L plastic layers, layer 1 first."""
-        return make_synapses(self.layer_sizes, self.connections)
-
-    @cached_property
     def neurons(self) -> tuple[int, ...]:
         """Neurons a layer, input first: ``(N_0, ..., N_L)``."""
-        return (self.num_inputs, *(synapse.num_post for synapse in self.synapses))
+        return self.layer_sizes
 
     @cached_property
     def num_inputs(self) -> int:
@@ -213,8 +240,10 @@ class DesireConfig(Schedule, Rule, Network):
 
     @cached_property
     def shape_text(self) -> str:
-        """The neurons a layer as one text, such as ``64-200-100-10``."""
-        return "-".join(map(str, self.neurons))
+        """The layers as one text: ``64-200-100-10``, ``1x28x28-16c5s2-32c5s2-10``."""
+        if not self.layers:
+            return "-".join(map(str, self.neurons))
+        return "-".join(("x".join(map(str, self.synapses[0].pre_shape)), *map(str, self.layers)))
 
     def num_neurons(self, layer: int) -> int:
         """Return the number of neurons of a layer.
@@ -313,7 +342,38 @@ class DesireConfig(Schedule, Rule, Network):
             raise ValueError(f"layer is {layer}: expected 0 <= layer <= {self.num_layers}")
         if layer == 0:
             return self.dropout_input
-        return self.dropout_hidden if layer < self.num_layers else 0.0
+        if layer == self.num_layers:
+            return 0.0
+        return self.dropout_conv if self._is_convolution(layer) else self.dropout_hidden
+
+    def desire_threshold_of(self, layer: int) -> float:
+        """Return what z of a hidden layer must exceed for a desire, θ of Eq. 15.
+
+        Parameters
+        ----------
+        layer : int
+            The hidden layer ℓ, 1 to L − 1. Its z comes through connection ℓ + 1: θ_conv where that
+            is a convolution, else θ_hid.
+
+        Returns
+        -------
+        float
+            θ.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        if not 1 <= layer < self.num_layers:
+            raise ValueError(f"layer is {layer}: expected 1 <= layer < {self.num_layers}")
+        if isinstance(self.desire_threshold_hidden, tuple):
+            return self.desire_threshold_hidden[layer - 1]
+        through = self._is_convolution(layer + 1)
+        return self.desire_threshold_conv if through else self.desire_threshold_hidden
+
+    def _is_convolution(self, layer: int) -> bool:
+        return isinstance(self.synapses[layer - 1], Conv2d)
 
     def dropout_gain(self, layer: int) -> float:
         """Return g = 1 / (1 − P_drop), what scales the spikes of a layer in training (Eq. 16).
@@ -389,6 +449,12 @@ class DesireConfig(Schedule, Rule, Network):
             If a name is no field, or a value is out of range.
         """
         self._refuse_unknown(changes)
+        if "layer_sizes" in changes:
+            sizes = changes["layer_sizes"]
+            keeps = isinstance(sizes, (tuple, list)) and tuple(sizes[:1]) == self.layer_sizes[:1]
+            changes = {"layers": (), **({} if keeps else {"input_shape": ()}), **changes}
+        elif "layers" in changes or ("input_shape" in changes and self.layers):
+            changes["layer_sizes"] = ()
         return dataclasses.replace(self, **changes)
 
     def resized(
@@ -403,9 +469,11 @@ class DesireConfig(Schedule, Rule, Network):
         Parameters
         ----------
         num_inputs, num_classes : int, optional
-            N_0 and N_L; as before when not given.
-        hidden : sequence of int, optional
-            Neurons of the hidden layers, (N_1, ..., N_{L−1}); as before when not given.
+            N_0 and N_L; as before when not given. Where a layer is a convolution, `input_shape`
+            among the fields says N_0.
+        hidden : sequence, optional
+            The hidden layers: neurons (N_1, ..., N_{L−1}), or connections and their texts, as
+            `layers` has them; as before when not given.
         changes
             Fields, as :meth:`replace` takes them.
 
@@ -419,13 +487,17 @@ class DesireConfig(Schedule, Rule, Network):
         ValueError
             If a number or a field is out of its range.
         """
-        first, *between, last = self.layer_sizes
-        sizes = (
-            first if num_inputs is None else num_inputs,
-            *(between if hidden is None else hidden),
-            last if num_classes is None else num_classes,
-        )
-        return self.replace(layer_sizes=sizes, **changes)
+        before = self.layers or self.layer_sizes[1:]
+        layers = [
+            *(before[:-1] if hidden is None else hidden),
+            before[-1] if num_classes is None else num_classes,
+        ]
+        if all(isinstance(layer, int) for layer in layers):
+            first = self.layer_sizes[0] if num_inputs is None else num_inputs
+            return self.replace(layer_sizes=(first, *layers), **changes)
+        if num_inputs is not None and num_inputs != self.num_inputs:
+            changes.setdefault("input_shape", (num_inputs,))
+        return self.replace(layers=layers, **changes)
 
     def first_layers(self, num_layers: int) -> DesireConfig:
         """Return the configuration of the first plastic layers alone.
@@ -440,22 +512,33 @@ class DesireConfig(Schedule, Rule, Network):
         DesireConfig
             Their configuration.
         """
-        per_layer = {
-            field.name: value[:num_layers]
-            for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), tuple)
+        firsts = {"layers": num_layers, "learning_rate_scale": num_layers}
+        firsts |= {"layer_sizes": num_layers + 1, "desire_threshold_hidden": num_layers - 1}
+        fields: dict[str, Any] = {
+            name: value[:number]
+            for name, number in firsts.items()
+            if isinstance(value := getattr(self, name), tuple)
         }
-        return self.replace(**per_layer | {"layer_sizes": self.layer_sizes[: num_layers + 1]})
+        return dataclasses.replace(self, **fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON types; `connections` only where not all are dense."""
+        """Return the fields as plain JSON types.
+
+        Those of layers that are not dense, and of the shape of a sample, only where they say
+        anything.
+        """
         fields = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
         }
-        if not self.connections:
-            del fields["connections"]
-        return fields
+        fields["layers"] = list(map(str, self.layers))
+        unsaid = {field.name: field.default for field in dataclasses.fields(Layers)}
+        unsaid |= {"layers": [], "input_shape": []}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in unsaid or value != unsaid[name]
+        }
 
     def to_json(self) -> str:
         """Return the fields as a JSON object, one field a line."""
@@ -483,7 +566,7 @@ class DesireConfig(Schedule, Rule, Network):
         if not isinstance(fields, Mapping):
             raise ValueError(f"config is a {type(fields).__name__}: expected an object of fields")
         cls._refuse_unknown(fields)
-        if "layer_sizes" not in fields:
+        if "layer_sizes" not in fields and "layers" not in fields:
             raise ValueError("config has no layer_sizes: expected a list of integers, input first")
         return cls(**fields)
 

@@ -134,7 +134,8 @@ class DesireNetwork:
     @config.setter
     def config(self, config: DesireConfig) -> None:
         shapes, others = (
-            [synapse.weight_shape for synapse in each.synapses] for each in (self._config, config)
+            [(synapse.weight_shape, synapse.post_shape) for synapse in each.synapses]
+            for each in (self._config, config)
         )
         if others != shapes:
             raise ValueError(

@@ -41,6 +41,11 @@ def golden_path(request: pytest.FixtureRequest, shared_dir: Path) -> Path:
     return shared_dir / "golden" / f"{request.param}.npz"
 
 
+@pytest.fixture(params=("conv_mnist_online", "conv_fashion_dropout"))
+def convolution_path(request: pytest.FixtureRequest, shared_dir: Path) -> Path:
+    return shared_dir / "golden" / f"{request.param}.npz"
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Where the recorded runs must be compared with, a skip is a failure."""

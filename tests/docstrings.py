@@ -21,7 +21,7 @@ from typing import Any
 from numpydoc.docscrape import NumpyDocString
 
 _ARRAY = re.compile(r"\b(nd)?arrays?\b|\bTensors?\b|\bArray\b|NDArray")
-_SHAPE = re.compile(r"\([^()]*,[^()]*\)|any shape|of the shape", re.IGNORECASE)
+_SHAPE = re.compile(r"\([^()]*,[^()]*\)|any shape|of the shape|weight_shape", re.IGNORECASE)
 _DTYPE = re.compile(
     r"\b(bool|u?int(8|16|32|64)?|float(32|64)?|integers?|floats?|dtype|mantissas|0 or 1)\b|\{−1"
 )
@@ -65,9 +65,17 @@ def faults(name: str, value: Any) -> list[str]:
             getter = raw.fget if isinstance(raw, property) else raw.func
             found += [f"{name}.{member}: {fault}" for fault in _property_faults(getter)]
         elif isinstance(raw, classmethod | staticmethod) or inspect.isfunction(raw):
-            function = getattr(raw, "__func__", raw)
+            function = _documented(value, member, getattr(raw, "__func__", raw))
             found += [f"{name}.{member}: {fault}" for fault in _function_faults(function, value)]
     return found
+
+
+def _documented(cls: type, member: str, function: Any) -> Any:
+    """Return the method of a base class to which a docstring sends its readers, or the method."""
+    if not (function.__doc__ or "").startswith("See :class:"):
+        return function
+    bases = [vars(base).get(member) for base in cls.__mro__[1:]]
+    return next((getattr(base, "__func__", base) for base in bases if base), function)
 
 
 def _class_faults(cls: type) -> list[str]:

@@ -23,10 +23,12 @@ from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.model.options.rate_floor import RateFloor
 from lava_desire.model.options.trace_baseline import TraceBaseline
 from lava_desire.model.options.weight_average import WeightAverage
+from lava_desire.model.parts import Layers
 from lava_desire.training.choose import training_class
 
-# `connections` has one value as long as there is one kind: tests/test_synapses.py brings another.
-FIELDS = [field.name for field in dataclasses.fields(DesireConfig) if field.name != "connections"]
+# Those of convolutions do nothing in a dense network: tests/test_synapses.py has them.
+OF_LAYERS = {field.name for field in dataclasses.fields(Layers)}
+FIELDS = [field.name for field in dataclasses.fields(DesireConfig) if field.name not in OF_LAYERS]
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(DesireConfig)}
 EXAMPLES = {

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
-from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, fit
 from lava_desire.analysis.complexity import count_measured
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.cli import main
 from lava_desire.model import integers as fixed
-from lava_desire.model.arrays import namespace
-from lava_desire.model.synapses import Dense, Synapse
+from lava_desire.model.synapses import Synapse
 from lava_desire.operations import count_operations
 from lava_desire.randomness import RoundingStream, initial_weights
 
@@ -26,11 +25,8 @@ class OneToOne(Synapse):
     name = "one-to-one"
     fan_in = 1
 
-    def __init__(self, pre_shape, num_post):
-        super().__init__(pre_shape, num_post)
-        self.weight_shape = (num_post,)
-        if self.num_pre != num_post:
-            raise ValueError(f"{self.num_pre} to {num_post} neurons: expected as many as before")
+    def _connect(self, pre_shape):
+        self.post_shape, self.weight_shape = pre_shape, (self.num_pre,)
 
     def forward(self, weights, pre):
         return weights * pre
@@ -42,7 +38,7 @@ class OneToOne(Synapse):
         return (post * pre).sum(0)
 
 
-ONE, DENSE = OneToOne((5,), 5), Dense((5,), 5)
+ONE, DENSE = OneToOne().connected((5,)), Dense(5).connected((5,))
 DRAW = np.random.default_rng(3)
 SPIKES = DRAW.integers(0, 2, (4, 3, 5)).astype(bool)
 FLOATS = DRAW.normal(size=5).astype(np.float32), DRAW.normal(size=(3, 5)).astype(np.float32)
@@ -76,13 +72,13 @@ def test_a_kind_of_connection_needs_three_sums_and_is_in_the_end_its_dense_matri
 
 def test_sums_are_accumulated_in_float64_and_rounded_once():
     weights = np.array([[1.0, 2.0**-24, 2.0**-24]], np.float32)
-    current = Dense((3,), 1).current(weights, np.ones(3, bool))
+    current = Dense(1).connected((3,)).current(weights, np.ones(3, bool))
     assert current.dtype == np.float32
     assert current == np.float32(1 + 2.0**-23)
 
 
 def test_a_configuration_has_its_connections_and_neurons():
-    config = DesireConfig((6, 4, 4, 2), connections=("dense", "one-to-one", "dense"))
+    config = DesireConfig(layers=(4, "one-to-one", 2), input_shape=(6,))
     assert [synapse.name for synapse in config.synapses] == ["dense", "one-to-one", "dense"]
     assert [synapse.weight_shape for synapse in config.synapses] == [(4, 6), (4,), (2, 4)]
     assert [synapse.num_weights for synapse in config.synapses] == [24, 4, 8]
@@ -90,48 +86,30 @@ def test_a_configuration_has_its_connections_and_neurons():
     assert [synapse.fan_out for synapse in config.synapses] == [4, 1, 2]
     assert (config.num_inputs, config.num_classes, config.neurons) == (6, 2, (6, 4, 4, 2))
     assert [config.num_neurons(layer) for layer in range(4)] == [6, 4, 4, 2]
-    assert config.shape_text == "6-4-4-2"
+    assert config.shape_text == "6-4-one-to-one-2"
     assert [config.delay(layer) for layer in (1, 2, 3)] == [0, 1, 1]
     assert [weights.shape for weights in initial_weights(config)] == [(4, 6), (4,), (2, 4)]
     assert DesireConfig.from_json(config.to_json()) == config
 
 
-def test_a_file_says_nothing_of_connections_where_all_are_dense():
-    config = DesireConfig((6, 4, 2), connections=["dense", "dense"])
+def test_a_file_says_nothing_of_layers_where_all_are_dense():
+    config = DesireConfig((6, 4, 2), layers=[4, Dense(2)])
     assert config == DesireConfig((6, 4, 2))
-    assert config.connections == ()
-    assert "connections" not in json.loads(config.to_json())
+    assert config.layers == ()
+    assert not {"layers", "input_shape"} & set(json.loads(config.to_json()))
 
 
 def test_a_weight_at_several_positions_learns_from_their_mean(monkeypatch):
     monkeypatch.setattr(OneToOne, "num_positions", 4)
-    config = DesireConfig((3, 3, 2), connections=("one-to-one", "dense"))
+    config = DesireConfig((3, 3, 2), layers=("one-to-one", 2))
     assert [config.learning_rate_scale_of(layer) for layer in (1, 2)] == [0.25, 1]
     assert config.replace(learning_rate_scale=(1, 1)).learning_rate_scale_of(1) == 1
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("dense", "connections is 'dense': expected 2 of dense"),
-        (("dense",), r"connections is \('dense',\): expected 2 of dense"),
-        (("dense", "sparse"), r"connections is \('dense', 'sparse'\): expected 2 of dense.*none"),
-        (("dense", 1), "expected 2 of dense"),
-        (3, "connections is 3"),
-        (
-            ("one-to-one", "dense"),
-            "connection of layer 1 is one-to-one: 6 to 4 neurons: expected as many as before",
-        ),
-    ],
-)
-def test_connections_that_are_none_are_refused(given, message):
-    with pytest.raises(ValueError, match=message):
-        DesireConfig((6, 4, 2), connections=given)
-
-
 # The second layer is one-to-one, everything is on, and weights are large enough for all to learn.
 CONFIG = DesireConfig(
-    (9, 7, 7, 3),
+    layers=(7, "one-to-one", 3),
+    input_shape=(9,),
     num_steps=9,
     threshold=0.5,
     desire_threshold_hidden=0.02,
@@ -139,7 +117,6 @@ CONFIG = DesireConfig(
     learning_rate=0.02,
     batch_size=4,
     epochs=2,
-    connections=("dense", "one-to-one", "dense"),
 )
 BEYOND = {"trace_baseline": 0.5, "baseline_samples": 8, "rate_floor": 0.3, "weight_limit": 0.9}
 IMAGES, LABELS = DRAW.integers(0, 256, (12, 9)).astype(np.uint8), DRAW.integers(0, 3, 12)
@@ -149,7 +126,7 @@ def both(config, **options):
     """Return the network and its twin of dense layers, the second a diagonal matrix."""
     network = DesireNetwork(config, **options)
     first, second, third = network.numpy_weights()
-    weights, dense = [first, np.diag(second), third], config.replace(connections=())
+    weights, dense = [first, np.diag(second), third], config.replace(layer_sizes=config.layer_sizes)
     if "arithmetic" in options:
         options["formats"] = network.rule.formats
     return network, DesireNetwork(dense, weights=weights, **options)
@@ -203,7 +180,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(arithmetic, average
     resumed = DesireNetwork(config, arithmetic=arithmetic)
     fit(resumed, (IMAGES, LABELS), folder=tmp_path / "part", resume=True)
     loaded = DesireNetwork.load(tmp_path / "part" / "checkpoint.safetensors")
-    assert loaded.config.connections == CONFIG.connections
+    assert loaded.config.layers == CONFIG.layers
     for mine, theirs, stored in zip(resumed.weights, whole.weights, loaded.weights, strict=True):
         assert torch.equal(mine, theirs)
         assert torch.equal(mine, stored)
@@ -227,7 +204,7 @@ def test_the_command_line_trains_it_by_the_engine_and_in_lava_alike(options, cha
     one, other = (
         read_checkpoint(files[name] / "checkpoint.safetensors") for name in ("torch", "lava")
     )
-    assert one.config.connections == other.config.connections == CONFIG.connections
+    assert one.config.layers == other.config.layers == CONFIG.layers
     for name in ("weights", "input_rates"):
         for mine, theirs in zip(getattr(one, name), getattr(other, name), strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -235,51 +212,75 @@ def test_the_command_line_trains_it_by_the_engine_and_in_lava_alike(options, cha
     assert (one.weights[1] != untrained).any()
 
 
-class Convolution(Synapse):
-    """Kernels without padding: the dense layer whose matrix holds each weight at every position."""
+def places_of(convolution):
+    """Return 1 where a pair of neurons is joined by a weight: (weights, N_o · N_i)."""
+    (height, width), (top, left) = convolution.pre_shape[1:], convolution.padding
+    places = np.zeros((*convolution.weight_shape, *convolution.post_shape, *convolution.pre_shape))
+    for (o, c, i, j), y, x in product(
+        np.ndindex(*convolution.weight_shape),
+        range(convolution.out_height),
+        range(convolution.out_width),
+    ):
+        row, column = y * convolution.stride[0] + i - top, x * convolution.stride[1] + j - left
+        if 0 <= row < height and 0 <= column < width:
+            places[o, c, i, j, o, y, x, c, row, column] = 1
+    return places.reshape(convolution.num_weights, -1)
 
-    name = "convolution"
-    parameters = ("channels", "kernel", "stride")
 
-    def __init__(self, pre_shape, num_post, channels, kernel, stride):
-        super().__init__(pre_shape, num_post)
-        side = math.isqrt(self.num_pre // channels)
-        steps = range(0, side - kernel + 1, stride)
-        self.num_positions = len(steps) ** 2
-        maps = num_post // self.num_positions
-        self.post_shape = (maps, len(steps), len(steps))
-        self.weight_shape, self.fan_in = (maps, channels, kernel, kernel), channels * kernel**2
-        # 1 where a pair of neurons is joined by a weight.
-        pre = np.arange(self.num_pre).reshape(channels, side, side)
-        places = np.zeros((*self.weight_shape, num_post, self.num_pre))
-        for weight in np.ndindex(*self.weight_shape):
-            o, c, i, j = weight
-            for place, (y, x) in enumerate((y, x) for y in steps for x in steps):
-                places[(*weight, o * self.num_positions + place, pre[c, y + i, x + j])] = 1
-        self.places = places.reshape(self.num_weights, -1)
+def matrix_of(convolution, weights):
+    shape = convolution.num_post, convolution.num_pre
+    return (weights.reshape(-1) @ places_of(convolution)).reshape(shape).astype(np.float32)
 
-    def matrix(self, weights):
-        places = namespace(weights).asarray(self.places)
-        return (weights.reshape(-1) @ places).reshape(self.num_post, self.num_pre)
 
-    def forward(self, weights, pre):
-        return pre @ self.matrix(weights).T
+GEOMETRIES = [
+    ("2c2", (1, 4, 4), (2, 3, 3)),
+    ("3c3s2p1", (2, 6, 5), (3, 3, 3)),
+    ("2c2x3s3x1p1x2", (2, 5, 4), (2, 2, 6)),
+    ("4c4x3", (1, 4, 3), (4, 1, 1)),
+    ("1c1s3", (3, 5, 5), (1, 2, 2)),
+]
 
-    def transpose(self, weights, post):
-        return post @ self.matrix(weights)
 
-    def pair(self, post, pre):
-        pairs = (post.T @ pre).reshape(-1)
-        return (namespace(pre).asarray(self.places) @ pairs).reshape(self.weight_shape)
+@pytest.mark.parametrize("array", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+@pytest.mark.parametrize(("text", "before", "behind"), GEOMETRIES)
+def test_a_convolution_is_the_dense_layer_of_its_matrix(text, before, behind, array):
+    convolution = Conv2d.parse(text).connected(before)
+    assert str(convolution) == text
+    assert convolution.post_shape == behind
+    draw = np.random.default_rng(5)
+    weights = draw.normal(size=convolution.weight_shape).astype(np.float32)
+    matrix = matrix_of(convolution, weights)
+    dense = Dense(len(matrix)).connected((convolution.num_pre,))
+    assert convolution.fan_out == np.count_nonzero(matrix) / convolution.num_pre
+    spikes = draw.random((3, 2, convolution.num_pre)) < 0.4
+    errors = draw.normal(size=(4, convolution.num_post)).astype(np.float32)
+    traces = draw.integers(0, 9, spikes.shape) / 4
+    signed = draw.integers(-1, 2, (3, 2, convolution.num_post)).astype(np.int8)
+    mine, theirs = (
+        (
+            each.current(array(one), array(spikes), 1.25),
+            each.backward(array(one), array(errors)),
+            each.pairings(array(signed), array(traces)),
+            each.outer(array(errors[0]), array(traces[0, 0].astype(np.float32))),
+        )
+        for each, one in ((convolution, weights), (dense, matrix))
+    )
+    places = places_of(convolution)
+    for number, (one, other) in enumerate(zip(mine, theirs, strict=True)):
+        expected = np.asarray(other)
+        if number > 1:
+            expected = (places @ expected.reshape(-1)).reshape(convolution.weight_shape)
+        assert str(one.dtype) == str(other.dtype)
+        np.testing.assert_allclose(np.asarray(one), expected, rtol=1e-6, atol=1e-6)
 
 
 CONVOLUTIONS = DesireConfig(
-    (16, 18, 8, 3),
+    layers=["2c2", "2c2s2", 3],
+    input_shape=(1, 4, 4),
     num_steps=9,
     threshold=0.5,
-    desire_threshold_hidden=0.02,
-    dropout_hidden=0.2,
-    connections=("convolution:1:2:1", "convolution:2:2:1", "dense"),
+    desire_threshold_conv=0.02,
+    dropout_conv=0.2,
 )
 
 
@@ -288,24 +289,77 @@ CONVOLUTIONS = DesireConfig(
 def test_kernels_learn_the_mean_over_positions_of_what_their_matrix_does(kernels, changes):
     config = CONVOLUTIONS.replace(**changes)
     network = DesireNetwork(config, kernels=kernels)
-    convolutions = config.synapses[:2]
-    assert [synapse.post_shape for synapse in convolutions] == [(2, 3, 3), (2, 2, 2)]
-    assert [synapse.weight_shape for synapse in convolutions] == [(2, 1, 2, 2), (2, 2, 2, 2)]
-    images, before = DRAW.integers(0, 256, (8, 16)).astype(np.uint8), network.numpy_weights()
-    matrices = [
-        synapse.matrix(weights) for synapse, weights in zip(convolutions, before[:2], strict=True)
-    ]
-    dense = config.replace(connections=())
+    draw, before = np.random.default_rng(6), network.numpy_weights()
+    images, labels = draw.integers(0, 256, (8, 16)).astype(np.uint8), draw.integers(0, 3, 8)
+    convolutions = list(zip(config.synapses[:2], before[:2], strict=True))
+    matrices = [matrix_of(*each) for each in convolutions]
+    dense = config.replace(
+        layer_sizes=config.layer_sizes, dropout_hidden=0.2, desire_threshold_hidden=(0.02, 0.05)
+    )
     twin = DesireNetwork(dense, weights=[*matrices, before[2]], kernels=kernels)
-    one, other = (each.train_step(images, LABELS[:8], 0.02) for each in (network, twin))
+    one, other = (each.train_step(images, labels, 0.02) for each in (network, twin))
     for mine, theirs in zip(one.spikes + one.desires, other.spikes + other.desires, strict=True):
         assert torch.equal(mine, theirs)
-    for layer, synapse in enumerate(convolutions):
-        change = network.numpy_weights()[layer] - before[layer]
-        copies = synapse.places @ (twin.numpy_weights()[layer] - matrices[layer]).reshape(-1)
-        mean = copies.reshape(change.shape) / synapse.num_positions
+    for layer, (convolution, weights) in enumerate(convolutions):
+        change = network.numpy_weights()[layer] - weights
+        copies = places_of(convolution) @ (twin.numpy_weights()[layer] - matrices[layer]).ravel()
+        mean = copies.reshape(change.shape) / convolution.num_positions
         assert abs(mean).max() > 1e-3
         np.testing.assert_allclose(change, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"layers": ["2c2", 3], "input_shape": ()},
+            "input_shape is \\(\\): expected the shape of a sample",
+        ),
+        ({"layers": ["2c5", 3]}, "layer 1 is 2c5: its kernels are larger than the 4 x 4 neurons"),
+        ({"layers": ["2c2", 3], "input_shape": (16,)}, "expected \\(channels, height, width\\)"),
+        (
+            {"layers": [9, "2c2", 3]},
+            "layer 2 is 2c2: the neurons before it have the shape \\(9,\\)",
+        ),
+        (
+            {"layers": ["2c2p2", 3]},
+            "padding is \\(2, 2\\): expected less than kernel_size, \\(2, 2\\)",
+        ),
+        ({"layers": ["2c2s0", 3]}, "stride is 0: expected an integer, at least 1"),
+        ({"layers": ["2c", 3]}, "layers holds '2c': expected a sequence of .*10, 16c5s2p1"),
+        ({"layers": "2c2 3"}, "layers is '2c2 3': expected a sequence"),
+        ({"layers": [True]}, "layers holds True"),
+        ({"layers": [0]}, "layer 1 is 0, of 0 neurons: expected 1 to"),
+        ({"layers": ["2c2", 3], "layer_sizes": (16, 9, 3)}, "expected \\(16, 18, 3\\), as layers"),
+        ({"layer_sizes": (15, 3)}, "layer_sizes is \\(15, 3\\): expected \\(16, 3\\), as layers"),
+        ({"input_shape": (4, 4), "layers": [3]}, "expected \\(channels, height, width\\), or"),
+        (
+            {"layers": ["2c2", "2c2s2", 3], "desire_threshold_hidden": (0.1,)},
+            "desire_threshold_hidden is \\(0.1,\\): expected a number, or 2, one a hidden layer",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        DesireConfig(**{"input_shape": (1, 4, 4), **fields})
+
+
+def test_layers_are_kept_apart_from_what_follows_from_them():
+    config = DesireConfig(layers=[Conv2d(2, 2), Dense(3)], input_shape=(1, 4, 4))
+    assert config.layer_sizes == config.neurons == (16, 18, 3)
+    assert config.shape_text == "1x4x4-2c2-3"
+    assert config == DesireConfig(layers=config.synapses, input_shape=[1, 4, 4])
+    assert json.loads(config.to_json())["layers"] == ["2c2", "3"]
+    assert config.replace(layers=["2c3", 3]).neurons == (16, 8, 3)
+    assert config.replace(input_shape=(1, 5, 4)).neurons == (20, 24, 3)
+    assert config.replace(layer_sizes=(9, 3)) == DesireConfig((9, 3))
+    assert config.resized(hidden=["4c2", 5], num_classes=2).shape_text == "1x4x4-4c2-5-2"
+    assert config.resized(hidden=[5]).neurons == (16, 5, 3)
+    assert config.first_layers(1).neurons == (16, 18)
+    assert [config.learning_rate_scale_of(layer) for layer in (1, 2)] == [1 / 9, 1]
+    three = config.replace(layers=["2c2", "2c2", 3], dropout_conv=0.1)
+    assert [three.desire_threshold_of(layer) for layer in (1, 2)] == [0.2, 0.05]
+    assert [three.dropout_of(layer) for layer in range(4)] == [0, 0.1, 0.1, 0]
 
 
 def test_operations_are_counted_by_the_synapses_that_there_are():

@@ -80,14 +80,14 @@ def _constants(config: DesireConfig, tally: Tally) -> Constants:
         one=single(1),
         decay=single(config.decay),
         threshold=single(config.threshold),
-        desire_threshold=single(config.desire_threshold_hidden),
+        desire_threshold=single(config.desire_threshold_of(1) if config.num_layers > 1 else 0),
         learning_rate=Counted(np.float64(config.learning_rate), tally),
     )
 
 
 def _most_spiking(num_steps: int, size: int) -> dict[str, tuple[int, int, int]]:
     tally = Tally()
-    constants = _constants(DesireConfig((1, 1)), tally)
+    constants = _constants(DesireConfig((1, 1, 1)), tally)
     one = Counted(np.float32(1), tally)
     ones = [one] * size
     operations.spiking_forward(ones, [ones] * num_steps, constants)

@@ -263,7 +263,7 @@ class Backend:
         config = self.config
         rate = rule.firing_rate(self.counts(trains), config.num_steps, config.error_margin)
         z = layer.synapse.backward(weights, rule.local_error(desire, rate, mask))
-        desires: Tensor = rule.hidden_desire(z, config.desire_threshold_hidden)
+        desires: Tensor = rule.hidden_desire(z, config.desire_threshold_of(layer.number - 1))
         return desires
 
     def learn(

@@ -101,8 +101,7 @@ def check_settings(
     config = _base(preset, file, name)
     hidden = None if layers is None else parse_layers(layers)
     with named_as_options():
-        # Which kinds of connection fit is seen with the data.
-        config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **{**given, "connections": ()})
+        config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **given)
 
 
 def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:

@@ -21,6 +21,13 @@ def namespace(*arrays: Array) -> Any:
     return numpy
 
 
+def zeros(shape: tuple[int, ...], like: Array) -> Array:
+    """Return zeros of the dtype of an array, where that is."""
+    if hasattr(like, "new_zeros"):
+        return like.new_zeros(shape)
+    return namespace(like).zeros(shape, dtype=like.dtype)
+
+
 @cache
 def _numpy() -> tuple[Any, Any]:
     """Return what computes with NumPy's arrays, and their class.

@@ -81,4 +81,4 @@ def desired_pairings(desire: Array, spikes: Array, traces: Array) -> Array:
     """
     xp = namespace(desire, spikes, traces)
     signed = xp.astype(spikes, traces.dtype) * xp.astype(desire, traces.dtype)
-    return Dense(traces.shape[-1:], spikes.shape[-1]).pairings(signed, traces)
+    return Dense(spikes.shape[-1]).connected(tuple(traces.shape[-1:])).pairings(signed, traces)

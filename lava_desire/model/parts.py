@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lava_desire.model.fields import (
     AT_LEAST_0,
@@ -14,14 +14,40 @@ from lava_desire.model.fields import (
     THRESHOLD,
     Declared,
     Part,
+    checked_float,
     declare,
     integer,
     layer_sizes_of,
     real,
+    shown,
 )
+from lava_desire.model.synapses import Synapse, layers_of, whole
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
+
+
+def _thresholds(name: str, given: Any, config: Any) -> float | tuple[float, ...]:
+    """Return a threshold, or one of each hidden layer, or refuse them."""
+    if not isinstance(given, (tuple, list)):
+        return checked_float(name, given, AT_LEAST_0)
+    if config is not None and len(given) != config.num_layers - 1:
+        raise ValueError(
+            f"{name} is {shown(given)}: expected a number, or {config.num_layers - 1}, one a "
+            "hidden layer"
+        )
+    return tuple(checked_float(name, each, AT_LEAST_0) for each in given)
+
+
+def _parse_thresholds(text: str) -> float | tuple[float, ...]:
+    try:
+        numbers = tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--desire-threshold-hidden is {text!r}: expected a number, or one a hidden layer, as "
+            "in 0.2,0.05"
+        ) from None
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 @dataclass(frozen=True)
@@ -31,13 +57,15 @@ class Network(Part):
     position: ClassVar[int] = 0
 
     layer_sizes: tuple[int, ...] = declare(
-        MISSING,
+        (),
         Declared(
-            lambda name, value, config: layer_sizes_of(value),
+            lambda name, value, config: (
+                () if isinstance(value, tuple) and not value else layer_sizes_of(value)
+            ),
             str,
             "tuple of int",
             doc="Neurons a layer, input first: ``(N_0, ..., N_L)``, 2 to 1000 layers, each in "
-            "[1, 2**31).",
+            "[1, 2**31). They may be left out where `layers` are given, from which they follow.",
             help="",  # --layers takes the hidden ones
             panel=NETWORK,
         ),
@@ -80,12 +108,20 @@ class Rule(Part):
         help="Margin m in spikes.",
         panel=RULE,
     )
-    desire_threshold_hidden: float = real(
+    desire_threshold_hidden: float | tuple[float, ...] = declare(
         0.05,
-        AT_LEAST_0,
-        doc="Ternarisation threshold θ_hid of hidden layers, at least 0 (Eq. 10, 15).",
-        help="Hidden layers.",
-        panel=RULE,
+        Declared(
+            _thresholds,
+            str,
+            "float or tuple of float",
+            doc="Ternarisation threshold θ_hid of hidden layers, at least 0 (Eq. 10, 15); or one "
+            "for each of the L − 1 hidden layers, first to last, whatever they are connected by.",
+            help="Hidden layers.",
+            panel=RULE,
+            parse=_parse_thresholds,
+            example=0.08,
+            allowed=AT_LEAST_0,
+        ),
     )
     desire_threshold_output: float = real(
         0.30,
@@ -160,4 +196,62 @@ class Schedule(Part):
         doc="Seed of weights, dropout masks and sample order, in [0, 2**63).",
         help="Weights, masks, order.",
         panel=SCHEDULE,
+    )
+
+
+def _input_shape(name: str, given: Any, config: Any) -> tuple[int, ...]:
+    """Return the shape of a sample, or refuse it."""
+    if not isinstance(given, (tuple, list)) or len(given) not in (0, 1, 3):
+        raise ValueError(
+            f"{name} is {shown(given)}: expected (channels, height, width), or (neurons,)"
+        )
+    return tuple(whole(f"a number of {name}", each, 1) for each in given)
+
+
+@dataclass(frozen=True)
+class Layers(Part):
+    """Layers that are connected otherwise than all to all, and the planes that they need."""
+
+    position: ClassVar[int] = 99
+
+    layers: tuple[Synapse, ...] = declare(
+        (),
+        Declared(
+            lambda name, value, config: layers_of(value),
+            str,
+            "tuple of Synapse",
+            doc="The plastic layers, first to last, where not all of them are dense: "
+            ":class:`~lava_desire.Conv2d` and :class:`~lava_desire.Dense`, or their texts, "
+            '``"16c5s2p1"`` and ``"10"``. ``()`` where all are: then `layer_sizes` says it all.',
+            help="",  # --layers takes them
+            panel=NETWORK,
+        ),
+    )
+    input_shape: tuple[int, ...] = declare(
+        (),
+        Declared(
+            _input_shape,
+            str,
+            "tuple of int",
+            doc="Shape of a sample, (C, H, W): channels, rows, columns. Convolutions need it; "
+            "``()`` where none is known.",
+            help="",  # the data set says it
+            panel=NETWORK,
+        ),
+    )
+    desire_threshold_conv: float = real(
+        0.2,
+        AT_LEAST_0,
+        doc="Ternarisation threshold θ_conv of hidden layers whose errors come through a "
+        "convolution, at least 0 (Eq. 15). The authors' value; no effect of it from 0.05 to 0.5 "
+        "was seen.",
+        help="Through convolutions.",
+        panel=RULE,
+    )
+    dropout_conv: float = real(
+        0.0,
+        BELOW_1,
+        doc="Probability that a neuron of a convolution is dropped for a sample, in [0, 1).",
+        help="Probability, convolutions.",
+        panel=RULE,
     )

@@ -9,56 +9,55 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, ClassVar, TypeVar
 
 from lava_desire.model.arrays import Array, namespace
-from lava_desire.model.fields import shown
+from lava_desire.model.fields import MAX_NEURONS, number, shown
+
+Kind = TypeVar("Kind", bound="Synapse")
 
 
 class Synapse(ABC):
     """How the neurons of a layer are connected to those of the layer before.
 
-    A subclass sets `name`, `weight_shape` and `fan_in` and defines three sums: :meth:`forward`,
-    :meth:`transpose` and :meth:`pair`. From then on its name may stand in the config's
-    `connections`. Shapes, initial weights, sums in floating point and in integers follow.
+    A subclass takes its own parameters, says in :meth:`_connect` what follows from the neurons
+    before it, and defines three sums: :meth:`forward`, :meth:`transpose` and :meth:`pair`. From
+    then on it may stand among the config's `layers`. Initial weights, sums in floating point and in
+    integers follow.
 
     Parameters
     ----------
-    pre_shape : tuple of int
-        Shape of the presynaptic neurons. In arrays they are flat, in C order.
-    num_post : int
-        Postsynaptic neurons N_o.
     numbers : int
         One for each of the kind's `parameters`.
 
     Attributes
     ----------
     name : str
-        What `connections` calls this kind.
+        What the kind is called in texts, as in ``"sparse:100:5"``.
     parameters : tuple of str
-        Names of integers that follow the name in `connections`, as in ``"conv:5:2"``; none here.
+        Names of the integers that say which connection of the kind this is.
     kinds : dict
         All kinds by name.
     pre_shape, post_shape : tuple of int
-        Shapes of the neurons on both sides; `post_shape` is the `pre_shape` of the next layer.
+        Shapes of the neurons on both sides, (N,) or (C, H, W), of a connection that is
+        :meth:`connected`; `post_shape` is the `pre_shape` of the next layer. In arrays neurons are
+        flat, in C order.
     num_pre, num_post : int
-        Neurons N_i and N_o.
+        Neurons N_i and N_o, likewise.
     weight_shape : tuple of int
         Of the array of weights, postsynaptic neurons or channels first.
     fan_in : int
         Synapses that end at a neuron.
     num_positions : int
         Positions P at which a weight is used; η of the layer is divided by it. 1: none is shared.
-
-    Raises
-    ------
-    ValueError
-        If the kind cannot connect these neurons.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ()
     kinds: ClassVar[dict[str, type[Synapse]]] = {}
+    pre_shape: tuple[int, ...] = ()
     post_shape: tuple[int, ...]
     weight_shape: tuple[int, ...]
     fan_in: int
@@ -75,9 +74,102 @@ class Synapse(ABC):
                 )
             Synapse.kinds[cls.name] = cls
 
-    def __init__(self, pre_shape: tuple[int, ...], num_post: int, *numbers: int) -> None:
-        self.pre_shape, self.num_pre = pre_shape, math.prod(pre_shape)
-        self.post_shape, self.num_post = (num_post,), num_post
+    def __init__(self, *numbers: int) -> None:
+        self.numbers = numbers
+
+    @classmethod
+    def parse(cls, text: str) -> Synapse | None:
+        """Make the connection that a text says.
+
+        Parameters
+        ----------
+        text : str
+            Such as ``"sparse:100:5"``: the name, and a number for each of the `parameters`.
+
+        Returns
+        -------
+        Synapse or None
+            Not connected; None if the text is of another kind.
+
+        Raises
+        ------
+        ValueError
+            If the kind refuses a number.
+        """
+        name, *numbers = text.split(":")
+        if name != cls.name or len(numbers) != len(cls.parameters):
+            return None
+        return cls(*map(int, numbers)) if all(map(str.isdecimal, numbers)) else None
+
+    @classmethod
+    def spelling(cls) -> str:
+        """Return what texts of this kind look like.
+
+        Returns
+        -------
+        str
+            As messages show it.
+        """
+        return ":".join((cls.name, *cls.parameters))
+
+    def __str__(self) -> str:
+        """Return the text that :meth:`parse` reads."""
+        return ":".join((self.name, *map(str, self.numbers)))
+
+    def __repr__(self) -> str:
+        """Return what makes this connection."""
+        return f"{type(self).__name__}({', '.join(map(str, self.numbers))})"
+
+    def __eq__(self, other: object) -> bool:
+        """Two are equal that connect the same neurons in the same way."""
+        if not isinstance(other, Synapse):
+            return NotImplemented
+        return self._identity == other._identity
+
+    def __hash__(self) -> int:
+        """See :meth:`__eq__`."""
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        return self.name, self.numbers, self.pre_shape
+
+    def connected(self: Kind, pre_shape: tuple[int, ...]) -> Kind:
+        """Return this connection, of certain neurons.
+
+        Parameters
+        ----------
+        pre_shape : tuple of int
+            Shape of the presynaptic neurons.
+
+        Returns
+        -------
+        Synapse
+            A copy that knows its shapes.
+
+        Raises
+        ------
+        ValueError
+            If the kind cannot connect these neurons.
+        """
+        made = copy(self)
+        made.pre_shape = pre_shape
+        made._connect(pre_shape)
+        return made
+
+    @abstractmethod
+    def _connect(self, pre_shape: tuple[int, ...]) -> None:
+        """Set `post_shape`, `weight_shape` and `fan_in`, and `num_positions` of shared weights."""
+
+    @property
+    def num_pre(self) -> int:
+        """Presynaptic neurons N_i."""
+        return math.prod(self.pre_shape)
+
+    @property
+    def num_post(self) -> int:
+        """Postsynaptic neurons N_o."""
+        return math.prod(self.post_shape)
 
     @property
     def num_weights(self) -> int:
@@ -107,17 +199,54 @@ class Synapse(ABC):
 
     @abstractmethod
     def forward(self, weights: Array, pre: Array) -> Array:
-        """Return Σ_i W_oi·u_i: W of `weight_shape`, u (..., N_i) → (..., N_o), all float64."""
+        """Sum over presynaptic neurons, Σ_i W_oi·u_i.
+
+        Parameters
+        ----------
+        weights : array
+            W, `weight_shape` float64.
+        pre : array
+            u, (..., N_i) float64.
+
+        Returns
+        -------
+        array
+            (..., N_o) float64.
+        """
 
     @abstractmethod
     def transpose(self, weights: Array, post: Array) -> Array:
-        """Return Σ_o W_oi·c_o: W of `weight_shape`, c (..., N_o) → (..., N_i), all float64."""
+        """Sum over postsynaptic neurons, Σ_o W_oi·c_o.
+
+        Parameters
+        ----------
+        weights : array
+            W, `weight_shape` float64.
+        post : array
+            c, (..., N_o) float64.
+
+        Returns
+        -------
+        array
+            (..., N_i) float64.
+        """
 
     @abstractmethod
     def pair(self, post: Array, pre: Array) -> Array:
-        """Return Σ_r s_ro·r_ri a weight: s (R, N_o), r (R, N_i) → `weight_shape`, of one dtype.
+        """Sum products of both sides of every synapse, Σ_r s_ro·r_ri.
 
-        A weight that is used at several positions gets the sum over them.
+        Parameters
+        ----------
+        post : array
+            s, (R, N_o) float32 or float64.
+        pre : array
+            r, (R, N_i), of the same dtype.
+
+        Returns
+        -------
+        array
+            `weight_shape`, of that dtype; a weight that is used at several positions gets the sum
+            over them.
         """
 
     def current(self, weights: Array, spikes: Array, gain: float = 1.0) -> Array:
@@ -211,18 +340,58 @@ def _narrow(sums: Array, weights: Array) -> Array:
 
 
 class Dense(Synapse):
-    """Every neuron is connected to every neuron of the layer before; weights (N_o, N_i)."""
+    """Every neuron is connected to every neuron of the layer before; weights (N_o, N_i).
+
+    Parameters
+    ----------
+    num_neurons : int
+        N_o; at least 1 in a network.
+
+    Raises
+    ------
+    ValueError
+        If that is none.
+    """
 
     name = "dense"
+    parameters = ("num_neurons",)
 
-    def __init__(self, pre_shape: tuple[int, ...], num_post: int) -> None:
-        super().__init__(pre_shape, num_post)
-        self.weight_shape, self.fan_in = (num_post, self.num_pre), self.num_pre
+    def __init__(self, num_neurons: int) -> None:
+        super().__init__(whole("num_neurons", num_neurons, 0))
+
+    @classmethod
+    def parse(cls, text: str) -> Synapse | None:
+        """See :class:`Synapse`; ``"10"`` is ten neurons."""
+        return cls(int(text)) if text.isdecimal() else super().parse(text)
+
+    @classmethod
+    def spelling(cls) -> str:
+        """See :class:`Synapse`."""
+        return "10"
+
+    def __str__(self) -> str:
+        """See :class:`Synapse`."""
+        return str(self.numbers[0])
+
+    def _connect(self, pre_shape: tuple[int, ...]) -> None:
+        self.post_shape = self.numbers
+        self.weight_shape, self.fan_in = (self.numbers[0], self.num_pre), self.num_pre
 
     @classmethod
     def of(cls, weights: Array) -> Dense:
-        """Return the connection of which these are the weights, (N_o, N_i)."""
-        return cls(weights.shape[1:], weights.shape[0])
+        """Return the connection that has these weights.
+
+        Parameters
+        ----------
+        weights : array
+            (N_o, N_i), of any dtype.
+
+        Returns
+        -------
+        Dense
+            Connected.
+        """
+        return cls(weights.shape[0]).connected(tuple(weights.shape[1:]))
 
     def forward(self, weights: Array, pre: Array) -> Array:
         """See :class:`Synapse`."""
@@ -260,57 +429,95 @@ def delayed(spikes: Array, delay: int) -> Array:
     return xp.concat([xp.zeros_like(spikes[:delay]), spikes[: len(spikes) - delay]])
 
 
-def connections_of(given: Any, num_layers: int) -> tuple[str, ...]:
-    """Return the kinds of connection as a tuple, ``()`` where all are dense, or refuse them.
+def whole(name: str, given: Any, smallest: int) -> int:
+    """Return an integer of at least `smallest`, below 2**31, or refuse it by its name.
 
     Raises
     ------
     ValueError
         Naming what was given and what is allowed.
     """
-    spelled = (":".join((kind.name, *kind.parameters)) for kind in Synapse.kinds.values())
-    expected = f"expected {num_layers} of {', '.join(spelled)}, one a plastic layer, or none"
-    if not isinstance(given, (tuple, list)) or len(given) not in (0, num_layers):
-        raise ValueError(f"connections is {shown(given)}: {expected}")
-    for text in given:
-        name, *numbers = text.split(":") if isinstance(text, str) else ("",)
-        kind = Synapse.kinds.get(name)
-        fits = kind is not None and len(numbers) == len(kind.parameters)
-        if not fits or not all(number.isdecimal() for number in numbers):
-            raise ValueError(f"connections is {shown(given)}: {expected}")
-    return tuple(given) if set(given) - {Dense.name} else ()
+    expected = f"at least {smallest} and below 2**31"
+    value = int(number(name, given, expected, integer=True))
+    if not smallest <= value <= MAX_NEURONS:
+        raise ValueError(f"{name} is {value}: expected an integer, {expected}")
+    return value
 
 
-def make_synapses(neurons: tuple[int, ...], connections: tuple[str, ...]) -> tuple[Synapse, ...]:
-    """Make the connections of a network, layer 1 first.
+def layers_of(given: Any) -> tuple[Synapse, ...]:
+    """Return the layers of a network as connections, or refuse what is none.
 
     Parameters
     ----------
-    neurons : tuple of int
-        ``(N_0, ..., N_L)``.
-    connections : tuple of str
-        Kind of each, in :attr:`Synapse.kinds`; ``()`` is dense for all.
+    given : sequence
+        Of :class:`Synapse`, their texts, and integers, which are dense layers; first to last.
 
     Returns
     -------
     tuple of Synapse
+        Not connected; ``()`` of none.
+
+    Raises
+    ------
+    ValueError
+        Naming what was given and what is allowed.
+    """
+    spelled = ", ".join(kind.spelling() for kind in Synapse.kinds.values())
+    expected = f"expected a sequence of connections, or of texts like {spelled}"
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ValueError(f"layers is {shown(given)}: {expected}")
+    made = []
+    for each in given:
+        found: Any = each
+        if isinstance(each, str):
+            parsed = (kind.parse(each) for kind in Synapse.kinds.values())
+            found = next((one for one in parsed if one is not None), None)
+        elif not isinstance(each, (Synapse, bool)):
+            try:
+                found = Dense(each)
+            except ValueError:
+                found = None
+        if not isinstance(found, Synapse):
+            raise ValueError(f"layers holds {shown(each)}: {expected}")
+        # As it was before it was connected, if ever.
+        if found.pre_shape:
+            found = copy(found)
+            found.pre_shape = ()
+        made.append(found)
+    return tuple(made)
+
+
+def connect(pre_shape: tuple[int, ...], layers: Sequence[Synapse]) -> tuple[Synapse, ...]:
+    """Connect the layers of a network, layer 1 first.
+
+    Parameters
+    ----------
+    pre_shape : tuple of int
+        Shape of the input.
+    layers : sequence of Synapse
         L of them.
+
+    Returns
+    -------
+    tuple of Synapse
+        The same, which now know their shapes.
 
     Raises
     ------
     ValueError
         If a kind cannot connect the layers on its sides; the message names the layer.
     """
-    shape: tuple[int, ...] = neurons[:1]
-    made = []
-    for layer, num_post in enumerate(neurons[1:], start=1):
-        kind = connections[layer - 1] if connections else Dense.name
-        name, *numbers = kind.split(":")
+    made: list[Synapse] = []
+    for index, layer in enumerate(layers, start=1):
         try:
-            made.append(Synapse.kinds[name](shape, num_post, *map(int, numbers)))
+            made.append(layer.connected(made[-1].post_shape if made else pre_shape))
         except ValueError as error:
-            raise ValueError(f"connection of layer {layer} is {kind}: {error}") from None
-        shape = made[-1].post_shape
+            raise ValueError(f"layer {index} is {layer}: {error}") from None
+        if not 1 <= made[-1].num_post <= MAX_NEURONS:
+            raise ValueError(
+                f"layer {index} is {layer}, of {made[-1].num_post} neurons: expected 1 to "
+                f"{MAX_NEURONS}"
+            )
     return tuple(made)
 
 

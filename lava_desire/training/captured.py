@@ -154,7 +154,12 @@ class CapturedStep:
         desires = [desire]
         for index in range(network.config.num_layers - 1, 0, -1):
             desire, error = backend.pass_back_listed(
-                network.weights[index], error, listed, trains[index], masks[index]
+                backend.layers[index],
+                network.weights[index],
+                error,
+                listed,
+                trains[index],
+                masks[index],
             )
             desires.insert(0, desire)
         rates = network.input_rates

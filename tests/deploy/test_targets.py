@@ -220,7 +220,7 @@ def test_other_synapses_are_refused_by_name_wherever_a_network_leaves(monkeypatc
     class Other(Dense):
         name = "other"
 
-    config = DesireConfig((8, 4, 3), reset="zero", connections=("dense", "other"))
+    config = DesireConfig(reset="zero", layers=(4, Other(3)), input_shape=(8,))
     network = DesireNetwork(config)
     message = "synapses of layer 2 are other: {} knows dense only"
     for to, target in TARGETS.items():

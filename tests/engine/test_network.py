@@ -147,7 +147,7 @@ def test_a_scan_over_the_window_is_the_rule_step_by_step(precision):
     backend = TorchBackend(CONFIG, torch.device("cpu"), precision)
     spikes = torch.rand(20, 4, 50, generator=generator) < 0.2
     weights = torch.randn(30, 50, generator=generator) * 0.2
-    dense = Dense((50,), 30)
+    dense = Dense(30).connected((50,))
     current = backend._current(dense, weights, spikes.flatten(0, 1), 1.25).view(20, 4, 30)
     exact = rule.synaptic_current(weights, spikes, 1.25)
     tolerance = 0 if precision == "float32" else 1e-4

@@ -24,9 +24,8 @@ def one_to_one(monkeypatch):
     class OneToOne(Synapse):
         name: ClassVar[str] = "one_to_one"
 
-        def __init__(self, pre_shape, num_post):
-            super().__init__(pre_shape, num_post)
-            self.weight_shape, self.fan_in = (num_post,), 1
+        def _connect(self, pre_shape):
+            self.post_shape, self.weight_shape, self.fan_in = pre_shape, (self.num_pre,), 1
 
         def forward(self, weights, pre):
             return pre * weights
@@ -37,7 +36,7 @@ def one_to_one(monkeypatch):
         def pair(self, post, pre):
             return (post * pre).sum(0)
 
-    return CONFIG.replace(connections=("dense", "one_to_one", "dense"), trace_baseline=0.8)
+    return CONFIG.replace(layers=(40, "one_to_one", 10), input_shape=(24,), trace_baseline=0.8)
 
 
 def data(num_samples: int):
@@ -73,7 +72,9 @@ def test_it_does_what_a_dense_layer_of_a_diagonal_matrix_does(one_to_one, option
     diagonal = [own[0], np.diag(own[1]), own[2]]
     formats = {"formats": [fixed.LayerFormat(0, 60)] * 3} if options == FIXED else {}
     mine = DesireNetwork(config, weights=own, **options, **formats)
-    dense = DesireNetwork(config.replace(connections=()), weights=diagonal, **options, **formats)
+    dense = DesireNetwork(
+        config.replace(layer_sizes=CONFIG.layer_sizes), weights=diagonal, **options, **formats
+    )
     images, labels = data(8)
     results = [network.train_step(images, labels, 1e-2) for network in (mine, dense)]
     same(results[0].spikes, results[1].spikes)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lava_desire import DesireConfig, rule
+from lava_desire import Conv2d, Dense, DesireConfig, rule
 from lava_desire.engine import PRECISIONS, DesireNetwork
 
 pytestmark = pytest.mark.golden
@@ -31,16 +31,20 @@ class Golden:
     desires: list[np.ndarray]
 
 
-@pytest.fixture
-def golden(golden_path: Path) -> Golden:
-    with np.load(golden_path) as file:
+def read(path: Path) -> Golden:
+    with np.load(path) as file:
         recorded = {name: file[name] for name in file.files}
     fields = json.loads(str(recorded["config_json"]))
     known = DesireConfig.__dataclass_fields__
-    config = DesireConfig(
-        layer_sizes=tuple(int(size) for size in recorded["sizes"]),
-        **{name: value for name, value in fields.items() if name in known},
-    )
+    used = {name: value for name, value in fields.items() if name in known}
+    if "geometry_json" in recorded:
+        layers = json.loads(str(recorded["geometry_json"]))
+        used["layers"] = [layer_of(layer) for layer in layers]
+        used["input_shape"] = tuple(recorded["input_shape"].tolist())
+        *hidden, _ = zip(layers, fields["dropout"], strict=True)
+        drop = {layer["kind"]: probability for layer, probability in hidden}
+        used |= {"dropout_conv": drop["conv"], "dropout_hidden": drop.get("dense", 0.0)}
+    config = DesireConfig(tuple(int(size) for size in recorded["sizes"]), **used)
     layers = range(config.num_layers)
     return Golden(
         config,
@@ -55,6 +59,18 @@ def golden(golden_path: Path) -> Golden:
     )
 
 
+def layer_of(layer: dict) -> Conv2d | Dense:
+    if layer["kind"] == "dense":
+        return Dense(layer["out_features"])
+    options = {name: tuple(layer[name]) for name in ("stride", "padding")}
+    return Conv2d(layer["out_channels"], tuple(layer["kernel"]), **options)
+
+
+@pytest.fixture
+def golden(golden_path: Path) -> Golden:
+    return read(golden_path)
+
+
 def test_the_configuration_of_the_recording_is_used_whole(golden: Golden, golden_path: Path):
     with np.load(golden_path) as file:
         fields = json.loads(str(file["config_json"]))
@@ -66,8 +82,17 @@ def test_the_configuration_of_the_recording_is_used_whole(golden: Golden, golden
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_train_step_repeats_the_recording(golden: Golden, precision: str):
+    assert_repeats(golden, precision=precision)
+
+
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+def test_train_step_repeats_the_recording_of_convolutions(convolution_path: Path, kernels: str):
+    assert_repeats(read(convolution_path), kernels=kernels)
+
+
+def assert_repeats(golden: Golden, **options: str) -> None:
     config = golden.config
-    network = DesireNetwork(config, weights=golden.initial, precision=precision)
+    network = DesireNetwork(config, weights=golden.initial, **options)
     for sample in range(len(golden.labels)):
         chosen = slice(sample, sample + 1)
         result = network.train_step(

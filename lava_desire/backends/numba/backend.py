@@ -176,7 +176,7 @@ class NumbaBackend(Backend):
         chosen = np.flatnonzero(signs.any(axis=1))
         if len(chosen):
             errors = local_errors(chosen, signs, trains, masks, self._errors)
-            threshold = np.float32(self.config.desire_threshold_hidden)
+            threshold = np.float32(self.config.desire_threshold_of(layer.number - 1))
             in_parallel(partial(ternarise, rows, errors, threshold, chosen, desires), len(rows), 8)
         return torch.from_numpy(desires)
 

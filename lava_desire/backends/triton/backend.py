@@ -343,16 +343,24 @@ class TritonBackend(Backend):
         kept = desire if mask is None else desire * mask
         error = self._errors[kept.long() + 1, self.counts(trains)]
         pre = trains.new_zeros((len(trains), weights.shape[1]))
-        passed, _ = self.pass_back_listed(weights, error, self.list_samples(kept), pre, None)
+        passed, _ = self.pass_back_listed(layer, weights, error, self.list_samples(kept), pre, None)
         return passed
 
     def pass_back_listed(
-        self, weights: Tensor, error: Tensor, listed: Listed, pre: Tensor, mask: Tensor | None
+        self,
+        layer: Layer,
+        weights: Tensor,
+        error: Tensor,
+        listed: Listed,
+        pre: Tensor,
+        mask: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Pass the desires of listed samples to the layer before, in one launch (Eq. 13 to 15).
 
         Parameters
         ----------
+        layer : Layer
+            Which it is, above the first.
         weights : Tensor
             (N_o, N_i) float32.
         error : Tensor
@@ -387,7 +395,7 @@ class TritonBackend(Backend):
             passed_error,
             num_in,
             num_out,
-            THRESHOLD=config.desire_threshold_hidden,
+            THRESHOLD=config.desire_threshold_of(layer.number - 1),
             NUM_COUNTS=config.num_steps + 1,
             MASKED=mask is not None,
             BLOCK_SAMPLES=tile.rows,

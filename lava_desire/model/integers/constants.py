@@ -179,7 +179,7 @@ class IntegerRule:
         int
             ⌊θ_hid · F / Δ⌋ with F = T − m and the Δ of layer ℓ + 1, at most 2^23 − 1.
         """
-        limit = self.config.desire_threshold_hidden * self.full_count / self.step_of(layer + 1)
+        limit = self.config.desire_threshold_of(layer) * self.full_count / self.step_of(layer + 1)
         return _whole(min(limit, STATE_LIMIT))
 
     def rate_of(self, layer: int, learning_rate: float) -> tuple[int, int]:

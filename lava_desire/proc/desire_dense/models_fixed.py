@@ -138,11 +138,11 @@ class AbstractPyDesireDenseModelFixed(AbstractPyHearingModel):
         mantissa, shift = self._rule.rate_of(self._layer, float(self.learning_rate[0]))
         signed = self._answered * self._desire
         synapse, rows = self._synapse, np.arange(len(self.weights))
+        if not signed.any() or mantissa == 0:
+            return
         if self._is_dense:  # the rows of neurons that change alone
             (rows,) = signed.any(axis=0).nonzero()
-            signed, synapse = signed[:, rows], Dense(synapse.pre_shape, len(rows))
-        if not len(rows) or mantissa == 0:
-            return
+            signed, synapse = signed[:, rows], Dense(len(rows)).connected(synapse.pre_shape)
         pairings = fixed.saturate(synapse.pairings(signed, self._traces))
         change = fixed.saturate(pairings * mantissa, ACCUMULATOR_LIMIT)
         words = np.concatenate([self._weight_words.draw(self._sample, int(row), 1) for row in rows])

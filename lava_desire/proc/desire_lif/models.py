@@ -124,4 +124,4 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
 
     def _hidden_desire(self, z: Any, step: int) -> Any:
         z = check_finite("z_in", z, step)
-        return rule.hidden_desire(z, self._config.desire_threshold_hidden)
+        return rule.hidden_desire(z, self._config.desire_threshold_of(self._layer))
