@@ -42,7 +42,11 @@ MODULES = [
     "lava_desire.model.dense",
 ]
 # Lava forks: a fresh process, in which torch has computed nothing yet.
-IN_LAVA = ["lava_desire.proc.chain", "lava_desire.proc.desire_sequential.process"]
+IN_LAVA = [
+    "lava_desire.proc.chain",
+    "lava_desire.proc.desire_sequential.process",
+    "lava_desire.proc.event_source.process",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -11,9 +11,15 @@ from torch import Tensor
 
 from lava_desire.backends.wire import pack_spikes
 from lava_desire.config import DesireConfig
-from lava_desire.data import DataError, SpikeSource, SpikeTrains
+from lava_desire.data import SpikeSource, SpikeTrains
 from lava_desire.data.checks import check_images, check_labels, refuse_masked
-from lava_desire.data.spike_trains import check_spikes, is_spikes, spread
+from lava_desire.data.spike_trains import (
+    check_size,
+    check_spikes,
+    is_spikes,
+    read_samples,
+    spread,
+)
 from lava_desire.model.checks import check_array, check_layers
 from lava_desire.model.synapses import Synapse
 
@@ -63,12 +69,12 @@ class StreamedTrains:
         device: torch.device,
         name: str,
     ) -> None:
-        self._source, self._config, self._device, self._name = source, config, device, name
+        self.source, self._config, self._device, self._name = source, config, device, name
         if len(source):
             self[:1]  # refused early
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self.source)
 
     def __getitem__(self, samples: Tensor | slice) -> Tensor:
         """Return samples as :func:`as_input` does, by a slice or (R,) int64."""
@@ -76,16 +82,7 @@ class StreamedTrains:
             numbers = np.arange(len(self))[samples]
         else:
             numbers = samples.cpu().numpy()
-        source = self._source
-        found = source[numbers] if isinstance(source, SpikeTrains) else source.spikes(numbers)
-        if not isinstance(found, SpikeTrains) or len(found) != len(numbers):
-            given = (
-                f"{len(found)} samples" if isinstance(found, SpikeTrains) else type(found).__name__
-            )
-            raise DataError(
-                f"{self._name}: spikes() returned {given} for {len(numbers)} samples: expected "
-                "SpikeTrains of as many"
-            )
+        found = read_samples(self.source, numbers, self._name)
         planes = as_input(found, self._config, self._device, self._name)
         assert isinstance(planes, Tensor)
         return planes
@@ -131,17 +128,7 @@ def as_input(
         check_spikes(given, name)
         num_steps, shape = len(given), tuple(given.shape[2:])
         planes = pack_spikes(_as_tensor(name, given, device).flatten(2))
-    if num_steps != config.num_steps:
-        raise DataError(
-            f"{name} are spike trains of {num_steps} time steps: expected num_steps = "
-            f"{config.num_steps}; time comes first, (time steps, samples, neurons), and images of "
-            "true and false are given as float32"
-        )
-    if planes.shape[2] != config.num_inputs:
-        raise DataError(
-            f"{name} are spike trains of neurons of shape {shape}: expected {config.num_inputs} "
-            "neurons, the network's inputs"
-        )
+    check_size(num_steps, shape, (config.num_steps, config.num_inputs), name)
     return planes
 
 

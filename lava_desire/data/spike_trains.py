@@ -90,7 +90,8 @@ class SpikeTrains:
         """
         check_spikes(spikes, name)
         given = np.asarray(spikes)
-        planes = np.packbits(given.reshape(*given.shape[:2], -1), axis=0, bitorder="little")
+        flat = given.reshape(*given.shape[:2], prod(given.shape[2:]))
+        planes = np.packbits(flat, axis=0, bitorder="little")
         return cls(np.ascontiguousarray(planes.swapaxes(0, 1)), len(given), given.shape[2:])
 
     def unpack(self) -> npt.NDArray[np.bool_]:
@@ -153,6 +154,35 @@ class SpikeSource(Protocol):
         SpikeTrains
             Of these samples, in their order.
         """
+
+
+def read_samples(source: SpikeSource | SpikeTrains, samples: Any, name: str) -> SpikeTrains:
+    """Return samples by their numbers, (R,) int64, or refuse what a source returned for them."""
+    found = source[samples] if isinstance(source, SpikeTrains) else source.spikes(samples)
+    if not isinstance(found, SpikeTrains) or len(found) != len(samples):
+        given = f"{len(found)} samples" if isinstance(found, SpikeTrains) else type(found).__name__
+        raise DataError(
+            f"{name}: spikes() returned {given} for {len(samples)} samples: expected SpikeTrains "
+            "of as many"
+        )
+    return found
+
+
+def check_size(
+    num_steps: int, shape: tuple[int, ...], expected: tuple[int, int], name: str
+) -> None:
+    """Refuse trains of other time steps or neurons than the T and N_0 that a network expects."""
+    if num_steps != expected[0]:
+        raise DataError(
+            f"{name} are spike trains of {num_steps} time steps: expected num_steps = "
+            f"{expected[0]}; time comes first, (time steps, samples, neurons), and images of true "
+            "and false are given as float32"
+        )
+    if prod(shape) != expected[1]:
+        raise DataError(
+            f"{name} are spike trains of neurons of shape {shape}: expected {expected[1]} neurons, "
+            "the network's inputs"
+        )
 
 
 def spread(num_samples: int, most: int = 256) -> npt.NDArray[np.int64]:

@@ -18,6 +18,7 @@ from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
 from lava_desire.proc.desire_sequential.process import DesireMLP, DesireSequential  # noqa: E402
 from lava_desire.proc.desire_teacher.process import DesireTeacher  # noqa: E402
+from lava_desire.proc.event_source.process import EventSource  # noqa: E402
 from lava_desire.proc.inspection import WindowRecorder, plot_window  # noqa: E402
 from lava_desire.proc.rate_encoder.process import RateEncoder  # noqa: E402
 from lava_desire.proc.run_config import DesireSimCfg  # noqa: E402
@@ -29,7 +30,7 @@ install_unless_chosen()
 for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder"):
     import_module(f"lava_desire.proc.{_name}.models")
     import_module(f"lava_desire.proc.{_name}.models_fixed")
-for _name in ("desire_sequential", "sample_source"):  # one model for both arithmetics
+for _name in ("desire_sequential", "event_source", "sample_source"):  # one for both arithmetics
     import_module(f"lava_desire.proc.{_name}.models")
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "DesireSequential",
     "DesireSimCfg",
     "DesireTeacher",
+    "EventSource",
     "HangError",
     "ProcessError",
     "RateEncoder",

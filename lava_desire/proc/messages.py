@@ -214,6 +214,31 @@ def is_fed(port: InPort) -> bool:
     return bool(port.get_src_ports()) or bool(port.external_pipe_flag)
 
 
+def has_one_input(process: AbstractProcess, unconnected: frozenset[str]) -> bool:
+    """Return whether an encoder or network is fed images or spikes; warn where it is fed neither.
+
+    Raises
+    ------
+    ValueError
+        If it is fed both, or spikes where the config filters images.
+    """
+    owner = _owner(process, "brightness_in")
+    if "s_in" in unconnected:
+        if "brightness_in" not in unconnected:
+            return True
+        rest = ", nothing is learned or scored" if hasattr(owner, "label_in") else ""
+        say_unconnected(process, "brightness_in", f"nor is s_in, every image is black{rest}")
+        return False
+    if "brightness_in" not in unconnected:
+        raise ValueError(
+            f"brightness_in and s_in of {describe(owner)} are both connected: expected one of "
+            "them, for images or for spikes"
+        )
+    for each in process.proc_params["config"].filters:
+        each.refuse(f" where s_in of {describe(owner)} is fed spikes in place of images")
+    return True
+
+
 def say_unconnected(process: AbstractProcess, port: str, consequence: str) -> None:
     """Warn of an in port that is not connected, by the name that the user gave the process.
 
@@ -226,7 +251,11 @@ def say_unconnected(process: AbstractProcess, port: str, consequence: str) -> No
     consequence : str
         What follows.
     """
-    owner = process.parent_proc if process.parent_proc is not None else process
-    if not hasattr(owner, port):
-        owner = process
-    warnings.warn(f"{port} of {describe(owner)} is not connected: {consequence}", stacklevel=2)
+    owner = describe(_owner(process, port))
+    warnings.warn(f"{port} of {owner} is not connected: {consequence}", stacklevel=2)
+
+
+def _owner(process: AbstractProcess, port: str) -> AbstractProcess:
+    """Return the network that a process is a part of, if it has a port of that name."""
+    parent = process.parent_proc
+    return parent if parent is not None and hasattr(parent, port) else process

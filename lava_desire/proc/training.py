@@ -12,11 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from lava_desire.backends.inputs import StreamedTrains
 from lava_desire.checkpoint import read_checkpoint
+from lava_desire.config import DesireConfig
+from lava_desire.data import SpikeSource, SpikeTrains
+from lava_desire.data.spike_trains import is_spikes
 from lava_desire.proc import (
     DesireChain,
     DesireSequential,
     DesireSimCfg,
+    EventSource,
+    RateEncoder,
     SampleSource,
     WindowRecorder,
     plot_window,
@@ -30,15 +36,33 @@ from lava.proc.monitor.process import Monitor  # isort: skip
 _WINDOWS_A_RUN = 16  # between two looks at progress and interrupts
 
 
+def source_of(
+    inputs: Any,
+    labels: Any,
+    config: DesireConfig,
+    into: RateEncoder | DesireSequential,
+    **options: Any,
+) -> SampleSource | EventSource:
+    """Return a source of images or of spike trains, whichever they are, that feeds `into`."""
+    if isinstance(inputs, SpikeSource) or is_spikes(inputs):
+        events = EventSource(config=config, spikes=inputs, labels=labels, **options)
+        events.s_out.connect(into.s_in)
+        return events
+    source = SampleSource(config=config, images=inputs, labels=labels, **options)
+    source.brightness_out.connect(into.brightness_in)
+    return source
+
+
 def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
-    """Classify images with a stored network as Lava processes.
+    """Classify images, or spike trains, with a stored network as Lava processes.
 
     Parameters
     ----------
     checkpoint : path
         The network.
     images, labels : array
-        As :class:`~lava_desire.proc.SampleSource` takes them.
+        As :class:`~lava_desire.proc.SampleSource` takes them, or
+        :class:`~lava_desire.proc.EventSource`.
 
     Returns
     -------
@@ -46,8 +70,7 @@ def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
         (S,) int64 classes, −1 where the network is undecided.
     """
     network = DesireSequential.from_checkpoint(checkpoint, training=False, learning_enabled=False)
-    source = SampleSource(config=network.config, images=images, labels=labels)
-    source.brightness_out.connect(network.brightness_in)
+    source = source_of(images, labels, network.config, network)
     source.label_out.connect(network.label_in)
     config, num_steps = network.config, len(labels) * network.config.window_steps
     monitor = Monitor()
@@ -68,8 +91,8 @@ def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: st
     ----------
     checkpoint : path
         The network.
-    image : array
-        (N_0,) brightness.
+    image : array or SpikeTrains
+        (N_0,) brightness, or the spike trains of one sample.
     label : int
         Its class.
     path : path
@@ -77,8 +100,8 @@ def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: st
     """
     stored = read_checkpoint(checkpoint)
     chain = DesireChain.build(stored.config, stored.weights, training=False)
-    source = SampleSource(config=stored.config, images=image[None], labels=np.array([label]))
-    source.brightness_out.connect(chain.encoder.brightness_in)
+    images = image if is_spikes(image) else image[None]
+    source = source_of(images, np.array([label]), stored.config, chain.encoder)
     source.label_out.connect(chain.teacher.label_in)
     recorder = WindowRecorder(chain)
     try:
@@ -123,12 +146,11 @@ class LavaTrainingRun(TrainingRun):
                 f"precision is {network.precision}: training in Lava expects float32 or fixed_point"
             )
         super().__init__(network, train, test, folder)
-        if any(getattr(part[0], "ndim", 3) > 2 for part in (self.train, self.test) if part):
+        if self.test and len({getattr(part[0], "ndim", 3) for part in (self.train, self.test)}) > 1:
             raise ValueError(
-                "train or test holds spike trains: training in Lava expects images; give the "
-                "processes spikes themselves, or train with backend='torch'"
+                "train and test hold images and spike trains: training in Lava expects one kind"
             )
-        self._source: SampleSource | None = None
+        self._source: SampleSource | EventSource | None = None
         self._sequential: DesireSequential | None = None
         self._is_ahead = False  # whether the processes have learned since weights were fetched
 
@@ -186,19 +208,28 @@ class LavaTrainingRun(TrainingRun):
         if self._sequential is not None:
             return self._sequential
         config, network = self.network.config, self.network
-        self._source = SampleSource(
-            config=config,
-            images=np.asarray(self.train[0]),
-            labels=self.train[1].numpy(),
-            held_out=self.test and (np.asarray(self.test[0]), self.test[1].numpy()),
+        self._sequential = DesireSequential.from_checkpoint(network.checkpoint())
+        self._sequential.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
+        self._source = source_of(
+            *self._samples(self.train),
+            config,
+            self._sequential,
+            held_out=self.test and self._samples(self.test),
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )
-        self._sequential = DesireSequential.from_checkpoint(network.checkpoint())
-        self._sequential.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
-        self._source.brightness_out.connect(self._sequential.brightness_in)
         self._source.label_out.connect(self._sequential.label_in)
         return self._sequential
+
+    def _samples(self, checked: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Return samples that passed the engine's checks as sources take them."""
+        inputs, labels = checked[0], checked[1].numpy()
+        if isinstance(inputs, StreamedTrains):
+            return inputs.source, labels
+        if inputs.ndim == 2:
+            return inputs.numpy(), labels
+        config = self.network.config
+        return SpikeTrains(inputs.numpy(), config.num_steps, (config.num_inputs,)), labels
 
     def _run_windows(self, num_windows: int) -> None:
         sequential = self._start()

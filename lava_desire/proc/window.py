@@ -4,7 +4,7 @@ A window has T + L steps for L plastic layers, counted from 1:
 
 =============  =====================================================================
 1              state is reset, dropout masks are drawn
-1 to T         the encoder sends the spikes of t = step − 1
+1 to T         the encoder sends the spikes of t = step − 1, an image's or those it is fed
 2 to T + 1     the layers run t = step − 2
 T + 1          the teacher sends the output desire to connection L
 T + 2 …        connection ℓ + 1 sends z, layer ℓ its desire to connection ℓ

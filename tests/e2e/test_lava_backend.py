@@ -14,6 +14,7 @@ from every_save import assert_same_run, go_on, save_everywhere
 
 from lava_desire import DesireConfig
 from lava_desire.checkpoint import read_checkpoint
+from lava_desire.data import SpikeTrains
 from lava_desire.engine import DesireNetwork, fit
 from lava_desire.proc import training as lava_training
 from lava_desire.training.loop import TrainingRun
@@ -177,3 +178,29 @@ def test_from_every_place_where_it_may_be_saved_a_run_goes_on(
         assert_same_run(end, saved[-1], tmp_path)
     alone = save_everywhere(TrainingRun, make_network, data, tmp_path / "engine")
     assert_same_run(alone[-1], saved[-1], tmp_path)
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_spike_trains_are_learned_in_lava_as_by_the_engine(tmp_path, arithmetic):
+    config = DesireConfig(
+        (9, 5, 3), num_steps=9, error_margin=1, learning_rate=0.03, dropout_input=0.2, batch_size=1
+    )
+    spikes, labels = np.random.default_rng(0).random((9, 12, 9)) < 0.4, np.arange(12) % 3
+    np.save(tmp_path / "planes.npy", SpikeTrains.pack(spikes).planes)
+    mapped = SpikeTrains(np.load(tmp_path / "planes.npy", mmap_mode="r"), 9, (9,))
+    runs = []
+    for backend, trains in (("torch", spikes), ("lava", spikes), ("lava", mapped)):
+        network = DesireNetwork(config.replace(epochs=2), arithmetic=arithmetic)
+        folder = tmp_path / f"{len(runs)}"
+        history = fit(network, (trains, labels), (trains, labels), folder=folder, backend=backend)
+        runs.append([*network.numpy_weights(), [each.test_accuracy for each in history.records]])
+    np.testing.assert_equal(runs[1], runs[0])
+    np.testing.assert_equal(runs[2], runs[0])
+    if arithmetic == "floating_point":
+        seen = lava_training.predict_in_lava(folder / "checkpoint.safetensors", mapped, labels)
+        np.testing.assert_array_equal(seen, network.predict(spikes))
+        lava_training.draw_window_in_lava(
+            folder / "checkpoint.safetensors", mapped[:1], 0, tmp_path / "window.png"
+        )
+    with pytest.raises(ValueError, match="train and test hold images and spike trains"):
+        fit(network, (spikes, labels), (np.ones((3, 9), np.float32), [0, 1, 2]), backend="lava")

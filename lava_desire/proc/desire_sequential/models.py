@@ -20,6 +20,7 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU, GPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_desire.data.spike_trains import SpikeTrains
 from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_sequential.process import DesireSequential
@@ -28,12 +29,14 @@ from lava_desire.proc.messages import (
     check_brightness,
     check_constant,
     check_labels,
+    check_spikes,
+    has_one_input,
     is_fed,
     refuse_cut_data,
     say_unconnected,
 )
 from lava_desire.proc.scoring import AbstractPyScoringModel
-from lava_desire.proc.window import step_in_window
+from lava_desire.proc.window import sample_shape, step_in_window
 
 
 @implements(proc=DesireSequential, protocol=LoihiProtocol)
@@ -80,9 +83,10 @@ class SubDesireSequentialModel(AbstractSubProcessModel):
             if number < config.num_layers:
                 getattr(proc, f"desire_{number}").alias(layer.desire)
         proc.brightness_in.connect(self.encoder.brightness_in)
+        proc.s_in.connect(self.encoder.s_in)
         proc.label_in.connect(self.teacher.label_in)
-        # Without images there is nothing that labels belong to.
-        self.teacher.proc_params["has_images"] = is_fed(proc.brightness_in)
+        # Without images or spikes there is nothing that labels belong to.
+        self.teacher.proc_params["has_input"] = is_fed(proc.brightness_in) or is_fed(proc.s_in)
         chain.layers[-1].s_out.connect(proc.s_out)
         for name in ("prediction_out", "counts_out", "desire_out"):
             getattr(self.teacher, name).connect(getattr(proc, name))
@@ -120,9 +124,14 @@ AbstractPyProcessModel.register(SubDesireSequentialModel)
 @requires([CPU, GPU])
 @tag("torch")
 class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLayers):
-    """The engine: forward when a window begins, backward at its end, each output in its step."""
+    """The engine: forward when a window begins, backward at its end, each output in its step.
+
+    Spikes that come in are known a step at a time: the window is computed at its end, and before
+    then, from what has come, whenever output spikes or counts are asked for.
+    """
 
     brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
@@ -152,16 +161,16 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
         self._layer_that_learns: int | None = None
         self._rates_shown: list[Any] = []
         self._samples_shown = -1
+        self._step, self._num_counted = 0, 0
+        self._is_behind = False  # whether spikes have come that the window was computed without
+        shape = sample_shape(self._batch_size, self._config.num_classes)
+        self._no_spikes = np.zeros(shape, dtype=bool)
 
     @classmethod
     def check_inputs(cls, process: DesireSequential, unconnected: frozenset[str]) -> None:
-        """Say before a run that nothing will be learned or scored."""
+        """Say before a run that nothing will be learned or scored; refuse images beside spikes."""
         refuse_cut_data(process)
-        if "brightness_in" in unconnected:
-            say_unconnected(
-                process, "brightness_in", "every image is black, nothing is learned or scored"
-            )
-        elif "label_in" in unconnected:
+        if has_one_input(process, unconnected) and "label_in" in unconnected:
             say_unconnected(process, "label_in", "nothing is learned, and nothing is scored")
 
     @property
@@ -173,27 +182,54 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
         if self._network is None:
             self._build_network()
         config = self._config
-        step = step_in_window(self.time_step, config)
+        step = self._step = step_in_window(self.time_step, config)
+        is_last = step == config.num_steps + 1
         # Spikes come from what was received before: sent first, they may be part of a cycle.
-        if 2 <= step <= config.num_steps + 1:
+        spikes = self._no_spikes
+        if step == 1:
+            self.counts, self._num_counted = np.zeros_like(self.counts), 0
+        elif is_last or (step <= config.num_steps and self._must_follow()):
+            self._count_spikes()
             spikes = self._output_trains[step - 2]
-        else:
-            spikes = np.zeros(self.desire.shape, dtype=bool)
         self.s_out.send(spikes)
         labels = self.label_in.recv()
-        self.counts = spikes.astype(np.int64) + (self.counts if step > 1 else 0)
-        if step == config.num_steps + 1:
+        if is_last:
             self._conclude(labels)
-        self._send_verdict(step == config.num_steps + 1)
+        self._send_verdict(is_last)
+        self._receive(step)
+        self._layer_that_learns = self._let_desire_arrive(step)
+
+    def _must_follow(self) -> bool:
+        """Return whether output spikes are known, or somebody hears them."""
+        return not self._is_behind or bool(self.s_out.csp_ports)
+
+    def _count_spikes(self) -> None:
+        """Know and count the output spikes up to this step."""
+        if self._is_behind:
+            self._run_window(SpikeTrains.pack(self._received).planes)
+        new = self._output_trains[self._num_counted : self._step - 1]
+        self.counts = self.counts + new.sum(axis=0)
+        self._num_counted += len(new)
+
+    def _receive(self, step: int) -> None:
+        """Take the images of a window in its first step, or spikes in each."""
+        if step == 1:
+            self._begin_window()
+        num_steps = self._config.num_steps
+        if self.s_in.csp_ports:
+            spikes = self.s_in.recv()
+            if step == 1:
+                self._received = np.zeros((num_steps, self._batch_size, spikes.shape[-1]), bool)
+            if step <= num_steps:
+                self._received[step - 1] = check_spikes("s_in", spikes, step)
+                self._is_behind = True
+            return
         brightness = self.brightness_in.recv()
         if step == 1:
-            self._take_over_weights()
-            self._take_over_rates()
             self._received = brightness
-            self._run_window(check_brightness(brightness))
-        elif step <= config.num_steps:
+            self._run_window(check_brightness(brightness).reshape(self._batch_size, -1))
+        elif step <= num_steps:
             check_constant(brightness, self._received, step)
-        self._layer_that_learns = self._let_desire_arrive(step)
 
     def _build_network(self) -> None:
         from lava_desire.engine import DesireNetwork
@@ -230,26 +266,33 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
             if not np.array_equal(weights, own.cpu().numpy()):
                 own.copy_(self._torch.from_numpy(weights))
 
-    def _run_window(self, brightness: Any) -> None:
-        torch, network = self._torch, self._network
-        images = torch.from_numpy(brightness.reshape(self._batch_size, -1))
-        masks = None
+    def _begin_window(self) -> None:
+        """Take over what was set, and draw the masks."""
+        self._take_over_weights()
+        self._take_over_rates()
+        self._drawn: Any = None
         if self.training[0]:
             drawn = [mask.draw(self._batch_size) for mask in self._masks]
-            masks = [torch.from_numpy(mask).to(network.device) for mask in drawn]
+            self._drawn = [self._torch.from_numpy(mask).to(self._network.device) for mask in drawn]
             self.samples_seen = self.samples_seen + self._batch_size
         self._weights_are_needed = True
-        with torch.inference_mode():
-            self._activity = network.forward_checked(images.to(network.device), masks)
+
+    def _run_window(self, inputs: Any) -> None:
+        """Compute the window of images, (B, N_0), or of spikes, packed, as many as have come."""
+        network = self._network
+        inputs = self._torch.from_numpy(inputs).to(network.device)
+        with self._torch.inference_mode():
+            self._activity = network.forward_checked(inputs, self._drawn)
         trains = self._activity.spikes[-1].cpu().numpy()
         self._output_trains = trains.reshape(len(trains), *self.desire.shape)
+        self._is_behind = False
 
     def _conclude(self, labels: Any) -> None:
         """Predict, and let desire arise from the labels, where there are any."""
         self.prediction = self._activity.prediction.cpu().numpy()
         if self.label_in.csp_ports:
             labels = check_labels(labels, self._config.num_classes)
-        if self.label_in.csp_ports and self.brightness_in.csp_ports:
+        if self.label_in.csp_ports and (self.brightness_in.csp_ports or self.s_in.csp_ports):
             self._desires = self._network.desires(self._activity, self._torch.from_numpy(labels))
             self.desire = self._desires[-1].cpu().numpy().reshape(self.desire.shape)
             self._keep_score(labels, self._activity.counts[-1].cpu().numpy())
@@ -284,6 +327,8 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
 
     def refresh_vars(self) -> None:
         """Copy the engine's weights to the Vars that somebody is about to read or write."""
+        if self._is_behind and 1 < self._step <= self._config.num_steps:
+            self._count_spikes()
         for layer in self._stale:
             weights = self._network.weights[layer - 1]
             getattr(self, f"weights_{layer}")[...] = weights.cpu().numpy()

@@ -85,9 +85,11 @@ class DesireSequential(AbstractProcess):
     -----
     brightness_in : (N_0,) brightness in [0, 1], the same in the steps 1 to T of a window, as
         :class:`~lava_desire.proc.RateEncoder` takes it.
+    s_in : (N_0,), 0 or 1, in its place: spikes of t = step − 1 in the steps 1 to T of a window, as
+        :class:`~lava_desire.proc.EventSource` sends them. Both are refused.
     label_in : (B,), the class, a whole number in [0, N_L), read in step T + 1 of a window. Where
-        this or brightness is not connected, the network only infers: nothing is learned, nothing
-        is scored, and a warning says so.
+        this, or both of the above, is not connected, the network only infers: nothing is learned,
+        nothing is scored, and a warning says so.
     s_out : (N_L,) bool, output spikes of t = step − 2 in the steps 2 to T + 1.
     prediction_out : (B,) int64, in step T + 1: the class, or −1 where undecided.
     counts_out : (N_L,) int64, in step T + 1: output spikes of the window.
@@ -182,6 +184,7 @@ class DesireSequential(AbstractProcess):
         num_classes = config.num_classes
         classes = sample_shape(batch_size, num_classes)
         self.brightness_in = InPort(shape=sample_shape(batch_size, config.num_inputs))
+        self.s_in = InPort(shape=sample_shape(batch_size, config.num_inputs))
         self.label_in = InPort(shape=(batch_size,))
         self.s_out = OutPort(shape=classes)
         self.prediction_out = OutPort(shape=(batch_size,))

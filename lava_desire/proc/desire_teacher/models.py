@@ -70,7 +70,7 @@ class AbstractPyDesireTeacherModel(AbstractPyScoringModel):
 
     def _teaches(self) -> bool:
         connected = self.label_in.csp_ports and self.s_in.csp_ports
-        return bool(connected) and self.proc_params.get("has_images", True)
+        return bool(connected) and self.proc_params.get("has_input", True)
 
     def _teach(self, label: Any, counts: Any) -> None:
         self.desire = self._output_desire(counts, label)[0]

@@ -17,8 +17,9 @@ from lava_desire.proc.masks import MaskSequence
 from lava_desire.proc.messages import (
     check_brightness,
     check_constant,
+    check_spikes,
+    has_one_input,
     refuse_cut_data,
-    say_unconnected,
 )
 from lava_desire.proc.rate_encoder.process import RateEncoder
 from lava_desire.proc.window import step_in_window
@@ -28,6 +29,7 @@ from lava_desire.scale import as_brightness
 class AbstractPyRateEncoderModel(PyLoihiProcessModel):
     """What the encoder does in either arithmetic."""
 
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     potential: np.ndarray[Any, Any]  # its type is that of the arithmetic
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -45,27 +47,28 @@ class AbstractPyRateEncoderModel(PyLoihiProcessModel):
 
     @classmethod
     def check_inputs(cls, process: RateEncoder, unconnected: frozenset[str]) -> None:
-        """Say before a run that there will be nothing to see."""
+        """Say before a run that there will be nothing to see; refuse images beside spikes."""
         refuse_cut_data(process)
-        if unconnected:
-            is_part = process.parent_proc is not None
-            rest = ", nothing is learned or scored" if is_part else ""
-            say_unconnected(process, "brightness_in", f"every image is black{rest}")
+        has_one_input(process, unconnected)
 
     def run_spk(self) -> None:
-        """Receive brightness, send the spikes of one time step."""
+        """Receive brightness or spikes, send the spikes of one time step."""
         step = step_in_window(self.time_step, self._config)
-        brightness = self.brightness_in.recv()
+        takes_spikes = bool(self.s_in.csp_ports)
+        received = (self.s_in if takes_spikes else self.brightness_in).recv()
         if step == 1:
             self.potential = np.zeros_like(self.potential)
             self.mask = self._masks.next(bool(self.training[0]))
             self.samples_seen = self.samples_seen + self.training
-            self._received, self._brightness = brightness, self._prepare(brightness)
-        if step <= self._config.num_steps:
-            check_constant(brightness, self._received, step)
-            self.s_out.send(self._encode() & self.mask)
-        else:
+            if not takes_spikes:
+                self._received, self._brightness = received, self._prepare(received)
+        if step > self._config.num_steps:
             self.s_out.send(self._no_spikes)
+        elif takes_spikes:
+            self.s_out.send(check_spikes("s_in", received, step) & self.mask)
+        else:
+            check_constant(received, self._received, step)
+            self.s_out.send(self._encode() & self.mask)
 
     def _prepare(self, brightness: Any) -> Any:
         """Return the brightness of a sample as the encoder adds it up, (N_0,), or refuse it."""

@@ -1,4 +1,4 @@
-"""The rate encoder: from brightness to spikes."""
+"""The rate encoder: from brightness to spikes, or spikes through the dropout of inputs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class RateEncoder(AbstractProcess):
 
     p ← p + x;  s = [p ≥ θ];  p ← p − θ·s  (Sec. 4.1)
 
+    Spikes that it is fed instead pass through, where inputs are dropped as those of images are.
+
     Parameters
     ----------
     config : DesireConfig
@@ -35,8 +37,11 @@ class RateEncoder(AbstractProcess):
     -----
     brightness_in : (N_0,) numbers in [0, 1], the same in the steps 1 to T of a window; what comes
         later is not looked at. In fixed point a port that sends integers sends levels in [0, 255],
-        and of floats round(255·x) is taken. Not connected, every image is black, and a warning says
-        so.
+        and of floats round(255·x) is taken. Where neither this nor `s_in` is connected,
+        every image is black, and a warning says so.
+    s_in : (N_0,), 0 or 1, in its place: spikes of t = step − 1 in the steps 1 to T of a window;
+        what comes later belongs to no sample and is not looked at. Both, and filters of images
+        beside spikes, are refused when a run begins.
     s_out : (N_0,) bool, spikes of t = step − 1 in the steps 1 to T of a window.
 
     Vars
@@ -73,6 +78,7 @@ class RateEncoder(AbstractProcess):
         samples_seen = check_count("samples_seen", samples_seen, 0)
         super().__init__(config=config, dropout_masks=masks, samples_seen=samples_seen, **options)
         self.brightness_in = InPort(shape=(size,))
+        self.s_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))
         self.potential = CheckedVar((size,), 0, finite((-STATE_LIMIT - 1, STATE_LIMIT)))
         self.mask = Var(shape=(size,), init=np.ones(size, dtype=bool))

@@ -6,20 +6,18 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import OutPort
-from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_images, check_labels
-from lava_desire.proc.checked_var import A_COUNT, CheckedVar
 from lava_desire.proc.checks import check_count, check_layer, check_options
+from lava_desire.proc.source import AbstractSource
 from lava_desire.proc.window import sample_shape
 from lava_desire.scale import as_brightness, warn_of_scale
 
 _Samples = tuple[Any, Any, tuple[int, int] | None]
 
 
-class SampleSource(AbstractProcess):
+class SampleSource(AbstractSource):
     """A data set as a process: one minibatch a window, and from the beginning after the last.
 
     Parameters
@@ -68,8 +66,6 @@ class SampleSource(AbstractProcess):
         If a parameter has another name than these, `name` and `log_config`.
     """
 
-    _runtime: Any = None  # Lava's __del__ asks for it, of a refused process as well
-
     def __init__(
         self,
         *,
@@ -98,13 +94,10 @@ class SampleSource(AbstractProcess):
             held_out=others,
             shuffle=shuffle,
             batch_size=batch_size,
+            position=position,
             **options,
         )
         self.brightness_out = OutPort(shape=sample_shape(batch_size, config.num_inputs))
-        self.label_out = OutPort(shape=(batch_size,))
-        self.sample = CheckedVar((batch_size,), 0, A_COUNT)
-        self.position = CheckedVar((1,), position, A_COUNT)
-        self.evaluating = Var(shape=(1,), init=0)
 
 
 def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> _Samples:
