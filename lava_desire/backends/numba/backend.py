@@ -23,6 +23,12 @@ import torch
 from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer, error_table
+from lava_desire.backends.numba.convolution import (
+    add_outer_convolution,
+    learn_convolution,
+    pass_back_convolution,
+    run_convolution,
+)
 from lava_desire.backends.numba.events import (
     EventLists,
     count,
@@ -54,6 +60,7 @@ from lava_desire.backends.numba.update import (
 )
 from lava_desire.backends.wire import num_planes
 from lava_desire.config import DesireConfig
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.synapses import Dense
 
 _PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
@@ -123,14 +130,25 @@ class NumbaBackend(Backend):
         self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
     ) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
+        config = self.config
+        masks = _NO_MASK if mask is None else mask.contiguous().numpy()
+        if isinstance(layer.synapse, Conv2d):
+            return run_convolution(
+                config,
+                layer.synapse,
+                layer.delay,
+                weights.numpy(),
+                trains,
+                gain,
+                masks,
+                self._workspace,
+            )
         if not isinstance(layer.synapse, Dense):
             return super().run(layer, weights, trains, gain, mask)
-        config = self.config
         rows = weights.T.contiguous().numpy()
         num_in, num_out = rows.shape
         tile = TILE if num_out > NARROW else NARROW
         spikes = np.empty((len(trains), num_out), np.uint64)
-        masks = _NO_MASK if mask is None else mask.contiguous().numpy()
         arrived = self._events.of(trains, layer.delay)
         are_finite: list[bool] = []
 
@@ -168,16 +186,20 @@ class NumbaBackend(Backend):
         self, layer: Layer, weights: Tensor, desire: Tensor, trains: Any, mask: Tensor | None
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        if not isinstance(layer.synapse, Dense):
+        if not isinstance(layer.synapse, (Dense, Conv2d)):
             return super().pass_back(layer, weights, desire, trains, mask)
         signs, masks = desire.numpy(), _NO_MASK if mask is None else mask.numpy()
-        rows = weights.T.contiguous().numpy()
-        desires = np.zeros((len(signs), len(rows)), np.int8)
+        desires = np.zeros((len(signs), layer.synapse.num_pre), np.int8)
         chosen = np.flatnonzero(signs.any(axis=1))
         if len(chosen):
             errors = local_errors(chosen, signs, trains, masks, self._errors)
             threshold = np.float32(self.config.desire_threshold_of(layer.number - 1))
-            in_parallel(partial(ternarise, rows, errors, threshold, chosen, desires), len(rows), 8)
+            arguments = errors, threshold, chosen, desires
+            if isinstance(layer.synapse, Conv2d):
+                pass_back_convolution(layer.synapse, weights.numpy(), *arguments, self._workspace)
+            else:
+                rows = weights.T.contiguous().numpy()
+                in_parallel(partial(ternarise, rows, *arguments), len(rows), 8)
         return torch.from_numpy(desires)
 
     def learn(
@@ -192,7 +214,7 @@ class NumbaBackend(Backend):
         first_sample: int = 0,
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        if not isinstance(layer.synapse, Dense):
+        if not isinstance(layer.synapse, (Dense, Conv2d)):
             return super().learn(layer, weights, learning_rate, desire, mask, pre, post)
         config, rate = self.config, self.rate_of(layer, learning_rate)
         signs = desire.numpy()
@@ -200,7 +222,20 @@ class NumbaBackend(Backend):
             signs = signs * mask.numpy()
         with_desire = signs.any(axis=1)
         chosen = np.flatnonzero(with_desire)
-        if len(chosen):
+        if len(chosen) and isinstance(layer.synapse, Conv2d):
+            learn_convolution(
+                config,
+                layer.synapse,
+                layer.delay,
+                weights.numpy(),
+                rate,
+                chosen,
+                signs,
+                post,
+                pre,
+                self._workspace,
+            )
+        elif len(chosen):
             arrived = self._events.of(pre, layer.delay)
             with _by_input(weights) as rows:
                 room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
@@ -240,8 +275,10 @@ class NumbaBackend(Backend):
 
     def add_outer(self, layer: Layer, weights: Tensor, post: Any, pre: Any) -> None:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        if not isinstance(layer.synapse, Dense):
+        if not isinstance(layer.synapse, (Dense, Conv2d)):
             super().add_outer(layer, weights, post, pre)
+        elif post.any() and isinstance(layer.synapse, Conv2d):
+            add_outer_convolution(layer.synapse, weights.numpy(), post, pre, self._workspace)
         elif post.any():
             with _by_input(weights) as rows:
                 in_parallel(partial(add_outer, rows, pre, post), len(rows))

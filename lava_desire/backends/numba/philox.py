@@ -85,6 +85,9 @@ def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
     keep : ndarray
         Filled: (B, N) bool, true where the neuron is kept.
     """
+    if least == 0:
+        keep[:] = True
+        return
     num_samples, num_neurons = keep.shape
     counters = (num_neurons + 7) // 8
     words = np.empty(8, np.uint32)
