@@ -1,7 +1,7 @@
 """Event data made here: a simple event camera, and tasks whose classes are told by times alone.
 
 All are drawn from a Philox generator keyed by the seed, the purpose and the sample's number: the
-first ten of a hundred samples are the ten.
+first ten of a hundred samples are the ten. Times are from 0 to less than the duration.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def saccades(
     steps = 4 * int(amplitude)  # of half a pixel
     shares = np.arange(3 * steps + 1) / steps
     gaze = [np.interp(shares, range(4), axis) * amplitude for axis in zip(*SACCADES, strict=True)]
-    times = [round(duration * share / 3) for share in shares]
+    times = [round((duration - 1) * share / 3) for share in shares]
     recordings = []
     for first in range(0, len(rows), batch_size):
         part = rows[first : first + batch_size].reshape(-1, *shape)
@@ -164,7 +164,7 @@ def moving_bars(
     along = cosine * axis[None, None] + sine * axis[:, None]  # from the middle, as the bar moves
     reach = size / math.sqrt(2) + width / 2 + 1
     places = np.linspace(-reach, reach, 4 * size + 1)
-    times = np.rint(np.linspace(0, duration, len(places))).astype(np.int64)
+    times = np.rint(np.linspace(0, duration - 1, len(places))).astype(np.int64)
     frames = (
         brightness[:, None, None] * np.clip((width + 1) / 2 - abs(along - place), 0, 1)
         for place in places
@@ -180,8 +180,8 @@ def yin_yang(
     A point of the disc of radius r = 0.5 around (0.5, 0.5) is of class 2 (dot) where it is nearer
     than 0.1 to (0.25, 0.5) or (0.75, 0.5); else of class 1 (yang) where it is within r / 2 of the
     first of these, or above the middle and not within r / 2 of the second; else of class 0 (yin).
-    Four inputs spike once each, at the times of x, y, 1 − x and 1 − y, in units of the duration:
-    bin them with ``start=0``.
+    Four inputs spike once each, at the times x, y, 1 − x and 1 − y, in units of the duration less
+    1 µs: bin them with ``start=0``.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def yin_yang(
     --------
     >>> events, labels = yin_yang(100)
     >>> events[0].t, events[0].x, int(labels[0])
-    (array([ 9893, 12127, 17873, 20107]), array([1, 2, 0, 3], dtype=int32), 0)
+    (array([ 9893, 12127, 17872, 20106]), array([1, 2, 0, 3], dtype=int32), 0)
     """
     labels, _ = _drawn(num_samples, 3, YIN_YANG, seed, 0.0, 1.0)
     recordings = []
@@ -217,7 +217,7 @@ def yin_yang(
         point = generator.random(2)
         while _yin_yang_class(*point) != label:
             point = generator.random(2)
-        t = np.rint(np.concatenate([point, 1 - point]) * duration).astype(np.int64)
+        t = np.rint(np.concatenate([point, 1 - point]) * (duration - 1)).astype(np.int64)
         recordings.append(Events(t, np.arange(4), sensor=(1, 1, 4), sort=True))
     return recordings, labels
 

@@ -61,7 +61,7 @@ class TestSaccades:
         assert same(recordings, saccades(images, noise=1.0, batch_size=2))
         assert recordings[0].sensor == (2, 14, 14)
         assert 200_000 < recordings[0].duration < 300_000
-        spikes = bin_events(recordings[0], 20, duration=300_000, counts="clip")
+        spikes = bin_events(recordings[0], 20, start=0, duration=300_000, counts="clip")
         assert (spikes.sum((1, 2, 3)) > 0).all()
 
     def test_the_digit_comes_back_to_where_it_was(self):
@@ -113,7 +113,7 @@ class TestYinYang:
         recordings, labels = yin_yang(300, duration=10_000)
         assert (np.bincount(labels) > 70).all()
         for events, label in zip(recordings, labels, strict=True):
-            x, y, *mirrored = events.t[np.argsort(events.x)] / 10_000
+            x, y, *mirrored = events.t[np.argsort(events.x)] / 9_999
             assert np.allclose(mirrored, [1 - x, 1 - y], atol=1e-3)
             assert math.hypot(x - 0.5, y - 0.5) < 0.501
             near = min(math.hypot(x - 0.25, y - 0.5), math.hypot(x - 0.75, y - 0.5))
