@@ -1,13 +1,14 @@
 """Export trained networks, run them in other frameworks, and keep what differed.
 
-``make check-exports`` sets up the environments of the frameworks and runs this. It trains two
-networks on digits, one that resets by subtraction and one that resets to zero, and adds a random
-one of MNIST's size. Every layer is compared, by exporting the layers up to it as a network. Then
-networks of the other frameworks are taken from their files, and their counts compared.
+``make check-exports`` sets up the environments of the frameworks and runs this. It trains networks
+on digits, dense and convolutional, that reset by subtraction and to zero, and adds random ones of
+MNIST's size. Every layer is compared, by exporting the layers up to it as a network. Then networks
+of the other frameworks are taken from their files, and their counts compared.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.deploy import from_nir, to_netx, to_nir
@@ -29,10 +30,31 @@ NETX_SAMPLES = 100
 FOREIGN_DT = {"Norse": 1e-6, "snnTorch": 1e-4, "SpikingJelly": 1e-4}
 
 
-def trained(reset: str) -> DesireNetwork:
-    """Train the digits preset."""
+KINDS: dict[str, tuple[DesireConfig, DesireConfig]] = {
+    "": (DesireConfig.preset("digits").replace(epochs=EPOCHS), DesireConfig((784, 100, 10))),
+    "_conv": (
+        DesireConfig(
+            layers=[Conv2d(16, 3), Conv2d(32, 3, stride=2, padding=1), Dense(50), Dense(10)],
+            input_shape=(1, 8, 8),
+            learning_rate=1e-3,
+            batch_size=16,
+            epochs=EPOCHS,
+            trace_baseline=1.0,
+            rate_floor=0.05,
+        ),
+        DesireConfig(
+            layers=[Conv2d(16, 5, stride=2), Conv2d(32, 5, stride=2), Dense(10)],
+            input_shape=(1, 28, 28),
+        ),
+    ),
+}
+"""By what their files are called: to be trained on digits, and random of MNIST's size."""
+
+
+def trained(config: DesireConfig) -> DesireNetwork:
+    """Train on digits."""
     digits = load_dataset("digits")
-    network = DesireNetwork(DesireConfig.preset("digits").replace(epochs=EPOCHS, reset=reset))
+    network = DesireNetwork(config)
     fit(network, digits.train, digits.test)
     return network
 
@@ -49,17 +71,13 @@ def write_graphs(folder: Path, name: str, network: DesireNetwork, images: np.nda
     config = network.config
     spikes = [train.numpy() for train in network.forward(images).spikes]
     for depth in range(1, config.num_layers + 1):
-        part = DesireNetwork(
-            config.replace(layer_sizes=config.layer_sizes[: depth + 1]),
-            weights=network.numpy_weights()[:depth],
-        )
+        part = DesireNetwork(config.first_layers(depth), weights=network.numpy_weights()[:depth])
         path = folder / f"{name}_layer_{depth}.nir"
         nir.write(path, to_nir(part))
         # The graph has no delay between layers, so its last layer is that much earlier.
         steps = config.num_steps - (depth - 1)
-        np.savez(
-            path.with_suffix(".npz"), inputs=spikes[0][:steps], outputs=spikes[depth][depth - 1 :]
-        )
+        inputs = spikes[0][:steps].reshape(steps, -1, *config.synapses[0].pre_shape)
+        np.savez(path.with_suffix(".npz"), inputs=inputs, outputs=spikes[depth][depth - 1 :])
 
 
 def write_netx(folder: Path, name: str, network: DesireNetwork, images: np.ndarray) -> None:
@@ -89,7 +107,8 @@ def read_foreign(python: str, folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.nir")):
         name = path.stem.split(",")[0]
         network = from_nir(path, dt=FOREIGN_DT[name], num_steps=len(inputs))
-        wanted = np.load(folder / f"{name}.npy", allow_pickle=False)
+        counts = folder / f"{path.stem.removesuffix(', one number')}.npy"
+        wanted = np.load(counts, allow_pickle=False)
         given = network.forward(images).counts[-1].numpy()
         row = {
             "file": path.stem,
@@ -120,16 +139,17 @@ def main() -> None:
     frameworks, netx = sys.argv[1:]
     digits = load_dataset("digits")
     accuracies = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for reset in ("subtract", "zero"):
-            network = trained(reset)
-            accuracies[reset] = evaluate(network, digits.test).accuracy
-            write_graphs(folder, f"digits_{reset}", network, digits.test_images)
-            write_netx(folder, f"digits_{reset}", network, digits.test_images[:NETX_SAMPLES])
-            large = DesireNetwork(DesireConfig((784, 100, 10), reset=reset))
-            write_graphs(folder, f"random_{reset}", large, random_images(64))
-            write_netx(folder, f"random_{reset}", large, random_images(64))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for kind, reset in itertools.product(KINDS, ("subtract", "zero")):
+            small, large = (config.replace(reset=reset) for config in KINDS[kind])
+            network, name = trained(small), f"{kind}_{reset}"
+            accuracies[f"digits{name}"] = evaluate(network, digits.test).accuracy
+            write_graphs(folder, f"digits{name}", network, digits.test_images)
+            write_netx(folder, f"digits{name}", network, digits.test_images[:NETX_SAMPLES])
+            random = DesireNetwork(large)
+            write_graphs(folder, f"random{name}", random, random_images(64))
+            write_netx(folder, f"random{name}", random, random_images(64))
         results: dict[str, Any] = {}
         for python, script in ((frameworks, "frameworks"), (netx, "netx")):
             printed = run(python, script, folder)

@@ -95,7 +95,7 @@ ROUTES = {
 
 
 def run(model: torch.nn.Module, spikes: np.ndarray) -> np.ndarray:
-    """Run a model step by step: (T, B, N_0) bool → (T, B, N_L) bool."""
+    """Run a model step by step: (T, B, ...) bool → (T, B, ...) bool."""
     state = None
     outputs = []
     with torch.no_grad():
@@ -117,7 +117,8 @@ def main() -> None:
         graph = nir.read(path)
         dt, reset = float(graph.metadata["dt"]), graph.metadata["reset"]
         for framework, how, build in ROUTES[reset]:
-            given = run(build(nir.read(path), dt), inputs)
+            # A dense layer behind planes is a convolution too: (B, N_L, 1, 1).
+            given = run(build(nir.read(path), dt), inputs).reshape(wanted.shape)
             row = {
                 "graph": path.stem,
                 "reset": reset,

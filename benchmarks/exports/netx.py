@@ -56,7 +56,10 @@ def run(path: Path, trains: np.ndarray, window: int) -> np.ndarray:
     windows[:, :num_steps] = trains.transpose(1, 0, 2)
     source = Source(data=windows.reshape(-1, num_inputs).T)
     sink = Sink(shape=network.out.shape, buffer=num_samples * window)
-    source.s_out.connect(network.inp)
+    spikes_in, shape = source.s_out, network.inp.shape
+    if len(shape) == 3:  # x, y, channel; in the file of spikes channel, row, column
+        spikes_in = spikes_in.reshape(shape[::-1]).transpose((2, 1, 0))
+    spikes_in.connect(network.inp)
     network.out.connect(sink.a_in)
     run_config = Loihi2SimCfg(select_tag="fixed_pt")
     try:

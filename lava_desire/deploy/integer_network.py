@@ -48,7 +48,7 @@ class IntegerNetwork:
     config : DesireConfig
         Sizes, T, β and the reset; θ is that of the encoder.
     weights : sequence of array
-        L integer arrays (N_ℓ, N_{ℓ−1}) in [−128, 127].
+        L integer arrays (N_ℓ, N_{ℓ−1}), of convolutions (C', C, k_h, k_w), in [−128, 127].
     thresholds : sequence of int
         L mantissas vth in [1, 2^17).
     weight_exponents : sequence of int, optional
@@ -68,7 +68,7 @@ class IntegerNetwork:
     weight_exponents: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        refuse_synapses(self.config, "an IntegerNetwork")
+        refuse_synapses(self.config, "an IntegerNetwork", ("dense", "conv2d"))
         num_layers = self.config.num_layers
         exponents = tuple(self.weight_exponents) or (0,) * num_layers
         lengths = {"weights": self.weights, "thresholds": self.thresholds}
@@ -127,11 +127,14 @@ class IntegerNetwork:
         result = []
         inputs = np.asarray(trains, dtype=bool)
         decay = _DECAY_UNIT - self.voltage_decay
-        for layer, weights in enumerate(self.weights):
-            potential = np.zeros((inputs.shape[1], len(weights)), np.int64)
-            outputs = np.zeros((*inputs.shape[:2], len(weights)), dtype=bool)
+        for layer, (synapse, weights) in enumerate(
+            zip(self.config.synapses, self.weights, strict=True)
+        ):
+            potential = np.zeros((inputs.shape[1], synapse.num_post), np.int64)
+            outputs = np.zeros((*inputs.shape[:2], synapse.num_post), dtype=bool)
             for step, pre in enumerate(delayed(inputs, self.config.delay(layer + 1))):
-                activation = fixed.synaptic_activation(weights, pre, self.weight_exponents[layer])
+                sums = synapse.current(weights, pre)
+                activation = fixed.apply_exponent(sums, self.weight_exponents[layer])
                 outputs[step], potential = fixed.integrate_and_fire(
                     potential,
                     activation,
@@ -274,9 +277,10 @@ def _is_integer(value: Any) -> bool:
 
 def _refuse_overflow(layer: int, weights: Any, exponent: int) -> None:
     """Refuse weights whose sum could leave the 24 bits of Lava's current, which wraps around."""
+    table = weights.reshape(len(weights), -1)
     largest = max(
-        int(np.where(weights > 0, weights, 0).sum(axis=1).max()),
-        int(-np.where(weights < 0, weights, 0).sum(axis=1).min()),
+        int(np.where(table > 0, table, 0).sum(axis=1).max()),
+        int(-np.where(table < 0, table, 0).sum(axis=1).min()),
     )
     reached = largest * 2.0**exponent * 2**ALIGNMENT_BITS
     if reached >= _CURRENT_LIMIT:

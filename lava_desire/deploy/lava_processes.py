@@ -1,12 +1,17 @@
 """A trained network as the processes of plain Lava.
 
-Networks trained with ``reset="zero"`` run on stock processes alone, ``LIFReset`` and ``Dense``:
+Networks trained with ``reset="zero"`` run on stock processes alone, ``LIFReset``, ``Dense`` and
+``Conv``:
 
     u ← u·(1 − du) + a;   v ← v·(1 − dv) + u;   a spike where v > vth;   v = 0 at a spike
 
 with du = 1 (the current keeps nothing) and dv = 1 − β. Ours fire at v ≥ θ, Lava's at v > vth: in
 floating point vth is the number just below θ. Nothing in Lava deducts a threshold, so networks that
-reset by subtraction, as the paper's do, get ``DesireLIF`` between stock ``Dense`` connections.
+reset by subtraction, as the paper's do, get ``DesireLIF`` between stock connections.
+
+``Conv`` has axes (x, y, channel), turns kernels, and in Lava 0.10 has no use for its
+``weight_exp``. Neurons stay in a row here, in C order of (channel, row, column); ports are reshaped
+and transposed on the way into a ``Conv`` and out of it.
 
 A sample takes a window of T + L steps. Layer ℓ fires no later than step T + ℓ, so in the first
 step of the next window all is silent, and there ``LIFReset`` clears all layers at once.
@@ -28,7 +33,9 @@ from lava_desire.deploy.integer_network import (
     predict_class,
 )
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.synapses import refuse_synapses
+from lava_desire.model.conv2d import Conv2d
+from lava_desire.model.integers.limits import STATE_LIMIT
+from lava_desire.model.synapses import Synapse, refuse_synapses
 
 FLOATING, FIXED = "floating_pt", "fixed_pt"
 _LARGEST_SOURCE = 1 << 25  # values in a ring buffer, which is copied between OS processes
@@ -46,8 +53,8 @@ class LavaNetwork:
         ``floating_pt`` or ``fixed_pt``, the tag to run it with.
     neuron_class : str
         ``LIFReset`` (stock Lava) or ``DesireLIF`` (this library).
-    connections : list of Dense
-        L stock connections; spikes go into ``connections[0].s_in``.
+    connections : list of Dense or Conv
+        L stock connections; spikes go into ``connections[0].s_in``, by :meth:`connect_from`.
     neurons : list
         L layers; spikes come out of ``neurons[-1].s_out``.
     """
@@ -68,15 +75,26 @@ class LavaNetwork:
     def description(self) -> str:
         """Describe the network in a sentence."""
         sizes = self.config.shape_text
+        names = sorted({type(each).__name__ for each in self.connections})
         kind = (
-            "stock Lava processes (Dense and LIFReset)"
+            f"stock Lava processes ({', '.join(names)} and LIFReset)"
             if self.is_stock
-            else "stock Dense connections and DesireLIF neurons of lava_desire, since no neuron of "
-            "Lava resets by subtraction"
+            else f"stock {' and '.join(names)} connections and DesireLIF neurons of lava_desire, since no "
+            "neuron of Lava resets by subtraction"
         )
         return (
             f"{sizes} in {self.arithmetic}: {kind}; {self.config.window_steps} time steps a sample"
         )
+
+    def connect_from(self, port: Any) -> None:
+        """Let the first connection hear a port.
+
+        Parameters
+        ----------
+        port : OutPort
+            (N_0,) spikes; those of planes are in C order of (channel, row, column).
+        """
+        _into(port, self.connections[0])
 
     def count_spikes(self, images: Any) -> Any:
         """Run images through newly built processes and count the output spikes.
@@ -176,14 +194,14 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
     Raises
     ------
     ValueError
-        If the network is none.
+        If the network is none, or has convolutions in integers that a ``Conv`` cannot sum.
     ImportError
         If Lava is not installed; the message holds the command that installs it.
     """
     import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 
-    arithmetic, *parts = on_stock(network)
-    connections = [_connection(array, exponent) for array, exponent, _ in zip(*parts, strict=True)]
+    arithmetic, synapses, parameters = on_stock(network)
+    connections = [_connection(weights, **options) for weights, options in synapses]
     config = network.config
     if config.reset == "subtract":
         from lava_desire.proc import DesireLIF
@@ -195,42 +213,85 @@ def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:
         ]
     else:
         neurons = [
-            _resetting(config, len(array), **parameters)
-            for array, _, parameters in zip(*parts, strict=True)
+            _resetting(config, connection.a_out.size, **each)
+            for connection, each in zip(connections, parameters, strict=True)
         ]
     for index, (connection, layer) in enumerate(zip(connections, neurons, strict=True)):
         if index:
-            neurons[index - 1].s_out.connect(connection.s_in)
-        connection.a_out.connect(layer.a_in)
+            _into(neurons[index - 1].s_out, connection)
+        _in_a_row(connection).connect(layer.a_in)
     name = type(neurons[0]).__name__
     return LavaNetwork(config, arithmetic, name, connections, neurons, network)
 
 
-def on_stock(network: Any) -> tuple[str, list[Any], list[int], list[dict[str, Any]]]:
-    """Return what stock processes take: tag, and weights, exponent and neurons of each layer."""
-    if is_floating(network):
-        config = network.config
-        refuse_synapses(config, "stock Lava")
+def on_stock(network: Any) -> tuple[str, list[tuple[Any, dict[str, Any]]], list[dict[str, Any]]]:
+    """Return what stock processes take: tag, weights and options of connections, and of neurons."""
+    integers = None if is_floating(network) else as_integers(network)
+    config = network.config
+    refuse_synapses(config, "stock Lava", ("dense", "conv2d"))
+    if integers is None:
         just_below = float(np.nextafter(config.threshold, 0.0))  # ours fire at the threshold itself
         neurons = {"vth": just_below, "du": 1.0, "dv": 1.0 - config.decay}
         weights = [array.astype(np.float64) for array in network.numpy_weights()]
-        return FLOATING, weights, [0] * config.num_layers, [neurons] * config.num_layers
-    integers = as_integers(network)
-    # Lava's mixed-sign weights are even numbers up to 254: twice ours, at half the exponent.
-    # It adds 1 to du: 4095 keeps nothing of the current.
-    return (
-        FIXED,
-        [(2 * array).astype(np.int32) for array in integers.weights],
-        [exponent - 1 for exponent in integers.weight_exponents],
-        [{"vth": each, "du": 4095, "dv": integers.voltage_decay} for each in integers.thresholds],
-    )
+        tag, exponents, parameters = FLOATING, [None] * config.num_layers, [neurons] * len(weights)
+    else:
+        tag, weights, exponents = FIXED, integers.weights, integers.weight_exponents
+        # Lava adds 1 to du: 4095 keeps nothing of the current.
+        rest = {"du": 4095, "dv": integers.voltage_decay}
+        parameters = [{"vth": threshold, **rest} for threshold in integers.thresholds]
+    parts = enumerate(zip(config.synapses, weights, exponents, strict=True), start=1)
+    return tag, [_stock_synapse(layer, *part) for layer, part in parts], parameters
 
 
-def _connection(weights: Any, exponent: int) -> Any:
+def _stock_synapse(
+    layer: int, synapse: Synapse, weights: Any, exponent: int | None
+) -> tuple[Any, dict[str, Any]]:
+    """Return weights and options of a stock connection; the exponent is None in floating point."""
+    if not isinstance(synapse, Conv2d):
+        if exponent is None:
+            return weights, {"weight_exp": 0}
+        # Mixed-sign weights are even numbers up to 254: twice ours, at half the exponent.
+        return (2 * weights).astype(np.int32), {"weight_exp": exponent - 1}
+    if exponent is not None:
+        sums = np.abs(weights).sum(axis=(1, 2, 3)).max() * 2.0**exponent
+        if exponent < 0 or sums > STATE_LIMIT:
+            raise ValueError(
+                f"weights of layer {layer} have the exponent {exponent} and sum to {sums:.0f}: "
+                f"expected at least 0 and at most {STATE_LIMIT} in a Conv of Lava, which knows no "
+                "exponents and wraps around; see IntegerNetwork.without_exponents"
+            )
+        weights = (weights << exponent).astype(np.int32)
+    channels, height, width = synapse.pre_shape
+    return np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)), {
+        "input_shape": (width, height, channels),
+        "stride": synapse.stride[::-1],
+        "padding": synapse.padding[::-1],
+    }
+
+
+def _connection(weights: Any, **options: Any) -> Any:
+    if "input_shape" in options:
+        from lava.proc.conv.process import Conv
+
+        return Conv(weight=weights, **options)
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
 
-    return Dense(weights=weights, weight_exp=exponent, num_weight_bits=8, sign_mode=SignMode.MIXED)
+    return Dense(weights=weights, num_weight_bits=8, sign_mode=SignMode.MIXED, **options)
+
+
+def _into(port: Any, connection: Any) -> None:
+    """Connect neurons in a row to a connection."""
+    shape = connection.s_in.shape
+    if len(shape) == 3:
+        port = port.reshape(shape[::-1]).transpose((2, 1, 0))
+    port.connect(connection.s_in)
+
+
+def _in_a_row(connection: Any) -> Any:
+    """Return the port by which a connection reaches neurons in a row."""
+    port = connection.a_out
+    return port.transpose((2, 1, 0)).flatten() if len(port.shape) == 3 else port
 
 
 def _resetting(config: DesireConfig, size: int, **parameters: Any) -> Any:
@@ -253,7 +314,7 @@ def _run_part(network: LavaNetwork, trains: Any) -> Any:
     fresh = to_lava(network._source)
     source = Source(data=windows.reshape(-1, num_inputs).T)
     sink = Sink(shape=(config.num_classes,), buffer=num_samples * window)
-    source.s_out.connect(fresh.connections[0].s_in)
+    fresh.connect_from(source.s_out)
     fresh.neurons[-1].s_out.connect(sink.a_in)
     try:
         steps = RunSteps(num_steps=num_samples * window)

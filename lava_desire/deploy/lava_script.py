@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_desire.config import DesireConfig
 from lava_desire.deploy.integer_network import IntegerNetwork
 from lava_desire.deploy.lava_processes import FIXED, on_stock
 from lava_desire.engine import DesireNetwork
@@ -20,7 +21,7 @@ from lava_desire.model.options.tie_break import TieBreak
 
 _SETTINGS = "SETTINGS = {}\n"
 
-_SCRIPT = '''"""A trained spiking network on the stock processes of Lava: Dense and LIFReset.
+_SCRIPT = '''"""A trained spiking network on the stock processes of Lava: {processes}.
 
     python {name}.py images.npz [count]
 
@@ -45,6 +46,7 @@ except ImportError:
 
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
@@ -58,22 +60,36 @@ def build():
     window = SETTINGS["num_steps"] + len(SETTINGS["neurons"])
     with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as file:
         weights = [file[f"weights_{{layer + 1}}"] for layer in range(len(SETTINGS["neurons"]))]
-    # In fixed point a weight is an even number up to 254; floating point has no use for the rest.
-    options = {{"num_weight_bits": 8, "sign_mode": SignMode.MIXED}}
-    connections = [
-        Dense(weights=array, weight_exp=exponent, **options)
-        for array, exponent in zip(weights, SETTINGS["weight_exponents"])
-    ]
+    connections = [connect(*pair) for pair in zip(weights, SETTINGS["connections"])]
     # A sample takes a window of steps, and in the first of them all layers are cleared.
     layers = [
-        LIFReset(shape=(len(array),), reset_interval=window, reset_offset=1, **parameters)
-        for array, parameters in zip(weights, SETTINGS["neurons"])
+        LIFReset(shape=(each.a_out.size,), reset_interval=window, reset_offset=1, **parameters)
+        for each, parameters in zip(connections, SETTINGS["neurons"])
     ]
     for index, (connection, layer) in enumerate(zip(connections, layers)):
         if index:
-            layers[index - 1].s_out.connect(connection.s_in)
-        connection.a_out.connect(layer.a_in)
+            hear(connection, layers[index - 1].s_out)
+        # Neurons are in a row: channel by channel, row by row. A Conv has x, y, channel.
+        planes = connection.a_out
+        row = planes.transpose((2, 1, 0)).flatten() if len(planes.shape) == 3 else planes
+        row.connect(layer.a_in)
     return connections, layers, window
+
+
+def connect(weights, options):
+    """Return a connection."""
+    if "input_shape" in options:
+        return Conv(weight=weights, **options)
+    # In fixed point a weight is an even number up to 254; floating point has no use for the rest.
+    return Dense(weights=weights, num_weight_bits=8, sign_mode=SignMode.MIXED, **options)
+
+
+def hear(connection, spikes):
+    """Connect a port of neurons in a row to a connection."""
+    shape = connection.s_in.shape
+    if len(shape) == 3:
+        spikes = spikes.reshape(shape[::-1]).transpose((2, 1, 0))
+    spikes.connect(connection.s_in)
 
 
 def encode(images):
@@ -113,7 +129,7 @@ def run(images):
     windows[:, :num_steps] = spikes.transpose(1, 0, 2)
     source = Source(data=windows.reshape(-1, images.shape[1]).T)
     sink = Sink(shape=layers[-1].s_out.shape, buffer=num_samples * window)
-    source.s_out.connect(connections[0].s_in)
+    hear(connections[0], source.s_out)
     layers[-1].s_out.connect(sink.a_in)
     try:
         sink.run(RunSteps(num_samples * window), Loihi2SimCfg(select_tag=SETTINGS["tag"]))
@@ -216,7 +232,8 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
     for option in (*config.filters, config.decision_policy):
         if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):
             option.refuse(", which a script knows how to do")
-    tag, weights, exponents, neurons = on_stock(network)
+    tag, synapses, neurons = on_stock(network)
+    connections = [options for _, options in synapses]
     # A network of the engine in fixed point encodes in integers, plain integers as the rule does.
     in_integers = tag == FIXED and not isinstance(network, IntegerNetwork)
     engine: Any = network
@@ -227,23 +244,30 @@ def write_lava_script(network: DesireNetwork | IntegerNetwork, path: str | Path)
         "image_brightness": config.image_brightness,
         "encoder_threshold": engine.rule.encoder_threshold if in_integers else config.threshold,
         "brightest": 255 if in_integers else None,
-        "weight_exponents": exponents,
+        "connections": connections,
         "neurons": neurons,
         "class_names": list(getattr(network, "class_names", None) or ()),
     }
     lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
     text = _SCRIPT.format(
         name=path.stem,
+        processes=processes_of(network.config),
         inputs=config.num_inputs,
         classes=config.num_classes,
         settings=_SETTINGS.format("{\n" + lines + "}"),
     )
     packed = io.BytesIO()
-    arrays = {f"weights_{layer}": array for layer, array in enumerate(weights, start=1)}
+    arrays = {f"weights_{layer}": array for layer, (array, _) in enumerate(synapses, start=1)}
     np.savez_compressed(packed, config=json.dumps(config.to_dict()), **arrays)
     write_atomically(path.with_suffix(".npz"), packed.getvalue())
     write_atomically(path, text.encode())
     return [path, path.with_suffix(".npz")]
+
+
+def processes_of(config: DesireConfig) -> str:
+    """Return the names of the processes that a script for a network is made of."""
+    names = {"Conv" if synapse.name == "conv2d" else "Dense" for synapse in config.synapses}
+    return ", ".join([*sorted(names), "LIFReset"])
 
 
 def refuse_subtraction(network: DesireNetwork | IntegerNetwork) -> None:

@@ -1,8 +1,9 @@
 """Networks as HDF5 files for lava-dl's ``netx``, which builds Lava processes from them.
 
-``lava.lib.dl.netx.hdf5.Network`` turns such a file into ``Dense`` connections and ``LIF`` neurons,
-``LIFReset`` where it is given a ``reset_interval``. Its weights are integers, its neurons reset to
-zero, and it knows no exponent: that is all a file can say.
+``lava.lib.dl.netx.hdf5.Network`` turns such a file into ``Dense`` and ``Conv`` connections and
+``LIF`` neurons, ``LIFReset`` where it is given a ``reset_interval``. Its weights are integers, its
+neurons reset to zero, and it knows no exponent: that is all a file can say. Planes are (channel,
+row, column) in the file and (x, y, channel) in Lava.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lava_desire.deploy.integer_network import (
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import replacing
+from lava_desire.model.conv2d import Conv2d
 
 _NO_CURRENT_MEMORY = 4096
 _SYNAPSE_LIMITS = (-256, 254)
@@ -64,12 +66,30 @@ def _synapses(network: IntegerNetwork, index: int) -> Any:
 
 
 def _write(h5py: Any, file: Any, network: IntegerNetwork, weights: list[Any]) -> None:
+    """Write the layers; planes have an input layer before them, and a flatten layer behind."""
     string = h5py.string_dtype("ascii")
-    for index, synapses in enumerate(weights):
-        layer = file.create_group(f"layer/{index}")
-        layer.create_dataset("type", (1,), dtype=string, data=np.array([b"dense"]))
-        layer.create_dataset("shape", data=np.array([len(synapses), 1, 1]))
-        layer.create_dataset("weight", data=synapses, compression="gzip")
+
+    def add(kind: bytes, **fields: Any) -> Any:
+        group = file.create_group(f"layer/{len(file.get('layer', ()))}")
+        group.create_dataset("type", (1,), dtype=string, data=np.array([kind]))
+        for name, value in fields.items():
+            group.create_dataset(name, data=value)
+        return group
+
+    planes = False
+    for index, (synapse, array) in enumerate(zip(network.config.synapses, weights, strict=True)):
+        if isinstance(synapse, Conv2d):
+            if not planes:
+                add(b"input", shape=np.array(synapse.pre_shape))
+            planes, shape = True, synapse.post_shape
+            parts = {"stride": synapse.stride, "padding": synapse.padding, "dilation": (1, 1)}
+            layer = add(b"conv", shape=np.array(shape), groups=1, **parts)
+        else:
+            if planes:
+                add(b"flatten")
+            planes = False
+            layer = add(b"dense", shape=np.array([len(array), 1, 1]))
+        layer.create_dataset("weight", data=array, compression="gzip")
         neuron = layer.create_group("neuron")
         neuron.create_dataset("type", (1,), dtype=string, data=np.array([b"CUBA"]))
         neuron.create_dataset("iDecay", data=_NO_CURRENT_MEMORY)

@@ -1,18 +1,21 @@
 """The layers of a NIR graph, whoever wrote it: a chain is followed, anything else is named.
 
 Exporters differ in what stands around the layers. They give Input and Output the shape of a batch,
-put a Flatten first, a graph into a graph, or one number where others write one a neuron; none of
-that changes what the network computes.
+put a Flatten before a matrix, a graph into a graph, or one number where others write one a neuron;
+none of that changes what the network computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
+
+from lava_desire.deploy.nir_synapses import Pool, array_of, connect
+from lava_desire.model.synapses import Synapse
 
 MAX_LAYERS = 64
 _MAX_DEPTH = 8
@@ -24,48 +27,42 @@ class Layer:
 
     synapses: str  # the nodes' names
     neurons: str
-    weight: Any  # (N, M), as the graph holds it
-    tau: Any  # seconds, (N,) float64, as the two below
+    synapse: Synapse  # connected
+    weight: Any  # of its weight_shape, as the graph holds it
+    tau: Any  # seconds, (N,) or (1,) float64, as the two below
     r: Any
     v_threshold: Any
     metadata: dict[str, Any]  # of the synapses
-
-    @property
-    def size(self) -> int:
-        """How many neurons it has."""
-        return len(self.tau)
-
-    @property
-    def num_inputs(self) -> int:
-        """How many values it takes."""
-        return int(self.weight.shape[1])
 
 
 def layers(nir: Any, graph: Any) -> list[Layer]:
     """Return the layers of a graph from Input to Output, at least one.
 
-    Raises ValueError if it is no chain of Affine or Linear without bias and LIF that rests at 0;
-    the message names the node, what it is and what is allowed.
+    Raises ValueError if it is no chain of Affine, Linear or Conv2d without bias and LIF that rests
+    at 0; the message names the node, what it is and what is allowed.
     """
     nodes, edges = _unfolded(nir, graph)
     order = _order(nodes, edges)
     ends = [name for name in order if isinstance(nodes[name], (nir.Input, nir.Output))]
     inner = [name for name in order if name not in ends]
-    flattened = bool(inner) and isinstance(nodes[inner[0]], nir.Flatten)
-    while inner and isinstance(nodes[inner[0]], nir.Flatten):  # as images are here, row by row
-        del inner[0]
-    found = list(_pairs(nir, nodes, inner))
-    for before, behind in pairwise(found):
-        if behind.num_inputs != before.size:
-            raise ValueError(
-                f"node {behind.synapses!r} takes {behind.num_inputs} inputs: expected "
-                f"{before.size}, one a neuron of {before.neurons!r}"
-            )
+    said = _said_shape(nodes[order[0]]) if order[0] in ends else ()
+    matrices = (nir.Affine, nir.Linear)
+    head = next((name for name in inner if not isinstance(nodes[name], nir.Flatten)), None)
+    takes_planes = head is not None and not isinstance(nodes[head], matrices)
+    pairs = list(_pairs(nir, nodes, inner, said[-3:] if takes_planes and len(said) > 2 else ()))
+    found = [_layer(nodes, *pair) for pair in pairs]
+    if not 1 <= len(found) <= MAX_LAYERS:
+        raise ValueError(
+            f"the graph has {len(inner)} nodes between Input and Output: expected Affine or Linear "
+            f"and LIF in turn, 1 to {MAX_LAYERS} times"
+        )
+    in_a_row = isinstance(nodes[inner[0]], matrices)
     for name in ends:
         if name == order[0]:
-            _check_shape(name, nodes[name], found[0].num_inputs, flattened=flattened)
+            _check_shape(name, nodes[name], found[0].synapse.num_pre, flattened=not in_a_row)
         elif name == order[-1]:
-            _check_shape(name, nodes[name], found[-1].size, flattened=False)
+            last = found[-1].synapse
+            _check_shape(name, nodes[name], last.num_post, flattened=len(last.post_shape) == 3)
     return found
 
 
@@ -140,46 +137,54 @@ def _order(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[str]:
     return order
 
 
-def _pairs(nir: Any, nodes: dict[str, Any], names: list[str]) -> Iterator[Layer]:
-    """Yield the layers that nodes without Input, Output and the first Flatten make."""
-    if not names or len(names) > 2 * MAX_LAYERS:
-        raise ValueError(
-            f"the graph has {len(names)} nodes between Input and Output: expected Affine or Linear "
-            f"and LIF in turn, 1 to {MAX_LAYERS} times"
-        )
-    for place, name in enumerate(names):
+def _pairs(
+    nir: Any, nodes: dict[str, Any], names: list[str], shape: tuple[int, ...]
+) -> Iterator[tuple[str, Synapse, Any, str]]:
+    """Yield a layer's synapses, their connection and weights, and its neurons.
+
+    `names` are without Input and Output, `shape` is that of the planes that come in.
+    """
+    matrices, pools = (nir.Affine, nir.Linear), (nir.SumPool2d, nir.AvgPool2d)
+    synapses, before, pool, flattened = "", "", Pool(), False
+    for name in names:
         node = nodes[name]
-        synapses = place % 2 == 0
-        if not isinstance(node, (nir.Affine, nir.Linear) if synapses else nir.LIF):
-            wanted = "Affine or Linear" if synapses else "LIF"
-            behind = f" behind {names[place - 1]!r}" if place else ""
-            delay = ", and the delay of one step left out" if isinstance(node, nir.Delay) else ""
-            raise ValueError(f"node {name!r} is {_kind(node)}: expected {wanted}{behind}{delay}")
-    if len(names) % 2:
+        if synapses:
+            if not isinstance(node, nir.LIF):
+                raise ValueError(
+                    f"node {name!r} is {_kind(node)}: expected LIF behind {synapses!r}"
+                )
+            yield synapses, synapse, weight, name
+            shape = synapse.post_shape
+            if isinstance(nodes[synapses], nir.Conv2d) and len(shape) == 1:
+                shape = (*shape, 1, 1)
+            synapses, pool, flattened = "", Pool(), False
+        elif isinstance(node, nir.Flatten):  # planes are flat here anyway, row by row
+            flattened = True
+        elif isinstance(node, pools) and not flattened:
+            pool, shape = pool.then(name, node, shape, mean=isinstance(node, nir.AvgPool2d))
+        elif isinstance(node, matrices) or (isinstance(node, nir.Conv2d) and not flattened):
+            synapse, weight = connect(nir, name, node, shape, pool, before)
+            synapses = name
+        else:
+            wanted = "Affine or Linear"
+            if isinstance(node, nir.Delay):
+                wanted += ", and the delay of one step left out"
+            elif not flattened:
+                wanted += ", or Conv2d"
+            behind = f" behind {before!r}" if before else ""
+            raise ValueError(f"node {name!r} is {_kind(node)}: expected {wanted}{behind}")
+        before = name
+    if synapses or pool != Pool():
         raise ValueError(
-            f"node {names[-1]!r} ({_kind(nodes[names[-1]])}) is the last: expected LIF behind it"
+            f"node {before!r} ({_kind(nodes[before])}) is the last: expected LIF behind it"
         )
-    for first, second in zip(names[::2], names[1::2], strict=True):
-        yield _layer(first, nodes[first], second, nodes[second])
 
 
-def _layer(first: str, affine: Any, second: str, neurons: Any) -> Layer:
-    weight = _array(affine.weight)
-    if weight.ndim != 2 or weight.dtype.kind not in "fiu" or not np.isfinite(weight).all():
-        raise ValueError(
-            f"weight of {first!r} is {weight.dtype} {weight.shape}: expected finite numbers, "
-            "neurons by inputs"
-        )
-    bias = _array(getattr(affine, "bias", 0))
-    if bias.dtype.kind not in "fiu":
-        raise ValueError(f"bias of {first!r} is {bias.dtype}: expected zeros, or none")
-    if bias.any():
-        raise ValueError(
-            f"{first!r} ({_kind(affine)}) has a bias: expected zero, neurons here have none"
-        )
-    parameters = {}
+def _layer(nodes: dict[str, Any], first: str, synapse: Synapse, weight: Any, second: str) -> Layer:
+    parameters, shape = {}, synapse.post_shape
     for name in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
-        values = parameters[name] = _one_a_neuron(name, second, getattr(neurons, name), len(weight))
+        given = getattr(nodes[second], name)
+        values = parameters[name] = _one_a_neuron(name, second, given, shape)
         if not np.isfinite(values).all():
             raise ValueError(f"{name} of {second!r} holds NaN or infinity: expected finite values")
         if name in ("tau", "v_threshold") and (values <= 0).any():
@@ -191,40 +196,40 @@ def _layer(first: str, affine: Any, second: str, neurons: Any) -> Layer:
                 f"{name} of {second!r} holds {values[values != 0][0]}: expected 0, where neurons "
                 "here rest"
             )
-    metadata = affine.metadata if isinstance(affine.metadata, dict) else {}
+    metadata = nodes[first].metadata
+    metadata = metadata if isinstance(metadata, dict) else {}
     kept = {name: parameters[name] for name in ("tau", "r", "v_threshold")}
-    return Layer(first, second, weight, metadata=metadata, **kept)
+    return Layer(first, second, synapse, weight, metadata=metadata, **kept)
 
 
-def _array(value: Any) -> Any:
-    """Return a parameter as an array; Norse keeps tensors in its graphs."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return np.asarray(value)
-
-
-def _one_a_neuron(name: str, node: str, value: Any, size: int) -> Any:
-    """Return a parameter as (N,) float64; one number holds for all neurons."""
-    values = _array(value)
+def _one_a_neuron(name: str, node: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a parameter as (N,) float64, or (1,) where one number holds for all neurons."""
+    values = array_of(value)
     long = [length for length in values.shape if length != 1]
-    if values.dtype.kind not in "fiu" or long not in ([], [size]):
+    allowed = [], [prod(shape)], [length for length in shape if length != 1]
+    if values.dtype.kind not in "fiu" or long not in allowed:
         raise ValueError(
             f"{name} of {node!r} is {values.dtype} {values.shape}: expected one number, or "
-            f"({size},), one a neuron"
+            f"{shape}, one a neuron"
         )
-    return np.broadcast_to(values.reshape(-1), (size,)).astype(np.float64)
+    return values.reshape(-1).astype(np.float64)
+
+
+def _said_shape(node: Any) -> tuple[int, ...]:
+    """Return the shape that an Input or Output states, () for none."""
+    types = node.input_type if hasattr(node, "input_type") else {}
+    given = next(iter(types.values()), None) if isinstance(types, dict) else None
+    return () if given is None else tuple(int(length) for length in np.ravel(given))
 
 
 def _check_shape(name: str, node: Any, size: int, *, flattened: bool) -> None:
     """Refuse an Input or Output of another size; the shape of a sample's batch may stand before."""
-    types = node.input_type if hasattr(node, "input_type") else {}
-    given = next(iter(types.values()), None) if isinstance(types, dict) else None
-    shape = [] if given is None else [int(length) for length in np.ravel(given)]
+    shape = _said_shape(node)
     if not shape:  # not said, or that of a parameter that is one number
         return
     ends = [int(np.prod(shape[place:])) for place in range(len(shape))]
     long = [length for length in shape if length != 1]
     if size not in (ends if flattened else ends[-1:]) and long != [size]:
         raise ValueError(
-            f"node {name!r} ({_kind(node)}) has the shape {tuple(shape)}: expected {size} values"
+            f"node {name!r} ({_kind(node)}) has the shape {shape}: expected {size} values"
         )

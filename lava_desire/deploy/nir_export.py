@@ -12,6 +12,9 @@ The gain goes into the weights and not into R, which some readers ignore. For β
 power of two and costs no bit; for any other β what rounding takes is kept beside the weights, so
 that the way back is exact. What the format cannot say (the time step, reset by subtraction, ``≥``,
 the delay of one step between layers) stands in the graph's metadata.
+
+From the first convolution on every layer is a Conv2d, a dense one with kernels as large as the
+planes before it: readers do not agree whether a Flatten counts the axis of samples.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.conv2d import Conv2d
+from lava_desire.model.synapses import Synapse
 
 CONFIG, RESIDUAL = "lava_desire_config", "weight_residual"
 COMPARISON, DELAY = ">=", 1
@@ -34,11 +39,16 @@ def graph_of(network: DesireNetwork, dt: float) -> Any:
     """Return the graph of a network in floating point."""
     nir = import_optional("nir")
     config = network.config
-    nodes = {"input": nir.Input(input_type=np.array([config.num_inputs]))}
+    first = config.synapses[0]
+    shape = first.pre_shape if isinstance(first, Conv2d) else (first.num_pre,)
+    nodes = {"input": nir.Input(input_type=np.array(shape))}
     for layer, weights in enumerate(network.numpy_weights(), start=1):
-        nodes[f"affine_{layer}"] = _affine(nir, weights, config.decay)
-        nodes[f"lif_{layer}"] = _neurons(nir, config, len(weights), dt)
-    nodes["output"] = nir.Output(output_type=np.array([config.num_classes]))
+        kind, connect = ("conv", _conv2d) if len(shape) == 3 else ("affine", _affine)
+        synapse = config.synapses[layer - 1]
+        scaled, metadata = _scaled(weights, config.decay)
+        nodes[f"{kind}_{layer}"], shape = connect(nir, synapse, shape, scaled, metadata)
+        nodes[f"lif_{layer}"] = _neurons(nir, config, shape, dt)
+    nodes["output"] = nir.Output(output_type=np.array(shape))
     names = list(nodes)
     metadata = {
         "dt": float(dt),
@@ -51,7 +61,8 @@ def graph_of(network: DesireNetwork, dt: float) -> Any:
     return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)), metadata=metadata)
 
 
-def _affine(nir: Any, weights: Any, decay: float) -> Any:
+def _scaled(weights: Any, decay: float) -> tuple[Any, dict[str, Any]]:
+    """Return weights as NIR has them, and what rounding took from them as metadata."""
     with np.errstate(over="ignore"):
         scaled = (weights.astype(np.float64) / (1 - decay)).astype(np.float32)
     if not np.isfinite(scaled).all():
@@ -60,8 +71,37 @@ def _affine(nir: Any, weights: Any, decay: float) -> Any:
             "exceed float32"
         )
     residual = weights - unscaled(scaled, 1 - decay)
-    metadata = {RESIDUAL: residual} if residual.any() else {}
-    return nir.Affine(weight=scaled, bias=np.zeros(len(weights), np.float32), metadata=metadata)
+    return scaled, {RESIDUAL: residual} if residual.any() else {}
+
+
+def _affine(
+    nir: Any, synapse: Synapse, shape: tuple[int, ...], weights: Any, metadata: dict[str, Any]
+) -> tuple[Any, tuple[int, ...]]:
+    bias = np.zeros(len(weights), np.float32)
+    return nir.Affine(weight=weights, bias=bias, metadata=metadata), synapse.post_shape
+
+
+def _conv2d(
+    nir: Any, synapse: Synapse, shape: tuple[int, ...], weights: Any, metadata: dict[str, Any]
+) -> tuple[Any, tuple[int, ...]]:
+    """Return a convolution, or a dense layer of planes as one."""
+    stride, padding, kernel = (1, 1), (0, 0), shape[1:]
+    if isinstance(synapse, Conv2d):
+        stride, padding, kernel = synapse.stride, synapse.padding, synapse.kernel_size
+    post = (*synapse.post_shape, 1, 1)[:3]
+    node = nir.Conv2d(
+        input_shape=shape[1:],
+        weight=weights.reshape(-1, shape[0], *kernel),
+        stride=stride,
+        padding=padding,
+        dilation=(1, 1),
+        groups=1,
+        bias=np.zeros(len(weights), np.float32),
+        metadata=metadata,
+    )
+    # nir 1.0.8 takes the height of kernels for their width too. A file does not keep this.
+    node.output_type = {"output": np.array(post)}
+    return node, post
 
 
 def unscaled(scaled: Any, gain: Any) -> Any:
@@ -69,9 +109,9 @@ def unscaled(scaled: Any, gain: Any) -> Any:
     return (scaled.astype(np.float64) * gain).astype(np.float32)
 
 
-def _neurons(nir: Any, config: DesireConfig, size: int, dt: float) -> Any:
+def _neurons(nir: Any, config: DesireConfig, shape: tuple[int, ...], dt: float) -> Any:
     def filled(value: float) -> Any:
-        return np.full(size, value, np.float32)
+        return np.full(shape, value, np.float32)
 
     return nir.LIF(
         tau=filled(dt / (1 - config.decay)),

@@ -17,6 +17,7 @@ from lava_desire.deploy.hdf5_file import MAX_BYTES, MAX_SECONDS
 from lava_desire.deploy.nir_chain import Layer, layers
 from lava_desire.deploy.nir_export import COMPARISON, CONFIG, DELAY, RESIDUAL, unscaled
 from lava_desire.deploy.nir_file import read_nir
+from lava_desire.deploy.nir_synapses import as_dense
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.options.reset import RESETS
@@ -97,7 +98,8 @@ def from_nir(
         config = _foreign_config(chain, dt, num_steps, reset)
     assert dt is not None
     _check_against(config, dt, chain)
-    weights = [_weights(layer, config) for layer in chain]
+    parts = zip(chain, config.synapses, strict=True)
+    weights = [_weights(layer, config.decay, synapse.weight_shape) for layer, synapse in parts]
     return DesireNetwork(config, device, weights)
 
 
@@ -152,14 +154,21 @@ def _foreign_config(
             f"at least dt. {_other_dt(tau)}"
         )
     steps = num_steps + len(chain) - 1
+    planes = chain[0].synapse.pre_shape
     return DesireConfig(
-        (chain[0].num_inputs, *(layer.size for layer in chain)),
+        _sizes(chain),
+        layers=[str(layer.synapse) for layer in chain],
+        input_shape=planes if len(planes) == 3 else (),
         num_steps=steps,
         decay=_decay(dt, tau),
         threshold=float(chain[0].v_threshold[0]),
         error_margin=min(4, steps - 1),
         reset=reset or "zero",
     )
+
+
+def _sizes(chain: list[Layer]) -> tuple[int, ...]:
+    return (chain[0].synapse.num_pre, *(layer.synapse.num_post for layer in chain))
 
 
 def _other_dt(tau: float) -> str:
@@ -184,9 +193,14 @@ def _decay(dt: float, tau: float) -> float:
 
 def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
     """Refuse a graph whose neurons differ from each other, or from its configuration."""
-    sizes = (chain[0].num_inputs, *(layer.size for layer in chain))
-    if sizes != config.neurons:
-        raise ValueError(f"the graph's layers are {sizes}: expected {config.neurons}")
+    if _sizes(chain) != config.neurons:
+        raise ValueError(f"the graph's layers are {_sizes(chain)}: expected {config.neurons}")
+    for layer, synapse in zip(chain, config.synapses, strict=True):
+        if layer.synapse != as_dense(synapse):
+            raise ValueError(
+                f"{layer.synapses!r} is {layer.synapse} behind {layer.synapse.pre_shape}: expected "
+                f"{synapse} behind {synapse.pre_shape}, as in its configuration"
+            )
     wanted = {"tau": dt / (1 - config.decay), "v_threshold": config.threshold}
     for layer in chain:
         for field, value in wanted.items():
@@ -199,10 +213,16 @@ def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
                 )
 
 
-def _weights(layer: Layer, config: DesireConfig) -> Any:
-    """Return W = W_nir · R · (1 − β), with the loss of rounding undone."""
+def _weights(layer: Layer, decay: float, shape: tuple[int, ...]) -> Any:
+    """Return W = W_nir · R · (1 − β) of a shape, with the loss of rounding undone."""
+    table = layer.weight.reshape(len(layer.weight), -1)
+    gain = layer.r.reshape(min(len(layer.r), len(table)), -1) * (1 - decay)  # a row a neuron or map
+    if (gain != gain[:, :1]).any():
+        raise ValueError(
+            f"r of {layer.neurons!r} differs within a map of neurons: expected one number a map"
+        )
     with np.errstate(over="ignore"):
-        weights = unscaled(layer.weight, (layer.r * (1 - config.decay))[:, None])
+        weights = unscaled(table, gain[:, :1]).reshape(shape)
     residual = layer.metadata.get(RESIDUAL)
     if residual is None:
         return weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lava_desire import DesireConfig, DesireNetwork, load_dataset
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
 from lava_desire.deploy import IntegerNetwork, quantize, scale_to_integers, to_lava
 from lava_desire.deploy.integer_network import as_integers, encode_images
 
@@ -106,3 +106,48 @@ def test_what_stock_processes_cannot_do_is_refused():
 def test_no_images_give_no_predictions():
     exported = to_lava(scale_to_integers(DesireNetwork(CONFIG)))
     assert exported.predict(np.zeros((0, 64), np.uint8)).shape == (0,)
+
+
+PLANES = {
+    "strides": ([Conv2d(4, 3, stride=(2, 1), padding=(1, 0)), Conv2d(3, (2, 3)), Dense(5)], (2, 7, 6)),
+    "no dense": ([Conv2d(3, 3), Conv2d(4, 4, stride=2)], (1, 6, 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("name", PLANES)
+def test_convolutions_repeat_the_engine_in_both_arithmetics(name, reset):
+    layers, shape = PLANES[name]
+    config = DesireConfig(
+        layers=layers, input_shape=shape, num_steps=8, error_margin=1, threshold=0.5, reset=reset
+    )
+    network = DesireNetwork(config)
+    images = np.random.default_rng(0).random((5, config.num_inputs), dtype=np.float32)
+    for exported in (to_lava(network), to_lava(scale_to_integers(network))):
+        activity = network.forward(images)
+        trains, wanted = activity.spikes[0].numpy(), activity.spikes[-1].numpy()
+        if exported.arithmetic == "fixed_pt":
+            wanted = scale_to_integers(network).spikes(trains)[-1]
+        assert 0 < wanted.sum() < wanted.size
+        np.testing.assert_array_equal(exported.output_spikes(trains), wanted)
+
+
+def test_exponents_are_in_the_weights_of_a_convolution():
+    config = DesireConfig(
+        layers=[Conv2d(3, 3), Dense(4)], input_shape=(2, 5, 4), num_steps=6, error_margin=1,
+        reset="zero",
+    )  # fmt: skip
+    generator = np.random.default_rng(0)
+    weights = tuple(
+        generator.integers(-60, 128, synapse.weight_shape) for synapse in config.synapses
+    )
+    integers = IntegerNetwork(config, weights, (900, 30), (3, -2))
+    trains = generator.random((6, 8, 40)) < 0.5
+    wanted = integers.spikes(trains)[-1]
+    assert 0 < wanted.sum() < wanted.size
+    exported = to_lava(integers)
+    assert "stock Lava processes (Conv, Dense and LIFReset)" in exported.description
+    np.testing.assert_array_equal(exported.output_spikes(trains), wanted)
+    below = IntegerNetwork(config, weights, (900, 30), (-1, 0))
+    with pytest.raises(ValueError, match="layer 1 have the exponent -1 and sum to .* at least 0"):
+        to_lava(below)

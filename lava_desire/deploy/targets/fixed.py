@@ -40,4 +40,5 @@ TARGET = base.Target(
     write=write,
     refuse=refuse,
     options=Options,
+    synapses=("dense", "conv2d"),
 )

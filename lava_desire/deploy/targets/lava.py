@@ -17,12 +17,12 @@ def refuse(network: Any, options: base.Options) -> None:
 
 def write(network: Any, path: Path, options: base.Options) -> str:
     """Write the script, and its weights beside it."""
-    from lava_desire.deploy.lava_script import write_lava_script
+    from lava_desire.deploy.lava_script import processes_of, write_lava_script
 
     script, weights = write_lava_script(network, path)
     return (
-        f"{script} runs {network.config.shape_text} on stock Lava processes (Dense, LIFReset), "
-        f"with the weights of {weights}: python {script} images.npz"
+        f"{script} runs {network.config.shape_text} on stock Lava processes "
+        f"({processes_of(network.config)}), with the weights of {weights}: python {script} images.npz"
     )
 
 
@@ -33,4 +33,5 @@ TARGET = base.Target(
     write=write,
     refuse=refuse,
     beside=".npz",
+    synapses=("dense", "conv2d"),
 )

@@ -48,6 +48,7 @@ TARGET = base.Target(
     write=write,
     refuse=refuse,
     options=Options,
+    synapses=("dense", "conv2d"),
 )
 
 

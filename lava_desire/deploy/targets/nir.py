@@ -36,6 +36,9 @@ def write(network: Any, path: Path, options: base.Options) -> str:
         f"{path} holds {config.shape_text} with dt = {graph.metadata['dt']} s; without the delay "
         f"between layers {steps} steps give the spike counts of {config.num_steps} here"
     )
+    kernels = (each.weight.shape[2:] for each in graph.nodes.values() if hasattr(each, "groups"))
+    if any(height != width for height, width in kernels):
+        report += "; use nir.read(..., type_check=False), as nir 1.0.8 takes kernels for square"
     if config.reset == "subtract":
         report += "; readers reset to zero until told to subtract, see docs/export.md"
     return report
@@ -47,11 +50,16 @@ TARGET = base.Target(
     suffix=".nir",
     write=write,
     refuse=refuse,
+    synapses=("dense", "conv2d"),
 )
 
 
 def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     """Return a trained network as a NIR graph: Input, then Affine and LIF a layer, then Output.
+
+    From the first convolution on it is Conv2d and LIF. A dense layer behind planes has kernels as
+    large as they are, since readers do not agree whether a Flatten counts the axis of samples;
+    outputs are then (B, N_L, 1, 1).
 
     The rate encoder is not part of the graph: feed it spikes. The delay of one step between
     layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
@@ -67,7 +75,7 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     Returns
     -------
     nir.NIRGraph
-        Nodes ``input``, ``affine_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
+        Nodes ``input``, ``affine_1`` or ``conv_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
         ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write`` puts it on disk.
 
     Raises
