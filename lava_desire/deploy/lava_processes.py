@@ -19,6 +19,7 @@ step of the next window all is silent, and there ``LIFReset`` clears all layers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,8 +80,8 @@ class LavaNetwork:
         kind = (
             f"stock Lava processes ({', '.join(names)} and LIFReset)"
             if self.is_stock
-            else f"stock {' and '.join(names)} connections and DesireLIF neurons of lava_desire, since no "
-            "neuron of Lava resets by subtraction"
+            else f"stock {' and '.join(names)} connections and DesireLIF neurons of lava_desire, "
+            "since no neuron of Lava resets by subtraction"
         )
         return (
             f"{sizes} in {self.arithmetic}: {kind}; {self.config.window_steps} time steps a sample"
@@ -232,8 +233,9 @@ def on_stock(network: Any) -> tuple[str, list[tuple[Any, dict[str, Any]]], list[
     if integers is None:
         just_below = float(np.nextafter(config.threshold, 0.0))  # ours fire at the threshold itself
         neurons = {"vth": just_below, "du": 1.0, "dv": 1.0 - config.decay}
-        weights = [array.astype(np.float64) for array in network.numpy_weights()]
-        tag, exponents, parameters = FLOATING, [None] * config.num_layers, [neurons] * len(weights)
+        weights = tuple(array.astype(np.float64) for array in network.numpy_weights())
+        exponents: Sequence[int | None] = [None] * config.num_layers
+        tag, parameters = FLOATING, [neurons] * config.num_layers
     else:
         tag, weights, exponents = FIXED, integers.weights, integers.weight_exponents
         # Lava adds 1 to du: 4095 keeps nothing of the current.

@@ -145,26 +145,24 @@ def _pairs(
     `names` are without Input and Output, `shape` is that of the planes that come in.
     """
     matrices, pools = (nir.Affine, nir.Linear), (nir.SumPool2d, nir.AvgPool2d)
-    synapses, before, pool, flattened = "", "", Pool(), False
+    pending: tuple[str, Synapse, Any] | None = None  # synapses whose neurons come next
+    before, pool, flattened = "", Pool(), False
     for name in names:
         node = nodes[name]
-        if synapses:
+        if pending is not None:
             if not isinstance(node, nir.LIF):
-                raise ValueError(
-                    f"node {name!r} is {_kind(node)}: expected LIF behind {synapses!r}"
-                )
-            yield synapses, synapse, weight, name
-            shape = synapse.post_shape
-            if isinstance(nodes[synapses], nir.Conv2d) and len(shape) == 1:
+                raise ValueError(f"node {name!r} is {_kind(node)}: expected LIF behind {before!r}")
+            yield *pending, name
+            shape = pending[1].post_shape
+            if isinstance(nodes[before], nir.Conv2d) and len(shape) == 1:
                 shape = (*shape, 1, 1)
-            synapses, pool, flattened = "", Pool(), False
+            pending, pool, flattened = None, Pool(), False
         elif isinstance(node, nir.Flatten):  # planes are flat here anyway, row by row
             flattened = True
         elif isinstance(node, pools) and not flattened:
             pool, shape = pool.then(name, node, shape, mean=isinstance(node, nir.AvgPool2d))
         elif isinstance(node, matrices) or (isinstance(node, nir.Conv2d) and not flattened):
-            synapse, weight = connect(nir, name, node, shape, pool, before)
-            synapses = name
+            pending = (name, *connect(nir, name, node, shape, pool, before))
         else:
             wanted = "Affine or Linear"
             if isinstance(node, nir.Delay):
@@ -174,7 +172,7 @@ def _pairs(
             behind = f" behind {before!r}" if before else ""
             raise ValueError(f"node {name!r} is {_kind(node)}: expected {wanted}{behind}")
         before = name
-    if synapses or pool != Pool():
+    if pending is not None or pool != Pool():
         raise ValueError(
             f"node {before!r} ({_kind(nodes[before])}) is the last: expected LIF behind it"
         )
@@ -205,9 +203,8 @@ def _layer(nodes: dict[str, Any], first: str, synapse: Synapse, weight: Any, sec
 def _one_a_neuron(name: str, node: str, value: Any, shape: tuple[int, ...]) -> Any:
     """Return a parameter as (N,) float64, or (1,) where one number holds for all neurons."""
     values = array_of(value)
-    long = [length for length in values.shape if length != 1]
-    allowed = [], [prod(shape)], [length for length in shape if length != 1]
-    if values.dtype.kind not in "fiu" or long not in allowed:
+    long, planes = ([length for length in each if length != 1] for each in (values.shape, shape))
+    if values.dtype.kind not in "fiu" or long not in ([], [prod(shape)], planes):
         raise ValueError(
             f"{name} of {node!r} is {values.dtype} {values.shape}: expected one number, or "
             f"{shape}, one a neuron"

@@ -38,12 +38,13 @@ def from_nir(
 ) -> DesireNetwork:
     """Return the network that a NIR graph describes.
 
-    A graph of :func:`to_nir` comes back to the bit. Any other has to be a chain of Affine or
-    Linear without bias and LIF with one time constant and one threshold; what NIR does not say is
-    taken from the arguments. Its missing delay is made up for by L − 1 steps more, which leaves
+    A graph of :func:`to_nir` comes back to the bit. Any other has to be a chain of Affine, Linear
+    or Conv2d without bias and LIF with one time constant and one threshold; what NIR does not say
+    is taken from the arguments. Its missing delay is made up for by L − 1 steps more, which leaves
     the spike counts as they are; a potential that equals the threshold fires here, and in NIR by
-    the letter does not. A Flatten that comes first is passed over, since images are flattened here
-    anyway; graphs within the graph are unfolded; parameters of one number hold for all neurons.
+    the letter does not. A SumPool2d or AvgPool2d before a connection becomes part of its kernels. A
+    Flatten is passed over, since planes are flat here anyway; graphs within the graph are unfolded;
+    parameters of one number hold for all neurons.
 
     Parameters
     ----------

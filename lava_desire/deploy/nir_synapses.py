@@ -1,7 +1,8 @@
 """Connections of a NIR graph as ours: Affine, Linear, Conv2d, and the pools before them.
 
-A pooling layer sends no spikes and is no layer here. A sum over q × q neurons and then a kernel W of
-k × k, stride s and padding p are one kernel W[o, c, ⌊i/q⌋, ⌊j/q⌋] of q·k, stride q·s, padding q·p.
+A pooling layer sends no spikes and is no layer here. A sum over q × q neurons and then a kernel W
+of k × k, stride s and padding p are one kernel W[o, c, ⌊i/q⌋, ⌊j/q⌋] of q·k, stride q·s and padding
+q·p.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def connect(
             return Dense(len(weight)).connected(weight.shape[1:]), weight
         if not shape:
             raise ValueError(f"Input says no shape of the planes that {before!r} pools")
-        weight, plane, stride, padding = weight.reshape(-1, *shape), shape, (1, 1), (0, 0)
+        weight, plane = weight.reshape(-1, *shape), shape
+        stride, padding = (1, 1), (0, 0)
     else:
         stride, padding = _geometry(name, node, weight.shape[2:])
         sides = shape[1:] if node.input_shape is None else _pair(name, node, "input_shape", 1)
@@ -141,7 +143,7 @@ def _weight(nir: Any, name: str, node: Any) -> Any:
     return weight
 
 
-def _geometry(name: str, node: Any, kernel_size: Shape) -> tuple[Shape, Shape]:
+def _geometry(name: str, node: Any, kernel_size: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return stride and padding of a convolution, and refuse groups and dilation."""
     for field in ("groups", "dilation"):
         given = _pair(name, node, field, 1)
@@ -159,7 +161,7 @@ def _geometry(name: str, node: Any, kernel_size: Shape) -> tuple[Shape, Shape]:
             f"padding of {name!r} is 'same' with stride {stride} and kernels of {kernel_size}: "
             "expected numbers, or stride 1 and odd kernels, which it pads alike on both sides"
         )
-    return stride, tuple(size // 2 for size in kernel_size)
+    return stride, (kernel_size[0] // 2, kernel_size[1] // 2)
 
 
 def _pair(name: str, node: Any, field: str, smallest: int) -> tuple[int, int]:

@@ -125,6 +125,10 @@ def test_a_window_is_the_power_of_two_that_holds_spikes_and_desires():
         ({"weight_scale": 1e-6}, r"needs a factor of .* in the engine"),
         ({"weight_scale": 1e9}, r"needs a factor of .* in the engine"),
         ({"config": None}, "config is a NoneType"),
+        (
+            {"config": DesireConfig(layers=("2c2", "4"), input_shape=(1, 3, 3))},
+            "layer 1 are conv2d: Loihi's learning engine knows dense only",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, message):

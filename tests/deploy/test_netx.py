@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lava_desire import DesireConfig, DesireNetwork
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
 from lava_desire.deploy import IntegerNetwork, to_netx
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install lava_desire[export]")
@@ -30,6 +30,27 @@ def test_a_file_has_the_layout_that_netx_reads(tmp_path):
                 "iDecay": 4096, "vDecay": 1024, "vThMant": integers.thresholds[index],
             }  # fmt: skip
             assert "messageBits" not in neuron
+
+
+def test_planes_have_an_input_before_them_and_a_flatten_behind(tmp_path):
+    layers = [Conv2d(4, (3, 2), stride=(2, 1), padding=(1, 0)), Conv2d(3, 2), Dense(5), Dense(2)]
+    config = CONFIG.replace(layers=layers, layer_sizes=(), input_shape=(2, 7, 6))
+    integers = to_netx(DesireNetwork(config), tmp_path / "net.net")
+    with h5py.File(tmp_path / "net.net") as file:
+        groups = [file[f"layer/{index}"] for index in range(len(file["layer"]))]
+        kinds = [group["type"][0].decode() for group in groups]
+        assert kinds == ["input", "conv", "conv", "flatten", "dense", "dense"]
+        assert groups[0]["shape"][()].tolist() == [2, 7, 6]
+        first = {name: group[()] for name, group in groups[1].items() if name != "neuron"}
+        np.testing.assert_array_equal(first["weight"], integers.weights[0])
+        assert first["shape"].tolist() == [4, 4, 5]
+        assert first["stride"].tolist() == [2, 1]
+        assert first["padding"].tolist() == [1, 0]
+        assert first["dilation"].tolist() == [1, 1]
+        assert first["groups"] == 1
+        assert groups[4]["weight"].shape == (5, 36)
+        thresholds = [int(group["neuron/vThMant"][()]) for group in groups if "neuron" in group]
+        assert tuple(thresholds) == integers.thresholds
 
 
 def test_reset_by_subtraction_is_refused_unless_it_is_to_be_converted(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.deploy import export, scale_to_integers, targets
+from lava_desire.deploy.integer_network import as_integers
 from lava_desire.deploy.lava_processes import on_stock
 from lava_desire.model.integers.limits import WEIGHT_BITS
 from lava_desire.model.synapses import Dense, Synapse
@@ -160,6 +161,27 @@ def test_python_writes_what_the_command_does(to, tmp_path):
     assert "64-12-10" in report
 
 
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_network_with_convolutions_leaves_by_every_target(to, tmp_path):
+    if to in ("nir", "netx"):
+        pytest.importorskip({"nir": "nir", "netx": "h5py"}[to])
+    config = DesireConfig(
+        layers=("3c3s2", "4c2", "3"), input_shape=(1, 8, 8), num_steps=6, error_margin=1,
+        reset="zero",
+    )  # fmt: skip
+    network, digits = DesireNetwork(config), load_dataset("digits")
+    images, labels = digits.train_images[:20], digits.train_labels[:20] % 3
+    options = {"data": (images, labels)} if to == "fixed" else {}
+    path = tmp_path / f"net{TARGETS[to].suffix}"
+    assert config.shape_text in export(network, path, to, **options)
+    if to == "fixed":
+        back = DesireNetwork.load(path)
+        wanted = [each.numpy() for each in back.forward(images).spikes]
+        assert wanted[1].any()
+        for mine, other in zip(as_integers(back).spikes(wanted[0]), wanted[1:], strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
 def test_declarations_import_nothing_heavy(tmp_path):
     program = (
         "import json, sys\n"
@@ -222,7 +244,7 @@ def test_other_synapses_are_refused_by_name_wherever_a_network_leaves(monkeypatc
 
     config = DesireConfig(reset="zero", layers=(4, Other(3)), input_shape=(8,))
     network = DesireNetwork(config)
-    message = "synapses of layer 2 are other: {} knows dense only"
+    message = "synapses of layer 2 are other: {} knows dense and conv2d only"
     for to, target in TARGETS.items():
         path = tmp_path / f"net{target.suffix}"
         with pytest.raises(ValueError, match=message.format(to)):

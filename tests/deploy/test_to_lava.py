@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
-from lava_desire.deploy import IntegerNetwork, quantize, scale_to_integers, to_lava
+from lava_desire.deploy import IntegerNetwork, export, quantize, scale_to_integers, to_lava
 from lava_desire.deploy.integer_network import as_integers, encode_images
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
@@ -109,9 +111,9 @@ def test_no_images_give_no_predictions():
 
 
 PLANES = {
-    "strides": ([Conv2d(4, 3, stride=(2, 1), padding=(1, 0)), Conv2d(3, (2, 3)), Dense(5)], (2, 7, 6)),
-    "no dense": ([Conv2d(3, 3), Conv2d(4, 4, stride=2)], (1, 6, 8)),
-}  # fmt: skip
+    "strides": (("4c3s2x1p1x0", "3c2x3", "5"), (2, 7, 6)),
+    "no dense": (("3c3", "4c4s2"), (1, 6, 8)),
+}
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
@@ -149,5 +151,26 @@ def test_exponents_are_in_the_weights_of_a_convolution():
     assert "stock Lava processes (Conv, Dense and LIFReset)" in exported.description
     np.testing.assert_array_equal(exported.output_spikes(trains), wanted)
     below = IntegerNetwork(config, weights, (900, 30), (-1, 0))
-    with pytest.raises(ValueError, match="layer 1 have the exponent -1 and sum to .* at least 0"):
+    with pytest.raises(ValueError, match=r"layer 1 have the exponent -1 and sum to .* at least 0"):
         to_lava(below)
+
+
+@pytest.mark.parametrize("arithmetic", ["floating", "fixed"])
+def test_a_script_holds_convolutions(arithmetic, tmp_path):
+    layers, shape = PLANES["strides"]
+    config = DesireConfig(
+        layers=layers, input_shape=shape, num_steps=8, error_margin=1, threshold=0.5, reset="zero"
+    )
+    network = DesireNetwork(config)
+    images = np.random.default_rng(0).integers(0, 256, (3, 84)).astype(np.uint8)
+    activity = network.forward(images)
+    wanted = activity.spikes[-1].numpy()
+    if arithmetic == "fixed":
+        network = scale_to_integers(network)
+        wanted = network.spikes(activity.spikes[0].numpy())[-1]
+    assert "(Conv, Dense, LIFReset)" in export(network, tmp_path / "net.py", to="lava")
+    spec = importlib.util.spec_from_file_location("net", tmp_path / "net.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert wanted.any()
+    np.testing.assert_array_equal(script.run(images).transpose(1, 0, 2), wanted)

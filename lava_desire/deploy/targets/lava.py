@@ -22,7 +22,8 @@ def write(network: Any, path: Path, options: base.Options) -> str:
     script, weights = write_lava_script(network, path)
     return (
         f"{script} runs {network.config.shape_text} on stock Lava processes "
-        f"({processes_of(network.config)}), with the weights of {weights}: python {script} images.npz"
+        f"({processes_of(network.config)}), with the weights of {weights}: python {script} "
+        "images.npz"
     )
 
 

@@ -75,8 +75,9 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     Returns
     -------
     nir.NIRGraph
-        Nodes ``input``, ``affine_1`` or ``conv_1``, ``lif_1``, …, ``output``; metadata ``dt``, ``num_steps``,
-        ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write`` puts it on disk.
+        Nodes ``input``, ``affine_1`` or ``conv_1``, ``lif_1``, …, ``output``; metadata ``dt``,
+        ``num_steps``, ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write``
+        puts it on disk.
 
     Raises
     ------
