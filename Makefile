@@ -60,6 +60,9 @@ $(PEERS)/ready: benchmarks/peers/bootstrap benchmarks/peers/requirements.txt
 bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this machine (BENCH=options)
 	@$(RUN) benchmarks.engine $(BENCH)
 
+bench-conv: $(READY) $(PEERS)/ready  ## the same for convolutions, beside dense layers (BENCH=options)
+	@$(RUN) benchmarks.convolutions $(BENCH)
+
 bench-gpu: $(READY)  ## measure training steps on a CUDA device, and where their time goes
 	@$(RUN) benchmarks.gpu $(BENCH)
 

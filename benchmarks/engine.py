@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ class Competitor:
         what = {
             **{name: case[name] for name in ("kind", "option", "batch_size")},
             "weights": case["weights"] and str(case["weights"]),
-            "layers": LAYERS,
+            "layers": case.get("layers", LAYERS),
             "threads": threads,
         }
         self._process = subprocess.Popen(
@@ -112,6 +111,19 @@ class Competitor:
         }
 
 
+def measure(
+    listed: list[dict[str, Any]], data: Path, threads: int, rounds: int
+) -> list[dict[str, Any]]:
+    """Let all cases take turns, and return what each of them took."""
+    competitors = [Competitor(case, data, threads) for case in listed]
+    for competitor in competitors:
+        competitor.warm_up()
+    for _ in range(rounds):
+        for competitor in competitors:
+            competitor.round(competitor.case["samples"])
+    return [competitor.result() for competitor in competitors]
+
+
 def prepare(
     folder: Path, data_dir: str | None, weights: Path | None
 ) -> tuple[Path, Path, dict[str, Any]]:
@@ -141,14 +153,15 @@ def synaptic_operations(
     result = network.train_step(images, labels, 0.0)
     network.samples_seen = seen
     forward = update = 0.0
-    for layer, (before, behind) in enumerate(pairwise(result.counts), start=1):
+    for layer, synapse in enumerate(network.config.synapses, start=1):
+        before, behind = (counts.double() for counts in result.counts[layer - 1 : layer + 1])
         desires = result.desires[layer - 1] != 0
         masks = result.activity.masks or []
         if layer < len(masks):
             desires = desires & masks[layer]
-        learning = (desires & (behind > 0)).sum(1)
-        forward += float(before.sum()) * behind.shape[1]
-        update += float((before.sum(1) * learning).sum())
+        arrived = synapse.forward(torch.ones(synapse.weight_shape, dtype=torch.float64), before)
+        forward += float(arrived.sum())
+        update += float((arrived * (desires & (behind > 0))).sum())
     return {
         "forward": forward / len(images),
         "update": update / len(images),
@@ -172,13 +185,7 @@ def main() -> None:
         listed = cases(trained, options.against and options.against.resolve())
         if not PEERS.exists():
             print(f"{PEERS} is not there: the peers are left out (make bench makes it)")
-        competitors = [Competitor(case, data, options.threads) for case in listed]
-        for competitor in competitors:
-            competitor.warm_up()
-        for _ in range(options.rounds):
-            for competitor in competitors:
-                competitor.round(competitor.case["samples"])
-        results = [competitor.result() for competitor in competitors]
+        results = measure(listed, data, options.threads, options.rounds)
     report = {
         "command": "make bench",
         "commit": commit(),

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,29 @@ import torch
 
 NUM_STEPS, DECAY = 20, 0.75
 LEARNING_RATE = 1e-5
+IMAGE = (1, 28, 28)
 
 Step = Callable[[np.ndarray, np.ndarray], Any]
 
 
-def engine(layers: tuple[int, ...], weights: list[np.ndarray] | None, option: str) -> Step:
-    """Build our network in a precision; ``torch:`` before it takes torch operations."""
+def engine(layers: tuple[Any, ...], weights: list[np.ndarray] | None, option: str) -> Step:
+    """Build our network in a precision; ``torch:`` before it takes torch operations.
+
+    ``predict`` classifies. Layers that are texts, as ``16c5s2``, see images of 28 x 28, and count
+    traces from their mean.
+    """
     from lava_desire import DesireConfig
     from lava_desire.engine import DesireNetwork
 
-    precision = option.removeprefix("torch:")
-    kernels = "auto" if option == precision else "torch"
-    network = DesireNetwork(
-        DesireConfig(layers), weights=weights, precision=precision, kernels=kernels
-    )
+    if isinstance(layers[0], str):
+        config = DesireConfig(layers=layers, input_shape=IMAGE, trace_baseline=1.0)
+    else:
+        config = DesireConfig(layers)
+    kernels = "torch" if option.startswith("torch:") else "auto"
+    precision = "float32" if option == "predict" else option.removeprefix("torch:")
+    network = DesireNetwork(config, weights=weights, precision=precision, kernels=kernels)
+    if option == "predict":
+        return lambda images, labels: network.predict(images)
     return lambda images, labels: network.train_step(images, labels, LEARNING_RATE)
 
 
@@ -48,10 +58,22 @@ def encoder_table() -> torch.Tensor:
     return torch.stack(trains)
 
 
-def gradient_step(modules: torch.nn.Module, run: Callable[[torch.Tensor], torch.Tensor]) -> Step:
-    """Return a step of surrogate gradients: cross entropy of the spike counts, Adam."""
+def gradient_step(
+    modules: torch.nn.Module, run: Callable[[torch.Tensor], torch.Tensor], option: str
+) -> Step:
+    """Return a step of surrogate gradients: cross entropy of the spike counts, Adam.
+
+    With the option ``predict`` it classifies, by the largest count.
+    """
     optimizer = torch.optim.Adam(modules.parameters(), lr=1e-3)
     table = encoder_table()
+
+    @torch.inference_mode()
+    def predict(images: np.ndarray, labels: np.ndarray) -> None:
+        run(table[:, torch.from_numpy(images).int()]).sum(0).argmax(1)
+
+    if option == "predict":
+        return predict
 
     def step(images: np.ndarray, labels: np.ndarray) -> None:
         spikes = table[:, torch.from_numpy(images).int()]
@@ -63,7 +85,7 @@ def gradient_step(modules: torch.nn.Module, run: Callable[[torch.Tensor], torch.
     return step
 
 
-def snntorch(layers: tuple[int, ...], weights: Any, option: str) -> Step:
+def snntorch(layers: tuple[Any, ...], weights: Any, option: str) -> Step:
     """Build the network in snnTorch: its Leaky neurons, step by step."""
     import snntorch as snn
 
@@ -81,16 +103,35 @@ def snntorch(layers: tuple[int, ...], weights: Any, option: str) -> Step:
             out.append(values)
         return torch.stack(out)
 
-    return gradient_step(torch.nn.ModuleList([dense, neurons]), run)
+    return gradient_step(torch.nn.ModuleList([dense, neurons]), run, option)
 
 
-def spikingjelly(layers: tuple[int, ...], weights: Any, option: str) -> Step:
+def spikingjelly(layers: tuple[Any, ...], weights: Any, option: str) -> Step:
     """Build the network in SpikingJelly: multi-step mode, a layer's whole window in one product."""
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
+    def connections() -> Iterator[torch.nn.Module]:
+        if isinstance(layers[0], int):
+            for before, behind in itertools.pairwise(layers):
+                yield layer.Linear(before, behind, bias=False, step_mode="m")
+            return
+        channels, size, _ = IMAGE
+        for text in layers:
+            numbers = [int(number) for number in re.findall(r"\d+", text)]
+            if len(numbers) == 1:
+                flatten = layer.Flatten(step_mode="m")
+                dense = layer.Linear(channels * size**2, *numbers, bias=False, step_mode="m")
+                yield torch.nn.Sequential(flatten, dense)
+                channels, size = numbers[0], 1
+                continue
+            behind, kernel, stride = numbers
+            yield layer.Conv2d(channels, behind, kernel, stride, bias=False, step_mode="m")
+            channels, size = behind, (size - kernel) // stride + 1
+
+    shape = IMAGE if isinstance(layers[0], str) else (-1,)
     parts: list[torch.nn.Module] = []
-    for before, behind in itertools.pairwise(layers):
-        parts.append(layer.Linear(before, behind, bias=False, step_mode="m"))
+    for connection in connections():
+        parts.append(connection)
         parts.append(
             neuron.LIFNode(
                 tau=1 / (1 - DECAY),
@@ -104,12 +145,12 @@ def spikingjelly(layers: tuple[int, ...], weights: Any, option: str) -> Step:
 
     def run(spikes: torch.Tensor) -> torch.Tensor:
         functional.reset_net(network)
-        return network(spikes)
+        return network(spikes.reshape(*spikes.shape[:2], *shape))
 
-    return gradient_step(network, run)
+    return gradient_step(network, run, option)
 
 
-def ceiling(layers: tuple[int, ...], weights: Any, option: str) -> Step:
+def ceiling(layers: tuple[Any, ...], weights: Any, option: str) -> Step:
     """Multiply float32 matrices of the size of the first layer's currents for B = 64."""
     left = torch.rand(NUM_STEPS * 64, layers[0])
     right = torch.rand(layers[0], layers[1])

@@ -43,9 +43,11 @@ def run_convolution(
     empty.
     """
     geometry = _geometry_of(synapse)
-    rows, reach = rows_by_input(weights, geometry, gain)
+    lanes = _whole_vectors(synapse.out_channels)
+    rows = workspace.take("rows", (synapse.in_channels, *synapse.kernel_size, lanes), np.float64)
+    reach = lay_out_by_input(weights, geometry, gain, rows)
     spikes = np.empty((len(trains), synapse.num_post), np.uint64)
-    room = (config.num_steps, synapse.out_width * rows.shape[3])
+    room = (config.num_steps, synapse.out_width * lanes)
     are_finite: list[bool] = []
 
     def piece(first: int, last: int) -> None:
@@ -86,7 +88,9 @@ def pass_back_convolution(
     `errors` are c of the samples, (A, N_o) float32.
     """
     geometry = _geometry_of(synapse)
-    patches = patches_by_neuron(weights, _run_of(synapse))
+    shape = (synapse.out_channels, synapse.kernel_size[0], _run_of(synapse))
+    patches = workspace.take("patches", shape, np.float64)
+    lay_out_by_neuron(weights, patches)
 
     def piece(first: int, last: int) -> None:
         plane = _padded(synapse, workspace)
@@ -153,9 +157,13 @@ def _geometry_of(synapse: Conv2d) -> tuple[int, ...]:
     return (*shapes, *synapse.kernel_size, *synapse.stride, *synapse.padding)
 
 
+def _whole_vectors(size: int) -> int:
+    return -LANES * (-size // LANES)
+
+
 def _run_of(synapse: Conv2d) -> int:
     """Return the numbers of a row of a patch, in whole vectors."""
-    return -LANES * (-synapse.kernel_size[1] * synapse.in_channels // LANES)
+    return _whole_vectors(synapse.kernel_size[1] * synapse.in_channels)
 
 
 def _columns_of(synapse: Conv2d) -> int:
@@ -183,18 +191,16 @@ def _sums_of(synapse: Conv2d, num_blocks: int, workspace: Workspace) -> Any:
 
 
 @compiled
-def rows_by_input(weights: Any, geometry: Any, gain: float) -> Any:
+def lay_out_by_input(weights: Any, geometry: Any, gain: float, rows: Any) -> Any:
     """Lay weights out by input channel, kernel row, run of kernel columns, and output channel.
 
     Columns that an input meets at one position after the other, a stride apart and from right to
-    left, follow one another. Returns the weights times `gain`, (C, k_h, k_w, C' in whole vectors)
-    float64, and a row an input column, (W, 3) int64: the first position that it reaches, how many,
-    and where their run begins.
+    left, follow one another. `rows`, (C, k_h, k_w, C' in whole vectors) float64, receives the
+    weights times `gain`. Returns a row an input column, (W, 3) int64: the first position that it
+    reaches, how many, and where their run begins.
     """
     maps, channels, k_h, k_w = weights.shape
     width, out_width, stride, padding = geometry[2], geometry[5], geometry[9], geometry[11]
-    lanes = LANES * ((maps + LANES - 1) // LANES)
-    rows = np.zeros((channels, k_h, k_w, lanes), np.float64)
     place = np.empty(k_w, np.int64)
     found: Any = 0
     for phase in range(min(stride, k_w)):
@@ -207,13 +213,14 @@ def rows_by_input(weights: Any, geometry: Any, gain: float) -> Any:
                 row = rows[c, i, place[j]]
                 for o in range(maps):
                     row[o] = np.float64(weights[o, c, i, j]) * gain
+                row[maps:] = 0
     reach = np.zeros((width, 3), np.int64)
     for x in range(width):
         first = max(0, (x + padding - k_w + stride) // stride)
         last = min(out_width - 1, (x + padding) // stride)
         if first <= last:
             reach[x] = first, last - first + 1, place[x + padding - first * stride]
-    return rows, reach
+    return reach
 
 
 @compiled
@@ -234,7 +241,7 @@ def run_windows(
 ) -> bool:
     """Run a layer over the window, for some samples, a row of neurons at a time (Eq. 1 and 16).
 
-    Tell whether all potentials are finite. `rows` and `reach` are of :func:`rows_by_input`,
+    Tell whether all potentials are finite. `rows` and `reach` are of :func:`lay_out_by_input`,
     `masks` are (B, N) bool or empty, `spikes` receives the trains, (B, N) words; `current`,
     (T, W'·lanes) float64, is overwritten.
     """
@@ -295,19 +302,18 @@ def run_windows(
 
 
 @compiled
-def patches_by_neuron(weights: Any, run: int) -> Any:
+def lay_out_by_neuron(weights: Any, patches: Any) -> None:
     """Lay weights out by output channel, kernel row, and column and input channel of the patch.
 
-    Returns (C', k_h, run) float64, `run` being k_w·C in whole vectors.
+    `patches`, (C', k_h, k_w·C in whole vectors) float64, receives them.
     """
     maps, channels, k_h, k_w = weights.shape
-    patches = np.zeros((maps, k_h, run), np.float64)
+    patches[:, :, k_w * channels :] = 0
     for o in range(maps):
         for c in range(channels):
             for i in range(k_h):
                 for j in range(k_w):
                     patches[o, i, j * channels + c] = weights[o, c, i, j]
-    return patches
 
 
 @compiled
@@ -324,7 +330,7 @@ def ternarise_planes(
 ) -> None:
     """Ternarise z of the inputs, gathered from the neurons with an error (Eq. 13 and 15).
 
-    `patches` are of :func:`patches_by_neuron`, `errors` of chosen samples, (A, N_o) float32;
+    `patches` are of :func:`lay_out_by_neuron`, `errors` of chosen samples, (A, N_o) float32;
     `desires` receives the d of these samples, (B, N_i) int8; `plane`, (H + 2 p_h, W + 2 p_w, C)
     float64, is overwritten.
     """
