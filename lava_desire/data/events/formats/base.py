@@ -94,7 +94,9 @@ def by_faery(path: Path, module: str, **options: Any) -> Iterator[Events]:
             yield from _packets(decoder)
     except (DataError, OSError):
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise DataError(f"faery cannot read it: {error}") from None
 
 

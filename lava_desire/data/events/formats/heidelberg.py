@@ -52,8 +52,8 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except (KeyError, IndexError, TypeError) as error:
         raise DataError(f"it holds no spikes/times, spikes/units and labels: {error}") from None
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, RuntimeError) as error:
+        if getattr(error, "errno", None) is not None:
             raise
         raise DataError(f"h5py cannot read it: {error}") from None
 
