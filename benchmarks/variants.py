@@ -63,7 +63,8 @@ class Variant:
             shown = images[order]
             shifts = draw_shifts(config, self.epoch, len(labels))
             if shifts is not None:
-                shown = shift_images(shown, shifts[:size].to(self.device))
+                shifts = shifts[:size].to(self.device)
+                shown = shift_images(shown, shifts, config.input_shape)
             rate = config.learning_rate_at(self.epoch)
             self.step.begin(shown, labels[order], rate, self.epoch * size)
         self.done = 0

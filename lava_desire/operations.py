@@ -24,8 +24,9 @@ class LayerOperations:
     spikes_sent : int
         Spikes of its neurons.
     synaptic_operations : int
-        Weights added to activations: each spike received goes through the synapses that
-        begin there, N_ℓ of a dense layer.
+        Weights added to activations: each spike received goes through the synapses that begin at
+        its neuron, N_ℓ of a dense layer; of a convolution the copies of weights that reach it,
+        which are fewer at the edge of a plane.
     neuron_updates : int
         Time steps times neurons: decays, comparisons.
     weight_bytes_read : float
@@ -71,10 +72,13 @@ def count_operations(network: DesireNetwork, activity: Activity) -> list[LayerOp
     counted = []
     for layer in range(1, config.num_layers + 1):
         synapse = config.synapses[layer - 1]
-        received = int(activity.counts[layer - 1].sum())
+        spikes = activity.counts[layer - 1].sum(0).double()
         if config.delay(layer):
-            received -= int(activity.spikes[layer - 1][-config.delay(layer) :].sum())
-        operations = round(received * synapse.fan_out)
+            spikes -= activity.spikes[layer - 1][-config.delay(layer) :].sum((0, 1))
+        # How many synapses begin at each neuron: at the edge of a plane, fewer.
+        ones = spikes.new_ones(synapse.num_post)
+        begin = synapse.transpose(ones.new_ones(synapse.weight_shape), ones)
+        received, operations = int(spikes.sum()), int(spikes @ begin)
         bytes_a_weight = (fields[layer - 1]["weight_bits"] if fields else _FLOAT_BITS) / 8
         counted.append(
             LayerOperations(

@@ -83,7 +83,6 @@ def test_a_configuration_has_its_connections_and_neurons():
     assert [synapse.weight_shape for synapse in config.synapses] == [(4, 6), (4,), (2, 4)]
     assert [synapse.num_weights for synapse in config.synapses] == [24, 4, 8]
     assert [synapse.fan_in for synapse in config.synapses] == [6, 1, 4]
-    assert [synapse.fan_out for synapse in config.synapses] == [4, 1, 2]
     assert (config.num_inputs, config.num_classes, config.neurons) == (6, 2, (6, 4, 4, 2))
     assert [config.num_neurons(layer) for layer in range(4)] == [6, 4, 4, 2]
     assert config.shape_text == "6-4-one-to-one-2"
@@ -251,7 +250,6 @@ def test_a_convolution_is_the_dense_layer_of_its_matrix(text, before, behind, ar
     weights = draw.normal(size=convolution.weight_shape).astype(np.float32)
     matrix = matrix_of(convolution, weights)
     dense = Dense(len(matrix)).connected((convolution.num_pre,))
-    assert convolution.fan_out == np.count_nonzero(matrix) / convolution.num_pre
     spikes = draw.random((3, 2, convolution.num_pre)) < 0.4
     errors = draw.normal(size=(4, convolution.num_post)).astype(np.float32)
     traces = draw.integers(0, 9, spikes.shape) / 4
@@ -371,3 +369,19 @@ def test_operations_are_counted_by_the_synapses_that_there_are():
     assert [layer.weight_bytes_stored for layer in (first, second)] == [4 * 63, 4 * 7]
     with pytest.raises(ValueError, match="layer 2 are one-to-one: the count of operations knows"):
         count_measured(network, IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("layers", ["2c3s2p1 4c2p1 3", "3c2x3s3x1p1x2 5c1s3 3"])
+def test_operations_of_a_convolution_are_those_of_the_entries_of_its_matrix(layers):
+    config = CONVOLUTIONS.replace(layers=layers.split(), input_shape=(2, 5, 4), threshold=0.2)
+    network = DesireNetwork(config)
+    activity = network.forward(np.random.default_rng(6).integers(0, 256, (3, 2, 5, 4), np.uint8))
+    for layer, counted in enumerate(count_operations(network, activity)):
+        synapse, spikes = config.synapses[layer], activity.spikes[layer].numpy()
+        ones = np.ones(synapse.weight_shape, np.float32)
+        matrix = ones if isinstance(synapse, Dense) else matrix_of(synapse, ones)
+        received = spikes[: len(spikes) - config.delay(layer + 1)].sum((0, 1))
+        expected = int(matrix.sum(0) @ received)
+        assert counted.spikes_received == received.sum()
+        assert counted.synaptic_operations == expected > 0
+        assert counted.weight_bytes_read == 4 * expected

@@ -149,7 +149,7 @@ def plot_classified_images(
     activity: Activity,
     images: Any,
     labels: Sequence[int],
-    image_shape: tuple[int, int],
+    image_shape: tuple[int, ...],
     path: str | Path,
 ) -> None:
     """Draw each image above the spikes of the network that classified it.
@@ -165,7 +165,8 @@ def plot_classified_images(
     labels : sequence of int
         (B,) classes.
     image_shape : tuple of int
-        (height, width).
+        (height, width), or (channels, height, width): three are drawn in colour, of others the
+        mean.
     path : path
         Where the PNG goes.
 
@@ -185,6 +186,9 @@ def plot_classified_images(
         height_ratios=[1, *[1.2] * num_layers],
     )
     brightness = np.asarray(images).reshape(num_images, *image_shape)
+    if len(image_shape) == 3:
+        is_colour = image_shape[0] == 3
+        brightness = np.moveaxis(brightness, 1, -1) if is_colour else brightness.mean(1)
     for column, (axes, label) in enumerate(zip(rows[0], labels, strict=True)):
         axes.imshow(brightness[column], cmap="gray_r")
         predicted = int(activity.prediction[column])

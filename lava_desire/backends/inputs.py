@@ -118,7 +118,7 @@ def as_input(
         counts = len(size) == 3 and size[::2] == (config.num_steps, inputs) and size[1] != 1
         if counts or len(size) == 5:
             check_spikes(given, name)
-        return as_images(given, config.num_inputs, device, name)
+        return as_images(given, config, device, name)
     for each in config.filters:
         each.refuse(f" where {name} are spike trains, which no filter of images maps")
     if isinstance(given, SpikeTrains):
@@ -128,19 +128,22 @@ def as_input(
         check_spikes(given, name)
         num_steps, shape = len(given), tuple(given.shape[2:])
         planes = pack_spikes(_as_tensor(name, given, device).flatten(2))
-    check_size(num_steps, shape, (config.num_steps, config.num_inputs), name)
+    expected = config.num_steps, config.num_inputs
+    check_size(num_steps, shape, expected, name, config.input_shape)
     return planes
 
 
-def as_images(images: Any, num_inputs: int, device: torch.device, name: str = "images") -> Tensor:
-    """Return images as a (B, N_0) uint8 or float32 tensor on `device`.
+def as_images(
+    images: Any, config: DesireConfig, device: torch.device, name: str = "images"
+) -> Tensor:
+    """Return images for a network as a (B, N_0) uint8 or float32 tensor on `device`.
 
     Raises
     ------
     ValueError
         As :func:`~lava_desire.data.checks.check_images`; `name` is what they are called.
     """
-    rows, _ = check_images(images, name, num_inputs)
+    rows, _ = check_images(images, name, config.num_inputs, config.input_shape)
     return _as_tensor(name, rows, device)
 
 

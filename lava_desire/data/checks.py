@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import permutations
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -36,20 +38,32 @@ class DataWarning(UserWarning):
 
 
 def check_images(
-    given: Any, name: str = "images", num_inputs: int | None = None
-) -> tuple[Array, tuple[int, int] | None]:
-    """Return images as rows, (S, N) uint8 or float32, and (h, w) where they have it, else None.
+    given: Any,
+    name: str = "images",
+    num_inputs: int | None = None,
+    input_shape: tuple[int, ...] = (),
+) -> tuple[Array, tuple[int, ...] | None]:
+    """Return images as rows, (S, N) uint8 or float32, and their shape, None where it is not known.
 
     `given` is (S, N), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in [0, 1]; rows are
-    N = h · w pixels, row by row of the image. Errors call them `name`. Raises DataError if they
-    are of another shape or dtype, or a value is NaN or outside [0, 1].
+    N = h · w pixels, row by row of the image, and the shape is (h, w). Errors call them `name`.
+
+    A network with an `input_shape` (C, H, W) takes (S, C, H, W) or rows; of one channel also
+    (S, H, W) and (S, H, W, 1), and the shape is (H, W). Images of several channels, (S, C, h, w),
+    are otherwise taken where no `num_inputs` are expected, as by a data set; their shape is
+    (C, h, w), and rows are channel by channel.
+
+    Raises DataError if they are of another shape or dtype, or a value is NaN or outside [0, 1].
     """
     images = _as_array(given, name)
     shape = tuple(int(size) for size in images.shape)
-    image_shape = _image_shape(shape, name)
-    if shape[0] == 0 and len(shape) == 1 and num_inputs is not None:
+    if shape == (0,) and num_inputs is not None:
         shape = (0, num_inputs)  # an empty list: no images, of any size
-    width = int(np.prod(shape[1:], dtype=np.int64))
+    if len(input_shape) == 3:
+        image_shape = _planes(shape, input_shape, name, images)
+    else:
+        image_shape = _image_shape(shape, name, several=num_inputs is None)
+    width = prod(shape[1:])
     if num_inputs is not None and (len(shape) == 1 or width != num_inputs):
         hint = "; one image alone is images[None]" if shape == (num_inputs,) else ""
         raise DataError(
@@ -61,24 +75,97 @@ def check_images(
     return _brightness(images, name).reshape(shape[0], width), image_shape
 
 
-def _image_shape(shape: tuple[int, ...], name: str) -> tuple[int, int] | None:
+def check_planes(
+    shape: tuple[int, ...] | None, input_shape: tuple[int, ...], name: str = "images"
+) -> None:
+    """Refuse samples that a network would take for others, their planes having another shape.
+
+    `shape`, (h, w) or (C, h, w), is that of samples which are kept as rows; None, and any other,
+    is not known. A network without `input_shape` takes one channel. Raises DataError that calls
+    them `name`.
+    """
+    if shape is None or len(shape) not in (2, 3):
+        return
+    planes = shape if len(shape) == 3 else (1, *shape)
+    if len(input_shape) == 3 and planes != input_shape:
+        raise DataError(
+            f"{name} are planes of {times(planes)}: expected {times(input_shape)}, the network's "
+            "input_shape"
+        )
+    if not input_shape and planes[0] > 1:
+        raise _of_channels(("S", *planes), name, first=True)
+
+
+def times(shape: Sequence[int]) -> str:
+    """Return a shape as messages show it: ``1 x 28 x 28``."""
+    return " x ".join(map(str, shape))
+
+
+def _planes(
+    shape: tuple[int, ...], wanted: tuple[int, ...], name: str, images: Array
+) -> tuple[int, ...] | None:
+    """Return what :func:`check_images` does, of images for a network of these planes."""
+    one, known = wanted[0] == 1, (wanted[1:] if wanted[0] == 1 else wanted)
+    if shape[1:] == (prod(wanted),):
+        return None
+    if shape[1:] in (wanted, known) or (one and shape[1:] == (*known, 1)):
+        return known
+    hint = ""
+    if shape in (wanted, known, (prod(wanted),)):
+        hint = f"; one image alone is {name}[None]"
+    elif len(shape) in (3, 4):
+        orders = permutations(range(1, len(shape)))
+        fitting = (
+            axes for axes in orders if tuple(shape[axis] for axis in axes) in (wanted, known)
+        )
+        if (order := next(fitting, None)) is not None:
+            method = "transpose" if isinstance(images, np.ndarray) else "permute"
+            hint = f"; with its axes in that order it is {name}.{method}{(0, *order)}"
+        elif one and 3 in shape[1::2]:
+            hint = f"; RGB images become one channel by {_grey(name, shape[1] == 3)}"
+    also = f"{_sizes('B', *known)}, " if one else ""
+    raise DataError(
+        f"{name} have shape {shape}: expected {also}{_sizes('B', *wanted)} or "
+        f"{_sizes('B', prod(wanted))}, channel by channel and row by row{hint}"
+    )
+
+
+def _image_shape(shape: tuple[int, ...], name: str, several: bool) -> tuple[int, ...] | None:
     if len(shape) == 3:
         return shape[1], shape[2]
     if len(shape) == 4 and 1 in (shape[1], shape[3]):
         return (shape[2], shape[3]) if shape[1] == 1 else (shape[1], shape[2])
     if len(shape) == 4:
         first = shape[1] in (2, 3, 4) and shape[3] not in (3, 4)
-        grey = f"(np.moveaxis({name}, 1, -1) {_GREY}" if first else f"({name} {_GREY}"
-        raise DataError(
-            f"{name} have shape {shape}, {shape[1] if first else shape[3]} channels a pixel: "
-            f"expected one, as of RGB images {grey}, or {name}.reshape(len({name}), -1), which "
-            "gives every channel inputs of its own"
-        )
+        if first and several:
+            return shape[1:]
+        raise _of_channels(shape, name, first)
     if not 1 <= len(shape) <= 2:
         raise DataError(
             f"{name} have shape {shape}: expected (S, N), one row a sample, or (S, height, width)"
         )
     return None
+
+
+def _of_channels(shape: tuple[Any, ...], name: str, first: bool) -> DataError:
+    """Return the refusal of several channels where one is expected."""
+    planes = "" if first else f"np.moveaxis({name}, -1, 1) for "
+    return DataError(
+        f"{name} have shape {_sizes(*shape)}, {shape[1 if first else 3]} channels a pixel: "
+        f"expected one, as of RGB images {_grey(name, first)}, or {name}.reshape(len({name}), -1), "
+        f"which gives every channel inputs of its own; or {planes}a network that knows its planes, "
+        "whose input_shape is (channels, height, width)"
+    )
+
+
+def _sizes(*sizes: Any) -> str:
+    """Return a shape as messages show it: ``(B, 784)``."""
+    return f"({', '.join(map(str, sizes))})"
+
+
+def _grey(name: str, first: bool) -> str:
+    """Return how RGB images become grey."""
+    return f"(np.moveaxis({name}, 1, -1) {_GREY}" if first else f"({name} {_GREY}"
 
 
 def _brightness(images: Array, name: str) -> Array:

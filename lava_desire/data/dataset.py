@@ -18,6 +18,7 @@ from lava_desire.data.checks import (
     check_names,
     label_column,
     number_classes,
+    times,
 )
 from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
 
@@ -50,10 +51,10 @@ class Dataset:
     name : str
         What it is called in messages and figures.
     train_images, test_images : array
-        (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1); uint8, or float brightness in [0, 1].
-        They are kept as (S, N_0) uint8 or float32. Without test images there is no test set. Spike
-        trains are :class:`~lava_desire.data.SpikeTrains`, or a
-        :class:`~lava_desire.data.SpikeSource`, which is read while it is learned.
+        (S, N_0), (S, h, w), (S, 1, h, w), (S, h, w, 1) or, of several channels, (S, C, h, w);
+        uint8, or float brightness in [0, 1]. They are kept as (S, N_0) uint8 or float32. Without
+        test images there is no test set. Spike trains are :class:`~lava_desire.data.SpikeTrains`,
+        or a :class:`~lava_desire.data.SpikeSource`, which is read while it is learned.
     train_labels, test_labels : array
         (S,) or (S, 1) integers or texts, or one-hot, (S, K) of 0 and 1; kept as (S,) int64.
     num_classes : int, optional
@@ -61,8 +62,8 @@ class Dataset:
         integers that count from 0 without a gap are taken as they are, and others, as texts, name
         the classes, which are numbered in their order.
     image_shape : tuple of int, optional
-        (height, width) with height · width = N_0, where the inputs are an image; that of the
-        images where they have one.
+        (height, width), or (channels, height, width), whose product is N_0, where the inputs are an
+        image; that of the images where they have one.
     class_names : sequence of str, optional
         A name a class, of which texts are some; None where classes are called by their numbers.
 
@@ -86,26 +87,26 @@ class Dataset:
     test_images: Array = None  # type: ignore[assignment] # empty when not given
     test_labels: Array = None  # type: ignore[assignment]
     num_classes: int = None  # type: ignore[assignment] # counted when not given
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        train_images, shape = _samples(self.train_images, "train_images")
+        known = self._known_shape()
+        train_images, shape = _samples(self.train_images, "train_images", known)
         if 0 in (len(train_images), *train_images.shape):
             raise DataError(
                 f"train_images have shape {train_images.shape}: expected (S, N), one row a sample, "
                 "none empty"
             )
+        if known and np.prod(known) != _num_inputs(train_images):
+            raise DataError(
+                f"image_shape is {self.image_shape}: expected height x width = "
+                f"{_num_inputs(train_images)}, or channels x height x width"
+            )
+        if known and shape not in (None, known):
+            raise DataError(f"image_shape is {self.image_shape}: train_images are {shape}")
+        shape = known or shape
         test_images, test_labels = self._test_part(_num_inputs(train_images), shape)
-        if self.image_shape is not None:
-            if np.prod(self.image_shape) != _num_inputs(train_images):
-                raise DataError(
-                    f"image_shape is {self.image_shape}: expected height x width = "
-                    f"{_num_inputs(train_images)}"
-                )
-            if shape is not None and tuple(self.image_shape) != shape:
-                raise DataError(f"image_shape is {self.image_shape}: train_images are {shape}")
-            shape = (int(self.image_shape[0]), int(self.image_shape[1]))
         labels = self._numbered(self.train_labels, test_labels, len(train_images), len(test_images))
         train_labels, test_labels, num_classes, names = labels
         for name, value in (
@@ -119,7 +120,19 @@ class Dataset:
         ):
             object.__setattr__(self, name, value)
 
-    def _test_part(self, num_inputs: int, train_shape: tuple[int, int] | None) -> tuple[Array, Any]:
+    def _known_shape(self) -> tuple[int, ...] | None:
+        """Return the image shape that is given, of one channel (h, w), or None."""
+        if self.image_shape is None:
+            return None
+        shape = tuple(int(size) for size in self.image_shape)
+        if len(shape) not in (2, 3):
+            raise DataError(
+                f"image_shape is {self.image_shape}: expected (height, width), or (channels, "
+                "height, width)"
+            )
+        return shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
+
+    def _test_part(self, num_inputs: int, train_shape: tuple[int, ...] | None) -> tuple[Array, Any]:
         """Return test images as rows, and test labels; empty ones where there are none."""
         if (self.test_images is None) != (self.test_labels is None):
             there = "test_images" if self.test_labels is None else "test_labels"
@@ -128,15 +141,15 @@ class Dataset:
             )
         if self.test_images is None or not len(self.test_images):
             return np.zeros((0, num_inputs), np.uint8), np.zeros(0, np.int64)
-        images, shape = _samples(self.test_images, "test_images")
+        images, shape = _samples(self.test_images, "test_images", train_shape)
         if _are_spikes(images) != _are_spikes(self.train_images):
             raise DataError(
                 "images and spike trains are given: expected one kind to train and to test with"
             )
         if shape and train_shape and shape != train_shape:
             raise DataError(
-                f"test_images are {shape[0]} x {shape[1]}: expected {train_shape[0]} x "
-                f"{train_shape[1]}, as train_images; turned images are .transpose(0, 2, 1)"
+                f"test_images are {times(shape)}: expected {times(train_shape)}, as train_images; "
+                "turned images are .transpose(0, 2, 1)"
             )
         if _num_inputs(images) != num_inputs:
             raise DataError(
@@ -281,6 +294,14 @@ class Dataset:
         return _num_inputs(self.train_images)
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (C, h, w) of a sample, as a network's `input_shape`; () where it is not known."""
+        shape = getattr(self.train_images, "shape", ()) if self.has_spikes else self.image_shape
+        if shape is None or len(shape) not in (2, 3):
+            return ()
+        return tuple(shape) if len(shape) == 3 else (1, *shape)
+
+    @property
     def has_spikes(self) -> bool:
         """Whether the samples are spike trains, and no images."""
         return _are_spikes(self.train_images)
@@ -355,9 +376,16 @@ class Dataset:
         )
 
 
-def _samples(given: Any, name: str) -> tuple[Any, tuple[int, int] | None]:
-    """Return spike trains as they are, and images as :func:`check_images` does."""
-    return (given, None) if _are_spikes(given) else check_images(given, name)
+def _samples(
+    given: Any, name: str, shape: tuple[int, ...] | None = None
+) -> tuple[Any, tuple[int, ...] | None]:
+    """Return spike trains as they are, and images as :func:`check_images` does.
+
+    A `shape` of several channels, where it is known, says which axis is theirs.
+    """
+    if _are_spikes(given):
+        return given, None
+    return check_images(given, name, input_shape=shape if shape and len(shape) == 3 else ())
 
 
 def _are_spikes(given: Any) -> bool:

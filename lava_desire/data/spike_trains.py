@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from lava_desire.data.checks import DataError
+from lava_desire.data.checks import DataError, check_planes
 
 _BITS = 8
 
@@ -169,9 +169,16 @@ def read_samples(source: SpikeSource | SpikeTrains, samples: Any, name: str) -> 
 
 
 def check_size(
-    num_steps: int, shape: tuple[int, ...], expected: tuple[int, int], name: str
+    num_steps: int,
+    shape: tuple[int, ...],
+    expected: tuple[int, int],
+    name: str,
+    input_shape: tuple[int, ...] = (),
 ) -> None:
-    """Refuse trains of other time steps or neurons than the T and N_0 that a network expects."""
+    """Refuse trains of other time steps or neurons than the T and N_0 that a network expects.
+
+    Of a network with an `input_shape` (C, H, W), also neurons in planes of another shape.
+    """
     if num_steps != expected[0]:
         raise DataError(
             f"{name} are spike trains of {num_steps} time steps: expected num_steps = "
@@ -183,6 +190,8 @@ def check_size(
             f"{name} are spike trains of neurons of shape {shape}: expected {expected[1]} neurons, "
             "the network's inputs"
         )
+    if input_shape:
+        check_planes(shape, input_shape, name)
 
 
 def spread(num_samples: int, most: int = 256) -> npt.NDArray[np.int64]:

@@ -222,7 +222,7 @@ def encode_images(images: Any, config: DesireConfig) -> Any:
 
     Raises ValueError if the images do not fit the network.
     """
-    rows, _ = check_images(images, "images", config.num_inputs)
+    rows, _ = check_images(images, "images", config.num_inputs, config.input_shape)
     rows = np.asarray(rows)
     warn_of_scale(config, rows)
     return scale.encode_images(config, rows)

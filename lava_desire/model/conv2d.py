@@ -138,19 +138,6 @@ class Conv2d(Synapse):
         self.weight_shape = (self.out_channels, self.in_channels, *self.kernel_size)
         self.fan_in = self.in_channels * self.kernel_size[0] * self.kernel_size[1]
 
-    @property
-    def fan_out(self) -> float:
-        """Synapses that begin at a presynaptic neuron, on average; none end in the padding."""
-        reached = 1
-        for axis, size in enumerate(self.pre_shape[1:]):
-            covered = range(self.padding[axis], self.padding[axis] + size)
-            reached *= sum(
-                place * self.stride[axis] + offset in covered
-                for place in range(self.post_shape[1 + axis])
-                for offset in range(self.kernel_size[axis])
-            )
-        return self.out_channels * reached / (self.in_height * self.in_width)
-
     def _patches(self, planes: Array) -> Iterator[tuple[int, int, Array]]:
         """Yield i, j and a view of the (…, C, H', W') neurons that offset meets at all positions.
 

@@ -182,11 +182,6 @@ class Synapse(ABC):
         return self.weight_shape[0], self.num_weights // self.weight_shape[0]
 
     @property
-    def fan_out(self) -> float:
-        """Synapses that begin at a presynaptic neuron, on average."""
-        return self.num_post * self.fan_in / self.num_pre
-
-    @property
     def initial_spread(self) -> float:
         """Standard deviation √(2 / fan-in) of initial weights (Kaiming-normal)."""
         return math.sqrt(2.0 / self.fan_in)

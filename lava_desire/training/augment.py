@@ -35,15 +35,17 @@ def draw_shifts(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | 
     return torch.from_numpy(epoch_shifts(config.seed, epoch, num_samples, largest, share))
 
 
-def shift_images(images: Tensor, shifts: Tensor) -> Tensor:
-    """Move square images; what they uncover is dark, what leaves them is lost.
+def shift_images(images: Tensor, shifts: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
+    """Move images; what they uncover is dark, what leaves them is lost.
 
     Parameters
     ----------
     images : Tensor
-        (B, N_0) of any dtype, N_0 the square of the width.
+        (B, N_0) of any dtype.
     shifts : Tensor
-        (B, 2) int64, pixels down and to the right, each smaller in size than the width.
+        (B, 2) int64, pixels down and to the right, each smaller in size than height and width.
+    input_shape : tuple of int
+        (C, H, W), whose channels move together; of others N_0 is the square of the width.
 
     Returns
     -------
@@ -53,20 +55,25 @@ def shift_images(images: Tensor, shifts: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If the images are not square, a shift leaves nothing of an image, or shapes do not fit.
+        If the images are not square and have no known planes, a shift leaves nothing of an image,
+        or shapes do not fit.
     """
     side = math.isqrt(images.shape[1])
-    if side * side != images.shape[1]:
-        raise ValueError(f"images have {images.shape[1]} inputs: expected the square of a width")
+    channels, height, width = input_shape if len(input_shape) == 3 else (1, side, side)
+    if channels * height * width != images.shape[1]:
+        expected = "x".join(map(str, input_shape)) or "the square of a width"
+        raise ValueError(f"images have {images.shape[1]} inputs: expected {expected}")
     if shifts.shape != (len(images), 2):
         raise ValueError(f"shifts have shape {tuple(shifts.shape)}: expected ({len(images)}, 2)")
-    if len(shifts) and int(shifts.abs().max()) >= side:
-        raise ValueError(f"shifts reach {int(shifts.abs().max())}: expected less than {side}")
+    if len(shifts) and int(shifts.abs().max()) >= min(height, width):
+        raise ValueError(
+            f"shifts reach {int(shifts.abs().max())}: expected less than {min(height, width)}"
+        )
     # A pixel takes the brightness of the one that the shift brings to its place.
-    places = torch.arange(side, device=images.device)
-    rows = (places - shifts[:, :1])[:, :, None]
-    columns = (places - shifts[:, 1:])[:, None, :]
-    inside = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
-    sources = rows.clamp(0, side - 1) * side + columns.clamp(0, side - 1)
-    moved = images.gather(1, sources.flatten(1))
-    return moved * inside.flatten(1)
+    rows = (torch.arange(height, device=images.device) - shifts[:, :1])[:, :, None]
+    columns = (torch.arange(width, device=images.device) - shifts[:, 1:])[:, None, :]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    sources = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
+    planes = images.reshape(len(images), channels, -1)
+    moved = planes.gather(2, sources.flatten(1)[:, None].expand(-1, channels, -1))
+    return (moved * inside.flatten(1)[:, None]).flatten(1)

@@ -288,7 +288,9 @@ class TrainingRun:
     def _shown(self, chosen: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return images, moved where they are, and labels of the chosen training samples."""
         images, labels = self.train[0][chosen], self.train[1][chosen]
-        return images if shifts is None else shift_images(images, shifts), labels
+        if shifts is not None:
+            images = shift_images(images, shifts, self.network.config.input_shape)
+        return images, labels
 
     def _shifts(self) -> Tensor | None:
         """Return how far this epoch moves its samples, in its order; None where they stay."""

@@ -18,8 +18,9 @@ from torch.utils.data import (
 from torch.utils.data import Dataset as TorchDataset
 
 from lava_desire.backends.wire import pack_spikes
+from lava_desire.config import DesireConfig
 from lava_desire.data import DataError, Dataset, DataWarning, SpikeSource, SpikeTrains
-from lava_desire.data.checks import check_images, refuse_masked
+from lava_desire.data.checks import check_images, check_planes, refuse_masked, times
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.network import DesireNetwork
@@ -66,16 +67,21 @@ def training_pairs(
             raise ValueError(
                 f"test is given beside {train.name}, which has a test set: expected one"
             )
-        learned = train.train
-        shape = train.image_shape
+        learned, shape = train.train, train.image_shape
+        check_planes(shape, network.config.input_shape, f"images of {train.name}")
     else:
         learned = _as_pair(train, "train", network.config.batch_size)
-        shape = None
+        shape = _image_shape(learned[0], network.config)
     tested = None if test is None else tested_pair(network, test, "test", names)
     shift = network.config.part(ImageShift)
     if _are_spikes(learned[0]):
         shift.refuse(" where what is learned are spike trains, which are not moved")
-    _check_shapes(shape, learned, tested)
+    other = None if tested is None else _image_shape(tested[0], network.config)
+    if shape is not None and other is not None and shape != other:
+        raise DataError(
+            f"test images are {times(other)}: expected {times(shape)}, as those to train with; "
+            "turned images are .transpose(0, 2, 1)"
+        )
     return learned, tested, names
 
 
@@ -108,6 +114,7 @@ def tested_pair(
     is_source, data = isinstance(data, SpikeSource), _as_dataset(data)
     if isinstance(data, Dataset):
         numbered = numbered_as(network, data, class_names)
+        check_planes(data.image_shape, network.config.input_shape, f"images of {data.name}")
         return numbered.train if is_source else numbered.test
     return _as_pair(data, name)
 
@@ -323,23 +330,10 @@ def _warn_of_batches(loader: DataLoader[Any], name: str, batch_size: int | None)
         )
 
 
-def _check_shapes(shape: tuple[int, int] | None, train: Pair, test: Pair | None) -> None:
-    """Refuse images that are higher where they are tested than where they are learned."""
-    if test is None:
-        return
-    shape = shape or _image_shape(train[0])
-    other = _image_shape(test[0])
-    if shape is not None and other is not None and shape != other:
-        raise DataError(
-            f"test images are {other[0]} x {other[1]}: expected {shape[0]} x {shape[1]}, as those "
-            "to train with; turned images are .transpose(0, 2, 1)"
-        )
-
-
-def _image_shape(images: Any) -> tuple[int, int] | None:
+def _image_shape(images: Any, config: DesireConfig) -> tuple[int, ...] | None:
     if getattr(images, "ndim", 2) == 2 or _are_spikes(images):
         return None
-    return check_images(images)[1]
+    return check_images(images, input_shape=config.input_shape)[1]
 
 
 def _are_spikes(images: Any) -> bool:

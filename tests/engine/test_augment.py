@@ -1,22 +1,25 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lava_desire.randomness import epoch_shifts
+from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire.randomness import epoch_order, epoch_shifts
 from lava_desire.training.augment import shift_images
 
 
 def shifted(image, down, right):
     """Move one image the slow way, pixel by pixel."""
-    side = len(image)
+    height, width = image.shape
     moved = np.zeros_like(image)
-    for row in range(side):
-        for column in range(side):
-            if 0 <= row + down < side and 0 <= column + right < side:
+    for row in range(height):
+        for column in range(width):
+            if 0 <= row + down < height and 0 <= column + right < width:
                 moved[row + down, column + right] = image[row, column]
     return moved
 
@@ -47,6 +50,49 @@ def test_every_shift_is_that_of_single_pixels(case):
     expected = shifted(images[0].view(side, side).numpy(), down, right)
     np.testing.assert_array_equal(moved[0].view(side, side).numpy(), expected)
     assert torch.equal(moved[1], images[1])
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 5), (3, 4, 3)])
+@pytest.mark.parametrize(("down", "right"), [(1, 0), (-1, 1), (0, -1)])
+def test_the_channels_of_planes_move_together(shape, down, right):
+    images = torch.arange(1, 1 + 2 * math.prod(shape)).view(2, -1)
+    moved = shift_images(images, torch.tensor([[down, right], [0, 0]]), shape)
+    for channel, plane in zip(moved[0].view(shape), images[0].view(shape), strict=True):
+        np.testing.assert_array_equal(channel.numpy(), shifted(plane.numpy(), down, right))
+    assert torch.equal(moved[1], images[1])
+    with pytest.raises(ValueError, match="images have 7 inputs: expected 3x4x3"):
+        shift_images(torch.zeros(1, 7), torch.tensor([[0, 0]]), (3, 4, 3))
+    config = DesireConfig((math.prod(shape), 2), input_shape=shape, image_shift=1)
+    with pytest.raises(ValueError, match=rf"expected image_shift < {min(shape[1:])}, the width"):
+        config.replace(image_shift=min(shape[1:]))
+    with pytest.raises(ValueError, match=r"no square image.*input_shape says which"):
+        DesireConfig((7, 2), image_shift=1)
+
+
+def test_a_network_learns_planes_as_they_are_moved():
+    config = DesireConfig(
+        layers=("2c2", "3"),
+        input_shape=(2, 3, 4),
+        num_steps=6,
+        threshold=0.3,
+        desire_threshold_hidden=0.01,
+        dropout_hidden=0,
+        epochs=1,
+        batch_size=4,
+    )
+    draw = np.random.default_rng(8)
+    images, labels = draw.integers(0, 256, (4, 2, 3, 4), np.uint8), np.arange(4) % 3
+    moving = DesireNetwork(config.replace(image_shift=1, learning_rate=0.1))
+    fit(moving, (images, labels))
+    order, shifts = epoch_order(config.seed, 0, 4), epoch_shifts(config.seed, 0, 4, 1)
+    moved = [
+        [shifted(plane, *shift) for plane in images[sample]]
+        for sample, shift in zip(order, shifts, strict=True)
+    ]
+    network = DesireNetwork(config)
+    network.train_step(np.array(moved), labels[order], 0.1)
+    assert not np.array_equal(network.numpy_weights()[0], DesireNetwork(config).numpy_weights()[0])
+    np.testing.assert_array_equal(network.numpy_weights()[0], moving.numpy_weights()[0])
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def saccades(
     (3, (2, 14, 14))
     """
     rows, shape = check_images(images)
-    if shape is None:
+    if shape is None or len(shape) != 2:
         raise DataError(f"images have shape {np.shape(images)}: expected (S, height, width)")
     if not isinstance(amplitude, int | np.integer) or amplitude < 1 or duration < 1:
         raise DataError(

@@ -23,8 +23,8 @@ class ImageBrightness(Filter):
     image_brightness: float = real(
         0.0,
         BELOW_1,
-        doc="Mean brightness x̄ over its pixels, in [0, 1), that every image is scaled to, in "
-        "training and in evaluation: :func:`~lava_desire.rule.equalize_brightness`. 0, the "
+        doc="Mean brightness x̄ over its pixels and channels, in [0, 1), that every image is scaled "
+        "to, in training and in evaluation: :func:`~lava_desire.rule.equalize_brightness`. 0, the "
         "paper's rule, takes images as they are.",
         help="Mean of every image.",
         example=0.4,
@@ -55,7 +55,8 @@ def equalize_brightness(brightness: Array, mean: float) -> Array:
     Parameters
     ----------
     brightness : array
-        (..., N) integer levels k in [0, 255], or float x in [0, 1], rounded to levels k = ⌊255·x⌉.
+        (..., N) integer levels k in [0, 255], or float x in [0, 1], rounded to levels k = ⌊255·x⌉;
+        N pixels of all channels, whose ratios stay.
     mean : float
         x̄ in [0, 1). Images of which pixels are cut off at white stay below it. 0 returns
         `brightness` as it is.

@@ -25,7 +25,8 @@ class ImageShift(Option):
         0,
         doc="Largest shift s of a training image: in every epoch each is moved by a whole number "
         "of pixels in [−s, s] down and across, drawn at random, and what it uncovers is dark. 0, "
-        "the paper's rule, moves none; more needs square images and s below their width.",
+        "the paper's rule, moves none; more needs `input_shape` or square images, whose channels "
+        "move together, and s below their height and width.",
         help="Shift images, pixels.",
         example=1,
     )
@@ -49,15 +50,17 @@ class ImageShift(Option):
         if not self.image_shift:
             return
         side = math.isqrt(config.num_inputs)
-        if side * side != config.num_inputs:
+        if len(config.input_shape) == 3:
+            side = min(config.input_shape[1:])
+        elif side * side != config.num_inputs:
             raise ValueError(
                 f"image_shift is {self.image_shift}: expected 0 where the inputs are no square "
-                f"image, and there are {config.num_inputs}"
+                f"image, and there are {config.num_inputs}; input_shape says which image they are"
             )
         if self.image_shift >= side:
             raise ValueError(
                 f"image_shift is {self.image_shift}: expected image_shift < {side}, the width of "
-                "an image"
+                "an image, or its height"
             )
 
     def moves_images(self, epoch: int) -> bool:

@@ -139,7 +139,7 @@ class Recordings:
         """Return samples by their numbers, (B,) int64, as (T, B, N_0) bool."""
         found, config = read_samples(self._spikes, samples, self._name), self._config
         expected = config.num_steps, config.num_inputs
-        check_size(found.num_steps, found.shape, expected, self._name)
+        check_size(found.num_steps, found.shape, expected, self._name, config.input_shape)
         return found.unpack()
 
 

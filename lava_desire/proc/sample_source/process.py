@@ -14,7 +14,7 @@ from lava_desire.proc.source import AbstractSource
 from lava_desire.proc.window import sample_shape
 from lava_desire.scale import as_brightness, warn_of_scale
 
-_Samples = tuple[Any, Any, tuple[int, int] | None]
+_Samples = tuple[Any, Any, tuple[int, ...] | None]
 
 
 class SampleSource(AbstractSource):
@@ -25,8 +25,8 @@ class SampleSource(AbstractSource):
     config : DesireConfig
         N_0, N_L, the length of a window and the seed are taken from it.
     images : array
-        (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), h · w = N_0; uint8, or float
-        brightness in [0, 1].
+        (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), h · w = N_0, or (S, C, H, W) where the
+        config's `input_shape` is (C, H, W); uint8, or float brightness in [0, 1].
     labels : array
         (S,) or (S, 1) integers in [0, N_L), or one-hot, (S, N_L) of 0 and 1.
     held_out : tuple of array, optional
@@ -103,7 +103,7 @@ class SampleSource(AbstractSource):
 def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> _Samples:
     """Return images as (S, N_0) float32 and labels as (S,) int64, and how high images are."""
     num_inputs, num_classes = config.num_inputs, config.num_classes
-    rows, shape = check_images(images, f"{which}images", num_inputs)
+    rows, shape = check_images(images, f"{which}images", num_inputs, config.input_shape)
     if not len(rows):
         raise ValueError(f"{which}images hold no sample: expected at least one")
     numbers = check_labels(labels, f"{which}labels", len(rows), num_classes)
