@@ -15,12 +15,19 @@ from lava_desire._text import printable
 from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli import machine, torchrun
 from lava_desire.cli.fields import (
+    Bins,
+    Counts,
     DataDir,
     DataFile,
     Dataset,
     Device,
+    Duration,
+    Events,
     Json,
+    Late,
     Quiet,
+    Sensor,
+    Start,
     Trained,
     check_fields,
     given_fields,
@@ -32,6 +39,7 @@ from lava_desire.cli.run import (
     AUTO,
     FIXED_POINT,
     Run,
+    bin_events,
     check_choice,
     check_computing,
     check_data,
@@ -44,6 +52,7 @@ from lava_desire.cli.run import (
     on_backend,
     open_run,
     option_of,
+    parse_sensor,
     train_run,
     trained_file,
 )
@@ -68,6 +77,13 @@ def train(
     dataset: Dataset = None,
     data: DataFile = None,
     data_dir: DataDir = None,
+    events: Events = None,
+    bins: Bins = None,
+    sensor: Sensor = None,
+    duration: Duration = None,
+    start: Start = None,
+    late: Late = None,
+    counts: Counts = None,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
     config: Annotated[str | None, option("Start from this JSON file.")] = None,
     output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
@@ -102,7 +118,10 @@ def train(
     given = given_fields(fields)
     check_choice("--backend", backend, BACKENDS)
     check_computing(device, precision or AUTO, kernels or AUTO)
-    where = Source.given(dataset, data_dir, data)
+    size = None if sensor is None else parse_sensor(sensor)
+    binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration, "start": start}
+    binning |= {"late": late, "counts": counts}
+    where = Source.given(dataset, data_dir, data, events, binning if resume is None else None)
     if resume is not None:
         others = [*(name for name in given if name != "epochs")]
         options: dict[str, Any] = {"preset": preset, "config": config, "output": output}
@@ -111,13 +130,14 @@ def train(
             "precision": precision,
             "kernels": kernels,
             "force": force or None,
+            **binning,
         }
         others += [name for name, value in options.items() if value is not None]
         if others:
             named = ", ".join(option_of(name) for name in others)
             raise ValueError(
                 f"--resume goes on with the settings of the run, and {named} is given: "
-                "expected --epochs, --backend, --device, --data, or nothing beside it"
+                "expected --epochs, --backend, --device, --data, --events, or nothing beside it"
             )
         run = open_run(Path(resume), device, given.get("epochs"), backend, where, team)
         if team is not None:
@@ -129,6 +149,7 @@ def train(
             given.setdefault("batch_size", 1)
         base = {"preset": preset, "file": config, "layers": layers}
         check_settings(given, source.dataset or "", **base)
+        source = bin_events(source, given, **base)
         if team is None:
             check_folder(output, force)
         samples = source.load() if team is None else team.in_turn(source.load)
@@ -179,6 +200,7 @@ def eval_(
     dataset: Dataset = None,
     data: DataFile = None,
     data_dir: DataDir = None,
+    events: Events = None,
     device: Device = None,
     precision: Annotated[
         str | None, option(f"{_FLOATING}; for integers --backend fixed.", AUTO)
@@ -207,7 +229,7 @@ def eval_(
             f"--precision {precision} is given with --backend {backend}, which computes in "
             "integers: expected one of the two"
         )
-    where = Source.given(dataset, data_dir, data)
+    where = Source.given(dataset, data_dir, data, events)
     path = trained_file(checkpoint)
     if confusion is not None:
         named = confusion if Path(confusion).suffix else f"{confusion}.png"
@@ -290,11 +312,20 @@ def info(
 
 
 def demo(
-    output: Annotated[str, option("Folder of the demo.")] = "runs/demo",
+    output: Annotated[
+        str | None, option("Folder of the demo.", "runs/demo, or runs/demo-events")
+    ] = None,
     force: Annotated[bool, option("Replace an earlier demo.", True, "--force")] = False,
+    events: Annotated[
+        bool, option("Digits as an event camera sees them, made here.", True, "--events")
+    ] = False,
 ) -> None:
     """Train on handwritten digits and draw what the network does with held-out ones."""
+    output = output or ("runs/demo-events" if events else "runs/demo")
     check_folder(output, force)
+    if events:
+        _demo_of_events(output, force)
+        return
 
     from lava_desire.analysis import plot_classified_images, plot_confusion
     from lava_desire.checkpoint import CHECKPOINT
@@ -334,6 +365,51 @@ def demo(
     _show_in_lava(run)
 
 
+def _demo_of_events(output: str, force: bool) -> None:
+    """Train on digits that an event camera has seen with saccades, kept as spike trains."""
+    import numpy as np
+
+    from lava_desire.analysis import plot_confusion
+    from lava_desire.checkpoint import CHECKPOINT
+    from lava_desire.cli.display import LiveTable
+    from lava_desire.data.events import EventDataset
+    from lava_desire.data.events.synthetic import saccades
+    from lava_desire.engine import evaluate
+
+    console = make_console()
+    folder = new_folder(output, "demo-events", force)
+    source = Source(events=str(folder / "digits.npz"))
+    tell(console, "an event camera looks at the digits of scikit-learn, with three saccades each")
+    digits, window = Source("digits").load(), 300_000
+    images = np.concatenate([digits.train_images, digits.test_images]).reshape(-1, 8, 8)
+    labels = np.concatenate([digits.train_labels, digits.test_labels])
+    recordings = saccades(images, duration=window, amplitude=1)
+    binning: dict[str, Any] = {"start": 0, "duration": window, "late": "last", "counts": "clip"}
+    data = EventDataset(recordings, 20, labels=labels, **binning)
+    trains = data.spikes(np.arange(len(data)))
+    np.savez(str(source), spikes=trains.planes, num_steps=trains.num_steps, labels=labels)
+    samples = source.load()
+    given = {"learning_rate": 8e-4, "trace_baseline": 1.0, "batch_size": 32, "epochs": 6}
+    network = make_network(make_config(samples, given), "cpu", AUTO)
+    run = Run(source, samples, network, folder, replaces=force)
+    _introduce(console, run)
+    started = time.monotonic()
+    train_run(run, LiveTable(console))
+    seconds = time.monotonic() - started
+    metrics = evaluate(network, samples)
+    confusion = folder / "confusion.png"
+    plot_confusion(metrics, confusion, f"event digits, {metrics.num_samples} held-out recordings")
+    say(
+        f"\n{100 * metrics.accuracy:.2f} % of {metrics.num_samples} recordings that it never saw "
+        f"are recognised, after {seconds:.0f} s of training.\n"
+        f"  learning curve     {folder / LEARNING_CURVE}\n"
+        f"  confusion matrix   {confusion}\n"
+        f"  the spikes         {source}\n"
+        f"  the network        {folder / CHECKPOINT}"
+    )
+    _show_in_lava(run)
+
+
 def _show_in_lava(run: Run) -> None:
     """Classify the held-out samples once more, with Lava processes, and draw a window of theirs."""
     from lava_desire.checkpoint import CHECKPOINT
@@ -356,7 +432,8 @@ def _show_in_lava(run: Run) -> None:
         raise ValueError("the Lava processes and the engine disagree: expected the same spikes")
     # A sample that is not recognised: its desires have somewhere to go.
     sample, path = int((ours != labels).argmax()), run.folder / "window.png"
-    draw_window_in_lava(run.folder / CHECKPOINT, images[sample], int(labels[sample]), path)
+    shown = images[[sample]] if run.data.has_spikes else images[sample]
+    draw_window_in_lava(run.folder / CHECKPOINT, shown, int(labels[sample]), path)
     say(f"  one window, desires flowing back  {path}")
 
 

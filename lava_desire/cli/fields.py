@@ -27,6 +27,29 @@ DataFile = Annotated[
 DataDir = Annotated[
     str | None, option("Folder of the IDX files; else LAVA_DESIRE_DATA, else a download.")
 ]
+Events = Annotated[
+    str | None,
+    option("Recordings of events: a folder, with a folder a class; or spike trains: .npz."),
+]
+_BINNING = "How --events become spikes"
+
+
+def _binning(text: str, default: bool | str) -> Any:
+    return typer.Option(help=text, rich_help_panel=_BINNING, show_default=default)
+
+
+Bins = Annotated[int | None, _binning("Time steps of a recording.", "--num-steps")]
+Sensor = Annotated[
+    str | None, _binning("CHANNELS,HEIGHT,WIDTH, as 2,34,34.", "what the recordings say")
+]
+Duration = Annotated[int | None, _binning("Of a recording, µs.", "each recording's own")]
+Start = Annotated[int | None, _binning("Of the first bin, µs.", "the first event")]
+Late = Annotated[
+    str | None, _binning("Events after the duration: refuse, drop or last (bin).", "refuse")
+]
+Counts = Annotated[
+    str | None, _binning("Several events in a bin: refuse, or clip to one spike.", "refuse")
+]
 Trained = Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")]
 Device = Annotated[str | None, option("cpu, cuda or cuda:N.", "cpu")]
 Quiet = Annotated[bool, option("Print nothing but errors, and JSON.", True, "--quiet")]

@@ -85,8 +85,11 @@ def make_config(
     """
     config = _base(preset, file, data.name)
     hidden = None if layers is None else parse_layers(layers)
+    given = dict(given or {})
+    if file is None and data.num_steps is not None:
+        given.setdefault("num_steps", data.num_steps)
     with named_as_options():
-        return config.resized(data.num_inputs, hidden, data.num_classes, **given or {})
+        return config.resized(data.num_inputs, hidden, data.num_classes, **given)
 
 
 def check_settings(
@@ -102,6 +105,35 @@ def check_settings(
     hidden = None if layers is None else parse_layers(layers)
     with named_as_options():
         config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **given)
+
+
+def bin_events(
+    source: Source,
+    given: dict[str, Any],
+    *,
+    preset: str | None = None,
+    file: str | None = None,
+    layers: str | None = None,
+) -> Source:
+    """Return where the samples are, of recordings with as many bins as the window has steps.
+
+    That is --bins, --num-steps, or what the preset or the config file says. Raises ValueError if
+    the first two differ.
+    """
+    bins, steps = (source.binning or {}).get("bins"), given.get("num_steps")
+    if bins is not None:
+        if steps not in (None, bins):
+            raise ValueError(f"--bins is {bins} and --num-steps {steps}: expected one of them")
+        given["num_steps"] = steps = bins
+    return source.binned(steps or _base(preset, file, "").num_steps)
+
+
+def parse_sensor(text: str) -> list[int]:
+    """Read the size of an event camera: ``"2,34,34"`` becomes ``[2, 34, 34]``."""
+    found = re.fullmatch(r"\s*(\d+)[,x ]+(\d+)[,x ]+(\d+)\s*", text)
+    if found is None:
+        raise ValueError(f"--sensor is {text!r}: expected CHANNELS,HEIGHT,WIDTH, as 2,34,34")
+    return [int(size) for size in found.groups()]
 
 
 def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:
@@ -206,10 +238,11 @@ def check_data(network: DesireNetwork, data: Dataset) -> None:
     from lava_desire.training.evaluation import checked_data
     from lava_desire.training.samples import training_pairs
 
-    train, test, _ = training_pairs(network, data, None)
-    for name, part in (("train", train), ("test", test)):
-        if part is not None:
-            checked_data(network, part, name)
+    with named_as_options():
+        train, test, _ = training_pairs(network, data, None)
+        for name, part in (("train", train), ("test", test)):
+            if part is not None:
+                checked_data(network, part, name)
 
 
 def make_network(

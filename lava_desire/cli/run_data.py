@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,40 +25,61 @@ if TYPE_CHECKING:
     from lava_desire.data import Dataset
 
 _SETTINGS = {"device": None, "precision": None, "kernels": "auto", "backend": "torch"}
+_ARGUMENT = re.compile(
+    r"\b(num_steps|sensor|duration|start|late|counts)(?:=\"?(\w+|\([^)]*\))\"?|(?= is ))"
+)
 _SAMPLES = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the samples come from: a named data set and its folder, or a user's file.
+    """Where the samples come from: a named data set and its folder, or a user's file, or events.
 
     The first three are what ``--dataset``, ``--data-dir`` and ``--data`` say; `quick` takes only
-    the first samples, as ``reproduce --quick`` does.
+    the first samples, as ``reproduce --quick`` does. `events` is what ``--events`` says, and
+    `binning` how they become spikes: arguments of :func:`~lava_desire.data.events.load_events`.
     """
 
     dataset: str | None = None
     data_dir: str | None = None
     file: str | None = None
     quick: bool = False
+    events: str | None = None
+    binning: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.file is not None and self.dataset is not None:
-            raise ValueError(
-                f"both --data {self.file} and --dataset {self.dataset} are given: expected one"
-            )
+        named = {"data": self.file, "dataset": self.dataset, "events": self.events}
+        given = [f"--{name} {value}" for name, value in named.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"both {given[0]} and {given[1]} are given: expected one")
 
     def __str__(self) -> str:
-        if self.file is not None:
-            return self.file
-        return self.dataset or "digits"
+        return self.file or self.events or self.dataset or "digits"
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether they are recordings, and no file of spike trains."""
+        return self.events is not None and Path(self.events).suffix.lower() != ".npz"
 
     @classmethod
-    def given(cls, dataset: str | None, data_dir: str | None, file: str | None) -> Source:
+    def given(
+        cls,
+        dataset: str | None,
+        data_dir: str | None,
+        file: str | None,
+        events: str | None = None,
+        binning: Mapping[str, Any] | None = None,
+    ) -> Source:
         """Return what the options say, each of which has to be of use.
 
-        Raises ValueError if a folder is given for samples that are not in one.
+        Raises ValueError if a folder is given for samples that are not in one, or `binning` for
+        what is no recordings.
         """
-        source = cls(dataset, data_dir, file)
+        given = {name: value for name, value in (binning or {}).items() if value is not None}
+        source = cls(dataset, data_dir, file, events=events, binning=given or None)
+        if given and not source.is_binned:
+            what = "without --events" if events is None else f"with {events}"
+            raise ValueError(f"--{next(iter(given))} is given {what}: expected recordings to bin")
         if data_dir is not None:
             _check_folder_is_used(data_dir, source)
         return source
@@ -65,12 +87,21 @@ class Source:
     @property
     def is_named(self) -> bool:
         """Whether it says which samples, and not only where a named data set is."""
-        return self.file is not None or self.dataset is not None
+        return any(each is not None for each in (self.file, self.dataset, self.events))
+
+    def binned(self, num_steps: int) -> Source:
+        """Return recordings of events with the number of bins, and others as they are."""
+        if not self.is_binned:
+            return self
+        options = {name: value for name, value in (self.binning or {}).items() if name != "bins"}
+        return dataclasses.replace(self, binning={**options, "num_steps": num_steps})
 
     def load(self) -> Dataset:
-        """Load the samples."""
+        """Load the samples; of recordings of events, what reads them."""
         from lava_desire.data import load_data, load_dataset
 
+        if self.events is not None:
+            return self._load_events(self.events)
         if self.file is not None:
             return load_data(self.file)
         data = load_dataset(self.dataset or "digits", self.data_dir)
@@ -80,11 +111,29 @@ class Source:
             return quick_data(data)
         return data
 
+    def _load_events(self, place: str) -> Dataset:
+        from lava_desire.data import DataError, Dataset, load_npz
+
+        if not self.is_binned:
+            data = load_npz(place)
+            if not data.has_spikes:
+                raise DataError(f"--events {place} holds images: expected spikes, or --data")
+            return data
+        from lava_desire.data.events import load_events
+
+        if not os.path.lexists(place):
+            raise FileNotFoundError(f"--events {place} is not there: expected recordings of events")
+        try:
+            train, test = load_events(place, **(self.binning or {}))
+        except DataError as error:
+            raise DataError(_ARGUMENT.sub(_as_option, str(error))) from None
+        return Dataset.from_sources(train, test, name=train.name)
+
     def absolute(self) -> Source:
         """Return it as it is found from any folder."""
         places = {
             name: os.path.abspath(place)
-            for name in ("data_dir", "file")
+            for name in ("data_dir", "file", "events")
             if (place := getattr(self, name)) is not None
         }
         return dataclasses.replace(self, **places)
@@ -110,11 +159,26 @@ def notes_file(fields: Mapping[str, Any]) -> bytes:
     return (json.dumps(fields, indent=2) + "\n").encode()
 
 
+def _as_option(argument: re.Match[str]) -> str:
+    """Return an argument of Python's, or its name, as the option that it is."""
+    name = "bins" if argument[1] == "num_steps" else argument[1]
+    return f"--{name}" + (f" {argument[2]}" if argument[2] else "")
+
+
 def content_of(data: Dataset) -> str:
-    """Return the SHA-256 of shape, dtype and values of all samples, whatever file they are in."""
+    """Return the SHA-256 of shape, dtype and values of all samples, whatever file they are in.
+
+    Of recordings of events, which may be more than memory holds, it is that of 256.
+    """
+    from lava_desire.data.spike_trains import SpikeSource, SpikeTrains, spread
+
     digest = hashlib.sha256()
     for name in _SAMPLES:
         array = getattr(data, name)
+        if isinstance(array, SpikeTrains | SpikeSource):
+            trains = array if isinstance(array, SpikeTrains) else array.spikes(spread(len(array)))
+            digest.update(f"{len(array)} of {trains.num_steps} steps, {trains.shape}".encode())
+            array = trains.planes
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -136,7 +200,7 @@ def read_notes(path: Path) -> Notes:
         others = {name: fields.get(name) for name in ("content", "job")}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    texts = [source.dataset, source.data_dir, source.file, *others.values()]
+    texts = [source.dataset, source.data_dir, source.file, source.events, *others.values()]
     texts = [*settings.values(), *(text for text in texts if text is not None)]
     if not all(isinstance(text, str) for text in texts) or not isinstance(source.quick, bool):
         raise ValueError(f"{path} is damaged: expected texts as source and settings")
@@ -153,7 +217,14 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
     """
     folder = place if place.is_dir() else place.parent
     notes = read_notes(folder / RUN) if os.path.lexists(folder / RUN) else None
-    if given.is_named:
+    if given.is_binned:
+        if notes is None or notes.source.binning is None:
+            raise ValueError(
+                f"--events {given} is given, and nothing says how {place} bins events: expected "
+                "the folder of a run of events, or spike trains in an .npz file"
+            )
+        source = dataclasses.replace(given, binning=notes.source.binning)
+    elif given.is_named:
         source = given
     elif notes is None:
         raise ValueError(
@@ -171,8 +242,8 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
         if given.is_named:
             raise
         raise FileNotFoundError(
-            f"{source}, the data of {folder}, are not there: expected --data with where they are "
-            "now"
+            f"{source}, the data of {folder}, are not there: expected "
+            f"{'--data' if source.events is None else '--events'} with where they are now"
         ) from error
     shape = notes.fields.get("image_shape") if notes is not None else None
     if isinstance(shape, list) and data.image_shape is not None:
@@ -192,10 +263,11 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
 
 def _check_folder_is_used(data_dir: str, source: Source, whose: str = "the data") -> None:
     """Refuse ``--data-dir`` beside samples that are not read from such a folder."""
-    if source.file is not None:
+    if source.file is not None or source.events is not None:
+        alone = "--data" if source.events is None else "--events"
         raise ValueError(
-            f"--data-dir {data_dir} is given, and {whose} are a file, {source.file}: expected "
-            "--data alone"
+            f"--data-dir {data_dir} is given, and {whose} are a file, {source}: expected "
+            f"{alone} alone"
         )
     if source.dataset == "digits":
         raise ValueError(
@@ -206,4 +278,5 @@ def _check_folder_is_used(data_dir: str, source: Source, whose: str = "the data"
 
 def describe(source: Source, data: Dataset) -> str:
     """Return what a message calls samples: their name, and where they are if they are a user's."""
-    return printable(data.name if source.file is None else f"{data.name} ({source.file})")
+    own = source.file or source.events
+    return printable(data.name if own is None else f"{data.name} ({own})")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, evaluate, fit
 from lava_desire.analysis.local_losses import local_losses
 from lava_desire.data import DataError, Dataset, DataWarning, SpikeTrains, load_data
 from lava_desire.deploy import quantize
@@ -181,7 +181,7 @@ MOVED = DesireConfig((49, 4), image_shift=1, num_steps=13)
         (CONFIG, SPIKES.astype(np.float32), "are float32: expected bool"),
         (CONFIG, SPIKES.swapaxes(0, 1), "of 40 time steps: expected num_steps = 13; time comes"),
         (CONFIG, SPIKES[:12], "of 12 time steps: expected num_steps = 13"),
-        (CONFIG, SPIKES[..., 1:], r"of shape \(47,\): expected 48 neurons"),
+        (CONFIG, SPIKES[..., 1:], r"of shape \(47,\): expected 48, the network"),
         (
             CONFIG,
             SPIKES.reshape(13, 40, 6, 8),
@@ -219,3 +219,20 @@ def test_sources_are_refused_before_anything_is_learned(tmp_path):
         evaluate(network, (wide[..., 1:], LABELS))
     with pytest.raises(DataError, match="one kind to train and to test with"):
         Dataset("mixed", TRAINS, LABELS, PICTURES, LABELS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["compiled", "torch", "integers"])
+def test_convolutions_learn_spikes_of_channels(kind):
+    config = DesireConfig(
+        layers=[Conv2d(3, 3, stride=2), Dense(4)], input_shape=(2, 7, 6), num_steps=9, batch_size=5
+    )
+    spikes = np.random.default_rng(1).random((9, 10, 2, 7, 6)) < 0.3
+    planes, flat = (DesireNetwork(config, **kind) for _ in range(2))
+    for network, given in ((planes, spikes), (flat, SpikeTrains.pack(spikes.reshape(9, 10, 84)))):
+        fit(network, (given, LABELS[:10]))
+    assert_equal(planes.numpy_weights(), flat.numpy_weights())
+    assert not np.array_equal(
+        planes.numpy_weights()[0], DesireNetwork(config, **kind).numpy_weights()[0]
+    )
+    with pytest.raises(DataError, match=r"of shape \(7, 6, 2\): expected \(2, 7, 6\)"):
+        planes.forward(np.moveaxis(spikes, 2, 4))
