@@ -128,12 +128,8 @@ def as_input(
         check_spikes(given, name)
         num_steps, shape = len(given), tuple(given.shape[2:])
         planes = pack_spikes(_as_tensor(name, given, device).flatten(2))
-<<<<<<< HEAD
     expected = config.num_steps, config.num_inputs
     check_size(num_steps, shape, expected, name, config.input_shape)
-=======
-    check_size(num_steps, shape, (config.num_steps, config.synapses[0].pre_shape), name)
->>>>>>> 721cc52 (lava-desire train --events learns recordings of events, or spike trains of an .npz file; demo --events)
     return planes
 
 

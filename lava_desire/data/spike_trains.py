@@ -169,7 +169,6 @@ def read_samples(source: SpikeSource | SpikeTrains, samples: Any, name: str) -> 
 
 
 def check_size(
-<<<<<<< HEAD
     num_steps: int,
     shape: tuple[int, ...],
     expected: tuple[int, int],
@@ -179,13 +178,6 @@ def check_size(
     """Refuse trains of other time steps or neurons than the T and N_0 that a network expects.
 
     Of a network with an `input_shape` (C, H, W), also neurons in planes of another shape.
-=======
-    num_steps: int, shape: tuple[int, ...], expected: tuple[int, tuple[int, ...]], name: str
-) -> None:
-    """Refuse trains of other time steps or neurons than a network's T and shape of a sample.
-
-    Where both say channels, height and width, these have to be the same.
->>>>>>> 721cc52 (lava-desire train --events learns recordings of events, or spike trains of an .npz file; demo --events)
     """
     if num_steps != expected[0]:
         raise DataError(
@@ -193,11 +185,10 @@ def check_size(
             f"{expected[0]}; time comes first, (time steps, samples, neurons), and images of true "
             "and false are given as float32"
         )
-    theirs = expected[1]
-    if prod(shape) != prod(theirs) or (len(shape) == len(theirs) == 3 and shape != theirs):
+    if prod(shape) != expected[1]:
         raise DataError(
-            f"{name} are spike trains of neurons of shape {shape}: expected "
-            f"{theirs if len(theirs) > 1 else theirs[0]}, the network's inputs"
+            f"{name} are spike trains of neurons of shape {shape}: expected {expected[1]} neurons, "
+            "the network's inputs"
         )
     if input_shape:
         check_planes(shape, input_shape, name)

@@ -138,13 +138,8 @@ class Recordings:
     def __call__(self, samples: Any) -> Any:
         """Return samples by their numbers, (B,) int64, as (T, B, N_0) bool."""
         found, config = read_samples(self._spikes, samples, self._name), self._config
-<<<<<<< HEAD
         expected = config.num_steps, config.num_inputs
         check_size(found.num_steps, found.shape, expected, self._name, config.input_shape)
-=======
-        expected = config.num_steps, config.synapses[0].pre_shape
-        check_size(found.num_steps, found.shape, expected, self._name)
->>>>>>> 721cc52 (lava-desire train --events learns recordings of events, or spike trains of an .npz file; demo --events)
         return found.unpack()
 
 
