@@ -176,6 +176,27 @@ def test_a_learning_rate_may_become_zero_on_the_grid_but_not_begin_so():
     frozen.check_rate(1, 1e-3)
 
 
+def test_a_convolution_has_the_format_of_its_fan_in_and_the_mean_over_its_positions():
+    layers, shape = ["16c5s2", "32c5s2", "10"], (1, 28, 28)
+    integers = IntegerRule(DesireConfig(layers=layers, input_shape=shape, learning_rate=1e-12))
+    dense = IntegerRule(DesireConfig((25, 400, 512, 10)))
+    assert integers.format_of(1) == dense.format_of(1)
+    assert integers.format_of(2) == dense.format_of(2)
+    for layer, positions in ((1, 144), (2, 16), (3, 1)):
+        assert integers.rate_of(layer, 1e-4) == dense.rate_of(layer, 1e-4 / positions)
+    for layer, threshold in ((1, 0.2), (2, 0.05)):
+        expected = threshold * integers.full_count / integers.step_of(layer + 1)
+        assert integers.hidden_threshold(layer) == int(expected)
+    with pytest.raises(
+        ValueError, match=r"learning_rate is 1e-12, which is 0 on the grid of layer 1"
+    ):
+        integers.check_rate(1, 1e-12)
+    with pytest.raises(
+        ValueError, match=r"learning_rate is 100000.0: expected at most .* of layer 2"
+    ):
+        integers.check_rate(2, 1e5)
+
+
 @pytest.mark.parametrize(("rate", "scale"), [(0.5, 1000.0), (1e300, 1e38)])
 def test_a_refused_learning_rate_is_the_one_that_was_given(rate, scale):
     integers = IntegerRule(CONFIG.replace(learning_rate_scale=(1.0, scale, 1.0)))

@@ -138,6 +138,12 @@ class Conv2d(Synapse):
         self.weight_shape = (self.out_channels, self.in_channels, *self.kernel_size)
         self.fan_in = self.in_channels * self.kernel_size[0] * self.kernel_size[1]
 
+    @property
+    def geometry(self) -> tuple[int, ...]:
+        """C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w, as kernels of backends take them."""
+        sizes = (*self.kernel_size, *self.stride, *self.padding)
+        return (*self.pre_shape, *self.post_shape, *sizes)
+
     def _patches(self, planes: Array) -> Iterator[tuple[int, int, Array]]:
         """Yield i, j and a view of the (…, C, H', W') neurons that offset meets at all positions.
 

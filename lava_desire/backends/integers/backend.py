@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer
-from lava_desire.backends.integers import kernels
+from lava_desire.backends.integers import convolutions, kernels
 from lava_desire.backends.numba.threads import own_threads
 from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
 from lava_desire.model.option import refuse_in_integers
@@ -207,10 +209,14 @@ class IntegerBackend(Backend):
         )
         kept = _ALL_KEPT if mask is None else np.ascontiguousarray(mask.numpy())
         filled = (constants, kept, spikes, potentials, notes)
-        if isinstance(layer.synapse, Dense):
-            kernels.run_dense(weights.T.numpy(), trains.numpy(), layer.delay, *filled)
+        synapse, arrived = layer.synapse, (trains.numpy(), layer.delay)
+        if isinstance(synapse, Dense):
+            kernels.run_dense(weights.T.numpy(), *arrived, *filled)
+        elif isinstance(synapse, Conv2d):
+            rows = np.ascontiguousarray(weights.flatten(1).T.numpy())
+            convolutions.run_convolution(rows, synapse.geometry, *arrived, *filled)
         else:
-            sums = layer.synapse.current(weights, delayed(trains, layer.delay))
+            sums = synapse.current(weights, delayed(trains, layer.delay))
             kernels.run_neurons(sums.numpy(), *filled)
         return torch.from_numpy(spikes)
 
@@ -245,7 +251,11 @@ class IntegerBackend(Backend):
         """See :class:`~lava_desire.backends.base.Backend`."""
         counts, kept = self.counts(trains).numpy(), None if mask is None else mask.numpy()
         error = integers.local_error(desire.numpy(), counts, self.rule.full_count, kept)
-        z = integers.saturate(layer.synapse.backward(weights.numpy(), error))
+        if isinstance(layer.synapse, Conv2d):
+            sums = convolutions.backpropagated(layer.synapse, weights.numpy(), error)
+        else:
+            sums = layer.synapse.backward(weights.numpy(), error)
+        z = integers.saturate(sums)
         threshold = self.rule.hidden_threshold(layer.number - 1)
         return torch.from_numpy(integers.hidden_desire(z, threshold))
 
@@ -262,32 +272,35 @@ class IntegerBackend(Backend):
     ) -> Tensor:
         """Change the weights by the summed accumulators of the samples with desire."""
         signs = desire if mask is None else desire * mask
-        rate_mantissa, shift = self.rule.rate_of(layer.number, learning_rate)
-        if not isinstance(layer.synapse, Dense):
-            held = self._learn_any(
-                layer, weights, rate_mantissa, shift, signs, pre, post, first_sample
+        synapse, number = layer.synapse, layer.number
+        rate = self.rule.rate_of(number, learning_rate)
+        traces, words = self._trace_words[number - 1], self._weight_words[number - 1]
+        if isinstance(synapse, Dense):
+            kernel = kernels.learn_dense
+        elif isinstance(synapse, Conv2d):
+            kernel = partial(convolutions.learn_convolution, synapse.geometry)
+        else:
+            kernel = None
+            held = self._learn_any(layer, weights, *rate, signs, pre, post, first_sample)
+        if kernel is not None:
+            form = self.rule.format_of(number)
+            held = kernel(
+                weights.view(words.num_rows, words.row_length).T.numpy(),
+                pre.numpy(),
+                layer.delay,
+                post.numpy(),
+                signs.numpy(),
+                self.rule.decay,
+                self.rule.impulse,
+                *rate,
+                traces.key,
+                traces.counter_of(first_sample),
+                words.key,
+                words.counter_of(first_sample),
+                form.lowest,
+                form.highest,
             )
-            self._held[layer.number - 1] += held
-            return signs.any(dim=1)
-        traces = self._trace_words[layer.number - 1]
-        words, form = self._weight_words[layer.number - 1], self.rule.format_of(layer.number)
-        self._held[layer.number - 1] += kernels.learn_dense(
-            weights.T.numpy(),
-            pre.numpy(),
-            layer.delay,
-            post.numpy(),
-            signs.numpy(),
-            self.rule.decay,
-            self.rule.impulse,
-            rate_mantissa,
-            shift,
-            traces.key,
-            traces.counter_of(first_sample),
-            words.key,
-            words.counter_of(first_sample),
-            form.lowest,
-            form.highest,
-        )
+        self._held[number - 1] += held
         return signs.any(dim=1)
 
     def _learn_any(
@@ -310,7 +323,7 @@ class IntegerBackend(Backend):
             pairings = synapse.pairings(signed[:, sample], traces[:, sample]).numpy()
             change = integers.saturate(pairings) * rate_mantissa
             changes += integers.saturate(change, ACCUMULATOR_LIMIT)
-        rows = weights.numpy().reshape(words.num_rows, words.row_length)
+        rows = weights.view(words.num_rows, words.row_length).numpy()
         held: int = kernels.add_changes(
             rows.T,
             np.arange(words.num_rows),

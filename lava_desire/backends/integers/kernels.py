@@ -79,7 +79,7 @@ def run_dense(
                         for neuron in range(num_out):
                             sums[neuron] += rows[source, neuron]
             kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
-            _integrate_and_fire(sums, potential, constants, kept, spikes[step, sample], notes)
+            integrate_and_fire(sums, potential, constants, kept, spikes[step, sample], notes)
             if len(potentials):
                 potentials[step, sample] = potential
 
@@ -100,15 +100,16 @@ def run_neurons(
         for step in range(sums.shape[0]):
             kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
             fired = spikes[step, sample]
-            _integrate_and_fire(sums[step, sample], potential, constants, kept, fired, notes)
+            integrate_and_fire(sums[step, sample], potential, constants, kept, fired, notes)
             if len(potentials):
                 potentials[step, sample] = potential
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _integrate_and_fire(
+def integrate_and_fire(
     sums: Any, potential: Any, constants: Any, kept: Any, fired: Any, notes: Any
 ) -> None:
+    """Advance one sample's neurons by a step (Eq. 1 and 16); arguments as of :func:`run_dense`."""
     weight_exp, gain, decay, threshold, subtract = constants
     for neuron in range(len(sums)):
         activation = np.int64(sums[neuron])

@@ -42,7 +42,7 @@ def run_convolution(
     `weights` are (C', C, k_h, k_w) float32, `trains` (B, N_i) words, `masks` (B, N_o) bool or
     empty.
     """
-    geometry = _geometry_of(synapse)
+    geometry = synapse.geometry
     lanes = _whole_vectors(synapse.out_channels)
     rows = workspace.take("rows", (synapse.in_channels, *synapse.kernel_size, lanes), np.float64)
     reach = lay_out_by_input(weights, geometry, gain, rows)
@@ -87,7 +87,7 @@ def pass_back_convolution(
 
     `errors` are c of the samples, (A, N_o) float32.
     """
-    geometry = _geometry_of(synapse)
+    geometry = synapse.geometry
     shape = (synapse.out_channels, synapse.kernel_size[0], _run_of(synapse))
     patches = workspace.take("patches", shape, np.float64)
     lay_out_by_neuron(weights, patches)
@@ -115,7 +115,7 @@ def learn_convolution(
 
     `rate` is η times the layer's factor, `signs` d · mask, (B, N_o) int8.
     """
-    geometry = _geometry_of(synapse)
+    geometry = synapse.geometry
     shape = (synapse.kernel_size[0], config.num_steps, _columns_of(synapse))
     sums = _sums_of(synapse, min(_BLOCKS, len(samples)), workspace)
 
@@ -148,13 +148,8 @@ def add_outer_convolution(
     inside = inside[: synapse.in_height, : synapse.in_width]
     inside[:] = pre.reshape(synapse.pre_shape).transpose(1, 2, 0)
     sums = _sums_of(synapse, 1, workspace)
-    in_parallel(partial(pair_factors, _geometry_of(synapse), post, plane, sums), len(weights))
+    in_parallel(partial(pair_factors, synapse.geometry, post, plane, sums), len(weights))
     in_parallel(partial(apply_sums, 1.0, sums, weights), len(weights))
-
-
-def _geometry_of(synapse: Conv2d) -> tuple[int, ...]:
-    shapes = (*synapse.pre_shape, *synapse.post_shape)
-    return (*shapes, *synapse.kernel_size, *synapse.stride, *synapse.padding)
 
 
 def _whole_vectors(size: int) -> int:
