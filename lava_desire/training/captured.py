@@ -80,7 +80,8 @@ class CapturedStep:
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self.totals = torch.zeros(2, dtype=torch.int64, device=device)
         self._halves = [
-            None if backend.exact else backend.split(weights) for weights in network.weights
+            backend.split(weights) if not backend.exact and weights.ndim == 2 else None
+            for weights in network.weights
         ]
         self._dropout = [
             _device_dropout(
@@ -152,14 +153,10 @@ class CapturedStep:
         prediction, desire, error = backend.teach(trains[-1], self._labels, self._place)
         listed = backend.list_samples(desire)
         desires = [desire]
-        for index in range(network.config.num_layers - 1, 0, -1):
+        for layer in backend.layers[:0:-1]:
+            index = layer.number - 1
             desire, error = backend.pass_back_listed(
-                backend.layers[index],
-                network.weights[index],
-                error,
-                listed,
-                trains[index],
-                masks[index],
+                layer, network.weights[index], error, listed, trains[index], masks[index]
             )
             desires.insert(0, desire)
         rates = network.input_rates

@@ -17,7 +17,7 @@ from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 
-from lava_desire.backends.triton import dropout, neurons, products
+from lava_desire.backends.triton import convolutions, dropout, neurons, products
 from lava_desire.backends.triton.tiles import TILES
 
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}
@@ -155,7 +155,45 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
         listed.append((function, types, constants, options))
         if kernel == "update":
             listed.append((function, types, {**constants, "AVERAGED": True}, options))
-    return listed
+    return listed + planes()
+
+
+def planes() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]]]:
+    """Return the kernels of convolutions, of a layer with padding and kernels that are oblong."""
+    words = {"words": "*i32", "weights": "*fp32", "keep": "*i1", "active": "*i32"}
+    words |= {"num_active": "*i32"}
+    geometry = {"GEOMETRY": (16, 12, 12, 32, 6, 12, 5, 3, 2, 1, 2, 1)}
+    spikes = {**geometry, "DELAY": 1, "DECAY": 0.75, "NUM_STEPS": 20}
+    scan = {"GAIN": 1 / 0.7, "THRESHOLD": 1.0, "SUBTRACT": True, "MASKED": True}
+    back = {"errors": "*fp32", "table": "*fp32", "passed": "*i8", "passed_errors": "*fp32"}
+    rule = {**geometry, "THRESHOLD": 0.2, "NUM_COUNTS": 21, "MASKED": True}
+    pairs = {"outputs": "*i32", "desire": "*i32", "pairs": "*fp64"}
+    run, desire, pair = convolutions.RUN, convolutions.DESIRE, convolutions.PAIR
+    return [
+        (
+            convolutions.run_kernel,
+            {**words, "spikes": "*i32", "num_samples": "i32"},
+            {**spikes, **scan, **blocks(run.rows, run.columns, run.inner)},
+            run.options,
+        ),
+        (
+            convolutions.hidden_desire_kernel,
+            {**words, **back},
+            {**rule, **blocks(desire.rows, desire.inner, desire.columns)},
+            desire.options,
+        ),
+        (
+            convolutions.pair_kernel,
+            {**words, **pairs},
+            {**spikes, **blocks(pair.inner, pair.rows, pair.columns)},
+            pair.options,
+        ),
+    ]
+
+
+def blocks(rows: int, outputs: int, inputs: int) -> dict[str, int]:
+    """Return block sizes as kernels take them."""
+    return {"BLOCK_ROWS": rows, "BLOCK_OUT": outputs, "BLOCK_IN": inputs}
 
 
 SIZES = {"num_in": "i32", "num_out": "i32"}

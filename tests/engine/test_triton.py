@@ -59,7 +59,7 @@ class Layer:
     """A layer on both kernels, and trains for it."""
 
     def __init__(self, seed: int, scale: float = 0.3, precision: str = "float32", **fields) -> None:
-        self.config = DesireConfig((NUM_IN, NUM_OUT), error_margin=0, **fields)
+        self.config = DesireConfig((1, NUM_IN, NUM_OUT), error_margin=0, **fields)
         self.mine = TritonBackend(self.config, torch.device(DEVICE), precision)
         self.exact = TorchBackend(self.config, torch.device("cpu"), "float32")
         draw = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ class Layer:
         self.trains = self.pack(self.spikes)
 
     def place(self, delay: int = 0):
-        return replace(self.exact.layers[0], delay=delay)
+        return replace(self.exact.layers[1], delay=delay)
 
     def pack(self, spikes: torch.Tensor) -> torch.Tensor:
         return self.mine.pack(spikes).to(DEVICE)

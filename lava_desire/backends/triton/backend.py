@@ -20,10 +20,11 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.backends.base import Backend, Layer, error_table
 from lava_desire.backends.torch_ops import split_bfloat16
-from lava_desire.backends.triton import neurons, products
+from lava_desire.backends.triton import convolutions, neurons, products
 from lava_desire.backends.triton.tiles import tile_of
 from lava_desire.backends.wire import pack_words, unpack_words
 from lava_desire.config import DesireConfig
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.rates import InputRates
 from lava_desire.model.synapses import Dense
 
@@ -52,6 +53,19 @@ class Pairs:
     signed: Tensor
     high: Tensor
     low: Tensor
+    net_spikes: Tensor | None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a convolution pairs, added up: `pairs` is `weight_shape` float64, of B samples.
+
+    `net_spikes`, (N_o,) int64, are Σ_b d · n where they are asked for.
+    """
+
+    synapse: Conv2d
+    pairs: Tensor
+    num_samples: int
     net_spikes: Tensor | None
 
 
@@ -92,7 +106,7 @@ class TritonBackend(Backend):
         self.exact = precision == "float32"
         self.word = torch.int32 if config.num_steps < 32 else torch.int64
         super().__init__(config, device, precision)
-        self.captures = all(isinstance(layer.synapse, Dense) for layer in self.layers)
+        self.captures = all(isinstance(layer.synapse, (Dense, Conv2d)) for layer in self.layers)
         self._words = self.pack(self._table)
         self._errors = error_table(config).to(device)
         self._output_desires = _output_desire_table(config).to(device)
@@ -176,12 +190,14 @@ class TritonBackend(Backend):
         halves: Tensor | None = None,
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`; `halves` as :meth:`split` makes."""
-        if not isinstance(layer.synapse, Dense):
+        config, synapse = self.config, layer.synapse
+        if not len(trains):
+            return trains.new_empty((0, synapse.num_post))  # a grid of no blocks is refused
+        if isinstance(synapse, Conv2d):
+            return convolutions.run(synapse, config, layer.delay, weights, trains, gain, mask)
+        if not isinstance(synapse, Dense):
             words: Tensor = super().run(layer, weights, trains, gain, mask)
             return words
-        config = self.config
-        if not len(trains):
-            return trains.new_empty((0, len(weights)))  # a grid of no blocks is refused
         if not self.exact:
             halves = self.split(weights) if halves is None else halves
             current = self._split_current(halves, trains, layer.delay, gain)
@@ -338,12 +354,13 @@ class TritonBackend(Backend):
         self, layer: Layer, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`; sums are always float64."""
-        if not isinstance(layer.synapse, Dense):
+        if not isinstance(layer.synapse, (Dense, Conv2d)):
             return super().pass_back(layer, weights, desire, trains, mask)
         kept = desire if mask is None else desire * mask
         error = self._errors[kept.long() + 1, self.counts(trains)]
-        pre = trains.new_zeros((len(trains), weights.shape[1]))
-        passed, _ = self.pass_back_listed(layer, weights, error, self.list_samples(kept), pre, None)
+        pre = trains.new_zeros((len(trains), layer.synapse.num_pre))
+        listed = self.list_samples(kept)
+        passed, _ = self.pass_back_listed(layer, weights, error, listed, pre, None)
         return passed
 
     def pass_back_listed(
@@ -360,9 +377,9 @@ class TritonBackend(Backend):
         Parameters
         ----------
         layer : Layer
-            Which it is, above the first.
+            Which it is, above the first: dense or a convolution.
         weights : Tensor
-            (N_o, N_i) float32.
+            Its weights, float32.
         error : Tensor
             c of the layer, (B, N_o) float32.
         listed : Listed
@@ -378,15 +395,19 @@ class TritonBackend(Backend):
             Of the layer before, (B, N_i) int8 and float32, after its mask; desires of samples that
             are not listed are 0, their errors undefined.
         """
-        config, (num_out, num_in) = self.config, weights.shape
+        config, threshold = self.config, self.config.desire_threshold_of(layer.number - 1)
+        chosen = error, listed.active, listed.number
+        if isinstance(layer.synapse, Conv2d):
+            return convolutions.pass_back(
+                layer.synapse, threshold, self._errors, weights, *chosen, pre, mask
+            )
+        num_out, num_in = weights.shape
         tile = tile_of("desire", True, config.num_steps * len(pre))
         passed = torch.zeros((len(pre), num_in), dtype=torch.int8, device=pre.device)
         passed_error = torch.empty((len(pre), num_in), device=pre.device)
         grid = tile.grid(len(pre), num_in)
         products.hidden_desire_kernel[grid](
-            error,
-            listed.active,
-            listed.number,
+            *chosen,
             weights,
             pre,
             self._nothing if mask is None else mask.contiguous(),
@@ -395,7 +416,7 @@ class TritonBackend(Backend):
             passed_error,
             num_in,
             num_out,
-            THRESHOLD=config.desire_threshold_of(layer.number - 1),
+            THRESHOLD=threshold,
             NUM_COUNTS=config.num_steps + 1,
             MASKED=mask is not None,
             BLOCK_SAMPLES=tile.rows,
@@ -417,7 +438,7 @@ class TritonBackend(Backend):
         first_sample: int = 0,
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        if not isinstance(layer.synapse, Dense):
+        if not isinstance(layer.synapse, (Dense, Conv2d)):
             return super().learn(layer, weights, learning_rate, desire, mask, pre, post)
         signs = desire if mask is None else desire * mask
         rate = torch.as_tensor(self.rate_of(layer, learning_rate), dtype=torch.float64)
@@ -434,8 +455,8 @@ class TritonBackend(Backend):
         pre: Tensor,
         post: Tensor,
         counted: bool = False,
-    ) -> Pairs:
-        """Lay out what the update of listed samples pairs, in one launch (Eq. 3).
+    ) -> Pairs | Sums:
+        """Lay out or add up what the update of listed samples pairs, in one launch (Eq. 3).
 
         Parameters
         ----------
@@ -452,9 +473,14 @@ class TritonBackend(Backend):
 
         Returns
         -------
-        Pairs
-            For :meth:`update`.
+        Pairs or Sums
+            For :meth:`update`; sums of a convolution.
         """
+        if isinstance(layer.synapse, Conv2d):
+            chosen = signs, listed.active, listed.number
+            sums = convolutions.pair(layer.synapse, self.config, layer.delay, *chosen, pre, post)
+            spikes = self.desired_spikes(signs, None, post) if counted else None
+            return Sums(layer.synapse, sums, len(pre), spikes)
         (num_samples, num_in), num_out, device = pre.shape, post.shape[1], pre.device
         num_steps = self.config.num_steps
         strides = _stride(num_in), _stride(num_out)
@@ -492,7 +518,7 @@ class TritonBackend(Backend):
         weights: Tensor,
         learning_rate: Tensor,
         listed: Listed,
-        pairs: Pairs,
+        pairs: Pairs | Sums,
         *,
         halves: Tensor | None = None,
         terms: Sequence[tuple[Tensor, Tensor]] = (),
@@ -520,6 +546,9 @@ class TritonBackend(Backend):
         limit : float
             Magnitude to which they are clipped; 0 clips none.
         """
+        if isinstance(pairs, Sums):
+            _apply(weights, learning_rate, pairs, terms, average, limit)
+            return
         num_out, num_in = weights.shape
         num_rows, num_steps = len(pairs.signed), self.config.num_steps
         tile = tile_of("update", self.exact, num_rows)
@@ -594,6 +623,24 @@ class TritonBackend(Backend):
             BLOCK=_FOLLOWED,
             enable_fp_fusion=False,
         )
+
+
+def _apply(
+    weights: Tensor,
+    learning_rate: Tensor,
+    sums: Sums,
+    terms: Sequence[tuple[Tensor, Tensor]],
+    average: Average | None,
+    limit: float,
+) -> None:
+    """Do what ``TritonBackend.update`` does to the few weights of a convolution."""
+    weights += (learning_rate * sums.pairs).to(weights.dtype)
+    for post, pre in terms:
+        weights += sums.synapse.outer(post, pre)
+    if limit:
+        weights.clamp_(-limit, limit)
+    if average is not None:
+        average.weights.lerp_(weights, average.shares[average.place // sums.num_samples])
 
 
 def _stride(num_neurons: int) -> int:

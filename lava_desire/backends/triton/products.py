@@ -161,16 +161,43 @@ def hidden_desire_kernel(
                 other=0.0,
             )
             total += error.to(tl.float64)[:, :, None] * weight.to(tl.float64)[None, :, :]
-        z = tl.sum(total, 1).to(tl.float32)
-        at = samples[:, None] * num_in + inputs[None, :]
-        inside = sample_inside[:, None] & input_inside[None, :]
-        desire = (z > THRESHOLD).to(tl.int32) - (z < -THRESHOLD).to(tl.int32)
-        if MASKED:
-            desire = tl.where(tl.load(keep + at, mask=inside, other=0) != 0, desire, 0)
-        count = popcount(tl.load(words + at, mask=inside, other=0))
-        tl.store(passed + at, desire.to(tl.int8), mask=inside)
-        error = tl.load(table + (desire + 1) * NUM_COUNTS + count, mask=inside, other=0.0)
-        tl.store(passed_errors + at, error, mask=inside)
+        store_desires(
+            tl.sum(total, 1).to(tl.float32),
+            samples[:, None] * num_in + inputs[None, :],
+            sample_inside[:, None] & input_inside[None, :],
+            words,
+            keep,
+            table,
+            passed,
+            passed_errors,
+            THRESHOLD,
+            NUM_COUNTS,
+            MASKED,
+        )
+
+
+@triton.jit
+def store_desires(
+    z,
+    at,
+    inside,
+    words,
+    keep,
+    table,
+    passed,
+    passed_errors,
+    THRESHOLD: tl.constexpr,
+    NUM_COUNTS: tl.constexpr,
+    MASKED: tl.constexpr,
+):
+    """Store the desires of what has been sent back, z, and their errors (Eq. 14 and 15)."""
+    desire = (z > THRESHOLD).to(tl.int32) - (z < -THRESHOLD).to(tl.int32)
+    if MASKED:
+        desire = tl.where(tl.load(keep + at, mask=inside, other=0) != 0, desire, 0)
+    count = popcount(tl.load(words + at, mask=inside, other=0))
+    tl.store(passed + at, desire.to(tl.int8), mask=inside)
+    error = tl.load(table + (desire + 1) * NUM_COUNTS + count, mask=inside, other=0.0)
+    tl.store(passed_errors + at, error, mask=inside)
 
 
 @triton.jit
