@@ -181,7 +181,7 @@ MOVED = DesireConfig((49, 4), image_shift=1, num_steps=13)
         (CONFIG, SPIKES.astype(np.float32), "are float32: expected bool"),
         (CONFIG, SPIKES.swapaxes(0, 1), "of 40 time steps: expected num_steps = 13; time comes"),
         (CONFIG, SPIKES[:12], "of 12 time steps: expected num_steps = 13"),
-        (CONFIG, SPIKES[..., 1:], r"of shape \(47,\): expected 48, the network"),
+        (CONFIG, SPIKES[..., 1:], r"of shape \(47,\): expected 48 neurons"),
         (
             CONFIG,
             SPIKES.reshape(13, 40, 6, 8),
@@ -234,5 +234,5 @@ def test_convolutions_learn_spikes_of_channels(kind):
     assert not np.array_equal(
         planes.numpy_weights()[0], DesireNetwork(config, **kind).numpy_weights()[0]
     )
-    with pytest.raises(DataError, match=r"of shape \(7, 6, 2\): expected \(2, 7, 6\)"):
+    with pytest.raises(DataError, match="planes of 7 x 6 x 2: expected 2 x 7 x 6, the network"):
         planes.forward(np.moveaxis(spikes, 2, 4))
