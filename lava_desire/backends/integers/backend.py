@@ -214,7 +214,7 @@ class IntegerBackend(Backend):
             kernels.run_dense(weights.T.numpy(), *arrived, *filled)
         elif isinstance(synapse, Conv2d):
             rows = np.ascontiguousarray(weights.flatten(1).T.numpy())
-            convolutions.run_convolution(rows, synapse.geometry, *arrived, *filled)
+            convolutions.run_convolution(synapse.geometry, rows, *arrived, *filled)
         else:
             sums = synapse.current(weights, delayed(trains, layer.delay))
             kernels.run_neurons(sums.numpy(), *filled)
@@ -274,33 +274,32 @@ class IntegerBackend(Backend):
         signs = desire if mask is None else desire * mask
         synapse, number = layer.synapse, layer.number
         rate = self.rule.rate_of(number, learning_rate)
-        traces, words = self._trace_words[number - 1], self._weight_words[number - 1]
-        if isinstance(synapse, Dense):
-            kernel = kernels.learn_dense
-        elif isinstance(synapse, Conv2d):
-            kernel = partial(convolutions.learn_convolution, synapse.geometry)
-        else:
-            kernel = None
-            held = self._learn_any(layer, weights, *rate, signs, pre, post, first_sample)
-        if kernel is not None:
-            form = self.rule.format_of(number)
-            held = kernel(
-                weights.view(words.num_rows, words.row_length).T.numpy(),
-                pre.numpy(),
-                layer.delay,
-                post.numpy(),
-                signs.numpy(),
-                self.rule.decay,
-                self.rule.impulse,
-                *rate,
-                traces.key,
-                traces.counter_of(first_sample),
-                words.key,
-                words.counter_of(first_sample),
-                form.lowest,
-                form.highest,
+        if not isinstance(synapse, (Dense, Conv2d)):
+            self._held[number - 1] += self._learn_any(
+                layer, weights, *rate, signs, pre, post, first_sample
             )
-        self._held[number - 1] += held
+            return signs.any(dim=1)
+        kernel = kernels.learn_dense
+        if isinstance(synapse, Conv2d):
+            kernel = partial(convolutions.learn_convolution, synapse.geometry)
+        traces, words = self._trace_words[number - 1], self._weight_words[number - 1]
+        form = self.rule.format_of(number)
+        self._held[number - 1] += kernel(
+            weights.view(words.num_rows, words.row_length).T.numpy(),
+            pre.numpy(),
+            layer.delay,
+            post.numpy(),
+            signs.numpy(),
+            self.rule.decay,
+            self.rule.impulse,
+            *rate,
+            traces.key,
+            traces.counter_of(first_sample),
+            words.key,
+            words.counter_of(first_sample),
+            form.lowest,
+            form.highest,
+        )
         return signs.any(dim=1)
 
     def _learn_any(

@@ -21,8 +21,8 @@ _EIGHT = 8  # words of a Philox counter
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def run_convolution(
-    rows: Any,
     geometry: Any,
+    rows: Any,
     inputs: Any,
     delay: int,
     constants: tuple[int, int, int, int, bool],
@@ -35,10 +35,10 @@ def run_convolution(
 
     Parameters
     ----------
-    rows : ndarray
-        Mantissas, input-major, (C · k_h · k_w, C') int8.
     geometry : tuple of int
         C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
+    rows : ndarray
+        Mantissas, input-major, (C · k_h · k_w, C') int8.
     inputs, delay, constants, mask, spikes, potentials, notes
         See :func:`~lava_desire.backends.integers.kernels.run_dense`.
     """
