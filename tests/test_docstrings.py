@@ -74,6 +74,8 @@ EQUATIONS = {
     },
     "lava_desire.proc": {
         "RateEncoder": ["Sec. 4.1"],
+        "DesireConnection": ["Eq. 1", "Eq. 4", "Eq. 13", "Eq. 16"],
+        "DesireConv": ["Eq. 1", "Eq. 4", "Eq. 13", "Eq. 16"],
         "DesireDense": ["Eq. 1", "Eq. 4", "Eq. 13", "Eq. 16"],
         "DesireLIF": ["Eq. 1 and 16", "Eq. 15"],
         "DesireTeacher": ["Eq. 11"],

@@ -14,6 +14,8 @@ import_lava()
 from lava_desire.lava_runtime.errors import HangError, ProcessError  # noqa: E402
 from lava_desire.lava_runtime.modes import install, install_unless_chosen  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
+from lava_desire.proc.desire_connection.process import DesireConnection  # noqa: E402
+from lava_desire.proc.desire_conv.process import DesireConv  # noqa: E402
 from lava_desire.proc.desire_dense.process import DesireDense  # noqa: E402
 from lava_desire.proc.desire_lif.process import DesireLIF  # noqa: E402
 from lava_desire.proc.desire_sequential.process import DesireMLP, DesireSequential  # noqa: E402
@@ -27,14 +29,18 @@ from lava_desire.proc.sample_source.process import SampleSource  # noqa: E402
 install_unless_chosen()
 
 # Lava finds the models of a process among the modules that have been imported.
-for _name in ("desire_dense", "desire_lif", "desire_teacher", "rate_encoder"):
-    import_module(f"lava_desire.proc.{_name}.models")
+for _name in ("desire_connection", "desire_lif", "desire_teacher", "rate_encoder"):
     import_module(f"lava_desire.proc.{_name}.models_fixed")
-for _name in ("desire_sequential", "event_source", "sample_source"):  # one for both arithmetics
+for _name in (
+    *("desire_connection", "desire_conv", "desire_dense", "desire_lif", "desire_sequential"),
+    *("desire_teacher", "event_source", "rate_encoder", "sample_source"),
+):
     import_module(f"lava_desire.proc.{_name}.models")
 
 __all__ = [
     "DesireChain",
+    "DesireConnection",
+    "DesireConv",
     "DesireDense",
     "DesireLIF",
     "DesireMLP",

@@ -9,7 +9,7 @@ from typing import Any
 from lava_desire.config import DesireConfig
 from lava_desire.model.integers import LayerFormat
 from lava_desire.proc.checks import check_all_rates, check_count, check_per_layer
-from lava_desire.proc.desire_dense.process import DesireDense
+from lava_desire.proc.desire_connection.process import DesireConnection
 from lava_desire.proc.desire_lif.process import DesireLIF
 from lava_desire.proc.desire_teacher.process import DesireTeacher
 from lava_desire.proc.rate_encoder.process import RateEncoder
@@ -25,8 +25,9 @@ class DesireChain:
     ----------
     config : DesireConfig
     encoder : RateEncoder
-    connections : tuple of DesireDense
-        L of them; connection ℓ, at index ℓ − 1, leads to layer ℓ.
+    connections : tuple of DesireConnection
+        L of them, each the process of its kind of synapse; connection ℓ, at index ℓ − 1, leads to
+        layer ℓ.
     layers : tuple of DesireLIF
         L of them, the output layer last.
     teacher : DesireTeacher
@@ -42,7 +43,7 @@ class DesireChain:
 
     config: DesireConfig
     encoder: RateEncoder
-    connections: tuple[DesireDense, ...]
+    connections: tuple[DesireConnection, ...]
     layers: tuple[DesireLIF, ...]
     teacher: DesireTeacher
 
@@ -105,7 +106,7 @@ class DesireChain:
             config,
             RateEncoder(dropout_masks=masks[0], **common),
             tuple(
-                DesireDense(
+                DesireConnection.of(config.synapses[layer - 1])(
                     layer=layer,
                     weights=array,
                     learning_enabled=learning_enabled,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
-from lava_desire import DesireConfig
+from recordings import read
+
+from lava_desire import Conv2d, DesireConfig
 from lava_desire.data import load_dataset
 from lava_desire.engine import DesireNetwork
 from lava_desire.fixed import LayerFormat, default_formats
 from lava_desire.proc import (
+    DesireConnection,
     DesireDense,
     DesireLIF,
     DesireTeacher,
@@ -22,7 +23,9 @@ from lava_desire.proc import (
     RateEncoder,
     SampleSource,
 )
-from lava_desire.proc.desire_dense.models_fixed import AbstractPyDesireDenseModelFixed
+from lava_desire.proc.desire_connection.models_fixed import AbstractPyDesireConnectionModelFixed
+from lava_desire.proc.desire_conv.sums import ConvSums
+from lava_desire.proc.desire_dense.sums import DenseSums
 from lava_desire.randomness import initial_weights
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
@@ -41,7 +44,7 @@ from lava.proc.monitor.process import Monitor  # isort: skip
 NUM_IMAGES = 20
 
 
-class OpenDense(DesireDense):
+class Open(DesireConnection):
     """A connection whose trace is a Var, for a monitor to read."""
 
     def __init__(self, **options):
@@ -49,11 +52,15 @@ class OpenDense(DesireDense):
         self.trace = Var(shape=self.s_in.shape, init=0)
 
 
-@implements(proc=OpenDense, protocol=LoihiProtocol)
+@implements(proc=Open, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyOpenDenseModelFixed(AbstractPyDesireDenseModelFixed):
+class PyOpenModelFixed(AbstractPyDesireConnectionModelFixed):
     trace: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    @staticmethod
+    def sums(config, synapse):
+        return (ConvSums if isinstance(synapse, Conv2d) else DenseSums)(config, synapse)
 
 
 class Network:
@@ -68,7 +75,7 @@ class Network:
         source = SampleSource(config=config, images=images, labels=labels)
         encoder = RateEncoder(dropout_masks=masks[0], **common)
         self.dense = [
-            OpenDense(
+            Open(
                 layer=layer,
                 weights=weights[layer - 1],
                 formats=formats,
@@ -197,24 +204,19 @@ def test_two_hundred_digits_are_learned_with_the_same_integers():
 
 @pytest.mark.golden
 def test_the_images_of_the_recordings_are_learned_with_the_same_integers(golden_path):
-    with np.load(golden_path) as file:
-        recorded = {name: file[name] for name in file.files}
-    fields = json.loads(str(recorded["config_json"]))
-    config = DesireConfig(
-        tuple(int(size) for size in recorded["sizes"]),
-        **{name: fields[name] for name in fields if name in DesireConfig.__dataclass_fields__},
-    )
-    num_layers = config.num_layers
-    weights = [recorded[f"weights_init_{layer}"] for layer in range(num_layers)]
-    masks = [
-        recorded["input_mask"].astype(bool),
-        *(recorded[f"dropout_mask_{layer}"].astype(bool) for layer in range(num_layers - 1)),
-    ]
-    images, labels = recorded["images"], recorded["labels"].astype(np.int64)
-    images, labels, masks = (
-        images[:NUM_IMAGES],
-        labels[:NUM_IMAGES],
-        [mask[:NUM_IMAGES] for mask in masks],
+    assert_learns_alike(read(golden_path))
+
+
+@pytest.mark.golden
+def test_those_of_convolutions_are_as_well(convolution_path):
+    assert_learns_alike(read(convolution_path))
+
+
+def assert_learns_alike(golden):
+    config, weights = golden.config, golden.initial
+    images, labels, *masks = (
+        array[:NUM_IMAGES]
+        for array in (golden.images, golden.labels, *golden.masks[: config.num_layers])
     )
     network = Network(config, weights, images, labels, masks)
     network.run()

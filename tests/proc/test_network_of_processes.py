@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from composed import CONFIG, IMAGES, LABELS, Network, probed, small
+from recordings import read
 
 from lava_desire import DesireConfig, rule
 from lava_desire.proc import DesireDense, DesireLIF, DesireTeacher, RateEncoder, SampleSource
@@ -23,26 +22,19 @@ from lava.proc.io.source import RingBuffer  # isort: skip
 @pytest.mark.golden
 @pytest.mark.forked
 def test_lava_repeats_the_recording(golden_path):
-    with np.load(golden_path) as file:
-        recorded = {name: file[name] for name in file.files}
-    fields = json.loads(str(recorded["config_json"]))
-    config = DesireConfig(
-        tuple(int(size) for size in recorded["sizes"]),
-        **{name: fields[name] for name in fields if name in DesireConfig.__dataclass_fields__},
-    )
-    num_layers, window = config.num_layers, config.window_steps
-    num_samples = len(recorded["labels"])
-    steps = num_samples * window
-    network = Network(
-        config,
-        [recorded[f"weights_init_{k}"] for k in range(num_layers)],
-        recorded["images"],
-        recorded["labels"],
-        [
-            recorded["input_mask"].astype(bool),
-            *(recorded[f"dropout_mask_{k}"].astype(bool) for k in range(num_layers - 1)),
-        ],
-    )
+    assert_repeats(read(golden_path))
+
+
+@pytest.mark.golden
+def test_lava_repeats_the_recording_of_convolutions(convolution_path):
+    assert_repeats(read(convolution_path))
+
+
+def assert_repeats(golden):
+    config = golden.config
+    window, num_samples = config.window_steps, len(golden.labels)
+    steps, masks = num_samples * window, golden.masks[: config.num_layers]
+    network = Network(config, golden.initial, golden.images, golden.labels, masks)
     spikes = [probed(lif.s_out, steps) for lif in network.lif]
     desires = [probed(lif.desire, steps) for lif in network.lif[:-1]]
     desires.append(probed(network.teacher.desire, steps))
@@ -53,12 +45,12 @@ def test_lava_repeats_the_recording(golden_path):
         wanted = [values().reshape(num_samples, window, -1)[:, -1] for values in desires]
     finally:
         network.teacher.stop()
-    for layer in range(num_layers):
+    for layer in range(config.num_layers):
         aligned = trains[layer][:, 1 : 1 + config.num_steps]
-        np.testing.assert_array_equal(aligned[:3], recorded[f"spikes_{layer}"])
-        np.testing.assert_array_equal(trains[layer].sum(1), recorded[f"spike_count_{layer}"])
-        np.testing.assert_array_equal(wanted[layer], recorded[f"desire_{layer}"])
-        assert np.abs(weights[layer] - recorded[f"weights_final_{layer}"]).max() < 1e-6
+        np.testing.assert_array_equal(aligned[:3], golden.spikes[layer + 1])
+        np.testing.assert_array_equal(trains[layer].sum(1), golden.counts[layer])
+        np.testing.assert_array_equal(wanted[layer], golden.desires[layer])
+        assert np.abs(weights[layer] - golden.final[layer]).max() < 1e-6
 
 
 @pytest.mark.forked

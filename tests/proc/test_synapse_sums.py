@@ -9,8 +9,8 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig
 from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource, install
-from lava_desire.proc.desire_dense import models, models_fixed
-from lava_desire.proc.desire_dense.sums import Sums
+from lava_desire.proc.desire_connection.sums import Sums
+from lava_desire.proc.desire_dense import models
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 
@@ -38,8 +38,8 @@ def learned(config, tag):
 def test_any_synapse_learns_what_dense_ones_do(config, tag, monkeypatch):
     install("one")
     fast = learned(config, tag)
-    monkeypatch.setattr(models, "sums_of", Sums)
-    monkeypatch.setattr(models_fixed, "Dense", ())  # of which no synapse is an instance
+    for model in (models.PyDesireDenseModelFloat, models.PyDesireDenseModelFixed):
+        monkeypatch.setattr(model, "sums", Sums)
     general = learned(config, tag)
     for mine, theirs in zip(fast, general, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -1,1 +1,1 @@
-"""A plastic connection."""
+"""A connection that learns, all to all."""

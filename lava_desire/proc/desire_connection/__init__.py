@@ -1,0 +1,1 @@
+"""A connection that learns, of any kind of synapse."""

@@ -1,0 +1,120 @@
+"""Process models of the plastic connection, in floating point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_desire import rule
+from lava_desire.model.option import LayerUpdate, term_factors
+from lava_desire.proc.checks import bounded
+from lava_desire.proc.desire_connection.followed_rates import FollowedRates
+from lava_desire.proc.desire_connection.learning import AbstractPyDesireConnectionModel
+from lava_desire.proc.desire_connection.process import DesireConnection
+
+
+class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
+    """Floating point: trains are kept over the window, and paired in one product at its end."""
+
+    number = np.float32
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
+    z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float32)
+    weights: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        config = self._config
+        self._gain = config.dropout_gain(self._layer - 1)
+        # When connection ℓ + 1 follows the rates of the same neurons, its inputs.
+        self._step_of_answers = self._step_of_desire - (self._layer < config.num_layers)
+        self._num_spikes = np.zeros(len(self._no_z), np.int64)
+        self._gain_of_window = 1.0
+        self._follows_rates = config.follows_rates
+        self._rates = FollowedRates(config)
+        self._mean_trace = rule.mean_trace(config.num_steps, config.decay)
+
+    def _check_weights(self) -> None:
+        if not np.isfinite(self.weights).all():
+            raise ValueError("weights hold NaN or infinity: expected finite values")
+        self._keep_within_bounds()
+
+    def _keep_within_bounds(self) -> None:
+        """Have weights that come from outside be as others are; a RefPort writes any type."""
+        self.weights = self.weights.astype(np.float32, copy=False)
+        self.weights[...] = bounded(self._config, self.weights)
+
+    def on_var_update(self) -> None:
+        """Keep weights within their bounds, and look at them anew when the next window begins."""
+        self._keep_within_bounds()
+        self._taken = None
+
+    def _begin_window(self) -> None:
+        self._gain_of_window = self._gain if self.training[0] else 1.0
+        if self._follows_rates:
+            self._rates.begin(self)
+            self._num_spikes.fill(0)
+
+    def _current(self, spikes: Any) -> Any:
+        total = self._sums.current(spikes)
+        if self._gain_of_window != 1.0:
+            total *= self._gain_of_window
+        self._activation[...] = total
+        return self._activation
+
+    def _follow(self, step: int, spikes: Any) -> None:
+        if not self._follows_rates:
+            return
+        self._num_spikes += spikes  # also one that comes too late for the window
+        is_rated = self._third_factor > 0 or not self._config.rates_desired_samples
+        if is_rated and step in (self._step_of_answers, self._step_of_desire):
+            if self._is_learning() and step == self._step_of_answers:
+                self._rates.follow(self, "output_rates", self._answered.sum(axis=0))
+            if self._is_learning() and step == self._step_of_desire:
+                self._rates.follow(self, "input_rates", self._num_spikes)
+        if step == self._config.window_steps:
+            self._rates.show_samples(self)
+
+    def _backpropagate(self, counts: Any) -> Any:
+        rate = rule.firing_rate(counts, self._config.num_steps, self._config.error_margin)
+        return self._sums.backward(rule.local_error(self._desire, rate)).astype(np.float32)
+
+    def _prepare(self, has_desire: bool) -> bool:
+        return has_desire or bool(self._config.terms)
+
+    def run_lrn(self) -> None:
+        """Change the weights by Eq. 4 and what the config adds to it."""
+        if self._taken is not self.weights:
+            self._keep_within_bounds()
+        rate = float(self.learning_rate[0]) * self._config.learning_rate_scale_of(self._layer)
+        signed = self._answered * self._desire
+        self.change = self._sums.learn(
+            self.weights, rate, signed, self._received, self._factors(rate, signed)
+        )
+
+    def _factors(self, rate: float, signed: Any) -> list[tuple[Any, Any]]:
+        """Return the factors of what the config's terms add, in their order."""
+        config, rates = self._config, self._rates.values
+        update = LayerUpdate(
+            config,
+            self._layer,
+            rate,
+            num_samples=1,
+            input_rates=rates["input_rates"],
+            output_rates=rates["output_rates"] if self._layer < config.num_layers else None,
+            desired_spikes=lambda: signed.sum(axis=0, dtype=np.int64),
+            mean_trace=self._mean_trace,
+        )
+        return list(term_factors(update))
+
+
+@implements(proc=DesireConnection, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyDesireConnectionModelFloat(AbstractPyDesireConnectionModelFloat):
+    """Of any kind of synapse."""
