@@ -48,17 +48,17 @@ def find_members(
         files = [each for each in inside if not each.is_dir() and _is_known(each)]
     else:
         folders, files = [], [path]
-    if folders and files:
-        raise DataError(
-            f"{path} holds folders, as {folders[0].name}, and recordings, as {files[0].name}: "
-            "expected a folder a class, or files that say their labels"
-        )
     members: list[Member] = []
     labels: list[Any] = []
     for folder in folders:
         found = [each for each in sorted(folder.iterdir()) if _is_known(each)]
         members += [(each, 0) for each in found]
         labels += [folder.name] * len(found)
+    if members and files:
+        raise DataError(
+            f"{path} holds folders of recordings, as {labels[0]}, and recordings, as "
+            f"{files[0].name}: expected a folder a class, or files that say their labels"
+        )
     for file in files:
         own = format_of(file).labels(file)
         if own is None:

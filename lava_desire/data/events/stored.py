@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from lava_desire.data.checks import DataError
 from lava_desire.data.events.bins import Counts, Late, bin_events, check_binning
 from lava_desire.data.events.folders import Member
+from lava_desire.data.events.formats import format_of
 from lava_desire.data.events.reading import iterate_events
 from lava_desire.data.events.recording import Events, Sensor, check_sensor
 from lava_desire.data.spike_trains import SpikeTrains
@@ -106,7 +108,7 @@ class StoredRecordings:
     def cached(self, folder: Path) -> SpikeTrains:
         """Return all spikes in a file, which is written where it is not there."""
         which = _digest([str(self._path.resolve()), asdict(self._binning), _VERSION])
-        now = [(str(path), part, *_state(path)) for path, part in self._members]
+        now = [(*_state(path, self._path), part) for path, part in self._members]
         stem = re.sub(r"[^\w.-]", "_", self._path.resolve().stem)
         kept = folder / f"{stem}-{which}-{_digest(now)}.npy"
         shape = (len(self._members), *self._none.shape[1:])
@@ -136,6 +138,9 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, default=int).encode()).hexdigest()[:16]
 
 
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def _state(path: Path, root: Path) -> tuple[Any, ...]:
+    """Return what changes when a file or the table beside it does, wherever one looks from."""
+    files = [path, format_of(path).table_of(path)]
+    states = [each.stat() for each in files if each is not None]
+    name = os.path.relpath(path, root)
+    return name, [(each.st_size, each.st_mtime_ns) for each in states]

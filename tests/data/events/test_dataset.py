@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import test_formats
 
 from lava_desire.data import DataError
 from lava_desire.data.events import (
@@ -153,7 +154,8 @@ class TestCache:
         (kept,) = (tmp_path / "c").iterdir()
         assert kept.stat().st_size < 18 * 3 * 24 + 200
         monkeypatch.setattr(stored.StoredRecordings, "_planes", None)
-        again = EventDataset(folder, 20, SENSOR, cache=tmp_path / "c", **HOW)
+        monkeypatch.chdir(tmp_path)
+        again = EventDataset("pets", 20, SENSOR, cache=tmp_path / "c", **HOW)
         for number in range(18):
             np.testing.assert_array_equal(
                 again.spikes([number]).planes, first.spikes([number]).planes
@@ -186,6 +188,16 @@ class TestCache:
         data = EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
         np.testing.assert_array_equal(unpacked(data.spikes([9])), binned([recordings[9]]))
         assert kept.read_bytes() == content
+
+    def test_a_table_beside_a_file_belongs_to_it(self, tmp_path):
+        packets = test_formats.TestDvsGesture.content
+        (tmp_path / "u.aedat").write_bytes(packets)
+        for last, expected in ((199, 2), (250, 3)):
+            rows = f"class,startTime_usec,endTime_usec\n1,100,{last}\n"
+            (tmp_path / "u_labels.csv").write_text(rows)
+            data = EventDataset(tmp_path, 50, (2, 128, 128), cache=tmp_path / "c")
+            assert data.spikes([0]).unpack().sum() == expected
+            assert data.class_names[0] == "hand clapping"
 
     def test_a_file_that_cannot_be_read_leaves_none(self, tmp_path, folder):
         folder_of(folder)
@@ -238,7 +250,8 @@ def test_folders_that_are_no_data_set_are_refused(tmp_path):
     ):
         EventDataset(tmp_path, 20)
     (tmp_path / "cat").mkdir()
-    with pytest.raises(DataError, match=r"holds folders, as cat, and recordings, as a\.npz"):
+    recording(1).save(tmp_path / "cat" / "b.npz")
+    with pytest.raises(DataError, match=r"holds folders of recordings, as cat, and .* a\.npz"):
         EventDataset(tmp_path, 20)
 
 

@@ -44,8 +44,8 @@ def _labels(path: Path) -> Labels | None:
 
 def _rows(path: Path) -> list[list[int]] | None:
     """Read class, first and last µs of each gesture, from NAME_labels.csv beside NAME.aedat."""
-    table = path.with_name(f"{path.stem}_labels.csv")
-    if not table.is_file():
+    table = FORMAT.table_of(path)
+    if table is None:
         return None
     try:
         rows = csv.DictReader(read_file(table).decode("ascii").splitlines())
@@ -102,4 +102,6 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return content
 
 
-FORMAT = Format("DVS Gesture (AEDAT 3.1)", (".aedat",), _chunks, b"#!AER-DAT3.1", _labels)
+FORMAT = Format(
+    "DVS Gesture (AEDAT 3.1)", (".aedat",), _chunks, b"#!AER-DAT3.1", _labels, "_labels.csv"
+)

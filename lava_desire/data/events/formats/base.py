@@ -39,6 +39,8 @@ class Format:
         ``labels(path)`` returns the class of each recording that a file holds, and the classes'
         names or None; or None where it holds one recording whose class it does not know, as all
         files do where this is not given.
+    table : str
+        How a file beside is called that holds labels: the name, less its suffix, and this.
     """
 
     summary: str
@@ -46,6 +48,12 @@ class Format:
     chunks: Callable[[Path, int], Iterator[Events]]
     magic: bytes = b""
     labels: Callable[[Path], Labels | None] = lambda path: None
+    table: str = ""
+
+    def table_of(self, path: Path) -> Path | None:
+        """Return the table beside a file, where there is one."""
+        table = path.with_name(f"{path.stem}{self.table}")
+        return table if self.table and table.is_file() else None
 
     def takes(self, path: Path) -> bool:
         """Say whether a file is of this kind, by its name, and its first bytes where needed."""
