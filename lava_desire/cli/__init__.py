@@ -109,14 +109,13 @@ def _gather_layers(arguments: Sequence[str]) -> list[str]:
         argument = rest.pop(0)
         if argument == "--layers":
             sizes = []
-            while rest and re.fullmatch(r"-?[\d,]+", rest[0]):
+            while rest and not re.match(r"-(?!\d)", rest[0]):
                 sizes.append(rest.pop(0))
             argument = f"--layers={' '.join(sizes)}"
         is_layers = argument.startswith("--layers=")
         if is_layers and any(each.startswith("--layers=") for each in gathered):
             raise typer.BadParameter(
-                "--layers is given twice: expected the sizes of all hidden layers at once, as in "
-                "--layers 200 100"
+                "--layers is given twice: expected all of them at once, as in --layers 200 100"
             )
         gathered.append(argument)
     return gathered

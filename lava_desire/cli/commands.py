@@ -98,7 +98,8 @@ def train(
     layers: Annotated[
         str | None,
         typer.Option(
-            help="Sizes of the hidden layers: --layers 200 100.",
+            help="Sizes of the hidden layers: --layers 200 100. With convolutions all layers, the "
+            "last with a neuron a class: --layers 16c5s2 32c5s2 10.",
             rich_help_panel=NETWORK,
             show_default="preset's",
         ),
@@ -260,6 +261,7 @@ def eval_(
             "data": samples.name,
             "source": asdict(source),
             "network": list(network.config.neurons),
+            "layers": network.config.shape_text,
             "arithmetic": network.arithmetic,
             "precision": network.precision,
             "device": str(network.device),

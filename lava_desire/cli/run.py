@@ -27,7 +27,9 @@ from lava_desire.cli.printing import say
 from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_file, read_notes
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import FolderLock, check_regular, read_file
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import MAX_NEURONS
+from lava_desire.model.synapses import Synapse, layers_of
 from lava_desire.training.choose import BACKENDS, training_class
 from lava_desire.training.history import LEARNING_CURVE, RUN
 from lava_desire.training.interrupt import Interrupted
@@ -84,12 +86,10 @@ def make_config(
     digits preset, whose schedule suits small sets.
     """
     config = _base(preset, file, data.name)
-    hidden = None if layers is None else parse_layers(layers)
     given = dict(given or {})
     if file is None and data.num_steps is not None:
         given.setdefault("num_steps", data.num_steps)
-    with named_as_options():
-        return config.resized(data.num_inputs, hidden, data.num_classes, **given)
+    return _sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
 
 
 def check_settings(
@@ -100,11 +100,64 @@ def check_settings(
     file: str | None = None,
     layers: str | None = None,
 ) -> None:
-    """Refuse what :func:`make_config` would for any data, before data or torch are loaded."""
+    """Refuse what :func:`make_config` would, before data or torch are loaded.
+
+    Of a named data set all of it, of others what is refused for any data.
+    """
     config = _base(preset, file, name)
-    hidden = None if layers is None else parse_layers(layers)
+    if name in PRESETS:
+        known = PRESETS[name]
+        side = math.isqrt(known.num_inputs)
+        _sized(config, layers, given, known.num_inputs, known.num_classes, (1, side, side))
+        return
+    hidden: Any = None if layers is None else parse_layers(layers)
     with named_as_options():
+        if hidden is None and config.layers:
+            config.replace(**given)
+            return
+        if hidden and isinstance(hidden[-1], Synapse):
+            hidden = (1,) * (len(hidden) - 1)  # their sizes depend on the data
         config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **given)
+
+
+def _sized(
+    config: DesireConfig,
+    layers: str | None,
+    given: Mapping[str, Any],
+    num_inputs: int,
+    num_classes: int,
+    input_shape: tuple[int, ...],
+) -> DesireConfig:
+    """Return a configuration with other layers and fields, for samples of a size.
+
+    Planes are those of the samples where the network has any: a dense one takes them flat.
+    """
+    found: Any = () if layers is None else parse_layers(layers)
+    is_whole = bool(found) and isinstance(found[-1], Synapse)
+    kinds = found if is_whole else () if found else config.layers
+    changes = dict(given)
+    if kinds or len(config.input_shape) == 3:
+        known = input_shape
+        if not known and math.prod(config.input_shape) == num_inputs:
+            known = config.input_shape
+        if not known and any(isinstance(layer, Conv2d) for layer in kinds):
+            raise ValueError(
+                f"--layers is {' '.join(map(str, kinds))!r}, and a sample a row of {num_inputs}: "
+                "expected images, (S, height, width) or (S, channels, height, width), or events"
+            )
+        changes["input_shape"] = known or (num_inputs,)
+    with named_as_options():
+        if is_whole:
+            made = config.replace(layers=found, **changes)
+        else:
+            classes = None if num_classes == config.num_classes else num_classes
+            made = config.resized(num_inputs, found or None, classes, **changes)
+    if made.num_classes != num_classes:
+        raise ValueError(
+            f"--layers is {' '.join(map(str, kinds))!r}, whose last layer is the output and has "
+            f"{made.num_classes} neurons: expected {num_classes}, one a class"
+        )
+    return made
 
 
 def bin_events(
@@ -161,7 +214,9 @@ def check_computing(device: str | None, precision: str = AUTO, kernels: str = AU
         raise ValueError(f"--device is {device!r}: expected cpu, cuda or cuda:N")
 
 
-_PARAMETERS = [field.name for field in dataclasses.fields(DesireConfig)]
+_PARAMETERS = [
+    field.name for field in dataclasses.fields(DesireConfig) if field.name != "input_shape"
+]
 _PARAMETERS += ["preset", "device", "precision", "kernels"]
 # A name that is a plain word as well is meant where something is said of it.
 _NAMED = re.compile(
@@ -216,18 +271,31 @@ def trained_file(place: str) -> Path:
     return path
 
 
-def parse_layers(text: str) -> tuple[int, ...]:
-    """Read the sizes of the hidden layers: ``"200,100"`` becomes ``(200, 100)``."""
+def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:
+    """Read the layers: ``"200,100"``, sizes of the hidden ones, becomes ``(200, 100)``.
+
+    Where one is no number, as in ``"16c5s2 32c5s2 10"``, they are all there are, the output layer
+    being the last, and become connections.
+    """
+    texts = _SEPARATOR.split(text.strip())
     try:
-        sizes = tuple(int(size) for size in _SEPARATOR.split(text.strip()))
+        sizes = tuple(int(size) for size in texts)
     except ValueError:
         sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise ValueError(
-            f"--layers is {text!r}: expected the sizes of the hidden layers, each at least 1, "
-            "as in --layers 200 100"
-        )
-    return sizes
+    if sizes and min(sizes) >= 1:
+        return sizes
+    reason = ""
+    if not sizes and all(texts) and not all(each.isdecimal() for each in texts):
+        try:
+            return layers_of(texts)
+        except ValueError as error:
+            unknown = str(error).startswith("layers holds ")
+            reason = "" if unknown else f"; {error}"
+    raise ValueError(
+        f"--layers is {text!r}: expected the sizes of the hidden layers, each at least 1, as in "
+        "--layers 200 100; or, where one is a convolution, all layers, the last with a neuron a "
+        f"class, as in --layers 16c5s2 32c5s2 10{reason}"
+    )
 
 
 def check_data(network: DesireNetwork, data: Dataset) -> None:

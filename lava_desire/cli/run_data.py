@@ -246,14 +246,10 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
             f"{'--data' if source.events is None else '--events'} with where they are now"
         ) from error
     shape = notes.fields.get("image_shape") if notes is not None else None
-    if isinstance(shape, list) and data.image_shape is not None:
-        height, width = data.image_shape
-        if shape != [height, width]:
-            wanted = printable(" x ".join(map(str, shape)))
-            raise ValueError(
-                f"images of {source} are {height} x {width}: expected {wanted}, as those of "
-                f"{folder}"
-            )
+    found = data.image_shape
+    if isinstance(shape, list) and found is not None and shape != list(found):
+        theirs, ours = (printable(" x ".join(map(str, sizes))) for sizes in (found, shape))
+        raise ValueError(f"images of {source} are {theirs}: expected {ours}, as those of {folder}")
     is_own = same or not given.is_named
     if is_own and notes is not None and notes.content not in (None, content_of(data)):
         cure = "expected the same" if same else f"to take them all the same, give --data {source}"

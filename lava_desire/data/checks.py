@@ -110,9 +110,9 @@ def _planes(
         return None
     if shape[1:] in (wanted, known) or (one and shape[1:] == (*known, 1)):
         return known
-    hint = ""
+    code, hint = name if name.isidentifier() else "images", ""
     if shape in (wanted, known, (prod(wanted),)):
-        hint = f"; one image alone is {name}[None]"
+        hint = f"; one image alone is {code}[None]"
     elif len(shape) in (3, 4):
         orders = permutations(range(1, len(shape)))
         fitting = (
@@ -120,9 +120,9 @@ def _planes(
         )
         if (order := next(fitting, None)) is not None:
             method = "transpose" if isinstance(images, np.ndarray) else "permute"
-            hint = f"; with its axes in that order it is {name}.{method}{(0, *order)}"
+            hint = f"; with its axes in that order it is {code}.{method}{(0, *order)}"
         elif one and 3 in shape[1::2]:
-            hint = f"; RGB images become one channel by {_grey(name, shape[1] == 3)}"
+            hint = f"; RGB images become one channel by {_grey(code, shape[1] == 3)}"
     also = f"{_sizes('B', *known)}, " if one else ""
     raise DataError(
         f"{name} have shape {shape}: expected {also}{_sizes('B', *wanted)} or "
@@ -149,10 +149,11 @@ def _image_shape(shape: tuple[int, ...], name: str, several: bool) -> tuple[int,
 
 def _of_channels(shape: tuple[Any, ...], name: str, first: bool) -> DataError:
     """Return the refusal of several channels where one is expected."""
-    planes = "" if first else f"np.moveaxis({name}, -1, 1) for "
+    code = name if name.isidentifier() else "images"
+    planes = "" if first else f"np.moveaxis({code}, -1, 1) for "
     return DataError(
         f"{name} have shape {_sizes(*shape)}, {shape[1 if first else 3]} channels a pixel: "
-        f"expected one, as of RGB images {_grey(name, first)}, or {name}.reshape(len({name}), -1), "
+        f"expected one, as of RGB images {_grey(code, first)}, or {code}.reshape(len({code}), -1), "
         f"which gives every channel inputs of its own; or {planes}a network that knows its planes, "
         "whose input_shape is (channels, height, width)"
     )
