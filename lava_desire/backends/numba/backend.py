@@ -4,7 +4,8 @@ Only spikes cost anything: a current is the sum of the weights of those inputs t
 pairs of a spiking input and a spiking neuron with desire enter an update. The results are those of
 :mod:`lava_desire.rule` to the bit, whose sums over synapses are taken in float64: where float32
 decides the same, and provably so, it is used (``lava_desire.backends.numba.scan``,
-``lava_desire.backends.numba.update``).
+``lava_desire.backends.numba.update``). Convolutions sum in float64
+(``lava_desire.backends.numba.convolution``).
 
 Weights are stored input-major, so that the weights of one input lie side by side. The compiled
 functions release Python's lock; each is called on pieces of its work by as many threads as torch

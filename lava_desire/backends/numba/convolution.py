@@ -182,7 +182,9 @@ def _padded(synapse: Conv2d, workspace: Workspace) -> Any:
 def _sums_of(synapse: Conv2d, num_blocks: int, workspace: Workspace) -> Any:
     """Return sums of changes, all zero: (blocks, C', k_h, run) float64."""
     shape = (num_blocks, synapse.out_channels, synapse.kernel_size[0], _run_of(synapse))
-    return workspace.take("changes", shape, np.float64)
+    sums = workspace.take("changes", shape, np.float64)
+    sums[:] = 0
+    return sums
 
 
 @compiled
@@ -450,7 +452,7 @@ def pair_factors(geometry: Any, post: Any, plane: Any, sums: Any, first: int, la
 
 @compiled
 def apply_sums(learning_rate: float, sums: Any, weights: Any, first: int, last: int) -> None:
-    """Change the weights of output channels first to last, and leave their sums zero (Eq. 4)."""
+    """Change the weights of output channels first to last by the blocks' sums (Eq. 4)."""
     channels, k_h, k_w = weights.shape[1:]
     for o in range(first, last):
         for c in range(channels):
@@ -460,4 +462,3 @@ def apply_sums(learning_rate: float, sums: Any, weights: Any, first: int, last: 
                     for block in range(len(sums)):
                         total += sums[block, o, i, j * channels + c]
                     weights[o, c, i, j] += np.float32(learning_rate * total)
-        sums[:, o] = 0
