@@ -53,7 +53,7 @@ def write_report(
         if holds_run(path):
             history, config = read_history(path)
             if history.records:
-                runs.append(_summary(history, config))
+                runs.append(summary(history, config))
     if not runs:
         raise ValueError(f"{folder} holds no run with an epoch: nothing to report")
     report = {
@@ -82,7 +82,8 @@ def read_history(folder: str | Path) -> tuple[History, DesireConfig]:
     return History(read_records(checkpoint, path)), checkpoint.config
 
 
-def _summary(history: History, config: DesireConfig) -> dict[str, Any]:
+def summary(history: History, config: DesireConfig) -> dict[str, Any]:
+    """Return what ``result.json`` says of a run that has a test set, as JSON types."""
     best, last, average = history.best, history.last, history.best_average
     assert best is not None and last is not None  # noqa: PT018 - the caller has looked
     return {
