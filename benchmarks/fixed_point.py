@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -114,6 +116,18 @@ def mnist_learned_bits(data: Any) -> list[dict[str, Any]]:
     ]
 
 
+def convolutions(data: Any) -> list[dict[str, Any]]:
+    """Learn a convolutional network from 4,000 images, in floating point and in 8 bits."""
+    some = SimpleNamespace(train=tuple(array[:4000] for array in data.train), test=data.test)
+    layers, rows = ["16c5s2", "32c5s2", "10"], []
+    base = DesireConfig(layers=layers, input_shape=(1, 28, 28), dropout_hidden=0.0, epochs=1)
+    for (batch_size, rate), bits, seed in product([(1, 1e-3), (16, 3e-4)], (None, 8), range(3)):
+        config = base.replace(batch_size=batch_size, learning_rate=rate, seed=seed)
+        name = f"convolutions-{batch_size}-{bits or 'float'}-{seed}"
+        rows.append(curve(train(name, some, config, bits)[1], config, bits))
+    return rows
+
+
 def digits(data: Any) -> list[dict[str, Any]]:
     """Train the digits preset in floating point and in integers of 8 to 4 bits."""
     del data
@@ -157,6 +171,7 @@ PARTS: dict[str, Callable[[Any], Any]] = {
         digits,
         mnist_learned_online,
         mnist_learned_bits,
+        convolutions,
     )
 }
 

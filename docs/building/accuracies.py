@@ -94,6 +94,20 @@ def integers(page: Page) -> None:
         page.origin(name, notes)
 
 
+def convolutions(page: Page) -> None:
+    """Add what a convolutional network learns in integers, beside floating point."""
+    name = "results/fixed_point/convolutions.json"
+    notes = page.read(name)
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for row in notes["results"]:
+        config = row["config"]
+        key = row["weight_bits"], config["batch_size"], config["learning_rate"]
+        found.setdefault(key, []).append(percent(row["last_test_accuracy"]))
+    titles = ["bits a weight", "batch", "learning rate", "test, a seed each"]
+    page.table(titles, [[*key, ", ".join(each)] for key, each in found.items()])
+    page.origin(name, notes)
+
+
 def ablation(page: Page) -> None:
     """Add single changes to training."""
     for folder in ("ablation", "ablation-large"):

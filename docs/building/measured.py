@@ -210,6 +210,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "learning-engine": _learning_engine,
     "accuracy": accuracies.accuracy,
     "integers": accuracies.integers,
+    "integers-of-convolutions": accuracies.convolutions,
     "ablation": accuracies.ablation,
     "learning-rates": accuracies.rates,
 }
