@@ -30,6 +30,8 @@ triton = pytest.importorskip(
     "triton", reason="triton is not installed (torch for CUDA brings it, or the extra gpu)"
 )
 
+from recordings import Golden, read
+
 from lava_desire.backends.triton import neurons
 from lava_desire.backends.triton.backend import TritonBackend
 from lava_desire.backends.triton.dropout import DeviceDropout
@@ -410,47 +412,35 @@ def test_a_synapse_without_a_kernel_takes_torch_operations_and_is_not_captured(o
 @pytest.mark.golden
 @pytest.mark.parametrize("precision", ["float32", "bfloat16x2"])
 def test_train_step_repeats_the_recording(golden_path: Path, precision: str):
-    with np.load(golden_path) as file:
-        recorded = {name: file[name] for name in file.files}
-    fields = json.loads(str(recorded["config_json"]))
-    known = DesireConfig.__dataclass_fields__
-    config = DesireConfig(
-        tuple(int(size) for size in recorded["sizes"]),
-        **{name: value for name, value in fields.items() if name in known},
-    )
-    layers = range(config.num_layers)
-    masks = [recorded["input_mask"], *(recorded[f"dropout_mask_{k}"] for k in layers)]
-    network = DesireNetwork(
-        config,
-        DEVICE,
-        [recorded[f"weights_init_{k}"] for k in layers],
-        precision=precision,
-        kernels="triton",
-    )
-    num_samples = len(recorded["labels"])
     # The interpreter takes about a second a sample: one recording is repeated whole there.
-    whole = DEVICE == "cuda" or (golden_path.stem, precision) == WHOLE
-    for sample in range(num_samples if whole else 3):
+    whole = (golden_path.stem, precision) == WHOLE
+    assert_repeats(read(golden_path), precision, None if whole else 3)
+
+
+@pytest.mark.golden
+def test_train_step_repeats_the_recording_of_convolutions(convolution_path: Path):
+    assert_repeats(read(convolution_path), "float32", 1)
+
+
+def assert_repeats(golden: Golden, precision: str, num_samples: int | None) -> None:
+    """Look at all samples on a GPU, at so many in the interpreter."""
+    config, num_recorded = golden.config, len(golden.labels)
+    network = DesireNetwork(config, DEVICE, golden.initial, precision=precision, kernels="triton")
+    whole = DEVICE == "cuda" or num_samples is None
+    for sample in range(num_recorded if whole else num_samples):
         chosen = slice(sample, sample + 1)
-        result = network.train_step(
-            recorded["images"][chosen],
-            recorded["labels"][chosen].astype(np.int64),
-            config.learning_rate,
-            [mask[chosen] for mask in masks[: config.num_layers]],
-        )
-        for k in layers:
-            np.testing.assert_array_equal(
-                result.counts[k + 1][0].cpu(), recorded[f"spike_count_{k}"][sample]
-            )
-            np.testing.assert_array_equal(
-                result.desires[k][0].cpu(), recorded[f"desire_{k}"][sample]
-            )
-            if sample < len(recorded["input_spikes"]):
-                np.testing.assert_array_equal(
-                    result.spikes[k + 1][:, 0].cpu(), recorded[f"spikes_{k}"][sample]
-                )
-    for k, mine in zip(layers, network.numpy_weights() if whole else [], strict=whole):
-        assert np.abs(mine - recorded[f"weights_final_{k}"]).max() < 1e-6
+        masks = [mask[chosen] for mask in golden.masks[: config.num_layers]]
+        shown = golden.images[chosen], golden.labels[chosen]
+        result = network.train_step(*shown, config.learning_rate, masks)
+        for k in range(config.num_layers):
+            counts, desire = result.counts[k + 1][0].cpu(), result.desires[k][0].cpu()
+            np.testing.assert_array_equal(counts, golden.counts[k][sample])
+            np.testing.assert_array_equal(desire, golden.desires[k][sample])
+            if sample < len(golden.spikes[0]):
+                spikes = result.spikes[k + 1][:, 0].cpu()
+                np.testing.assert_array_equal(spikes, golden.spikes[k + 1][sample])
+    for mine, final in zip(network.numpy_weights(), golden.final, strict=True):
+        assert not whole or np.abs(mine - final).max() < 1e-6
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="no CUDA device here to choose kernels for")
