@@ -1,13 +1,14 @@
 """Run trained MNIST networks on Lava's processes and compare them with the engine.
 
-``python -m benchmarks.exports.on_lava --data-dir FOLDER`` trains 784-200-100-10 for one epoch, once
-resetting to zero (stock processes) and once by subtraction (DesireLIF), quantises both, and runs
-test images through Lava in floating and in fixed point.
+``python -m benchmarks.exports.on_lava --data-dir FOLDER`` trains 784-200-100-10 and
+16c5s2-32c5s2-10 for one epoch, once resetting to zero (stock processes) and once by subtraction
+(DesireLIF), quantises them, and runs test images through Lava in floating and in fixed point.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,16 @@ from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.deploy import quantize, to_lava
 
+DENSE = DesireConfig((784, 200, 100, 10), epochs=1, learning_rate=3e-5)
+PLANES = DesireConfig(
+    layers=("16c5s2", "32c5s2", "10"),
+    input_shape=(1, 28, 28),
+    epochs=1,
+    learning_rate=1e-3,
+    batch_size=16,
+    trace_baseline=1.0,
+    rate_floor=0.05,
+)
 RESULT = Path(__file__).parents[1] / "results" / "exports_on_lava.json"
 
 
@@ -45,16 +56,15 @@ def main() -> None:
     arguments = parser.parse_args()
     mnist = load_dataset("mnist", arguments.data_dir)
     rows = []
-    for reset in ("zero", "subtract"):
-        config = DesireConfig((784, 200, 100, 10), reset=reset, epochs=1, learning_rate=3e-5)
-        network = DesireNetwork(config)
+    for config, reset in itertools.product((DENSE, PLANES), ("zero", "subtract")):
+        network = DesireNetwork(config.replace(reset=reset))
         fit(network, mnist.train, mnist.test)
         integers = quantize(network, mnist.train, test=mnist.test).network
         for chosen in (integers, network):
             accuracy = evaluate(chosen, mnist.test).accuracy
             # The integers on stock processes are what a chip would get: they are shown at length.
-            long = reset == "zero" and chosen is integers
-            count = arguments.images if long else arguments.images // 5
+            long = config is DENSE and reset == "zero" and chosen is integers
+            count = arguments.images // (1 if long else 5 if config is DENSE else 10)
             rows.append({"test_accuracy": accuracy, **compare(chosen, mnist.test_images[:count])})
             print(json.dumps(rows[-1]), flush=True)
     result = {
