@@ -13,7 +13,7 @@ import h5py
 import nir
 import numpy as np
 
-from lava_desire import DesireNetwork
+from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.deploy import from_nir, to_nir
 from lava_desire.deploy.hdf5_child import RefusedError
 from lava_desire.deploy.hdf5_child import read as read_group
@@ -45,15 +45,28 @@ _NAMES = ("node", "nodes", "edges", "type", "weight", "tau", "lif_1", "x", "meta
 
 
 def seeds() -> list[bytes]:
-    """Return a graph of ours, one whose weights are rounded, and one of others."""
+    """Return a graph of ours, one whose weights are rounded, and one of others; also of planes."""
     one = np.ones(3)
+    maps = np.ones((2, 3, 3))
     others = nir.NIRGraph.from_list(
         nir.Linear(np.ones((3, 4), np.float32)),
         nir.LIF(one * 4e-4, one, one * 0, one, v_reset=one * 0),
     )
-    graphs = [to_nir(DesireNetwork(SMALL.replace(decay=decay))) for decay in (0.75, 0.7)]
+    size, none = np.array([2, 2]), np.array([0, 0])
+    pooled = nir.NIRGraph.from_list(
+        nir.Input(np.array([1, 6, 6])),
+        nir.SumPool2d(size, size, none),
+        nir.Conv2d((3, 3), np.ones((2, 1, 3, 3), np.float32), 1, 1, 1, 1, np.zeros(2)),
+        nir.LIF(maps * 4e-4, maps, maps * 0, maps, v_reset=maps * 0),
+        nir.Flatten({"input": np.array([2, 3, 3])}, start_dim=0),
+        nir.Linear(np.ones((3, 18), np.float32)),
+        nir.LIF(one * 4e-4, one, one * 0, one, v_reset=one * 0),
+    )
+    planes = DesireConfig(layers=("2c3s2p1", "3"), input_shape=(1, 5, 5), decay=0.7)
+    configs = SMALL, SMALL.replace(decay=0.7), planes
+    graphs = [to_nir(DesireNetwork(config)) for config in configs]
     files = []
-    for graph in (*graphs, others):
+    for graph in (*graphs, others, pooled):
         stream = io.BytesIO()
         nir.write(stream, graph)
         files.append(stream.getvalue())
@@ -137,7 +150,7 @@ def _import(source: Any, **limits: Any) -> None:
 
 def nir_targets() -> dict[str, Target]:
     """Return the import of NIR graphs: wrong graphs, and files whose bytes are spoiled."""
-    names = ("nir_import", "nir_chain", "nir_file", "hdf5_child", "hdf5_file")
+    names = ("nir_import", "nir_chain", "nir_synapses", "nir_file", "hdf5_child", "hdf5_file")
     target = partial(
         Target, seeds, sources=tuple(f"deploy/{name}.py" for name in names), suffix=".nir"
     )
