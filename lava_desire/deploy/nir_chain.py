@@ -45,7 +45,7 @@ def layers(nir: Any, graph: Any) -> list[Layer]:
     order = _order(nodes, edges)
     ends = [name for name in order if isinstance(nodes[name], (nir.Input, nir.Output))]
     inner = [name for name in order if name not in ends]
-    said = _said_shape(nodes[order[0]]) if order[0] in ends else ()
+    said = _said_shape(order[0], nodes[order[0]]) if order[0] in ends else ()
     matrices = (nir.Affine, nir.Linear)
     head = next((name for name in inner if not isinstance(nodes[name], nir.Flatten)), None)
     takes_planes = head is not None and not isinstance(nodes[head], matrices)
@@ -212,16 +212,21 @@ def _one_a_neuron(name: str, node: str, value: Any, shape: tuple[int, ...]) -> A
     return values.reshape(-1).astype(np.float64)
 
 
-def _said_shape(node: Any) -> tuple[int, ...]:
+def _said_shape(name: str, node: Any) -> tuple[int, ...]:
     """Return the shape that an Input or Output states, () for none."""
     types = node.input_type if hasattr(node, "input_type") else {}
     given = next(iter(types.values()), None) if isinstance(types, dict) else None
-    return () if given is None else tuple(int(length) for length in np.ravel(given))
+    lengths = np.ravel(() if given is None else given)
+    if lengths.dtype.kind not in "fiu" or not np.isfinite(lengths).all():
+        raise ValueError(
+            f"node {name!r} ({_kind(node)}) has the shape {given!r}: expected integers"
+        )
+    return tuple(map(int, lengths))
 
 
 def _check_shape(name: str, node: Any, size: int, *, flattened: bool) -> None:
     """Refuse an Input or Output of another size; the shape of a sample's batch may stand before."""
-    shape = _said_shape(node)
+    shape = _said_shape(name, node)
     if not shape:  # not said, or that of a parameter that is one number
         return
     ends = [int(np.prod(shape[place:])) for place in range(len(shape))]

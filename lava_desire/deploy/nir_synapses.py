@@ -118,7 +118,7 @@ def _check_inputs(name: str, taken: Shape, given: Shape, before: str) -> None:
         )
         raise ValueError(
             f"node {name!r} takes {taken_text} inputs: expected {expected}, one a neuron of "
-            f"{before!r}"
+            f"{before or 'Input'!r}"
         )
 
 

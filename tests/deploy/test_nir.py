@@ -177,6 +177,8 @@ def test_what_a_network_cannot_do_is_refused():
     graph = chain()
     graph.nodes["input"] = nir.Input(np.array([2, 4]))
     assert "node 'input' (Input) has the shape (2, 4): expected 5 values" in refused(graph)
+    graph.nodes["input"] = nir.Input(np.array([np.inf]))
+    assert "node 'input' (Input) has the shape array([inf]): expected integers" in refused(graph)
     graph = chain()
     graph.nodes["within"] = graph
     assert "the graph nests deeper than 8 graphs" in refused(graph)
