@@ -234,7 +234,7 @@ UNEVEN.r[0, 3, 3] = 2.0
         ([conv(2, 1, 4, 4, padding="same"), PLANES], "padding of 'conv2d' is 'same' with stride"),
         ([conv(2, 1, 3, 3, padding=3), PLANES], "node 'conv2d' (Conv2d): padding is (3, 3)"),
         ([conv(2, 1, 11, 11), PLANES], "node 'conv2d' (Conv2d): its kernels are larger than"),
-        ([conv(2, 3, 3, 3), PLANES], "'conv2d' takes (3, 10, 10) inputs: expected (1, 10, 10), one"),
+        ([conv(2, 3, 3, 3), PLANES], "'conv2d' takes (3, 10, 10) inputs: expected (1, 10"),
         ([CONV, lif(2, 7, 8)], "tau of 'lif' is float64 (2, 7, 8): expected one"),
         ([CONV, UNEVEN], "r of 'lif' differs within a map of neurons"),
         ([CONV, PLANES, affine(2, 9), lif(2)], "'linear' takes 9 inputs: expected 128"),
