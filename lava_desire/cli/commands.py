@@ -389,7 +389,8 @@ def _demo_of_events(output: str, force: bool) -> None:
     binning: dict[str, Any] = {"start": 0, "duration": window, "late": "last", "counts": "clip"}
     data = EventDataset(recordings, 20, labels=labels, **binning)
     trains = data.spikes(np.arange(len(data)))
-    np.savez(str(source), spikes=trains.planes, num_steps=trains.num_steps, labels=labels)
+    planes = trains.planes.reshape(*trains.planes.shape[:2], *trains.shape)
+    np.savez(str(source), spikes=planes, num_steps=trains.num_steps, labels=labels)
     samples = source.load()
     given = {"learning_rate": 8e-4, "trace_baseline": 1.0, "batch_size": 32, "epochs": 6}
     network = make_network(make_config(samples, given), "cpu", AUTO)

@@ -209,10 +209,10 @@ class Dataset:
             ``y_train``, ``x_test``, ``y_test``; ``images``, ``labels``; ``data``, ``target``. The
             test set of the first two may be missing; of the others a fifth of each class becomes
             the test set, the same every time. In place of images ``train_spikes``, ``test_spikes``
-            or ``spikes``, (T, S, N) or (T, S, C, H, W) bool, or packed, (S, ⌈T/8⌉, N) uint8 beside
-            ``num_steps``. ``class_names`` or ``target_names`` name the classes:
-            label i is the i-th of them, and texts are found among them. A single target name, as
-            that of a column, and all else is left alone.
+            or ``spikes``, (T, S, N) or (T, S, C, H, W) bool, or packed, (S, ⌈T/8⌉, N) or
+            (S, ⌈T/8⌉, C, H, W) uint8 beside ``num_steps``. ``class_names`` or
+            ``target_names`` name the classes: label i is the i-th of them, and texts are found
+            among them. A single target name, as that of a column, and all else is left alone.
         name : str
             What it is called.
 
@@ -411,7 +411,9 @@ def _packed(arrays: Mapping[str, Any], name: str) -> SpikeTrains:
     planes, num_steps = np.asarray(given), np.asarray(arrays[NUM_STEPS]).reshape(-1)
     if len(num_steps) != 1 or num_steps.dtype.kind not in "iu":
         raise DataError(f"{NUM_STEPS} is {num_steps}: expected the time steps T, an integer")
-    return SpikeTrains(planes, int(num_steps[0]), planes.shape[2:])
+    shape = planes.shape[2:]
+    planes = planes.reshape(*planes.shape[:2], -1) if shape else planes
+    return SpikeTrains(planes, int(num_steps[0]), shape)
 
 
 def find_family(names: Any) -> tuple[str, ...]:

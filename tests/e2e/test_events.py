@@ -12,7 +12,8 @@ from lava_desire import DesireNetwork, evaluate
 from lava_desire.data import load_npz
 from lava_desire.data.events import Events, load_events
 
-SHORT = ["--layers", "10", "--epochs", "2", "--output", "mine", "--seed", "3"]
+REST = ["--epochs", "2", "--output", "mine", "--seed", "3"]
+SHORT = ["--layers", "10", *REST]
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,11 @@ def test_a_file_of_spike_trains_is_learned_with_as_many_steps_as_it_has(run, tmp
     assert (status, err) == (0, "")
     assert "network 24-10-2, 9 time steps" in out
     assert "% of 4 test samples of mine" in run("eval", "mine")[1]
+    if form == "bool":
+        options = ["--layers", "2c2 2", "--kernels", "torch", *REST, "--force"]
+        status, out, err = run("train", "--events", "mine.npz", *options)
+        assert (status, err) == (0, "")
+        assert "network 2x3x4-2c2-2, 9 time steps" in out
     message = run("train", "--data", "mine.npz", "--num-steps", "8", *SHORT, "--force")[2]
     assert "spike trains of 9 time steps: expected --num-steps = 8" in message
 
