@@ -14,12 +14,13 @@ if TYPE_CHECKING:
         plot_classified_images,
         plot_confusion,
         plot_learning_curve,
+        plot_weights,
     )
 
-__all__ = ["plot_classified_images", "plot_confusion", "plot_learning_curve"]
+__all__ = ["plot_classified_images", "plot_confusion", "plot_learning_curve", "plot_weights"]
 
 _HOMES = {
-    "analysis.figures": "plot_classified_images plot_confusion plot_learning_curve",
+    "analysis.figures": "plot_classified_images plot_confusion plot_learning_curve plot_weights",
 }
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -6,6 +6,7 @@ figures survive colour blindness and grey print.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from matplotlib.ticker import MaxNLocator
 
 from lava_desire.analysis.style import plain
 from lava_desire.config import DesireConfig
-from lava_desire.engine import Activity, History, Metrics
+from lava_desire.engine import Activity, DesireNetwork, History, Metrics
 from lava_desire.files import write_figure
+from lava_desire.model.synapses import refuse_synapses
 from lava_desire.palette import BLUE, GREEN, ORANGE
 
 _SHOWN_NAME, _UPRIGHT_NAME = 20, 4
@@ -61,6 +63,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         [100 * record.train_accuracy for record in history.records],
         color=ORANGE,
         linestyle="--",
+        marker=".",
         label="training, under dropout",
     )
     curves = axes.get_lines()[:2]
@@ -70,7 +73,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         title = f"best {100 * best.test_accuracy:.2f} %, in epoch {best.epoch}"
     axes.set_title(title, fontsize=11)
     axes.set(xlabel="epoch", ylabel="accuracy (%)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     active = axes.twinx()
     active.plot(
@@ -78,6 +81,7 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         [100 * record.active_share for record in history.records],
         color=GREEN,
         linestyle=":",
+        marker=".",
         label="samples with desire",
     )
     active.set(ylabel="samples with desire (%)", ylim=(0, 100))
@@ -226,3 +230,60 @@ def plot_classified_images(
     for axes in rows[-1]:
         axes.set_xlabel("time step")
     write_figure(figure, path, dpi=130)
+
+
+def plot_weights(
+    network: DesireNetwork,
+    path: str | Path,
+    image_shape: tuple[int, ...] | None = None,
+    at_most: int = 64,
+) -> None:
+    """Draw what the first layer looks for: kernels, or receptive fields of dense neurons.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        Its first layer is a convolution, or dense.
+    path : path
+        Where the PNG goes.
+    image_shape : tuple of int, optional
+        (height, width) or (channels, height, width) of the inputs of a dense layer; when not given
+        the config's `input_shape`, or else a square.
+    at_most : int
+        Kernels or neurons that are drawn, evenly spaced; the channels of one stand side by side.
+
+    Raises
+    ------
+    ValueError
+        If the layer is of another kind, or its inputs are no such image.
+    OSError
+        If the file cannot be written.
+    """
+    config = network.config
+    refuse_synapses(config.first_layers(1), "plot_weights", ("dense", "conv2d"))
+    weights, synapse = network.numpy_weights()[0], config.synapses[0]
+    side = math.isqrt(config.num_inputs)
+    shape = image_shape or config.input_shape or (side, side)
+    if synapse.name == "dense" and math.prod(shape) != config.num_inputs:
+        raise ValueError(f"image_shape is {shape}: expected height x width = {config.num_inputs}")
+    fields = weights if weights.ndim == 4 else weights.reshape(len(weights), -1, *shape[-2:])
+    step = -(-len(fields) // at_most)
+    fields = fields[::step]
+    # A column of nothing between channels.
+    rows = np.pad(fields, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=np.nan)
+    pictures = np.moveaxis(rows, 1, 2).reshape(len(rows), rows.shape[2], -1)[..., :-1]
+    limit = float(np.abs(fields).max()) or 1.0
+    columns = min(len(pictures), max(1, 16 // fields.shape[1]))
+    num_rows = -(-len(pictures) // columns)
+    size = (0.7 * fields.shape[1] * columns + 1.4, 0.85 * num_rows + 0.6)
+    figure = Figure(figsize=(max(size[0], 4.0), size[1]), layout="constrained")
+    grid = figure.subplots(num_rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for index, (axes, picture) in enumerate(zip(grid.flat, pictures, strict=False)):
+        image = axes.imshow(picture, cmap="RdBu", vmin=-limit, vmax=limit)
+        axes.set_title(str(index * step), fontsize=6, pad=2)
+    figure.colorbar(image, ax=grid, label="weight")
+    kind = "kernels" if weights.ndim == 4 else "receptive fields"
+    figure.suptitle(f"{len(pictures)} of {len(weights)} {kind}, {config.shape_text}", fontsize=9)
+    write_figure(figure, path, dpi=150)

@@ -71,7 +71,8 @@ def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.ND
 def choose_neurons(neurons: Sequence[int], at_most: int = 20) -> list[list[int]]:
     """Choose neurons of each plastic layer to show: evenly spaced, all of a small layer.
 
-    The order of neurons in a layer means nothing, so evenly spaced is as good as random.
+    The order of neurons in a dense layer means nothing, so evenly spaced is as good as random; in a
+    convolution it is through channels and positions.
     """
     chosen = []
     for size in neurons[1:]:
