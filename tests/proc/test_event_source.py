@@ -16,7 +16,7 @@ with contextlib.suppress(ImportError):
 from composed import probed
 from sender.process import Sender
 
-from lava_desire import DesireConfig, fixed, rule
+from lava_desire import Conv2d, Dense, DesireConfig, fixed, rule
 from lava_desire.data import SpikeTrains
 from lava_desire.proc import (
     DesireChain,
@@ -103,13 +103,16 @@ def test_trains_of_the_encoder_are_in_every_step_what_images_are(tag):
 
 
 @needs_torch
+@pytest.mark.parametrize("is_convolution", [False, True], ids=["dense", "convolution"])
 @pytest.mark.parametrize(
     ("tag", "batch_size"), [("floating_pt", 1), ("fixed_pt", 1), ("torch", 1), ("torch", 4)]
 )
-def test_spikes_are_learned_as_the_engine_learns_them(tag, batch_size):
+def test_spikes_are_learned_as_the_engine_learns_them(tag, batch_size, is_convolution):
     from lava_desire.engine import DesireNetwork
 
     config = config_of(tag)
+    if is_convolution:
+        config = config.replace(layers=[Conv2d(4, 2), Dense(3)], input_shape=(1, 2, 3))
     is_integer = {"arithmetic": "fixed_point"} if tag == "fixed_pt" else {}
     engine, num_correct = DesireNetwork(config, **is_integer), 0
     order = np.concatenate([epoch_order(config.seed, epoch, 12) for epoch in (0, 1)])
