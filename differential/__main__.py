@@ -146,10 +146,9 @@ def _count(report: dict[str, Any], number: int, outcomes: list[Outcome], wanted:
     case = draw(number)
     _count_drawn(report["drawn"], case)
     report["configurations"] = number + 1
-    sizes = "-".join(map(str, case.config.layer_sizes))
     pairs = ", ".join(f"{count} {what}" for what, count in told.items())
     print(
-        f"{number + 1}/{wanted}  {sizes}, T = {case.config.num_steps}, "
+        f"{number + 1}/{wanted}  {case.config.shape_text}, T = {case.config.num_steps}, "
         f"B = {case.config.batch_size}: {pairs}",
         flush=True,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from differential.draw import Case
+from differential.matrix import Matrix
 from differential.trace import Trace, note
 from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule
@@ -21,6 +22,7 @@ class RuleNetwork:
 
     def __init__(self, config: DesireConfig, weights: list[Any]) -> None:
         self.config = config
+        self._matrices = [Matrix(synapse) for synapse in config.synapses]
         self.weights = [_bounded(config, w).copy() for w in weights]
         self.rates = [np.zeros(size) for size in config.layer_sizes[:-1]]
         self.rated = 0
@@ -34,7 +36,8 @@ class RuleNetwork:
         trains = [rule.encode(images, config.num_steps, config.threshold)]
         if masks is not None:
             trains[0] = trains[0] & masks[0]
-        for layer, weights in enumerate(self.weights, start=1):
+        for layer in range(1, config.num_layers + 1):
+            weights = self._matrix(layer)
             received = trains[-1] if layer == 1 else _delayed(trains[-1])
             gain = 1.0 if masks is None else config.dropout_gain(layer - 1)
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
@@ -58,9 +61,12 @@ class RuleNetwork:
         for layer in range(config.num_layers, 1, -1):
             mask = masks[layer] if layer < config.num_layers else None
             error = rule.local_error(found[0], rates[layer], mask)
-            z = rule.backpropagate_error(self.weights[layer - 1], error)
-            found.insert(0, rule.hidden_desire(z, config.desire_threshold_hidden))
+            z = rule.backpropagate_error(self._matrix(layer), error)
+            found.insert(0, rule.hidden_desire(z, config.desire_threshold_of(layer - 1)))
         return found
+
+    def _matrix(self, layer: int) -> Any:
+        return self._matrices[layer - 1].unroll(self.weights[layer - 1])
 
     def learn(self, trains: list[Any], desires: list[Any], masks: list[Any], eta: float) -> None:
         """Change the weights of all layers, the last first."""
@@ -84,7 +90,8 @@ class RuleNetwork:
                 traces.append(trace)
             rate = eta * config.learning_rate_scale_of(layer)
             sums = rule.desired_pairings(desire, trains[layer], np.stack(traces))
-            weights += rule.weight_change(sums, rate)
+            fold = self._matrices[layer - 1].fold
+            weights += rule.weight_change(fold(sums), rate)
             spikes = (desire * counts[layer]).sum(axis=0)
             update = LayerUpdate(
                 config,
@@ -99,7 +106,8 @@ class RuleNetwork:
             for term in config.terms:
                 factors = term.factors(update)
                 if factors is not None:
-                    weights += config.synapses[layer - 1].outer(*factors)
+                    post, pre = (np.asarray(each, np.float64) for each in factors)
+                    weights += fold(post[:, None] * pre).astype(np.float32)
             weights[:] = _bounded(config, weights)
 
     def _follow(self, counts: list[Any], rated: Any) -> None:
@@ -215,20 +223,22 @@ def minibatches(case: Case, epoch: int) -> Any:
         if shifts is not None:
             shown = np.stack(
                 [
-                    _shifted(image, *shift)
+                    _shifted(image, config.input_shape, *shift)
                     for image, shift in zip(shown, shifts[start:], strict=False)
                 ]
             )
         yield shown, labels[chosen]
 
 
-def _shifted(image: Any, down: int, right: int) -> Any:
+def _shifted(image: Any, shape: tuple[int, ...], down: int, right: int) -> Any:
     side = math.isqrt(len(image))
-    square, moved = image.reshape(side, side), np.zeros((side, side), image.dtype)
-    for row in range(side):
-        for column in range(side):
-            if 0 <= row - down < side and 0 <= column - right < side:
-                moved[row, column] = square[row - down, column - right]
+    planes = image.reshape(shape or (1, side, side))
+    moved = np.zeros_like(planes)
+    _, height, width = planes.shape
+    for row in range(height):
+        for column in range(width):
+            if 0 <= row - down < height and 0 <= column - right < width:
+                moved[:, row, column] = planes[:, row - down, column - right]
     return moved.ravel()
 
 
@@ -284,6 +294,7 @@ def _integer_forward(
     config = integers.config
     levels = filtered_brightness(config, images)
     trains = [fixed.encode(levels, config.num_steps, integers.encoder_threshold)]
+    matrices = _unrolled(config, weights)
     if masks is not None:
         trains[0] = trains[0] & masks[0]
     for layer in range(1, config.num_layers + 1):
@@ -295,7 +306,7 @@ def _integer_forward(
             fires, potential = fixed.integrate_and_fire(
                 potential,
                 fixed.synaptic_activation(
-                    weights[layer - 1], received[step], integers.format_of(layer).weight_exp
+                    matrices[layer - 1], received[step], integers.format_of(layer).weight_exp
                 ),
                 integers.gain_into(layer, masks is not None),
                 integers.decay,
@@ -306,6 +317,11 @@ def _integer_forward(
             spikes.append(fires)
         trains.append(np.stack(spikes))
     return trains
+
+
+def _unrolled(config: DesireConfig, weights: list[Any]) -> list[Any]:
+    pairs = zip(config.synapses, weights, strict=True)
+    return [Matrix(synapse).unroll(array) for synapse, array in pairs]
 
 
 def _integer_desires(
@@ -319,11 +335,11 @@ def _integer_desires(
         desire = fixed.output_desire(
             counts[-1], labels, integers.full_count, integers.output_threshold
         )
-    desires = [desire]
+    desires, matrices = [desire], _unrolled(config, weights)
     for layer in range(config.num_layers, 1, -1):
         mask = masks[layer] if layer < config.num_layers else None
         error = fixed.local_error(desires[0], counts[layer], integers.full_count, mask)
-        z = fixed.backpropagate_error(weights[layer - 1], error)
+        z = fixed.backpropagate_error(matrices[layer - 1], error)
         desires.insert(0, fixed.hidden_desire(z, integers.hidden_threshold(layer - 1)))
     return desires
 
@@ -344,10 +360,11 @@ def _integer_learn(
         if layer < config.num_layers:
             wanted = wanted * masks[layer]
         received = trains[layer - 1] if layer == 1 else _delayed(trains[layer - 1])
-        shape = weights[layer - 1].shape
+        synapse = config.synapses[layer - 1]
+        fold, shape = Matrix(synapse).fold, (synapse.num_post, synapse.num_pre)
         rounding = RoundingStream("trace", config.num_steps, shape[1], config.seed, layer)
         mantissa, shift = integers.rate_of(layer, eta)
-        change = np.zeros(shape, np.int64)
+        change = np.zeros(synapse.weight_table, np.int64)
         for sample in np.flatnonzero(wanted.any(axis=1)):
             pairings, trace = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
             words = rounding.draw(seen + int(sample))
@@ -360,8 +377,12 @@ def _integer_learn(
                     words[step],
                 )
                 pairings = fixed.gather_pairings(pairings, trains[layer][step, sample], trace)
-            change = change + fixed.weight_change(pairings, wanted[sample], mantissa)
-        words = RoundingStream("weight", *shape, config.seed, layer).draw(seen)
-        weights[layer - 1] = fixed.add_change(
-            weights[layer - 1], change, shift, words, integers.format_of(layer)
-        ).astype(np.int64)
+            signed = pairings * wanted[sample].astype(np.int64)[:, None]
+            pairs = fixed.saturate(fold(signed)).reshape(change.shape)
+            change = change + fixed.weight_change(pairs, np.ones(len(pairs), np.int8), mantissa)
+        words = RoundingStream("weight", *change.shape, config.seed, layer).draw(seen)
+        before = weights[layer - 1]
+        after = fixed.add_change(
+            before.reshape(change.shape), change, shift, words, integers.format_of(layer)
+        )
+        weights[layer - 1] = after.astype(np.int64).reshape(before.shape)

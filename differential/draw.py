@@ -13,10 +13,12 @@ import numpy as np
 
 from lava_desire import DesireConfig
 from lava_desire.config import OPTIONS
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import LARGEST_FLOAT, SMALLEST_FLOAT, declared
 from lava_desire.model.options.reset import RESETS
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.model.rates import RATES_OVER
+from lava_desire.model.synapses import Synapse
 from lava_desire.randomness import initial_weights
 
 # Where the words of packed spike trains, and tiles of neurons, end.
@@ -25,6 +27,7 @@ STEPS_AT_THE_EDGE = (1, 2, 31, 32, 33, 63, 64, 65)
 MAX_STEPS = 65
 BELOW_ONE = 1 - 2.0**-24  # the largest that kernels can tell from 1
 _ONLINE = 3
+_CONVOLUTIONS = 4  # one case in so many has some
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Case:
     config : DesireConfig
         The configuration.
     weights : list of ndarray
-        L arrays (N_ℓ, N_{ℓ−1}) float32, before any limit.
+        L arrays (N_ℓ, N_{ℓ−1}), of convolutions (C', C, k_h, k_w), float32, before any limit.
     train, test : tuple of ndarray
         (S, N_0) uint8 or float32 and (S,) int64.
     samples_seen : int
@@ -99,6 +102,8 @@ def draw(number: int) -> Case:
     """
     rng = np.random.default_rng([19, number])
     config = _draw_config(rng)
+    if number % _CONVOLUTIONS == 2:
+        config = _with_convolutions(np.random.default_rng([20, number]), config)
     weights = _draw_weights(rng, config)
     num_samples = _num_samples(rng, config)
     return Case(
@@ -197,6 +202,35 @@ def _draw_config(rng: Any) -> DesireConfig:
     return DesireConfig(sizes, **drawn)
 
 
+def _with_convolutions(rng: Any, config: DesireConfig) -> DesireConfig:
+    """Put convolutions in place of the first layers, or of all, and planes before them."""
+    shape = tuple(int(rng.integers(*ends)) for ends in ((1, 3), (1, 9), (1, 9)))
+    layers: list[Synapse] = []
+    before = shape
+    for _ in range(int(rng.integers(1, min(config.num_layers, 3) + 1))):
+        kernel, stride = ([int(rng.integers(1, most)) for _ in "yx"] for most in (5, 4))
+        padding = [int(rng.integers(size)) for size in kernel]
+        kernel = [
+            min(size, space + 2 * pad)
+            for size, space, pad in zip(kernel, before[1:], padding, strict=True)
+        ]
+        padding = [min(pad, size - 1) for pad, size in zip(padding, kernel, strict=True)]
+        layer = Conv2d(int(rng.integers(1, 7)), tuple(kernel), tuple(stride), tuple(padding))
+        layers.append(layer)
+        before = layer.connected(before).post_shape
+    dense = config.layer_sizes[1 + len(layers) :]
+    hidden = config.num_layers - 1
+    thetas = rng.uniform(0, 0.2, hidden).tolist()
+    return config.replace(
+        layers=[*layers, *dense],
+        input_shape=shape,
+        image_shift=int(rng.integers(min(*shape[1:], 4))),
+        desire_threshold_conv=_one_of(rng, (0.0, 0.05, 0.2, _uniform(rng, 0, 0.3))),
+        dropout_conv=_one_of(rng, (0.0, 0.0, 0.2)),
+        **({"desire_threshold_hidden": thetas} if hidden and rng.random() < 0.3 else {}),
+    )
+
+
 def _draw_scale(rng: Any, num_layers: int) -> tuple[float, ...]:
     """Draw a factor a layer, now and then with a layer that does not learn."""
     scale = rng.uniform(0.1, 3, num_layers)
@@ -231,13 +265,13 @@ def _draw_weights(rng: Any, config: DesireConfig) -> list[Any]:
     if kind == "drawn":
         return [weights * theta for weights in drawn]
     # A positive mean, so that deep layers spike as well.
-    raised = [(weights + 3 / weights.shape[1]).astype(np.float32) for weights in drawn]
+    raised = [(weights + 3 / weights[0].size).astype(np.float32) for weights in drawn]
     if kind == "lively":
         return [weights * theta for weights in raised]
     if kind == "grid":  # potentials that meet the threshold itself
         return [np.round(weights * 8) / 8 * theta for weights in raised]
     if kind == "alike":
-        return [np.full_like(weights, 1.5 / weights.shape[1]) * theta for weights in drawn]
+        return [np.full_like(weights, 1.5 / weights[0].size) * theta for weights in drawn]
     if kind == "zero":
         return [np.zeros_like(weights) for weights in drawn]
     return [weights * np.float32(1e4) * theta for weights in drawn]

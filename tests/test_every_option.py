@@ -26,7 +26,7 @@ from lava_desire.model.options.weight_average import WeightAverage
 from lava_desire.model.parts import Layers
 from lava_desire.training.choose import training_class
 
-# Those of convolutions do nothing in a dense network: tests/test_synapses.py has them.
+# Those of convolutions do nothing in a dense network: they are tried in one of planes.
 OF_LAYERS = {field.name for field in dataclasses.fields(Layers)}
 FIELDS = [field.name for field in dataclasses.fields(DesireConfig) if field.name not in OF_LAYERS]
 
@@ -88,8 +88,27 @@ OTHERS = {
     "weight_limit": 0.3,
 }
 DRAW = np.random.default_rng(2)
+PLANES = {
+    "layers": ("3c2", "4c2", "3"),
+    "input_shape": (1, 3, 4),
+    "desire_threshold_conv": 0.01,
+    "dropout_conv": 0.1,
+    "learning_rate_scale": BASE.learning_rate_scale,
+}
+OTHER_PLANES = {
+    "layers": ("3c2", "5c2", "3"),
+    "input_shape": (1, 4, 3),
+    "desire_threshold_conv": 0.5,
+    "dropout_conv": 0.5,
+}
 TRAIN = DRAW.integers(0, 256, (12, 9)).astype(np.uint8), DRAW.integers(0, 3, 12)
 TEST = DRAW.integers(0, 256, (40, 9)).astype(np.uint8), DRAW.integers(0, 3, 40)
+
+
+def sized(samples, config):
+    """Return images with as many pixels as the network has inputs, and labels."""
+    images, labels = samples
+    return np.take(images, range(config.num_inputs), axis=1, mode="wrap"), labels
 
 
 def outcome(run):
@@ -103,7 +122,9 @@ def outcome(run):
 
 def trained(config, **options):
     network = DesireNetwork(config, **options)
-    return outcome(training_class(network)(network, TRAIN, TEST, None))
+    return outcome(
+        training_class(network)(network, sized(TRAIN, config), sized(TEST, config), None)
+    )
 
 
 def trained_by_ranks(config, group):
@@ -111,7 +132,10 @@ def trained_by_ranks(config, group):
 
 
 def trained_by_lava(config, **options):
-    few = tuple(part[:8] for part in TRAIN), tuple(part[:24] for part in TEST)
+    few = (
+        tuple(part[:8] for part in sized(TRAIN, config)),
+        tuple(part[:24] for part in sized(TEST, config)),
+    )
     network = DesireNetwork(config, **options)
     return outcome(training_class(network, "lava")(network, *few, None))
 
@@ -122,9 +146,14 @@ def trained_by_one_process(config):
 
     from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
 
-    images, labels = TRAIN
+    images, labels = sized(TRAIN, config)
     source = SampleSource(
-        config=config, images=images, labels=labels, held_out=TEST, shuffle=True, batch_size=2
+        config=config,
+        images=images,
+        labels=labels,
+        held_out=sized(TEST, config),
+        shuffle=True,
+        batch_size=2,
     )
     network = DesireSequential(config=config, batch_size=2)
     source.brightness_out.connect(network.brightness_in)
@@ -143,8 +172,8 @@ def trained_by_one_process(config):
 def network_of(config):
     """Return a network whose weights depend on the shape only."""
     draw = np.random.default_rng(2)
-    sizes = zip(config.layer_sizes[1:], config.layer_sizes, strict=False)
-    weights = [draw.normal(0, 0.2, size).astype(np.float32) for size in sizes]
+    shapes = [synapse.weight_shape for synapse in config.synapses]
+    weights = [draw.normal(0, 0.2, shape).astype(np.float32) for shape in shapes]
     return DesireNetwork(config, weights=weights)
 
 
@@ -152,16 +181,18 @@ def evaluated(config):
     from lava_desire import evaluate
 
     network = network_of(config)
-    metrics = evaluate(network, TEST)
-    return [network.predict(TEST[0]).numpy(), np.array(metrics.loss)]
+    test = sized(TEST, config)
+    metrics = evaluate(network, test)
+    return [network.predict(test[0]).numpy(), np.array(metrics.loss)]
 
 
 def quantized(config):
     from lava_desire.deploy import quantize
 
-    network = quantize(network_of(config), TRAIN, test=TEST).network
-    counts = network.forward(TEST[0]).counts[-1].numpy()
-    return [*network.numpy_weights(), counts, network.predict(TEST[0]).numpy()]
+    test = sized(TEST, config)
+    network = quantize(network_of(config), sized(TRAIN, config), test=test).network
+    counts = network.forward(test[0]).counts[-1].numpy()
+    return [*network.numpy_weights(), counts, network.predict(test[0]).numpy()]
 
 
 def as_processes(config):
@@ -178,9 +209,12 @@ def as_processes(config):
     ]
     spikes = np.random.default_rng(3).integers(0, 2, (8, 60, 3))
     return [
-        *(connection.weights.init for connection in exported.connections),
+        *(
+            (each.weights if hasattr(each, "weights") else each.weight).init
+            for each in exported.connections
+        ),
         np.array(f"{exported.description} {made}"),
-        encode_images(TEST[0], exported.config),
+        encode_images(sized(TEST, config)[0], exported.config),
         predict_class(exported.config, spikes),
     ]
 
@@ -192,7 +226,7 @@ def as_script(config, folder):
     script, weights = write_lava_script(network_of(config), folder / "net.py")
     names = {"__name__": "net", "__file__": str(script)}
     exec(compile(script.read_text(), script, "exec"), names)
-    encoded = names["encode"](TEST[0])
+    encoded = names["encode"](sized(TEST, config)[0])
     spikes = np.random.default_rng(3).integers(0, 2, (60, 8, 3))
     with np.load(weights) as file:
         arrays = [file[name] for name in file.files if name.startswith("weights")]
@@ -215,11 +249,16 @@ def _arrays_of(node):
 
 
 def as_netx(config, folder):
+    import h5py
+
     from lava_desire.deploy import to_netx
 
     written = to_netx(network_of(config), folder / "net.net")
-    steps = written.config.window_steps
-    return [*written.weights, np.array([*written.thresholds, written.voltage_decay, steps])]
+    steps, shapes = written.config.window_steps, []
+    with h5py.File(folder / "net.net") as file:
+        file.visititems(lambda name, it: shapes.append(it[()]) if name.endswith("/shape") else None)
+    numbers = np.array([*written.thresholds, written.voltage_decay, steps])
+    return [*written.weights, numbers, *shapes]
 
 
 def as_loihi_rule(config):
@@ -397,30 +436,42 @@ def same(ones, others):
     )
 
 
-@pytest.mark.filterwarnings("ignore::lava_desire.data.checks.DataWarning")
-@pytest.mark.parametrize("name", DOORS)
-def test_every_option_is_used_or_refused_or_said_to_be_idle(name, request, tmp_path):
-    door = DOORS[name]
-    if door.needs is not None:
-        pytest.importorskip(door.needs, reason=f"{door.needs} is not installed")
-    if door.needs == LAVA:
-        import lava_desire.proc  # noqa: F401
-    more = {"group": "two_ranks", "folder": "tmp_path"}
-    wanted = inspect.signature(door.use).parameters
-    given = {key: request.getfixturevalue(more[key]) for key in wanted if key in more}
+@pytest.fixture
+def through(request, tmp_path):
+    """Return how a configuration is used at a door."""
 
-    def use(config):
-        return door.use(config, **given)
+    def use(door):
+        if door.needs is not None:
+            pytest.importorskip(door.needs, reason=f"{door.needs} is not installed")
+        if door.needs == LAVA:
+            import lava_desire.proc  # noqa: F401
+        more = {"group": "two_ranks", "folder": "tmp_path"}
+        wanted = inspect.signature(door.use).parameters
+        given = {key: request.getfixturevalue(more[key]) for key in wanted if key in more}
+        return lambda config: door.use(config, **given)
 
-    before = use(door.base)
-    assert same(before, use(door.base))
+    return use
+
+
+def tried(use, base, others):
+    """Return what came of another value of each field: used, idle, refused, or else an error."""
+    before = use(base)
+    assert same(before, use(base))
     found = {}
-    for field in FIELDS:
-        config = door.base.replace(**{field: other(field, door)})
+    for field, value in others.items():
+        config = base.replace(**{field: value})
         try:
             found[field] = "idle" if same(before, use(config)) else "used"
         except ValueError as error:
             found[field] = "refused" if field in str(error) else str(error)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::lava_desire.data.checks.DataWarning")
+@pytest.mark.parametrize("name", DOORS)
+def test_every_option_is_used_or_refused_or_said_to_be_idle(name, through):
+    door = DOORS[name]
+    found = tried(through(door), door.base, {field: other(field, door) for field in FIELDS})
     expected = {
         field: "refused" if field in door.refused else "idle" if field in door.idle else "used"
         for field in FIELDS
@@ -429,8 +480,25 @@ def test_every_option_is_used_or_refused_or_said_to_be_idle(name, request, tmp_p
     assert not wrong, wrong
 
 
+@pytest.mark.filterwarnings("ignore::lava_desire.data.checks.DataWarning")
+@pytest.mark.parametrize("name", DOORS)
+def test_fields_of_convolutions_are_used_or_said_to_be_idle(name, through):
+    door = DOORS[name]
+    use = through(door)
+    if name == "loihi_learning_rule":
+        with pytest.raises(ValueError, match="layer 1 are conv2d: Loihi's learning engine knows"):
+            use(door.base.replace(**PLANES | {"learning_rate_scale": ()}))
+        return
+    learns = "dropout_hidden" not in door.idle
+    expected = dict.fromkeys(OTHER_PLANES, "used")
+    if not learns:
+        expected |= {"desire_threshold_conv": "idle", "dropout_conv": "idle"}
+    assert tried(use, door.base.replace(**PLANES), OTHER_PLANES) == expected
+
+
 def test_every_field_has_a_second_value_and_an_option():
     assert set(OTHERS) | set(EXAMPLES) == set(FIELDS)
+    assert set(OTHER_PLANES) == OF_LAYERS
     for field in FIELDS:
         changed = BASE.replace(**{field: other(field, DOORS["two ranks"])})
         assert getattr(BASE, field) != getattr(changed, field)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ from differential.accounts import (
 )
 from differential.draw import draw
 from differential.trace import DifferenceError, compare
-from lava_desire import DesireConfig
+from lava_desire import Conv2d, DesireConfig
 
 NUMBERS = range(40)
 FORKED = 3  # a small network: Lava's processes take seconds to be started and stopped
@@ -72,8 +73,8 @@ def test_what_is_drawn_is_valid_differs_and_repeats():
     again = draw(7)
     assert again.config == cases[7].config
     np.testing.assert_array_equal(again.train[0], cases[7].train[0])
-    for name in DesireConfig((2, 1)).to_dict():  # all but `connections`, of which one kind is drawn
-        assert len({getattr(case.config, name) for case in cases}) > 1, name
+    for field in dataclasses.fields(DesireConfig):
+        assert len({getattr(case.config, field.name) for case in cases}) > 1, field.name
     configs = [case.config for case in cases]
     assert {config.num_layers for config in configs} == {1, 2, 3, 4, 5}
     assert {1, 32, 33, 64, 65} <= {config.num_steps for config in configs}
@@ -81,6 +82,11 @@ def test_what_is_drawn_is_valid_differs_and_repeats():
     assert any(config.error_margin == config.num_steps - 1 > 0 for config in configs)
     assert any(config.class_margin == config.num_steps for config in configs)
     assert any(config.layer_sizes[-1] == 1 for config in configs)
+    convolutions = [s for c in configs for s in c.synapses if isinstance(s, Conv2d)]
+    assert {1, 2, 3} <= {synapse.stride[0] for synapse in convolutions}
+    assert any(0 < s.num_positions == 1 for s in convolutions)
+    assert any(max(synapse.padding) > 0 for synapse in convolutions)
+    assert any(isinstance(config.synapses[-1], Conv2d) for config in configs)
     assert any(case.config.batch_size > len(case.train[1]) for case in cases)
 
 

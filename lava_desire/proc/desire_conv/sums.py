@@ -40,10 +40,10 @@ class ConvSums(Sums):
     def current(self, spikes: Any) -> Any:
         """See :class:`Sums`."""
         (active,) = spikes.nonzero()
-        if not len(active):
-            return np.zeros(self.synapse.num_post)
         count = self._count[active]
         met = np.repeat(self._first[active] - count.cumsum() + count, count)
+        if not len(met):  # also where strides leave all of them out
+            return np.zeros(self.synapse.num_post)
         met += np.arange(len(met))
         place, added = self._place[met] + self._channels, self._rows.take(self._row[met], axis=0)
         plane = np.bincount(place.ravel(), added.ravel(), self.synapse.num_post)
