@@ -380,7 +380,7 @@ def pair_planes(
     window = ~np.uint64(0) >> np.uint64(64 - num_steps)
     arrived = np.zeros(traces.shape[2], np.uint64)
     found = np.empty((maps * out_width, 2), np.int64)
-    size = sums.shape[3] // LANES
+    size, patch_step = sums.shape[3] // LANES, traces.itemsize * s_w * channels
     for block in range(first, last):
         end = len(samples) * (block + 1) // num_blocks
         for k in range(len(samples) * block // num_blocks, end):
@@ -412,12 +412,12 @@ def pair_planes(
                     neuron = (o * out_height + y_out) * out_width + x
                     sign = np.float64(signs[sample, neuron])
                     for i in rows:
-                        slot, target = traces[(top + i) % k_h], sums[block, o, i].ctypes.data
+                        target = sums[block, o, i].ctypes.data
+                        source = traces[(top + i) % k_h, 0].ctypes.data + x * patch_step
                         word = post[sample, neuron]
                         while word:
                             step = trailing_zeros(word)
-                            source = slot[step, x * s_w * channels :].ctypes.data
-                            add_vectors(target, source, sign, size)
+                            add_vectors(target, source + step * traces.strides[1], sign, size)
                             word &= word - np.uint64(1)
 
 
