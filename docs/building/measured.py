@@ -7,6 +7,7 @@ of `benchmarks/results` that none of them has read. Below each stand machine, co
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from docutils import nodes
@@ -19,11 +20,11 @@ from building.tables import ROOT, Page
 BENCHMARKS = "benchmarks/results"
 
 
-def _engine(page: Page) -> None:
-    name = f"{BENCHMARKS}/engine.json"
+def _times(page: Page, file: str, one: str) -> None:
+    name = f"{BENCHMARKS}/{file}.json"
     notes = page.read(name)
     found = {row["case"]: row for row in notes["results"]}
-    ours = found["ours, in training, B = 64"]["ms_per_sample"]
+    ours = found[one]["ms_per_sample"]
     page.table(
         ["case", "ms a sample", "of the processor", "time, ours in training = 1", "peak MiB"],
         (
@@ -200,7 +201,10 @@ def _learning_engine(page: Page) -> None:
 
 
 TABLES: dict[str, Callable[[Page], None]] = {
-    "engine": _engine,
+    "engine": partial(_times, file="engine", one="ours, in training, B = 64"),
+    "convolutions": partial(
+        _times, file="convolutions", one="convolutions, in training, float32, B = 64"
+    ),
     "peers": _peers,
     "lava": _lava,
     "soak": _soak,
@@ -219,7 +223,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
-        "differential",
+        *("differential", "convolutions"),
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:
