@@ -135,6 +135,9 @@ def _sized(
     found: Any = () if layers is None else parse_layers(layers)
     is_whole = bool(found) and isinstance(found[-1], Synapse)
     kinds = found if is_whole else () if found else config.layers
+    said = (
+        f"{'--layers is' if is_whole else '--config has the layers'} {' '.join(map(str, kinds))!r}"
+    )
     changes = dict(given)
     if kinds or len(config.input_shape) == 3:
         known = input_shape
@@ -142,7 +145,7 @@ def _sized(
             known = config.input_shape
         if not known and any(isinstance(layer, Conv2d) for layer in kinds):
             raise ValueError(
-                f"--layers is {' '.join(map(str, kinds))!r}, and a sample a row of {num_inputs}: "
+                f"{said}, and a sample is a row of {num_inputs}: "
                 "expected images, (S, height, width) or (S, channels, height, width), or events"
             )
         changes["input_shape"] = known or (num_inputs,)
@@ -154,7 +157,7 @@ def _sized(
             made = config.resized(num_inputs, found or None, classes, **changes)
     if made.num_classes != num_classes:
         raise ValueError(
-            f"--layers is {' '.join(map(str, kinds))!r}, whose last layer is the output and has "
+            f"{said}, whose last layer is the output and has "
             f"{made.num_classes} neurons: expected {num_classes}, one a class"
         )
     return made

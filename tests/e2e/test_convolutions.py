@@ -64,7 +64,7 @@ def test_layers_in_quotes_with_commas_or_apart_are_the_same_and_presets_are_kept
         ("--data none.npz --layers 4c3 3 --learning-rate-scale 1", "--learning-rate-scale is .1.0"),
         (
             "--data rows.npz --layers 4c3 3",
-            "--layers is '4c3 3', and a sample a row of 105: expect",
+            "--layers is '4c3 3', and a sample is a row of 105: exp",
         ),
         ("--data rgb.npz --layers 4c3 4", "--layers is '4c3 4', .* 4 neurons: expected 3, one a"),
         ("--data rgb.npz --layers 9", "images of rgb have shape .S, 3, 5, 7., 3 channels a pixel"),
