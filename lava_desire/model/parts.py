@@ -221,7 +221,8 @@ class Layers(Part):
             str,
             "tuple of Synapse",
             doc="The plastic layers, first to last, where not all of them are dense: "
-            ":class:`~lava_desire.Conv2d` and :class:`~lava_desire.Dense`, or their texts, "
+            ":class:`~lava_desire.model.conv2d.Conv2d` and "
+            ":class:`~lava_desire.model.synapses.Dense`, or their texts, "
             '``"16c5s2p1"`` and ``"10"``. ``()`` where all are: then `layer_sizes` says it all.',
             help="",  # --layers takes them
             panel=NETWORK,

@@ -22,7 +22,7 @@ Kind = TypeVar("Kind", bound="Synapse")
 class Synapse(ABC):
     """How the neurons of a layer are connected to those of the layer before.
 
-    A subclass takes its own parameters, says in :meth:`_connect` what follows from the neurons
+    A subclass takes its own parameters, says in ``_connect`` what follows from the neurons
     before it, and defines three sums: :meth:`forward`, :meth:`transpose` and :meth:`pair`. From
     then on it may stand among the config's `layers`. Initial weights, sums in floating point and in
     integers follow.
