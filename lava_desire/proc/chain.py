@@ -8,7 +8,7 @@ from typing import Any
 
 from lava_desire.config import DesireConfig
 from lava_desire.model.integers import LayerFormat
-from lava_desire.proc.checks import check_all_rates, check_count, check_per_layer
+from lava_desire.proc.checks import check_arrays, check_count, check_per_layer
 from lava_desire.proc.desire_connection.process import DesireConnection
 from lava_desire.proc.desire_lif.process import DesireLIF
 from lava_desire.proc.desire_teacher.process import DesireTeacher
@@ -68,8 +68,8 @@ class DesireChain:
         config : DesireConfig
             The network.
         weights : sequence of array, optional
-            L arrays (N_ℓ, N_{ℓ−1}), float, or integer mantissas; drawn from the config's seed when
-            not given.
+            L arrays (N_ℓ, N_{ℓ−1}), of convolutions (C', C, k_h, k_w), float, or integer mantissas;
+            drawn from the config's seed when not given.
         training, learning_enabled : bool
             Whether neurons are dropped and spikes scaled, and whether weights change.
         dropout_masks : sequence, optional
@@ -81,7 +81,7 @@ class DesireChain:
             How the L layers are written in fixed point.
         input_rates : sequence of array, optional
             L arrays (N_{ℓ−1},) float64, mean firing rates of each layer's inputs, where a network
-            that follows them goes on; see :class:`~lava_desire.proc.DesireDense`.
+            that follows them goes on; see :class:`~lava_desire.proc.DesireConnection`.
         rated_samples : int
             Samples that they are the mean of.
 
@@ -96,7 +96,7 @@ class DesireChain:
             If an argument is not as above.
         """
         weights, masks = check_per_layer(config, weights, dropout_masks)
-        rates = check_all_rates(config, input_rates)
+        rates = check_arrays(config, "input_rates", input_rates)
         common: dict[str, Any] = {
             "config": config,
             "training": training,

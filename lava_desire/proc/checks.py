@@ -15,6 +15,7 @@ from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array, check_layers
 from lava_desire.model.fields import MOST_SAMPLES
 from lava_desire.model.integers import IntegerRule, LayerFormat
+from lava_desire.model.state import ARRAYS, Layered
 from lava_desire.randomness import initial_weights
 
 LAVAS_OWN = ("name", "log_config")
@@ -111,25 +112,33 @@ def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:
         If they are of another shape or dtype, or outside [0, 1].
     """
     shape = (config.num_neurons(layer),)
-    if rates is None:
-        return np.zeros(shape)
-    rates = np.asarray(rates)
-    check_array(f"{name} of layer {layer}", rates, shape, "float", (0, 1, "spikes a time step"))
-    return rates.astype(np.float64)
+    return _check_values(f"{name} of layer {layer}", shape, ARRAYS["input_rates"], rates)
 
 
-def check_all_rates(config: DesireConfig, rates: Sequence[Any] | None) -> list[Any]:
-    """Return :func:`check_rates` of the inputs of all connections, zeros where none are given.
+def check_arrays(config: DesireConfig, name: str, arrays: Sequence[Any] | None) -> list[Any]:
+    """Return the arrays of that name in a network's state, zeros where none are given.
 
     Raises
     ------
     ValueError
-        If there are more or fewer than L, or one is refused.
+        If there are more or fewer than L, or one is of another shape or dtype, or out of range.
     """
-    if rates is None:
-        rates = [None] * config.num_layers
-    check_layers("input_rates", rates, config.num_layers)
-    return [check_rates("input_rates", config, layer, array) for layer, array in enumerate(rates)]
+    if arrays is None:
+        arrays = [None] * config.num_layers
+    check_layers(name, arrays, config.num_layers)
+    kind = ARRAYS[name]
+    return [
+        _check_values(f"{name} of layer {layer}", kind.shape(config, layer), kind, array)
+        for layer, array in enumerate(arrays, start=1)
+    ]
+
+
+def _check_values(name: str, shape: tuple[int, ...], kind: Layered, values: Any) -> Any:
+    if values is None:
+        return np.zeros(shape, kind.dtype)
+    values = np.asarray(values)
+    check_array(name, values, shape, "float", kind.in_range)
+    return values.astype(kind.dtype)
 
 
 def check_masks(masks: Any, num_neurons: int) -> Any:

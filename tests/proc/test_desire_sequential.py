@@ -389,3 +389,38 @@ def test_weights_that_are_not_finite_are_refused_and_the_network_goes_on(tag):
 
     with pytest.raises(ProcessError, match=r"weights .*hold NaN or infinity"):
         spoil()
+
+
+@needs_torch
+def test_what_else_a_network_learns_has_vars_of_its_name(monkeypatch):
+    from lava_desire import DesireNetwork
+    from lava_desire.model.state import ARRAYS, COUNTERS, Counted, Layered, NetworkState
+
+    monkeypatch.setitem(ARRAYS, "momentum", Layered(lambda config, layer: (layer,)))
+    monkeypatch.setitem(COUNTERS, "pushes", Counted(of="momentum"))
+    monkeypatch.setattr(NetworkState, "momentum", [], raising=False)
+    monkeypatch.setattr(NetworkState, "pushes", 0, raising=False)
+    update = DesireNetwork.update_layer
+
+    def pushing(network, layer, *arguments):
+        network.state.momentum[layer - 1] += 1
+        network.state.pushes += 1
+        return update(network, layer, *arguments)
+
+    monkeypatch.setattr(DesireNetwork, "update_layer", pushing)
+    momentum = [np.full(layer, 5.0) for layer in (1, 2, 3)]
+    _, network = build(momentum=momentum, pushes=7)
+    try:
+        network.run(RunSteps(2 * WINDOW), DesireSimCfg("torch"))
+        np.testing.assert_array_equal(network.momentum_2.get(), [7, 7])
+        assert network.pushes.get() == 13
+        network.momentum_2.set(np.array([0.0, 1.0]))
+        network.run(RunSteps(WINDOW), DesireSimCfg("torch"))
+        np.testing.assert_array_equal(network.state().momentum[1], [1, 2])
+        assert network.state().pushes == 16
+    finally:
+        network.stop()
+    with pytest.raises(ValueError, match=r"momentum of Process_\d+: connections as processes"):
+        build()[1].run(RunSteps(1), DesireSimCfg("floating_pt"))
+    with pytest.raises(ValueError, match=r"momentum of layer 2 is .*: expected float \(2,\)"):
+        build(momentum=momentum[:1] * 3)

@@ -7,8 +7,8 @@ built, in the operating-system process that Lava has made for it.
 from __future__ import annotations
 
 import multiprocessing
-import re
 from abc import ABCMeta
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from lava.magma.core.resources import CPU, GPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire.data.spike_trains import SpikeTrains
+from lava_desire.model.state import ARRAYS, COUNTERS
 from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_sequential.process import DesireSequential
@@ -63,23 +64,28 @@ class SubDesireSequentialModel(AbstractSubProcessModel):
             dropout_masks=parameters["dropout_masks"],
             samples_seen=parameters["samples_seen"],
             formats=parameters["formats"],
-            input_rates=[rates.init for rates in proc.input_rates],
-            rated_samples=int(proc.rated_samples.init[0]),
         )
         # Lava finds the parts among the attributes.
         self.encoder, self.teacher = chain.encoder, chain.teacher
         learners: list[Any] = list(chain.connections)
+        for name in parameters["kept"]:
+            if not hasattr(learners[0], name):
+                raise ValueError(
+                    f"{name} of {proc.name}: connections as processes learn no such thing, "
+                    'expected a run with the tag "torch"'
+                )
         for number, (connection, layer) in enumerate(
             zip(chain.connections, chain.layers, strict=True), start=1
         ):
             setattr(self, f"connection_{number}", connection)
             setattr(self, f"layer_{number}", layer)
             getattr(proc, f"weights_{number}").alias(connection.weights)
-            # The inputs of a connection are the neurons that the one before leads to.
-            below = learners[number - 2 : number - 1]
-            getattr(proc, f"input_rates_{number}").share(
-                [connection.input_rates, *(part.output_rates for part in below)]
-            )
+            for name in ARRAYS.keys() & set(parameters["kept"]):
+                parts = [getattr(connection, name)]
+                if name == "input_rates" and number > 1:
+                    # The inputs of a connection are the neurons that the one before leads to.
+                    parts.append(learners[number - 2].output_rates)
+                getattr(proc, f"{name}_{number}").share(parts)
             if number < config.num_layers:
                 getattr(proc, f"desire_{number}").alias(layer.desire)
         proc.brightness_in.connect(self.encoder.brightness_in)
@@ -98,20 +104,22 @@ class SubDesireSequentialModel(AbstractSubProcessModel):
         proc.samples_seen.alias(self.encoder.samples_seen)
         proc.learning_rate.share([part.learning_rate for part in learners])
         proc.learning_enabled.share([part.learning_enabled for part in learners])
-        proc.rated_samples.share([part.rated_samples for part in learners])
+        for name in COUNTERS.keys() & set(parameters["kept"]):
+            getattr(proc, name).share([getattr(part, name) for part in learners])
         proc.training.share([part.training for part in (chain.encoder, *learners, *chain.layers)])
 
 
 class _TypesOfLayers(ABCMeta):
-    """Gives a model class the types of as many per-layer Vars as its process has."""
+    """Gives a model class the types of the Vars that follow from layers and state."""
 
     def __getattr__(cls, name: str) -> Any:
-        if re.fullmatch(r"weights_\d+", name):
-            return LavaPyType(np.ndarray, np.float32)
-        if re.fullmatch(r"input_rates_\d+", name):
-            return LavaPyType(np.ndarray, np.float64)
-        if re.fullmatch(r"desire_\d+", name):
+        kind, _, layer = name.rpartition("_")
+        if layer.isdecimal() and kind in ARRAYS:
+            return LavaPyType(np.ndarray, np.dtype(ARRAYS[kind].dtype).type)
+        if layer.isdecimal() and kind == "desire":
             return LavaPyType(np.ndarray, np.int8)
+        if name in COUNTERS:
+            return LavaPyType(np.ndarray, np.int64)
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 
@@ -133,11 +141,10 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
     brightness_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float32)
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
-    samples_seen: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
+    samples_seen: np.ndarray[Any, Any]
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
     learning_enabled: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
-    rated_samples: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -159,8 +166,7 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
         self._weights_are_needed = False  # of the window's beginning, for the desires
         self._desires: Any = None
         self._layer_that_learns: int | None = None
-        self._rates_shown: list[Any] = []
-        self._samples_shown = -1
+        self._shown: dict[str, Any] = {}  # what Vars of the state showed when they were copied
         self._step, self._num_counted = 0, 0
         self._is_behind = False  # whether spikes have come that the window was computed without
         shape = sample_shape(self._batch_size, self._config.num_classes)
@@ -240,21 +246,26 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
             [getattr(self, f"weights_{layer}") for layer in self._layers],
             precision=self.proc_params["precision"],
         )
-        self._rates_shown = [None] * len(self._layers)
 
-    def _take_over_rates(self) -> None:
-        """Go on from the rates that Vars were set to since they were shown."""
-        followed = self._network.input_rates
-        if followed is None:
-            return
-        for index, layer in enumerate(self._layers):
-            rates, shown = getattr(self, f"input_rates_{layer}"), self._rates_shown[index]
-            if shown is None or not np.array_equal(rates, shown):
-                followed.rates[index].copy_(self._torch.from_numpy(rates))
-                self._rates_shown[index] = rates.copy()
-        if int(self.rated_samples[0]) != self._samples_shown:
-            self._samples_shown = int(self.rated_samples[0])
-            followed.num_samples.fill_(self._samples_shown)
+    def _learned_beside_weights(self) -> Iterator[tuple[str, Any]]:
+        """Yield the name of a Var with the engine's tensor or counter that it shows."""
+        state = self._network.state
+        for name in self.proc_params["kept"]:
+            for layer, array in enumerate(getattr(state, name) if name in ARRAYS else (), start=1):
+                yield f"{name}_{layer}", array
+            if name in COUNTERS and state.holds(COUNTERS[name].of):
+                yield name, getattr(state, name)
+
+    def _take_over_the_rest(self) -> None:
+        """Go on from what Vars of the state were set to since they were shown."""
+        for name, learned in self._learned_beside_weights():
+            value = getattr(self, name)
+            if name not in self._shown or not np.array_equal(value, self._shown[name]):
+                self._shown[name] = value.copy()
+                if isinstance(learned, int):
+                    setattr(self._network.state, name, int(value[0]))
+                else:
+                    learned.copy_(self._torch.from_numpy(value))
 
     def _take_over_weights(self) -> None:
         """Go on with the weights that Vars were set to."""
@@ -269,7 +280,7 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
     def _begin_window(self) -> None:
         """Take over what was set, and draw the masks."""
         self._take_over_weights()
-        self._take_over_rates()
+        self._take_over_the_rest()
         self._drawn: Any = None
         if self.training[0]:
             drawn = [mask.draw(self._batch_size) for mask in self._masks]
@@ -333,17 +344,13 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
             weights = self._network.weights[layer - 1]
             getattr(self, f"weights_{layer}")[...] = weights.cpu().numpy()
         self._stale.clear()
-        followed = self._network.input_rates if self._network is not None else None
-        if followed is None or self._samples_shown < 0:
-            return
-        for index, layer in enumerate(self._layers):
-            var = getattr(self, f"input_rates_{layer}")
-            if np.array_equal(var, self._rates_shown[index]):  # else it was set, and is held
-                self._rates_shown[index] = followed.rates[index].cpu().numpy().copy()
-                setattr(self, f"input_rates_{layer}", self._rates_shown[index].copy())
-        if int(self.rated_samples[0]) == self._samples_shown:
-            self._samples_shown = int(followed.num_samples[0])
-            self.rated_samples = np.array([self._samples_shown])
+        for name, learned in self._learned_beside_weights() if self._shown else ():
+            value = getattr(self, name)
+            if np.array_equal(value, self._shown[name]):  # else it was set, and is held
+                # A counter of each layer is shown by that of the first.
+                found = self._torch.as_tensor(learned).cpu().numpy().reshape(-1)[: value.size]
+                self._shown[name] = found.reshape(value.shape).copy()
+                setattr(self, name, self._shown[name].copy())
 
     def _get_var(self) -> None:
         self.refresh_vars()

@@ -23,12 +23,14 @@ from lava_desire.proc.checked_var import (
     CheckedVar,
     SharedVar,
     a_learning_rate,
+    finite,
     weights_of,
     within,
 )
 from lava_desire.proc.checks import (
-    check_all_rates,
+    check_arrays,
     check_count,
+    check_layer,
     check_options,
     check_per_layer,
     in_both_arithmetics,
@@ -52,8 +54,8 @@ class DesireSequential(AbstractProcess):
         `epochs`, `learning_rate_decay` (set the Var `learning_rate`), `batch_size` (the parameter),
         `image_shift` (the source) and `weight_average`.
     weights : sequence of array, optional
-        L arrays (N_ℓ, N_{ℓ−1}), float, finite, or integer mantissas; drawn from the config's seed
-        when not given.
+        L arrays (N_ℓ, N_{ℓ−1}), of convolutions (C', C, k_h, k_w), float, finite, or integer
+        mantissas; drawn from the config's seed when not given.
     training : bool
         Whether neurons are dropped and spikes scaled (Eq. 16).
     learning_enabled : bool
@@ -77,7 +79,7 @@ class DesireSequential(AbstractProcess):
         How the L layers are written in fixed point, with the tag ``"fixed_pt"``.
     input_rates : sequence of array, optional
         L arrays (N_{ℓ−1},) float, mean firing rates of each layer's inputs, where a network that
-        follows them goes on; see :class:`~lava_desire.proc.DesireDense`.
+        follows them goes on; see :class:`~lava_desire.proc.DesireConnection`.
     rated_samples : int
         Samples that they are the mean of.
 
@@ -98,7 +100,7 @@ class DesireSequential(AbstractProcess):
 
     Vars
     ----
-    weights_1 … weights_L : (N_ℓ, N_{ℓ−1}) float32, mantissas in fixed point; also as the list
+    weights_1 … weights_L : of these shapes, float32, mantissas in fixed point; also as the list
         :attr:`weights`.
     desire_1 … desire_{L−1} : (N_ℓ,) or (B, N_ℓ) int8, latest desire of each hidden layer.
     desire : (N_L,) or (B, N_L) int8, latest desire of the output layer.
@@ -113,7 +115,8 @@ class DesireSequential(AbstractProcess):
         the step in which it learns. Weights, `training` and rates that are set within a window take
         effect with the next; what that window still learns is added to the weights that were set.
     input_rates_1 … input_rates_L : (N_{ℓ−1},) float64, and rated_samples : (1,) int64, of
-        :class:`~lava_desire.proc.DesireDense`; the former also as the list :attr:`input_rates`.
+        :class:`~lava_desire.proc.DesireConnection`; the former also as the list
+        :attr:`input_rates`.
 
     Raises
     ------
@@ -158,6 +161,14 @@ class DesireSequential(AbstractProcess):
         rated_samples: int = 0,
         **options: Any,
     ) -> None:
+        check_layer(config, 1)
+        arrays, counters = {"input_rates": input_rates}, {"rated_samples": rated_samples}
+        for name, kind in ARRAYS.items():  # what else a network of this config learns
+            if name not in ("weights", *arrays) and kind.is_held(config, in_integers=False):
+                arrays[name] = options.pop(name, None)
+        for name, counter in COUNTERS.items():
+            if name not in counters and counter.of in arrays:
+                counters[name] = options.pop(name, 0)
         check_options(type(self), options)
         samples_seen = check_count("samples_seen", samples_seen, 0)
         batch_size = check_count("batch_size", batch_size, 1)
@@ -179,6 +190,7 @@ class DesireSequential(AbstractProcess):
             device=str(device),
             precision=precision,
             formats=formats,
+            kept=(*arrays, *counters),
             **options,
         )
         num_classes = config.num_classes
@@ -209,10 +221,14 @@ class DesireSequential(AbstractProcess):
         self.learning_rate = SharedVar((1,), rate, a_learning_rate(config, formats))
         self.training = SharedVar((1,), np.array([training]), A_SHARE)
         self.learning_enabled = SharedVar((1,), np.array([learning_enabled]), A_SHARE)
-        for layer, rates in enumerate(check_all_rates(config, input_rates), start=1):
-            setattr(self, f"input_rates_{layer}", SharedVar(rates.shape, rates, A_SHARE))
-        rated_samples = check_count("rated_samples", rated_samples, 0)
-        self.rated_samples = SharedVar((1,), np.array([rated_samples]), A_COUNT)
+        for name, given in arrays.items():
+            in_range = ARRAYS[name].in_range
+            check = finite() if in_range is None else within(*in_range[:2])
+            for layer, array in enumerate(check_arrays(config, name, given), start=1):
+                setattr(self, f"{name}_{layer}", SharedVar(array.shape, array, check))
+        for name, number in counters.items():
+            value = np.array([check_count(name, number, 0)])
+            setattr(self, name, SharedVar((1,), value, A_COUNT))
 
     @property
     def config(self) -> DesireConfig:
