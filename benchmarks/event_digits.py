@@ -55,9 +55,9 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help=".npz file of the spikes")
     parser.add_argument("--train", type=int, default=12_000, help="training samples")
     parser.add_argument("--test", type=int, default=2_000, help="test samples")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--learning-rate", type=float, default=4e-4)
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
     asked = parser.parse_args()
     mnist = load_dataset("mnist", asked.data_dir)
     pairs = [
@@ -79,6 +79,7 @@ def main() -> None:
         (events.num_inputs, 300, 10),
         epochs=asked.epochs,
         learning_rate=asked.learning_rate,
+        learning_rate_decay=0.7,
         batch_size=16,
         trace_baseline=1.0,
     )
