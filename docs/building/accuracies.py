@@ -9,6 +9,8 @@ from typing import Any
 
 from building.tables import ROOT, Page, percent
 
+from lava_desire import DesireConfig
+
 
 def accuracy(page: Page) -> None:
     """Add every `result.json`: network, best and last epoch."""
@@ -26,7 +28,7 @@ def accuracy(page: Page) -> None:
             rows.append(
                 [
                     f"[{path.parent.name}](/../{name})",
-                    "-".join(map(str, config["layer_sizes"])),
+                    DesireConfig.from_dict(config).shape_text,
                     f"{config['learning_rate']:g}",
                     run.get("epochs_done", last["epoch"]),
                     run.get("seed", config.get("seed")),
