@@ -675,5 +675,5 @@ paper's learning rate, a rate floor, images shifted by up to a pixel and average
 ``fashion-mnist-best`` is ``fashion-mnist`` with such traces, of samples with desire, limited
 weights, a rate floor, less dropout, smaller minibatches, images of the same mean brightness and
 half of them shifted from the 15th epoch on. ``mnist-conv`` and ``fashion-mnist-conv`` have two
-strided convolutions, and values chosen on a tenth of the training set; the first layer learns slowly,
-since faster it falls silent. See ``results/``."""
+strided convolutions, and values chosen on a tenth of the training set; the first layer learns
+slowly, since faster it falls silent. See ``results/``."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from building.tables import ROOT, Page, percent
-
 from lava_desire import DesireConfig
 
 
