@@ -128,8 +128,9 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             )
         found = (self.num_inputs, *(synapse.num_post for synapse in self.synapses))
         if sizes and sizes != found:
+            hint = ", or no layer_sizes, which follow from them" if self.layers else ""
             raise ValueError(
-                f"layer_sizes is {sizes}: expected {found}, as layers and input_shape give"
+                f"layer_sizes is {sizes}: expected {found}, as layers and input_shape give{hint}"
             )
         self._set("layer_sizes", layer_sizes_of(found))
         if all(isinstance(layer, Dense) for layer in self.layers):
@@ -417,7 +418,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 
     def learning_rate_scale_of(self, layer: int) -> float:
-        """Return the factor on η of a plastic layer; 1 in the paper.
+        """Return the factor on η of a plastic layer; 1 in the paper, 1/P of a convolution.
 
         Parameters
         ----------
@@ -524,16 +525,18 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types.
 
-        Those of layers that are not dense, and of the shape of a sample, only where they say
-        anything.
+        `layers`, `input_shape` and, of networks without a convolution, the fields of convolutions
+        only where they say anything.
         """
         fields = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
         }
         fields["layers"] = list(map(str, self.layers))
-        unsaid = {field.name: field.default for field in dataclasses.fields(Layers)}
-        unsaid |= {"layers": [], "input_shape": []}
+        unsaid: dict[str, Any] = {"layers": [], "input_shape": []}
+        if not any(isinstance(layer, Conv2d) for layer in self.layers):
+            fields_of = dataclasses.fields(Layers)
+            unsaid = {field.name: field.default for field in fields_of} | unsaid
         return {
             name: value
             for name, value in fields.items()

@@ -34,6 +34,7 @@ from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_di
 from lava_desire.model.option import LayerUpdate, check_decisions, term_factors
 from lava_desire.model.rates import InputRates, mean_trace
 from lava_desire.model.state import NetworkState
+from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream, initial_weights
 from lava_desire.scale import warn_of_scale
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class DesireNetwork:
-    """A fully connected spiking network that learns by desire backpropagation.
+    """A spiking network, of dense layers or convolutions, that learns by desire backpropagation.
 
     Parameters
     ----------
@@ -51,9 +52,10 @@ class DesireNetwork:
     device : str or torch.device
         Where weights live and steps run: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     weights : sequence of array, optional
-        L arrays (N_ℓ, N_{ℓ−1}), finite; drawn from the config's seed when not given. They are
-        copied. In fixed point integers are mantissas in the range of their format, and floats are
-        rounded to the nearest mantissa.
+        L arrays (N_ℓ, N_{ℓ−1}), or (C', C, k_h, k_w) of a convolution, finite: the `weight_shape`
+        of each of the config's `synapses`. Drawn from the config's seed when not
+        given. They are copied. In fixed point integers are mantissas in the range of their format,
+        and floats are rounded to the nearest mantissa.
     precision : str
         Arithmetic of the sums over synapses, of :data:`~lava_desire.backends.registry.PRECISIONS`;
         ``"float32"`` is the exact reference. Fixed point has no other than the default.
@@ -69,7 +71,7 @@ class DesireNetwork:
     Attributes
     ----------
     weights : list of Tensor
-        L float32 tensors (N_ℓ, N_{ℓ−1}); int8 in fixed point.
+        L float32 tensors (N_ℓ, N_{ℓ−1}) or (C', C, k_h, k_w); int8 in fixed point.
     state : NetworkState
         All that changes in learning, by name: weights, mean rates, counters.
     backend : Backend
@@ -133,19 +135,23 @@ class DesireNetwork:
 
     @config.setter
     def config(self, config: DesireConfig) -> None:
-        shapes, others = (
-            [(synapse.weight_shape, synapse.post_shape) for synapse in each.synapses]
-            for each in (self._config, config)
-        )
-        if others != shapes:
-            raise ValueError(
-                f"config has the layers {config.shape_text}: expected those of the network, "
-                f"{self._config.shape_text}"
-            )
+        self._check_synapses(config)
         fields = self.format_fields()
         self._compute_as(config, formats_from_dicts(fields) if fields else None)
         before, self.state = self.state, self._state_of(self.weights)
         self.restore(before)
+
+    def _check_synapses(self, config: DesireConfig) -> None:
+        """Refuse a configuration of other synapses; dense ones know no planes."""
+        mine, others = (
+            [each.weight_shape if isinstance(each, Dense) else each for each in some.synapses]
+            for some in (self._config, config)
+        )
+        if others != mine:
+            raise ValueError(
+                f"config has the layers {config.shape_text}: expected those of the network, "
+                f"{self._config.shape_text}"
+            )
 
     def _compute_as(self, config: DesireConfig, formats: Sequence[LayerFormat] | None) -> None:
         self.backend: Backend = make_backend(
@@ -187,7 +193,7 @@ class DesireNetwork:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights in :attr:`state`: L tensors (N_ℓ, N_{ℓ−1}), float32 or int8 mantissas."""
+        """The weights in :attr:`state`: L tensors of `weight_shape`, float32 or int8 mantissas."""
         return self.state.weights
 
     @weights.setter
@@ -215,8 +221,8 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
-            brightness in [0, 1].
+            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; (B, C, H, W) where the
+            config has that `input_shape`; uint8, or float brightness in [0, 1].
             Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
             :class:`~lava_desire.data.SpikeTrains`.
         dropout_masks : sequence of array, optional
@@ -418,8 +424,8 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
-            brightness in [0, 1].
+            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; (B, C, H, W) where the
+            config has that `input_shape`; uint8, or float brightness in [0, 1].
             Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
             :class:`~lava_desire.data.SpikeTrains`.
         labels : array
@@ -671,8 +677,8 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; uint8, or float
-            brightness in [0, 1].
+            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; (B, C, H, W) where the
+            config has that `input_shape`; uint8, or float brightness in [0, 1].
             Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
             :class:`~lava_desire.data.SpikeTrains`.
 
@@ -775,12 +781,20 @@ class DesireNetwork:
         stored : NetworkState
             Of a network of the same config, as :func:`~lava_desire.checkpoint.read_checkpoint`
             returns one.
+
+        Raises
+        ------
+        ValueError
+            If a checkpoint is of other synapses, or arrays have other shapes; nothing is changed
+            then. A state that is no checkpoint says nothing of planes.
         """
+        if isinstance(stored, Checkpoint):
+            self._check_synapses(stored.config)
         self.state.restore(stored)
         self.samples_seen = self.state.samples_seen
 
     def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Return copies of the weights as L NumPy arrays (N_ℓ, N_{ℓ−1}), of their own dtype."""
+        """Return copies of the weights as L NumPy arrays of `weight_shape`, of their own dtype."""
         return [weights.cpu().numpy().copy() for weights in self.weights]
 
     def format_fields(self) -> list[dict[str, int]]:
@@ -798,7 +812,7 @@ class DesireNetwork:
         return self._integers().rule
 
     def float_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Return the weights that mantissas stand for: L float32 arrays (N_ℓ, N_{ℓ−1}).
+        """Return the weights that mantissas stand for: L float32 arrays of `weight_shape`.
 
         Raises
         ------

@@ -75,6 +75,36 @@ def test_a_state_takes_only_what_both_hold():
     assert network.samples_seen == filled(2).samples_seen
 
 
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            DesireConfig((4, 3, 3), trace_baseline=0.5),
+            r"weights.2 of .* \(3, 3\): expected \(2, 3\)",
+        ),
+        (DesireConfig((4, 2)), "weights of the state are of 1 layers: expected 2"),
+    ],
+)
+def test_a_state_of_other_shapes_is_refused_and_changes_nothing(other, message):
+    network = DesireNetwork(CONFIG)
+    before = network.state.copy()
+    with pytest.raises(ValueError, match=message):
+        network.restore(DesireNetwork(other.replace(seed=1)).state)
+    assert_equal(network.state, before)
+
+
+def test_a_checkpoint_of_other_planes_is_refused_where_weights_have_the_same_shape():
+    config = DesireConfig(layers=("2c3s2", "2c1", 3), input_shape=(1, 7, 7))
+    turned = config.replace(input_shape=(1, 8, 8))  # as many neurons behind it
+    assert turned.neurons[1:] == config.neurons[1:]
+    network = DesireNetwork(config)
+    with pytest.raises(ValueError, match=r"layers 1x8x8-.*: expected those of .* 1x7x7-"):
+        network.restore(DesireNetwork(turned).checkpoint())
+    with pytest.raises(ValueError, match="expected those of the network"):
+        network.config = turned
+    network.config = config.replace(learning_rate=0.5)
+
+
 # A run's counters stand in the trainer's state, which is checked when it is resumed.
 CHECKED = [*ARRAYS, *(name for name in COUNTERS if not is_for_training(name))]
 

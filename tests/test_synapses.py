@@ -321,14 +321,22 @@ def test_kernels_learn_the_mean_over_positions_of_what_their_matrix_does(kernels
         ),
         (
             {"layers": ["2c2p2", 3]},
-            "padding is \\(2, 2\\): expected less than kernel_size, \\(2, 2\\)",
+            "layer 1 is '2c2p2': padding is \\(2, 2\\): expected less than kernel_size, \\(2, 2\\)",
         ),
-        ({"layers": ["2c2s0", 3]}, "stride is 0: expected an integer, at least 1"),
-        ({"layers": ["2c", 3]}, "layers holds '2c': expected a sequence of .*10, 16c5s2p1"),
+        (
+            {"layers": [9, "2c2s0", 3]},
+            "layer 2 is '2c2s0': stride is 0: expected an integer, at least",
+        ),
+        ({"layers": ["0c2", 3]}, "layer 1 is '0c2': out_channels is 0: expected"),
+        ({"layers": ["8c3p1s2", 3]}, "holds '8c3p1s2' as layer 1: .* 16c5s2p1 \\(s before p\\)"),
+        ({"layers": ["2c", 3]}, "layers holds '2c' as layer 1: expected a sequence of .*10, 16c5"),
         ({"layers": "2c2 3"}, "layers is '2c2 3': expected a sequence"),
         ({"layers": [True]}, "layers holds True"),
         ({"layers": [0]}, "layer 1 is 0, of 0 neurons: expected 1 to"),
-        ({"layers": ["2c2", 3], "layer_sizes": (16, 9, 3)}, "expected \\(16, 18, 3\\), as layers"),
+        (
+            {"layers": ["2c2", 3], "layer_sizes": (16, 9, 3)},
+            "\\(16, 18, 3\\), as .*or no layer_sizes",
+        ),
         ({"layer_sizes": (15, 3)}, "layer_sizes is \\(15, 3\\): expected \\(16, 3\\), as layers"),
         ({"input_shape": (4, 4), "layers": [3]}, "expected \\(channels, height, width\\), or"),
         (
@@ -340,6 +348,15 @@ def test_kernels_learn_the_mean_over_positions_of_what_their_matrix_does(kernels
 def test_layers_that_do_not_fit_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         DesireConfig(**{"input_shape": (1, 4, 4), **fields})
+
+
+def test_a_file_of_convolutions_says_what_they_learn_with():
+    dense = DesireConfig((16, 4, 3), input_shape=(1, 4, 4))
+    fields = {"desire_threshold_conv", "dropout_conv"}
+    assert not fields & set(dense.to_dict())
+    assert fields <= set(dense.replace(layers=["2c2", 3]).to_dict())
+    assert dense.replace(dropout_conv=0.5).to_dict()["dropout_conv"] == 0.5
+    assert Dense(3).num_neurons == dense.synapses[1].num_neurons == 3
 
 
 def test_layers_are_kept_apart_from_what_follows_from_them():

@@ -292,8 +292,10 @@ def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:
         try:
             return layers_of(texts)
         except ValueError as error:
-            unknown = str(error).startswith("layers holds ")
-            reason = "" if unknown else f"; {error}"
+            unknown = re.match(r"layers holds (.* as (layer \d+))", str(error))
+            if not unknown:
+                raise ValueError(f"--layers is {text!r}: {error}") from None
+            reason = f", the stride s before the padding p; {unknown[2]} is none"
     raise ValueError(
         f"--layers is {text!r}: expected the sizes of the hidden layers, each at least 1, as in "
         "--layers 200 100; or, where one is a convolution, all layers, the last with a neuron a "

@@ -139,7 +139,7 @@ def _image_shape(shape: tuple[int, ...], name: str, several: bool) -> tuple[int,
         first = shape[1] in (2, 3, 4) and shape[3] not in (3, 4)
         if first and several:
             return shape[1:]
-        raise _of_channels(shape, name, first)
+        raise _of_channels(shape, name, first, several)
     if not 1 <= len(shape) <= 2:
         raise DataError(
             f"{name} have shape {shape}: expected (S, N), one row a sample, or (S, height, width)"
@@ -147,15 +147,27 @@ def _image_shape(shape: tuple[int, ...], name: str, several: bool) -> tuple[int,
     return None
 
 
-def _of_channels(shape: tuple[Any, ...], name: str, first: bool) -> DataError:
-    """Return the refusal of several channels where one is expected."""
+def _of_channels(
+    shape: tuple[Any, ...], name: str, first: bool, several: bool = False
+) -> DataError:
+    """Return the refusal of several channels where one is expected, or they are to be `first`.
+
+    Rows of pixels, (H, W, C), would be taken for planes by a network that has some: none are
+    advised where `several` channels are taken, and the network is not known.
+    """
     code = name if name.isidentifier() else "images"
     planes = "" if first else f"np.moveaxis({code}, -1, 1) for "
+    planes += "a network that knows its planes, whose input_shape is (channels, height, width)"
+    grey = f"as of RGB images {_grey(code, first)}"
+    expected = (
+        f"the channels first, {planes}; or one channel, {grey}"
+        if several
+        else f"one, {grey}, or {code}.reshape(len({code}), -1), which gives every channel inputs "
+        f"of its own; or {planes}"
+    )
     return DataError(
         f"{name} have shape {_sizes(*shape)}, {shape[1 if first else 3]} channels a pixel: "
-        f"expected one, as of RGB images {_grey(code, first)}, or {code}.reshape(len({code}), -1), "
-        f"which gives every channel inputs of its own; or {planes}a network that knows its planes, "
-        "whose input_shape is (channels, height, width)"
+        f"expected {expected}"
     )
 
 

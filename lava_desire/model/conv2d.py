@@ -98,7 +98,7 @@ class Conv2d(Synapse):
     @classmethod
     def spelling(cls) -> str:
         """See :class:`~lava_desire.model.synapses.Synapse`."""
-        return "16c5s2p1"
+        return "16c5s2p1 (s before p)"
 
     def __str__(self) -> str:
         """See :class:`~lava_desire.model.synapses.Synapse`."""

@@ -274,8 +274,28 @@ class NetworkState:
         ----------
         stored : NetworkState
             Of the same config; arrays of any kind, and counters, which may be one for all layers.
+
+        Raises
+        ------
+        ValueError
+            If arrays have other shapes; nothing is changed then. Planes that only are turned, as
+            (3, 6, 8) and (3, 8, 6), can have the same.
         """
-        for name in set(self.names()) & set(stored.names()):
+        common = set(self.names()) & set(stored.names())
+        for name in (name for name in ARRAYS if name in common):
+            mine, theirs = getattr(self, name), getattr(stored, name)
+            if len(mine) != len(theirs):
+                raise ValueError(
+                    f"{name} of the state are of {len(theirs)} layers: expected {len(mine)}, those "
+                    "of the network"
+                )
+            for layer, (array, given) in enumerate(zip(mine, theirs, strict=True), start=1):
+                if tuple(array.shape) != tuple(given.shape):
+                    raise ValueError(
+                        f"{name}.{layer} of the state has shape {tuple(given.shape)}: expected "
+                        f"{tuple(array.shape)}, that of the network"
+                    )
+        for name in common:
             mine, value = getattr(self, name), getattr(stored, name)
             if name in ARRAYS:
                 for array, given in zip(mine, value, strict=True):

@@ -352,7 +352,8 @@ class Dense(Synapse):
     parameters = ("num_neurons",)
 
     def __init__(self, num_neurons: int) -> None:
-        super().__init__(whole("num_neurons", num_neurons, 0))
+        self.num_neurons = whole("num_neurons", num_neurons, 0)
+        super().__init__(self.num_neurons)
 
     @classmethod
     def parse(cls, text: str) -> Synapse | None:
@@ -462,18 +463,21 @@ def layers_of(given: Any) -> tuple[Synapse, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise ValueError(f"layers is {shown(given)}: {expected}")
     made = []
-    for each in given:
+    for index, each in enumerate(given, start=1):
         found: Any = each
         if isinstance(each, str):
             parsed = (kind.parse(each) for kind in Synapse.kinds.values())
-            found = next((one for one in parsed if one is not None), None)
+            try:
+                found = next((one for one in parsed if one is not None), None)
+            except ValueError as error:
+                raise ValueError(f"layer {index} is {shown(each)}: {error}") from None
         elif not isinstance(each, (Synapse, bool)):
             try:
                 found = Dense(each)
             except ValueError:
                 found = None
         if not isinstance(found, Synapse):
-            raise ValueError(f"layers holds {shown(each)}: {expected}")
+            raise ValueError(f"layers holds {shown(each)} as layer {index}: {expected}")
         # As it was before it was connected, if ever.
         if found.pre_shape:
             found = copy(found)

@@ -170,11 +170,12 @@ class TrainingRun:
     def _check_fits(self, checkpoint: Checkpoint, path: Path) -> None:
         mine = self.network.config.to_dict()
         theirs = checkpoint.config.to_dict()
-        for name in mine:
+        for name in {**mine, **theirs}:
+            given, expected = theirs.get(name), mine.get(name)  # None where it is left out
             # More epochs may be asked for; all else would make it another run.
-            if name != "epochs" and mine[name] != theirs[name]:
+            if name != "epochs" and given != expected:
                 raise CheckpointError(
-                    f"{path} was trained with {name} = {theirs[name]}: expected {mine[name]}"
+                    f"{path} was trained with {name} = {given}: expected {expected}"
                 )
         state = checked_state(checkpoint, path, len(self.train[1]))
         if checkpoint.formats != self.network.format_fields():

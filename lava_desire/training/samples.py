@@ -71,12 +71,12 @@ def training_pairs(
         check_planes(shape, network.config.input_shape, f"images of {train.name}")
     else:
         learned = _as_pair(train, "train", network.config.batch_size)
-        shape = _image_shape(learned[0], network.config)
+        shape = _image_shape(learned[0], network.config, "train")
     tested = None if test is None else tested_pair(network, test, "test", names)
     shift = network.config.part(ImageShift)
     if _are_spikes(learned[0]):
         shift.refuse(" where what is learned are spike trains, which are not moved")
-    other = None if tested is None else _image_shape(tested[0], network.config)
+    other = None if tested is None else _image_shape(tested[0], network.config, "test")
     if shape is not None and other is not None and shape != other:
         raise DataError(
             f"test images are {times(other)}: expected {times(shape)}, as those to train with; "
@@ -330,10 +330,10 @@ def _warn_of_batches(loader: DataLoader[Any], name: str, batch_size: int | None)
         )
 
 
-def _image_shape(images: Any, config: DesireConfig) -> tuple[int, ...] | None:
+def _image_shape(images: Any, config: DesireConfig, name: str) -> tuple[int, ...] | None:
     if getattr(images, "ndim", 2) == 2 or _are_spikes(images):
         return None
-    return check_images(images, input_shape=config.input_shape)[1]
+    return check_images(images, f"{name} images", config.num_inputs, config.input_shape)[1]
 
 
 def _are_spikes(images: Any) -> bool:

@@ -87,6 +87,7 @@ WRONG = {
     "as many values": (ONE, GREY.reshape(12, 4, 12), r"shape \(12, 4, 12\): expected \(B, 6, 8\)"),
     "RGB": (ONE, COLOUR, r"RGB images become one channel by \(np.moveaxis\(.*, 1, -1\) @ \["),
     "dense, RGB": (DENSE, COLOUR, r"3 channels a pixel: .*input_shape is \(channels, height"),
+    "dense, channels last": (DENSE, np.moveaxis(COLOUR, 1, -1), r"reshape\(len\(.*np.moveaxis"),
 }
 
 

@@ -63,9 +63,10 @@ class LearningRateScale(Option):
             _checked,
             str,
             "tuple of float",
-            doc="Factor on η of each plastic layer, first to last, at least 0; ``()``, the paper's "
-            "rule, is 1 for all.",
-            help="Factor a layer: 1,1,2.",
+            doc="Factor on η of each plastic layer, first to last, at least 0. ``()``, the paper's "
+            "rule, is 1 of a dense layer, and 1/P of a convolution of P positions; a given factor "
+            "replaces 1/P.",
+            help="Factor a layer: 1,1,2. It replaces 1/P of a convolution.",
             panel=BEYOND,
             parse=_parse,
         ),
