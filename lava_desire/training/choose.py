@@ -82,7 +82,8 @@ def fit(
     Warns
     -----
     DataWarning
-        If images are bytes on another scale than 0 to 255, or of a DataLoader of other batches.
+        If images are bytes on another scale than 0 to 255, or of a DataLoader of other batches;
+        once, if no neuron of a layer spikes for any of 64 training samples after the first epoch.
 
     Raises
     ------

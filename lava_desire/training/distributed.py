@@ -161,6 +161,10 @@ class DistributedRun(TrainingRun):
     def _stops(self) -> bool:
         return self._stop
 
+    def _warn_of_silence(self) -> None:
+        if self._ranks.is_first:
+            super()._warn_of_silence()
+
     def _evaluate(self, network: DesireNetwork) -> Metrics | None:
         """Classify the test set, chunks of samples in turn, and add up as one process does."""
         if self.test is None:

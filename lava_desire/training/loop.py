@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from lava_desire.checkpoint import (
     CheckpointError,
     write_checkpoint,
 )
+from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import (
     FolderLock,
@@ -49,6 +51,8 @@ from lava_desire.training.run_folder import (
     read_latest,
 )
 from lava_desire.training.samples import training_pairs
+
+_SAMPLES_LOOKED_AT = 64  # for layers that fell silent
 
 
 class TrainingRun:
@@ -301,6 +305,8 @@ class TrainingRun:
 
     def _finish_epoch(self) -> None:
         metrics = self._metrics()
+        if self.epoch == 0:
+            self._warn_of_silence()
         averaged = self._evaluate(self.average.network) if self.average else None
         num_samples = len(self.train[1])
         record = EpochRecord(
@@ -331,6 +337,23 @@ class TrainingRun:
             write_checkpoint(self.average.network.checkpoint(), self.folder / BEST_AVERAGE)
         write_metrics(self.history, self.folder)
         self.save()
+
+    def _warn_of_silence(self) -> None:
+        """Look whether a layer spikes for none of some training samples: it learns no more."""
+        network, num_samples = self.network, min(_SAMPLES_LOOKED_AT, len(self.train[1]))
+        images, _ = self._shown(torch.arange(num_samples, device=network.device), None)
+        with torch.inference_mode():
+            activity = network.forward_checked(images)
+        for layer, trains in enumerate(activity.trains[1:], start=1):
+            if not bool(network.backend.counts(trains).any()):
+                warnings.warn(
+                    f"none of the {network.config.neurons[layer]} neurons of layer {layer} spikes "
+                    f"for any of {num_samples} training samples after the first epoch, and only "
+                    "neurons that spike learn: see docs/symptoms.md, The network is silent",
+                    DataWarning,
+                    stacklevel=2,
+                )
+                return
 
     @contextmanager
     def _epoch_named(self) -> Iterator[None]:

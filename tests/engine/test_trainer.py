@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from lava_desire import DesireConfig
-from lava_desire.data import load_dataset
+from lava_desire.data import DataWarning, load_dataset
 from lava_desire.engine import (
     CheckpointError,
     DesireNetwork,
@@ -246,3 +247,20 @@ def test_torch_computes_alone_where_the_threads_are_ours(data, kernels, expected
 def test_unusable_data_are_named(data, train, message):
     with pytest.raises(ValueError, match=message):
         fit(DesireNetwork(CONFIG), train, data[1])
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_a_layer_that_is_silent_after_the_first_epoch_is_warned_of_once(data, arithmetic):
+    config = DesireConfig((64, 8, 6, 10), learning_rate=1e-5, epochs=2)
+    train = tuple(each[:32] for each in data[0])
+    network = DesireNetwork(config, arithmetic=arithmetic)
+    network.weights[1][:] = 0
+    with pytest.warns(
+        DataWarning, match="none of the 6 neurons of layer 2 .* 32 training"
+    ) as found:
+        fit(network, train)
+    assert len(found) == 1
+    network = DesireNetwork(CONFIG.replace(epochs=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        fit(network, data[0])
