@@ -657,19 +657,6 @@ PRESETS: dict[str, DesireConfig] = {
         trace_baseline=0.8,
         rate_floor=0.03,
     ),
-    "fashion-mnist-conv": DesireConfig(
-        layers=("16c5s2", "32c5s2", "10"),
-        input_shape=(1, 28, 28),
-        desire_threshold_conv=0.5,
-        learning_rate=1e-3,
-        learning_rate_decay=0.3,
-        learning_rate_scale=(0.0002, 0.02, 1.0),
-        batch_size=16,
-        epochs=6,
-        image_brightness=0.2,
-        trace_baseline=0.8,
-        rate_floor=0.03,
-    ),
 }
 """The named configurations. ``mnist`` and ``fashion-mnist`` are the paper's two experiments with
 minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1`` is that rule.
@@ -677,6 +664,6 @@ minibatches of 64, which follow its online rule epoch by epoch; ``batch_size=1``
 paper's learning rate, a rate floor, images shifted by up to a pixel and averaged weights;
 ``fashion-mnist-best`` is ``fashion-mnist`` with such traces, of samples with desire, limited
 weights, a rate floor, less dropout, smaller minibatches, images of the same mean brightness and
-half of them shifted from the 15th epoch on. ``mnist-conv`` and ``fashion-mnist-conv`` have two
-strided convolutions, and values chosen on a tenth of the training set; the first layer learns
-slowly, since faster it falls silent. See ``results/``."""
+half of them shifted from the 15th epoch on. ``mnist-conv`` has two strided convolutions, and values
+chosen on a tenth of the training set; its first layer learns slowly, since faster it falls silent.
+See ``results/``."""
