@@ -114,7 +114,9 @@ class SpikeTrains:
         return len(self.planes)
 
     def __getitem__(self, samples: Any) -> SpikeTrains:
-        """Return some samples, by a slice or (R,) integers, in memory."""
+        """Return some samples, by a slice, (R,) integers or a mask (S,) bool, in memory."""
+        if not isinstance(samples, slice):
+            samples = sample_numbers(samples, len(self))
         planes = np.array(self.planes[samples]) if self.is_mapped else self.planes[samples]
         return SpikeTrains(planes, self.num_steps, self.shape)
 
@@ -154,6 +156,19 @@ class SpikeSource(Protocol):
         SpikeTrains
             Of these samples, in their order.
         """
+
+
+def sample_numbers(samples: Any, count: int) -> npt.NDArray[np.int64]:
+    """Return numbers of samples, (R,) int64: integers as they are, or where a mask (S,) is true."""
+    given = np.asarray(samples)
+    if given.dtype == np.bool_ and given.shape == (count,):
+        return np.flatnonzero(given)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise DataError(
+            f"samples are {given.dtype} {given.shape}: expected (R,) integers, or a mask of bool, "
+            f"({count},), as there are {count} samples"
+        )
+    return given.astype(np.int64, copy=False)
 
 
 def read_samples(source: SpikeSource | SpikeTrains, samples: Any, name: str) -> SpikeTrains:

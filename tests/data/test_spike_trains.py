@@ -6,6 +6,7 @@ import torch
 
 from lava_desire.backends.wire import pack_spikes
 from lava_desire.data import DataError, SpikeTrains
+from lava_desire.data.events import EventDataset, Events
 
 
 def _spikes(num_steps: int, *shape: int) -> np.ndarray:
@@ -75,3 +76,20 @@ def test_what_is_no_spike_train_is_refused(given: object, message: str) -> None:
 def test_planes_that_are_none_are_refused(planes, num_steps, shape, message: str) -> None:
     with pytest.raises(DataError, match=message):
         SpikeTrains(planes, num_steps, shape)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_samples_are_integers_or_a_mask_of_all(packed):
+    given = SpikeTrains.pack(_spikes(9, 4, 6))
+    if not packed:
+        recordings = [Events([0, 9], [n, 5], sensor=(1, 1, 6)) for n in range(4)]
+        data = EventDataset(recordings, 9, labels=range(4))
+        assert data.subset([False, True, False, True]).labels.tolist() == [1, 3]
+    take = given.__getitem__ if packed else data.spikes
+    expected = take([1, 3]).unpack()
+    assert np.array_equal(take(np.array([False, True, False, True])).unpack(), expected)
+    assert np.array_equal(take([-3, -1]).unpack(), expected)
+    assert len(take([])) == 0
+    for wrong in ([0.5, 1.7], [True, False], 2, [[1]]):
+        with pytest.raises(DataError, match=r"expected \(R,\) integers, or a mask of bool, \(4,\)"):
+            take(wrong)

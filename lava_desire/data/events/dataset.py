@@ -23,7 +23,7 @@ from lava_desire.data.events.folders import (
 from lava_desire.data.events.reading import iterate_events
 from lava_desire.data.events.recording import Events, Sensor
 from lava_desire.data.events.stored import Binning, StoredRecordings
-from lava_desire.data.spike_trains import SpikeTrains
+from lava_desire.data.spike_trains import SpikeTrains, sample_numbers
 from lava_desire.files import read_file
 
 Array = npt.NDArray[Any]
@@ -148,7 +148,7 @@ class EventDataset:
         Parameters
         ----------
         samples : array
-            (R,) integers: their numbers, in any order.
+            (R,) integers: their numbers, in any order; or a mask, (S,) bool.
 
         Returns
         -------
@@ -158,9 +158,10 @@ class EventDataset:
         Raises
         ------
         DataError
-            If a recording that is not in the cache cannot be read or binned.
+            If samples are none of those, or a recording that is not in the cache cannot be read or
+            binned.
         """
-        return self._kept[self._members[np.asarray(samples, np.int64)]]
+        return self._kept[self._members[sample_numbers(samples, len(self))]]
 
     def subset(self, samples: Any) -> EventDataset:
         """Return some of the recordings as a data set of the same classes.
@@ -168,14 +169,19 @@ class EventDataset:
         Parameters
         ----------
         samples : array
-            (R,) integers: their numbers, in any order.
+            (R,) integers: their numbers, in any order; or a mask, (S,) bool.
 
         Returns
         -------
         EventDataset
+
+        Raises
+        ------
+        DataError
+            If samples are none of those.
         """
         part = copy(self)
-        samples = np.asarray(samples, np.int64)
+        samples = sample_numbers(samples, len(self))
         part._members, part.labels = self._members[samples], self.labels[samples]
         part.files = tuple(self.files[number] for number in samples) if self.files else ()
         return part

@@ -248,6 +248,18 @@ class TestByFaery:
         assert columns(events) == [expected, [7] * 30, [4] * 30, [1] * 30]
         assert events.t[-1] > 2**24
 
+    @pytest.mark.parametrize("back", [1030, 0])
+    def test_times_that_go_back_are_refused(self, tmp_path, back):
+        words = [part for t in (1000, 1100, back) for part in (8 << 28 | t >> 6, (t & 63) << 22)]
+        path = written(tmp_path / "a.raw", b"% evt 2.0\n" + struct.pack("<6I", *words))
+        with pytest.raises(DataError, match=rf"a\.raw: its times go from 1100 to {back} µs"):
+            read_events(path)
+        header = b"% Version 2\n% Height 9\n% Width 9\n" + bytes([12, 8])
+        words = [part for t in (1000, 1100, back) for part in (t, 0)]
+        path = written(tmp_path / "a.dat", header + struct.pack("<6I", *words))
+        with pytest.raises(DataError, match=rf"a\.dat: its times go back from 1100 to {back} µs"):
+            read_events(path)
+
     def test_rows_of_event_stream_are_counted_from_the_top(self, tmp_path):
         # "Event Stream", version 2.0.0, DVS, 32 x 24; t − t' and polarity in a byte, then x and y.
         header = b"Event Stream" + bytes([2, 0, 0, 1]) + struct.pack("<HH", 32, 24)
