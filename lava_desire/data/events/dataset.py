@@ -21,8 +21,8 @@ from lava_desire.data.events.folders import (
     number_labels,
 )
 from lava_desire.data.events.reading import iterate_events
-from lava_desire.data.events.recording import Events, Sensor
-from lava_desire.data.events.stored import Binning, StoredRecordings
+from lava_desire.data.events.recording import Events, Sensor, refuse_sensor
+from lava_desire.data.events.stored import Binning, CachedSpikes, StoredRecordings
 from lava_desire.data.spike_trains import SpikeTrains, sample_numbers
 from lava_desire.files import read_file
 
@@ -48,7 +48,8 @@ class EventDataset:
     num_steps : int
         T, 1 to 4096.
     sensor : tuple of int, optional
-        (channels, height, width); what the first recording says of itself when not given.
+        (channels, height, width); what the first recording says of itself when not given, and one
+        that says another is refused then.
     labels : array, optional
         (S,) integers or texts: the classes of recordings in memory, and of them alone.
     duration, start, late, counts
@@ -113,6 +114,7 @@ class EventDataset:
         if not recordings:
             raise DataError("there is no recording: expected one at least")
         self.labels, self.class_names, self.num_classes = number_labels(found, names)
+        stated = sensor is None
         if sensor is None:
             sensor = recordings[0].sensor if path is None else _sensor_of(*recordings[0])
         if sensor is None:
@@ -121,11 +123,14 @@ class EventDataset:
             )
         self.binning = Binning(num_steps, sensor, duration, start, late, counts)
         self._members: Array = np.arange(len(recordings))
-        self._kept: StoredRecordings | SpikeTrains
+        self._kept: StoredRecordings | CachedSpikes | SpikeTrains
         if path is None:
+            if stated:
+                for number, each in enumerate(recordings):
+                    refuse_sensor(each.sensor, self.shape, f"recording {number}")
             self._kept = SpikeTrains(self.binning.planes(recordings), num_steps, self.shape)
         else:
-            self._kept = StoredRecordings(path, recordings, self.binning)
+            self._kept = StoredRecordings(path, recordings, self.binning, stated)
             if cache is not False:
                 self._kept = self._kept.cached(_folder(cache))
 
@@ -248,7 +253,10 @@ def load_events(
         return data._of_files(names[0]), data._of_files(names[1])
     train = EventDataset(parts["train"], num_steps, sensor, **options)
     options.setdefault("class_names", train.class_names or class_numbers(train.num_classes))
-    return train, EventDataset(parts["test"], num_steps, train.shape, **options)
+    test = EventDataset(parts["test"], num_steps, sensor, **options)
+    if sensor is None:
+        refuse_sensor(test.shape, train.shape, str(parts["test"]))
+    return train, test
 
 
 def _sensor_of(path: Path, part: int) -> Sensor | None:

@@ -36,6 +36,10 @@ def _is_known(path: Path) -> bool:
     return path.suffix.lower() in suffixes and not path.name.startswith(".")
 
 
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def find_members(
     path: Path, names: tuple[str, ...] | None
 ) -> tuple[list[Member], list[Any], tuple[str, ...] | None]:
@@ -51,7 +55,14 @@ def find_members(
     members: list[Member] = []
     labels: list[Any] = []
     for folder in folders:
-        found = [each for each in sorted(folder.iterdir()) if _is_known(each)]
+        found = [each for each in sorted(folder.rglob("*")) if _is_known(each)]
+        for each in found:
+            if each.parent != folder and not _is_hidden(each.relative_to(path)):
+                raise DataError(
+                    f"{each} lies in a folder of a folder: expected a folder a class in {path}, "
+                    f"with its recordings in it, as {folder / each.name}"
+                )
+        found = [each for each in found if each.parent == folder]
         members += [(each, 0) for each in found]
         labels += [folder.name] * len(found)
     if members and files:

@@ -40,7 +40,7 @@ def iterate_events(path: str | Path, number: int = 0) -> Iterator[Events]:
     try:
         yield from chunks(path, number)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise error_of(path, error) from None
     except NotRegularError as error:
         raise DataError(str(error)) from None
 
@@ -71,11 +71,16 @@ def read_events(path: str | Path, number: int = 0) -> Events:
     Events(3 in 900 µs, sensor=(1, 1, 8))
     """
     path = Path(path)
-    return _joined(path, list(iterate_events(path, number)))
-
-
-def _joined(path: Path, parts: list[Events]) -> Events:
+    parts = list(iterate_events(path, number))
     try:
         return Events.joined(parts)
     except DataError as error:  # parts that go back in time
-        raise DataError(f"{path}: {error}") from None
+        raise error_of(path, error) from None
+
+
+def error_of(path: Path, error: DataError) -> DataError:
+    """Return an error with its file's name; what Events take is not taken with a file."""
+    hint = ""
+    if "=True" in str(error):
+        hint = ", of arrays and not of a file: make Events of its arrays, and save them as .npz"
+    return DataError(f"{path}: {error}{hint}")

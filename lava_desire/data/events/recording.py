@@ -270,6 +270,15 @@ def check_sensor(sensor: Any) -> Sensor:
     return channels, height, width
 
 
+def refuse_sensor(found: Sensor | None, expected: Sensor, name: str) -> None:
+    """Refuse a recording that says it is of another sensor, with a DataError that names it."""
+    if found not in (None, expected):
+        raise DataError(
+            f"{name} is of a sensor {found}: expected {expected}, as the first recording; "
+            "sensor=(channels, height, width) puts all on one"
+        )
+
+
 def _column(given: Any, name: str) -> Array:
     """Return a column of integers, or say what is wrong with it."""
     refuse_masked(given, name)

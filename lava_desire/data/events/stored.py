@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,14 @@ from lava_desire.data.checks import DataError
 from lava_desire.data.events.bins import Counts, Late, bin_events, check_binning
 from lava_desire.data.events.folders import Member
 from lava_desire.data.events.formats import format_of
-from lava_desire.data.events.reading import iterate_events
-from lava_desire.data.events.recording import Events, Sensor, check_sensor
+from lava_desire.data.events.reading import error_of, iterate_events
+from lava_desire.data.events.recording import Events, Sensor, check_sensor, refuse_sensor
 from lava_desire.data.spike_trains import SpikeTrains
-from lava_desire.files import check_regular, replacing
+from lava_desire.files import replacing
 
 Array = npt.NDArray[Any]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class Binning:
 class StoredRecordings:
     """Recordings in files, read and binned when they are asked for."""
 
-    def __init__(self, path: Path, members: list[Member], binning: Binning) -> None:
-        self._path, self._members, self._binning = path, members, binning
+    def __init__(self, path: Path, members: list[Member], binning: Binning, stated: bool) -> None:
+        """With `stated` recordings that say they are of another sensor are refused."""
+        self._path, self._members, self._binning, self._stated = path, members, binning, stated
 
     def __getitem__(self, samples: Array) -> SpikeTrains:
         planes = np.concatenate(
@@ -90,9 +92,12 @@ class StoredRecordings:
     def _planes(self, number: int) -> Array:
         path, part = self._members[number]
         try:
-            return self._binning.planes([self._read(path, part)])
+            events = self._read(path, part)
+            if self._stated:
+                refuse_sensor(events.sensor, self._binning.sensor, str(path))
+            return self._binning.planes([events])
         except DataError as error:
-            raise error if str(path) in str(error) else DataError(f"{path}: {error}") from None
+            raise error if str(path) in str(error) else error_of(path, error) from None
 
     def _read(self, path: Path, part: int) -> Events:
         """Read a recording, and no more of it than is wanted."""
@@ -105,33 +110,62 @@ class StoredRecordings:
                     break
         return Events.joined(found)
 
-    def cached(self, folder: Path) -> SpikeTrains:
+    def cached(self, folder: Path) -> CachedSpikes:
         """Return all spikes in a file, which is written where it is not there."""
-        which = _digest([str(self._path.resolve()), asdict(self._binning), _VERSION])
-        now = [(*_state(path, self._path), part) for path, part in self._members]
+        now = _digest([(*_state(path, self._path), part) for path, part in self._members])
         stem = re.sub(r"[^\w.-]", "_", self._path.resolve().stem)
-        kept = folder / f"{stem}-{which}-{_digest(now)}.npy"
         shape = (len(self._members), *self._none.shape[1:])
-        with suppress(FileNotFoundError, ValueError, EOFError):
-            return self._mapped(kept, shape)
+        # One whose sensors were compared will do where they need not be.
+        for stated in (True, self._stated):
+            which = _digest([str(self._path.resolve()), asdict(self._binning), stated, _VERSION])
+            kept = folder / f"{stem}-{which}-{now}.npy"
+            if kept.exists() and not kept.is_file():
+                raise DataError(f"{kept} is no file, where spikes are kept: delete it")
+            with suppress(FileNotFoundError, ValueError, EOFError):
+                return CachedSpikes(kept, shape, self._binning)
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(kept) as partial, partial.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_2_0(file, header)  # type: ignore[no-untyped-call]
+            sums = np.zeros(len(self._members), "<u4")
             for number in range(len(self._members)):
-                file.write(self._planes(number).tobytes())
+                planes = self._planes(number).tobytes()
+                sums[number] = crc32(planes)
+                file.write(planes)
+            file.write(sums.tobytes())
         for old in folder.glob(f"{stem}-{which}-*.npy"):
             if old != kept:
                 with suppress(OSError):  # where another run has it open
                     old.unlink()
-        return self._mapped(kept, shape)
+        return CachedSpikes(kept, shape, self._binning)
 
-    def _mapped(self, kept: Path, shape: tuple[int, ...]) -> SpikeTrains:
-        check_regular(kept)
-        planes = np.load(kept, mmap_mode="r", allow_pickle=False)
-        if planes.shape != shape:
+
+class CachedSpikes:
+    """Packed spikes in a file: an array (S, ⌈T/8⌉, N) uint8, and a CRC-32 a recording behind it.
+
+    Sums are compared when a recording is read, as a file may be larger than memory. Raises
+    ValueError if the file is another or cut off.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], binning: Binning) -> None:
+        self._path = path
+        planes = np.load(path, mmap_mode="r", allow_pickle=False)
+        if planes.shape != shape or planes.dtype != np.uint8:
             raise ValueError("it is another file")
-        return SpikeTrains(planes, self._binning.num_steps, self._binning.sensor)
+        self._sums = np.fromfile(path, "<u4", offset=planes.offset + planes.nbytes)
+        if len(self._sums) != len(planes):
+            raise ValueError("it is cut off")
+        self._planes, self._binning = planes, binning
+
+    def __getitem__(self, samples: Array) -> SpikeTrains:
+        found = np.array(self._planes[samples])
+        for number, planes in zip(samples.tolist(), found, strict=True):
+            if crc32(planes) != self._sums[number]:
+                raise DataError(
+                    f"{self._path} is damaged at recording {number}: delete it, and it is made "
+                    "anew from the recordings"
+                )
+        return SpikeTrains(found, self._binning.num_steps, self._binning.sensor)
 
 
 def _digest(content: Any) -> str:

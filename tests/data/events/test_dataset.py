@@ -152,7 +152,7 @@ class TestCache:
         folder_of(folder)
         first = EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
         (kept,) = (tmp_path / "c").iterdir()
-        assert kept.stat().st_size < 18 * 3 * 24 + 200
+        assert kept.stat().st_size < 18 * (3 * 24 + 4) + 200
         monkeypatch.setattr(stored.StoredRecordings, "_planes", None)
         monkeypatch.chdir(tmp_path)
         again = EventDataset("pets", 20, SENSOR, cache=tmp_path / "c", **HOW)
@@ -298,3 +298,55 @@ def test_a_long_recording_streams_in_memory_that_does_not_grow(tmp_path):
     windows, spikes, grown = json.loads(run.stdout)
     assert (windows, spikes) == (400, 400 * 10 * 400)
     assert grown < 8
+
+
+class TestNothingIsLostOfAFolder:
+    def test_recordings_of_other_sensors_are_refused_unless_it_is_given(self, tmp_path, folder):
+        folder_of(folder, each=1)
+        Events([1], [0], sensor=(1, 3, 4)).save(folder / "dog" / "b.npz")
+        cache = tmp_path / "c"
+        EventDataset(folder, 20, SENSOR, cache=cache, **HOW)
+        with pytest.raises(DataError, match=r"dog.b\.npz is of a sensor \(1, 3, 4\): expected"):
+            EventDataset(folder, 20, cache=cache, **HOW)
+        with pytest.raises(DataError, match=r"recording 1 is of a sensor \(1, 3, 4\): expected"):
+            EventDataset([recording(1), Events([1], [0], sensor=(1, 3, 4))], 20, labels=[0, 1])
+
+    def test_a_test_set_of_another_sensor_is_refused(self, tmp_path):
+        for part, sensor in (("train", SENSOR), ("test", (2, 9, 9))):
+            (tmp_path / part / "a").mkdir(parents=True)
+            Events([1], [0], sensor=sensor).save(tmp_path / part / "a" / "b.npz")
+        with pytest.raises(
+            DataError, match=r"test is of a sensor \(2, 9, 9\): expected \(2, 3, 4\)"
+        ):
+            load_events(tmp_path, 20, cache=False)
+        assert load_events(tmp_path, 20, (2, 9, 9), cache=False)[1].shape == (2, 9, 9)
+
+    def test_a_folder_in_a_class_is_refused(self, folder):
+        folder_of(folder, each=1)
+        recording(1).save(folder / "cat" / ".hidden.npz")
+        (folder / "ant" / "sub").mkdir(parents=True)
+        recording(1).save(folder / "ant" / "sub" / "a.npz")
+        with pytest.raises(DataError, match=r"ant.sub.a\.npz lies in a folder of a folder: expec"):
+            EventDataset(folder, 20, cache=False, **HOW)
+
+    def test_inverted_bytes_of_the_cache_are_found(self, tmp_path, folder):
+        folder_of(folder, each=1)
+        EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
+        (kept,) = (tmp_path / "c").iterdir()
+        content = bytearray(kept.read_bytes())
+        content[128 + 72 + 3] ^= 255  # ⌈20/8⌉ · 24 bytes a recording
+        kept.write_bytes(content)
+        data = EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
+        assert len(data.spikes([0, 2])) == 2
+        with pytest.raises(DataError, match=rf"{kept.name} is damaged at recording 1: delete it"):
+            data.spikes([0, 1])
+        kept.unlink()
+        kept.mkdir()
+        with pytest.raises(DataError, match=rf"{kept.name} is no file.*: delete it"):
+            EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
+
+    def test_an_empty_recording_comes_first(self, folder):
+        folder_of(folder, each=1)
+        Events([], [], sensor=SENSOR).save(folder / "cat" / "0.npz")
+        assert EventDataset(folder, 20, cache=False, **HOW).spikes([0]).unpack().sum() == 0
+        assert read_events(folder / "cat" / "0.npz").sensor == SENSOR

@@ -54,6 +54,8 @@ class TestNMnist:
         assert parts[-1].t[-1] == CHUNK * 2**13 + 3
 
     def test_a_part_of_an_event_is_damage(self, tmp_path):
+        with pytest.raises(DataError, match=r"a\.bin: it has 0 bytes of events: expected"):
+            read_events(written(tmp_path / "a.bin", b""))
         path = written(tmp_path / "a.bin", bytes(11))
         with pytest.raises(DataError, match=r"a\.bin: it has 11 bytes of events: .* multiple of 5"):
             read_events(path)
@@ -237,6 +239,10 @@ class TestByFaery:
         events = read_events(written(tmp_path / "a.raw", header + struct.pack("<3I", *words)))
         assert columns(events) == [[69, 70], [7, 0], [9, 1], [1, 0]]
         assert events.sensor is None
+
+    def test_one_without_events_has_its_sensor(self, tmp_path):
+        header = b"% evt 2.0\n% geometry 34x24\n% end\n"
+        assert read_events(written(tmp_path / "a.raw", header)).sensor == (2, 24, 34)
 
     def test_evt3_goes_on_after_its_24_bits_of_time(self, tmp_path):
         words, expected = [], []

@@ -77,13 +77,13 @@ def needed(package: str, path: Path) -> Any:
 
 
 def whole_records(path: Path, size: int, header: int = 0) -> int:
-    """Return how many records of `size` bytes a file holds; raises DataError for a part of one."""
+    """Return how many records of `size` bytes a file holds; raises DataError for none or a part."""
     check_regular(path)
     length = os.stat(path).st_size - header
-    if length % size:
+    if length % size or not length:
         raise DataError(
-            f"it has {length} bytes of events: expected a multiple of {size}; it is damaged, "
-            "or of another format"
+            f"it has {length} bytes of events: expected a multiple of {size} above 0; it is "
+            "damaged, or of another format"
         )
     return length // size
 
@@ -108,22 +108,26 @@ def by_faery(path: Path, module: str, **options: Any) -> Iterator[Events]:
         raise DataError(f"faery cannot read it: {error}") from None
 
 
+def _sensor(size: Any) -> Sensor | None:
+    return None if size in (None, _UNSTATED) else (2, int(size[1]), int(size[0]))
+
+
 def _packets(decoder: Any) -> Iterator[Events]:
     size = getattr(decoder, "dimensions", None)
-    first = None
+    first, sensor, empty = None, _sensor(size), True
     for packet in decoder:
         if isinstance(packet, tuple):  # AEDAT4: of the first track of events alone
             track, packet = packet
             first = track.id if first is None and track.data_type == "events" else first
             if track.id != first:
                 continue
-            size = track.dimensions
+            sensor = _sensor(track.dimensions)
         elif isinstance(packet, dict):  # EVT: beside triggers
             packet = packet.get("events")
         if packet is None or not len(packet):
             continue
-        sensor: Sensor | None = None
-        if size not in (None, _UNSTATED):
-            sensor = (2, int(size[1]), int(size[0]))
         p = packet["payload"] > 0 if "payload" in packet.dtype.names else packet["on"]
+        empty = False
         yield Events(packet["t"], packet["x"], packet["y"], p, sensor=sensor)
+    if empty:
+        yield Events([], [], sensor=sensor)

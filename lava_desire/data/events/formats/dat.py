@@ -41,4 +41,5 @@ def _refuse_unsorted(path: Path) -> None:
                 )
             last = t[-1:]
 
+
 FORMAT = Format("Prophesee DAT", (".dat",), _chunks)

@@ -44,13 +44,15 @@ def _read(archive: zipfile.ZipFile, path: Path, stack: ExitStack) -> Iterator[Ev
             columns[name] = stack.enter_context(stream), dtype
             if len(shape) != 1:
                 raise DataError(f"{name} has shape {shape}: expected (E,), one value an event")
+    found = False
     while True:
         pieces = {
             name: np.frombuffer(stream.read(CHUNK * dtype.itemsize), dtype)
             for name, (stream, dtype) in columns.items()
         }
-        if not any(map(len, pieces.values())):
+        if found and not any(map(len, pieces.values())):
             return
+        found = True
         yield Events(pieces["t"], pieces["x"], pieces.get("y"), pieces.get("p"), sensor=sensor)
 
 
