@@ -97,7 +97,7 @@ Inputs = Tensor | StreamedTrains
 
 
 def as_input(
-    given: Any, config: DesireConfig, device: torch.device, name: str = "images"
+    given: Any, config: DesireConfig, device: torch.device, name: str = "inputs"
 ) -> Inputs:
     """Return images or spike trains as a network takes them.
 
@@ -118,7 +118,7 @@ def as_input(
         counts = len(size) == 3 and size[::2] == (config.num_steps, inputs) and size[1] != 1
         if counts or len(size) == 5:
             check_spikes(given, name)
-        return as_images(given, config, device, name)
+        return as_images(given, config, device)
     for each in config.filters:
         each.refuse(f" where {name} are spike trains, which no filter of images maps")
     if isinstance(given, SpikeTrains):

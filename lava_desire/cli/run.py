@@ -89,6 +89,12 @@ def make_config(
     given = dict(given or {})
     if file is None and data.num_steps is not None:
         given.setdefault("num_steps", data.num_steps)
+    shift = given.get("image_shift", config.image_shift)
+    if shift and data.has_spikes:
+        raise ValueError(
+            f"--image-shift is {shift}: expected 0 where samples are spike trains, which are not "
+            "moved"
+        )
     return _sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from lava_desire import rule
 from lava_desire.backends.inputs import Inputs, as_input, as_labels
 from lava_desire.config import DesireConfig
+from lava_desire.data.spike_trains import is_spikes
 from lava_desire.errors import is_out_of_memory
 from lava_desire.model.fields import number
 from lava_desire.network import DesireNetwork
@@ -197,5 +198,6 @@ def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tu
         raise ValueError(f"{name}: {error}") from None
     if len(labels) == 0:
         raise ValueError(f"{name} holds no samples: expected at least one")
-    network.check_scale(images, f"{name} images", whole=True)
+    kind = "spike trains" if is_spikes(data[0]) else "images"
+    network.check_scale(images, f"{name} {kind}", whole=True)
     return images, labels

@@ -67,8 +67,9 @@ def training_pairs(
             raise ValueError(
                 f"test is given beside {train.name}, which has a test set: expected one"
             )
-        learned, shape = train.train, train.image_shape
-        check_planes(shape, network.config.input_shape, f"images of {train.name}")
+        learned = train.train
+        shape = _spikes_shape(learned[0]) if train.has_spikes else train.image_shape
+        check_planes(train.image_shape, network.config.input_shape, f"images of {train.name}")
     else:
         learned = _as_pair(train, "train", network.config.batch_size)
         shape = _image_shape(learned[0], network.config, "train")
@@ -76,12 +77,22 @@ def training_pairs(
     shift = network.config.part(ImageShift)
     if _are_spikes(learned[0]):
         shift.refuse(" where what is learned are spike trains, which are not moved")
-    other = None if tested is None else _image_shape(tested[0], network.config, "test")
-    if shape is not None and other is not None and shape != other:
-        raise DataError(
-            f"test images are {times(other)}: expected {times(shape)}, as those to train with; "
-            "turned images are .transpose(0, 2, 1)"
-        )
+    if tested is not None:
+        spikes = _are_spikes(learned[0])
+        if spikes != _are_spikes(tested[0]):
+            kinds = ("images", "spike trains") if spikes else ("spike trains", "images")
+            raise DataError(
+                "test holds {}, and train {}: expected one kind to train and to test with; spike "
+                "trains are bool, (T, S, N) or (T, S, C, H, W)".format(*kinds)
+            )
+        other = _image_shape(tested[0], network.config, "test")
+        if shape is not None and other is not None and shape != other:
+            samples = "spike trains have neurons of" if spikes else "images are"
+            hint = "" if spikes else "; turned images are .transpose(0, 2, 1)"
+            raise DataError(
+                f"test {samples} {times(other)}: expected {times(shape)}, as those to train "
+                f"with{hint}"
+            )
     return learned, tested, names
 
 
@@ -240,7 +251,7 @@ def _drawn(data: Any, name: str, batch_size: int | None) -> Pair:
             shape = shape or size
             if size != shape:
                 raise DataError(
-                    f"{name} has images of shape {size} beside others of {shape}: expected all of "
+                    f"{name} has samples of shape {size} beside others of {shape}: expected all of "
                     "one size"
                 )
             images.append(_packed(drawn_images))
@@ -331,9 +342,18 @@ def _warn_of_batches(loader: DataLoader[Any], name: str, batch_size: int | None)
 
 
 def _image_shape(images: Any, config: DesireConfig, name: str) -> tuple[int, ...] | None:
-    if getattr(images, "ndim", 2) == 2 or _are_spikes(images):
+    if _are_spikes(images):
+        return _spikes_shape(images)
+    if getattr(images, "ndim", 2) == 2:
         return None
     return check_images(images, f"{name} images", config.num_inputs, config.input_shape)[1]
+
+
+def _spikes_shape(trains: Any) -> tuple[int, ...] | None:
+    """Return the planes, (C, H, W), of the neurons of spike trains; None of those in a row."""
+    is_packed = isinstance(trains, SpikeTrains | SpikeSource)
+    shape = tuple(trains.shape if is_packed else trains.shape[2:])
+    return {2: (1, *shape), 3: shape}.get(len(shape))
 
 
 def _are_spikes(images: Any) -> bool:

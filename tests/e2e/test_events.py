@@ -108,6 +108,10 @@ def test_a_file_of_spike_trains_is_learned_with_as_many_steps_as_it_has(run, tmp
             ["--events", "dots", "--counts", "clip", "--image-brightness", "0.3"],
             "--image-brightness",
         ),
+        (
+            ["--events", "dots", "--counts", "clip", "--image-shift", "1"],
+            "--image-shift is 1: expected 0 where samples are spike trains, which are not moved",
+        ),
         (["--resume", "mine", "--bins", "3"], "--bins is given: expected --epochs, --backend"),
     ],
 )

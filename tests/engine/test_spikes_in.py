@@ -92,8 +92,10 @@ def test_a_source_is_read_a_minibatch_at_a_time_in_the_order_of_arrays(tmp_path)
     train, test = Counting(SPIKES, LABELS), Counting(SPIKES, LABELS)
     train.asked.clear()
     learned({}, train, test)
-    assert max(map(len, train.asked)) == CONFIG.batch_size
-    whole = [asked for asked in train.asked if len(asked) > 1]  # one is read to be checked
+    # One is read to be checked, and after the first epoch some, to look for silent layers.
+    (look,) = (asked for asked in train.asked if len(asked) > CONFIG.batch_size)
+    np.testing.assert_array_equal(look, np.arange(40))
+    whole = [asked for asked in train.asked if 1 < len(asked) <= CONFIG.batch_size]
     expected = [epoch_order(CONFIG.seed, epoch, 40) for epoch in range(2)]
     np.testing.assert_array_equal(np.concatenate(whole), np.concatenate(expected))
     assert sum(map(len, test.asked)) <= 2 * 40 + 2
@@ -176,7 +178,7 @@ MOVED = DesireConfig((49, 4), image_shift=1, num_steps=13)
 @pytest.mark.parametrize(
     ("config", "given", "message"),
     [
-        (CONFIG, COUNTS, "are uint8: expected bool.*images > 0 is a spike"),
+        (CONFIG, COUNTS, "are uint8: expected bool.*inputs > 0 is a spike"),
         (CONFIG, torch.from_numpy(COUNTS).long(), "are torch.int64: expected bool"),
         (CONFIG, COUNTS.reshape(13, 40, 2, 4, 6), "are uint8: expected bool"),
         (CONFIG, SPIKES.astype(np.float32), "are float32: expected bool"),
@@ -188,7 +190,7 @@ MOVED = DesireConfig((49, 4), image_shift=1, num_steps=13)
             SPIKES.reshape(13, 40, 6, 8),
             r"have shape \(13, 40, 6, 8\): expected .time steps",
         ),
-        (BOTH, SPIKES, "image_brightness is 0.3: expected 0 where images are spike trains"),
+        (BOTH, SPIKES, "image_brightness is 0.3: expected 0 where inputs are spike trains"),
     ],
 )
 def test_what_are_no_spike_trains_of_the_network_is_refused(config, given, message):
@@ -203,8 +205,8 @@ def test_what_are_no_spike_trains_of_the_network_is_refused(config, given, messa
 def test_sources_are_refused_before_anything_is_learned(tmp_path):
     network = DesireNetwork(CONFIG)
     for spikes, message in (
-        (SPIKES[:9], "train: images are spike trains of 9 time steps"),
-        (SPIKES[..., :4], r"train: images are spike trains of neurons of shape \(4,\)"),
+        (SPIKES[:9], "train: inputs are spike trains of 9 time steps"),
+        (SPIKES[..., :4], r"train: inputs are spike trains of neurons of shape \(4,\)"),
     ):
         with pytest.raises(ValueError, match=message):
             fit(network, Counting(spikes, LABELS), folder=tmp_path / "run")
@@ -216,10 +218,34 @@ def test_sources_are_refused_before_anything_is_learned(tmp_path):
     with pytest.raises(ValueError, match="image_shift is 1: expected 0 where what is learned are"):
         fit(DesireNetwork(MOVED), (wide, LABELS), folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    with pytest.warns(DataWarning, match="data images hold no spike"):
+    with pytest.warns(DataWarning, match="data spike trains hold no spike"):
         evaluate(network, (wide[..., 1:], LABELS))
     with pytest.raises(DataError, match="one kind to train and to test with"):
         Dataset("mixed", TRAINS, LABELS, PICTURES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (SPIKES, PICTURES / 255, "test holds images, and train spike trains: expected one kind"),
+        (PICTURES, TRAINS, "test holds spike trains, and train images: expected one kind"),
+        (
+            SPIKES.reshape(13, 40, 2, 4, 6),
+            SpikeTrains.pack(SPIKES.reshape(13, 40, 4, 6, 2)),
+            "test spike trains have neurons of 4 x 6 x 2: expected 2 x 4 x 6, as those to train",
+        ),
+    ],
+)
+def test_what_is_tested_with_is_as_what_is_learned(train, test, message):
+    network = DesireNetwork(CONFIG)
+    before = network.numpy_weights()
+    sources = [(train, LABELS)]
+    if isinstance(train, np.ndarray) and train.dtype == bool:
+        sources.append(Counting(train, LABELS))
+    for given in sources:
+        with pytest.raises(DataError, match=message):
+            fit(network, given, (test, LABELS))
+    assert_equal(network.numpy_weights(), before)
 
 
 def test_convolutions_learn_spikes_of_channels():
