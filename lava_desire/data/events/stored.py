@@ -152,9 +152,12 @@ class CachedSpikes:
         planes = np.load(path, mmap_mode="r", allow_pickle=False)
         if planes.shape != shape or planes.dtype != np.uint8:
             raise ValueError("it is another file")
-        self._sums = np.fromfile(path, "<u4", offset=planes.offset + planes.nbytes)
-        if len(self._sums) != len(planes):
-            raise ValueError("it is cut off")
+        with path.open("rb") as file:
+            file.seek(planes.offset + planes.nbytes)
+            sums = file.read(4 * len(planes) + 1)
+        if len(sums) != 4 * len(planes):
+            raise ValueError("it is cut off, or too long")
+        self._sums = np.frombuffer(sums, "<u4")
         self._planes, self._binning = planes, binning
 
     def __getitem__(self, samples: Array) -> SpikeTrains:
