@@ -202,5 +202,5 @@ def test_spike_trains_are_learned_in_lava_as_by_the_engine(tmp_path, arithmetic)
         lava_training.draw_window_in_lava(
             folder / "checkpoint.safetensors", mapped[:1], 0, tmp_path / "window.png"
         )
-    with pytest.raises(ValueError, match="train and test hold images and spike trains"):
+    with pytest.raises(ValueError, match="test holds images, and train spike trains"):
         fit(network, (spikes, labels), (np.ones((3, 9), np.float32), [0, 1, 2]), backend="lava")
