@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
 FIGURES = (".png", ".pdf", ".svg")
 
+_CONFUSION = "confusion.png"  # of a demo
 _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 
 
@@ -329,23 +330,15 @@ def demo(
         _demo_of_events(output, force)
         return
 
-    from lava_desire.analysis import plot_classified_images, plot_confusion
-    from lava_desire.checkpoint import CHECKPOINT
-    from lava_desire.cli.display import LiveTable
-    from lava_desire.engine import evaluate
+    from lava_desire.analysis import plot_classified_images
 
     console = make_console()
     source = Source("digits")
     samples = source.load()
     network = make_network(make_config(samples), "cpu", AUTO)
     run = Run(source, samples, network, new_folder(output, "demo", force), replaces=force)
-    _introduce(console, run)
-    started = time.monotonic()
-    train_run(run, LiveTable(console))
-    seconds = time.monotonic() - started
-    metrics = evaluate(network, samples.test)
-    confusion, rasters = run.folder / "confusion.png", run.folder / "digits.png"
-    plot_confusion(metrics, confusion, f"digits, {metrics.num_samples} held-out samples")
+    results = _train_demo(console, run, "digits, {} held-out samples")
+    rasters = run.folder / "digits.png"
     shown = [int((samples.test_labels == digit).argmax()) for digit in (0, 2, 3, 5, 8, 9)]
     images = samples.test_images[shown]
     plot_classified_images(
@@ -356,27 +349,15 @@ def demo(
         samples.image_shape or (1, samples.num_inputs),
         rasters,
     )
-    say(
-        f"\n{100 * metrics.accuracy:.2f} % of {metrics.num_samples} digits that it never saw are "
-        f"recognised, after {seconds:.0f} s of training.\n"
-        f"  learning curve     {run.folder / LEARNING_CURVE}\n"
-        f"  confusion matrix   {confusion}\n"
-        f"  digits and spikes  {rasters}\n"
-        f"  the network        {run.folder / CHECKPOINT}"
-    )
-    _show_in_lava(run)
+    _show_demo(run, *results, "digits", f"digits and spikes  {rasters}")
 
 
 def _demo_of_events(output: str, force: bool) -> None:
     """Train on digits that an event camera has seen with saccades, kept as spike trains."""
     import numpy as np
 
-    from lava_desire.analysis import plot_confusion
-    from lava_desire.checkpoint import CHECKPOINT
-    from lava_desire.cli.display import LiveTable
     from lava_desire.data.events import EventDataset
     from lava_desire.data.events.synthetic import saccades
-    from lava_desire.engine import evaluate
 
     console = make_console()
     folder = new_folder(output, "demo-events", force)
@@ -395,20 +376,36 @@ def _demo_of_events(output: str, force: bool) -> None:
     given = {"learning_rate": 8e-4, "trace_baseline": 1.0, "batch_size": 32, "epochs": 6}
     network = make_network(make_config(samples, given), "cpu", AUTO)
     run = Run(source, samples, network, folder, replaces=force)
+    results = _train_demo(console, run, "event digits, {} held-out recordings")
+    _show_demo(run, *results, "recordings", f"the spikes         {source}")
+
+
+def _train_demo(console: Console, run: Run, title: str) -> tuple[Metrics, float]:
+    """Train, draw the confusion matrix, and return metrics of the test set and seconds taken."""
+    from lava_desire.analysis import plot_confusion
+    from lava_desire.cli.display import LiveTable
+    from lava_desire.engine import evaluate
+
     _introduce(console, run)
     started = time.monotonic()
     train_run(run, LiveTable(console))
     seconds = time.monotonic() - started
-    metrics = evaluate(network, samples)
-    confusion = folder / "confusion.png"
-    plot_confusion(metrics, confusion, f"event digits, {metrics.num_samples} held-out recordings")
+    metrics = evaluate(run.network, run.data.test)
+    plot_confusion(metrics, run.folder / _CONFUSION, title.format(metrics.num_samples))
+    return metrics, seconds
+
+
+def _show_demo(run: Run, metrics: Metrics, seconds: float, kind: str, more: str) -> None:
+    """Say what was found and where the files are, and run the network in Lava."""
+    from lava_desire.checkpoint import CHECKPOINT
+
     say(
-        f"\n{100 * metrics.accuracy:.2f} % of {metrics.num_samples} recordings that it never saw "
-        f"are recognised, after {seconds:.0f} s of training.\n"
-        f"  learning curve     {folder / LEARNING_CURVE}\n"
-        f"  confusion matrix   {confusion}\n"
-        f"  the spikes         {source}\n"
-        f"  the network        {folder / CHECKPOINT}"
+        f"\n{100 * metrics.accuracy:.2f} % of {metrics.num_samples} {kind} that it never saw are "
+        f"recognised, after {seconds:.0f} s of training.\n"
+        f"  learning curve     {run.folder / LEARNING_CURVE}\n"
+        f"  confusion matrix   {run.folder / _CONFUSION}\n"
+        f"  {more}\n"
+        f"  the network        {run.folder / CHECKPOINT}"
     )
     _show_in_lava(run)
 

@@ -74,11 +74,11 @@ def training_pairs(
         learned = _as_pair(train, "train", network.config.batch_size)
         shape = _image_shape(learned[0], network.config, "train")
     tested = None if test is None else tested_pair(network, test, "test", names)
-    shift = network.config.part(ImageShift)
-    if _are_spikes(learned[0]):
+    spikes = _are_spikes(learned[0])
+    if spikes:
+        shift = network.config.part(ImageShift)
         shift.refuse(" where what is learned are spike trains, which are not moved")
     if tested is not None:
-        spikes = _are_spikes(learned[0])
         if spikes != _are_spikes(tested[0]):
             kinds = ("images", "spike trains") if spikes else ("spike trains", "images")
             raise DataError(
