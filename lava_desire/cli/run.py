@@ -95,6 +95,8 @@ def make_config(
             f"--image-shift is {shift}: expected 0 where samples are spike trains, which are not "
             "moved"
         )
+    if data.has_spikes and data.input_shape:
+        given["input_shape"] = data.input_shape  # spikes in another order of axes are refused then
     return _sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
 
 
@@ -136,7 +138,7 @@ def _sized(
 ) -> DesireConfig:
     """Return a configuration with other layers and fields, for samples of a size.
 
-    Planes are those of the samples where the network has any: a dense one takes them flat.
+    Planes are those of the samples where the network has any: a dense one takes images flat.
     """
     found: Any = () if layers is None else parse_layers(layers)
     is_whole = bool(found) and isinstance(found[-1], Synapse)

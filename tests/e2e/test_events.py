@@ -52,6 +52,9 @@ def test_a_folder_of_recordings_is_learned_evaluated_and_gone_on_with(run, folde
     _, test = load_events(folder, **binning)
     network = DesireNetwork.load(tmp_path / "mine" / "best.safetensors")
     assert network.class_names == ("left", "right")
+    assert network.config.input_shape == test.shape
+    with pytest.raises(ValueError, match=r"the network.s input_shape"):  # channels last
+        network.predict(np.zeros((10, 1, *test.shape[1:], test.shape[0]), bool))
     status, out, _ = run("eval", "mine", "--json")
     found = json.loads(out)
     assert found["accuracy"] == evaluate(network, test).accuracy
