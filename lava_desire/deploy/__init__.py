@@ -13,8 +13,8 @@ from lava_desire._lazy import lazily
 if TYPE_CHECKING:
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
-    from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
-    from lava_desire.deploy.loihi_rule import LoihiRule, loihi_learning_rule
+    from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
+    from lava_desire.deploy.loihi_rule import LoihiRule, loihi_feedback_rule, loihi_learning_rule
     from lava_desire.deploy.nir_import import from_nir
     from lava_desire.deploy.quantization import Quantized, quantize
     from lava_desire.deploy.targets import export
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lava_desire.deploy.targets.nir import to_nir
 
 __all__ = [
+    "DesireErrors",
     "DesireLearningLIF",
     "IntegerNetwork",
     "LavaNetwork",
@@ -29,6 +30,7 @@ __all__ = [
     "Quantized",
     "export",
     "from_nir",
+    "loihi_feedback_rule",
     "loihi_learning_rule",
     "quantize",
     "scale_to_integers",
@@ -41,8 +43,8 @@ __all__ = [
 _HOMES = {
     "deploy.integer_network": "IntegerNetwork scale_to_integers",
     "deploy.lava_processes": "LavaNetwork to_lava",
-    "deploy.loihi_neuron.models": "DesireLearningLIF",
-    "deploy.loihi_rule": "LoihiRule loihi_learning_rule",
+    "deploy.loihi_neuron.models": "DesireErrors DesireLearningLIF",
+    "deploy.loihi_rule": "LoihiRule loihi_feedback_rule loihi_learning_rule",
     "deploy.targets.netx": "to_netx",
     "deploy.targets.nir": "to_nir",
     "deploy.nir_import": "from_nir",

@@ -12,6 +12,16 @@ neuron's spike of time t arrives, x1 holds β·r[t] + u[t+1]. The second term ta
 x0 is the input's spike of that step, and the neuron sends in y2 what such a spike has added to x1.
 The tag is then β·Σ s·r, exactly, and β is made up for in the learning rate.
 
+Synapses that lead backward, from an upper neuron to a lower one, get the same changes by
+
+    dt = 2^−e·x0·y1 − u_k·t
+    dw = 2^−m·x0·y2·t
+
+There the neuron above is the one that sends, so that its desire can be no third factor. The lower
+one sends the trace of its own spikes as y1, and the tag gathers Σ s·r whenever the upper one fires
+(x0). In the last step but one of a window it sends +1 as y2, in the last −1: an upper neuron that
+wants more spikes sends a spike (x0) in the former, one that wants fewer in the latter.
+
 What of the rule cannot be written for the engine stands in ``docs/loihi_learning.md``.
 """
 
@@ -101,6 +111,52 @@ def loihi_learning_rule(
     ImportError
         If Lava is not installed; the message holds the command that installs it.
     """
+    return _write(config, learning_rate, weight_scale, window_steps, rng_seed, backward=False)
+
+
+def loihi_feedback_rule(
+    config: DesireConfig,
+    *,
+    learning_rate: float | None = None,
+    weight_scale: float | None = None,
+    window_steps: int | None = None,
+    rng_seed: int | None = None,
+) -> LoihiRule:
+    """Write the same changes for synapses that lead backward (Kolen & Pollack 1994).
+
+    ΔB[i, o] = η·d_o·Σ_t s_o[t]·r_i[t], the change of Eq. 4 of the synapse from i to o. Its neurons
+    are :class:`~lava_desire.deploy.DesireErrors` on both sides: `third_factor` is what the lower
+    ones send as y2, `impulse` what the trace of their spikes, which they send as y1, is counted in.
+
+    Parameters
+    ----------
+    config, learning_rate, window_steps, rng_seed
+        As of :func:`loihi_learning_rule`.
+    weight_scale : float, optional
+        Integers a feedback weight of 1 is held as.
+
+    Returns
+    -------
+    LoihiRule
+        The rule, for a ``LearningDense(num_message_bits=8)``, and what goes with it.
+
+    Raises
+    ------
+    ValueError, ImportError
+        As :func:`loihi_learning_rule`.
+    """
+    return _write(config, learning_rate, weight_scale, window_steps, rng_seed, backward=True)
+
+
+def _write(
+    config: DesireConfig,
+    learning_rate: float | None,
+    weight_scale: float | None,
+    window_steps: int | None,
+    rng_seed: int | None,
+    *,
+    backward: bool,
+) -> LoihiRule:
     if not isinstance(config, DesireConfig):
         raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
     eta = config.learning_rate if learning_rate is None else learning_rate
@@ -110,21 +166,26 @@ def loihi_learning_rule(
         raise ValueError("decay is 0: expected a trace that lasts, 0 < decay < 1")
     _refuse_beyond_eq_4(config, learning_rate)
     k = _window_exponent(config, window_steps)
+    gathered = 1.0 if backward else config.decay  # what the tag holds of Σ s·r
     if weight_scale is None:
         # The engine lets y1 and y2 decay by one step before it uses them.
         undecayed = math.exp(1 / _TRACE_TAU)
         impulse, tag_shift, weight_shift = 1.0, 0, 0
-        third_factor, sent_impulse = eta / config.decay * undecayed, undecayed
+        third_factor, sent_impulse = eta / gathered * undecayed, undecayed
         achieved = eta
     else:
         if not isinstance(weight_scale, (int, float)) or not 0 < weight_scale < math.inf:
             raise ValueError(f"weight_scale is {weight_scale!r}: expected a number above 0")
-        impulse = sent_impulse = float(math.floor(_TRACE_LIMIT * (1 - config.decay)))
-        tag_shift = _tag_shift(config, impulse)
-        unit = impulse * config.decay * 2.0**-tag_shift
+        impulse = float(math.floor(_TRACE_LIMIT * (1 - config.decay)))
+        if backward:  # so that the tag has the range that it has forward
+            impulse = max(1.0, float(math.floor(impulse * config.decay)))
+        sent_impulse = impulse
+        tag_shift = _tag_shift(config, impulse * gathered)
+        unit = impulse * gathered * 2.0**-tag_shift
         third_factor, weight_shift = _third_factor(eta * weight_scale / unit)
         achieved = third_factor / _THIRD_FACTOR_UNIT * 2.0**-weight_shift * unit / weight_scale
-    rule = _build(config, k, impulse, tag_shift, weight_shift, rng_seed)
+    build = _build_backward if backward else _build
+    rule = build(config, k, impulse, tag_shift, weight_shift, rng_seed)
     arithmetic = "floating_pt" if weight_scale is None else "fixed_pt"
     return LoihiRule(rule, 1 << k, third_factor, sent_impulse, achieved, arithmetic)
 
@@ -162,12 +223,15 @@ def _window_exponent(config: DesireConfig, window_steps: int | None) -> int:
     return allowed.index(window_steps) + shortest
 
 
-def _tag_shift(config: DesireConfig, impulse: float) -> int:
-    """Return e so that the tag of two neurons that spike in every step does not saturate."""
+def _tag_shift(config: DesireConfig, unit: float) -> int:
+    """Return e so that the tag of two neurons that spike in every step does not saturate.
+
+    A trace of 1 adds `unit` · 2^−e to the tag.
+    """
     traces = [
         (1 - config.decay ** (step + 1)) / (1 - config.decay) for step in range(config.num_steps)
     ]
-    largest = impulse * config.decay * sum(traces)
+    largest = unit * sum(traces)
     shift = max(0, math.ceil(math.log2(largest / _TAG_LIMIT)))
     if shift > _SMALLEST_SHIFT:
         raise ValueError(
@@ -196,18 +260,36 @@ def _third_factor(factor: float) -> tuple[float, int]:
 def _build(
     config: DesireConfig, k: int, impulse: float, tag_shift: int, weight_shift: int, seed: Any
 ) -> Any:
-    import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
-
-    from lava.magma.core.learning.learning_rule import Loihi3FLearningRule  # isort: skip
-
-    scale = f"2^-{tag_shift}*" if tag_shift else ""
-    applied = f"2^-{weight_shift}*" if weight_shift else ""
-    return Loihi3FLearningRule(
-        dw=f"{applied}u{k}*y1*t",
-        dt=f"{scale}y0*x1 - {scale}x0*y2 - u{k}*t",
+    gathered, scale = _scaled(tag_shift), _scaled(weight_shift)
+    return _rule()(
+        dw=f"{scale}u{k}*y1*t",
+        dt=f"{gathered}y0*x1 - {gathered}x0*y2 - u{k}*t",
         x1_impulse=impulse,
         x1_tau=-1 / math.log(config.decay),
         # One step an epoch: of a longer one the engine would see the last spike alone.
         t_epoch=1,
         rng_seed=seed,
     )
+
+
+def _build_backward(
+    config: DesireConfig, k: int, impulse: float, tag_shift: int, weight_shift: int, seed: Any
+) -> Any:
+    return _rule()(
+        dw=f"{_scaled(weight_shift)}x0*y2*t",
+        dt=f"{_scaled(tag_shift)}x0*y1 - u{k}*t",
+        t_epoch=1,
+        rng_seed=seed,
+    )
+
+
+def _scaled(shift: int) -> str:
+    return f"2^-{shift}*" if shift else ""
+
+
+def _rule() -> Any:
+    import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
+
+    from lava.magma.core.learning.learning_rule import Loihi3FLearningRule  # isort: skip
+
+    return Loihi3FLearningRule

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig, rule
-from lava_desire.deploy import DesireLearningLIF, LoihiRule, loihi_learning_rule
+from lava_desire.deploy import (
+    DesireErrors,
+    DesireLearningLIF,
+    LoihiRule,
+    loihi_feedback_rule,
+    loihi_learning_rule,
+)
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
-from lava.proc.dense.process import LearningDense  # isort: skip
+from lava.proc.dense.process import Dense, LearningDense  # isort: skip
 from lava.proc.io.source import RingBuffer  # isort: skip
 
 CONFIG = DesireConfig((6, 4), num_steps=10, error_margin=2, learning_rate=1e-2)
 SAMPLES = 3
+DEEP = DesireConfig(
+    (8, 6, 5, 4), num_steps=10, error_margin=2, learning_rate=1e-2, dropout_hidden=0.0, batch_size=1
+)
 
 
 def experiment(fixed, window_steps=None):
@@ -105,6 +116,139 @@ def test_in_integers_it_is_our_rule_but_for_rounding():
         wanted = expected_change(learned[sample], trains[sample], desires[sample])
         assert np.corrcoef(change.ravel(), wanted.ravel())[0, 1] > 0.98
         assert np.abs(change - wanted).max() < 0.1 * np.abs(wanted).max() + 0.02
+
+
+class Loop:
+    """A network of three layers whose errors come back in Lava."""
+
+    SCALE = 60.0
+
+    def __init__(self, fixed, learns):
+        generator = np.random.default_rng(3)
+        self.fixed, self.window = fixed, 32
+        self.scale = self.SCALE if fixed else 1.0
+        sizes = DEEP.layer_sizes
+        draw = [generator.normal(0.3, 0.5, pair[::-1]) for pair in pairwise(sizes)]
+        back = [generator.normal(0.0, 0.5, pair) for pair in pairwise(sizes[1:])]
+        self.start, self.back = [self.held(w) for w in draw], [self.held(w) for w in back]
+        self.trains = generator.random((SAMPLES, DEEP.num_steps, sizes[0])) < 0.5
+        self.labels = generator.integers(0, sizes[-1], SAMPLES)
+        windows = np.zeros((SAMPLES, self.window, sizes[0]), np.int32)
+        windows[:, : DEEP.num_steps] = self.trains
+        targets = np.zeros((SAMPLES, self.window, sizes[-1]), np.int32)
+        targets[np.arange(SAMPLES), DEEP.num_steps, self.labels] = 1
+        self.source = RingBuffer(data=windows.reshape(-1, sizes[0]).T)
+        teacher = RingBuffer(data=targets.reshape(-1, sizes[-1]).T)
+        options = {"weight_scale": self.scale if fixed else None, "window_steps": self.window}
+        units = self.scale * DEEP.desire_threshold_hidden * (DEEP.num_steps - DEEP.error_margin)
+        below, feedback = self.source.s_out, None
+        self.forward, self.backward, self.errors = [], [], []
+        for layer, weights in enumerate(self.start, start=1):
+            chosen = loihi_learning_rule(DEEP, rng_seed=layer, **options)
+            backward = loihi_feedback_rule(DEEP, rng_seed=layer + 9, **options) if learns else None
+            dense = LearningDense(weights=weights, learning_rule=chosen.rule)
+            neurons = DesireLearningLIF(
+                config=DEEP, layer=layer, rule=chosen, threshold=int(self.scale) if fixed else None
+            )
+            errors = DesireErrors(
+                config=DEEP,
+                layer=layer,
+                rule=chosen,
+                feedback_rule=backward,
+                threshold=round(units) if fixed and layer < 3 else None,
+            )
+            below.connect(dense.s_in)
+            dense.a_out.connect(neurons.a_in)
+            for port in ("bap", "y1", "y2", "y3"):
+                getattr(neurons, f"s_out_{port}").connect(getattr(dense, f"s_in_{port}"))
+            neurons.s_out.connect(errors.s_in)
+            errors.desire_out.connect(neurons.a_third_factor_in)
+            if layer > 1:
+                self.bring_back(self.back[layer - 2], errors, self.errors[-1], feedback)
+            below, feedback = neurons.s_out, backward
+            self.forward.append(dense)
+            self.errors.append(errors)
+        teacher.s_out.connect(self.errors[-1].target_in)
+
+    def bring_back(self, weights, above, below, chosen):
+        if chosen is None:
+            dense = Dense(weights=weights, num_message_bits=8)
+        else:
+            dense = LearningDense(weights=weights, num_message_bits=8, learning_rule=chosen.rule)
+            below.s_out_y1.connect(dense.s_in_y1)
+            below.s_out_y2.connect(dense.s_in_y2)
+        above.c_out.connect(dense.s_in)
+        dense.a_out.connect(below.z_in)
+        self.backward.append(dense)
+
+    def held(self, weights):
+        return (2 * np.rint(weights * self.scale / 2)).astype(np.int32) if self.fixed else weights
+
+    def run(self):
+        """Yield of each window weights before and after, feedback before and after, desires."""
+        tag = Loihi2SimCfg(select_tag="fixed_pt" if self.fixed else "floating_pt")
+        before = self.start, self.back
+        try:
+            for _ in range(SAMPLES):
+                self.source.run(RunSteps(self.window), tag)
+                after = tuple(
+                    [d.weights.get() for d in held] for held in (self.forward, self.backward)
+                )
+                wanted = [errors.desire.get() for errors in self.errors]
+                counts = [errors.count.get() for errors in self.errors]
+                yield [[w / self.scale for w in held] for held in (*before, *after)], wanted, counts
+                before = after
+        finally:
+            self.source.stop()
+
+
+@pytest.mark.parametrize("learns", [False, True], ids=["fixed feedback", "learned feedback"])
+@pytest.mark.parametrize("fixed", [False, True], ids=["float", "fixed"])
+def test_errors_come_back_through_all_layers_within_lava(fixed, learns):
+    loop, moved = Loop(fixed, learns), 0
+    for sample, ((weights, back, after, back_after), wanted, counts) in enumerate(loop.run()):
+        label = loop.labels[sample : sample + 1]
+        rates = [rule.firing_rate(n[None], DEEP.num_steps, DEEP.error_margin) for n in counts]
+        desire = rule.output_desire(rates[-1], label, DEEP.desire_threshold_output)
+        np.testing.assert_array_equal(wanted[-1], desire[0])
+        for layer in (1, 0):
+            z = back[layer] @ rule.local_error(desire, rates[layer + 1])[0].astype(float)
+            desire = rule.hidden_desire(z[None], DEEP.desire_threshold_hidden)
+            np.testing.assert_array_equal(wanted[layer], desire[0])
+            moved += np.abs(desire).sum()
+            # The synapses that lead backward change as those that lead forward.
+            forward = after[layer + 1] - weights[layer + 1]
+            backward = (back_after[layer] - back[layer]).T
+            if not learns:
+                assert not backward.any()
+            elif fixed:
+                assert np.abs(backward - forward).max() <= 6 / loop.scale
+            else:
+                np.testing.assert_allclose(backward, forward, atol=2e-3 * np.abs(forward).max())
+    assert moved > 5
+
+
+def test_what_cannot_bring_errors_back_is_named():
+    chosen, integers = loihi_learning_rule(DEEP), loihi_learning_rule(DEEP, weight_scale=60.0)
+    tight = DEEP.replace(num_steps=29)
+    for arguments, message in (
+        ({"rule": "dw"}, "rule is a str: expected a LoihiRule"),
+        ({"feedback_rule": "dw"}, "feedback_rule is a str: expected a LoihiRule"),
+        ({"layer": 4}, "layer is 4: expected 1 <= layer <= 3"),
+        ({"rule": integers}, "threshold is None: expected an integer of at least 1"),
+        ({"threshold": 5}, "in floating point, and in the last layer, it is the config's"),
+        ({"rule": integers, "threshold": 5, "layer": 3}, "threshold is 5: in floating point, and"),
+        (
+            {"feedback_rule": loihi_feedback_rule(DEEP, window_steps=64)},
+            "for floating_pt and 64 steps: expected floating_pt and 16",
+        ),
+        ({"feedback_rule": loihi_feedback_rule(DEEP)}, "window_steps is 16: expected a rule with"),
+        ({"config": tight, "rule": loihi_learning_rule(tight)}, "expected a rule with at least 34"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DesireErrors(**{"config": DEEP, "layer": 1, "rule": chosen, **arguments})
+    with pytest.raises(TypeError, match="no parameter 'thresold': did you mean 'threshold'"):
+        DesireErrors(config=DEEP, layer=1, rule=chosen, thresold=5)
 
 
 def test_a_window_is_the_power_of_two_that_holds_spikes_and_desires():

@@ -1,4 +1,4 @@
-"""How the learning neuron runs on a CPU."""
+"""How the learning neurons, and those of their errors, run on a CPU."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from lava_desire import rule as equations
-from lava_desire.deploy.loihi_neuron.process import DesireLearningLIF
+from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers.limits import ALIGNMENT_BITS
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
+from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
 from lava.magma.core.model.py.neuron import (  # isort: skip
     LearningNeuronModelFixed,
     LearningNeuronModelFloat,
@@ -20,6 +21,8 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort  # isort: skip
 from lava.magma.core.model.py.type import LavaPyType  # isort: skip
 from lava.magma.core.resources import CPU  # isort: skip
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # isort: skip
+
+_TRACE_PLACES = 8  # of a trace that neurons keep themselves, below what the engine takes
 
 
 class _Window:
@@ -111,3 +114,121 @@ class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
         )
         self.v = potential.astype(np.int32)
         return fired
+
+
+class _Errors(PyLoihiProcessModel):
+    """What both arithmetics do: count, compare with what is wanted, tell the layer below."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._config, self._layer = proc_params["config"], proc_params["layer"]
+        self._window = proc_params["rule"].window_steps
+        self._threshold = proc_params["threshold"]
+        self._backward = proc_params["feedback_rule"]
+        self._is_last = self._layer == self._config.num_layers
+
+    def run_spk(self: Any) -> None:
+        """Take in spikes and what is wanted; send desire, error, what the feedback learns by."""
+        config, size = self._config, self.count.shape
+        step = (self.time_step - 1) % self._window + 1
+        spikes, target, z = self.s_in.recv(), self.target_in.recv(), self.z_in.recv()
+        if step == 1:
+            self.count, self.desire = np.zeros_like(self.count), np.zeros_like(self.desire)
+            self.trace = np.zeros_like(self.trace)
+        within = 2 <= step <= config.num_steps + 1
+        if within:
+            self.count = self.count + spikes.astype(self.count.dtype)
+        known = config.num_steps + 1 + 2 * (config.num_layers - self._layer)
+        if step == known:
+            wanted = self._output_desire(target) if self._is_last else self._hidden_desire(z)
+            self.desire = wanted.astype(self.desire.dtype)
+        self.desire_out.send(self.desire if step == known else np.zeros_like(self.desire))
+        sent = self._error() if step == known + 1 else np.zeros(size, np.int32)
+        y1 = y2 = np.zeros(size, np.int32)
+        if self._backward:
+            if within:
+                sent, y1 = spikes.astype(np.int32), self._sent_trace()
+                self._follow(spikes)
+            sign = {self._window - 1: 1, self._window: -1}.get(step, 0)
+            if sign:
+                sent = (self.desire == sign).astype(np.int32)
+                y2 = np.full(size, sign * self._number(self._backward.third_factor))
+        self.c_out.send(sent)
+        self.s_out_y1.send(y1)
+        self.s_out_y2.send(y2)
+
+    def _rate(self: Any) -> Any:
+        return equations.firing_rate(self.count, self._config.num_steps, self._config.error_margin)
+
+    def _output_desire(self: Any, target: Any) -> Any:
+        if not target.any():
+            return self.desire
+        label, threshold = np.array([np.argmax(target)]), self._config.desire_threshold_output
+        return equations.output_desire(self._rate()[None], label, threshold)[0]
+
+    def _local_error(self: Any) -> Any:
+        return equations.local_error(self.desire.astype(np.int8), self._rate())
+
+
+@implements(proc=DesireErrors, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyDesireErrorsModelFloat(_Errors):
+    """Floating point."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
+    c_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    s_out_y1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    s_out_y2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    count: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
+    desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int8)
+    trace: np.ndarray[Any, Any] = LavaPyType(np.ndarray, float)
+
+    _number = float
+    _error = _Errors._local_error
+
+    def _hidden_desire(self, z: Any) -> Any:
+        return equations.hidden_desire(z.astype(np.float32), self._config.desire_threshold_hidden)
+
+    def _follow(self, spikes: Any) -> None:
+        self.trace = self._config.decay * self.trace + spikes
+
+    def _sent_trace(self) -> Any:
+        return self.trace * self._backward.impulse
+
+
+@implements(proc=DesireErrors, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyDesireErrorsModelFixed(_Errors):
+    """Integers: errors in units of 1 / (T − m), a trace of 16 bits of which 7 are sent."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool, precision=1)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    c_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    s_out_y1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=7)
+    s_out_y2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=7)
+    count: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
+    desire: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
+    trace: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.int32)
+
+    _number = int
+
+    def _hidden_desire(self, z: Any) -> Any:
+        return equations.hidden_desire(z, self._threshold)
+
+    def _error(self) -> Any:
+        steps = self._config.num_steps - self._config.error_margin
+        return np.rint(self._local_error() * steps).astype(np.int32)
+
+    def _follow(self, spikes: Any) -> None:
+        decayed = (round(4096 * self._config.decay) * self.trace) >> 12
+        self.trace = decayed + (int(self._backward.impulse) << _TRACE_PLACES) * spikes
+
+    def _sent_trace(self) -> Any:
+        return (self.trace + (1 << (_TRACE_PLACES - 1))) >> _TRACE_PLACES
