@@ -41,10 +41,11 @@ class RuleNetwork:
             received = trains[-1] if layer == 1 else _delayed(trains[-1])
             gain = 1.0 if masks is None else config.dropout_gain(layer - 1)
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            potential = np.zeros((images.shape[0], len(weights)), np.float32)
+            potential = current = np.zeros((images.shape[0], len(weights)), np.float32)
             spikes = []
             for step in range(config.num_steps):
-                current = rule.synaptic_current(weights, received[step], gain)
+                arrived = rule.synaptic_current(weights, received[step], gain)
+                current = rule.filter_current(current, arrived, config.synapse_decay)
                 fires, potential = rule.integrate_and_fire(
                     potential, current, config.decay, config.threshold, mask, config.reset
                 )
@@ -78,15 +79,17 @@ class RuleNetwork:
             rated = desires[-1].any(axis=1)
         if config.follows_rates:
             self._follow(counts, rated)
-        unit = rule.mean_trace(config.num_steps, config.decay)
+        unit = rule.mean_trace(config.num_steps, config.decay, config.synapse_decay)
         for layer in range(config.num_layers, 0, -1):
             weights, desire = self.weights[layer - 1], desires[layer - 1]
             if layer < config.num_layers:
                 desire = desire * masks[layer]
             received = trains[layer - 1] if layer == 1 else _delayed(trains[layer - 1])
             trace, traces = np.zeros(received.shape[1:]), []
+            current = np.zeros(received.shape[1:])
             for step in range(config.num_steps):
-                trace = rule.decay_trace(trace, received[step], config.decay)
+                current = rule.decay_trace(current, received[step], config.synapse_decay)
+                trace = rule.decay_trace(trace, current, config.decay)
                 traces.append(trace)
             rate = eta * config.learning_rate_scale_of(layer)
             sums = rule.desired_pairings(desire, trains[layer], np.stack(traces))

@@ -104,6 +104,7 @@ def draw(number: int) -> Case:
     config = _draw_config(rng)
     if number % _CONVOLUTIONS == 2:
         config = _with_convolutions(np.random.default_rng([20, number]), config)
+    config = config.replace(synapse_decay=_draw_synapse_decay(np.random.default_rng([21, number])))
     weights = _draw_weights(rng, config)
     num_samples = _num_samples(rng, config)
     return Case(
@@ -192,6 +193,7 @@ def _draw_config(rng: Any) -> DesireConfig:
         "rate_floor": _one_of(rng, (0.0, 0.0, 0.01, 0.2, BELOW_ONE)),
         "class_margin": _one_of(rng, (0, 0, 0, 1, int(rng.integers(num_steps + 1)), num_steps)),
         "tie_break": _one_of(rng, TIE_BREAKS),
+        "synapse_decay": 0.0,  # drawn apart, as convolutions are: what came before stays as it was
     }
     for field in dataclasses.fields(DesireConfig):
         example = declared(field).example
@@ -229,6 +231,11 @@ def _with_convolutions(rng: Any, config: DesireConfig) -> DesireConfig:
         dropout_conv=_one_of(rng, (0.0, 0.0, 0.2)),
         **({"desire_threshold_hidden": thetas} if hidden and rng.random() < 0.3 else {}),
     )
+
+
+def _draw_synapse_decay(rng: Any) -> float:
+    awkward = (0.9, 0.999, BELOW_ONE, SMALLEST_FLOAT)
+    return _either(rng, 0.15, awkward, lambda: _one_of(rng, (0.0, 0.0, 0.5, _uniform(rng, 0, 1))))
 
 
 def _draw_scale(rng: Any, num_layers: int) -> tuple[float, ...]:

@@ -525,8 +525,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types.
 
-        `layers`, `input_shape` and, of networks without a convolution, the fields of convolutions
-        only where they say anything.
+        `layers`, `input_shape`, `synapse_decay` and, of networks without a convolution, the fields
+        of convolutions only where they say anything.
         """
         fields = {
             name: list(value) if isinstance(value, tuple) else value
@@ -537,6 +537,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         if not any(isinstance(layer, Conv2d) for layer in self.layers):
             fields_of = dataclasses.fields(Layers)
             unsaid = {field.name: field.default for field in fields_of} | unsaid
+        quiet = (field for part in PARTS if part.is_quiet for field in dataclasses.fields(part))
+        unsaid |= {field.name: field.default for field in quiet}
         return {
             name: value
             for name, value in fields.items()

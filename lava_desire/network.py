@@ -158,7 +158,7 @@ class DesireNetwork:
             config, self.device, self.precision, self.kernels, self.arithmetic, formats
         )
         self._config = config
-        self._mean_trace = mean_trace(config.num_steps, config.decay)
+        self._mean_trace = mean_trace(config.num_steps, config.decay, config.synapse_decay)
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.neurons[:-1])

@@ -28,7 +28,7 @@ class LayerOperations:
         its neuron, N_ℓ of a dense layer; of a convolution the copies of weights that reach it,
         which are fewer at the edge of a plane.
     neuron_updates : int
-        Time steps times neurons: decays, comparisons.
+        Time steps times neurons: decays, with a `synapse_decay` of the current too, comparisons.
     weight_bytes_read : float
         Bytes of weights that the synaptic operations read, packed.
     weight_bytes_stored : float

@@ -26,6 +26,7 @@ from lava_desire.model.neurons import firing_rate, integrate_and_fire
 from lava_desire.model.options.class_margin import margin_desire
 from lava_desire.model.options.image_brightness import equalize_brightness
 from lava_desire.model.options.rate_floor import LIFT, rate_floor_change
+from lava_desire.model.options.synapse_decay import filter_current
 from lava_desire.model.options.trace_baseline import baseline_change
 from lava_desire.model.options.weight_limit import limit_weights
 from lava_desire.model.plasticity import decay_trace, weight_change
@@ -42,6 +43,7 @@ __all__ = [
     "encode",
     "encode_step",
     "equalize_brightness",
+    "filter_current",
     "firing_rate",
     "follow_rate",
     "hidden_desire",

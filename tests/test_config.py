@@ -85,6 +85,8 @@ def test_a_configuration_survives_json(name):
         ("class_margin", 1.5),
         ("tie_break", "first"),
         ("weight_average", -0.5),
+        ("synapse_decay", 1.0),
+        ("synapse_decay", -0.5),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(field, value):

@@ -57,6 +57,7 @@ EQUATIONS = {
         "rate_floor_change": ["Eq. 4"],
         "limit_weights": ["Eq. 4"],
         "margin_desire": ["Eq. 11"],
+        "filter_current": ["Eq. 1", "Eq. 3"],
     },
     "lava_desire.model.integers.arithmetic": {
         "encode_step": ["Sec. 4.1"],

@@ -294,7 +294,7 @@ TRAINED = BASE.replace(**{name: DEFAULTS[name] for name in BOUNDS})
 GIVEN = LEARNING - BOUNDS | {"error_margin"}
 # What a chip's script or graph leaves to whoever sends images and reads counts.
 OUTSIDE = fields_of(Filter, DecisionPolicy)
-NOT_ON_LOIHI = fields_of(Term, Bound) | {"learning_rate_scale"}
+NOT_ON_LOIHI = fields_of(Term, Bound) | {"learning_rate_scale", "synapse_decay"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,28 +343,34 @@ DOORS = {
     ),
     "DesireSequential, torch": door(FLOATING, trained_by_one_process, idle=SCHEDULE, needs=LAVA),
     "evaluate": door(TRAINED, evaluated, idle=LEARNING - BOUNDS),
-    "export, fixed": door(TRAINED, quantized, idle=GIVEN),
+    "export, fixed": door(TRAINED, quantized, idle=GIVEN, refused={"synapse_decay"}),
     "to_lava": door(
-        TRAINED.replace(reset="zero"), as_processes, idle=GIVEN, needs=LAVA, reset="subtract"
+        TRAINED.replace(reset="zero"),
+        as_processes,
+        idle=GIVEN,
+        refused={"synapse_decay"},
+        needs=LAVA,
+        reset="subtract",
     ),
     "export, lava": door(
         TRAINED.replace(reset="zero"),
         as_script,
         idle=GIVEN,
-        refused={"reset"} | OUTSIDE - {"image_brightness", "tie_break"},
+        refused={"reset", "synapse_decay"} | OUTSIDE - {"image_brightness", "tie_break"},
         reset="subtract",
     ),
     "export, nir": door(
         TRAINED,
         as_nir,
         idle=GIVEN | OUTSIDE,
+        refused={"synapse_decay"},
         needs="nir",
     ),
     "export, netx": door(
         TRAINED.replace(reset="zero"),
         as_netx,
         idle=GIVEN | OUTSIDE,
-        refused={"reset"},
+        refused={"reset", "synapse_decay"},
         needs="h5py",
         reset="subtract",
     ),

@@ -134,6 +134,17 @@ def test_integrate_and_fire__masked_neurons_are_silent_and_others_unmoved(
         assert not after[fired].any()
 
 
+@given(trains, decays, decays)
+def test_filter_current__puts_what_the_trace_says_into_the_potential(u, decay, alpha):
+    current, potential, filtered, trace = (np.zeros((B, N)) for _ in range(4))
+    for step in u:
+        current = rule.filter_current(current, step.astype(float), alpha)
+        _, potential = rule.integrate_and_fire(potential, current, decay, threshold=1e9)
+        filtered = rule.decay_trace(filtered, step, alpha)
+        trace = rule.decay_trace(trace, filtered, decay)
+    same(potential, trace)
+
+
 @given(trains, decays, orders)
 def test_decay_trace__stays_below_that_of_a_spike_a_step(u, decay, order):
     trace = turned = np.zeros((B, N))
@@ -339,15 +350,16 @@ def test_follow_rate__stays_a_rate_between_the_old_and_the_new(num_spikes, share
     same(rule.follow_rate(rate, 0 * num_spikes, 0, T, 0.0), rate)  # no samples
 
 
-@given(trains, decays)
-def test_mean_trace__is_that_of_a_spike_in_every_step(u, decay):
-    trace, traces = np.zeros((B, N)), []
+@given(trains, decays, decays)
+def test_mean_trace__is_that_of_a_spike_in_every_step(u, decay, alpha):
+    current, trace, traces = np.zeros((B, N)), np.zeros((B, N)), []
     for step in np.ones_like(u):
-        trace = rule.decay_trace(trace, step, decay)
+        current = rule.decay_trace(current, step, alpha)
+        trace = rule.decay_trace(trace, current, decay)
         traces.append(trace)
-    mean = rule.mean_trace(T, decay)
+    mean = rule.mean_trace(T, decay, alpha)
     np.testing.assert_allclose(mean, np.mean(traces))
-    assert 1 <= mean < 1 / (1 - decay) + 1e-12
+    assert 1 <= mean < 1 / (1 - decay) / (1 - alpha) + 1e-12
 
 
 @given(arrays(np.int64, (N,), elements=st.integers(-T, T)), rates, st.floats(0, 1e-2))

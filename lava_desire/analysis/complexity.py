@@ -15,6 +15,7 @@ from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import plots
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.options.synapse_decay import refuse_synapse_decay
 from lava_desire.model.synapses import delayed, refuse_synapses
 
 PROCESSES = ("forward", "backward", "update")
@@ -151,10 +152,11 @@ def count_measured(
     Raises
     ------
     ValueError
-        If a layer is not dense.
+        If a layer is not dense, or the config has a `synapse_decay`.
     """
     config, tally = network.config, Tally()
     refuse_synapses(config, "the count of operations")
+    refuse_synapse_decay(config, "the count of operations")
     constants = _constants(config, tally)
     activity = network.forward(images)
     desires = [desire.cpu().numpy() for desire in network.desires(activity, labels)]

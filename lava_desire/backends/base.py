@@ -211,11 +211,12 @@ class Backend:
             If a potential is NaN or infinite, where the backend :attr:`checks_weights`.
         """
         spikes = delayed(self.unpack(trains), layer.delay)
+        config = self.config
         current = self._current(layer.synapse, weights, spikes.flatten(0, 1), gain)
+        current = current.view(*spikes.shape[:2], current.shape[1])
+        filter_in_place(current, config.synapse_decay)
         if not bool(torch.isfinite(current).all()):
             raise FloatingPointError("a current is NaN or infinite")
-        current = current.view(*spikes.shape[:2], current.shape[1])
-        config = self.config
         return self.pack(lif_scan(current, config.decay, config.threshold, mask, config.reset))
 
     def _current(self, synapse: Synapse, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
@@ -318,9 +319,12 @@ class Backend:
 
     def _pairings(self, synapse: Synapse, signed: Tensor, arrived: Tensor) -> Tensor:
         """Return Σ s_o·r_i: (T, B, N_o) int8 and (T, B, N_i) bool → a weight (Eq. 3 and 4)."""
-        traces = trace_scan(arrived, self.config.decay, torch.float64)
+        traces = self._traces(arrived, torch.float64)
         pairings: Tensor = synapse.pairings(signed, traces)
         return pairings
+
+    def _traces(self, arrived: Tensor, dtype: torch.dtype) -> Tensor:
+        return trace_scan(arrived, self.config.decay, dtype, self.config.synapse_decay)
 
     def desired_spikes(self, desire: Tensor, mask: Tensor | None, trains: Any) -> Array:
         """Sum a layer's spikes signed by desire, Σ_b d · mask · n: (N_ℓ,) int64."""
@@ -384,9 +388,22 @@ def lif_scan(
     return spikes
 
 
-def trace_scan(spikes: Tensor, decay: float, dtype: torch.dtype) -> Tensor:
-    """Run :func:`~lava_desire.rule.decay_trace` over a window, (T, B, N) bool → `dtype` (Eq. 3)."""
+def filter_in_place(values: Tensor, decay: float) -> None:
+    """Add to each step of (T, ...) what is left of the one before; product and sum round apart."""
+    if decay:
+        for step in range(1, len(values)):
+            values[step] += decay * values[step - 1]
+
+
+def trace_scan(
+    spikes: Tensor, decay: float, dtype: torch.dtype, synapse_decay: float = 0.0
+) -> Tensor:
+    """Run :func:`~lava_desire.rule.decay_trace` over a window, (T, B, N) bool → `dtype` (Eq. 3).
+
+    With a `synapse_decay` α first, and on what that leaves with `decay`.
+    """
     traces = spikes.to(dtype)
+    filter_in_place(traces, synapse_decay)
     for step in range(1, len(traces)):
         traces[step].add_(traces[step - 1], alpha=decay)
     return traces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lava_desire.backends.base import Backend, trace_scan
+from lava_desire.backends.base import Backend
 from lava_desire.model.synapses import Dense, Synapse
 
 
@@ -33,7 +33,7 @@ class TorchBackend(Backend):
     def _pairings(self, synapse: Synapse, signed: Tensor, arrived: Tensor) -> Tensor:
         if not self._splits(synapse):
             return super()._pairings(synapse, signed, arrived)
-        traces = trace_scan(arrived, self.config.decay, torch.float32)
+        traces = self._traces(arrived, torch.float32)
         return _split_product(signed.flatten(0, 1).T, *split_bfloat16(traces.flatten(0, 1)))
 
 

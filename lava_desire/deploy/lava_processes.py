@@ -36,6 +36,7 @@ from lava_desire.deploy.integer_network import (
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers.limits import STATE_LIMIT
+from lava_desire.model.options.synapse_decay import refuse_synapse_decay
 from lava_desire.model.synapses import Synapse, refuse_synapses
 
 FLOATING, FIXED = "floating_pt", "fixed_pt"
@@ -230,6 +231,7 @@ def on_stock(network: Any) -> tuple[str, list[tuple[Any, dict[str, Any]]], list[
     integers = None if is_floating(network) else as_integers(network)
     config = network.config
     refuse_synapses(config, "stock Lava", ("dense", "conv2d"))
+    refuse_synapse_decay(config, "stock Lava")
     if integers is None:
         just_below = float(np.nextafter(config.threshold, 0.0))  # ours fire at the threshold itself
         neurons = {"vth": just_below, "du": 1.0, "dv": 1.0 - config.decay}

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lava_desire.config import DesireConfig
+from lava_desire.model.options.synapse_decay import refuse_synapse_decay
 from lava_desire.model.synapses import refuse_synapses
 
 _TRACE_LIMIT, _TAG_LIMIT = 127, 255
@@ -103,7 +104,8 @@ def loihi_learning_rule(
     Raises
     ------
     ValueError
-        If the config changes Eq. 4 (a `trace_baseline`, a `weight_limit`, a `rate_floor`), has
+        If the config changes Eq. 4 (a `trace_baseline`, a `weight_limit`, a `rate_floor`,
+        a `synapse_decay`), has
         convolutions, whose weights are shared where the engine learns a synapse at a time, its
         layers learn at different rates and none is given, the window is longer than 2^9 steps, β is
         0, or η times `weight_scale` is below or above
@@ -193,6 +195,7 @@ def _write(
 def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:
     """Refuse options that change the rule beyond Eq. 4, and weights that are shared."""
     refuse_synapses(config, "Loihi's learning engine")
+    refuse_synapse_decay(config, "Loihi's learning engine")
     for option in (*config.terms, *config.bounds):
         option.refuse(", which Loihi's learning engine can do")
     if learning_rate is None and set(config.learning_rate_scale) - {1.0}:

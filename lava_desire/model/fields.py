@@ -185,6 +185,9 @@ class Part:
     position: ClassVar[int] = 100
     """Where its fields stand among those of other parts; options act in this order."""
 
+    is_quiet: ClassVar[bool] = False
+    """Whether JSON leaves out what has its default, as files did before there was such a field."""
+
     def check(self, config: DesireConfig) -> None:
         """Refuse what does not fit other fields; each by itself is in its range.
 

@@ -76,10 +76,11 @@ def follow_rate(
     return rate + share * (xp.astype(num_spikes, xp.float64) / slots - rate)
 
 
-def mean_trace(num_steps: int, decay: float) -> float:
+def mean_trace(num_steps: int, decay: float, synapse_decay: float = 0.0) -> float:
     """Return the mean over a window of the trace of an input that spikes in every step.
 
     (1/T) Σ_t Σ_{t' ≤ t} β^{t − t'}; an input of rate ν, even over the window, has ν times that.
+    With a `synapse_decay` α the sum is that of the trace behind both filters.
     Beyond the paper, for a change of Eq. 4: :func:`baseline_change`.
 
     Parameters
@@ -88,20 +89,23 @@ def mean_trace(num_steps: int, decay: float) -> float:
         T.
     decay : float
         β in [0, 1).
+    synapse_decay : float
+        α in [0, 1).
 
     Returns
     -------
     float
-        In [1, 1 / (1 − β)).
+        In [1, 1 / ((1 − α) (1 − β))).
 
     Examples
     --------
     >>> round(mean_trace(num_steps=20, decay=0.75), 3)
     3.402
     """
-    total = trace = 0.0
+    total = trace = arrived = 0.0
     for _ in range(num_steps):
-        trace = decay * trace + 1.0
+        arrived = synapse_decay * arrived + 1.0
+        trace = decay * trace + arrived
         total += trace
     return total / num_steps
 

@@ -21,7 +21,8 @@ from lava_desire.backends.triton import convolutions, dropout, neurons, products
 from lava_desire.backends.triton.tiles import TILES
 
 SHARED_LIMIT = {80: 163 * 1024, 90: 227 * 1024, 100: 227 * 1024}
-LIF = {"DECAY": 0.75, "THRESHOLD": 1.0, "NUM_STEPS": 20, "SUBTRACT": True, "BLOCK": 128}
+LIF = {"DECAY": 0.75, "SYNAPSE_DECAY": 0.5, "THRESHOLD": 1.0, "NUM_STEPS": 20}
+LIF |= {"SUBTRACT": True, "BLOCK": 128}
 
 
 def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]]]:
@@ -146,7 +147,8 @@ def variants() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]
         types = {"words": "*i32", "outputs": "*i32", "desire": "*i8", "active": "*i32"}
         types |= {"num_active": "*i32", "high": term, "low": term, "signed": term}
         types |= {"net_spikes": "*i32", **SIZES, **STRIDES}
-        constants = {"DELAY": 1, "DECAY": 0.75, "NUM_STEPS": 20, "EXACT": exact}
+        constants = {"DELAY": 1, "DECAY": 0.75, "SYNAPSE_DECAY": 0.5, "NUM_STEPS": 20}
+        constants["EXACT"] = exact
         listed.append(
             (neurons.pair_kernel, types, {**constants, "COUNTED": True, "BLOCK": 128}, plain)
         )
@@ -163,7 +165,7 @@ def planes() -> list[tuple[Any, dict[str, str], dict[str, Any], dict[str, Any]]]
     words = {"words": "*i32", "weights": "*fp32", "keep": "*i1", "active": "*i32"}
     words |= {"num_active": "*i32"}
     geometry = {"GEOMETRY": (16, 12, 12, 32, 6, 12, 5, 3, 2, 1, 2, 1)}
-    spikes = {**geometry, "DELAY": 1, "DECAY": 0.75, "NUM_STEPS": 20}
+    spikes = {**geometry, "DELAY": 1, "DECAY": 0.75, "SYNAPSE_DECAY": 0.5, "NUM_STEPS": 20}
     scan = {"GAIN": 1 / 0.7, "THRESHOLD": 1.0, "SUBTRACT": True, "MASKED": True}
     back = {"errors": "*fp32", "table": "*fp32", "passed": "*i8", "passed_errors": "*fp32"}
     rule = {**geometry, "THRESHOLD": 0.2, "NUM_COUNTS": 21, "MASKED": True}

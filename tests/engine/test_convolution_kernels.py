@@ -18,6 +18,7 @@ CASES = {
     "stride above the kernel": ((2, 9, 9), [Conv2d(8, 2, stride=3), Conv2d(3, 1, stride=2)], {}),
     "64 steps": ((1, 7, 7), [Conv2d(8, 3, stride=2), Conv2d(4, 2)], {"num_steps": 64}),
     "rounded traces": ((1, 7, 7), [Conv2d(8, 3, stride=2), Conv2d(4, 2)], {"decay": 0.9}),
+    "filtered": ((1, 7, 7), [Conv2d(8, 3, stride=2), Conv2d(4, 2)], {"synapse_decay": 0.6}),
     "reset to zero": ((1, 7, 7), [Conv2d(8, 3, stride=2), Conv2d(4, 2)], {"reset": "zero"}),
     "terms": ((2, 7, 7), [Conv2d(8, 3, stride=2), Conv2d(4, 2, padding=1)], TERMS),
 }

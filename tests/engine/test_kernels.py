@@ -95,6 +95,7 @@ def run_both(pair: Pair, delay: int, gain: float, mask: torch.Tensor | None):
     gain=st.sampled_from([1.0, 1 / 0.7]),
     num_steps=st.sampled_from([1, 20, 33, 64]),
     decay=st.sampled_from([0.0, 0.75, 0.9]),
+    synapse_decay=st.sampled_from([0.0, 0.5, 0.9, 0.999]),
     threshold=st.sampled_from([1.0, 0.3]),
     reset=st.sampled_from(["subtract", "zero"]),
     masked=st.booleans(),
@@ -256,7 +257,7 @@ def share_of_doubts(pair: Pair) -> float:
     potential, doubts = torch.zeros_like(current[0]), torch.zeros(current[0].shape, dtype=bool)
     magnitude = float(pair.weights.abs().max()) * events.most
     bounds = [
-        _error_bound(depth, largest, 1.0, 0.75, 1.0)
+        _error_bound(depth, largest, 0.75, 0.0, 1.0)
         for depth, largest in zip(events.depth, magnitude, strict=True)
     ]
     for step in range(20):

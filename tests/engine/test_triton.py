@@ -53,6 +53,7 @@ OPTIONS = {
     "rates_over": "desired",
     "weight_limit": 0.3,
     "class_margin": 6,
+    "synapse_decay": 0.5,
     "tie_break": "earliest",
 }
 
@@ -114,6 +115,7 @@ def test_trains_sent_as_bytes_come_back(num_steps):
         ({"num_steps": 32, "decay": 0.9, "threshold": 0.3}, {"delay": 1, "gain": 1 / 0.95}),
         ({"num_steps": 64, "decay": 0.875}, {"delay": 1, "masked": True}),
         ({"num_steps": 5, "decay": 0.0}, {}),
+        ({"num_steps": 9, "synapse_decay": 0.6}, {"delay": 1, "gain": 1 / 0.7}),
     ],
 )
 def test_a_layer_spikes_as_the_rule_says(fields, options):
@@ -155,6 +157,7 @@ def test_a_fused_multiply_add_would_decide_otherwise_and_is_not_used():
         words,
         len(chosen),
         DECAY=0.9,
+        SYNAPSE_DECAY=0.0,
         THRESHOLD=0.3,
         NUM_STEPS=2,
         SUBTRACT=True,
@@ -198,9 +201,11 @@ def test_hidden_desires_are_those_of_the_rule(threshold, masked):
     assert torch.equal(mine.cpu(), exact)
 
 
-@pytest.mark.parametrize(("num_steps", "delay"), [(20, 0), (20, 1), (33, 1)])
-def test_updates_are_those_of_the_rule(num_steps, delay):
-    layer = Layer(4, num_steps=num_steps)
+@pytest.mark.parametrize(
+    ("num_steps", "delay", "alpha"), [(20, 0, 0.0), (20, 1, 0.5), (33, 1, 0.0)]
+)
+def test_updates_are_those_of_the_rule(num_steps, delay, alpha):
+    layer = Layer(4, num_steps=num_steps, synapse_decay=alpha)
     outputs = torch.rand(num_steps, BATCH, NUM_OUT, generator=torch.Generator().manual_seed(2))
     outputs = outputs < 0.2
     mine, exact = to(layer.weights.clone()), layer.weights.clone()

@@ -58,6 +58,7 @@ def run_convolution(
             trains,
             delay,
             np.float32(config.decay),
+            np.float32(config.synapse_decay),
             np.float32(config.threshold),
             config.reset == "subtract",
             masks,
@@ -128,6 +129,7 @@ def learn_convolution(
             pre,
             delay,
             config.decay,
+            config.synapse_decay,
             _with_room(workspace, "traces", shape),
             sums,
             first,
@@ -228,6 +230,7 @@ def run_windows(
     trains: Any,
     delay: int,
     decay: Any,
+    synapse_decay: Any,
     threshold: Any,
     subtract: bool,
     masks: Any,
@@ -272,6 +275,8 @@ def run_windows(
                             step = trailing_zeros(word)
                             add_vectors(target + step * step_size, run, 1.0, size)
                             word &= word - np.uint64(1)
+            if synapse_decay and not silent:
+                _filter(current, synapse_decay)
             potential[:] = 0
             words[:] = 0
             for step in range(0 if silent else num_steps):
@@ -296,6 +301,16 @@ def run_windows(
                     passes = masks.size == 0 or masks[sample, begin + x]
                     spikes[sample, begin + x] = word * np.uint64(passes)
     return is_finite
+
+
+@compiled
+def _filter(current: Any, decay: Any) -> None:
+    """Filter currents, (T, N) float64, which become float32 first."""
+    for j in range(current.shape[1]):
+        kept = np.float32(0)
+        for step in range(len(current)):
+            kept = decay * kept + np.float32(current[step, j])
+            current[step, j] = kept
 
 
 @compiled
@@ -363,6 +378,7 @@ def pair_planes(
     pre: Any,
     delay: int,
     decay: float,
+    synapse_decay: float,
     traces: Any,
     sums: Any,
     first: int,
@@ -406,6 +422,8 @@ def pair_planes(
                                 word = pre[sample, (c * height + y) * width + x] << np.uint64(delay)
                                 arrived[(x + p_w) * channels + c] = word & window
                         _trace(arrived, decay, traces[y % k_h])
+                        if synapse_decay:
+                            _trace_further(traces[y % k_h], synapse_decay)
                         ready = y + 1
                 for place in range(num_found):
                     o, x = found[place]
@@ -430,6 +448,15 @@ def _trace(words: Any, decay: float, traces: Any) -> None:
         bit = np.uint64(1) << np.uint64(step)
         for j in range(len(words)):
             now[j] = factor * before[j] + (1.0 if words[j] & bit else 0.0)
+
+
+@compiled
+def _trace_further(traces: Any, decay: float) -> None:
+    """Let traces, (T, N) float64, pass another filter."""
+    for step in range(1, len(traces)):
+        before, now = traces[step - 1], traces[step]
+        for j in range(len(now)):
+            now[j] += decay * before[j]
 
 
 @compiled

@@ -48,6 +48,7 @@ def scan_layer(
     most: Any,
     gain: float,
     decay: float,
+    synapse_decay: float,
     threshold: float,
     subtract: bool,
     masks: Any,
@@ -69,6 +70,7 @@ def scan_layer(
     num_in, width = rows.shape[0], scratch.shape[1]
     num_steps = step_begin.shape[1] - 1
     current = np.zeros(TILE, np.float32)
+    kept_current = np.empty(TILE, np.float32)
     potential = np.empty(TILE, np.float32)
     words = np.empty((2, TILE), np.uint32)
     doubts = np.empty(TILE, np.uint32)
@@ -86,9 +88,9 @@ def scan_layer(
                     np.int64(unit_begin[sample, unit + 1]),
                     scratch[num_in + unit],
                 )
-            bound = _error_bound(
-                depth[sample], most[sample] * np.float64(largest), gain, decay, threshold
-            )
+            magnitude = most[sample] * np.float64(largest) * gain
+            bound = _error_bound(depth[sample], magnitude, decay, synapse_decay, threshold)
+            kept_current[:] = 0
             potential[:] = 0
             words[:] = 0
             doubts[:] = 0
@@ -100,10 +102,12 @@ def scan_layer(
                     step_begin[sample, step + 1],
                     current,
                 )
+                if synapse_decay:
+                    _filter(kept_current, current, np.float32(gain), np.float32(synapse_decay))
                 _integrate_and_fire(
                     potential,
-                    current,
-                    np.float32(gain),
+                    kept_current if synapse_decay else current,
+                    np.float32(1 if synapse_decay else gain),
                     np.float32(decay),
                     np.float32(threshold),
                     subtract,
@@ -135,6 +139,7 @@ def scan_layer(
                         step_begin[sample],
                         gain,
                         np.float32(decay),
+                        np.float32(synapse_decay),
                         np.float32(threshold),
                         subtract,
                     )
@@ -177,18 +182,30 @@ def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any
 
 
 @compiled
-def _error_bound(depth: int, magnitude: float, gain: float, decay: float, threshold: float) -> Any:
+def _error_bound(
+    depth: int, magnitude: float, decay: float, synapse_decay: float, threshold: float
+) -> Any:
     """Bound how far a potential in float32 is from the one whose currents are summed in float64.
 
     A sum of terms whose magnitudes add up to A, each of which passes through n additions, is off
     by no more than n·u·A; gain, product and the exact current's own rounding add three u. Decay,
     sum and reset round once each, on both sides, values of less than 33 θ. An error is forgotten
-    as the potential is, by β in a step.
+    as the potential is, by β in a step. A filtered current is of magnitude A / (1 − α), rounds
+    twice in a step on both sides, and forgets by α.
     """
-    current = 1.01 * _ROUNDOFF * (depth + 4) * gain * magnitude
+    current: Any = 1.01 * _ROUNDOFF * (depth + 4) * magnitude
+    if synapse_decay:
+        left = 1 - np.float64(np.float32(synapse_decay))
+        current = (current + 5 * _ROUNDOFF * magnitude / left) / left
     state = 6 * _ROUNDOFF * (_LARGE + 1) * threshold
     bound = (current + state) / (1 - np.float64(np.float32(decay)))
     return bound if bound < threshold else np.inf
+
+
+@compiled
+def _filter(kept: Any, current: Any, gain: Any, decay: Any) -> None:
+    for j in range(TILE):
+        kept[j] = decay * kept[j] + gain * current[j]
 
 
 @compiled
@@ -227,6 +244,7 @@ def _exact_train(
     step_begin: Any,
     gain: float,
     decay: Any,
+    synapse_decay: Any,
     threshold: Any,
     subtract: bool,
 ) -> Any:
@@ -239,6 +257,7 @@ def _exact_train(
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
             sums[unit] += np.float64(weights[members[k]])
     potential: Any = np.float32(0)
+    filtered: Any = np.float32(0)
     word: Any = np.uint64(0)
     is_finite = True
     for step in range(len(step_begin) - 1):
@@ -246,7 +265,8 @@ def _exact_train(
         for k in range(step_begin[step], step_begin[step + 1]):
             row = events[k]
             current += sums[row - num_in] if row >= num_in else np.float64(weights[row])
-        value = decay * potential + np.float32(current * gain)
+        filtered = synapse_decay * filtered + np.float32(current * gain)
+        value = decay * potential + filtered
         is_finite &= abs(value) < np.inf
         fires = value >= threshold
         word |= np.uint64(fires) << np.uint64(step)

@@ -186,6 +186,7 @@ def learn_tiles(
     used: Any,
     num_steps: int,
     decay: float,
+    synapse_decay: float,
     sums: Any,
     pairings: Any,
     first: int,
@@ -194,7 +195,8 @@ def learn_tiles(
     """Add the summed change of the weights of neurons first to last (Eq. 4).
 
     Σ_t s_o[t] r_i[t] = Σ_t q_o[t] u_i[t] with q[t] = s[t] + β·q[t+1]: a trace that runs backward
-    behind the synapse does for all inputs what a forward trace before it does for each.
+    behind the synapse does for all inputs what a forward trace before it does for each. Where
+    currents are filtered, y[t] = q[t] + α·y[t+1] takes the place of q.
 
     `rows` are the weights, (N_i, N_o) float32, `samples` those that desire, (A,) int64,
     `desire` is d · mask, (B, N_o) int8, `outputs` the neurons' trains, (B, N_o) words; `sums`,
@@ -217,7 +219,7 @@ def learn_tiles(
             sample = samples[k]
             signs = desire[sample, start : start + size]
             trains = outputs[sample, start : start + size]
-            found[k] = _trace_back(signs, trains, decay, chosen[k], traces)
+            found[k] = _trace_back(signs, trains, decay, synapse_decay, chosen[k], traces)
             needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
             if room + needed > pairings.shape[0]:
                 _gather(
@@ -390,7 +392,9 @@ def _apply(learning_rate: float, sums: Any, weights: Any) -> None:
 
 
 @compiled
-def _trace_back(desire: Any, outputs: Any, decay: float, chosen: Any, traces: Any) -> Any:
+def _trace_back(
+    desire: Any, outputs: Any, decay: float, synapse_decay: float, chosen: Any, traces: Any
+) -> Any:
     """Choose the spiking neurons with desire, and compute d·q of each: (group, step, neuron)."""
     found: Any = 0
     for j in range(len(desire)):
@@ -402,4 +406,8 @@ def _trace_back(desire: Any, outputs: Any, decay: float, chosen: Any, traces: An
         for step in range(traces.shape[1] - 1, -1, -1):
             trace = decay * trace + np.float64((word >> np.uint64(step)) & np.uint64(1)) * sign
             traces[k // GROUP, step, k % GROUP] = trace
+        if synapse_decay:
+            for step in range(traces.shape[1] - 2, -1, -1):
+                kept = synapse_decay * traces[k // GROUP, step + 1, k % GROUP]
+                traces[k // GROUP, step, k % GROUP] += kept
     return found

@@ -51,6 +51,7 @@ def run_kernel(
     GAIN: tl.constexpr,
     DELAY: tl.constexpr,
     DECAY: tl.constexpr,
+    SYNAPSE_DECAY: tl.constexpr,
     THRESHOLD: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     SUBTRACT: tl.constexpr,
@@ -80,6 +81,7 @@ def run_kernel(
     if MASKED:
         kept = tl.load(keep + at, mask=inside, other=0) != 0
     potential = tl.zeros((BLOCK_ROWS, BLOCK_OUT), tl.float32)
+    current = tl.zeros((BLOCK_ROWS, BLOCK_OUT), tl.float32)
     word = tl.zeros((BLOCK_ROWS, BLOCK_OUT), spikes.dtype.element_ty)
     for step in range(NUM_STEPS):
         total = tl.zeros((BLOCK_ROWS, BLOCK_OUT), tl.float64)
@@ -98,7 +100,11 @@ def run_kernel(
             total = tl.dot(
                 arrived.to(tl.float64), weight.to(tl.float64), total, out_dtype=tl.float64
             )
-        potential = DECAY * potential + (total * GAIN).to(tl.float32)
+        arriving = (total * GAIN).to(tl.float32)
+        if SYNAPSE_DECAY > 0:
+            current = SYNAPSE_DECAY * current + arriving
+            arriving = current
+        potential = DECAY * potential + arriving
         fires = (potential >= THRESHOLD) & kept
         word = word | (fires.to(spikes.dtype.element_ty) << step)
         if SUBTRACT:
@@ -196,6 +202,7 @@ def pair_kernel(
     pairs,
     DELAY: tl.constexpr,
     DECAY: tl.constexpr,
+    SYNAPSE_DECAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     GEOMETRY: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
@@ -231,8 +238,13 @@ def pair_kernel(
             is_met &= row_inside[:, None] & (synapses < fan_in)[None, :]
             trains = tl.load(words + samples[:, None] * num_in + met, mask=is_met, other=0) << DELAY
             trace = tl.zeros((BLOCK_ROWS, BLOCK_IN), tl.float64)
+            current = trace
             for step in range(NUM_STEPS):
-                trace = DECAY * trace + ((trains >> step) & 1).to(tl.float64)
+                arrived = ((trains >> step) & 1).to(tl.float64)
+                if SYNAPSE_DECAY > 0:
+                    current = SYNAPSE_DECAY * current + arrived
+                    arrived = current
+                trace = DECAY * trace + arrived
                 signed = ((sent >> step) & 1) * sign
                 total = tl.dot(signed.to(tl.float64), trace, total, out_dtype=tl.float64)
     tl.store(
@@ -263,6 +275,7 @@ def run(
         GAIN=float(gain),
         DELAY=delay,
         DECAY=config.decay,
+        SYNAPSE_DECAY=config.synapse_decay,
         THRESHOLD=config.threshold,
         NUM_STEPS=config.num_steps,
         SUBTRACT=config.reset == "subtract",
@@ -337,6 +350,7 @@ def pair(
         pairs,
         DELAY=delay,
         DECAY=config.decay,
+        SYNAPSE_DECAY=config.synapse_decay,
         NUM_STEPS=config.num_steps,
         GEOMETRY=synapse.geometry,
         BLOCK_ROWS=PAIR.inner,

@@ -57,6 +57,7 @@ def lif_scan_kernel(
     words,
     size,
     DECAY: tl.constexpr,
+    SYNAPSE_DECAY: tl.constexpr,
     THRESHOLD: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     SUBTRACT: tl.constexpr,
@@ -73,10 +74,15 @@ def lif_scan_kernel(
     if MASKED:
         kept = tl.load(keep + place, mask=inside, other=0) != 0
     potential = tl.zeros((BLOCK,), tl.float32)
+    current = tl.zeros((BLOCK,), tl.float32)
     word = tl.zeros((BLOCK,), words.dtype.element_ty)
     current_at = currents + place
     for step in tl.static_range(NUM_STEPS):
-        potential = DECAY * potential + tl.load(current_at, mask=inside, other=0.0)
+        arrived = tl.load(current_at, mask=inside, other=0.0)
+        if SYNAPSE_DECAY > 0:
+            current = SYNAPSE_DECAY * current + arrived
+            arrived = current
+        potential = DECAY * potential + arrived
         fires = (potential >= THRESHOLD) & kept
         word = word | (fires.to(words.dtype.element_ty) << step)
         if SUBTRACT:
@@ -239,6 +245,7 @@ def pair_kernel(
     out_stride,
     DELAY: tl.constexpr,
     DECAY: tl.constexpr,
+    SYNAPSE_DECAY: tl.constexpr,
     NUM_STEPS: tl.constexpr,
     EXACT: tl.constexpr,
     COUNTED: tl.constexpr,
@@ -265,8 +272,13 @@ def pair_kernel(
             word = tl.load(words + sample * num_in + inputs, mask=inputs < num_in, other=0) << DELAY
             at = row * in_stride + inputs
             trace = tl.zeros((BLOCK,), tl.float64 if EXACT else tl.float32)
+            current = trace
             for step in tl.static_range(NUM_STEPS):
-                trace = DECAY * trace + ((word >> step) & 1).to(trace.dtype)
+                arrived = ((word >> step) & 1).to(trace.dtype)
+                if SYNAPSE_DECAY > 0:
+                    current = SYNAPSE_DECAY * current + arrived
+                    arrived = current
+                trace = DECAY * trace + arrived
                 if EXACT:
                     tl.store(high + at, trace, mask=inside)
                 else:

@@ -83,6 +83,9 @@ class Target:
         The suffix of a second file that is written, of the same name.
     synapses : tuple of str
         The kinds of synapse that it can hold; networks with others are refused.
+    filters_currents : bool
+        Whether its neurons have a synaptic filter; else networks with a `synapse_decay` are
+        refused.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Target:
     options: type[Options] = Options
     beside: str | None = None
     synapses: tuple[str, ...] = ("dense",)
+    filters_currents: bool = False
 
     @property
     def samples(self) -> str | None:
@@ -109,6 +113,7 @@ class Target:
         """
         from lava_desire.deploy.integer_network import IntegerNetwork
         from lava_desire.engine import DesireNetwork
+        from lava_desire.model.options.synapse_decay import refuse_synapse_decay
         from lava_desire.model.synapses import refuse_synapses
 
         if not isinstance(network, (DesireNetwork, IntegerNetwork)):
@@ -117,6 +122,8 @@ class Target:
                 "IntegerNetwork"
             )
         refuse_synapses(network.config, self.name, self.synapses)
+        if not self.filters_currents:
+            refuse_synapse_decay(network.config, self.name)
         if self.refuse is not None:
             self.refuse(network, options or self.options())
 

@@ -37,7 +37,7 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         self._gain_of_window = 1.0
         self._follows_rates = config.follows_rates
         self._rates = FollowedRates(config)
-        self._mean_trace = rule.mean_trace(config.num_steps, config.decay)
+        self._mean_trace = rule.mean_trace(config.num_steps, config.decay, config.synapse_decay)
 
     def _check_weights(self) -> None:
         if not np.isfinite(self.weights).all():

@@ -87,7 +87,7 @@ class Sums:
         ndarray
             Σ_i |ΔW| of each neuron, (N_o,) float32; where neurons share weights, of these.
         """
-        pairings = self.pairings(signed, traces_of(received, self.config.decay))
+        pairings = self.pairings(signed, traces_of(received, self.config))
         changes = [rule.weight_change(pairings, rate)]
         changes += [self.outer(*pair) for pair in factors]
         for change in changes:
@@ -97,9 +97,10 @@ class Sums:
         return self.synapse.by_neuron(np.abs(sum(changes)))
 
 
-def traces_of(spikes: Any, decay: float) -> Any:
+def traces_of(spikes: Any, config: DesireConfig) -> Any:
     """Return the traces of spikes, (T, N) bool → float64 (Eq. 3)."""
     traces = spikes.astype(np.float64)
-    for step in range(1, len(traces)):
-        traces[step] += decay * traces[step - 1]
+    for decay in filter(None, (config.synapse_decay, config.decay)):
+        for step in range(1, len(traces)):
+            traces[step] += decay * traces[step - 1]
     return traces

@@ -57,7 +57,7 @@ class DenseSums(Sums):
         if not len(chosen):
             return change_of
         part = np.ix_(chosen, active)
-        traces = traces_of(received[:, active], self.config.decay)
+        traces = traces_of(received[:, active], self.config)
         change = rule.weight_change(self.pairings(signed, traces, chosen), rate)
         weights[part] += change
         if factors:

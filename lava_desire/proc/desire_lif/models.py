@@ -104,12 +104,22 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
         self._next, self._spikes = np.zeros(size, np.float32), np.zeros(size, bool)
         # As arrays: NumPy would make one of a number in every step.
         self._decay = np.full(size, config.decay, np.float32)
+        self._current = np.zeros(size, np.float32)
         self._threshold = np.full(size, config.threshold, np.float32)
+
+    def _begin_window(self, training: bool) -> None:
+        super()._begin_window(training)
+        self._current = np.zeros_like(self._current)
 
     def _integrate_and_fire(self, current: Any, step: int) -> Any:
         """Do what :func:`~lava_desire.rule.integrate_and_fire` does, without new arrays."""
+        arrived = current
+        if self._config.synapse_decay:
+            arrived = arrived.astype(np.float32, copy=False)
+            arrived = rule.filter_current(self._current, arrived, self._config.synapse_decay)
+            self._current = arrived
         potential = np.multiply(self.potential, self._decay, out=self._next, casting="same_kind")
-        potential += current
+        potential += arrived
         if not np.logical_and.reduce(np.isfinite(potential, out=self._spikes)):
             check_finite("a_in", current, step)
             raise ValueError("the membrane potential is no longer finite")

@@ -22,10 +22,12 @@ class DesireLIF(AbstractProcess):
 
     p ← β·p + a;  s = [p ≥ θ] · m;  p ← p − θ·s  (Eq. 1 and 16);  d = T_θ(z)  (Eq. 15)
 
+    With a `synapse_decay` the current i ← α·i + a takes the place of a, in floating point.
+
     Parameters
     ----------
     config : DesireConfig
-        Sizes, β, θ, reset, desire threshold and dropout are taken from it.
+        Sizes, α, β, θ, reset, desire threshold and dropout are taken from it.
     layer : int
         ℓ in 1 to L.
     training : bool
