@@ -1,14 +1,18 @@
 """Compare the rule written for Loihi's learning engine with ours, on digits.
 
 ``python -m benchmarks.exports.learning_engine`` trains 64-30-10 online in Lava: stock
-``LearningDense`` connections, learning neurons that deliver desire, the desires computed by the
-host from the spike counts, as a chip's embedded processor would. Every sample's change of weights
-is compared with that of the engine from the same weights; then both learn the first of the digits.
+``LearningDense`` connections, and learning neurons that deliver desire. With the feedback
+``transpose`` the desires are computed by the host from the spike counts, as a chip's embedded
+processor would; with ``random``, ``sign`` and ``learned`` by processes, and no host reads a number
+between samples. Every sample's change of weights is compared with that of the engine from the same
+weights; then both learn the training digits once. Parts are run and kept one by one:
+``python -m benchmarks.exports.learning_engine changes learned:0`` (feedback:seed).
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,48 +22,50 @@ import numpy as np
 from lava_desire import DesireConfig, DesireNetwork, evaluate, load_dataset, rule
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
-from lava_desire.deploy import loihi_learning_rule
+from lava_desire.deploy import loihi_feedback_rule, loihi_learning_rule
 from lava_desire.deploy.integer_network import encode_images
 from lava_desire.randomness import initial_weights
 
 RESULT = Path(__file__).parents[1] / "results" / "learning_engine.json"
 CONFIG = DesireConfig((64, 30, 10), learning_rate=2e-4, dropout_hidden=0.0, batch_size=1)
 COMPARED_SAMPLES = 100
-LEARNED_SAMPLES = 500
 CASES = [("float", False, 32), ("float", False, 64), ("fixed", True, 32), ("fixed", True, 64)]
+FEEDBACKS, SEEDS = ("transpose",), (0, 1, 2)
+WINDOW, SAMPLES_A_RUN = 32, 100
 
 
 class Chip:
-    """The network in Lava, and the host beside it."""
+    """The network in Lava, and the host or the processes that bring errors back."""
 
-    def __init__(self, fixed: bool, window_steps: int, samples: Any) -> None:
+    def __init__(
+        self,
+        fixed: bool,
+        window_steps: int,
+        images: Any,
+        labels: Any,
+        weights: list[Any],
+        feedback: Any = None,
+        learns: bool = False,
+    ) -> None:
         from lava_desire.deploy import DesireLearningLIF
 
         from lava.proc.dense.process import LearningDense  # isort: skip
+        from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
         from lava.proc.io.source import RingBuffer  # isort: skip
 
-        weights = initial_weights(CONFIG)
-        self.fixed, self.window = fixed, window_steps
+        self.fixed, self.window, self.labels = fixed, window_steps, labels
         # Half of the 9 bits is left for the weights to grow into.
-        self.scales = [np.floor(127 / np.abs(array).max()) if fixed else 1.0 for array in weights]
-        trains = encode_images(samples, CONFIG)
-        windows = np.zeros((len(samples), window_steps, CONFIG.layer_sizes[0]), np.int32)
-        windows[:, : CONFIG.num_steps] = trains.transpose(1, 0, 2)
-        self.source = RingBuffer(data=windows.reshape(-1, CONFIG.layer_sizes[0]).T)
+        self.scales = [self._scale(array) for array in weights]
+        size = CONFIG.layer_sizes[0]
+        windows = np.zeros((len(images), window_steps, size), np.int32)
+        windows[:, : CONFIG.num_steps] = encode_images(images, CONFIG).transpose(1, 0, 2)
+        self.source = RingBuffer(data=windows.reshape(-1, size).T)
         below = self.source.s_out
         self.rules, self.dense, self.neurons = [], [], []
         for layer, (array, scale) in enumerate(zip(weights, self.scales, strict=True), start=1):
-            self.rules.append(
-                loihi_learning_rule(
-                    CONFIG,
-                    weight_scale=scale if fixed else None,
-                    window_steps=window_steps,
-                    rng_seed=layer,
-                )
-            )
-            scaled = (2 * np.rint(array * scale / 2)).astype(np.int32) if fixed else array
+            self.rules.append(self._rule(loihi_learning_rule, scale, layer))
             dense = LearningDense(
-                weights=scaled.astype(np.int32 if fixed else np.float64),
+                weights=self._weights(array, scale),
                 learning_rule=self.rules[-1].rule,
                 name=f"connection {layer}",
             )
@@ -76,14 +82,89 @@ class Chip:
             below = neurons.s_out
             self.dense.append(dense)
             self.neurons.append(neurons)
+        self.sink = Sink(shape=(CONFIG.num_classes,), buffer=len(images) * window_steps)
+        below.connect(self.sink.a_in)
+        self.backward: Any = None
+        if feedback is not None:
+            self._bring_errors_back(feedback.T, learns)
 
-    def weights(self) -> list[Any]:
-        """Return the weights in units of the network."""
-        pairs = zip(self.dense, self.scales, strict=True)
-        return [(dense.weights.get() / scale).astype(np.float32) for dense, scale in pairs]
+    def _bring_errors_back(self, matrix: Any, learns: bool) -> None:
+        """Add the processes by which errors come back through B, (N_1, N_2)."""
+        from lava_desire.deploy import DesireErrors
 
-    def learn(self, label: int) -> bool:
-        """Run one window, with the desires of its spike counts; return whether it was right."""
+        from lava.proc.dense.process import Dense, LearningDense  # isort: skip
+        from lava.proc.io.source import RingBuffer  # isort: skip
+
+        scale = self.backward_scale = self._scale(matrix)
+        weights, chosen = self._weights(matrix, scale), None
+        if learns:
+            chosen = self._rule(loihi_feedback_rule, scale, 3)
+            self.backward = LearningDense(
+                weights=weights, learning_rule=chosen.rule, num_message_bits=8, name="feedback"
+            )
+        else:
+            self.backward = Dense(weights=weights, num_message_bits=8, name="feedback")
+        units = scale * (CONFIG.num_steps - CONFIG.error_margin)
+        thresholds = [round(CONFIG.desire_threshold_hidden * units) if self.fixed else None, None]
+        errors = [
+            DesireErrors(
+                config=CONFIG, layer=layer, rule=own, threshold=threshold, feedback_rule=chosen
+            )
+            for layer, (own, threshold) in enumerate(zip(self.rules, thresholds, strict=True), 1)
+        ]
+        for neurons, beside in zip(self.neurons, errors, strict=True):
+            neurons.s_out.connect(beside.s_in)
+            beside.desire_out.connect(neurons.a_third_factor_in)
+        errors[1].c_out.connect(self.backward.s_in)
+        self.backward.a_out.connect(errors[0].z_in)
+        if learns:
+            errors[0].s_out_y1.connect(self.backward.s_in_y1)
+            errors[0].s_out_y2.connect(self.backward.s_in_y2)
+        targets = np.zeros((len(self.labels), self.window, CONFIG.num_classes), np.int32)
+        targets[np.arange(len(self.labels)), CONFIG.num_steps, self.labels] = 1
+        teacher = RingBuffer(data=targets.reshape(-1, CONFIG.num_classes).T)
+        teacher.s_out.connect(errors[1].target_in)
+
+    def _scale(self, array: Any) -> float:
+        return float(np.floor(127 / np.abs(array).max())) if self.fixed else 1.0
+
+    def _weights(self, array: Any, scale: float) -> Any:
+        if self.fixed:
+            return (2 * np.rint(array * scale / 2)).astype(np.int32)
+        return array.astype(np.float64)
+
+    def _rule(self, write: Any, scale: float, seed: int) -> Any:
+        return write(
+            CONFIG,
+            weight_scale=scale if self.fixed else None,
+            window_steps=self.window,
+            rng_seed=seed,
+        )
+
+    def weights(self, of: str = "get") -> list[Any]:
+        """Return the weights in units of the network, now or (``init``) those at the beginning."""
+        held = [dense.weights.get() if of == "get" else dense.weights.init for dense in self.dense]
+        pairs = zip(held, self.scales, strict=True)
+        return [(array / scale).astype(np.float32) for array, scale in pairs]
+
+    def feedback(self, of: str = "get") -> list[Any]:
+        """Return the weights of the feedback as those, none for layer 1."""
+        if self.backward is None:
+            return []
+        held = self.backward.weights
+        array = held.get() if of == "get" else held.init
+        return [None, (array / self.backward_scale).astype(np.float32).T]
+
+    def learn(self, first: int, last: int) -> None:
+        """Run the windows of the samples from `first` to before `last`."""
+        if self.backward is not None:
+            self._run((last - first) * self.window)
+            return
+        for label in self.labels[first:last]:
+            self._learn_by_host(int(label))
+
+    def _learn_by_host(self, label: int) -> None:
+        """Run one window, with the desires of its spike counts."""
         self._run(CONFIG.num_steps + 1)
         output = self.neurons[-1].count.get()
         rate = rule.firing_rate(output[None], CONFIG.num_steps, CONFIG.error_margin)
@@ -94,7 +175,11 @@ class Chip:
         for neurons, wanted in zip(self.neurons, desires, strict=True):
             neurons.desire.set(wanted[0].astype(np.int32))
         self._run(self.window - CONFIG.num_steps - 1)
-        return bool(rule.predict(output) == label)
+
+    def num_correct(self) -> int:
+        """Return how many of all samples were told right in the window in which they came."""
+        spikes = self.sink.data.get().reshape(CONFIG.num_classes, len(self.labels), self.window)
+        return int((rule.predict(spikes.sum(axis=-1).T) == self.labels).sum())
 
     def _run(self, steps: int) -> None:
         from lava.magma.core.run_conditions import RunSteps
@@ -105,36 +190,41 @@ class Chip:
 
 
 def compare(fixed: bool, window_steps: int, images: Any, labels: Any) -> dict[str, Any]:
-    """Compare the change of weights of every sample with the engine's, from the same weights."""
-    chip = Chip(fixed, window_steps, images)
-    mine: list[list[Any]] = [[], []]
-    theirs: list[list[Any]] = [[], []]
-    try:
-        before = None
-        for image, label in zip(images, labels, strict=True):
-            chip_before = before or chip_start(chip)
-            engine = DesireNetwork(CONFIG, weights=chip_before)
-            result = engine.train_step(image[None], np.array([label]), CONFIG.learning_rate)
-            del result
-            chip.learn(int(label))
-            before = chip.weights()
-            for layer in range(2):
-                mine[layer].append(before[layer] - chip_before[layer])
-                theirs[layer].append(engine.numpy_weights()[layer] - chip_before[layer])
-    finally:
-        chip.source.stop()
-    rows = [
-        {"layer": layer + 1, **similarity(np.array(mine[layer]), np.array(theirs[layer]))}
-        for layer in range(2)
-    ]
+    """Compare the change of weights of every sample with the engine's, from the same weights.
+
+    Feedback that learns begins as the weights of another network, and should change as those of
+    layer 2 do.
+    """
+    weights, other = initial_weights(CONFIG), initial_weights(CONFIG.replace(seed=1))[1]
+    rows = []
+    for feedback, layers in ((None, (1, 2)), (other, (2,))):
+        chip = Chip(fixed, window_steps, images, labels, weights, feedback, learns=True)
+        mine: dict[int, list[Any]] = {layer: [] for layer in layers}
+        theirs: dict[int, list[Any]] = {layer: [] for layer in layers}
+        before, held = chip.weights("init"), chip.feedback("init")
+        try:
+            for sample in range(len(labels)):
+                part, engine = slice(sample, sample + 1), DesireNetwork(CONFIG, weights=before)
+                engine.train_step(images[part], labels[part], CONFIG.learning_rate)
+                chip.learn(sample, sample + 1)
+                after, held_after = chip.weights(), chip.feedback()
+                for layer in layers:
+                    now, then = (after, before) if feedback is None else (held_after, held)
+                    mine[layer].append(now[layer - 1] - then[layer - 1])
+                    theirs[layer].append(engine.numpy_weights()[layer - 1] - before[layer - 1])
+                before, held = after, held_after
+        finally:
+            chip.source.stop()
+        rows += [
+            {
+                "layer": layer,
+                "backward": feedback is not None,
+                **similarity(np.array(mine[layer]), np.array(theirs[layer])),
+            }
+            for layer in layers
+        ]
     rates = [chosen.learning_rate for chosen in chip.rules]
     return {"window_steps": window_steps, "learning_rates": rates, "layers": rows}
-
-
-def chip_start(chip: Chip) -> list[Any]:
-    """Return the weights that the processes begin with."""
-    pairs = zip(chip.dense, chip.scales, strict=True)
-    return [(dense.weights.init / scale).astype(np.float32) for dense, scale in pairs]
 
 
 def similarity(given: Any, wanted: Any) -> dict[str, float]:
@@ -154,66 +244,99 @@ def similarity(given: Any, wanted: Any) -> dict[str, float]:
     }
 
 
-def learn(fixed: bool, window_steps: int, dataset: Any) -> dict[str, Any]:
-    """Learn in Lava, and test what was learned with the engine."""
-    images, labels = (array[:LEARNED_SAMPLES] for array in dataset.train)
-    chip = Chip(fixed, window_steps, images)
+def learn(fixed: bool, start: DesireNetwork, feedback: str, dataset: Any) -> dict[str, Any]:
+    """Learn an epoch in Lava, and test what was learned with the engine."""
+    images, labels = dataset.train
+    back = None if feedback == "transpose" else np.asarray(start.state.feedback[-1])
+    chip = Chip(
+        fixed, WINDOW, images, labels, start.numpy_weights(), back, learns=feedback == "learned"
+    )
     started = time.monotonic()
     try:
-        num_correct = sum(chip.learn(int(label)) for label in labels)
-        weights = chip.weights()
+        for first in range(0, len(labels), SAMPLES_A_RUN):
+            last = min(first + SAMPLES_A_RUN, len(labels))
+            chip.learn(first, last)
+            print(f"  {last} samples, {time.monotonic() - started:.0f} s", flush=True)
+        weights, back = chip.weights(), chip.feedback()
+        num_correct = chip.num_correct()
     finally:
         chip.source.stop()
-    return {
-        "window_steps": window_steps,
-        "train_accuracy": num_correct / len(labels),
-        "test_accuracy": evaluate(DesireNetwork(CONFIG, weights=weights), dataset.test).accuracy,
-        "seconds": time.monotonic() - started,
-    }
+    found = scores(num_correct, DesireNetwork(CONFIG, weights=weights), dataset, back)
+    return {**found, "seconds": time.monotonic() - started}
 
 
-def engine_learn(dataset: Any) -> dict[str, float]:
+def engine_learn(network: DesireNetwork, feedback: str, dataset: Any) -> dict[str, Any]:
     """Learn the same samples in the same order with the engine."""
-    network, num_correct = DesireNetwork(CONFIG), 0
-    images, labels = (array[:LEARNED_SAMPLES] for array in dataset.train)
+    num_correct = 0
+    images, labels = dataset.train
     for image, label in zip(images, labels, strict=True):
         result = network.train_step(image[None], np.array([label]), CONFIG.learning_rate)
         num_correct += result.num_correct
-    return {
-        "train_accuracy": num_correct / len(labels),
+    back = [] if feedback == "transpose" else [np.asarray(network.state.feedback[-1])]
+    return scores(num_correct, network, dataset, back)
+
+
+def scores(num_correct: int, network: Any, dataset: Any, back: list[Any]) -> dict[str, Any]:
+    """Return accuracies, and the cosine of the angle between the weights and their feedback."""
+    found = {
+        "train_accuracy": num_correct / len(dataset.train_labels),
         "test_accuracy": evaluate(network, dataset.test).accuracy,
     }
+    if back:
+        above, below = np.ravel(network.numpy_weights()[-1]), np.ravel(back[-1])
+        lengths = np.linalg.norm(above) * np.linalg.norm(below)
+        found["alignment"] = float(above @ below / lengths)
+    return found
 
 
-def main() -> None:
+def learn_all(feedback: str, seed: int, dataset: Any) -> list[dict[str, Any]]:
+    """Learn an epoch by engine, fixed and floating point; return what came out."""
+    config = CONFIG.replace(seed=seed)
+    if feedback != "transpose":
+        config = config.replace(feedback=feedback)
+    rows = []
+    for by in ("engine", "fixed", "float"):
+        print(f"{feedback}, seed {seed}, {by}", flush=True)
+        network = DesireNetwork(config)
+        if by == "engine":
+            found = engine_learn(network, feedback, dataset)
+        else:
+            found = learn(by == "fixed", network, feedback, dataset)
+        rows.append({"feedback": feedback, "seed": seed, "by": by, **found, "commit": commit()})
+    return rows
+
+
+def main(parts: list[str]) -> None:
     """Measure, print, write."""
     digits = load_dataset("digits")
-    images, labels = (array[:COMPARED_SAMPLES] for array in digits.train)
-    changes: dict[str, Any] = {}
-    learned: dict[str, Any] = {"engine": engine_learn(digits)}
-    for name, fixed, window in CASES:
-        changes[f"{name}, window {window}"] = compare(fixed, window, images, labels)
-        write(changes, learned)
-    for name, fixed in (("fixed", True), ("float", False)):
-        learned[f"{name}, window 32"] = learn(fixed, 32, digits)
-        write(changes, learned)
+    result = json.loads(RESULT.read_text()) if parts else {}
+    for part in parts or ["changes", *(f"{f}:{seed}" for f in FEEDBACKS for seed in SEEDS)]:
+        if part == "changes":
+            images, labels = (array[:COMPARED_SAMPLES] for array in digits.train)
+            result["changes_of_weights"] = {
+                f"{name}, window {window}": compare(fixed, window, images, labels)
+                for name, fixed, window in CASES
+            }
+        else:
+            feedback, seed = part.split(":")
+            kept = [
+                row
+                for row in result.get("learned", [])
+                if (row["feedback"], row["seed"]) != (feedback, int(seed))
+            ]
+            result["learned"] = kept + learn_all(feedback, int(seed), digits)
+        result |= {
+            "command": "python -m benchmarks.exports.learning_engine",
+            "commit": commit(),
+            "environment": environment(),
+            "config": CONFIG.to_dict(),
+            "compared_samples": COMPARED_SAMPLES,
+            "learned_samples": len(digits.train_labels),
+            "window_steps": WINDOW,
+        }
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(RESULT)
 
 
-def write(changes: dict[str, Any], learned: dict[str, Any]) -> None:
-    """Keep what has been measured so far."""
-    result = {
-        "command": "python -m benchmarks.exports.learning_engine",
-        "commit": commit(),
-        "environment": environment(),
-        "config": CONFIG.to_dict(),
-        "compared_samples": COMPARED_SAMPLES,
-        "changes_of_weights": changes,
-        "learned_samples": LEARNED_SAMPLES,
-        "learned": learned,
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
