@@ -88,6 +88,9 @@ check-pythons:  ## test the processes on every Python found
 check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
 	@tools/check-exports $(VENV)/bin/python
 
+check-emulators: $(READY)  ## run networks in emulators of chips and in NEST, bit by bit (EMULATORS="nest ...")
+	@tools/check-emulators $(VENV)/bin/python $(EMULATORS)
+
 dist: $(READY)  ## build wheel and sdist of the last commit, twice, and compare their bytes
 	@tools/dist $(VENV)/bin/python
 
@@ -104,4 +107,4 @@ differential: $(READY)  ## compare all backends over 1,000 drawn configurations 
 	@$(RUN) differential $(DIFFERENTIAL)
 
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) .venv-frameworks .venv-netx build dist *.egg-info
+	rm -rf $(VENV) .venv-frameworks .venv-netx .venv-emulators-* build dist *.egg-info

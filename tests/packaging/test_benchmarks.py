@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ELSEWHERE = {"foreign", "frameworks", "netx"}  # run in the environments of other frameworks
+# Run in the environments of other frameworks.
+ELSEWHERE = {"foreign", "frameworks", "netx"}
+ELSEWHERE |= {file.stem for file in ROOT.glob("benchmarks/emulators/*.txt")}
 
 
 def test_every_benchmark_finds_what_it_imports():
-    files = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("benchmarks/exports/*.py")]
+    folders = ("benchmarks", "benchmarks/exports", "benchmarks/emulators")
+    files = [file for folder in folders for file in (ROOT / folder).glob("*.py")]
     names = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for file in sorted(files)

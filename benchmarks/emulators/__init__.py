@@ -1,0 +1,1 @@
+"""Our networks in emulators and simulators that others wrote, compared bit by bit."""
