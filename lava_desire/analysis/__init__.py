@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
+    from lava_desire.analysis.core_map import plot_core_map
     from lava_desire.analysis.figures import (
         plot_classified_images,
         plot_confusion,
@@ -17,9 +18,16 @@ if TYPE_CHECKING:
         plot_weights,
     )
 
-__all__ = ["plot_classified_images", "plot_confusion", "plot_learning_curve", "plot_weights"]
+__all__ = [
+    "plot_classified_images",
+    "plot_confusion",
+    "plot_core_map",
+    "plot_learning_curve",
+    "plot_weights",
+]
 
 _HOMES = {
+    "analysis.core_map": "plot_core_map",
     "analysis.figures": "plot_classified_images plot_confusion plot_learning_curve plot_weights",
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``lava-desire train | eval | reproduce | export | info | demo | …``."""
+"""The command line: ``lava-desire train | eval | reproduce | export | map | info | demo | …``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from lava_desire.cli import commands, torchrun
 from lava_desire.cli.export import export
 from lava_desire.cli.installation import install_lava
+from lava_desire.cli.map import map_
 from lava_desire.cli.printing import complain
 from lava_desire.cli.reproduce import reproduce
 from lava_desire.errors import (
@@ -39,6 +40,7 @@ app.command("train")(torchrun.shared(commands.train))
 app.command("eval")(torchrun.alone(commands.eval_))
 app.command("reproduce")(torchrun.alone(reproduce))
 app.command("export")(torchrun.alone(export))
+app.command("map")(torchrun.alone(map_))
 app.command("info")(commands.info)
 app.command("demo")(torchrun.alone(commands.demo))
 app.command("install-lava")(install_lava)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
+    from lava_desire.deploy.core_map import CoreMap, map_network
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
     from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lava_desire.deploy.targets.nir import to_nir
 
 __all__ = [
+    "CoreMap",
     "DesireErrors",
     "DesireLearningLIF",
     "IntegerNetwork",
@@ -32,6 +34,7 @@ __all__ = [
     "from_nir",
     "loihi_feedback_rule",
     "loihi_learning_rule",
+    "map_network",
     "quantize",
     "scale_to_integers",
     "to_lava",
@@ -41,6 +44,7 @@ __all__ = [
 
 # No module bears the name of what it holds, which importing it would hide.
 _HOMES = {
+    "deploy.core_map": "CoreMap map_network",
     "deploy.integer_network": "IntegerNetwork scale_to_integers",
     "deploy.lava_processes": "LavaNetwork to_lava",
     "deploy.loihi_neuron.models": "DesireErrors DesireLearningLIF",

@@ -72,6 +72,10 @@ class SynapseLists:
         Widths that a weight, and the number of a neuron, can have.
     source : str
         The document.
+    tag_bits : int
+        Of a synapse that learns, beside its weight.
+    learning_axons : int
+        Input axons that the synapses of one take when they learn.
     """
 
     word_bits: int
@@ -80,6 +84,8 @@ class SynapseLists:
     weight_bits: tuple[int, ...]
     index_bits: tuple[int, ...]
     source: str
+    tag_bits: int = 0
+    learning_axons: int = 1
 
 
 def _limit(words: str) -> Any:
@@ -97,12 +103,12 @@ class Chip:
         What ``--chip`` calls it: the name of its file.
     title : str
         Its full name.
-    year : int
-        Of its first document.
+    year : int, optional
+        Of its document.
     cores : Figure, optional
         Cores of a chip that hold neurons.
     neurons_per_core : Figure, optional
-        Neurons (compartments) of a core.
+        Neurons, or compartments of neurons, of a core.
     synaptic_bytes_per_core : Figure, optional
         Memory of a core that synapses share.
     input_axons_per_core, output_axons_per_core : Figure, optional
@@ -111,12 +117,17 @@ class Chip:
         Synapses that may end, and begin, at one neuron.
     weight_bits : Figure, optional
         The widest weight.
+    compartments_to_subtract : Figure, optional
+        Compartments that a neuron takes which resets by subtraction; one where there is none.
     inputs, hidden, outputs : Figure, optional
-        Limits of the whole chip, of one whose neurons have fixed places in a network.
+        Limits of the whole chip, of one whose neurons have fixed places in a network; `fan_out` is
+        of synapses between hidden neurons then.
     lists : SynapseLists, optional
         How its memory is laid out; without it, a map counts weights alone.
     shares_weights : str
         The document that says that a convolution's weights are stored once; "" if none does.
+    learns : str
+        The document that says that synapses learn on the chip; "" if none does.
     energies : mapping of str to Figure
         Energy an event: ``synaptic_operation``, ``neuron_update``, ``neuron_update_idle``,
         ``synapse_update``, ``spike``, ``hop_…``.
@@ -128,7 +139,7 @@ class Chip:
 
     name: str
     title: str
-    year: int
+    year: int | None = None
     cores: Figure | None = _limit("cores")
     neurons_per_core: Figure | None = _limit("neurons a core")
     synaptic_bytes_per_core: Figure | None = _limit("synaptic memory a core")
@@ -137,14 +148,21 @@ class Chip:
     fan_in: Figure | None = _limit("synapses to a neuron")
     fan_out: Figure | None = _limit("synapses from a neuron")
     weight_bits: Figure | None = _limit("bits a weight")
+    compartments_to_subtract: Figure | None = _limit("neurons for one that resets by subtraction")
     inputs: Figure | None = _limit("inputs of the chip")
     hidden: Figure | None = _limit("hidden neurons of the chip")
     outputs: Figure | None = _limit("outputs of the chip")
     lists: SynapseLists | None = None
     shares_weights: str = ""
+    learns: str = ""
     energies: Mapping[str, Figure] = field(default_factory=dict)
     simulators: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def most(self, limit: str, otherwise: int) -> int:
+        """Return the value of a limit, by the name of its field, or another of an unknown one."""
+        figure = getattr(self, limit)
+        return int(figure.value) if figure else otherwise
 
     def limits(self) -> dict[str, Figure]:
         """Return the limits that are known, by what they are called in tables."""

@@ -29,6 +29,12 @@ CHIP = Chip(
     synaptic_bytes_per_core=_limit(128 * 1024, "bytes", "p. 89, constraint 2"),
     output_axons_per_core=_limit(4096, "axons", "p. 89, constraint 3"),
     input_axons_per_core=_limit(4096, "axons", "p. 89, constraint 4"),
+    compartments_to_subtract=Figure(
+        2,
+        "compartments",
+        "Rueckauer et al., NxTF, arXiv:2101.04261, as others cite it",
+        "secondary",
+    ),
     weight_bits=_limit(9, "bits", "p. 87: one to nine bits with the sign"),
     lists=SynapseLists(
         word_bits=64,
@@ -36,10 +42,14 @@ CHIP = Chip(
         synapses_per_list=64,
         weight_bits=(1, 2, 3, 4, 5, 6, 8),
         index_bits=(6, 7, 8, 9, 10, 11, 12),
+        tag_bits=9,
+        learning_axons=2,
         source=f"{_NENGO}, SynapseConfig: lists of at most 64 synapses with 4 + 6 bits before "
-        "them, in words of 64 bits; no indices where they count up",
+        "them, in words of 64 bits; no indices where they count up; learning synapses take two "
+        f"axon indices; tags of 9 bits: {_PAPER}, Table 1",
     ),
     shares_weights=f"{_NENGO}, set_population_weights: input axons that share a list",
+    learns=f"{_PAPER}, p. 91",
     energies={
         "synaptic_operation": _energy(23.6, "Energy per synaptic spike op (min)"),
         "synapse_update": _energy(120, "Energy per synaptic update (pairwise STDP)"),
@@ -64,7 +74,6 @@ CHIP = Chip(
         }
     },
     notes=(
-        "Weights of 7 bits take 8; a learning synapse takes two of the input axons (nengo-loihi).",
         "No document gives a limit to the synapses of one neuron: the core's memory is the limit.",
     ),
 )

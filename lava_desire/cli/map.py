@@ -1,0 +1,97 @@
+"""``lava-desire map``: how a network lies on the cores of a chip."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lava_desire.cli.commands import FIGURES
+from lava_desire.cli.fields import option
+from lava_desire.cli.printing import say
+from lava_desire.cli.run import check_choice, check_output, trained_file
+from lava_desire.deploy.chips import find_chips
+
+if TYPE_CHECKING:
+    from lava_desire.checkpoint import Checkpoint
+    from lava_desire.config import DesireConfig
+
+CHIPS = find_chips()
+_SIZES = "64-200-100-10 or 1x28x28-16c5s2-32c5s2-10"
+
+
+def map_(
+    network: Annotated[
+        str,
+        typer.Argument(help=f"A checkpoint, a run folder (its best), or layers, as {_SIZES}."),
+    ],
+    chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.")] = "loihi1",
+    weight_bits: Annotated[
+        int | None, option("Bits of a weight, 1 to 32.", "those of integers, else 8")
+    ] = None,
+    reset: Annotated[str | None, option("Of layers: subtract or zero.", "subtract")] = None,
+    learning: Annotated[
+        bool, option("Also what learning takes: tags, Wᵀ.", True, "--learning")
+    ] = False,
+    json_: Annotated[
+        str | None, option("Write all numbers into this .json file.", True, "--json")
+    ] = None,
+    figure: Annotated[
+        str | None, option("Draw the cores into this .png, .pdf or .svg file.")
+    ] = None,
+    quiet: Annotated[bool, option("Print nothing but errors.", True, "--quiet")] = False,
+) -> None:
+    """Count the cores of a chip that a network takes, and say what limits; no chip is needed.
+
+    Of a trained network, or before training of its layers: lava-desire map 784-1600-800-10.
+    """
+    check_choice("--chip", chip, tuple(CHIPS))
+    given, trained = _read(network, reset)
+    paths = {
+        name: check_output(f"--{name}", output, suffixes, trained)
+        for name, output, suffixes in (("json", json_, (".json",)), ("figure", figure, FIGURES))
+        if output is not None
+    }
+
+    from lava_desire.deploy.core_map import map_network
+
+    try:
+        found = map_network(given, chip, weight_bits, learning=learning)
+    except ValueError as error:
+        said = str(error).replace("weight_bits is", "--weight-bits is")
+        raise ValueError(said.replace("learning is True", "--learning is given")) from error
+    if "json" in paths:
+        from lava_desire.files import write_atomically
+
+        write_atomically(paths["json"], (json.dumps(found.to_dict(), indent=1) + "\n").encode())
+    if "figure" in paths:
+        from lava_desire.analysis import plot_core_map
+
+        plot_core_map(found, paths["figure"])
+    if not quiet:
+        say(found.report)
+
+
+def _read(network: str, reset: str | None) -> tuple[DesireConfig | Checkpoint, Path]:
+    """Return what is mapped, and the file that it is from; of layers a name that is none."""
+    from lava_desire.config import DesireConfig
+
+    if Path(network).exists() or not re.fullmatch(r"\d+(x\d+x\d+)?(-\w+)+", network):
+        if reset is not None:
+            raise ValueError("--reset is given with a trained network: expected it with layers")
+        from lava_desire.checkpoint import read_checkpoint
+
+        path = trained_file(network)
+        return read_checkpoint(path), path
+    first, *rest = network.split("-")
+    shape = tuple(map(int, first.split("x")))
+    given: dict[str, Any] = {} if reset is None else {"reset": reset}
+    try:
+        if all(map(str.isdecimal, (first, *rest))):
+            return DesireConfig((*shape, *map(int, rest)), **given), Path(network)
+        return DesireConfig(layers=rest, input_shape=shape, **given), Path(network)
+    except ValueError as error:
+        raise ValueError(f"the layers are {network}, and {error}") from error
