@@ -85,7 +85,7 @@ soak: $(READY)  ## kill, fill, spoil and fuzz at length; nothing may be lost (SO
 check-pythons:  ## test the processes on every Python found
 	@tools/check-pythons
 
-check-exports: $(READY)  ## run exported networks in SpikingJelly, Norse, snnTorch and lava-dl
+check-exports: $(READY)  ## run exported networks in the readers of NIR and in lava-dl
 	@tools/check-exports $(VENV)/bin/python
 
 check-emulators: $(READY)  ## run networks in emulators of chips and in NEST, bit by bit (EMULATORS="nest ...")
@@ -107,4 +107,4 @@ differential: $(READY)  ## compare all backends over 1,000 drawn configurations 
 	@$(RUN) differential $(DIFFERENTIAL)
 
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) .venv-frameworks .venv-netx .venv-emulators-* build dist *.egg-info
+	rm -rf $(VENV) .venv-frameworks .venv-older_nir .venv-jax .venv-netx .venv-emulators-* build dist *.egg-info

@@ -2,8 +2,9 @@
 
 ``make check-exports`` sets up the environments of the frameworks and runs this. It trains networks
 on digits, dense and convolutional, that reset by subtraction and to zero, and adds random ones of
-MNIST's size. Every layer is compared, by exporting the layers up to it as a network. Then networks
-of the other frameworks are taken from their files, and their counts compared.
+MNIST's size. Every layer is compared, by exporting the layers up to it as a network: in the default
+form and in the reader's own, as it is read and with what cures it. Then networks of other
+frameworks are taken from their files, and their counts compared.
 """
 
 from __future__ import annotations
@@ -15,20 +16,35 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import nir
 import numpy as np
 
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
-from lava_desire.deploy import from_nir, to_netx, to_nir
+from lava_desire.deploy import from_nir, to_netx
+from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, Dialect
+from lava_desire.deploy.nir_export import graph_of, packed
 
 RESULT = Path(__file__).parents[1] / "results" / "exports.json"
 EPOCHS = 10
 NETX_SAMPLES = 100
 FOREIGN_DT = {"Norse": 1e-6, "snnTorch": 1e-4, "SpikingJelly": 1e-4}
 
+READERS = {
+    "frameworks": ("norse", "spikingjelly", "snntorch", "nirtorch"),
+    "older_nir": ("sinabs", "rockpool"),
+    "jax": ("spyx", "snn_mlir", "jaxsnn"),
+}
+"""By the environment that they share."""
+ALL = tuple(itertools.chain(*READERS.values()))
+OWN = {each: name for each in ALL if (name := each.replace("_", "-")) in DIALECTS}
+AFFINE = {"affine": Dialect("", dense="Affine")}
+"""The form before there were dialects."""
+COMPARED = ("affine", DEFAULT, "spikingjelly")
+"""Forms that could be the default: every reader is given a whole digits network in each."""
+DENSE_ONLY = ("snn_mlir", "jaxsnn", "sinabs", "rockpool")
 
 KINDS: dict[str, tuple[DesireConfig, DesireConfig]] = {
     "": (DesireConfig.preset("digits").replace(epochs=EPOCHS), DesireConfig((784, 100, 10))),
@@ -66,18 +82,46 @@ def random_images(num_samples: int) -> np.ndarray:
     return (generator.integers(1, 256, bright.shape) * bright).astype(np.uint8)
 
 
-def write_graphs(folder: Path, name: str, network: DesireNetwork, images: np.ndarray) -> None:
-    """Write a graph and its spikes for every number of layers."""
+def write_graphs(
+    folder: Path, name: str, network: DesireNetwork, images: np.ndarray
+) -> list[dict[str, Any]]:
+    """Write graphs and their spikes for every number of layers; return who is to read which."""
     config = network.config
     spikes = [train.numpy() for train in network.forward(images).spikes]
+    planes = len(config.synapses[0].pre_shape) == 3
+    plans = []
     for depth in range(1, config.num_layers + 1):
         part = DesireNetwork(config.first_layers(depth), weights=network.numpy_weights()[:depth])
-        path = folder / f"{name}_layer_{depth}.nir"
-        nir.write(path, to_nir(part))
         # The graph has no delay between layers, so its last layer is that much earlier.
         steps = config.num_steps - (depth - 1)
         inputs = spikes[0][:steps].reshape(steps, -1, *config.synapses[0].pre_shape)
-        np.savez(path.with_suffix(".npz"), inputs=inputs, outputs=spikes[depth][depth - 1 :])
+        trains = folder / f"{name}_{depth}.npz"
+        np.savez(trains, inputs=inputs, outputs=spikes[depth][depth - 1 :])
+        whole = name.startswith("digits") and not planes and depth == config.num_layers
+        for form in {**DIALECTS, **AFFINE}:
+            readers = ALL if form == DEFAULT or (whole and form in COMPARED) else ()
+            readers = [each for each in ALL if each in readers or OWN.get(each) == form]
+            if planes:
+                readers = [each for each in readers if each not in DENSE_ONLY]
+            if not readers:
+                continue
+            path = folder / f"{name}_{depth}, {form}.nir"
+            with patch.dict(DIALECTS, AFFINE):
+                graph = graph_of(part, form, DIALECTS[form].dt)
+                path.write_bytes(packed(graph))
+            plans.append(
+                {
+                    "graph": name,
+                    "layer": depth,
+                    "reset": config.reset,
+                    "form": form,
+                    "file": path.name,
+                    "spikes": trains.name,
+                    "dt": graph.metadata["dt"],
+                    "readers": readers,
+                }
+            )
+    return plans
 
 
 def write_netx(folder: Path, name: str, network: DesireNetwork, images: np.ndarray) -> None:
@@ -102,7 +146,7 @@ def read_foreign(python: str, folder: Path) -> list[dict[str, Any]]:
     # Both layers of a graph fire in the same step, ours in the next one.
     inputs = encoder.forward(images).spikes[0].numpy()[:-1]
     np.save(folder / "inputs.npy", inputs)
-    run(python, "foreign", folder)
+    script(python, "foreign", folder)
     rows = []
     for path in sorted(folder.glob("*.nir")):
         name = path.stem.split(",")[0]
@@ -125,38 +169,48 @@ def read_foreign(python: str, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def run(python: str, script: str, folder: Path) -> str:
-    """Run a script of this folder with another Python; return what it printed."""
-    command = [python, str(Path(__file__).parent / f"{script}.py"), str(folder)]
+def run(command: list[str]) -> str:
+    """Run another Python; return what it printed."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
     return done.stdout
 
 
+def script(python: str, name: str, folder: Path) -> str:
+    """Run a script of this folder with another Python; return what it printed."""
+    return run([python, str(Path(__file__).parent / f"{name}.py"), str(folder)])
+
+
 def main() -> None:
     """Export, run, print, and write the result."""
-    frameworks, netx = sys.argv[1:]
+    *pythons, netx = sys.argv[1:]
     digits = load_dataset("digits")
-    accuracies = {}
+    accuracies, plans = {}, []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for kind, reset in itertools.product(KINDS, ("subtract", "zero")):
             small, large = (config.replace(reset=reset) for config in KINDS[kind])
             network, name = trained(small), f"{kind}_{reset}"
             accuracies[f"digits{name}"] = evaluate(network, digits.test).accuracy
-            write_graphs(folder, f"digits{name}", network, digits.test_images)
+            plans += write_graphs(folder, f"digits{name}", network, digits.test_images)
             write_netx(folder, f"digits{name}", network, digits.test_images[:NETX_SAMPLES])
             random = DesireNetwork(large)
-            write_graphs(folder, f"random{name}", random, random_images(64))
+            plans += write_graphs(folder, f"random{name}", random, random_images(64))
             write_netx(folder, f"random{name}", random, random_images(64))
-        results: dict[str, Any] = {}
-        for python, script in ((frameworks, "frameworks"), (netx, "netx")):
-            printed = run(python, script, folder)
+        (folder / "plan.json").write_text(json.dumps(plans))
+        results: dict[str, Any] = {"readers": {}}
+        for python, names in zip(pythons, READERS.values(), strict=True):
+            module = f"{__package__}.readers"
+            printed = run([python, "-m", module, str(folder), *names])
             # snnTorch prints every parameter of every layer; the rows are what is wanted.
-            print("\n".join(row for row in printed.splitlines() if "bits differ" in row))
-            results[script] = json.loads((folder / f"{script}.json").read_text())
-        results["foreign"] = read_foreign(frameworks, folder / "foreign")
+            print("\n".join(row for row in printed.splitlines() if row.startswith(names)))
+            for name in names:
+                found = json.loads((folder / f"readers_{name}.json").read_text())
+                results["readers"][name] = found
+        print(script(netx, "netx", folder))
+        results["netx"] = json.loads((folder / "netx.json").read_text())
+        results["foreign"] = read_foreign(pythons[0], folder / "foreign")
     result = {
         "command": "make check-exports",
         "commit": commit(),
@@ -164,7 +218,7 @@ def main() -> None:
         "digits_test_accuracy": accuracies,
         **results,
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(RESULT)
 
 

@@ -6,12 +6,12 @@ NIR describes a neuron by a differential equation and stores no time step:
 
 One Euler step of length dt is v ← (1 − dt/τ)·v + (dt/τ)·R·I, and ours is p ← β·p + W·s (Eq. 1), so
 
-    τ = dt / (1 − β),    R = 1,    W_nir = W / (1 − β),    v_leak = v_reset = 0.
+    τ = dt / (1 − β),    R = 1,    W_nir = W / (1 − β),    v_leak = v_reset = 0,
 
-The gain goes into the weights and not into R, which some readers ignore. For β = 1 − 2^−k it is a
-power of two and costs no bit; for any other β what rounding takes is kept beside the weights, so
-that the way back is exact. What the format cannot say (the time step, reset by subtraction, ``≥``,
-the delay of one step between layers) stands in the graph's metadata.
+unless one of :mod:`lava_desire.deploy.nir_dialects` has R and weights otherwise. For β = 1 − 2^−k
+the gain is a power of two and costs no bit; for any other β what rounding takes is kept beside the
+weights, so that the way back is exact. What the format cannot say (the time step, reset by
+subtraction, ``≥``, the delay of one step between layers) stands in the graph's metadata.
 
 From the first convolution on every layer is a Conv2d, a dense one with kernels as large as the
 planes before it: readers do not agree whether a Flatten counts the axis of samples.
@@ -19,35 +19,44 @@ planes before it: readers do not agree whether a Flatten counts the axis of samp
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lava_desire.config import DesireConfig
+from lava_desire.deploy.nir_dialects import DIALECTS, Dialect
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.synapses import Synapse
 
-CONFIG, RESIDUAL = "lava_desire_config", "weight_residual"
+CONFIG, DIALECT, RESIDUAL = "lava_desire_config", "dialect", "weight_residual"
 COMPARISON, DELAY = ">=", 1
 """What the metadata say beside dt, num_steps and reset."""
 
 
-def graph_of(network: DesireNetwork, dt: float) -> Any:
-    """Return the graph of a network in floating point."""
+def graph_of(network: DesireNetwork, name: str, dt: float) -> Any:
+    """Return the graph of a network in floating point, in the dialect of a name."""
     nir = import_optional("nir")
-    config = network.config
+    config, dialect = network.config, DIALECTS[name]
     first = config.synapses[0]
     shape = first.pre_shape if isinstance(first, Conv2d) else (first.num_pre,)
     nodes = {"input": nir.Input(input_type=np.array(shape))}
     for layer, weights in enumerate(network.numpy_weights(), start=1):
-        kind, connect = ("conv", _conv2d) if len(shape) == 3 else ("affine", _affine)
-        synapse = config.synapses[layer - 1]
-        scaled, metadata = _scaled(weights, config.decay)
-        nodes[f"{kind}_{layer}"], shape = connect(nir, synapse, shape, scaled, metadata)
-        nodes[f"lif_{layer}"] = _neurons(nir, config, shape, dt)
+        synapse, lost = config.synapses[layer - 1], dict[str, Any]()
+        if dialect.scales_weights:
+            weights, lost = _scaled(weights, config.decay)
+        kind = "conv" if len(shape) == 3 else dialect.dense.lower()
+        if kind == "conv":
+            node, shape = _conv2d(nir, synapse, shape, weights, lost)
+        else:
+            bias = {"bias": np.zeros(len(weights), np.float32)} if kind == "affine" else {}
+            node = getattr(nir, dialect.dense)(weight=weights, **bias, metadata=lost)
+            shape = synapse.post_shape
+        nodes[f"{kind}_{layer}"] = node
+        nodes[f"lif_{layer}"] = _neurons(nir, config, shape, dialect, dt)
     nodes["output"] = nir.Output(output_type=np.array(shape))
     names = list(nodes)
     metadata = {
@@ -56,6 +65,7 @@ def graph_of(network: DesireNetwork, dt: float) -> Any:
         "reset": config.reset,
         "comparison": COMPARISON,
         "delay": DELAY,
+        DIALECT: name,
         CONFIG: config.to_json(),
     }
     return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)), metadata=metadata)
@@ -72,13 +82,6 @@ def _scaled(weights: Any, decay: float) -> tuple[Any, dict[str, Any]]:
         )
     residual = weights - unscaled(scaled, 1 - decay)
     return scaled, {RESIDUAL: residual} if residual.any() else {}
-
-
-def _affine(
-    nir: Any, synapse: Synapse, shape: tuple[int, ...], weights: Any, metadata: dict[str, Any]
-) -> tuple[Any, tuple[int, ...]]:
-    bias = np.zeros(len(weights), np.float32)
-    return nir.Affine(weight=weights, bias=bias, metadata=metadata), synapse.post_shape
 
 
 def _conv2d(
@@ -109,14 +112,28 @@ def unscaled(scaled: Any, gain: Any) -> Any:
     return (scaled.astype(np.float64) * gain).astype(np.float32)
 
 
-def _neurons(nir: Any, config: DesireConfig, shape: tuple[int, ...], dt: float) -> Any:
+def _neurons(
+    nir: Any, config: DesireConfig, shape: tuple[int, ...], dialect: Dialect, dt: float
+) -> Any:
     def filled(value: float) -> Any:
         return np.full(shape, value, np.float32)
 
     return nir.LIF(
-        tau=filled(dt / (1 - config.decay)),
-        r=filled(1),
+        tau=filled(dialect.tau(config.decay, dt)),
+        r=filled(dialect.r(config.decay)),
         v_leak=filled(0),
         v_threshold=filled(config.threshold),
         v_reset=filled(0),
     )
+
+
+def packed(graph: Any) -> bytes:
+    """Return a graph as the bytes of a file, for nir 1.0.4 without what it does not know."""
+    nir, h5py = import_optional("nir"), import_optional("h5py")
+    stream = io.BytesIO()
+    nir.write(stream, graph)
+    if not DIALECTS[graph.metadata[DIALECT]].v_reset:
+        with h5py.File(stream, "r+") as file:
+            for node in file["node/nodes"].values():
+                node.pop("v_reset", None)
+    return stream.getvalue()

@@ -15,12 +15,21 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.hdf5_file import MAX_BYTES, MAX_SECONDS
 from lava_desire.deploy.nir_chain import Layer, layers
-from lava_desire.deploy.nir_export import COMPARISON, CONFIG, DELAY, RESIDUAL, unscaled
+from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, Dialect
+from lava_desire.deploy.nir_export import (
+    COMPARISON,
+    CONFIG,
+    DELAY,
+    DIALECT,
+    RESIDUAL,
+    unscaled,
+)
 from lava_desire.deploy.nir_file import read_nir
 from lava_desire.deploy.nir_synapses import as_dense
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.options.reset import RESETS
+from lava_desire.model.synapses import Synapse
 
 _NORSE_DT = 1e-6  # in to_nir and in the cells 1e-3, and tau is multiplied by the former
 _ROUNDING = 3e-7  # of a time constant in float32, twice
@@ -94,17 +103,19 @@ def from_nir(
             raise ValueError(
                 f"{', '.join(named)} is given, and the graph brings its own: expected neither"
             )
-        config, dt = _own_config(metadata)
+        config, dt, dialect = _own_config(metadata)
+        wanted = {"tau": dialect.tau(config.decay, dt), "r": dialect.r(config.decay)}
     else:
         config = _foreign_config(chain, dt, num_steps, reset)
-    assert dt is not None
-    _check_against(config, dt, chain)
+        assert dt is not None
+        wanted, dialect = {"tau": dt / (1 - config.decay)}, None
+    _check_against(config, wanted, chain)
     parts = zip(chain, config.synapses, strict=True)
-    weights = [_weights(layer, config.decay, synapse.weight_shape) for layer, synapse in parts]
+    weights = [_weights(*part, config.decay, dialect) for part in parts]
     return DesireNetwork(config, device, weights)
 
 
-def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float]:
+def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float, Dialect]:
     expected = {"comparison": COMPARISON, "delay": DELAY}
     for name, value in expected.items():
         if metadata.get(name) != value:
@@ -112,7 +123,12 @@ def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float]:
                 f"metadata says {name} = {metadata.get(name)!r}: expected {value!r}, as all "
                 "networks here have"
             )
-    text, dt = metadata[CONFIG], metadata.get("dt")
+    text, dt, name = metadata[CONFIG], metadata.get("dt"), metadata.get(DIALECT, DEFAULT)
+    if name not in DIALECTS:
+        raise ValueError(
+            f"metadata says {DIALECT} = {name!r}: expected one of {', '.join(DIALECTS)}; a newer "
+            "release may know it"
+        )
     if not isinstance(text, str):
         raise ValueError(f"metadata {CONFIG} is a {type(text).__name__}: expected JSON")
     config = DesireConfig.from_json(text)
@@ -126,7 +142,7 @@ def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float]:
         dt = dt.item()
     if not isinstance(dt, float) or not 0 < dt < math.inf:
         raise ValueError(f"metadata says dt = {dt!r}: expected seconds, above 0")
-    return config, dt
+    return config, dt, DIALECTS[name]
 
 
 def _foreign_config(
@@ -192,7 +208,7 @@ def _decay(dt: float, tau: float) -> float:
     return decay
 
 
-def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
+def _check_against(config: DesireConfig, wanted: dict[str, float], chain: list[Layer]) -> None:
     """Refuse a graph whose neurons differ from each other, or from its configuration."""
     if _sizes(chain) != config.neurons:
         raise ValueError(f"the graph's layers are {_sizes(chain)}: expected {config.neurons}")
@@ -202,11 +218,10 @@ def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
                 f"{layer.synapses!r} is {layer.synapse} behind {layer.synapse.pre_shape}: expected "
                 f"{synapse} behind {synapse.pre_shape}, as in its configuration"
             )
-    wanted = {"tau": dt / (1 - config.decay), "v_threshold": config.threshold}
     for layer in chain:
-        for field, value in wanted.items():
+        for field, value in {**wanted, "v_threshold": config.threshold}.items():
             given = getattr(layer, field)
-            wrong = np.abs(given - value) > 1e-5 * value
+            wrong = np.abs(given - value) > 1e-5 * abs(value)
             if wrong.any():
                 raise ValueError(
                     f"{field} of {layer.neurons!r} holds {given[wrong][0]:.6g}: expected "
@@ -214,16 +229,18 @@ def _check_against(config: DesireConfig, dt: float, chain: list[Layer]) -> None:
                 )
 
 
-def _weights(layer: Layer, decay: float, shape: tuple[int, ...]) -> Any:
-    """Return W = W_nir · R · (1 − β) of a shape, with the loss of rounding undone."""
+def _weights(layer: Layer, synapse: Synapse, decay: float, dialect: Dialect | None) -> Any:
+    """Return W = W_nir · R · (1 − β), with the loss of rounding undone."""
     table = layer.weight.reshape(len(layer.weight), -1)
     gain = layer.r.reshape(min(len(layer.r), len(table)), -1) * (1 - decay)  # a row a neuron or map
+    as_they_are = dialect is not None and not dialect.scales_weights
+    gain[as_they_are | (np.abs(gain - 1) < _ROUNDING)] = 1  # R is τ/dt, but for rounding
     if (gain != gain[:, :1]).any():
         raise ValueError(
             f"r of {layer.neurons!r} differs within a map of neurons: expected one number a map"
         )
     with np.errstate(over="ignore"):
-        weights = unscaled(table, gain[:, :1]).reshape(shape)
+        weights = unscaled(table, gain[:, :1]).reshape(synapse.weight_shape)
     residual = layer.metadata.get(RESIDUAL)
     if residual is None:
         return weights

@@ -57,15 +57,15 @@ def test_the_graph_says_what_nir_cannot():
     }
     np.testing.assert_allclose(graph.nodes["lif_1"].tau, 4e-3, rtol=1e-6)
     assert list(graph.nodes) == [
-        "input", "affine_1", "lif_1", "affine_2", "lif_2", "affine_3", "lif_3", "output",
+        "input", "linear_1", "lif_1", "linear_2", "lif_2", "linear_3", "lif_3", "output",
     ]  # fmt: skip
 
 
 def test_at_three_quarters_the_gain_costs_no_bit():
     network = DesireNetwork(CONFIG)
     graph = to_nir(network)
-    np.testing.assert_array_equal(graph.nodes["affine_1"].weight, 4 * network.numpy_weights()[0])
-    assert graph.nodes["affine_1"].metadata == {}
+    np.testing.assert_array_equal(graph.nodes["linear_1"].weight, 4 * network.numpy_weights()[0])
+    assert graph.nodes["linear_1"].metadata == {}
 
 
 def simulate(graph, trains, dt):
@@ -331,7 +331,7 @@ def test_a_graph_that_contradicts_its_own_metadata_is_refused():
 
 def test_a_residual_that_is_no_rounding_is_refused():
     graph = to_nir(DesireNetwork(CONFIG.replace(decay=0.7)))
-    graph.nodes["affine_1"].metadata["weight_residual"] += np.float32(0.5)
+    graph.nodes["linear_1"].metadata["weight_residual"] += np.float32(0.5)
     with pytest.raises(ValueError, match="exceeds the rounding of the weights"):
         from_nir(graph)
 

@@ -207,7 +207,9 @@ def test_declared_ranges_are_those_of_the_integers():
     [
         ("onnx", "net.nir", {}, f"to is 'onnx': expected one of {', '.join(TARGETS)}"),
         ("nir", "net.net", {}, "net.net': expected a name that ends in .nir"),
-        ("nir", "net.nir", {"dt": 1}, "dt is given with to='nir': expected no option"),
+        ("lava", "net.py", {"dt": 1}, "dt is given with to='lava': expected no option"),
+        ("nir", "net.nir", {"dt": 1}, "dt is given with to='nir': expected dialect"),
+        ("nir", "net.nir", {"dialect": "x"}, "dialect is 'x': expected one of common, nirtorch"),
         ("fixed", "net.safetensors", {"bits": 4}, "expected weight_bits or data"),
         ("fixed", "net.safetensors", {"weight_bits": 9}, "weight_bits is 9: expected an integer"),
         ("fixed", "net.safetensors", {}, "data is not given with to='fixed': expected samples to"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Run in the environments of other frameworks.
-ELSEWHERE = {"foreign", "frameworks", "netx"}
+ELSEWHERE = {"foreign", "netx"}
 ELSEWHERE |= {file.stem for file in ROOT.glob("benchmarks/emulators/*.txt")}
 
 

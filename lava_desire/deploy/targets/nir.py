@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
-import io
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, MEASURED_BITS
 from lava_desire.deploy.targets import base
 
 if TYPE_CHECKING:
     from lava_desire.engine import DesireNetwork
 
-DEFAULT_DT = 1e-4
-"""Seconds a time step: what SpikingJelly and snnTorch assume; Norse is told."""
+
+@dataclass(frozen=True)
+class Options(base.Options):
+    """Who is to read it."""
+
+    dialect: str = base.option(
+        DEFAULT, f"who is to read it, {', '.join(DIALECTS)}.", allowed=DIALECTS
+    )
 
 
-def refuse(network: Any, options: base.Options) -> None:
-    """Refuse a network in integers, which NIR does not know."""
+def refuse(network: Any, options: Options) -> None:
+    """Refuse a network in integers, which NIR does not know, and what a dialect's reader cannot."""
     base.refuse_integers(network, "export one in floating point")
+    dialect, config = DIALECTS[options.dialect], network.config
+    named = f"dialect is {options.dialect!r}"
+    if not dialect.planes and any(each.name == "conv2d" for each in config.synapses):
+        raise ValueError(f"{named}, and {dialect.reader} takes no convolutions: export another")
+    if dialect.exponential and config.decay == 0:
+        raise ValueError(f"{named}, whose decay exp(−1/τ) is above 0, and decay is 0: raise it")
 
 
-def write(network: Any, path: Path, options: base.Options) -> str:
+def write(network: Any, path: Path, options: Options) -> str:
     """Write the graph."""
-    from lava_desire.deploy.optional import import_optional
+    from lava_desire.deploy.nir_export import packed
     from lava_desire.files import write_atomically
 
-    graph = to_nir(network)
-    packed = io.BytesIO()
-    import_optional("nir").write(packed, graph)
-    write_atomically(path, packed.getvalue())
-    config = network.config
+    graph = to_nir(network, dialect=options.dialect)
+    write_atomically(path, packed(graph))
+    config, dialect = network.config, DIALECTS[options.dialect]
     steps = config.num_steps - config.num_layers + 1
+    dt = f"{graph.metadata['dt']} s" if dialect.dt < 1 else "1, tau in time steps"
     report = (
-        f"{path} holds {config.shape_text} with dt = {graph.metadata['dt']} s; without the delay "
-        f"between layers {steps} steps give the spike counts of {config.num_steps} here"
+        f"{path} holds {config.shape_text} with dt = {dt}; without the delay between layers "
+        f"{steps} steps give the spike counts of {config.num_steps} here"
     )
     kernels = (each.weight.shape[2:] for each in graph.nodes.values() if hasattr(each, "groups"))
     if any(height != width for height, width in kernels):
         report += "; use nir.read(..., type_check=False), as nir 1.0.8 takes kernels for square"
-    if config.reset == "subtract":
-        report += "; readers reset to zero until told to subtract, see docs/export.md"
+    if config.reset in dialect.patch:
+        report += f"; {dialect.patch[config.reset]}"
+    if config.reset in dialect.differing:
+        report += (
+            f"; even so it is not exact: {dialect.differing[config.reset]:,} of {MEASURED_BITS:,} "
+            f"output bits of a digits network differ in {dialect.reader}"
+        )
     return report
 
 
@@ -50,16 +67,18 @@ TARGET = base.Target(
     suffix=".nir",
     write=write,
     refuse=refuse,
+    options=Options,
     synapses=("dense", "conv2d"),
 )
 
 
-def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
-    """Return a trained network as a NIR graph: Input, then Affine and LIF a layer, then Output.
+def to_nir(network: DesireNetwork, *, dt: float | None = None, dialect: str = DEFAULT) -> Any:
+    """Return a trained network as a NIR graph: Input, then Linear and LIF a layer, then Output.
 
-    From the first convolution on it is Conv2d and LIF. A dense layer behind planes has kernels as
-    large as they are, since readers do not agree whether a Flatten counts the axis of samples;
-    outputs are then (B, N_L, 1, 1).
+    τ = dt / (1 − β), R = 1 and W_nir = W / (1 − β), unless the dialect's reader takes another form
+    for that. From the first convolution on it is Conv2d and LIF. A dense layer behind planes has
+    kernels as large as they are, since readers do not agree whether a Flatten counts the axis of
+    samples; outputs are then (B, N_L, 1, 1).
 
     The rate encoder is not part of the graph: feed it spikes. The delay of one step between
     layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
@@ -69,20 +88,26 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     ----------
     network : DesireNetwork
         What to export.
-    dt : float
-        Seconds a time step, above 0; a reader must be told the same.
+    dt : float, optional
+        Seconds a time step, above 0; a reader must be told the same. 1e-4 by default, which
+        SpikingJelly and snnTorch assume, and 1 for readers that count τ in steps.
+    dialect : str
+        Who is to read it, a name of ``lava_desire.deploy.nir_dialects.DIALECTS``; what the reader
+        still needs is what ``lava-desire export`` prints.
 
     Returns
     -------
     nir.NIRGraph
-        Nodes ``input``, ``affine_1`` or ``conv_1``, ``lif_1``, …, ``output``; metadata ``dt``,
-        ``num_steps``, ``reset``, ``comparison``, ``delay`` and the configuration. ``nir.write``
-        puts it on disk.
+        Nodes ``input``, ``linear_1`` or ``conv_1``, ``lif_1``, …, ``output``; metadata ``dt``,
+        ``num_steps``, ``reset``, ``comparison``, ``delay``, ``dialect`` and the configuration.
+        ``nir.write`` puts it on disk; for readers with nir 1.0.4 use :func:`export`, which leaves
+        out the ``v_reset`` that they do not know.
 
     Raises
     ------
     ValueError
-        If the network is in fixed point, dt is not above 0, or a scaled weight exceeds float32.
+        If the network is in fixed point, dt is not above 0, a scaled weight exceeds float32, or
+        there is no such dialect, or its reader cannot hold the network.
     ImportError
         If ``nir`` is not installed; the message says what to run.
     """
@@ -94,7 +119,10 @@ def to_nir(network: DesireNetwork, *, dt: float = DEFAULT_DT) -> Any:
     if not is_floating(network):
         given = getattr(network, "arithmetic", f"a {type(network).__name__}")
         raise ValueError(f"network is {given}: expected a DesireNetwork in floating point")
-    TARGET.check(network)
+    options = Options(dialect)
+    TARGET.check(network, options)
+    if dt is None:
+        dt = DIALECTS[dialect].dt
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
-    return graph_of(network, dt)
+    return graph_of(network, dialect, dt)
