@@ -50,7 +50,7 @@ class LayerMap:
         Synaptic memory over all cores: weights; numbers of neurons; heads of lists and what
         rounding up to words adds; tags; the synapses of Wᵀ of the next layer, all included.
     cores : int
-        Cores that it takes; 0 where it fits none.
+        Cores that it takes; 0 where it fits none, or shares the only one.
     limited_by : str
         What one core less would exceed, or ``""`` of a single core.
     weights_alone : int
