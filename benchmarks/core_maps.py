@@ -22,13 +22,17 @@ NETWORKS = {
 } | {"small-mnist": DesireConfig((784, 200, 100, 10), reset="zero")}
 XYLO_SIZED = DesireConfig((16, 60, 60, 8))
 LEARNING = {"learning": True}
-OTHERS = [chip for chip in find_chips() if not chip.startswith("loihi")]
 CASES: list[tuple[DesireConfig, str, dict[str, Any]]] = [
     *((config, chip, {}) for config in NETWORKS.values() for chip in ("loihi1", "loihi2")),
     *((NETWORKS["mnist"], "loihi1", {"weight_bits": bits}) for bits in (4, 6)),
     (NETWORKS["mnist"].replace(reset="subtract"), "loihi1", {}),
     *((NETWORKS[name], "loihi1", LEARNING) for name in ("digits", "small-mnist", "mnist")),
-    *((config, chip, {}) for config in (NETWORKS["digits"], XYLO_SIZED) for chip in OTHERS),
+    *(
+        (config, name, {"weight_bits": min(8, chip.most("weight_bits", 8))})
+        for config in (NETWORKS["digits"], XYLO_SIZED)
+        for name, chip in find_chips().items()
+        if not name.startswith("loihi")
+    ),
 ]
 
 
