@@ -1,4 +1,4 @@
-"""Draw the pictures in docs/images: `python docs/figures.py [window|timeline|digits]`."""
+"""Draw the pictures in docs/images: `python docs/figures.py [window|timeline|digits|cores]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
-from lava_desire.analysis import plot_classified_images
+from lava_desire.analysis import plot_classified_images, plot_core_map
+from lava_desire.deploy import map_network
 from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
 
 IMAGES = Path(__file__).parent / "images"
@@ -207,10 +208,17 @@ def draw_digits(path: Path) -> None:
     )
 
 
+def draw_cores(path: Path) -> None:
+    """Draw how the paper's network for MNIST would lie on the cores of Loihi."""
+    config = DesireConfig.preset("mnist").replace(reset="zero")
+    plot_core_map(map_network(config, "loihi1"), path)
+
+
 DRAWN = {
     "window": (draw_windows, "first_window.png"),
     "timeline": (draw_timeline, "timeline.svg"),
     "digits": (draw_digits, "digits.png"),
+    "cores": (draw_cores, "cores.png"),
 }
 
 if __name__ == "__main__":

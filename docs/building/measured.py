@@ -16,6 +16,7 @@ from docutils.statemachine import StringList
 
 from building import accuracies
 from building.tables import ROOT, Page
+from lava_desire.deploy.chips import find_chips
 
 BENCHMARKS = "benchmarks/results"
 
@@ -200,6 +201,64 @@ def _learning_engine(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _chips(page: Page) -> None:
+    page.table(
+        ["chip", "limit", "number", "how it is known", "source"],
+        (
+            [f"`{chip.name}`", words, figure.text, figure.kind, figure.source]
+            for chip in find_chips().values()
+            for words, figure in chip.limits().items()
+        ),
+    )
+
+
+def _energies(page: Page) -> None:
+    page.table(
+        ["chip", "by", "event", "energy", "how it is known", "source"],
+        (
+            [f"`{chip.name}`", by, event.replace("_", " "), each.text, each.kind, each.source]
+            for chip in find_chips().values()
+            for by, figures in {"its makers": chip.energies, **chip.simulators}.items()
+            for event, each in figures.items()
+        ),
+    )
+
+
+def _core_maps(page: Page) -> None:
+    name = f"{BENCHMARKS}/core_maps.json"
+    notes = page.read(name)
+    parts = [f"{part}_bytes" for part in ("weight", "index", "list", "learning", "feedback")]
+    page.table(
+        [
+            "network",
+            "resets",
+            "chip",
+            "bits",
+            "learns",
+            "cores",
+            "weights alone",
+            "KiB",
+            "limited by",
+        ],
+        (
+            [
+                row["network"],
+                {"zero": "to zero", "subtract": "by subtraction"}[row["reset"]],
+                row["chip"],
+                row["weight_bits"],
+                row["learning"],
+                f"{row['cores'] or 'none'} of {row['chip_cores']}",
+                row["cores_of_weights_alone"],
+                round(sum(row[part] for part in parts) / 1024),
+                "; ".join(row["problems"])
+                or ", ".join(dict.fromkeys(filter(None, row["limited_by"]))),
+            ]
+            for row in notes["results"]
+        ),
+    )
+    page.origin(name, notes)
+
+
 TABLES: dict[str, Callable[[Page], None]] = {
     "engine": partial(_times, file="engine", one="ours, in training, B = 64"),
     "convolutions": partial(
@@ -212,6 +271,9 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "exports": _exports,
     "exports-on-lava": _on_lava,
     "learning-engine": _learning_engine,
+    "chips": _chips,
+    "chip-energies": _energies,
+    "core-maps": _core_maps,
     "accuracy": accuracies.accuracy,
     "integers": accuracies.integers,
     "integers-of-convolutions": accuracies.convolutions,
@@ -223,7 +285,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
-        *("differential", "convolutions"),
+        *("differential", "convolutions", "core_maps"),
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:
