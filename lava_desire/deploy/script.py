@@ -1,0 +1,257 @@
+"""A trained network as a Python script that runs it elsewhere, without this library.
+
+What scripts of all targets share: they read images, encode them, decide and compare with labels.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from lava_desire.deploy.integer_network import IntegerNetwork, is_floating
+from lava_desire.engine import DesireNetwork
+from lava_desire.files import open_regular, write_atomically
+from lava_desire.model.options.image_brightness import ImageBrightness
+from lava_desire.model.options.tie_break import TieBreak
+
+_SCRIPT = Template('''"""$summary
+
+    python $name.py images.npz [count]$report
+
+classifies `test_images` (or `x_test`, `images`, `data`) of the file, (S, $inputs) or (S, height,
+width), uint8 or float in [0, 1], and compares with `test_labels` (or `y_test`, `labels`, `target`)
+where they are there. $needs
+Weights are in $name.npz beside this file.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+SETTINGS = $settings
+
+$body
+
+def encode(images):
+    """Turn brightness into spikes: integrate, fire at the threshold, deduct it."""
+    brightest = images.max()
+    if SETTINGS["image_brightness"]:  # every image is scaled to this mean, in whole levels
+        levels = images if images.dtype == np.uint8 else np.rint(images.astype(float) * 255)
+        levels = levels.astype(np.int64)
+        total = levels.sum(axis=1, keepdims=True)
+        wanted = round(255 * levels.shape[1] * SETTINGS["image_brightness"])
+        levels = (2 * wanted * levels + total) // np.maximum(2 * total, 1)
+        images = np.minimum(levels, 255).astype(np.uint8)
+    if SETTINGS["brightest"] is not None:  # an encoder in integers
+        if images.dtype != np.uint8:
+            images = np.rint(images * SETTINGS["brightest"])
+        images = images.astype(np.int64)
+    elif images.dtype == np.uint8:
+        images = images.astype(np.float32) / np.float32(255)
+    else:
+        images = images.astype(np.float32)
+    threshold = SETTINGS["encoder_threshold"]
+    potential, trains = np.zeros_like(images), []
+    for _ in range(SETTINGS["num_steps"]):
+        potential = potential + images
+        trains.append(potential >= threshold)
+        potential = potential - threshold * trains[-1].astype(images.dtype)
+    if brightest > 0 and not np.any(trains):
+        sys.exit(f"no pixel spikes, the brightest is {brightest}: expected up to 255, or 1.0")
+    return np.stack(trains)
+
+
+def count_spikes(images):
+    """Return the spikes of the output neurons, one row an image."""
+    return run(images).sum(axis=1)
+
+
+def predict(spikes):
+    """Return the class whose neuron spikes most, -1 where that is not decided."""
+    counts = spikes.sum(axis=1)
+    leads = counts == counts.max(axis=1, keepdims=True)
+    if SETTINGS["tie_break"] == "earliest":  # a tie goes to who reached the count first
+        last = (spikes * np.arange(1, spikes.shape[1] + 1)[:, None]).max(axis=1)
+        reached = np.where(leads, last, spikes.shape[1] + 1)
+        leads = reached == reached.min(axis=1, keepdims=True)
+    return np.where(leads.sum(axis=1) > 1, -1, leads.argmax(axis=1))
+
+
+def read(path):
+    """Return images, a row each, and the numbers of their classes where the file has labels."""
+    families = ("test_images", "test_labels"), ("x_test", "y_test"), ("images", "labels")
+    with np.load(path, allow_pickle=False) as file:
+        keys = {key.lower(): key for key in file.files}
+        for images, labels in (*families, ("data", "target")):
+            if images in keys:
+                break
+        else:
+            sys.exit(f"{path} holds {', '.join(keys)}: expected test_images, or images")
+        images, labels = (file[keys[key]] if key in keys else None for key in (images, labels))
+    rows = images.reshape(len(images), -1)
+    inputs, classes = SETTINGS["num_inputs"], SETTINGS["num_classes"]
+    if rows.shape[1] != inputs or not len(rows):
+        sys.exit(f"images have shape {images.shape}: expected (S, {inputs}), or (S, h, w)")
+    is_brightness = rows.dtype.kind == "f" and ((rows >= 0) & (rows <= 1)).all()
+    if rows.dtype != np.uint8 and not is_brightness:
+        sys.exit(f"images are {rows.dtype}: expected uint8, or float in [0, 1]")
+    if rows.dtype == np.uint8 and rows.max() < 64:
+        print(f"the largest byte of images is {rows.max()}, where white is 255", file=sys.stderr)
+    if labels is None:
+        return rows, None
+    if labels.ndim == 2 and labels.shape[1] > 1:  # one-hot
+        labels = labels.argmax(axis=1)
+    labels = labels.reshape(-1)
+    if SETTINGS["class_names"]:
+        numbers = {name: number for number, name in enumerate(SETTINGS["class_names"])}
+        unknown = sorted({str(label) for label in labels.tolist()} - numbers.keys())
+        if unknown:
+            sys.exit(f"a label is {unknown[0]!r}: expected one of {', '.join(numbers)}")
+        labels = np.array([numbers[str(label)] for label in labels.tolist()])
+    if labels.dtype.kind not in "iu" or labels.shape != (len(rows),):
+        sys.exit(f"labels are {labels.dtype} {labels.shape}: expected integers, one an image")
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.size:
+        sys.exit(f"a label is {outside[0]}: expected a class in [0, {classes})")
+    return rows, labels
+
+
+def main():
+    """Classify, and print one class a line, -1 where it is not decided."""
+    reports = "write_report" in globals()
+    if not 2 <= len(sys.argv) <= 3 + reports or not "".join(sys.argv[2:3] or "1").isdecimal():
+        sys.exit(__doc__)
+    images, labels = read(sys.argv[1])
+    images = images[: int(sys.argv[2]) if len(sys.argv) > 2 else None]
+    predicted = predict(run(images))
+    names = SETTINGS["class_names"]
+    print(*(names[each] if names and each >= 0 else each for each in predicted), sep="\\n")
+    if labels is not None:
+        right = int((predicted == labels[: len(predicted)]).sum())
+        print(f"{right} of {len(predicted)} right", file=sys.stderr)
+    if len(sys.argv) > 3:
+        write_report(sys.argv[3])
+
+
+if __name__ == "__main__":
+    main()
+''')
+
+
+def write_script(
+    network: DesireNetwork | IntegerNetwork,
+    path: str | Path,
+    *,
+    summary: str,
+    needs: str,
+    body: str,
+    settings: Mapping[str, Any],
+    weights: Mapping[str, Any],
+) -> list[Path]:
+    """Write a script ``*.py``, and beside it its weights ``*.npz``; return both.
+
+    The script prints one class a line, and on stderr how many were right.
+
+    Parameters
+    ----------
+    network : DesireNetwork or IntegerNetwork
+        What the script runs: it encodes and decides as this does. A network of the engine in fixed
+        point encodes in integers, plain integers as the rule does.
+    path : str or Path
+        An identifier, and ``.py``.
+    summary : str
+        First line of the script's documentation.
+    needs : str
+        A sentence or more: which packages it needs.
+    body : str
+        Python text, the imports of the target and ``run(images)``, which returns the spikes of the
+        output neurons, (S, T, N_L) int, of images (S, N_0); what it defines besides, the script
+        has as well. It may use ``np``, ``sys``, ``Path``, ``SETTINGS`` and ``encode(images)``, the
+        spikes of the input, (T, S, N_0) bool. With a ``write_report(path)`` the script takes a
+        third argument, and calls it with that when all is run.
+    settings : mapping
+        More of ``SETTINGS``: literals. There are ``num_steps``, ``num_inputs``, ``num_classes``,
+        ``tie_break``, ``image_brightness``, ``encoder_threshold``, ``brightest``, ``class_names``.
+    weights : mapping
+        Arrays of the ``.npz``, by name; ``weights_1`` must be one of them.
+
+    Raises
+    ------
+    ValueError
+        If the network filters images or decides as scripts do not know, or the name is not that of
+        a script.
+    OSError
+        If a file cannot be written, or a file that is none of an earlier export has the name of
+        the weights.
+    """
+    path = check_script(network, path)
+    config = network.config
+    engine: Any = network
+    in_integers = not isinstance(network, IntegerNetwork) and not is_floating(network)
+    every = {
+        "num_steps": config.num_steps,
+        "num_inputs": config.num_inputs,
+        "num_classes": config.num_classes,
+        "tie_break": config.tie_break,
+        "image_brightness": config.image_brightness,
+        "encoder_threshold": engine.rule.encoder_threshold if in_integers else config.threshold,
+        "brightest": 255 if in_integers else None,
+        "class_names": list(getattr(network, "class_names", None) or ()),
+        **settings,
+    }
+    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in every.items())
+    text = _SCRIPT.substitute(
+        name=path.stem,
+        summary=summary,
+        needs=needs,
+        report=" [report.json]" if "def write_report(" in body else "",
+        inputs=config.num_inputs,
+        settings="{\n" + lines + "}",
+        body=body.strip() + "\n",
+    )
+    packed = io.BytesIO()
+    np.savez_compressed(packed, config=json.dumps(config.to_dict()), **weights)
+    write_atomically(path.with_suffix(".npz"), packed.getvalue())
+    write_atomically(path, text.encode())
+    return [path, path.with_suffix(".npz")]
+
+
+def check_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> Path:
+    """Refuse what :func:`write_script` would, before anything is made; return the path.
+
+    Raises as it does.
+    """
+    path = Path(path)
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise ValueError(
+            f"output is {str(path)!r}: expected the name of a Python script, as net.py"
+        )
+    beside = path.with_suffix(".npz")
+    if os.path.lexists(beside) and not (path.is_file() and _holds_weights(beside)):
+        raise FileExistsError(
+            f"{beside} is there, where the weights of {path} go, and is not of an earlier export: "
+            "move it, or give the script another name"
+        )
+    config = network.config
+    for option in (*config.filters, config.decision_policy):
+        if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):
+            option.refuse(", which a script knows how to do")
+    return path
+
+
+def _holds_weights(path: Path) -> bool:
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return {"config.npy", "weights_1.npy"} <= names
