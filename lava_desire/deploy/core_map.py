@@ -371,10 +371,14 @@ class _Mapping:
         used = {_NEURONS: neurons * self.compartments, _MEMORY: memory, _IN: inputs, _OUT: outputs}
         return used, parts
 
+    def _width(self, index: int) -> int:
+        lists = self.chip.lists
+        return wide_enough(self.bits[index], lists.weight_bits if lists else ())
+
     def _memory(self, stored: Axons, index: int, neurons: int) -> tuple[dict[str, float], Counts]:
         """Return bytes of memory by what they hold, and bytes of each core."""
         lists = self.chip.lists
-        width = wide_enough(self.bits[index], lists.weight_bits if lists else ())
+        width = self._width(index)
         number = tag = 0
         if lists and not stored.counts_up:
             numbers = ceil(np.log2(max(neurons * self.compartments, 2)))
@@ -393,9 +397,6 @@ class _Mapping:
         synapse, cores = self.config.synapses[index], self.cores[index]
         used, parts = self._used(index, cores)
         whole = axons(synapse, 1)
-        width = wide_enough(
-            self.bits[index], self.chip.lists.weight_bits if self.chip.lists else ()
-        )
         memory = self.limits.get(_MEMORY)
         return LayerMap(
             layer=index + 1,
@@ -405,7 +406,7 @@ class _Mapping:
             fan_in=synapse.fan_in,
             fan_out=int(whole.lists[0][0].max()),
             synapses=whole.synapses,
-            weights=round(parts["weights"] * 8 / width),
+            weights=round(parts["weights"] * 8 / self._width(index)),
             weight_bytes=parts["weights"],
             index_bytes=parts["indices"],
             list_bytes=parts["lists"],

@@ -57,6 +57,8 @@ def test_one_core_less_exceeds_the_limit_that_is_named():
         assert layer.limited_by == "synaptic memory"
         assert max(layer.used["synaptic memory"]) <= most
         assert 600 * list_bits(np.array([fuller]), 8, LISTS)[0] / 8 > most
+    # which nengo-loihi splits over two, and refuses
+    assert map_network(DesireConfig((300, 770), reset="zero")).cores == 3
 
 
 def test_a_neuron_that_subtracts_takes_two_compartments_of_loihi():

@@ -52,8 +52,8 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """The number with its unit."""
-        return f"{self.value:,.10g} {self.unit}"
+        """The number with its unit, which is in the plural."""
+        return f"{self.value:,.10g} {self.unit.rstrip('s') if self.value == 1 else self.unit}"
 
 
 @dataclass(frozen=True)
