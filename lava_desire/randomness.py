@@ -36,6 +36,9 @@ def initial_weights(
 ) -> list[npt.NDArray[np.float32]]:
     """Draw Kaiming-normal weights, N(0, 2 / fan-in).
 
+    With a `synapse_decay` α, N(0, 2·(1 − α) / fan-in): a current that lasts adds up. It would do so
+    by 1 / (1 − α) from inputs that spike at a steady rate, and by less from single spikes.
+
     Parameters
     ----------
     config : DesireConfig or sequence of int
@@ -51,11 +54,11 @@ def initial_weights(
     if not isinstance(config, DesireConfig):
         config = DesireConfig(tuple(config))
     seed = config.seed if seed is None else seed
-    weights = []
+    weights, share = [], math.sqrt(1 - config.synapse_decay)
     for layer, synapse in enumerate(config.synapses, start=1):
         generator = _generator(seed, _WEIGHTS, layer)
         normal = generator.standard_normal(synapse.weight_shape)
-        weights.append((normal * synapse.initial_spread).astype(np.float32))
+        weights.append((normal * (synapse.initial_spread * share)).astype(np.float32))
     return weights
 
 

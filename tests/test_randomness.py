@@ -19,6 +19,13 @@ def test_weights_are_kaiming_normal():
     assert weights[0].std() == pytest.approx(np.sqrt(2 / 500), rel=0.01)
 
 
+def test_weights_are_drawn_smaller_where_currents_last():
+    lasting, plain = (
+        initial_weights(DesireConfig((5, 4), synapse_decay=alpha))[0] for alpha in (0.75, 0)
+    )
+    np.testing.assert_array_equal(2 * lasting, plain)
+
+
 def test_a_seed_gives_the_same_weights_and_another_others():
     one, same, other = (initial_weights(DesireConfig((5, 4), seed=seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
