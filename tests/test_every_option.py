@@ -345,18 +345,13 @@ DOORS = {
     "evaluate": door(TRAINED, evaluated, idle=LEARNING - BOUNDS),
     "export, fixed": door(TRAINED, quantized, idle=GIVEN, refused={"synapse_decay"}),
     "to_lava": door(
-        TRAINED.replace(reset="zero"),
-        as_processes,
-        idle=GIVEN,
-        refused={"synapse_decay"},
-        needs=LAVA,
-        reset="subtract",
+        TRAINED.replace(reset="zero"), as_processes, idle=GIVEN, needs=LAVA, reset="subtract"
     ),
     "export, lava": door(
         TRAINED.replace(reset="zero"),
         as_script,
         idle=GIVEN,
-        refused={"reset", "synapse_decay"} | OUTSIDE - {"image_brightness", "tie_break"},
+        refused={"reset"} | OUTSIDE - {"image_brightness", "tie_break"},
         reset="subtract",
     ),
     "export, nir": door(

@@ -5,16 +5,18 @@ Networks trained with ``reset="zero"`` run on stock processes alone, ``LIFReset`
 
     u ← u·(1 − du) + a;   v ← v·(1 − dv) + u;   a spike where v > vth;   v = 0 at a spike
 
-with du = 1 (the current keeps nothing) and dv = 1 − β. Ours fire at v ≥ θ, Lava's at v > vth: in
-floating point vth is the number just below θ. Nothing in Lava deducts a threshold, so networks that
-reset by subtraction, as the paper's do, get ``DesireLIF`` between stock connections.
+with du = 1 − α (1: the current keeps nothing) and dv = 1 − β. Ours fire at v ≥ θ, Lava's at
+v > vth: in floating point vth is the number just below θ. Nothing in Lava deducts a threshold, so
+networks that reset by subtraction, as the paper's do, get ``DesireLIF`` between stock connections.
 
 ``Conv`` has axes (x, y, channel), turns kernels, and in Lava 0.10 has no use for its
 ``weight_exp``. Neurons stay in a row here, in C order of (channel, row, column); ports are reshaped
 and transposed on the way into a ``Conv`` and out of it.
 
-A sample takes a window of T + L steps. Layer ℓ fires no later than step T + ℓ, so in the first
-step of the next window all is silent, and there ``LIFReset`` clears all layers at once.
+A sample takes a window of T + L steps. What is left of it in currents may go on firing, so
+``LIFReset`` clears layer ℓ in step ℓ of the next window: the layer before was cleared in the step
+before, and its first spikes of this window come later. What the output fires before step L + 1 is
+of the window before, and left out.
 """
 
 from __future__ import annotations
@@ -36,7 +38,6 @@ from lava_desire.deploy.integer_network import (
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers.limits import STATE_LIMIT
-from lava_desire.model.options.synapse_decay import refuse_synapse_decay
 from lava_desire.model.synapses import Synapse, refuse_synapses
 
 FLOATING, FIXED = "floating_pt", "fixed_pt"
@@ -231,10 +232,9 @@ def on_stock(network: Any) -> tuple[str, list[tuple[Any, dict[str, Any]]], list[
     integers = None if is_floating(network) else as_integers(network)
     config = network.config
     refuse_synapses(config, "stock Lava", ("dense", "conv2d"))
-    refuse_synapse_decay(config, "stock Lava")
     if integers is None:
         just_below = float(np.nextafter(config.threshold, 0.0))  # ours fire at the threshold itself
-        neurons = {"vth": just_below, "du": 1.0, "dv": 1.0 - config.decay}
+        neurons = {"vth": just_below, "du": 1.0 - config.synapse_decay, "dv": 1.0 - config.decay}
         weights = tuple(array.astype(np.float64) for array in network.numpy_weights())
         exponents: Sequence[int | None] = [None] * config.num_layers
         tag, parameters = FLOATING, [neurons] * config.num_layers
@@ -243,6 +243,7 @@ def on_stock(network: Any) -> tuple[str, list[tuple[Any, dict[str, Any]]], list[
         # Lava adds 1 to du: 4095 keeps nothing of the current.
         rest = {"du": 4095, "dv": integers.voltage_decay}
         parameters = [{"vth": threshold, **rest} for threshold in integers.thresholds]
+    parameters = [{**each, "reset_offset": layer} for layer, each in enumerate(parameters, start=1)]
     parts = enumerate(zip(config.synapses, weights, exponents, strict=True), start=1)
     return tag, [_stock_synapse(layer, *part) for layer, part in parts], parameters
 
@@ -301,7 +302,7 @@ def _in_a_row(connection: Any) -> Any:
 def _resetting(config: DesireConfig, size: int, **parameters: Any) -> Any:
     from lava.proc.lif.process import LIFReset
 
-    return LIFReset(shape=(size,), reset_interval=config.window_steps, reset_offset=1, **parameters)
+    return LIFReset(shape=(size,), reset_interval=config.window_steps, **parameters)
 
 
 def _run_part(network: LavaNetwork, trains: Any) -> Any:
@@ -328,4 +329,5 @@ def _run_part(network: LavaNetwork, trains: Any) -> Any:
         sink.stop()
     # Spikes of step t are sent in step t + 2 of the window, counted from 1.
     spikes = received.T.reshape(num_samples, window, -1)[:, 1 : 1 + num_steps]
+    spikes[:, : config.num_layers - 1] = 0
     return spikes.transpose(1, 0, 2) != 0

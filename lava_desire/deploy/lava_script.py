@@ -36,9 +36,9 @@ def build():
     with np.load(Path(__file__).with_suffix(".npz"), allow_pickle=False) as file:
         weights = [file[f"weights_{layer + 1}"] for layer in range(len(SETTINGS["neurons"]))]
     connections = [connect(*pair) for pair in zip(weights, SETTINGS["connections"])]
-    # A sample takes a window of steps, and in the first of them all layers are cleared.
+    # A sample takes a window of steps, and in the first of them layers are cleared, one a step.
     layers = [
-        LIFReset(shape=(each.a_out.size,), reset_interval=window, reset_offset=1, **parameters)
+        LIFReset(shape=(each.a_out.size,), reset_interval=window, **parameters)
         for each, parameters in zip(connections, SETTINGS["neurons"])
     ]
     for index, (connection, layer) in enumerate(zip(connections, layers)):
@@ -84,7 +84,10 @@ def run(images):
     finally:
         sink.stop()
     # The spikes of time t are sent in step t + 2 of a window, counted from 1.
-    return received.T.reshape(num_samples, window, -1)[:, 1 : 1 + num_steps].astype(int)
+    # Before any can come through all layers, they are of the sample before.
+    spikes = received.T.reshape(num_samples, window, -1)[:, 1 : 1 + num_steps].astype(int)
+    spikes[:, : len(layers) - 1] = 0
+    return spikes
 '''
 
 

@@ -27,9 +27,11 @@ def learned(**changes):
     return network
 
 
-@pytest.mark.parametrize("reset", ["zero", "subtract"])
-def test_floating_point_repeats_the_engine(reset):
-    network = learned(reset=reset)
+@pytest.mark.parametrize(
+    ("reset", "alpha"), [("zero", 0), ("subtract", 0), ("zero", 0.75), ("subtract", 0.5)]
+)
+def test_floating_point_repeats_the_engine(reset, alpha):
+    network = learned(reset=reset, synapse_decay=alpha, trace_baseline=float(alpha > 0))
     activity = network.forward(IMAGES)
     exported = to_lava(network)
     given = exported.output_spikes(activity.spikes[0].numpy())

@@ -35,4 +35,5 @@ TARGET = base.Target(
     refuse=refuse,
     beside=".npz",
     synapses=("dense", "conv2d"),
+    filters_currents=True,
 )
