@@ -358,7 +358,6 @@ DOORS = {
         TRAINED,
         as_nir,
         idle=GIVEN | OUTSIDE,
-        refused={"synapse_decay"},
         needs="nir",
     ),
     "export, netx": door(

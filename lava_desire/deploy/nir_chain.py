@@ -29,9 +29,7 @@ class Layer:
     neurons: str
     synapse: Synapse  # connected
     weight: Any  # of its weight_shape, as the graph holds it
-    tau: Any  # seconds, (N,) or (1,) float64, as the two below
-    r: Any
-    v_threshold: Any
+    parameters: dict[str, Any]  # of the neurons, (N,) or (1,) float64: tau in seconds, r, …
     metadata: dict[str, Any]  # of the synapses
 
 
@@ -150,7 +148,7 @@ def _pairs(
     for name in names:
         node = nodes[name]
         if pending is not None:
-            if not isinstance(node, nir.LIF):
+            if not isinstance(node, (nir.LIF, nir.CubaLIF)):
                 raise ValueError(f"node {name!r} is {_kind(node)}: expected LIF behind {before!r}")
             yield *pending, name
             shape = pending[1].post_shape
@@ -179,13 +177,15 @@ def _pairs(
 
 
 def _layer(nodes: dict[str, Any], first: str, synapse: Synapse, weight: Any, second: str) -> Layer:
-    parameters, shape = {}, synapse.post_shape
-    for name in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
-        given = getattr(nodes[second], name)
+    parameters, shape, node = {}, synapse.post_shape, nodes[second]
+    positive = ("tau_mem", "tau_syn") if hasattr(node, "tau_syn") else ("tau",)
+    gains = ("r", "w_in") if hasattr(node, "tau_syn") else ("r",)
+    for name in (*positive, *gains, "v_leak", "v_threshold", "v_reset"):
+        given = getattr(node, name)
         values = parameters[name] = _one_a_neuron(name, second, given, shape)
         if not np.isfinite(values).all():
             raise ValueError(f"{name} of {second!r} holds NaN or infinity: expected finite values")
-        if name in ("tau", "v_threshold") and (values <= 0).any():
+        if name in (*positive, "v_threshold") and (values <= 0).any():
             raise ValueError(
                 f"{name} of {second!r} holds {values[values <= 0][0]:g}: expected values above 0"
             )
@@ -196,8 +196,7 @@ def _layer(nodes: dict[str, Any], first: str, synapse: Synapse, weight: Any, sec
             )
     metadata = nodes[first].metadata
     metadata = metadata if isinstance(metadata, dict) else {}
-    kept = {name: parameters[name] for name in ("tau", "r", "v_threshold")}
-    return Layer(first, second, synapse, weight, metadata=metadata, **kept)
+    return Layer(first, second, synapse, weight, parameters, metadata)
 
 
 def _one_a_neuron(name: str, node: str, value: Any, shape: tuple[int, ...]) -> Any:

@@ -8,6 +8,10 @@ One Euler step of length dt is v ← (1 − dt/τ)·v + (dt/τ)·R·I, and ours 
 
     τ = dt / (1 − β),    R = 1,    W_nir = W / (1 − β),    v_leak = v_reset = 0,
 
+and with a `synapse_decay` α a CubaLIF, whose current is τ_syn dI/dt = −I + w_in·W·s, with
+
+    τ_syn = dt / (1 − α),    w_in = 1 / (1 − α),
+
 unless one of :mod:`lava_desire.deploy.nir_dialects` has R and weights otherwise. For β = 1 − 2^−k
 the gain is a power of two and costs no bit; for any other β what rounding takes is kept beside the
 weights, so that the way back is exact. What the format cannot say (the time step, reset by
@@ -118,13 +122,18 @@ def _neurons(
     def filled(value: float) -> Any:
         return np.full(shape, value, np.float32)
 
-    return nir.LIF(
-        tau=filled(dialect.tau(config.decay, dt)),
-        r=filled(dialect.r(config.decay)),
-        v_leak=filled(0),
-        v_threshold=filled(config.threshold),
-        v_reset=filled(0),
-    )
+    values = {**neuron_of(config, dialect, dt), "v_leak": 0, "v_reset": 0}
+    kind = nir.CubaLIF if config.synapse_decay else nir.LIF
+    return kind(**{name: filled(value) for name, value in values.items()})
+
+
+def neuron_of(config: DesireConfig, dialect: Dialect, dt: float) -> dict[str, float]:
+    """Return the parameters of a network's LIF, or CubaLIF, that are not 0, by their names."""
+    alpha, tau = config.synapse_decay, dialect.tau(config.decay, dt)
+    values = {"r": dialect.r(config.decay), "v_threshold": config.threshold}
+    if not alpha:
+        return {"tau": tau, **values}
+    return {"tau_mem": tau, "tau_syn": dt / (1 - alpha), "w_in": 1 / (1 - alpha), **values}
 
 
 def packed(graph: Any) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from lava_desire.deploy.hdf5_file import MAX_BYTES, MAX_SECONDS, read_hdf5
 from lava_desire.deploy.optional import import_optional
 
-_LIF_PARAMETERS = ("tau", "r", "v_leak", "v_threshold", "v_reset")
+_LIF_PARAMETERS = ("tau", "tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in")
 
 
 def read_nir(
@@ -97,7 +97,7 @@ def _node(nir: Any, name: str, fields: Any) -> Any:
         return _graph(nir, fields, f"node {name!r}")
     fields = {**fields, "type": kind}
     try:
-        if kind == "LIF":
+        if kind in ("LIF", "CubaLIF"):
             given = {field: fields[field] for field in _LIF_PARAMETERS if field in fields}
             fields.update(zip(given, np.broadcast_arrays(*given.values()), strict=True))
         return nir.dict2NIRNode(fields)

@@ -22,6 +22,7 @@ from lava_desire.deploy.nir_export import (
     DELAY,
     DIALECT,
     RESIDUAL,
+    neuron_of,
     unscaled,
 )
 from lava_desire.deploy.nir_file import read_nir
@@ -48,12 +49,12 @@ def from_nir(
     """Return the network that a NIR graph describes.
 
     A graph of :func:`to_nir` comes back to the bit. Any other has to be a chain of Affine, Linear
-    or Conv2d without bias and LIF with one time constant and one threshold; what NIR does not say
-    is taken from the arguments. Its missing delay is made up for by L − 1 steps more, which leaves
-    the spike counts as they are; a potential that equals the threshold fires here, and in NIR by
-    the letter does not. A SumPool2d or AvgPool2d before a connection becomes part of its kernels. A
-    Flatten is passed over, since planes are flat here anyway; graphs within the graph are unfolded;
-    parameters of one number hold for all neurons.
+    or Conv2d without bias and LIF, or CubaLIF in all layers, with one time constant of a kind and
+    one threshold; what NIR does not say is taken from the arguments. Its missing delay is made up
+    for by L − 1 steps more, which leaves the spike counts as they are; a potential that equals the
+    threshold fires here, and in NIR by the letter does not. A SumPool2d or AvgPool2d before a
+    connection becomes part of its kernels. A Flatten is passed over, since planes are flat here
+    anyway; graphs within the graph are unfolded; parameters of one number hold for all neurons.
 
     Parameters
     ----------
@@ -104,14 +105,15 @@ def from_nir(
                 f"{', '.join(named)} is given, and the graph brings its own: expected neither"
             )
         config, dt, dialect = _own_config(metadata)
-        wanted = {"tau": dialect.tau(config.decay, dt), "r": dialect.r(config.decay)}
+        wanted = neuron_of(config, dialect, dt)
     else:
         config = _foreign_config(chain, dt, num_steps, reset)
         assert dt is not None
-        wanted, dialect = {"tau": dt / (1 - config.decay)}, None
+        wanted, dialect = neuron_of(config, DIALECTS[DEFAULT], dt), None
+        wanted = {name: wanted[name] for name in wanted if name not in ("r", "w_in")}
     _check_against(config, wanted, chain)
     parts = zip(chain, config.synapses, strict=True)
-    weights = [_weights(*part, config.decay, dialect) for part in parts]
+    weights = [_weights(*part, config, dialect) for part in parts]
     return DesireNetwork(config, device, weights)
 
 
@@ -164,12 +166,15 @@ def _foreign_config(
         raise ValueError(f"num_steps is {num_steps!r}: expected an integer of at least 1")
     if reset is not None and reset not in RESETS:
         raise ValueError(f"reset is {reset!r}: expected one of {', '.join(RESETS)}")
-    tau = float(chain[0].tau[0])
-    if tau < dt * (1 - 1e-6):
-        raise ValueError(
-            f"tau of {chain[0].neurons!r} is {tau:.3g} s, shorter than dt = {dt:.3g} s: expected "
-            f"at least dt. {_other_dt(tau)}"
-        )
+    first = chain[0].parameters
+    taus = {name: float(first[name][0]) for name in ("tau", "tau_mem", "tau_syn") if name in first}
+    for name, tau in taus.items():
+        if tau < dt * (1 - 1e-6):
+            raise ValueError(
+                f"{name} of {chain[0].neurons!r} is {tau:.3g} s, shorter than dt = {dt:.3g} s: "
+                f"expected at least dt. {_other_dt(tau)}"
+            )
+    decays = [_decay(dt, tau) for tau in taus.values()]
     steps = num_steps + len(chain) - 1
     planes = chain[0].synapse.pre_shape
     return DesireConfig(
@@ -177,8 +182,9 @@ def _foreign_config(
         layers=[str(layer.synapse) for layer in chain],
         input_shape=planes if len(planes) == 3 else (),
         num_steps=steps,
-        decay=_decay(dt, tau),
-        threshold=float(chain[0].v_threshold[0]),
+        decay=decays[0],
+        synapse_decay=decays[1] if len(decays) > 1 else 0.0,
+        threshold=float(first["v_threshold"][0]),
         error_margin=min(4, steps - 1),
         reset=reset or "zero",
     )
@@ -219,8 +225,13 @@ def _check_against(config: DesireConfig, wanted: dict[str, float], chain: list[L
                 f"{synapse} behind {synapse.pre_shape}, as in its configuration"
             )
     for layer in chain:
-        for field, value in {**wanted, "v_threshold": config.threshold}.items():
-            given = getattr(layer, field)
+        for field, value in wanted.items():
+            if field not in layer.parameters:
+                raise ValueError(
+                    f"{layer.neurons!r} has no {field}: expected LIF in all layers, or CubaLIF in "
+                    "all"
+                )
+            given = layer.parameters[field]
             wrong = np.abs(given - value) > 1e-5 * abs(value)
             if wrong.any():
                 raise ValueError(
@@ -229,16 +240,23 @@ def _check_against(config: DesireConfig, wanted: dict[str, float], chain: list[L
                 )
 
 
-def _weights(layer: Layer, synapse: Synapse, decay: float, dialect: Dialect | None) -> Any:
-    """Return W = W_nir · R · (1 − β), with the loss of rounding undone."""
+def _weights(layer: Layer, synapse: Synapse, config: DesireConfig, dialect: Dialect | None) -> Any:
+    """Return W = W_nir · R · (1 − β), of a CubaLIF · w_in · (1 − α), its rounding undone."""
     table = layer.weight.reshape(len(layer.weight), -1)
-    gain = layer.r.reshape(min(len(layer.r), len(table)), -1) * (1 - decay)  # a row a neuron or map
-    as_they_are = dialect is not None and not dialect.scales_weights
-    gain[as_they_are | (np.abs(gain - 1) < _ROUNDING)] = 1  # R is τ/dt, but for rounding
-    if (gain != gain[:, :1]).any():
-        raise ValueError(
-            f"r of {layer.neurons!r} differs within a map of neurons: expected one number a map"
-        )
+    gain: Any = 1.0
+    for name, decay in (("r", config.decay), ("w_in", config.synapse_decay)):
+        if name not in layer.parameters:
+            continue
+        given = layer.parameters[name]
+        factor = given.reshape(min(len(given), len(table)), -1) * (1 - decay)  # a row a map
+        as_they_are = name == "r" and dialect is not None and not dialect.scales_weights
+        factor[as_they_are | (np.abs(factor - 1) < _ROUNDING)] = 1  # τ/dt, but for rounding
+        if (factor != factor[:, :1]).any():
+            raise ValueError(
+                f"{name} of {layer.neurons!r} differs within a map of neurons: expected one number "
+                "a map"
+            )
+        gain = gain * factor
     with np.errstate(over="ignore"):
         weights = unscaled(table, gain[:, :1]).reshape(synapse.weight_shape)
     residual = layer.metadata.get(RESIDUAL)

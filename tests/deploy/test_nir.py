@@ -47,6 +47,34 @@ def test_a_network_comes_back_to_the_bit(decay, reset, tmp_path):
         assert mine.equal(other)
 
 
+@pytest.mark.parametrize(("decay", "alpha"), [(0.75, 0.5), (0.7, 0.3)])
+def test_filtered_currents_are_those_of_a_cubalif_and_come_back(decay, alpha, tmp_path):
+    network = DesireNetwork(CONFIG.replace(decay=decay, synapse_decay=alpha))
+    graph = to_nir(network)
+    nir.write(tmp_path / "net.nir", graph)
+    back = from_nir(tmp_path / "net.nir")
+    assert back.config == network.config
+    graph.metadata = {}  # as of another framework
+    foreign = from_nir(graph, dt=1e-4, num_steps=8, reset="subtract")
+    assert (foreign.config.decay, foreign.config.synapse_decay) == (decay, alpha)
+    for mine, other, third in zip(
+        *(each.numpy_weights() for each in (back, network, foreign)), strict=True
+    ):
+        np.testing.assert_array_equal(mine, other)
+        np.testing.assert_allclose(third, other, rtol=1e-6)
+    graph.nodes["lif_1"].w_in[:] *= 2
+    twice = from_nir(graph, dt=1e-4, num_steps=8).numpy_weights()[0]
+    np.testing.assert_allclose(twice, 2 * network.numpy_weights()[0], rtol=1e-6)
+
+
+def test_filtered_currents_in_some_layers_alone_are_refused():
+    graph, filtered = chain(), to_nir(DesireNetwork(DesireConfig((3, 2), synapse_decay=0.5)))
+    graph.nodes["lif_1"] = filtered.nodes["lif_1"]
+    assert "'lif_1' has no tau: expected LIF in all layers, or CubaLIF" in refused(graph)
+    with pytest.raises(ValueError, match=r"synapse_decay is 0\.5: expected 0 for dialect 'norse'"):
+        to_nir(DesireNetwork(DesireConfig((3, 2), synapse_decay=0.5)), dialect="norse")
+
+
 def test_the_graph_says_what_nir_cannot():
     graph = to_nir(DesireNetwork(CONFIG), dt=1e-3)
     assert {name: graph.metadata[name] for name in ("dt", "reset", "comparison", "delay")} == {
@@ -74,19 +102,24 @@ def simulate(graph, trains, dt):
     outputs = trains.astype(np.float64)
     for first, second in zip(order[::2], order[1::2], strict=True):
         affine, lif = graph.nodes[first], graph.nodes[second]
-        voltage = np.zeros((trains.shape[1], len(affine.weight)))
-        spikes = []
+        voltage = current = np.zeros((trains.shape[1], len(affine.weight)))
+        filters, spikes = isinstance(lif, nir.CubaLIF), []
+        tau = lif.tau_mem if filters else lif.tau
         for step in outputs:
-            current = (step @ affine.weight.T.astype(np.float64)) * lif.r
-            voltage = voltage + dt / lif.tau * (lif.v_leak - voltage + current)
+            given = step @ affine.weight.T.astype(np.float64)
+            if filters:
+                given = current + dt / lif.tau_syn * (lif.w_in * given - current)
+            current = given
+            voltage = voltage + dt / tau * (lif.v_leak - voltage + current * lif.r)
             spikes.append(voltage > lif.v_threshold)
             voltage = np.where(spikes[-1], lif.v_reset, voltage)
         outputs = np.array(spikes, dtype=np.float64)
     return outputs.astype(bool)
 
 
-def test_a_graph_run_by_the_letter_gives_the_spikes_of_a_network_that_resets_to_zero():
-    network = DesireNetwork(CONFIG.replace(reset="zero"))
+@pytest.mark.parametrize("alpha", [0.0, 0.75])
+def test_a_graph_run_by_the_letter_gives_the_spikes_of_a_network_that_resets_to_zero(alpha):
+    network = DesireNetwork(CONFIG.replace(reset="zero", synapse_decay=alpha))
     activity = network.forward(IMAGES)
     steps = CONFIG.num_steps - (CONFIG.num_layers - 1)
     given = simulate(to_nir(network), activity.spikes[0].numpy()[:steps], 1e-4)
@@ -206,7 +239,11 @@ RECURRENT = nir.NIRGraph(
         ([DENSE, nir.Threshold(ONES)], "node 'threshold' is Threshold: expected LIF"),
         ([DENSE, nir.I(ONES)], "node 'i' is I: expected LIF behind 'linear'"),
         ([DENSE, LIF, DENSE, nir.LI(ONES, ONES, ONES)], "node 'li' is LI: expected LIF"),
-        ([DENSE, nir.CubaLIF(*[ONES] * 5)], "node 'cubalif' is CubaLIF: expected LIF"),
+        ([DENSE, nir.CubaLIF(*[ONES] * 5)], "v_leak of 'cubalif' holds 1.0: expected 0"),
+        (
+            [DENSE, nir.CubaLIF(0 * ONES, *[ONES] * 4)],
+            "tau_syn of 'cubalif' holds 0: expected values above 0",
+        ),
         ([DENSE, nir.CubaLI(*[ONES] * 4)], "node 'cubali' is CubaLI: expected LIF"),
         (
             [DENSE, nir.Flatten({"input": np.array([3])}, 0), LIF],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, MEASURED_BITS
 from lava_desire.deploy.targets import base
+from lava_desire.model.options.synapse_decay import refuse_synapse_decay
 
 if TYPE_CHECKING:
     from lava_desire.engine import DesireNetwork
@@ -30,6 +31,8 @@ def refuse(network: Any, options: Options) -> None:
     named = f"dialect is {options.dialect!r}"
     if not dialect.planes and any(each.name == "conv2d" for each in config.synapses):
         raise ValueError(f"{named}, and {dialect.reader} takes no convolutions: export another")
+    if options.dialect != DEFAULT:
+        refuse_synapse_decay(config, f"dialect {options.dialect!r}")
     if dialect.exponential and config.decay == 0:
         raise ValueError(f"{named}, whose decay exp(−1/τ) is above 0, and decay is 0: raise it")
 
@@ -69,6 +72,7 @@ TARGET = base.Target(
     refuse=refuse,
     options=Options,
     synapses=("dense", "conv2d"),
+    filters_currents=True,
 )
 
 
@@ -76,9 +80,10 @@ def to_nir(network: DesireNetwork, *, dt: float | None = None, dialect: str = DE
     """Return a trained network as a NIR graph: Input, then Linear and LIF a layer, then Output.
 
     τ = dt / (1 − β), R = 1 and W_nir = W / (1 − β), unless the dialect's reader takes another form
-    for that. From the first convolution on it is Conv2d and LIF. A dense layer behind planes has
-    kernels as large as they are, since readers do not agree whether a Flatten counts the axis of
-    samples; outputs are then (B, N_L, 1, 1).
+    for that; with a `synapse_decay` α CubaLIF, with τ_syn = dt / (1 − α) and w_in = 1 / (1 − α).
+    From the first convolution on it is Conv2d and LIF. A dense layer behind planes has kernels as
+    large as they are, since readers do not agree whether a Flatten counts the axis of samples;
+    outputs are then (B, N_L, 1, 1).
 
     The rate encoder is not part of the graph: feed it spikes. The delay of one step between
     layers is not a node, since no reader takes one: without it the output layer fires L − 1 steps
