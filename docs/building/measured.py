@@ -135,22 +135,22 @@ def _refused(counts: dict[str, Any]) -> str:
 def _exports(page: Page) -> None:
     name = f"{BENCHMARKS}/exports.json"
     notes = page.read(name)
-    versions = notes["frameworks"]["versions"]
-    found: dict[tuple[str, str, str], dict[str, int]] = {}
-    for row in notes["frameworks"]["results"]:
-        version = versions.get(row["framework"].lower(), "")
-        key = (f"{row['framework']} {version}", row["reset"], row["how"])
-        sums = found.setdefault(key, {"bits": 0, "wrong": 0})
-        sums["bits"] += row["output_bits"]
-        sums["wrong"] += row["mismatching"]
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for reader, measured in notes["readers"].items():
+        version = next(iter(measured["versions"].values()))
+        for row in measured["results"]:
+            key = (f"{reader} {version}", row["form"], row["reset"], row["how"] or "as imported")
+            sums = found.setdefault(key, {"bits": 0, "wrong": 0})
+            sums["bits"] += row["output_bits"]
+            sums["wrong"] = row.get("refused") or sums["wrong"] + row["mismatching"]
     lava_dl = notes["netx"]["results"]
-    key = (f"lava-dl {notes['netx']['versions']['lava-dl']}", "zero", "netx file")
+    key = (f"lava-dl {notes['netx']['versions']['lava-dl']}", "netx", "zero", "as imported")
     found[key] = {
         "bits": sum(row["output_bits"] for row in lava_dl),
         "wrong": sum(row["mismatching"] for row in lava_dl),
     }
     page.table(
-        ["framework", "reset", "how", "bits that differ", "of bits"],
+        ["reader", "form", "reset", "how", "bits that differ", "of bits"],
         ([*key, sums["wrong"], sums["bits"]] for key, sums in found.items()),
     )
     page.origin(name, notes)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.deploy import export, from_nir, to_nir
-from lava_desire.deploy.nir_dialects import DIALECTS
+from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, MEASURED_BITS
 from lava_desire.deploy.nir_export import packed
 
 nir = pytest.importorskip("nir", reason="nir is not installed: pip install lava_desire[export]")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
+ROOT = Path(__file__).parents[2]
 CONFIG = DesireConfig((12, 9, 4), num_steps=8, error_margin=2, threshold=0.8)
 
 
@@ -119,3 +122,53 @@ def test_what_no_reader_has_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="dialect is 'sinabs', and sinabs"):
         export(planes, tmp_path / "net.nir", to="nir", dialect="sinabs")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """What readers made of the whole digits network: {(reader, form, reset): {how: row}}."""
+    found = {}
+    measured = json.loads((ROOT / "benchmarks" / "results" / "exports.json").read_text("utf-8"))
+    for reader, notes in measured["readers"].items():
+        for row in notes["results"]:
+            if row["graph"] in ("digits_subtract", "digits_zero") and row["layer"] == 3:
+                assert row["output_bits"] == MEASURED_BITS
+                key = reader.replace("_", "-"), row["form"], row["reset"]
+                found.setdefault(key, {})[row["how"]] = row
+    return found
+
+
+def test_what_an_export_says_to_remain_is_what_was_measured(digits):
+    for name, dialect in DIALECTS.items():
+        for reset in ("subtract", "zero") if name != DEFAULT else ():
+            row = list(digits[name, name, reset].values())[-1]
+            assert row["mismatching"] == dialect.differing.get(reset, 0), f"{name}, {reset}"
+
+
+def test_the_page_shows_what_was_measured(digits):
+    rows = [
+        "| reader | default form | its dialect | and patched | then |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for reader in dict.fromkeys(reader for reader, _, _ in digits):
+        own = reader if reader in DIALECTS else DEFAULT
+        by_reset = [digits[reader, own, reset] for reset in ("subtract", "zero")]
+        ways = dict.fromkeys(f"`{list(each)[-1]}`" for each in by_reset if len(each) > 1)
+        cells = [
+            DIALECTS[own].reader if own == reader else reader,
+            bits(digits[reader, DEFAULT, reset][""] for reset in ("subtract", "zero")),
+            bits(each[""] for each in by_reset) if own == reader else "none",
+            " / ".join(ways) or "nothing",
+            bits(list(each.values())[-1] for each in by_reset),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    table = "\n".join(rows)
+    page = (ROOT / "docs" / "export.md").read_text("utf-8")
+    assert table in page, f"expected in docs/export.md:\n{table}"
+
+
+def bits(rows):
+    """Return what differed after reset by subtraction and to zero."""
+    said = ["refused" if "refused" in row else f"{row['mismatching']:,}" for row in rows]
+    said = ["**0**" if each == "0" else each for each in said]
+    return " / ".join(dict.fromkeys(said) if "refused" in said else said)
