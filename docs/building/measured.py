@@ -139,7 +139,8 @@ def _exports(page: Page) -> None:
     for reader, measured in notes["readers"].items():
         version = next(iter(measured["versions"].values()))
         for row in measured["results"]:
-            key = (f"{reader} {version}", row["form"], row["reset"], row["how"] or "as imported")
+            how = f"`{row['how']}`" if row["how"] else "as imported"
+            key = (f"{reader} {version}", row["form"], row["reset"], how)
             sums = found.setdefault(key, {"bits": 0, "wrong": 0})
             sums["bits"] += row["output_bits"]
             sums["wrong"] = row.get("refused") or sums["wrong"] + row["mismatching"]

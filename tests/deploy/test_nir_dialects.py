@@ -155,7 +155,7 @@ def test_the_page_shows_what_was_measured(digits):
         by_reset = [digits[reader, own, reset] for reset in ("subtract", "zero")]
         ways = dict.fromkeys(f"`{list(each)[-1]}`" for each in by_reset if len(each) > 1)
         cells = [
-            DIALECTS[own].reader if own == reader else reader,
+            DIALECTS[own].reader if own == reader else "jaxsnn 0.3.0",
             bits(digits[reader, DEFAULT, reset][""] for reset in ("subtract", "zero")),
             bits(each[""] for each in by_reset) if own == reader else "none",
             " / ".join(ways) or "nothing",
