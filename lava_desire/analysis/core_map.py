@@ -40,7 +40,8 @@ def plot_core_map(figure: Figure, found: CoreMap, title: str) -> None:
     axes.spines[:].set_visible(False)
     where = f"{found.cores:,} of {found.chip_cores:,} cores" if found.has_cores else "one core"
     answer = "" if found.fits else ", does not fit"
-    axes.set_title(
+    # Not the axes' title: of axes with an aspect constrained layout leaves it no room.
+    figure.suptitle(
         plain(title or f"{found.network} on {found.title}: {where}{answer}"), fontsize=11
     )
     handles = [
