@@ -46,8 +46,10 @@ COMPARED = ("affine", DEFAULT, "spikingjelly")
 """Forms that could be the default: every reader is given a whole digits network in each."""
 DENSE_ONLY = ("snn_mlir", "jaxsnn", "sinabs", "rockpool")
 
-KINDS: dict[str, tuple[DesireConfig, DesireConfig]] = {
-    "": (DesireConfig.preset("digits").replace(epochs=EPOCHS), DesireConfig((784, 100, 10))),
+DENSE = (DesireConfig.preset("digits").replace(epochs=EPOCHS), DesireConfig((784, 100, 10)))
+KINDS: dict[str, tuple[DesireConfig, ...]] = {
+    "": DENSE,
+    "_current": tuple(config.replace(synapse_decay=0.5) for config in DENSE),
     "_conv": (
         DesireConfig(
             layers=[Conv2d(16, 3), Conv2d(32, 3, stride=2, padding=1), Dense(50), Dense(10)],
@@ -97,12 +99,15 @@ def write_graphs(
         inputs = spikes[0][:steps].reshape(steps, -1, *config.synapses[0].pre_shape)
         trains = folder / f"{name}_{depth}.npz"
         np.savez(trains, inputs=inputs, outputs=spikes[depth][depth - 1 :])
-        whole = name.startswith("digits") and not planes and depth == config.num_layers
+        plain = not planes and not config.synapse_decay
+        whole = name.startswith("digits") and plain and depth == config.num_layers
         for form in {**DIALECTS, **AFFINE}:
             readers = ALL if form == DEFAULT or (whole and form in COMPARED) else ()
             readers = [each for each in ALL if each in readers or OWN.get(each) == form]
             if planes:
                 readers = [each for each in readers if each not in DENSE_ONLY]
+            if config.synapse_decay and not DIALECTS.get(form, Dialect("")).currents:
+                continue
             if not readers:
                 continue
             path = folder / f"{name}_{depth}, {form}.nir"
@@ -194,10 +199,11 @@ def main() -> None:
             network, name = trained(small), f"{kind}_{reset}"
             accuracies[f"digits{name}"] = evaluate(network, digits.test).accuracy
             plans += write_graphs(folder, f"digits{name}", network, digits.test_images)
-            write_netx(folder, f"digits{name}", network, digits.test_images[:NETX_SAMPLES])
             random = DesireNetwork(large)
             plans += write_graphs(folder, f"random{name}", random, random_images(64))
-            write_netx(folder, f"random{name}", random, random_images(64))
+            if not small.synapse_decay:  # which lava-dl's neurons cannot
+                write_netx(folder, f"digits{name}", network, digits.test_images[:NETX_SAMPLES])
+                write_netx(folder, f"random{name}", random, random_images(64))
         (folder / "plan.json").write_text(json.dumps(plans))
         results: dict[str, Any] = {"readers": {}}
         for python, names in zip(pythons, READERS.values(), strict=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 DEFAULT = "common"
 
@@ -26,6 +26,7 @@ class Dialect:
     dt: float = 1e-4  # seconds; 1 where the reader counts τ in steps
     v_reset: bool = True  # False for nir 1.0.4, which has no such field
     planes: bool = True  # whether the reader takes convolutions
+    currents: bool = True  # whether it takes CubaLIF, and computes it as ours
     patch: Mapping[str, str] = field(default_factory=dict)  # what it still needs, by reset
     differing: Mapping[str, int] = field(default_factory=dict)  # what remains, by reset
 
@@ -71,6 +72,7 @@ DIALECTS: dict[str, Dialect] = {
         exponential=True,
         v_reset=False,
         planes=False,
+        currents=False,
         patch=dict.fromkeys(
             ("subtract", "zero"),
             "before the import set tau_mem = tau in each LIF of the graph, then "
@@ -86,6 +88,7 @@ DIALECTS: dict[str, Dialect] = {
         dt=1.0,
         v_reset=False,
         planes=False,
+        currents=False,
         patch={
             "subtract": "set spike_fn = SingleSpike in each LIFSqueeze",
             "zero": "set spike_fn = SingleSpike and reset_fn = MembraneReset() in each LIFSqueeze",
@@ -102,7 +105,7 @@ DIALECTS: dict[str, Dialect] = {
         resistance="tau/dt",
         patch={
             "subtract": "set reset_mechanism = 'subtract' and state_function = its _base_sub in "
-            "each Leaky, and call snntorch.utils.reset(model) before each window",
+            "each Leaky or Synaptic, and call snntorch.utils.reset(model) before each window",
             "zero": "call snntorch.utils.reset(model) before each window",
         },
         differing={"subtract": 1033},
@@ -110,7 +113,7 @@ DIALECTS: dict[str, Dialect] = {
     "spikingjelly": Dialect(
         "SpikingJelly 2.0.0",
         resistance="tau/dt",
-        patch={"subtract": "set v_reset = None in each LIFNode"},
+        patch={"subtract": "set v_reset = None in each LIFNode or CUBALIFNode"},
     ),
     "spyx": Dialect(
         "Spyx 1.0.0",
@@ -118,7 +121,14 @@ DIALECTS: dict[str, Dialect] = {
         dt=1.0,
         patch=dict.fromkeys(
             ("subtract", "zero"),
-            "its LIF fires and deducts a step late: replace LIF.__call__, see docs/export.md",
+            "its LIF and CuBaLIF fire and deduct a step late: replace their __call__, see "
+            "docs/export.md",
         ),
     ),
 }
+
+
+def dialect_of(name: str, synapse_decay: float) -> Dialect:
+    """Return a dialect; a CubaLIF has R = τ_mem/dt, as all its readers know and most ask for."""
+    dialect = DIALECTS[name]
+    return replace(dialect, resistance="tau/dt") if synapse_decay else dialect

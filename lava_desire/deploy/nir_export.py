@@ -10,7 +10,7 @@ One Euler step of length dt is v ← (1 − dt/τ)·v + (dt/τ)·R·I, and ours 
 
 and with a `synapse_decay` α a CubaLIF, whose current is τ_syn dI/dt = −I + w_in·W·s, with
 
-    τ_syn = dt / (1 − α),    w_in = 1 / (1 − α),
+    τ_syn = dt / (1 − α),    w_in = 1 / (1 − α),    R = τ/dt,    W_nir = W,
 
 unless one of :mod:`lava_desire.deploy.nir_dialects` has R and weights otherwise. For β = 1 − 2^−k
 the gain is a power of two and costs no bit; for any other β what rounding takes is kept beside the
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.config import DesireConfig
-from lava_desire.deploy.nir_dialects import DIALECTS, Dialect
+from lava_desire.deploy.nir_dialects import DIALECTS, Dialect, dialect_of
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.conv2d import Conv2d
@@ -44,7 +44,8 @@ COMPARISON, DELAY = ">=", 1
 def graph_of(network: DesireNetwork, name: str, dt: float) -> Any:
     """Return the graph of a network in floating point, in the dialect of a name."""
     nir = import_optional("nir")
-    config, dialect = network.config, DIALECTS[name]
+    config = network.config
+    dialect = dialect_of(name, config.synapse_decay)
     first = config.synapses[0]
     shape = first.pre_shape if isinstance(first, Conv2d) else (first.num_pre,)
     nodes = {"input": nir.Input(input_type=np.array(shape))}

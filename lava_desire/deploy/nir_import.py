@@ -15,7 +15,7 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.hdf5_file import MAX_BYTES, MAX_SECONDS
 from lava_desire.deploy.nir_chain import Layer, layers
-from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, Dialect
+from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, Dialect, dialect_of
 from lava_desire.deploy.nir_export import (
     COMPARISON,
     CONFIG,
@@ -144,7 +144,7 @@ def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float, Dialect]
         dt = dt.item()
     if not isinstance(dt, float) or not 0 < dt < math.inf:
         raise ValueError(f"metadata says dt = {dt!r}: expected seconds, above 0")
-    return config, dt, DIALECTS[name]
+    return config, dt, dialect_of(name, config.synapse_decay)
 
 
 def _foreign_config(

@@ -71,8 +71,8 @@ def test_filtered_currents_in_some_layers_alone_are_refused():
     graph, filtered = chain(), to_nir(DesireNetwork(DesireConfig((3, 2), synapse_decay=0.5)))
     graph.nodes["lif_1"] = filtered.nodes["lif_1"]
     assert "'lif_1' has no tau: expected LIF in all layers, or CubaLIF" in refused(graph)
-    with pytest.raises(ValueError, match=r"synapse_decay is 0\.5: expected 0 for dialect 'norse'"):
-        to_nir(DesireNetwork(DesireConfig((3, 2), synapse_decay=0.5)), dialect="norse")
+    with pytest.raises(ValueError, match=r"synapse_decay is 0\.5: expected 0 for dialect 'sinabs'"):
+        to_nir(DesireNetwork(DesireConfig((3, 2), synapse_decay=0.5)), dialect="sinabs")
 
 
 def test_the_graph_says_what_nir_cannot():

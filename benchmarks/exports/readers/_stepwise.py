@@ -35,6 +35,6 @@ def way(
     return read_and_run
 
 
-def each(model: Any, kind: type) -> list[Any]:
-    """Return the modules of a kind."""
-    return [module for module in model.modules() if isinstance(module, kind)]
+def each(model: Any, kinds: Any) -> list[Any]:
+    """Return the modules of a kind, or of some."""
+    return [module for module in model.modules() if isinstance(module, kinds)]

@@ -14,11 +14,15 @@ PACKAGES, DIALECT = ("nirtorch", "nir", "torch"), "nirtorch"
 
 
 class Euler(torch.nn.Module):
-    """NIR's LIF, an Euler step a time step, with the reset that the graph's metadata say."""
+    """NIR's LIF or CubaLIF, an Euler step a time step, with the reset that the metadata say."""
 
-    def __init__(self, node: nir.LIF, dt: float, reset: str) -> None:
+    def __init__(self, node: Any, dt: float, reset: str) -> None:
         super().__init__()
-        leak = dt / node.tau.astype("f8")
+        filters = isinstance(node, nir.CubaLIF)
+        leak = dt / (node.tau_mem if filters else node.tau).astype("f8")
+        loss = dt / node.tau_syn.astype("f8") if filters else 0 * leak + 1
+        given = node.w_in * loss if filters else loss
+        self.kept, self.taken = (torch.from_numpy(each.astype("f4")) for each in (1 - loss, given))
         self.decay, self.gain, self.threshold = (
             torch.from_numpy(each.astype("f4"))
             for each in (1 - leak, leak * node.r, node.v_threshold)
@@ -26,18 +30,21 @@ class Euler(torch.nn.Module):
         self.subtracts = reset == "subtract"
 
     def forward(self, inputs: torch.Tensor, state: Any = None) -> Any:
-        """Return spikes, and the potentials behind them."""
-        potential = self.gain * inputs + (0 if state is None else self.decay * state)
+        """Return spikes, and the currents and potentials behind them."""
+        current, potential = (0, 0) if state is None else state
+        current = self.taken * inputs + self.kept * current
+        potential = self.gain * current + self.decay * potential
         spikes = (potential > self.threshold).float()
         lost = self.threshold if self.subtracts else potential
-        return spikes, potential - spikes * lost
+        return spikes, (current, potential - spikes * lost)
 
 
 def build(graph: Any, dt: float) -> Any:
     """Import with nirtorch's mapping of all but the neurons."""
     torch.manual_seed(0)
     reset = graph.metadata["reset"]
-    return nirtorch.nir_to_torch(graph, {nir.LIF: lambda node: Euler(node, dt, reset)})
+    kinds = (nir.LIF, nir.CubaLIF)
+    return nirtorch.nir_to_torch(graph, dict.fromkeys(kinds, lambda node: Euler(node, dt, reset)))
 
 
 WAYS = {"subtract": {"": way(build)}, "zero": {"": way(build)}}

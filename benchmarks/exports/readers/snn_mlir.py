@@ -23,12 +23,16 @@ def emulated(path: Path, dt: float, spikes: np.ndarray) -> np.ndarray:
             if layer.bias is not None:
                 outputs += layer.bias
             continue
-        decay, threshold = np.float32(layer.decay), np.float32(layer.threshold)
-        potential, fired = np.zeros_like(outputs[0]), []
-        for current in outputs:
+        filters = hasattr(layer, "cur_decay")
+        kept = np.float32(layer.cur_decay if filters else 0)
+        decay = np.float32(layer.vol_decay if filters else layer.decay)
+        current = potential = np.zeros_like(outputs[0])
+        fired = []
+        for step in outputs:
+            current = kept * current + step
             potential = decay * potential + current
-            fired.append(potential > threshold)
-            potential = np.where(fired[-1], np.float32(layer.v_reset), potential)
+            fired.append(potential > np.float32(layer.threshold))
+            potential = np.where(fired[-1], np.float32(0), potential)
         outputs = np.array(fired, np.float32)
     return outputs
 

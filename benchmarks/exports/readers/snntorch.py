@@ -20,7 +20,7 @@ def build(graph: Any, dt: float) -> Any:
 
 def subtract(model: Any, late: bool = False) -> None:
     """Reset by subtraction, in the step of the spike or in the one behind it."""
-    for neuron in each(model, snntorch.Leaky):
+    for neuron in each(model, (snntorch.Leaky, snntorch.Synaptic)):
         neuron.reset_mechanism = "subtract"
         neuron.state_function = neuron._base_sub
         neuron.reset_delay = late

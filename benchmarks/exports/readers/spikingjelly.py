@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikingjelly.activation_based.neuron import LIFNode
+from spikingjelly.activation_based.neuron import CUBALIFNode, LIFNode
 from spikingjelly.activation_based.nir_exchange import import_from_nir
 
 from benchmarks.exports.readers._stepwise import each, way
@@ -19,7 +19,7 @@ def build(graph: Any, dt: float) -> Any:
 
 def subtract(model: Any) -> None:
     """Reset by subtraction."""
-    for neuron in each(model, LIFNode):
+    for neuron in each(model, (LIFNode, CUBALIFNode)):
         neuron.v_reset = None
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import nir
 import numpy as np
 from spyx.nir import from_nir
-from spyx.nn import LIF
+from spyx.nn import LIF, CuBaLIF
 
 PACKAGES, DIALECT = ("spyx", "jax", "flax", "nir"), "spyx"
 
@@ -19,7 +19,7 @@ PACKAGES, DIALECT = ("spyx", "jax", "flax", "nir"), "spyx"
 def read_and_run(path: Path, dt: float, spikes: np.ndarray, late: bool = True) -> np.ndarray:
     """Import and run; planes come as (B, height, width, channels) there."""
     graph = nir.read(path)
-    layers = sum(isinstance(node, nir.LIF) for node in graph.nodes.values()) * late
+    layers = sum(isinstance(node, (nir.LIF, nir.CubaLIF)) for node in graph.nodes.values()) * late
     padded = np.concatenate([spikes, np.zeros((layers, *spikes.shape[1:]), bool)])
     planes = spikes.ndim == 5
     inputs = padded.transpose(0, 1, 3, 4, 2) if planes else padded
@@ -42,11 +42,17 @@ def replaced(path: Path, dt: float, spikes: np.ndarray, reset: str) -> np.ndarra
     def call(self: Any, inputs: Any, potential: Any) -> Any:
         return at_once(self, inputs, potential, reset)
 
-    with patch.object(LIF, "__call__", call):
+    def filtered(self: Any, inputs: Any, state: Any) -> Any:
+        potential, current = jnp.split(state, 2, -1)
+        current = self.alpha[...] * current + inputs
+        spikes, potential = at_once(self, current, potential, reset)
+        return spikes, jnp.concatenate([potential, current], axis=-1)
+
+    with patch.object(LIF, "__call__", call), patch.object(CuBaLIF, "__call__", filtered):
         return read_and_run(path, dt, spikes, late=False)
 
 
 WAYS = {
-    reset: {"": read_and_run, "LIF.__call__ replaced": partial(replaced, reset=reset)}
+    reset: {"": read_and_run, "__call__ replaced": partial(replaced, reset=reset)}
     for reset in ("subtract", "zero")
 }

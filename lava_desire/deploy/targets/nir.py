@@ -31,7 +31,7 @@ def refuse(network: Any, options: Options) -> None:
     named = f"dialect is {options.dialect!r}"
     if not dialect.planes and any(each.name == "conv2d" for each in config.synapses):
         raise ValueError(f"{named}, and {dialect.reader} takes no convolutions: export another")
-    if options.dialect != DEFAULT:
+    if not dialect.currents:
         refuse_synapse_decay(config, f"dialect {options.dialect!r}")
     if dialect.exponential and config.decay == 0:
         raise ValueError(f"{named}, whose decay exp(−1/τ) is above 0, and decay is 0: raise it")
@@ -80,7 +80,8 @@ def to_nir(network: DesireNetwork, *, dt: float | None = None, dialect: str = DE
     """Return a trained network as a NIR graph: Input, then Linear and LIF a layer, then Output.
 
     τ = dt / (1 − β), R = 1 and W_nir = W / (1 − β), unless the dialect's reader takes another form
-    for that; with a `synapse_decay` α CubaLIF, with τ_syn = dt / (1 − α) and w_in = 1 / (1 − α).
+    for that; with a `synapse_decay` α CubaLIF, with R = τ/dt, W as it is,
+    τ_syn = dt / (1 − α) and w_in = 1 / (1 − α).
     From the first convolution on it is Conv2d and LIF. A dense layer behind planes has kernels as
     large as they are, since readers do not agree whether a Flatten counts the axis of samples;
     outputs are then (B, N_L, 1, 1).
