@@ -1,4 +1,4 @@
-"""The command line: ``lava-desire train | eval | reproduce | export | map | info | demo | …``."""
+"""The command line: ``lava-desire train | eval | export | map | energy | info | demo | …``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import typer
 
 from lava_desire.cli import commands, torchrun
+from lava_desire.cli.energy import energy
 from lava_desire.cli.export import export
 from lava_desire.cli.installation import install_lava
 from lava_desire.cli.map import map_
@@ -41,6 +42,7 @@ app.command("eval")(torchrun.alone(commands.eval_))
 app.command("reproduce")(torchrun.alone(reproduce))
 app.command("export")(torchrun.alone(export))
 app.command("map")(torchrun.alone(map_))
+app.command("energy")(torchrun.alone(energy))
 app.command("info")(commands.info)
 app.command("demo")(torchrun.alone(commands.demo))
 app.command("install-lava")(install_lava)

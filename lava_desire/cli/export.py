@@ -91,7 +91,7 @@ def export(
     network = DesireNetwork.load(checkpoint)
     with _words_of_the_command():
         target.check(network, chosen)
-        if target.samples is not None:
+        if target.samples is not None and target.needs_samples(network):
             source, samples = data_of(Path(run), source)
             named = dataclasses.replace(samples, name=describe(source, samples))
             given[target.samples] = named

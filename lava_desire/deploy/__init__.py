@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
+    from lava_desire.deploy.chip_energy import Energy, energy
     from lava_desire.deploy.core_map import CoreMap, map_network
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
@@ -26,10 +27,12 @@ __all__ = [
     "CoreMap",
     "DesireErrors",
     "DesireLearningLIF",
+    "Energy",
     "IntegerNetwork",
     "LavaNetwork",
     "LoihiRule",
     "Quantized",
+    "energy",
     "export",
     "from_nir",
     "loihi_feedback_rule",
@@ -44,6 +47,7 @@ __all__ = [
 
 # No module bears the name of what it holds, which importing it would hide.
 _HOMES = {
+    "deploy.chip_energy": "Energy energy",
     "deploy.core_map": "CoreMap map_network",
     "deploy.integer_network": "IntegerNetwork scale_to_integers",
     "deploy.lava_processes": "LavaNetwork to_lava",

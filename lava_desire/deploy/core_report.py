@@ -30,12 +30,12 @@ def lines_of(found: CoreMap) -> list[str]:
         ]
         rows.insert(0, ["", "", "", *found.limits.values(), "<- a core holds"])
         lines += ["The layers, and the fullest core of each:"]
-        lines += _table(["layer", "neurons", "cores", *found.limits, "limited by"], rows)
+        lines += table(["layer", "neurons", "cores", *found.limits, "limited by"], rows)
     else:
         taken = {
             name: sum(sum(each.used.get(name, ())) for _, each in layers) for name in found.limits
         }
-        lines += _table(
+        lines += table(
             ["places", "taken", "of"], [[*each, found.limits[each[0]]] for each in taken.items()]
         )
     lines += ["", "Synaptic memory over all cores, KiB:"]
@@ -51,7 +51,7 @@ def lines_of(found: CoreMap) -> list[str]:
         "feedback",
         "weights alone",
     ]
-    lines += _table(
+    lines += table(
         titles,
         [
             [name, each.synapses, each.fan_in, each.fan_out]
@@ -79,7 +79,7 @@ def lines_of(found: CoreMap) -> list[str]:
     return [*lines, "", *itertools.chain.from_iterable(wrapped)]
 
 
-def _table(titles: list[str], rows: list[list[Any]]) -> list[str]:
+def table(titles: list[str], rows: list[list[Any]]) -> list[str]:
     """Return lines of a table, the first and last columns to the left."""
     cells = [titles, *([_cell(each) for each in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -153,7 +153,7 @@ def test_python_writes_what_the_command_does(to, tmp_path):
     if to in ("nir", "netx"):
         pytest.importorskip({"nir": "nir", "netx": "h5py"}[to])
     digits = load_dataset("digits")
-    options = {"data": digits.train} if to == "fixed" else {}
+    options = {"data": digits.train} if TARGETS[to].samples else {}
     path = tmp_path / f"net{TARGETS[to].suffix}"
     report = export(network_of(64, 12, 10), path, to, **options)
     assert path.is_file()
@@ -171,7 +171,7 @@ def test_a_network_with_convolutions_leaves_by_every_target(to, tmp_path):
     )  # fmt: skip
     network, digits = DesireNetwork(config), load_dataset("digits")
     images, labels = digits.train_images[:20], digits.train_labels[:20] % 3
-    options = {"data": (images, labels)} if to == "fixed" else {}
+    options = {"data": (images, labels)} if TARGETS[to].samples else {}
     path = tmp_path / f"net{TARGETS[to].suffix}"
     assert config.shape_text in export(network, path, to, **options)
     if to == "fixed":

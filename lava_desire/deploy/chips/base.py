@@ -131,6 +131,8 @@ class Chip:
     energies : mapping of str to Figure
         Energy an event: ``synaptic_operation``, ``neuron_update``, ``neuron_update_idle``,
         ``synapse_update``, ``spike``, ``hop_…``.
+    times : mapping of str to Figure
+        Time an event takes in a core, under the same names, and ``barrier``, which ends a step.
     simulators : mapping of str to mapping
         Energies by event as a simulator of the chip has them, which are not those of the makers.
     notes : tuple of str
@@ -156,6 +158,7 @@ class Chip:
     shares_weights: str = ""
     learns: str = ""
     energies: Mapping[str, Figure] = field(default_factory=dict)
+    times: Mapping[str, Figure] = field(default_factory=dict)
     simulators: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

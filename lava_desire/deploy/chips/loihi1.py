@@ -1,5 +1,7 @@
 """Intel's Loihi of 2018."""
 
+from dataclasses import replace
+
 from lava_desire.deploy.chips.base import Chip, Figure, SynapseLists
 
 _PAPER = "Davies et al., IEEE Micro 38(1), 2018"
@@ -13,6 +15,10 @@ def _limit(value: int, unit: str, where: str) -> Figure:
 def _energy(value: float, row: str) -> Figure:
     source = f'{_PAPER}, Table 2, "{row}", SDF and SPICE simulations at 0.75 V'
     return Figure(value, "pJ", source, "simulated")
+
+
+def _time(value: float, row: str) -> Figure:
+    return replace(_energy(value, row), unit="ns")
 
 
 def _sanafe(value: float, entry: str) -> Figure:
@@ -58,6 +64,13 @@ CHIP = Chip(
         "spike": _energy(1.7, "Within-tile spike energy"),
         "hop_east_west": _energy(3.0, "Energy per tile hop (E-W / N-S)"),
         "hop_north_south": _energy(4.0, "Energy per tile hop (E-W / N-S)"),
+    },
+    times={
+        "synaptic_operation": _time(3.5, "Time per synaptic spike op (max)"),
+        "synapse_update": _time(6.1, "Time per synaptic update (pairwise STDP)"),
+        "neuron_update": _time(8.4, "Time per neuron update (active / inactive)"),
+        "neuron_update_idle": _time(5.3, "Time per neuron update (active / inactive)"),
+        "barrier": _time(465, "Mesh-wide barrier sync time (1-32 tiles)"),
     },
     simulators={
         # Its head names the paper for all of them, which has none of these but the hops east.

@@ -83,7 +83,11 @@ def export(
     if path.suffix.lower() != target.suffix:
         raise ValueError(f"path is {str(path)!r}: expected a name that ends in {target.suffix}")
     target.check(network, chosen)
-    if target.samples is not None and getattr(chosen, target.samples) is None:
+    if (
+        target.samples is not None
+        and target.needs_samples(network)
+        and getattr(chosen, target.samples) is None
+    ):
         needed = fields(target.options)[known.index(target.samples)].metadata["help"]
         raise ValueError(f"{target.samples} is not given with to={to!r}: expected samples {needed}")
     return target.write(network, path, chosen)

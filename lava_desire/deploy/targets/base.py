@@ -103,6 +103,12 @@ class Target:
         """The option that takes samples, where the target needs some."""
         return next((f.name for f in fields(self.options) if f.metadata["samples"]), None)
 
+    def needs_samples(self, network: Any) -> bool:
+        """Whether this network needs samples: scales are chosen for weights in floating point."""
+        from lava_desire.deploy.integer_network import is_floating
+
+        return self.samples is not None and is_floating(network)
+
     def check(self, network: Any, options: Options | None = None) -> None:
         """Refuse what is no network, and a network that the target cannot hold.
 

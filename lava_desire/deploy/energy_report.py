@@ -1,0 +1,120 @@
+"""Energy on a chip as text."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from typing import TYPE_CHECKING
+
+from lava_desire.deploy.chips.base import KINDS
+from lava_desire.deploy.core_report import table
+
+if TYPE_CHECKING:
+    from lava_desire.deploy.chip_energy import Energy
+
+PARTS = ("synapses", "somas", "network")
+EVENTS = {
+    "synaptic_operations": "spikes that arrive at synapses, those of the last step included",
+    "neuron_updates": "neurons a step with a potential, or with a spike that arrives",
+    "neuron_updates_idle": "the others",
+    "messages": "spikes times the cores that they go to",
+    "updates_with_desire": "synapses of neurons with a desire: what the rule touches",
+    "updates_of_spiking": "of these, neurons that spiked: others change nothing (Eq. 4)",
+    "weights_changed": "weights that a training step of one sample did change",
+    "updates_dense": "all synapses, as a rule without desires would",
+    "errors_back": "synapses through which errors of neurons with a desire go back (Eq. 13)",
+}
+_WIDTH = 100
+
+
+def lines_of(found: Energy) -> list[str]:
+    """Return lines of at most 100 columns."""
+    layers, number = found.layers, "{:,.0f}".format
+    lines = [
+        f"{found.network} on {found.title}, {found.cores} cores with its inputs; "
+        f"{100 * found.accuracy:.2f} % of {found.samples} samples right",
+        "Nothing ran on a chip: a count (by the engine) times a published figure is derived.",
+        "",
+        f"A sample, {found.steps} steps, {number(found.input_spikes)} input spikes (counted):",
+    ]
+    counted = ("spikes", "synaptic_operations", "neuron_updates", "neuron_updates_idle", "messages")
+    lines += table(
+        ["layer", *(name.replace("_", " ") for name in counted)],
+        [[each.layer, *(number(each.events[name]) for name in counted)] for each in layers],
+    )
+    for who in layers[0].energies:
+        by = "figures of the chip's makers" if who == "makers" else f"figures of {who}"
+        rows = [
+            [
+                each.layer,
+                *map(_nJ, [*each.energies[who].values(), sum(each.energies[who].values())]),
+            ]
+            for each in layers
+        ]
+        sums = [_nJ(found.total(who, part)) for part in PARTS]
+        rows.append(["all", *sums, _nJ(found.total(who))])
+        simulated = found.simulated if who == "sanafe" else None
+        if simulated is not None:
+            given = simulated["energy_J"]
+            parts = [given["synapse"], given["soma"], given["network"], given["total"]]
+            rows.append(["simulated", *(_nJ(1e12 * each) for each in parts)])
+        lines += ["", f"Energy a sample in nJ, derived with {by}:"]
+        lines += table(["layer", *PARTS, "all"], rows)
+    if found.time_ns is not None:
+        lines += [
+            "",
+            f"Time a sample: {found.time_ns / 1e6:.3f} ms, derived with the makers' times",
+        ]
+    if found.simulated is not None:
+        by = found.simulated["simulated_by"]
+        lines.append(
+            f"Simulated by {by}: {1e3 * found.simulated['time_s']:.3f} ms, "
+            f"{found.simulated['samples']} samples, {found.simulated['steps']} steps"
+        )
+    lines += [
+        "",
+        f"A training step of one sample (means over {found.training_samples}), beyond it:",
+    ]
+    names = {
+        "desires": "desires",
+        "updates_with_desire": "updates, desire",
+        "updates_of_spiking": "and spikes",
+        "weights_changed": "changed",
+        "updates_dense": "updates, dense",
+        "errors_back": "errors back",
+    }
+    rows = [[each.layer, *(number(each.learning[name]) for name in names)] for each in layers]
+    priced = [_nJ(found.learning_total(name)) for name in names]
+    has = layers[0].learning_energies
+    rows.append(
+        ["nJ", *(one if name in has else "" for name, one in zip(names, priced, strict=True))]
+    )
+    lines += table(["layer", *names.values()], rows)
+    if found.learning_ns is not None:
+        lines.append(f"Time that it adds: {found.learning_ns / 1e6:.3f} ms, derived")
+    lines += ["", "Counted:"]
+    for name, text in EVENTS.items():
+        lines += _wrapped(f"{name.replace('_', ' ')}: {text}")
+    lines.append("Assumed:")
+    for text in found.assumptions:
+        lines += _wrapped(text)
+    for who, figures in found.figures.items():
+        lines.append(f"Figures of {who}:")
+        sources = [each["source"] for each in figures.values()]
+        source = os.path.commonprefix(sources).rstrip(', "')  # noqa: RUF071  these are no paths
+        kinds = dict.fromkeys(each["kind"] for each in figures.values())
+        said = "; ".join(f"{kind}, {KINDS[kind]}" for kind in kinds)
+        values = (
+            f"{event.replace('_', ' ')} {each['value']:g} {each['unit']}"
+            for event, each in figures.items()
+        )
+        lines += _wrapped(f"{source} ({said}): {', '.join(values)}")
+    return lines
+
+
+def _nJ(picojoules: float) -> str:  # noqa: N802  the unit
+    return f"{picojoules / 1e3:,.1f}"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="    ")

@@ -1,0 +1,63 @@
+"""Energy on a chip: what is counted, against SANA-FE and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
+from lava_desire.deploy import energy
+
+# What SANA-FE 2.2.9 gave for the first five test digits with the scripts of these networks, in
+# joules: synapses, somas, network. The last has layers on several tiles.
+SIMULATED = [
+    ({"layer_sizes": (64, 30, 20, 10)}, (4.4722900e-07, 1.0115442e-07, 5.4612e-08)),
+    (
+        {
+            "layers": [Conv2d(4, 3, stride=2, padding=1), Dense(10)],
+            "input_shape": (1, 8, 8),
+            "reset": "zero",
+        },
+        (7.193880e-08, 1.0579836e-07, 3.8739e-08),
+    ),
+    ({"layer_sizes": (64, 2200, 40, 10)}, (3.6290017e-05, 3.88645722e-06, 9.6635424e-07)),
+]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits")
+
+
+@pytest.mark.parametrize(("fields", "joules"), SIMULATED)
+def test_derived_energy_is_what_the_simulator_gives(fields, joules, digits):
+    network = DesireNetwork(DesireConfig(**fields), arithmetic="fixed_point")
+    found = energy(network, digits, samples=5)
+    derived = [found.total("sanafe", part) * 1e-12 for part in ("synapses", "somas", "network")]
+    assert derived == pytest.approx(joules, rel=1e-9)
+
+
+def test_learning_touches_the_synapses_of_neurons_with_a_desire(digits):
+    network = DesireNetwork(DesireConfig((64, 20, 10)))
+    before = network.numpy_weights()
+    found = energy(network, digits, samples=8)
+    images, labels = digits.train_images[:8], digits.train_labels[:8]
+    activity = network.forward(images)
+    for layer, desire in zip(found.layers, network.desires(activity, labels), strict=True):
+        fan_in = (64, 20)[layer.layer - 1]
+        assert layer.learning["desires"] == int((desire != 0).sum()) / 8
+        assert layer.learning["updates_with_desire"] == layer.learning["desires"] * fan_in
+        assert layer.learning["weights_changed"] <= layer.learning["updates_of_spiking"]
+        assert layer.learning["updates_of_spiking"] <= layer.learning["updates_with_desire"]
+    assert found.learning_total("updates_dense") == (64 * 20 + 20 * 10) * 120
+    assert found.layers[0].learning["errors_back"] == 0
+    assert all(map(np.array_equal, before, network.numpy_weights()))
+    assert "a neuron keeps a potential" in found.report
+
+
+def test_chips_without_energies_are_refused_by_name(digits):
+    network = DesireNetwork(DesireConfig((64, 20, 10)))
+    with pytest.raises(ValueError, match=r"'loihi2', and no document gives its energies.*loihi1"):
+        energy(network, digits, "loihi2")
+    with pytest.raises(ValueError, match="samples is 0"):
+        energy(network, digits, samples=0)

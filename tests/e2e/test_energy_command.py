@@ -1,0 +1,46 @@
+"""``lava-desire energy`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lava_desire import DesireConfig, DesireNetwork
+
+
+@pytest.fixture
+def net(run):
+    DesireNetwork(DesireConfig((64, 20, 10)), arithmetic="fixed_point").save("net.safetensors")
+    return "net.safetensors"
+
+
+def test_a_network_is_counted_into_a_table_and_json_beside_what_was_simulated(run, net):
+    parts = {"synapse": 1e-6, "soma": 2e-6, "network": 3e-6, "total": 6e-6}
+    report = {"energy_J": parts, "time_s": 5e-4, "steps": 21, "samples": 9, "simulated_by": "x"}
+    with open("report.json", "w") as file:
+        json.dump(report, file)
+    options = ("--json", "out.json", "--simulated", "report.json", "--samples", "5")
+    status, out, err = run("energy", net, "--dataset", "digits", *options)
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 100
+    rows = [line.split() for line in out.splitlines()]
+    assert ["simulated", "1,000.0", "2,000.0", "3,000.0", "6,000.0"] in rows
+    with open("out.json") as file:
+        found = json.load(file)
+    assert (found["samples"], found["training_samples"], found["steps"]) == (5, 5, 21)
+    assert {"makers", "sanafe", "times"} == found["figures"].keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--samples 0", "--samples is 0"),
+        ("--chip loihi2", "--chip is 'loihi2': expected loihi1"),
+        ("--simulated net.safetensors", "--simulated net.safetensors is no"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(run, net, options, said):
+    status, _, err = run("energy", net, "--dataset", "digits", *options.split())
+    assert status == 2
+    assert said in err
