@@ -23,7 +23,7 @@ def as_imported(path: Path, dt: float, spikes: np.ndarray) -> np.ndarray:
     steps, places = np.nonzero(spikes[:, 0])
     zeros = jnp.zeros((1, len(steps)), int)
     times, places = jnp.asarray(steps[None] * dt), jnp.asarray(places[None])
-    trains = Spike(times, places, 0.0 * zeros, zeros, zeros.astype(bool))
+    trains = Spike(times, places, 0.0 * zeros, zeros, zeros == 0)
     apply({"input": trains}, init(jax.random.PRNGKey(0)))
     raise NotImplementedError("it ran, and nobody has said how its times become steps")
 
