@@ -190,13 +190,36 @@ def _learning_engine(page: Page) -> None:
         (
             [
                 case,
-                layer["layer"],
+                f"{layer['layer']}{', backward' if layer['backward'] else ''}",
                 f"{layer['correlation_of_samples']:.6f}",
                 f"{layer['relative_error_of_sums']:.2g}",
                 f"{layer['slope_of_sums']:.3f}",
             ]
             for case, row in notes["changes_of_weights"].items()
             for layer in row["layers"]
+        ),
+    )
+    page.lines += ["", "An epoch of digits, learned online in 64-100-10:", ""]
+    page.table(
+        [
+            "errors come back by",
+            "learned by",
+            "right while learning",
+            "of test digits",
+            "undecided",
+            "cosine of weights forward and backward",
+        ],
+        (
+            [
+                row["feedback"],
+                row["by"] if row["by"] == "engine" else f"Lava, {row['by']}",
+                *(
+                    f"{100 * row[share]:.1f} %"
+                    for share in ("train_accuracy", "test_accuracy", "test_undecided")
+                ),
+                f"{row['alignment']:.3f}" if "alignment" in row else "",
+            ]
+            for row in notes["learned"]
         ),
     )
     page.origin(name, notes)
