@@ -21,6 +21,10 @@ class NotFiniteError(ValueError):
     """Weights, or the potentials that they lead to, are NaN or infinite."""
 
 
+class RangeWarning(UserWarning):
+    """Integers become larger than some chip holds."""
+
+
 class RankError(RuntimeError):
     """Another rank has failed, or can no longer be reached.
 

@@ -3,7 +3,8 @@
 ``make check-emulators`` sets up the environments and runs this with the names of the emulators:
 ``benchmarks/emulators/NAME.py`` runs in an environment of its own, without this library, on the
 plain arrays and the scripts that are written here. It trains three networks on digits, with each
-reset; their integers have 8 bits.
+reset; their integers have 8 bits. The sums of the small one outgrow the 22 bits of a Loihi, so it
+is run on half its scale as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,20 @@ def trained(digits: Any) -> Iterator[tuple[str, DesireNetwork]]:
         network = DesireNetwork(config.replace(reset=reset))
         fit(network, digits.train, digits.test)
         yield f"{name}_{reset}_float", network
-        yield (
-            f"{name}_{reset}_integers",
-            quantize(network, digits.train, test=digits.test).network,
-        )
+        integers = quantize(network, digits.train, test=digits.test).network
+        yield f"{name}_{reset}_integers", integers
+        if name == "small":
+            yield f"halved_{reset}_integers", halved(integers)
+
+
+def halved(network: DesireNetwork) -> DesireNetwork:
+    """Return the same weights on half the scale, where sums of inputs are half as large."""
+    formats = [
+        replace(each, weight_exp=each.weight_exp - 1, threshold=round(each.threshold / 2))
+        for each in network.rule.formats
+    ]
+    weights = network.numpy_weights()
+    return DesireNetwork(network.config, weights=weights, arithmetic="fixed_point", formats=formats)
 
 
 def write_network(folder: Path, name: str, network: DesireNetwork, digits: Any) -> None:
@@ -65,10 +77,8 @@ def write_network(folder: Path, name: str, network: DesireNetwork, digits: Any) 
     spikes = [train.numpy() for train in network.forward(images).spikes]
     integers = None if is_floating(network) else as_integers(network)
     weights = network.numpy_weights() if integers is None else integers.weights
-    matrices = []
-    for synapse, array in zip(config.synapses, weights, strict=True):
-        unit = np.eye(synapse.num_pre, dtype=bool)
-        matrices.append(synapse.current(array, unit).T.astype(array.dtype))
+    pairs = zip(config.synapses, weights, strict=True)
+    matrices = [synapse.matrix(array) for synapse, array in pairs]
     settings = {
         "arithmetic": "float" if integers is None else "integers",
         "reset": config.reset,
@@ -91,8 +101,9 @@ def write_network(folder: Path, name: str, network: DesireNetwork, digits: Any) 
     save(folder / f"{name}.npz", settings, arrays)
     for target in sorted({*SCRIPTS} & find_targets().keys()):
         (folder / target).mkdir(exist_ok=True)
+        options = {"convert_reset": config.reset == "subtract"} if target == "nest" else {}
         try:
-            export(network, folder / target / f"{name}.py", to=target)
+            export(network, folder / target / f"{name}.py", to=target, **options)
         except ValueError as error:
             print(f"{name} is not for {target}: {error}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from lava_desire.backends.integers.backend import LayerRange
 from lava_desire.engine import DesireNetwork, evaluate, fit
+from lava_desire.errors import RangeWarning
 from lava_desire.model.integers import LayerFormat, default_formats
-from lava_desire.model.integers.limits import WEIGHT_BITS
+from lava_desire.model.integers.limits import LOIHI_SUM_LIMIT, WEIGHT_BITS
 from lava_desire.training.evaluation import checked_data
 from lava_desire.training.samples import training_pairs
 
@@ -156,6 +158,11 @@ def quantize(
     -------
     Quantized
 
+    Warns
+    -----
+    RangeWarning
+        If a layer has summed a step's input to more than the 22 bits of Loihi 1 hold.
+
     Raises
     ------
     ValueError
@@ -183,6 +190,7 @@ def quantize(
     integer.take_ranges()
     untuned = evaluate(integer, test)
     ranges = integer.take_ranges()
+    _warn_of_sums(ranges)
     arrays = zip(network.numpy_weights(), integer.numpy_weights(), strict=True)
     found = zip(arrays, integer.rule.formats, count_errors, ranges, strict=True)
     layers = [_layer_report(*parts, network.config.threshold) for parts in found]
@@ -201,6 +209,18 @@ def quantize(
         sum(weights.numel() for weights in integer.weights) * weight_bits // 8,
     )
     return Quantized(integer, report)
+
+
+def _warn_of_sums(ranges: list[LayerRange]) -> None:
+    for layer, reached in enumerate(ranges, start=1):
+        if reached.largest_activation > LOIHI_SUM_LIMIT:
+            warnings.warn(
+                f"layer {layer} sums a step's input to {reached.largest_activation}: Loihi 1 holds "
+                f"{LOIHI_SUM_LIMIT} and wraps around; use its weights with one exponent less and "
+                "half the threshold, or train with a weight_limit",
+                RangeWarning,
+                stacklevel=3,
+            )
 
 
 def _on_best_scales(

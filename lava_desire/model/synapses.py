@@ -192,6 +192,23 @@ class Synapse(ABC):
         table = xp.reshape(xp.astype(values, xp.float32), self.weight_table)
         return xp.repeat(xp.sum(table, axis=1), self.num_post // len(table))
 
+    def matrix(self, weights: Array) -> Array:
+        """Return the dense matrix of the synapses, each weight at all positions where it is used.
+
+        Parameters
+        ----------
+        weights : array
+            W, `weight_shape`, float32; or mantissas, integers.
+
+        Returns
+        -------
+        array
+            (N_o, N_i) of the same dtype; 0 where there is no synapse.
+        """
+        xp = namespace(weights)
+        columns = self.current(weights, xp.eye(self.num_pre))
+        return xp.astype(columns, weights.dtype).T
+
     @abstractmethod
     def forward(self, weights: Array, pre: Array) -> Array:
         """Sum over presynaptic neurons, Σ_i W_oi·u_i.

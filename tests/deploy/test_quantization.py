@@ -9,6 +9,7 @@ import pytest
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire.deploy import quantize
+from lava_desire.errors import RangeWarning
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +75,12 @@ def test_a_wrong_argument_is_named(trained, digits):
             quantize(*arguments)
     with pytest.raises(ValueError, match="fine_tune_epochs is -1"):
         quantize(trained, digits.train, fine_tune_epochs=-1)
+
+
+def test_sums_that_outgrow_a_loihi_are_named(digits):
+    network = DesireNetwork(DesireConfig((64, 4, 10), reset="zero"))
+    network.weights[0][:] = 8.0  # of all 64 inputs: hundreds of thresholds in a step
+    with pytest.warns(
+        RangeWarning, match=r"layer 1 sums a step's input to \d+: Loihi 1 holds 32767"
+    ):
+        quantize(network, digits.train)
