@@ -6,6 +6,7 @@ of `benchmarks/results` that none of them has read. Below each stand machine, co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -157,6 +158,42 @@ def _exports(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _emulators(page: Page) -> None:
+    name = f"{BENCHMARKS}/emulators.json"
+    notes = page.read(name)
+    found: dict[tuple[str, str, str], Counter[str]] = {}
+    networks: dict[tuple[str, str, str], set[str]] = {}
+    for measured in notes.values():
+        package = " ".join(next(iter(measured["versions"].items())))
+        for row in measured["results"]:
+            key = (package, row["how"], row["why"])
+            networks.setdefault(key, set()).add(row["network"])
+            sums = found.setdefault(key, Counter())
+            sums[row["quantity"]] += row["mismatching"]
+            sums[f"of {row['quantity']}"] += row["bits"]
+            sums["predictions"] += row.get("predictions_mismatching", 0)
+            sums["of predictions"] += row.get("predictions", 0)
+
+    def share(sums: Counter[str], quantity: str) -> str:
+        whole = sums[f"of {quantity}"]
+        return f"{sums[quantity]} of {whole}" if whole else ""
+
+    page.table(
+        ["package", "how", "networks", "spikes that differ", "potentials", "predictions", "why"],
+        (
+            [
+                *key[:2],
+                len(networks[key]),
+                *(share(sums, each) for each in ("spikes", "potentials", "predictions")),
+                key[2],
+            ]
+            for key, sums in found.items()
+        ),
+    )
+    for measured in {measured["commit"]: measured for measured in notes.values()}.values():
+        page.origin(name, measured)
+
+
 def _on_lava(page: Page) -> None:
     name = f"{BENCHMARKS}/exports_on_lava.json"
     notes = page.read(name)
@@ -293,6 +330,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "soak": _soak,
     "differential": _differential,
     "exports": _exports,
+    "emulators": _emulators,
     "exports-on-lava": _on_lava,
     "learning-engine": _learning_engine,
     "chips": _chips,
@@ -309,7 +347,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
-        *("differential", "convolutions", "core_maps"),
+        *("differential", "convolutions", "core_maps", "emulators"),
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:
