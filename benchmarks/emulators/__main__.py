@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.emulators.common import save
+from benchmarks.xylo import write_xylo_networks
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
@@ -130,6 +131,8 @@ def main() -> None:
         np.savez(folder / "images.npz", test_images=images, test_labels=labels)
         for name, network in trained(digits):
             write_network(folder, name, network, digits)
+        if "xylosim" in emulators:
+            write_xylo_networks(folder)
         found = {name: run(name, folder) for name in emulators}
     result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     for name, rows in found.items():

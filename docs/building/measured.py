@@ -320,6 +320,39 @@ def _core_maps(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _xylo(page: Page) -> None:
+    name = f"{BENCHMARKS}/xylo.json"
+    notes = page.read(name)
+    page.table(
+        [
+            "network",
+            "synapse_decay",
+            "seed",
+            "floating point",
+            "Loihi's integers",
+            "XyloNetwork",
+            "xylosim",
+            "steps with several spikes",
+            "differing counts of spikes",
+        ],
+        (
+            [
+                row["layers"],
+                row["synapse_decay"],
+                row["seed"],
+                *(
+                    "" if row[place] is None else f"{100 * row[place]:.2f} %"
+                    for place in ("floating_point", "loihi_integers", "xylo_network", "xylosim")
+                ),
+                ", ".join(f"{100 * share:.1f} %" for share in row["several_spikes"][:-1]),
+                f"{row['mismatching']} of {row['bits']:,}",
+            ]
+            for row in notes["results"]
+        ),
+    )
+    page.origin(name, notes)
+
+
 TABLES: dict[str, Callable[[Page], None]] = {
     "engine": partial(_times, file="engine", one="ours, in training, B = 64"),
     "convolutions": partial(
@@ -333,6 +366,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "emulators": _emulators,
     "exports-on-lava": _on_lava,
     "learning-engine": _learning_engine,
+    "xylo": _xylo,
     "chips": _chips,
     "chip-energies": _energies,
     "core-maps": _core_maps,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lava_desire.deploy.targets import export
     from lava_desire.deploy.targets.netx import to_netx
     from lava_desire.deploy.targets.nir import to_nir
+    from lava_desire.deploy.xylo_network import XyloNetwork, XyloRun
+    from lava_desire.deploy.xylo_quantization import XyloQuantized, XyloReport, to_xylo
 
 __all__ = [
     "CoreMap",
@@ -32,6 +34,10 @@ __all__ = [
     "LavaNetwork",
     "LoihiRule",
     "Quantized",
+    "XyloNetwork",
+    "XyloQuantized",
+    "XyloReport",
+    "XyloRun",
     "energy",
     "export",
     "from_nir",
@@ -43,6 +49,7 @@ __all__ = [
     "to_lava",
     "to_netx",
     "to_nir",
+    "to_xylo",
 ]
 
 # No module bears the name of what it holds, which importing it would hide.
@@ -58,6 +65,8 @@ _HOMES = {
     "deploy.nir_import": "from_nir",
     "deploy.quantization": "Quantized quantize",
     "deploy.targets": "export",
+    "deploy.xylo_network": "XyloNetwork XyloRun",
+    "deploy.xylo_quantization": "XyloQuantized XyloReport to_xylo",
 }
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

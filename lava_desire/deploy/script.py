@@ -182,7 +182,7 @@ def write_script(
         More of ``SETTINGS``: literals. There are ``num_steps``, ``num_inputs``, ``num_classes``,
         ``tie_break``, ``image_brightness``, ``encoder_threshold``, ``brightest``, ``class_names``.
     weights : mapping
-        Arrays of the ``.npz``, by name; ``weights_1`` must be one of them.
+        Arrays of the ``.npz``, by name; that of one must begin with ``weights_``.
 
     Raises
     ------
@@ -254,4 +254,4 @@ def _holds_weights(path: Path) -> bool:
             names = set(archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
-    return {"config.npy", "weights_1.npy"} <= names
+    return "config.npy" in names and any(name.startswith("weights_") for name in names)

@@ -1,0 +1,313 @@
+"""A network in the integers of SynSense's Xylo, as its simulator computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from lava_desire.config import DesireConfig
+from lava_desire.deploy.chips.base import Figure
+from lava_desire.deploy.chips.xylo import CHIP
+from lava_desire.deploy.integer_network import encode_images, predict_class
+from lava_desire.model.checks import check_array
+from lava_desire.model.synapses import refuse_synapses
+
+RECURRENT_SYNAPSES = 32000
+"""Length of the memory of recurrent targets, RFORAM: from 0xA920 to 0x12620 in rockpool 3.1.0's
+``devices/xylo/syns61201/xa2_devkit_utils.py``."""
+
+WEIGHT_SHIFTS = range(8)
+"""Bits by which weights may be shifted, so that a shifted one stays in 16 bits."""
+
+DASHES = range(16)
+"""Decays of 4 bits: a step takes v ≫ dash."""
+
+STATE_LIMITS = (-(2**15), 2**15 - 1)
+"""Currents and potentials saturate at 16 bits."""
+
+INPUT_SPIKES, HIDDEN_SPIKES, OUTPUT_SPIKES = 15, 31, 1
+"""The most spikes in a step."""
+
+
+@dataclass(frozen=True)
+class XyloRun:
+    """What a network on Xylo did.
+
+    Parameters
+    ----------
+    hidden, outputs : ndarray
+        Spikes a step, (T, B, H) and (T, B, N_L) uint8.
+    hidden_saturated, outputs_saturated : ndarray
+        How often a current or a potential was at an end of its 16 bits, (H,) and (N_L,) int64.
+    """
+
+    hidden: Any
+    outputs: Any
+    hidden_saturated: Any
+    outputs_saturated: Any
+
+
+@dataclass(frozen=True)
+class XyloNetwork:
+    """Weights, decays and thresholds of a network on Xylo Audio 2 (SYNS61201).
+
+    i ← i + Σ (W ≪ shift)·n;  i ← i − d(i, dash_syn);  v ← v − d(v, dash_mem) + i;  n = ⌊v / θ⌋
+    spikes, v ← v − n·θ; where d(x, dash) = x ≫ dash rounds down, and is at least 1 towards zero.
+    The current decays in the step in which a spike arrives, so that `dash_syn` 0 loses it. Hidden
+    neurons emit up to 31 spikes a step, output neurons one; of an input 15 are taken. All is 16
+    bits and saturates, spike by spike. Input arrives in the same step, spikes of hidden neurons in
+    the next. That is what ``XyloLayer`` of ``xylosim.v2`` 0.1.3 computes, to the bit.
+
+    Parameters are named as those of rockpool's ``config_from_specification``.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Sizes, T, and θ of the encoder; all hidden layers together are the recurrent group.
+    weights_in, weights_rec, weights_out : array
+        (N_0, H), (H, H) and (H, N_L) integers in [−128, 127], H the sum of the hidden layers.
+    threshold, threshold_out : array
+        θ, (H,) and (N_L,) integers in [1, 2^15).
+    dash_mem, dash_mem_out : array
+        Decays of potentials, (H,) and (N_L,) integers in [1, 15].
+    dash_syn, dash_syn_out : array
+        Decays of currents, (H,) and (N_L,) integers in [0, 15].
+    weight_shift_in, weight_shift_rec, weight_shift_out : int
+        Shifts of the weights, in [0, 7].
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, a layer is not dense, or the chip does not hold as many
+        inputs (16), hidden neurons (1000), outputs (8) or synapses between hidden neurons (64 from
+        each, 32,000 in all).
+    """
+
+    config: DesireConfig
+    weights_in: Any
+    weights_rec: Any
+    weights_out: Any
+    threshold: Any
+    threshold_out: Any
+    dash_mem: Any
+    dash_mem_out: Any
+    dash_syn: Any
+    dash_syn_out: Any
+    weight_shift_in: int = 0
+    weight_shift_rec: int = 0
+    weight_shift_out: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_what_does_not_fit(self.config)
+        inputs, outputs = self.config.num_inputs, self.config.num_classes
+        hidden = sum(self.config.neurons[1:-1])
+        weights = (-128, 127, "integers")
+        thresholds = (1, STATE_LIMITS[1], "integers")
+        of_potentials, dashes = (1, DASHES[-1], "integers"), (0, DASHES[-1], "integers")
+        expected: dict[str, tuple[tuple[int, ...], tuple[int, int, str]]] = {
+            "weights_in": ((inputs, hidden), weights),
+            "weights_rec": ((hidden, hidden), weights),
+            "weights_out": ((hidden, outputs), weights),
+            "threshold": ((hidden,), thresholds),
+            "threshold_out": ((outputs,), thresholds),
+            "dash_mem": ((hidden,), of_potentials),
+            "dash_mem_out": ((outputs,), of_potentials),
+            "dash_syn": ((hidden,), dashes),
+            "dash_syn_out": ((outputs,), dashes),
+        }
+        for name, (shape, limits) in expected.items():
+            array = np.asarray(getattr(self, name))
+            check_array(name, array, shape, "integer", limits)
+            object.__setattr__(self, name, array.astype(np.int64))
+        for name in ("weight_shift_in", "weight_shift_rec", "weight_shift_out"):
+            if getattr(self, name) not in WEIGHT_SHIFTS:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: expected an integer in [0, 7]"
+                )
+        _refuse_recurrent(self.weights_rec)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all but the configuration by name, as rockpool takes them: int64 arrays, ints."""
+        return {each.name: getattr(self, each.name) for each in fields(self)[1:]}
+
+    def run(self, counts: Any) -> XyloRun:
+        """Run the network.
+
+        Parameters
+        ----------
+        counts : array
+            Input spikes a step, (T, B, N_0), bool or integers in [0, 255].
+
+        Returns
+        -------
+        XyloRun
+            Spikes of hidden and of output neurons, and what saturated.
+        """
+        inputs = np.minimum(np.asarray(counts).astype(np.int64), INPUT_SPIKES)
+        num_steps, batch, _ = inputs.shape
+        weights = np.concatenate(
+            [self.weights_in << self.weight_shift_in, self.weights_rec << self.weight_shift_rec]
+        )
+        group = Population(weights, self.threshold, self.dash_mem, self.dash_syn, HIDDEN_SPIKES)
+        spikes = np.zeros((num_steps + 1, batch, len(self.threshold)), np.uint8)
+        group.clear(batch)
+        for step in range(num_steps):
+            arriving = np.concatenate([inputs[step], spikes[step]], axis=1)
+            spikes[step + 1] = group.step(arriving)
+        readout = Population(
+            self.weights_out << self.weight_shift_out,
+            self.threshold_out,
+            self.dash_mem_out,
+            self.dash_syn_out,
+            OUTPUT_SPIKES,
+        )
+        outputs = readout.run(spikes[:-1])
+        return XyloRun(spikes[1:], outputs, group.saturated, readout.saturated)
+
+    def spikes(self, trains: Any) -> list[Any]:
+        """Run the network, and return the spikes by layers.
+
+        Parameters
+        ----------
+        trains : array
+            Input spikes a step, (T, B, N_0), bool or integers in [0, 255].
+
+        Returns
+        -------
+        list of ndarray
+            Spikes a step of the L layers, (T, B, N_ℓ) uint8; layer ℓ ≥ 2 is one step behind the
+            one below, as in :meth:`~lava_desire.deploy.IntegerNetwork.spikes`.
+        """
+        run = self.run(trains)
+        ends = np.cumsum(self.config.neurons[1:-1])
+        return [*np.split(run.hidden, ends[:-1], axis=2), run.outputs]
+
+    def predict(self, images: Any) -> Any:
+        """Classify images.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        ndarray
+            Class a sample, (B,) int64; −1 where the network is undecided.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
+        return predict_class(self.config, self.run(encode_images(images, self.config)).outputs)
+
+
+class Population:
+    """Neurons that one set of synapses leads to, in Xylo's arithmetic; its state is of a batch.
+
+    Parameters
+    ----------
+    weights : ndarray
+        (K, N) int64, shifted.
+    threshold, dash_mem, dash_syn : ndarray
+        (N,) int64.
+    most : int
+        Spikes a step.
+    """
+
+    def __init__(self, weights: Any, threshold: Any, dash_mem: Any, dash_syn: Any, most: int):
+        self.weights = weights
+        # Sums are exact in float64, whose products of matrices are fast.
+        self._exact = weights.astype(np.float64)
+        self._largest = int(np.abs(weights).max(initial=0))
+        self.threshold, self.dash_mem, self.dash_syn = threshold, dash_mem, dash_syn
+        self.most = most
+
+    def clear(self, batch: int) -> None:
+        """Begin windows of a batch: no current, no potential."""
+        self.current = np.zeros((batch, self.weights.shape[1]), np.int64)
+        self.potential = np.zeros_like(self.current)
+        self.saturated = np.zeros(self.weights.shape[1], np.int64)
+
+    def run(self, counts: Any) -> Any:
+        """Return spikes (T, B, N) uint8 for those that arrive, (T, B, K) integers."""
+        self.clear(counts.shape[1])
+        return np.stack([self.step(each) for each in counts])
+
+    def step(self, counts: Any) -> Any:
+        """Return the spikes of a step, (B, N) int64, for those that arrive, (B, K) integers."""
+        self._deliver(counts.astype(np.int64))
+        self.saturated += np.isin(self.current, STATE_LIMITS).sum(axis=0)
+        self.current -= _decay(self.current, self.dash_syn)
+        change = np.clip(self.current - _decay(self.potential, self.dash_mem), *STATE_LIMITS)
+        self.potential = np.clip(self.potential + change, *STATE_LIMITS)
+        self.saturated += np.isin(self.potential, STATE_LIMITS).sum(axis=0)
+        spikes = np.clip(self.potential // self.threshold, 0, self.most)
+        self.potential -= spikes * self.threshold
+        return spikes
+
+    def _deliver(self, counts: Any) -> None:
+        """Add the weights of arriving spikes to the currents, which saturate spike by spike."""
+        arrived = int(counts.sum(axis=1).max(initial=0)) * self._largest
+        reached = int(np.abs(self.current).max(initial=0)) + arrived
+        sums = (counts.astype(np.float64) @ self._exact).astype(np.int64)
+        if reached <= STATE_LIMITS[1]:
+            self.current += sums
+            return
+        sizes = (counts.astype(np.float64) @ np.abs(self._exact)).astype(np.int64)
+        low = self.current + (sums - sizes) // 2
+        high = self.current + (sums + sizes) // 2
+        sample, neuron = np.nonzero((low < STATE_LIMITS[0]) | (high > STATE_LIMITS[1]))
+        # Where the order could matter, it is that of the simulator: source by source.
+        held = self.current[sample, neuron]
+        for source, weights in enumerate(self.weights):
+            held = np.clip(held + counts[sample, source] * weights[neuron], *STATE_LIMITS)
+        self.current += sums
+        self.current[sample, neuron] = held
+
+
+def _decay(states: Any, dash: Any) -> Any:
+    """Return what a step takes of states, x ≫ dash, at least 1 towards zero."""
+    shifted = states >> dash
+    return np.where(shifted == 0, np.sign(states), shifted)
+
+
+def refuse_what_does_not_fit(config: DesireConfig) -> None:
+    """Refuse a network whose kinds or numbers of neurons Xylo has not.
+
+    Raises
+    ------
+    ValueError
+        Naming the number and the limit.
+    """
+    refuse_synapses(config, "Xylo")
+    layers = config.neurons[1:-1]
+    if not layers:
+        raise ValueError("the network has no hidden layer: expected one, which inputs lead to")
+    _refuse_above("inputs", config.num_inputs, CHIP.inputs)
+    _refuse_above("hidden neurons", sum(layers), CHIP.hidden)
+    _refuse_above("outputs", config.num_classes, CHIP.outputs)
+    for layer, size in enumerate(layers[1:], start=2):
+        _refuse_above(
+            f"neurons in layer {layer}, to each of which a hidden neuron leads", size, CHIP.fan_out
+        )
+
+
+def _refuse_recurrent(weights: Any) -> None:
+    """Refuse more synapses between hidden neurons than there is memory for."""
+    synapses = weights != 0
+    _refuse_above(
+        "synapses from a hidden neuron to others",
+        int(synapses.sum(axis=1).max(initial=0)),
+        CHIP.fan_out,
+    )
+    _refuse_above("synapses between hidden neurons", int(synapses.sum()), RECURRENT_SYNAPSES)
+
+
+def _refuse_above(name: str, number: int, limit: Figure | int | None) -> None:
+    most = limit.value if isinstance(limit, Figure) else limit
+    if most is not None and number > most:
+        raise ValueError(f"the network has {number} {name}: expected at most {most} on Xylo")

@@ -1,0 +1,347 @@
+"""A network trained in floating point becomes one in the integers of Xylo."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from lava_desire.config import DesireConfig
+from lava_desire.deploy.integer_network import is_floating, predict_class
+from lava_desire.deploy.xylo_network import (
+    DASHES,
+    HIDDEN_SPIKES,
+    OUTPUT_SPIKES,
+    STATE_LIMITS,
+    WEIGHT_SHIFTS,
+    Population,
+    XyloNetwork,
+    refuse_what_does_not_fit,
+)
+from lava_desire.engine import DesireNetwork
+from lava_desire.model.synapses import delayed
+from lava_desire.training.evaluation import EVALUATION_BATCH, checked_data, evaluate_checked
+from lava_desire.training.samples import training_pairs
+
+_LARGEST_WEIGHT = 127
+_STEPS = 2.0 ** -(np.arange(19) / 2)
+"""Steps to try, relative to that of the largest weight."""
+_THRESHOLD_SCALES = (1.0, 1.25, 1.5)
+_HIGHEST_THRESHOLD = 2**12
+"""Weights are shifted until the threshold nears this: states then have bits below a weight's step,
+and are at the end of theirs only at eight thresholds."""
+_CALIBRATION_SAMPLES = 500
+
+
+@dataclass(frozen=True)
+class XyloLayerReport:
+    """What became of one layer.
+
+    Parameters
+    ----------
+    threshold, weight_shift : int
+        On Xylo.
+    threshold_scale : float
+        What the threshold was multiplied by, against steps with several spikes.
+    clipped_share : float
+        Share of the weights that were held at the end of the range.
+    count_error : float
+        Root mean square deviation of the spike counts from those in floating point, calibration
+        samples.
+    several_spikes : float
+        Share of the steps with a spike in which a neuron emitted more than one, test samples.
+    saturated : int
+        How often a current or a potential was at the end of its 16 bits, test samples.
+    """
+
+    threshold: int
+    weight_shift: int
+    threshold_scale: float
+    clipped_share: float
+    count_error: float
+    several_spikes: float
+    saturated: int
+
+
+@dataclass(frozen=True)
+class XyloReport:
+    """How far a network on Xylo is from the one that was trained.
+
+    Parameters
+    ----------
+    layers : list of XyloLayerReport
+        Layer 1 first.
+    accuracy_before, accuracy_after : float
+        On the test samples, in floating point and in Xylo's integers.
+    num_samples : int
+        Test samples.
+    filter_added : bool
+        Whether Xylo filters the currents of a network that was trained without a filter.
+    """
+
+    layers: list[XyloLayerReport]
+    accuracy_before: float
+    accuracy_after: float
+    num_samples: int
+    filter_added: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"accuracy on {self.num_samples} samples: {100 * self.accuracy_before:.2f} % in "
+            f"floating point, {100 * self.accuracy_after:.2f} % in Xylo's integers",
+            "layer threshold shift  clipped  count error  several spikes  saturated",
+        ]
+        lines += [
+            f"{number:5} {layer.threshold:9} {layer.weight_shift:5} "
+            f"{100 * layer.clipped_share:6.2f} % {layer.count_error:12.3f} "
+            f"{100 * layer.several_spikes:13.2f} % {layer.saturated:10}"
+            for number, layer in enumerate(self.layers, start=1)
+        ]
+        if self.filter_added:
+            lines.append(
+                "Xylo filters synaptic currents, which cannot be switched off, and the network was "
+                "trained without: train it with synapse_decay=0.5"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class XyloQuantized:
+    """A network on Xylo and its report.
+
+    Parameters
+    ----------
+    network : XyloNetwork
+        Weights, decays and thresholds.
+    report : XyloReport
+        What differs, measured.
+    """
+
+    network: XyloNetwork
+    report: XyloReport
+
+
+def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuantized:
+    """Write a network in the integers of Xylo, each layer on the scale that keeps its spikes best.
+
+    All hidden layers become the recurrent group of the chip. For each layer, input first, steps of
+    8-bit weights and thresholds up to 1.5 times as high are tried, and those are taken with which
+    the spike counts deviate least from those in floating point (squared, over the first 500
+    samples), given the layers below on Xylo. Potentials keep 1 − 2^−dash_mem a step.
+
+    A current of Xylo decays before it is added, i ← (1 − 2^−dash_syn)·(i + W·u), and cannot be
+    switched off. A network of ``synapse_decay`` 1 − 2^−k gets dash_syn = k; one without it gets 1,
+    and weights that put the same charge into the potential, over several steps.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        A network in floating point that resets by subtraction.
+    data : tuple, Dataset, mapping, torch Dataset or DataLoader
+        To choose scales with; as :func:`~lava_desire.engine.fit` takes it.
+    test : the same, optional
+        What the report is of; that of the data set, or `data`, when not given.
+
+    Returns
+    -------
+    XyloQuantized
+
+    Raises
+    ------
+    ValueError
+        If the network does not fit: see :class:`XyloNetwork` and :func:`refuse_for_xylo`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava_desire import DesireConfig, DesireNetwork
+    >>> images, labels = np.random.default_rng(0).random((20, 16)), np.arange(20) % 4
+    >>> found = to_xylo(DesireNetwork(DesireConfig((16, 30, 4))), (images, labels))
+    >>> found.network.weights_in.shape, int(found.network.dash_mem[0])
+    ((16, 30), 1)
+    """
+    refuse_for_xylo(network)
+    data, test, _ = training_pairs(network, data, test)
+    learned, _ = checked_data(network, data, "data")
+    images, labels = checked_data(network, data if test is None else test, "test")
+    with torch.inference_mode():
+        chosen = _on_best_scales(network, learned)
+        on_chip = _assembled(network.config, chosen)
+        report = _report(network, on_chip, chosen, images, labels)
+    return XyloQuantized(on_chip, report)
+
+
+def refuse_for_xylo(network: DesireNetwork) -> None:
+    """Refuse a network that Xylo cannot hold.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit the chip, is in fixed point, resets to zero, or has a decay that is not
+        1 − 2^−k, k in [1, 15].
+    """
+    config = network.config
+    refuse_what_does_not_fit(config)
+    if not is_floating(network):
+        raise ValueError(
+            "the network is in fixed point already: write the one in floating point, from which "
+            "scales for Xylo are chosen"
+        )
+    if config.reset != "subtract":
+        raise ValueError("reset is 'zero', and neurons of Xylo deduct θ: train with 'subtract'")
+    _dash("decay", config.decay)
+    if config.synapse_decay:
+        _dash("synapse_decay", config.synapse_decay)
+
+
+def _dash(name: str, decay: float) -> int:
+    """Return k of a decay 1 − 2^−k, or refuse it by its name."""
+    dash = round(-math.log2(1 - decay)) if 0 < decay < 1 else 0
+    if dash not in DASHES[1:] or decay != 1 - 2.0**-dash:
+        raise ValueError(
+            f"{name} is {decay}: expected 1 - 2^-k on Xylo, as 0.5, 0.75, 0.875 or 0.9375"
+        )
+    return dash
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer on Xylo: mantissas (N_ℓ, N_{ℓ−1}), θ and shift; its clipped share and error."""
+
+    mantissas: Any
+    threshold: int
+    shift: int
+    threshold_scale: float
+    clipped_share: float
+    count_error: float = 0.0
+
+
+def _on_best_scales(network: DesireNetwork, images: Any) -> list[_Layer]:
+    """Choose the scales of each layer in turn, given those of the layers below."""
+    config = network.config
+    activity = network.forward_checked(images[:_CALIBRATION_SAMPLES])
+    trains = activity.spikes[0].cpu().numpy()
+    wanted = [counts.cpu().numpy() for counts in activity.counts]
+    # The charge that a spike puts into the potential is Xylo's W / (2^dash_syn − 1)⁻¹.
+    alpha = 1 - 2.0 ** -_dash_syn(config)
+    gain = (1 - alpha) / alpha / (1 - config.synapse_decay)
+    chosen: list[_Layer] = []
+    shift = None
+    for number, weights in enumerate(network.numpy_weights(), start=1):
+        trains = delayed(trains, config.delay(number))
+        best = None
+        group = shift if 2 < number < config.num_layers else None
+        for layer in _candidates(weights.astype(np.float64) * gain, config.threshold, group):
+            spikes = _population(config, layer, number).run(trains)
+            difference = spikes.sum(axis=0, dtype=np.int64) - wanted[number]
+            error = float(np.sqrt(np.square(difference).mean()))
+            if best is None or error < best[0].count_error:
+                best = replace(layer, count_error=error), spikes
+        if best is None:
+            raise ValueError(f"weights of layer {number} are too small for 16-bit thresholds")
+        chosen.append(best[0])
+        trains, shift = best[1], best[0].shift
+    return chosen
+
+
+def _candidates(weights: Any, threshold: float, shift: int | None) -> Iterator[_Layer]:
+    """Yield a layer on all scales; with the `shift` of its group where that is decided."""
+    largest = float(np.abs(weights).max()) or threshold
+    for step, scale in itertools.product(_STEPS * largest / _LARGEST_WEIGHT, _THRESHOLD_SCALES):
+        mantissas = np.clip(np.rint(weights / step), -_LARGEST_WEIGHT - 1, _LARGEST_WEIGHT)
+        exact = scale * threshold / step
+        fitting = [s for s in WEIGHT_SHIFTS if exact * 2**s <= _HIGHEST_THRESHOLD] or [0]
+        bits = fitting[-1] if shift is None else shift
+        height = max(round(exact * 2**bits), 1)
+        if height <= STATE_LIMITS[1]:
+            clipped = float((np.abs(weights / step - mantissas) > 0.5).mean())
+            yield _Layer(mantissas.astype(np.int64), height, bits, scale, clipped)
+
+
+def _dash_syn(config: DesireConfig) -> int:
+    return _dash("synapse_decay", config.synapse_decay) if config.synapse_decay else 1
+
+
+def _population(config: DesireConfig, layer: _Layer, number: int) -> Population:
+    """Return the neurons of a layer, counted from 1, alone."""
+    ones = np.ones(config.neurons[number], np.int64)
+    return Population(
+        layer.mantissas.T << layer.shift,
+        ones * layer.threshold,
+        ones * _dash("decay", config.decay),
+        ones * _dash_syn(config),
+        OUTPUT_SPIKES if number == config.num_layers else HIDDEN_SPIKES,
+    )
+
+
+def _assembled(config: DesireConfig, layers: list[_Layer]) -> XyloNetwork:
+    """Return the chain of layers as Xylo holds it: all hidden ones are one recurrent group."""
+    sizes = config.neurons[1:-1]
+    ends = np.cumsum((0, *sizes))
+    weights_in = np.zeros((config.num_inputs, ends[-1]), np.int64)
+    weights_rec = np.zeros((ends[-1], ends[-1]), np.int64)
+    weights_out = np.zeros((ends[-1], config.num_classes), np.int64)
+    weights_in[:, : sizes[0]] = layers[0].mantissas.T
+    for index, layer in enumerate(layers[1:-1]):
+        rows, columns = ends[index : index + 2], ends[index + 1 : index + 3]
+        weights_rec[slice(*rows), slice(*columns)] = layer.mantissas.T
+    weights_out[ends[-2] :] = layers[-1].mantissas.T
+    hidden, outputs = np.ones(ends[-1], np.int64), np.ones(config.num_classes, np.int64)
+    dash_mem, dash_syn = _dash("decay", config.decay), _dash_syn(config)
+    return XyloNetwork(
+        config,
+        weights_in,
+        weights_rec,
+        weights_out,
+        threshold=np.repeat([layer.threshold for layer in layers[:-1]], sizes),
+        threshold_out=outputs * layers[-1].threshold,
+        dash_mem=hidden * dash_mem,
+        dash_mem_out=outputs * dash_mem,
+        dash_syn=hidden * dash_syn,
+        dash_syn_out=outputs * dash_syn,
+        weight_shift_in=layers[0].shift,
+        weight_shift_rec=layers[1].shift if len(layers) > 2 else 0,
+        weight_shift_out=layers[-1].shift,
+    )
+
+
+def _report(
+    network: DesireNetwork, on_chip: XyloNetwork, layers: list[_Layer], images: Any, labels: Any
+) -> XyloReport:
+    """Run the samples in floating point and in Xylo's integers."""
+    config, right = network.config, 0
+    ends = np.cumsum(config.neurons[1:-1])[:-1]
+    spiking, several, saturated = (np.zeros(len(layers), np.int64) for _ in range(3))
+    for start in range(0, len(labels), _CALIBRATION_SAMPLES):
+        batch = slice(start, start + _CALIBRATION_SAMPLES)
+        run = on_chip.run(network.forward_checked(images[batch]).spikes[0].cpu().numpy())
+        found = predict_class(config, run.outputs)
+        right += int((found == labels[batch].cpu().numpy()).sum())
+        for index, spikes in enumerate([*np.split(run.hidden, ends, axis=2), run.outputs]):
+            spiking[index] += np.count_nonzero(spikes)
+            several[index] += np.count_nonzero(spikes > 1)
+        parts = [*np.split(run.hidden_saturated, ends), run.outputs_saturated]
+        saturated += [int(part.sum()) for part in parts]
+    reports = [
+        XyloLayerReport(
+            layer.threshold,
+            layer.shift,
+            layer.threshold_scale,
+            layer.clipped_share,
+            layer.count_error,
+            float(several[index] / max(spiking[index], 1)),
+            int(saturated[index]),
+        )
+        for index, layer in enumerate(layers)
+    ]
+    before = evaluate_checked(network, images, labels, EVALUATION_BATCH).accuracy
+    return XyloReport(reports, before, right / len(labels), len(labels), not config.synapse_decay)

@@ -1,0 +1,116 @@
+"""XyloNetwork computes what xylosim does, and only what fits Xylo is exported to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
+from lava_desire.deploy import XyloNetwork, export, to_xylo
+from lava_desire.deploy.integer_network import encode_images
+
+RECORDING = Path(__file__).with_name("xylosim.npz")
+"""Written by ``python -m benchmarks.xylo record``."""
+
+
+def recorded(index):
+    """Return a network, its input spikes, and the spikes that xylosim gave."""
+    with np.load(RECORDING) as file:
+        prefix = f"network_{index}_"
+        found = {name.removeprefix(prefix): file[name] for name in file if name.startswith(prefix)}
+    counts, hidden, outputs = (found.pop(name) for name in ("counts", "hidden", "outputs"))
+    config = DesireConfig((*found["weights_in"].shape, outputs.shape[2]))
+    arrays = {name: int(array) if array.ndim == 0 else array for name, array in found.items()}
+    return XyloNetwork(config, **arrays), counts, hidden, outputs
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_no_spike_differs_from_those_recorded_of_xylosim(index):
+    network, counts, hidden, outputs = recorded(index)
+    run = network.run(counts)
+    np.testing.assert_array_equal(run.hidden, hidden)
+    np.testing.assert_array_equal(run.outputs, outputs)
+    assert hidden.any()
+
+
+def test_the_recording_saturates_and_has_steps_with_several_spikes():
+    runs = [network.run(counts) for network, counts, _, _ in map(recorded, range(6))]
+    assert any(run.hidden_saturated.any() for run in runs)
+    assert max(run.hidden.max() for run in runs) == 31
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_a_script_holds_the_chain_as_one_recurrent_group(decay, tmp_path, monkeypatch):
+    config = DesireConfig((16, 20, 12, 4), decay=0.75, synapse_decay=decay, num_steps=10)
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((40, 16), dtype=np.float32), np.arange(40) % 4
+    network = DesireNetwork(config)
+    found = to_xylo(network, (images, labels))
+    said = export(network, tmp_path / "net.py", to="xylo", data=(images, labels))
+    assert f"{100 * found.report.accuracy_after:.2f} % in Xylo's integers" in said
+    assert ("train it with synapse_decay=0.5" in said) == (decay == 0)
+    simulator = ModuleType("xylosim.v2")
+    simulator.XyloLayer = simulator.XyloSynapse = None
+    monkeypatch.setitem(sys.modules, "xylosim", ModuleType("xylosim"))
+    monkeypatch.setitem(sys.modules, "xylosim.v2", simulator)
+    names = {"__name__": "net", "__file__": str(tmp_path / "net.py")}
+    exec(compile((tmp_path / "net.py").read_text(), "net.py", "exec"), names)
+    np.testing.assert_array_equal(names["encode"](images), encode_images(images, config))
+    written = XyloNetwork(
+        config, **{name: int(a) if a.ndim == 0 else a for name, a in names["arrays"]().items()}
+    )
+    np.testing.assert_array_equal(written.predict(images), found.network.predict(images))
+    assert [train.shape[2] for train in written.spikes(encode_images(images, config))] == [
+        20,
+        12,
+        4,
+    ]
+    assert not written.weights_rec[:, :20].any()
+    assert not written.weights_out[:20].any()
+    assert set(written.dash_mem) == {2}
+    assert set(written.dash_syn) == {1}
+
+
+def test_a_spike_counts_as_much_as_in_floating_point():
+    config = DesireConfig((1, 1, 2), decay=0.75, synapse_decay=0.5, num_steps=12)
+    network = DesireNetwork(config, weights=[np.full((1, 1), 0.6), np.full((2, 1), 0.6)])
+    images = np.linspace(0.1, 1, 30, dtype=np.float32)[:, None]
+    found = to_xylo(network, (images, np.arange(30) % 2))
+    assert found.report.layers[0].count_error < 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"layer_sizes": (17, 20, 4)}, "17 inputs: expected at most 16"),
+        ({"layer_sizes": (16, 1001, 4)}, "1001 hidden neurons: expected at most 1000"),
+        ({"layer_sizes": (16, 20, 9)}, "9 outputs: expected at most 8"),
+        ({"layer_sizes": (16, 20, 65, 4)}, "65 neurons in layer 2, .* at most 64"),
+        ({"layer_sizes": (16, 4)}, "no hidden layer"),
+        ({"layers": [Conv2d(2, 3), Dense(4)], "input_shape": (1, 4, 4)}, "are conv2d"),
+        ({"layer_sizes": (16, 20, 4), "reset": "zero"}, "reset is 'zero'"),
+        ({"layer_sizes": (16, 20, 4), "decay": 0.7}, r"decay is 0.7: expected 1 - 2\^-k"),
+        ({"layer_sizes": (16, 20, 4), "synapse_decay": 0.4}, r"synapse_decay is 0.4: expected 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_its_number(fields, message, tmp_path):
+    network = DesireNetwork(DesireConfig(**fields))
+    with pytest.raises(ValueError, match=message):
+        export(network, tmp_path / "net.py", to="xylo", data=None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_of_another_size_or_range_are_refused():
+    network = recorded(0)[0]
+    arrays = network.arrays()
+    for name, value, message in (
+        ("dash_mem", arrays["dash_mem"] * 0, "dash_mem"),
+        ("threshold", arrays["threshold"][:-1], "threshold"),
+        ("weight_shift_in", 8, r"weight_shift_in is 8: expected an integer in \[0, 7\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            XyloNetwork(network.config, **{**arrays, name: value})
