@@ -70,7 +70,7 @@ def run(network: Network) -> tuple[list[Array], list[Array]]:
     fired, reached = [], []
     for group, monitor, states in zip(groups, spikes, potentials, strict=True):
         found = np.zeros((samples * window, len(group)), dtype=bool)
-        # The monitor's own t cuts 1000·t off, which makes 28 of step 29.
+        # The monitor's own t cuts 1000·t off, which makes 4006 of step 4007.
         found[np.rint(monitor.t_ * 1000).astype(int), monitor.i] = True
         for values, into in ((found, fired), (np.asarray(states.v).T, reached)):
             windows = values.reshape(samples, window, -1)[:, :steps]
