@@ -18,6 +18,7 @@ from docutils.statemachine import StringList
 from building import accuracies
 from building.tables import ROOT, Page
 from lava_desire.deploy.chips import find_chips
+from lava_desire.deploy.energy_report import PARTS
 
 BENCHMARKS = "benchmarks/results"
 
@@ -285,6 +286,89 @@ def _energies(page: Page) -> None:
     )
 
 
+def _spent(page: Page) -> None:
+    name = f"{BENCHMARKS}/energy.json"
+    notes = page.read(name)
+    rows = []
+    for row in notes["results"]:
+        found, bits = row["energy"], row["differing"]
+        network = f"{row['name']}: {found['network']}"
+        simulated = found["simulated"]
+        times = {"makers": found["time_ns"] / 1e6, "simulated": simulated["time_s"] * 1e3}
+        parts = {
+            who: [sum(each["energies"][who][part] for each in found["layers"]) for part in PARTS]
+            for who in found["layers"][0]["energies"]
+        }
+        parts["simulated"] = [
+            simulated["energy_J"][part] * 1e12 for part in ("synapse", "soma", "network")
+        ]
+        differ = (
+            f"{sum(one['mismatching'] for one in bits)} of {sum(one['bits'] for one in bits):,}"
+        )
+        rows += [
+            [
+                network,
+                {
+                    "makers": "derived, figures of Davies et al.",
+                    "sanafe": "derived, figures of SANA-FE",
+                    "simulated": f"simulated, {notes['emulator']}",
+                }[who],
+                *(f"{each / 1e6:.3f}" for each in (*values, sum(values))),
+                f"{times[who]:.3f}" if who in times else "",
+                differ if who == "simulated" else "",
+            ]
+            for who, values in parts.items()
+        ]
+    page.table(
+        ["network", "how", *(f"{part}, µJ" for part in (*PARTS, "all")), "ms", "bits that differ"],
+        rows,
+    )
+    page.origin(name, notes)
+
+
+def _spent_by_layer(page: Page) -> None:
+    name = f"{BENCHMARKS}/energy.json"
+    notes = page.read(name)
+    counted = ("spikes", "synaptic_operations", "neuron_updates", "neuron_updates_idle", "messages")
+    page.table(
+        ["network", "layer", *(event.replace("_", " ") for event in counted), "µJ"],
+        (
+            [row["name"], layer["layer"]]
+            + [f"{layer['events'][event]:,.0f}" for event in counted]
+            + [f"{sum(layer['energies']['makers'].values()) / 1e6:.3f}"]
+            for row in notes["results"]
+            for layer in row["energy"]["layers"]
+        ),
+    )
+    page.origin(name, notes)
+
+
+def _spent_learning(page: Page) -> None:
+    name = f"{BENCHMARKS}/energy.json"
+    notes = page.read(name)
+    counted = {
+        "desires": "desires",
+        "updates_with_desire": "updates with desire",
+        "updates_of_spiking": "of neurons that spiked",
+        "weights_changed": "weights changed",
+        "updates_dense": "dense updates",
+        "errors_back": "errors back",
+    }
+    rows = []
+    for row in notes["results"]:
+        layers = row["energy"]["layers"]
+        rows += [
+            [row["name"], each["layer"], *(f"{each['learning'][event]:,.1f}" for event in counted)]
+            for each in layers
+        ]
+        sums = [
+            sum(each["learning_energies"].get(event, 0) for each in layers) for event in counted
+        ]
+        rows.append([row["name"], "µJ", *(f"{each / 1e6:.3f}" if each else "" for each in sums)])
+    page.table(["network", "layer", *counted.values()], rows)
+    page.origin(name, notes)
+
+
 def _core_maps(page: Page) -> None:
     name = f"{BENCHMARKS}/core_maps.json"
     notes = page.read(name)
@@ -370,6 +454,9 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "chips": _chips,
     "chip-energies": _energies,
     "core-maps": _core_maps,
+    "energy": _spent,
+    "energy-by-layer": _spent_by_layer,
+    "energy-of-learning": _spent_learning,
     "accuracy": accuracies.accuracy,
     "integers": accuracies.integers,
     "integers-of-convolutions": accuracies.convolutions,
@@ -381,7 +468,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
-        *("differential", "convolutions", "core_maps", "emulators"),
+        *("differential", "convolutions", "core_maps", "emulators", "energy"),
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:
