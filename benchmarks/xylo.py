@@ -179,7 +179,7 @@ def measure(layers: tuple[int, ...], decay: float, seed: int) -> dict[str, Any]:
         "bits": hidden.size + outputs.size,
         "mismatching": int((hidden != ours.hidden).sum() + (outputs != ours.outputs).sum()),
         "several_spikes": [layer.several_spikes for layer in found.report.layers],
-        "threshold_scales": [layer.threshold_scale for layer in found.report.layers],
+        "thresholds": [layer.threshold for layer in found.report.layers],
         "saturated": [layer.saturated for layer in found.report.layers],
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -31,10 +30,9 @@ from lava_desire.training.samples import training_pairs
 _LARGEST_WEIGHT = 127
 _STEPS = 2.0 ** -(np.arange(19) / 2)
 """Steps to try, relative to that of the largest weight."""
-_THRESHOLD_SCALES = (1.0, 1.25, 1.5)
-_HIGHEST_THRESHOLD = 2**12
-"""Weights are shifted until the threshold nears this: states then have bits below a weight's step,
-and are at the end of theirs only at eight thresholds."""
+_SHIFTS = 4
+"""Shifts of the weights to try, from the largest that keeps the threshold in 16 bits. A potential
+is cut at 2^15 − 1, so that thresholds from 2^14 on allow one spike a step, from 2^13 on three."""
 _CALIBRATION_SAMPLES = 500
 
 
@@ -46,8 +44,6 @@ class XyloLayerReport:
     ----------
     threshold, weight_shift : int
         On Xylo.
-    threshold_scale : float
-        What the threshold was multiplied by, against steps with several spikes.
     clipped_share : float
         Share of the weights that were held at the end of the range.
     count_error : float
@@ -61,7 +57,6 @@ class XyloLayerReport:
 
     threshold: int
     weight_shift: int
-    threshold_scale: float
     clipped_share: float
     count_error: float
     several_spikes: float
@@ -134,9 +129,10 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     """Write a network in the integers of Xylo, each layer on the scale that keeps its spikes best.
 
     All hidden layers become the recurrent group of the chip. For each layer, input first, steps of
-    8-bit weights and thresholds up to 1.5 times as high are tried, and those are taken with which
-    the spike counts deviate least from those in floating point (squared, over the first 500
-    samples), given the layers below on Xylo. Potentials keep 1 − 2^−dash_mem a step.
+    8-bit weights and shifts are tried, and those are taken with which the spike counts deviate
+    least from those in floating point (squared, over the first 500 samples), given the layers below
+    on Xylo. A high threshold also keeps neurons from several spikes a step: potentials are cut at
+    2^15 − 1. They keep 1 − 2^−dash_mem a step.
 
     A current of Xylo decays before it is added, i ← (1 − 2^−dash_syn)·(i + W·u), and cannot be
     switched off. A network of ``synapse_decay`` 1 − 2^−k gets dash_syn = k; one without it gets 1,
@@ -220,7 +216,6 @@ class _Layer:
     mantissas: Any
     threshold: int
     shift: int
-    threshold_scale: float
     clipped_share: float
     count_error: float = 0.0
 
@@ -256,15 +251,13 @@ def _on_best_scales(network: DesireNetwork, images: Any) -> list[_Layer]:
 def _candidates(weights: Any, threshold: float, shift: int | None) -> Iterator[_Layer]:
     """Yield a layer on all scales; with the `shift` of its group where that is decided."""
     largest = float(np.abs(weights).max()) or threshold
-    for step, scale in itertools.product(_STEPS * largest / _LARGEST_WEIGHT, _THRESHOLD_SCALES):
+    for step in _STEPS * largest / _LARGEST_WEIGHT:
         mantissas = np.clip(np.rint(weights / step), -_LARGEST_WEIGHT - 1, _LARGEST_WEIGHT)
-        exact = scale * threshold / step
-        fitting = [s for s in WEIGHT_SHIFTS if exact * 2**s <= _HIGHEST_THRESHOLD] or [0]
-        bits = fitting[-1] if shift is None else shift
-        height = max(round(exact * 2**bits), 1)
-        if height <= STATE_LIMITS[1]:
-            clipped = float((np.abs(weights / step - mantissas) > 0.5).mean())
-            yield _Layer(mantissas.astype(np.int64), height, bits, scale, clipped)
+        clipped = float((np.abs(weights / step - mantissas) > 0.5).mean())
+        heights = [max(round(threshold / step * 2**bits), 1) for bits in WEIGHT_SHIFTS]
+        fitting = [bits for bits in WEIGHT_SHIFTS if heights[bits] <= STATE_LIMITS[1]]
+        for bits in fitting[-_SHIFTS:] if shift is None else {shift} & {*fitting}:
+            yield _Layer(mantissas.astype(np.int64), heights[bits], bits, clipped)
 
 
 def _dash_syn(config: DesireConfig) -> int:
@@ -335,7 +328,6 @@ def _report(
         XyloLayerReport(
             layer.threshold,
             layer.shift,
-            layer.threshold_scale,
             layer.clipped_share,
             layer.count_error,
             float(several[index] / max(spiking[index], 1)),
