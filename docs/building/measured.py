@@ -468,7 +468,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
-        *("differential", "convolutions", "core_maps", "emulators", "energy"),
+        *("differential", "convolutions", "core_maps", "emulators", "energy", "xylo"),
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:
