@@ -154,7 +154,8 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     Raises
     ------
     ValueError
-        If the network does not fit: see :class:`XyloNetwork` and :func:`refuse_for_xylo`.
+        If the network does not fit the chip, see :class:`XyloNetwork`, is in fixed point, resets to
+        zero, or has a decay that is not 1 − 2^−k.
 
     Examples
     --------
