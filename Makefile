@@ -63,6 +63,17 @@ bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this mach
 bench-conv: $(READY) $(PEERS)/ready  ## the same for convolutions, beside dense layers (BENCH=options)
 	@$(RUN) benchmarks.convolutions $(BENCH)
 
+NEUROBENCH := .venv-neurobench
+
+$(NEUROBENCH)/ready: benchmarks/neurobench.txt
+	@echo "set-up: $(NEUROBENCH) (some minutes the first time)"
+	@"$$(tools/find-python 3.11)" -m venv --clear $(NEUROBENCH)
+	@$(NEUROBENCH)/bin/python -m pip -q --disable-pip-version-check install --no-deps -r $<
+	@cp $< $@
+
+bench-neurobench: $(NEUROBENCH)/ready  ## keep NeuroBench's report of three networks (BENCH=options)
+	@$(NEUROBENCH)/bin/python -m benchmarks.neurobench $(BENCH)
+
 bench-gpu: $(READY)  ## measure training steps on a CUDA device, and where their time goes
 	@$(RUN) benchmarks.gpu $(BENCH)
 
@@ -107,4 +118,4 @@ differential: $(READY)  ## compare all backends over 1,000 drawn configurations 
 	@$(RUN) differential $(DIFFERENTIAL)
 
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) .venv-frameworks .venv-older_nir .venv-jax .venv-netx .venv-emulators-* build dist *.egg-info
+	rm -rf $(VENV) $(NEUROBENCH) .venv-frameworks .venv-older_nir .venv-jax .venv-netx .venv-emulators-* build dist *.egg-info

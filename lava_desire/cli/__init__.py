@@ -16,6 +16,7 @@ from lava_desire.cli.energy import energy
 from lava_desire.cli.export import export
 from lava_desire.cli.installation import install_lava
 from lava_desire.cli.map import map_
+from lava_desire.cli.neurobench import neurobench
 from lava_desire.cli.printing import complain
 from lava_desire.cli.reproduce import reproduce
 from lava_desire.errors import (
@@ -43,6 +44,7 @@ app.command("reproduce")(torchrun.alone(reproduce))
 app.command("export")(torchrun.alone(export))
 app.command("map")(torchrun.alone(map_))
 app.command("energy")(torchrun.alone(energy))
+app.command("neurobench")(torchrun.alone(neurobench))
 app.command("info")(commands.info)
 app.command("demo")(torchrun.alone(commands.demo))
 app.command("install-lava")(install_lava)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
     from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
     from lava_desire.deploy.loihi_rule import LoihiRule, loihi_feedback_rule, loihi_learning_rule
+    from lava_desire.deploy.neurobench import neurobench_report, to_neurobench
     from lava_desire.deploy.nir_import import from_nir
     from lava_desire.deploy.quantization import Quantized, quantize
     from lava_desire.deploy.targets import export
     from lava_desire.deploy.targets.netx import to_netx
     from lava_desire.deploy.targets.nir import to_nir
+    from lava_desire.deploy.torch_module import to_torch
     from lava_desire.deploy.xylo_network import XyloNetwork, XyloRun
     from lava_desire.deploy.xylo_quantization import XyloQuantized, XyloReport, to_xylo
 
@@ -44,11 +46,14 @@ __all__ = [
     "loihi_feedback_rule",
     "loihi_learning_rule",
     "map_network",
+    "neurobench_report",
     "quantize",
     "scale_to_integers",
     "to_lava",
     "to_netx",
+    "to_neurobench",
     "to_nir",
+    "to_torch",
     "to_xylo",
 ]
 
@@ -62,9 +67,11 @@ _HOMES = {
     "deploy.loihi_rule": "LoihiRule loihi_feedback_rule loihi_learning_rule",
     "deploy.targets.netx": "to_netx",
     "deploy.targets.nir": "to_nir",
+    "deploy.neurobench": "neurobench_report to_neurobench",
     "deploy.nir_import": "from_nir",
     "deploy.quantization": "Quantized quantize",
     "deploy.targets": "export",
+    "deploy.torch_module": "to_torch",
     "deploy.xylo_network": "XyloNetwork XyloRun",
     "deploy.xylo_quantization": "XyloQuantized XyloReport to_xylo",
 }

@@ -1,0 +1,68 @@
+"""A network as a torch module spikes as the engine does, in floating point and in integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
+from lava_desire.deploy import quantize, to_torch
+
+DIGITS = load_dataset("digits")
+SOME = DIGITS.train_images[:100], DIGITS.train_labels[:100]
+DENSE = DesireConfig((64, 30, 20, 10), num_steps=12)
+CONV = DesireConfig(
+    layers=[Conv2d(4, 3, stride=2, padding=1), Conv2d(6, 3), Dense(10)], input_shape=(1, 8, 8)
+)
+
+
+def loud(config):
+    """Return a network whose layers all spike."""
+    network = DesireNetwork(config)
+    for weights in network.weights:
+        weights.mul_(3).add_(0.02)
+    return network
+
+
+@pytest.mark.parametrize("config", [DENSE, CONV], ids=["dense", "convolutions"])
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("form", ["float", "integers", "integers of the engine"])
+def test_output_spikes_are_those_of_the_network_to_the_bit(config, reset, form):
+    network = loud(config.replace(reset=reset))
+    if form != "float":
+        network = quantize(network, SOME, weight_bits=6).network
+    images = DIGITS.test_images[:30]
+    wanted = network.forward(images).spikes[-1]
+    if form == "integers":
+        from lava_desire.deploy.integer_network import as_integers, encode_images
+
+        network = as_integers(network)
+        trains = encode_images(images, network.config)
+        wanted = torch.from_numpy(network.spikes(trains)[-1])
+    module = to_torch(network)
+    given = module(module.encode(images))
+    assert wanted.any()
+    assert torch.equal(given.bool(), wanted)
+
+
+def test_weights_are_parameters_of_their_own_width():
+    network = loud(DENSE)
+    integers = quantize(network, SOME).network
+    floats, bytes_ = to_torch(network), to_torch(integers)
+    assert {each.dtype for each in floats.parameters()} == {torch.float32}
+    assert {each.dtype for each in bytes_.parameters()} == {torch.int8}
+    network.weights[0].zero_()
+    assert floats.linear_1.weight.any()  # a copy
+    assert "threshold=1" in str(floats)
+
+
+def test_spikes_of_another_shape_are_refused():
+    module = to_torch(DesireNetwork(DENSE))
+    with pytest.raises(ValueError, match=r"spikes have shape \(12, 5, 63\): expected \(T, B, 64\)"):
+        module(torch.zeros(12, 5, 63))
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(ValueError, match="network is a ndarray: expected a DesireNetwork or an"):
+        to_torch(np.zeros(3))
