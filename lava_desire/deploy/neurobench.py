@@ -65,12 +65,12 @@ def to_neurobench(network: DesireNetwork | IntegerNetwork) -> Any:
     """
     models = _neurobench("models")
     operations = _neurobench("metrics.workload.neuron_operations")
-    # A multiplication, two additions and a comparison a step, as snnTorch's Leaky.
+    # Each step does what one of snnTorch's Leaky does, or Synaptic where currents are filtered.
     table = operations.neuron_ops_reset_operations
-    table.setdefault(LIF.__name__, table["Leaky"])
+    table[LIF.__name__] = table["Synaptic" if network.config.synapse_decay else "Leaky"]
     module = to_torch(network)
 
-    class Model(models.NeuroBenchModel):  # type: ignore[misc, name-defined]
+    class Model(models.NeuroBenchModel):  # type: ignore[name-defined]
         """A network that learned by desire backpropagation."""
 
         def __init__(self) -> None:

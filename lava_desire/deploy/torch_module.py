@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class LIF(nn.Module):
     Parameters
     ----------
     config : DesireConfig
-        β, θ and the reset.
+        β, α, θ and the reset.
     threshold : int, optional
         Mantissa in [1, 2^17) of neurons in integers, which compare strictly and round toward zero
         as :class:`~lava_desire.deploy.IntegerNetwork` says. Floating point when not given.
@@ -54,14 +55,16 @@ class LIF(nn.Module):
 
     Attributes
     ----------
-    mem : Tensor
-        Potentials after the last step, (B, N) float32 or int64; zeros (1,) after :meth:`reset`.
+    mem, current : Tensor
+        Potentials and filtered currents after the last step, (B, N) float32 or, of potentials in
+        integers, int64; zeros (1,) after :meth:`reset`.
     """
 
     # What harnesses ask snnTorch's neurons for.
     init_hidden, output = True, False
 
     mem: Tensor
+    current: Tensor
 
     def __init__(
         self, config: DesireConfig, threshold: int | None = None, exponent: int = 0
@@ -72,15 +75,18 @@ class LIF(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Set the potentials to 0, for a new window."""
+        """Set potentials and currents to 0, for a new window."""
+        self.current = torch.zeros(1)
         self.mem = torch.zeros(1, dtype=torch.float32 if self._threshold is None else torch.int64)
 
     def forward(self, sums: Tensor) -> Tensor:
         """Advance by a step: (B, N) float64 sums of weights → (B, N) float32, 0 or 1."""
         config, potential = self._config, self.mem.to(sums.device)
         if self._threshold is None:
+            current = self.current.to(sums.device)
+            self.current = rule.filter_current(current, sums.float(), config.synapse_decay)
             spikes, self.mem = rule.integrate_and_fire(
-                potential, sums.float(), config.decay, config.threshold, reset=config.reset
+                potential, self.current, config.decay, config.threshold, reset=config.reset
             )
             return spikes.float()
         whole, exponent, unit = sums.long(), self._exponent, 1 << DECAY_BITS
@@ -109,20 +115,21 @@ class SpikingModule(nn.Module):
         super().__init__()
         self.config = network.config
         self._encoder = encoder_of(network)
-        integers = None if is_floating(network) else as_integers(network)
-        if integers is None:
-            weights, dtype = network.numpy_weights(), np.float32
+        formats: Sequence[tuple[int, ...]] = [()] * self.config.num_layers
+        weights: Sequence[Any]
+        if isinstance(network, DesireNetwork) and is_floating(network):
+            weights, dtype = network.numpy_weights(), "float32"
         else:
-            weights, dtype = integers.weights, np.int8
-            thresholds, exponents = integers.thresholds, integers.weight_exponents
+            integers = as_integers(network)
+            weights, dtype = integers.weights, "int8"
+            formats = list(zip(integers.thresholds, integers.weight_exponents, strict=True))
         for index, (synapse, array) in enumerate(zip(self.config.synapses, weights, strict=True)):
             connection = _connection(synapse)
             values = torch.tensor(np.asarray(array, dtype))
             connection.weight = nn.Parameter(values, requires_grad=False)
             kind = "conv" if isinstance(synapse, Conv2d) else "linear"
             self.add_module(f"{kind}_{index + 1}", connection)
-            formats = () if integers is None else (thresholds[index], exponents[index])
-            self.add_module(f"lif_{index + 1}", LIF(self.config, *formats))
+            self.add_module(f"lif_{index + 1}", LIF(self.config, *formats[index]))
         self.eval()
 
     def encode(self, images: Any) -> Tensor:
@@ -180,7 +187,7 @@ class SpikingModule(nn.Module):
                 f"{self.config.num_inputs})"
             )
         trains = trains.float()
-        parts = list(self.children())
+        parts: list[Any] = list(self.children())
         layers = zip(self.config.synapses, parts[::2], parts[1::2], strict=True)
         for layer, (synapse, connection, neurons) in enumerate(layers, start=1):
             arrived = delayed(trains, self.config.delay(layer)).flatten(0, 1)

@@ -46,6 +46,16 @@ def test_output_spikes_are_those_of_the_network_to_the_bit(config, reset, form):
     assert torch.equal(given.bool(), wanted)
 
 
+def test_filtered_currents_give_the_spikes_of_the_network():
+    network = loud(DENSE.replace(synapse_decay=0.5))
+    images = DIGITS.test_images[:30]
+    module = to_torch(network)
+    wanted = network.forward(images).spikes[-1]
+    assert wanted.any()
+    assert torch.equal(module(module.encode(images)).bool(), wanted)
+    assert torch.equal(module.predict(images), network.predict(images))
+
+
 def test_weights_are_parameters_of_their_own_width():
     network = loud(DENSE)
     integers = quantize(network, SOME).network
