@@ -404,6 +404,25 @@ def _core_maps(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _neurobench(page: Page) -> None:
+    files = [f"results/neurobench/{name}.json" for name in ("digits", "mnist", "fashion-mnist")]
+    notes = [page.read(name) for name in files]
+    reports = [report for each in notes for report in each["reports"].values()]
+
+    def numbers(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+        found = {}
+        for name, value in values.items():
+            inside = numbers(value, f"{above}{name} ") if isinstance(value, dict) else None
+            found |= inside or {above + name: value}
+        return found
+
+    counted = [numbers(report) for report in reports]
+    page.table(
+        ["metric", *(f"{each['data']}, {form}" for each in notes for form in each["reports"])],
+        ([name, *(f"{each[name]:.6g}" for each in counted)] for name in counted[0]),
+    )
+    for name, each in zip(files, notes, strict=True):
+        page.origin(name, each)
 def _xylo(page: Page) -> None:
     name = f"{BENCHMARKS}/xylo.json"
     notes = page.read(name)
@@ -454,6 +473,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "chips": _chips,
     "chip-energies": _energies,
     "core-maps": _core_maps,
+    "neurobench": _neurobench,
     "energy": _spent,
     "energy-by-layer": _spent_by_layer,
     "energy-of-learning": _spent_learning,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
-from lava_desire.deploy import quantize, to_torch
+from lava_desire.deploy import neurobench_report, quantize, to_torch
 
 DIGITS = load_dataset("digits")
 SOME = DIGITS.train_images[:100], DIGITS.train_labels[:100]
@@ -76,3 +78,9 @@ def test_spikes_of_another_shape_are_refused():
 def test_what_is_no_network_is_refused():
     with pytest.raises(ValueError, match="network is a ndarray: expected a DesireNetwork or an"):
         to_torch(np.zeros(3))
+
+
+def test_neurobench_says_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "neurobench", None)
+    with pytest.raises(ImportError, match=r"is not installed; run: pip install neurobench==2\.3"):
+        neurobench_report(DesireNetwork(DENSE), DIGITS)
