@@ -78,8 +78,9 @@ def to_neurobench(network: DesireNetwork | IntegerNetwork) -> Any:
             self.add_activation_module(LIF)
 
         def __call__(self, batch: Any) -> torch.Tensor:
-            is_train = torch.is_tensor(batch) and batch.dtype == torch.bool
-            return module.predict(batch.transpose(0, 1) if is_train else batch)
+            if torch.is_tensor(batch) and batch.dtype == torch.bool:
+                return module.decide(module(batch.transpose(0, 1)))
+            return module.predict(batch)
 
         def __net__(self) -> torch.nn.Module:
             return module

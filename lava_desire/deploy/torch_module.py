@@ -156,7 +156,11 @@ class SpikingModule(nn.Module):
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, or spikes, as :meth:`encode` takes them: (B,) int64, −1 undecided."""
-        spikes = self(self.encode(images)).bool()
+        return self.decide(self(self.encode(images)))
+
+    def decide(self, spikes: Tensor) -> Tensor:
+        """Return classes, (B,) int64, −1 undecided, from output spikes, (T, B, N_L) (Sec. 4.2)."""
+        spikes = spikes.bool()
         return decided(self.config, spikes.sum(0), lambda: rule.last_spikes(spikes))
 
     @torch.no_grad()

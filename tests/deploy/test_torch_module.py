@@ -48,8 +48,8 @@ def test_output_spikes_are_those_of_the_network_to_the_bit(config, reset, form):
     assert torch.equal(given.bool(), wanted)
 
 
-def test_filtered_currents_give_the_spikes_of_the_network():
-    network = loud(DENSE.replace(synapse_decay=0.5))
+def test_filtered_images_and_currents_give_the_spikes_of_the_network():
+    network = loud(DENSE.replace(synapse_decay=0.5, image_brightness=0.3, tie_break="earliest"))
     images = DIGITS.test_images[:30]
     module = to_torch(network)
     wanted = network.forward(images).spikes[-1]
