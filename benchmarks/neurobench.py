@@ -16,7 +16,7 @@ from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.deploy import neurobench_report, quantize
-from lava_desire.engine import count_operations
+from lava_desire.engine import count_operations, evaluate
 
 RESULTS = Path(__file__).parents[1] / "results" / "neurobench"
 RECIPES = {
@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(RECIPES), help="which data sets")
     parser.add_argument("--data-dir", help="folder of the IDX files")
+    parser.add_argument("--samples", type=int, default=2000, help="of the test set, at most")
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     for name in given.names:
@@ -38,14 +39,16 @@ def main() -> None:
         data = load_dataset(name, None if name == "digits" else given.data_dir)
         network = DesireNetwork(config)
         fit(network, data.train)
+        images, labels = (part[: given.samples] for part in data.test)
         found = {}
         for each in (network, quantize(network, data).network):
-            sample = count_operations(each, each.forward(data.test_images[:1000]))
+            sample = count_operations(each, each.forward(images))
             found[each.arithmetic] = {
-                **neurobench_report(each, data),
-                "synaptic operations by count_operations, 1000 samples": sum(
+                **neurobench_report(each, (images, labels)),
+                "count_operations": sum(
                     layer.synaptic_operations / layer.num_samples for layer in sample
                 ),
+                "accuracy on the whole test set": evaluate(each, data).accuracy,
             }
         result = {
             "command": f"python -m benchmarks.neurobench {name}",
@@ -53,6 +56,7 @@ def main() -> None:
             "environment": {**environment(), "neurobench": version("neurobench")},
             "config": config.to_dict(),
             "data": data.name,
+            "num_samples": len(labels),
             "reports": found,
         }
         path = RESULTS / f"{name}.json"
