@@ -423,6 +423,8 @@ def _neurobench(page: Page) -> None:
     )
     for name, each in zip(files, notes, strict=True):
         page.origin(name, each)
+
+
 def _xylo(page: Page) -> None:
     name = f"{BENCHMARKS}/xylo.json"
     notes = page.read(name)
