@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -404,8 +405,12 @@ def _core_maps(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).glob("*.json"))
+
+
 def _neurobench(page: Page) -> None:
-    files = [f"results/neurobench/{name}.json" for name in ("digits", "mnist", "fashion-mnist")]
+    files = [f"results/neurobench/{each.name}" for each in _files("results/neurobench")]
     notes = [page.read(name) for name in files]
     reports = [report for each in notes for report in each["reports"].values()]
 
