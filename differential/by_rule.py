@@ -14,7 +14,13 @@ from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule
 from lava_desire.model.integers import filtered_brightness
 from lava_desire.model.option import LayerUpdate, decided, filtered, output_desires
-from lava_desire.randomness import DropoutStream, RoundingStream, epoch_order, epoch_shifts
+from lava_desire.randomness import (
+    DropoutStream,
+    RoundingStream,
+    epoch_order,
+    epoch_shifts,
+    feedback_held,
+)
 
 
 class RuleNetwork:
@@ -62,12 +68,18 @@ class RuleNetwork:
         for layer in range(config.num_layers, 1, -1):
             mask = masks[layer] if layer < config.num_layers else None
             error = rule.local_error(found[0], rates[layer], mask)
-            z = rule.backpropagate_error(self._matrix(layer), error)
+            z = rule.backpropagate_error(self._feedback(layer), error)
             found.insert(0, rule.hidden_desire(z, config.desire_threshold_of(layer - 1)))
         return found
 
     def _matrix(self, layer: int) -> Any:
         return self._matrices[layer - 1].unroll(self.weights[layer - 1])
+
+    def _feedback(self, layer: int) -> Any:
+        policy, weights = self.config.feedback_policy, self.weights[layer - 1]
+        if policy is not None:
+            weights = policy.matrix(weights, feedback_held(self.config, layer))
+        return self._matrices[layer - 1].unroll(weights)
 
     def learn(self, trains: list[Any], desires: list[Any], masks: list[Any], eta: float) -> None:
         """Change the weights of all layers, the last first."""

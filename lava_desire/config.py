@@ -15,6 +15,7 @@ from lava_desire.model.fields import SHOWN, Part, declared, layer_sizes_of
 from lava_desire.model.option import (
     Bound,
     DecisionPolicy,
+    FeedbackPolicy,
     Filter,
     Option,
     OutputPolicy,
@@ -190,6 +191,11 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def decision_policy(self) -> DecisionPolicy | None:
         """What replaces the decision of Sec. 4.2, or None."""
         return next(iter(self._on(DecisionPolicy)), None)
+
+    @cached_property
+    def feedback_policy(self) -> FeedbackPolicy | None:
+        """What errors come back through in place of the weights, or None."""
+        return next(iter(self._on(FeedbackPolicy)), None)
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:

@@ -35,7 +35,7 @@ from lava_desire.model.option import LayerUpdate, check_decisions, term_factors
 from lava_desire.model.rates import InputRates, mean_trace
 from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
-from lava_desire.randomness import DropoutStream, initial_weights
+from lava_desire.randomness import DropoutStream, feedback_held, initial_weights
 from lava_desire.scale import warn_of_scale
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class DesireNetwork:
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.neurons[:-1])
         ]
+        self._feedback: dict[int, Tensor] = {}  # by layer, drawn when it is needed
 
     def _state_of(self, weights: list[Tensor]) -> NetworkState:
         return NetworkState.begin(self._config, weights, self.arithmetic == FIXED_POINT)
@@ -405,11 +406,38 @@ class DesireNetwork:
         for layer in backend.layers[:0:-1]:
             number = layer.number
             mask = _mask_of(activity.masks, number)
-            desire = backend.pass_back(
-                layer, self.weights[number - 1], desires[0], trains[number], mask
-            )
-            desires.insert(0, desire)
+            matrix = self.feedback_matrix(number)
+            desires.insert(0, backend.pass_back(layer, matrix, desires[0], trains[number], mask))
         return desires
+
+    def feedback_matrix(self, layer: int) -> Tensor:
+        """Return what errors come back through (Eq. 13): the weights, or what `feedback` says.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 2 to L.
+
+        Returns
+        -------
+        Tensor
+            B, `weight_shape`, of the weights' dtype.
+
+        Raises
+        ------
+        ValueError
+            In fixed point, if the config asks for other feedback than the weights.
+        """
+        weights, policy = self.weights[layer - 1], self.config.feedback_policy
+        if policy is None:
+            return weights
+        if self.arithmetic == FIXED_POINT:
+            policy.refuse(" where a network learns in integers")
+        if layer not in self._feedback:
+            held = torch.from_numpy(feedback_held(self.config, layer)).to(self.device)
+            self._feedback[layer] = self.backend.arrange(held)
+        matrix: Tensor = policy.matrix(weights, self._feedback[layer])
+        return matrix
 
     @torch.inference_mode()
     def train_step(

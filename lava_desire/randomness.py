@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import MOST_SAMPLES
 
-_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
+_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING, _FEEDBACK = range(7)
 _ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
 _WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
 _DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
@@ -54,12 +55,41 @@ def initial_weights(
     if not isinstance(config, DesireConfig):
         config = DesireConfig(tuple(config))
     seed = config.seed if seed is None else seed
-    weights, share = [], math.sqrt(1 - config.synapse_decay)
-    for layer, synapse in enumerate(config.synapses, start=1):
-        generator = _generator(seed, _WEIGHTS, layer)
-        normal = generator.standard_normal(synapse.weight_shape)
-        weights.append((normal * (synapse.initial_spread * share)).astype(np.float32))
-    return weights
+    layers = range(1, config.num_layers + 1)
+    return [_weights_like(config, seed, _WEIGHTS, layer) for layer in layers]
+
+
+def _spread(config: DesireConfig, layer: int) -> float:
+    return config.synapses[layer - 1].initial_spread * math.sqrt(1 - config.synapse_decay)
+
+
+def _weights_like(
+    config: DesireConfig, seed: int, purpose: int, layer: int
+) -> npt.NDArray[np.float32]:
+    normal = _generator(seed, purpose, layer).standard_normal(
+        config.synapses[layer - 1].weight_shape
+    )
+    return (normal * _spread(config, layer)).astype(np.float32)
+
+
+def feedback_held(config: DesireConfig, layer: int) -> Any:
+    """Return what the config's `feedback_policy` keeps of a layer.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        With such a policy.
+    layer : int
+        ℓ in 2 to L.
+
+    Returns
+    -------
+    ndarray
+        Its synapse's `weight_shape`, float32.
+    """
+    drawn = (_weights_like(config, config.seed, which, layer) for which in (_WEIGHTS, _FEEDBACK))
+    policy: Any = config.feedback_policy
+    return policy.held(*drawn, _spread(config, layer))
 
 
 def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64]:

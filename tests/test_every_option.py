@@ -17,7 +17,14 @@ from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.cli.commands import train as train_command
 from lava_desire.config import OPTIONS
 from lava_desire.model.fields import declared
-from lava_desire.model.option import Bound, DecisionPolicy, Filter, OutputPolicy, Term
+from lava_desire.model.option import (
+    Bound,
+    DecisionPolicy,
+    FeedbackPolicy,
+    Filter,
+    OutputPolicy,
+    Term,
+)
 from lava_desire.model.options.image_brightness import ImageBrightness
 from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.model.options.rate_floor import RateFloor
@@ -276,7 +283,7 @@ SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | S
 LEARNING = (
     SCHEDULE
     | RATES
-    | fields_of(Term, Bound, OutputPolicy)
+    | fields_of(Term, Bound, OutputPolicy, FeedbackPolicy)
     | {"desire_threshold_hidden", "desire_threshold_output", "dropout_input", "dropout_hidden"}
     | {"learning_rate", "learning_rate_scale", "seed"}
 )

@@ -186,6 +186,44 @@ class DecisionPolicy(Option, ABC):
 
 
 @dataclass(frozen=True)
+class FeedbackPolicy(Option, ABC):
+    """What errors come back through in place of the weights (Eq. 13), of layers 2 to L."""
+
+    @abstractmethod
+    def held(self, initial: Array, drawn: Array, spread: float) -> Array:
+        """Return what is kept of a layer while it learns.
+
+        Parameters
+        ----------
+        initial, drawn : ndarray
+            The layer's initial weights, and others drawn like them, `weight_shape` float32; the
+            config's seed fixes both.
+        spread : float
+            Their standard deviation.
+
+        Returns
+        -------
+        ndarray
+            `weight_shape` float32.
+        """
+
+    @abstractmethod
+    def matrix(self, weights: Array, held: Array) -> Array:
+        """Return what takes the place of the weights.
+
+        Parameters
+        ----------
+        weights, held : array
+            `weight_shape` float32: weights before this sample's update, and what is kept.
+
+        Returns
+        -------
+        array
+            B, `weight_shape` float32.
+        """
+
+
+@dataclass(frozen=True)
 class Filter(Option, ABC):
     """A map of images that is applied before they are encoded, in training and evaluation."""
 

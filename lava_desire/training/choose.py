@@ -152,7 +152,8 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     elif num_ranks > 1:
         kind = "ranks"
     else:
-        kind = "captured" if network.backend.captures else "alone"
+        captured = network.backend.captures and network.config.feedback_policy is None
+        kind = "captured" if captured else "alone"
     module, name = _RUNS[kind]
     found: type[TrainingRun] = getattr(import_module(module), name)
     return found

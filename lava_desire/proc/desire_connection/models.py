@@ -17,6 +17,7 @@ from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_connection.followed_rates import FollowedRates
 from lava_desire.proc.desire_connection.learning import AbstractPyDesireConnectionModel
 from lava_desire.proc.desire_connection.process import DesireConnection
+from lava_desire.randomness import feedback_held
 
 
 class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
@@ -35,6 +36,7 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         self._step_of_answers = self._step_of_desire - (self._layer < config.num_layers)
         self._num_spikes = np.zeros(len(self._no_z), np.int64)
         self._gain_of_window = 1.0
+        self._feedback: Any = None  # what is kept for a feedback policy, when first needed
         self._follows_rates = config.follows_rates
         self._rates = FollowedRates(config)
         self._mean_trace = rule.mean_trace(config.num_steps, config.decay, config.synapse_decay)
@@ -82,7 +84,13 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
 
     def _backpropagate(self, counts: Any) -> Any:
         rate = rule.firing_rate(counts, self._config.num_steps, self._config.error_margin)
-        return self._sums.backward(rule.local_error(self._desire, rate)).astype(np.float32)
+        error, policy = rule.local_error(self._desire, rate), self._config.feedback_policy
+        if policy is None or self._layer == 1:
+            return self._sums.backward(error).astype(np.float32)
+        if self._feedback is None:
+            self._feedback = feedback_held(self._config, self._layer)
+        weights = self._sums.weights.astype(np.float32)
+        return self._synapse.backward(policy.matrix(weights, self._feedback), error)
 
     def _prepare(self, has_desire: bool) -> bool:
         return has_desire or bool(self._config.terms)

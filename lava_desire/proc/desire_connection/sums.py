@@ -34,6 +34,11 @@ class Sums:
         """Go on with these weights, or with what they are now in some rows; they are copied."""
         self._weights[rows] = weights[rows]
 
+    @property
+    def weights(self) -> Any:
+        """The weights of the window, `weight_shape` float64."""
+        return self._weights
+
     def current(self, spikes: Any) -> Any:
         """Return W u of one step, (N_o,) float64 (Eq. 1); it is the caller's until the next."""
         return self.synapse.forward(self._weights, spikes.astype(np.float64))

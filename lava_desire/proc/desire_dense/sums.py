@@ -27,6 +27,11 @@ class DenseSums(Sums):
         """See :class:`Sums`."""
         self._by_input[:, rows] = weights[rows].T
 
+    @property
+    def weights(self) -> Any:
+        """See :class:`Sums`."""
+        return self._by_input.T
+
     def current(self, spikes: Any) -> Any:
         """See :class:`Sums`."""
         (active,) = spikes.nonzero()

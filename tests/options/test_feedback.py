@@ -1,0 +1,119 @@
+"""Errors that come back through other synapses than Wᵀ, to the bit alike in all that computes."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+
+from differential.accounts import Examination
+from differential.draw import draw
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
+from lava_desire.model.options.feedback import FEEDBACKS
+from lava_desire.randomness import feedback_held, initial_weights
+
+OTHERS = FEEDBACKS[1:]
+CASE = 6
+LAYERS = (64, 40, 30, 10)
+
+
+def examination(feedback):
+    found, case = Examination(CASE), draw(CASE)
+    found.case = dataclasses.replace(
+        case,
+        config=case.config.replace(feedback=feedback, class_margin=0, rate_floor=0.1),
+    )
+    return found
+
+
+@pytest.mark.parametrize("feedback", OTHERS)
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("torch operations", "compiled kernels"),
+        ("torch operations", "the rule on NumPy"),
+        ("torch operations", "the engine, resumed"),
+    ],
+    ids=" = ".join,
+)
+def test_backends_learn_the_same(feedback, pair):
+    assert examination(feedback).compare(pair)
+
+
+@pytest.mark.parametrize("feedback", OTHERS)
+@pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
+def test_lava_learns_what_the_engine_does(feedback):
+    for account in ("Lava floating_pt", "Lava torch"):
+        assert examination(feedback).compare(("the engine online", account))
+
+
+def passed_back(network, layer):
+    """Return desires of a hidden layer, and those of z = Bᵀ c that NumPy computes."""
+    activity = network.forward(np.random.default_rng(0).random((20, network.config.num_inputs)))
+    desires = network.desires(activity, np.arange(20) % 10)
+    config, counts = network.config, activity.counts[layer + 1].numpy()
+    rate = (counts / (config.num_steps - config.error_margin)).astype(np.float32)
+    desire = desires[layer].numpy().astype(np.float32)
+    error = desire * np.abs((desire + 1) / 2 - rate)
+    matrix = network.feedback_matrix(layer + 1).numpy()
+    matrix = config.synapses[layer].matrix(matrix)
+    z = (error.astype(np.float64) @ matrix.astype(np.float64)).astype(np.float32)
+    threshold = config.desire_threshold_of(layer)
+    return desires[layer - 1].numpy(), (z > threshold).astype(int) - (z < -threshold)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_desires_come_back_through_the_matrix(feedback):
+    networks = [DesireNetwork(DesireConfig(LAYERS, feedback=feedback))]
+    layers = [Conv2d(4, 3, stride=2), Conv2d(5, 2), Dense(10)]
+    config = DesireConfig(layers=layers, input_shape=(1, 8, 8), feedback=feedback)
+    networks.append(DesireNetwork(config))
+    for network in networks:
+        for weights in network.weights:
+            weights.mul_(1.5)
+        for layer in (1, 2):
+            given, wanted = passed_back(network, layer)
+            assert given.any()
+            np.testing.assert_array_equal(given, wanted)
+
+
+def test_random_feedback_is_a_third_each_and_as_large_as_initial_weights():
+    config = DesireConfig((784, 300, 200, 10), feedback="random")
+    held = feedback_held(config, 2)
+    magnitudes, counts = np.unique(np.abs(held), return_counts=True)
+    assert len(magnitudes) == 2
+    assert counts / counts.sum() == pytest.approx([1 / 3, 2 / 3], abs=0.01)
+    assert held.std() == pytest.approx(initial_weights(config)[1].std(), rel=0.01)
+    assert abs(np.corrcoef(held.ravel(), initial_weights(config)[1].ravel())[0, 1]) < 0.02
+    other = feedback_held(config.replace(seed=1), 2)
+    assert (other != held).mean() > 0.5
+
+
+def test_learned_feedback_gets_the_changes_of_the_weights():
+    network = DesireNetwork(DesireConfig(LAYERS, feedback="learned"))
+    before = [network.feedback_matrix(layer) - network.weights[layer - 1] for layer in (2, 3)]
+    images = np.random.default_rng(0).random((20, 64))
+    first = network.weights[1].clone()
+    network.train_step(images, np.arange(20) % 10, 0.01)
+    assert not torch.equal(first, network.weights[1])
+    for layer, difference in zip((2, 3), before, strict=True):
+        given = network.feedback_matrix(layer)
+        torch.testing.assert_close(given, network.weights[layer - 1] + difference)
+
+
+def test_integers_refuse_it_by_name():
+    network = DesireNetwork(DesireConfig(LAYERS, feedback="sign"), arithmetic="fixed_point")
+    images = np.full((1, 64), 200, np.uint8)
+    message = "feedback is sign: expected transpose where a network learns in integers"
+    with pytest.raises(ValueError, match=message):
+        network.train_step(images, np.array([1]), 0.01)
+    with pytest.raises(ValueError, match=message):
+        network.desires(network.forward(images), np.array([1]))
+
+
+def test_what_is_no_feedback_is_refused():
+    with pytest.raises(ValueError, match="expected one of transpose, random, sign, learned"):
+        DesireConfig(LAYERS, feedback="dfa")
