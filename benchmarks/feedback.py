@@ -39,7 +39,7 @@ RECIPES = {
 def trained(config: DesireConfig, samples: Any) -> DesireNetwork:
     """Return a network that has learned."""
     network = DesireNetwork(config)
-    fit(network, samples, progress=False)
+    fit(network, samples)
     return network
 
 
