@@ -24,11 +24,12 @@ RESULTS = Path(__file__).parents[1] / "results" / "feedback"
 SEEDS = 0, 1, 2
 TRIED = {"desire_threshold_hidden": (0.05, 0.2), "learning_rate": (0.5, 1.0)}
 """Thresholds, and factors of the learning rate of the preset."""
+_LIFTED: Any = {"trace_baseline": 1.0, "rate_floor": 0.1}  # neurons that fell silent come back
 RECIPES = {
-    "digits": (DesireConfig.preset("digits").replace(epochs=20), 300),
+    "digits": (DesireConfig.preset("digits").replace(epochs=20, **_LIFTED), 300),
     "mnist": (
         DesireConfig.preset("mnist").replace(
-            layer_sizes=(784, 200, 100, 10), epochs=5, learning_rate=4e-5, trace_baseline=1.0
+            layer_sizes=(784, 200, 100, 10), epochs=5, learning_rate=4e-5, **_LIFTED
         ),
         6000,
     ),
