@@ -22,7 +22,7 @@ from lava_desire.model.options.feedback import FEEDBACKS
 
 RESULTS = Path(__file__).parents[1] / "results" / "feedback"
 SEEDS = 0, 1, 2
-TRIED = {"desire_threshold_hidden": (0.05, 0.2), "learning_rate": (0.5, 1.0)}
+TRIED = {"desire_threshold_hidden": (0.05, 0.2), "learning_rate": (1.0, 3.0)}
 """Thresholds, and factors of the learning rate of the preset."""
 _LIFTED: Any = {"trace_baseline": 1.0, "rate_floor": 0.1}  # neurons that fell silent come back
 RECIPES = {

@@ -463,6 +463,30 @@ def _xylo(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _feedback(page: Page) -> None:
+    names = [f"results/feedback/{data}.json" for data in ("digits", "mnist")]
+    notes = {name: page.read(name) for name in names}
+
+    def listed(values: Any, form: str) -> str:
+        return ", ".join(format(value, form) for value in values)
+
+    page.table(
+        ["data", "feedback", "test accuracy, %, three seeds", "cosine of B and W, layers 2 to L"],
+        (
+            [
+                Path(name).stem,
+                row["feedback"],
+                listed((100 * run["test_accuracy"] for run in row["runs"]), ".2f"),
+                listed(row["runs"][0]["cosine"], ".2f"),
+            ]
+            for name, note in notes.items()
+            for row in note["results"]
+        ),
+    )
+    for name, note in notes.items():
+        page.origin(name, note)
+
+
 TABLES: dict[str, Callable[[Page], None]] = {
     "engine": partial(_times, file="engine", one="ours, in training, B = 64"),
     "convolutions": partial(
@@ -477,6 +501,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "exports-on-lava": _on_lava,
     "learning-engine": _learning_engine,
     "xylo": _xylo,
+    "feedback": _feedback,
     "chips": _chips,
     "chip-energies": _energies,
     "core-maps": _core_maps,
