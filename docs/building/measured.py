@@ -464,7 +464,7 @@ def _xylo(page: Page) -> None:
 
 
 def _feedback(page: Page) -> None:
-    names = [f"results/feedback/{data}.json" for data in ("digits", "mnist")]
+    names = [f"results/feedback/{each.name}" for each in _files("results/feedback")]
     notes = {name: page.read(name) for name in names}
 
     def listed(values: Any, form: str) -> str:
