@@ -66,10 +66,7 @@ bench-conv: $(READY) $(PEERS)/ready  ## the same for convolutions, beside dense 
 NEUROBENCH := .venv-neurobench
 
 $(NEUROBENCH)/ready: benchmarks/neurobench.txt
-	@echo "set-up: $(NEUROBENCH) (some minutes the first time)"
-	@"$$(tools/find-python 3.11)" -m venv --clear $(NEUROBENCH)
-	@$(NEUROBENCH)/bin/python -m pip -q --disable-pip-version-check install --no-deps -r $<
-	@cp $< $@
+	@tools/environment $< $(NEUROBENCH)
 
 bench-neurobench: $(NEUROBENCH)/ready  ## keep NeuroBench's report of three networks (BENCH=options)
 	@$(NEUROBENCH)/bin/python -m benchmarks.neurobench $(BENCH)
