@@ -188,7 +188,7 @@ def test_netx_says_in_words_of_the_command_what_to_do_about_exponents(run):
         (("none.safetensors", "--to", "nir", "--output", "x.nir"), "No such file"),
         (
             ("zero.safetensors", "--to", "nir", "--output", "x.nir", "--convert-reset"),
-            "--convert-reset is given with --to nir: it is for netx",
+            "--convert-reset is given with --to nir: it is for nest or netx",
         ),
         (
             ("zero.safetensors", "--to", "nir", "--output", "x.nir", "--data", "mine.npz"),
