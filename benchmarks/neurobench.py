@@ -51,7 +51,7 @@ def main() -> None:
                 "accuracy on the whole test set": evaluate(each, data).accuracy,
             }
         result = {
-            "command": f"python -m benchmarks.neurobench {name}",
+            "command": f"python -m benchmarks.neurobench {name} --samples {given.samples}",
             "commit": commit(),
             "environment": {**environment(), "neurobench": version("neurobench")},
             "config": config.to_dict(),
