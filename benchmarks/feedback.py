@@ -29,7 +29,7 @@ RECIPES = {
     "digits": (DesireConfig.preset("digits").replace(epochs=20, **_LIFTED), 300),
     "mnist": (
         DesireConfig.preset("mnist").replace(
-            layer_sizes=(784, 200, 100, 10), epochs=3, learning_rate=4e-5, **_LIFTED
+            layer_sizes=(784, 200, 100, 10), epochs=3, learning_rate=1e-5, **_LIFTED
         ),
         6000,
     ),

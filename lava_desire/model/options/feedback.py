@@ -49,8 +49,7 @@ class Feedback(FeedbackPolicy):
         "transpose",
         FEEDBACKS,
         doc="What errors come back through: the transposed weights (the paper); fixed random "
-        "synapses, the signs of the weights, or synapses that learn as the weights do: "
-        ":class:`~lava_desire.model.options.feedback.Feedback`.",
+        "synapses, the signs of the weights, or synapses that learn as the weights do.",
         help="transpose, random, sign or learned.",
         example="random",
     )
