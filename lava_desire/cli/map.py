@@ -82,6 +82,11 @@ def _read(network: str, reset: str | None) -> tuple[DesireConfig | Checkpoint, P
     if Path(network).exists() or not re.fullmatch(r"\d+(x\d+x\d+)?(-\w+)+", network):
         if reset is not None:
             raise ValueError("--reset is given with a trained network: expected it with layers")
+        if not Path(network).exists():
+            raise ValueError(
+                f"No such file: {network}; expected a checkpoint, a run folder, or layers, as "
+                "784-200-10"
+            )
         from lava_desire.checkpoint import read_checkpoint
 
         path = trained_file(network)

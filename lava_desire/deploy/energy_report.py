@@ -29,7 +29,7 @@ _WIDTH = 100
 
 def lines_of(found: Energy) -> list[str]:
     """Return lines of at most 100 columns."""
-    layers, number = found.layers, "{:,.0f}".format
+    layers, number = found.layers, _number
     lines = [
         f"{found.network} on {found.title}, {found.cores} cores with its inputs; "
         f"{100 * found.accuracy:.2f} % of {found.samples} samples right",
@@ -110,6 +110,11 @@ def lines_of(found: Energy) -> list[str]:
         )
         lines += _wrapped(f"{source} ({said}): {', '.join(values)}")
     return lines
+
+
+def _number(value: float) -> str:
+    """Return a mean as text: with a decimal where it is small and no whole number."""
+    return f"{value:,.1f}" if value < 10 and value % 1 else f"{value:,.0f}"
 
 
 def _nJ(picojoules: float) -> str:  # noqa: N802  the unit

@@ -35,7 +35,7 @@ def test_layers_are_mapped_before_anything_is_trained(run):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("none", "No such file: none"),
+        ("none", "No such file: none; expected a checkpoint, a run folder, or layers"),
         ("64-0-10", "the layers are 64-0-10"),
         ("64-10 --reset both", "reset is 'both'"),
         ("64-10 --weight-bits 99", "--weight-bits is 99: expected an integer in [1, 32]"),
