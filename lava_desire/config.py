@@ -531,8 +531,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types.
 
-        `layers`, `input_shape`, `synapse_decay` and, of networks without a convolution, the fields
-        of convolutions only where they say anything.
+        `layers`, `input_shape`, parts that are `is_quiet` and, of networks without a convolution,
+        the fields of convolutions only where they say anything.
         """
         fields = {
             name: list(value) if isinstance(value, tuple) else value

@@ -13,7 +13,10 @@ from lava_desire.cli.run_data import Source, data_of
 from lava_desire.deploy.chips import find_chips
 
 CHIPS = [name for name, chip in find_chips().items() if chip.energies]
-_REPORT = ("energy_J", "time_s", "steps", "samples", "simulated_by")
+_REPORT = (
+    *("energy_J", "time_s", "steps", "samples", "simulated_by"),
+    *("network", "reset", "input_spikes", "spikes"),
+)
 
 
 def energy(

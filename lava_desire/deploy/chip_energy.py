@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.data.dataset import Dataset
 from lava_desire.deploy.chips import find_chip, find_chips
 from lava_desire.deploy.chips.base import Chip, Figure
 from lava_desire.deploy.energy_report import EVENTS, PARTS, lines_of
 from lava_desire.deploy.placement import place
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.synapses import delayed
+from lava_desire.training.samples import training_pairs
 
 _CORES_A_TILE, _TILES_HIGH = 4, 4  # of Loihi; a tile's number counts upwards first, as in SANA-FE
 
@@ -173,7 +173,7 @@ class Energy:
 
 def energy(
     network: DesireNetwork,
-    data: Dataset,
+    data: Any,
     chip: str | Chip = "loihi1",
     *,
     samples: int = 100,
@@ -185,8 +185,10 @@ def energy(
     ----------
     network : DesireNetwork
         Trained, in floating point or in integers; it is not changed.
-    data : Dataset
-        Test samples are classified, training samples learned, one at a time, as the network stands.
+    data : Dataset, mapping
+        As :func:`~lava_desire.engine.fit` takes it, with a test set; classes are numbered by their
+        names as the network's are. Test samples are classified, training samples learned, one at a
+        time, as the network stands.
     chip : str or Chip
         One with energies of events.
     samples : int
@@ -201,7 +203,8 @@ def energy(
     Raises
     ------
     ValueError
-        If no energies of the chip are known, the network does not fit it, or samples do not fit.
+        If no energies of the chip are known, the network does not fit it, samples do not fit, or
+        `simulated` is of another network or other samples.
 
     Examples
     --------
@@ -221,11 +224,16 @@ def energy(
     if not isinstance(samples, int) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
     placed = place(network.config, chip)
-    images, labels = data.test_images[:samples], data.test_labels[:samples]
-    if not len(images):
+    train, test, _ = training_pairs(network, data, None)
+    if test is None or not len(test[1]):
         raise ValueError("the data have no test samples: expected some to count events on")
+    train, (images, labels) = (
+        (pair[0][:samples], np.asarray(pair[1])[:samples]) for pair in (train, test)
+    )
     window = _Window(network, images, placed)
-    learned = _learning(network, data.train_images[:samples], data.train_labels[:samples])
+    if simulated is not None:
+        _check_simulated(simulated, network, window, len(images))
+    learned = _learning(network, *train)
     by: dict[str, tuple[Mapping[str, Figure], _Rows]] = {"makers": (chip.energies, _OF_MAKERS)}
     if "sanafe" in chip.simulators:
         by["sanafe"] = (chip.simulators["sanafe"], _OF_SANAFE)
@@ -248,8 +256,8 @@ def energy(
         title=chip.title,
         arithmetic=network.arithmetic,
         samples=len(images),
-        training_samples=min(samples, len(data.train_images)),
-        accuracy=float(np.mean(window.prediction == np.asarray(labels))),
+        training_samples=len(train[1]),
+        accuracy=float(np.mean(window.prediction == labels)),
         steps=network.config.num_steps + 1,
         cores=int(placed[-1].max()) + 1,
         layers=tuple(layers),
@@ -263,6 +271,36 @@ def energy(
         assumptions=_assumptions(network),
         simulated=dict(simulated) if simulated is not None else None,
     )
+
+
+def _check_simulated(
+    report: Mapping[str, Any], network: DesireNetwork, window: _Window, samples: int
+) -> None:
+    """Refuse what was simulated of another network, or of other samples.
+
+    Spikes of a network in integers are those that are counted here; those of one in floating point
+    are of its integers, and differ a little.
+    """
+    config, spikes = network.config, [each["spikes"] for each in window.events]
+    counted: dict[str, Any] = {
+        "network": config.shape_text,
+        "reset": config.reset,
+        "steps": window.steps,
+        "samples": samples,
+        "input_spikes": window.input_spikes,
+    }
+    if network.arithmetic == "fixed_point":
+        counted["spikes"] = spikes
+    for name, value in counted.items():
+        given = report[name]
+        is_other = given != value
+        if name in ("input_spikes", "spikes"):
+            is_other = np.shape(given) != np.shape(value) or not np.allclose(given, value)
+        if is_other:
+            raise ValueError(
+                f"simulated has {name} {given}: expected {value}, as the network has here with "
+                "the samples that are counted"
+            )
 
 
 def _price(

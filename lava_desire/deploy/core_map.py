@@ -1,7 +1,8 @@
 """How a network would lie on the cores of a chip, counted from the chip's documents.
 
 A core holds neurons of one layer, spread evenly, and all synapses that end at them; each neuron of
-the layer before takes an input axon there. A layer gets as few cores as its limits allow.
+the layer before takes an input axon there. A layer gets as few cores as its limits allow when it is
+spread so; a convolution is spread by position, and other tilings of it are not tried.
 """
 
 from __future__ import annotations
@@ -322,6 +323,12 @@ class _Mapping:
                     f"layer {layer.layer}: {layer.fan_out:,} synapses begin at a hidden neuron "
                     f"before it; the chip allows {most:,}"
                 )
+        between = sum(layer.synapses for layer in layers[1:-1])
+        if chip.hidden and between > chip.most("hidden_synapses", _MANY):
+            self.problems.append(
+                f"{between:,} synapses between hidden neurons: the chip has "
+                f"{chip.most('hidden_synapses', _MANY):,}"
+            )
         placed = (replace(each, used=mine) for each, mine in zip(layers, used, strict=True))
         return self._result(tuple(placed), 1)
 
@@ -447,6 +454,10 @@ class _Mapping:
                 said.append(f"A core stores shared weights once ({chip.shares_weights}).")
             else:
                 said.append("Weights of convolutions are stored at every position.")
+            said.append(
+                "A convolution is spread by position, all channels of one together where they fit: "
+                "cores that share channels as well could be fewer."
+            )
         if self.learning:
             said.append(
                 "Learning: a tag a synapse where the layout knows one, and synapses for Wᵀ, which "

@@ -98,6 +98,8 @@ def write_report(path):
     energy = {part: np.mean([one["energy"][part] for one in FOUND]) for part in FOUND[0]["energy"]}
     report = {
         "simulated_by": "sanafe, load_loihi()",
+        "network": SETTINGS["network"],
+        "reset": {"hard": "zero", "soft": "subtract"}[SETTINGS["reset_mode"]],
         "samples": len(FOUND),
         "steps": SETTINGS["num_steps"] + 1,
         "energy_J": {part: float(mean) for part, mean in energy.items()},
@@ -167,6 +169,7 @@ def write_sanafe_script(network: DesireNetwork | IntegerNetwork, path: str | Pat
         body=_BODY,
         settings={
             "decay": 1 - integers.voltage_decay / 2**DECAY_BITS,
+            "network": config.shape_text,
             "reset_mode": {"zero": "hard", "subtract": "soft"}[config.reset],
             "layers": layers,
         },

@@ -14,10 +14,6 @@ from lava_desire.deploy.integer_network import encode_images, predict_class
 from lava_desire.model.checks import check_array
 from lava_desire.model.synapses import refuse_synapses
 
-RECURRENT_SYNAPSES = 32000
-"""Length of the memory of recurrent targets, RFORAM: from 0xA920 to 0x12620 in rockpool 3.1.0's
-``devices/xylo/syns61201/xa2_devkit_utils.py``."""
-
 WEIGHT_SHIFTS = range(8)
 """Bits by which weights may be shifted, so that a shifted one stays in 16 bits."""
 
@@ -304,10 +300,9 @@ def _refuse_recurrent(weights: Any) -> None:
         int(synapses.sum(axis=1).max(initial=0)),
         CHIP.fan_out,
     )
-    _refuse_above("synapses between hidden neurons", int(synapses.sum()), RECURRENT_SYNAPSES)
+    _refuse_above("synapses between hidden neurons", int(synapses.sum()), CHIP.hidden_synapses)
 
 
-def _refuse_above(name: str, number: int, limit: Figure | int | None) -> None:
-    most = limit.value if isinstance(limit, Figure) else limit
-    if most is not None and number > most:
-        raise ValueError(f"the network has {number} {name}: expected at most {most} on Xylo")
+def _refuse_above(name: str, number: int, limit: Figure | None) -> None:
+    if limit is not None and number > limit.value:
+        raise ValueError(f"the network has {number} {name}: expected at most {limit.value} on Xylo")

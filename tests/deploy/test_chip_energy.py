@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
+from lava_desire import (
+    Conv2d,
+    Dense,
+    DesireConfig,
+    DesireNetwork,
+    evaluate,
+    fit,
+    load_dataset,
+)
 from lava_desire.deploy import energy
 
 # What SANA-FE 2.2.9 gave for the first five test digits with the scripts of these networks, in
@@ -61,3 +69,22 @@ def test_chips_without_energies_are_refused_by_name(digits):
         energy(network, digits, "loihi2")
     with pytest.raises(ValueError, match="samples is 0"):
         energy(network, digits, samples=0)
+
+
+def test_classes_are_numbered_by_their_names(digits):
+    names = np.array([f"digit {number}" for number in range(10)])
+    chosen = np.isin(digits.train_labels, (3, 5)), np.isin(digits.test_labels, (3, 5))
+    parts = {
+        "train_images": digits.train_images,
+        "train_labels": names[digits.train_labels],
+        "test_images": digits.test_images,
+        "test_labels": names[digits.test_labels],
+    }
+    all_of_them = {name: part[:400] for name, part in parts.items()}
+    two = {name: part[chosen[name.startswith("test")]][:40] for name, part in parts.items()}
+    network = DesireNetwork(DesireConfig((64, 40, 10), epochs=5, learning_rate=4e-4, batch_size=8))
+    fit(network, all_of_them)
+    found = energy(network, two, samples=40)
+    accuracy = evaluate(network, two).accuracy
+    assert found.accuracy == pytest.approx(accuracy)
+    assert accuracy > 0

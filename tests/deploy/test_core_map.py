@@ -134,6 +134,7 @@ def test_shared_weights_are_stored_where_the_documents_say_so():
         (DesireConfig((300, 10)), "truenorth", "300 synapses end at a neuron.* split into 2"),
         (DesireConfig((64, 20, 10)), "xylo", "64 inputs: the chip has 16"),
         (DesireConfig((16, 900, 200, 8)), "xylo", "1,100 hidden neurons: the chip has 1,000"),
+        (DesireConfig((16, 936, 64, 8)), "xylo", "59,904 synapses between .*: the chip has 32,000"),
         (DesireConfig((16, 200, 100, 8)), "xylo", "100 synapses begin at a hidden neuron .* 64"),
         (DesireConfig((100, 200, 100)), "odin", "300 neurons: the chip has 256"),
     ],

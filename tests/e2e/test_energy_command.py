@@ -17,7 +17,12 @@ def net(run):
 
 def test_a_network_is_counted_into_a_table_and_json_beside_what_was_simulated(run, net):
     parts = {"synapse": 1e-6, "soma": 2e-6, "network": 3e-6, "total": 6e-6}
-    report = {"energy_J": parts, "time_s": 5e-4, "steps": 21, "samples": 9, "simulated_by": "x"}
+    assert run("energy", net, "--dataset", "digits", "--json", "out.json", "--samples", "5")[0] == 0
+    with open("out.json") as file:
+        counted = json.load(file)
+    report = {"energy_J": parts, "time_s": 5e-4, "steps": 21, "samples": 5, "simulated_by": "x"}
+    report |= {"network": "64-20-10", "reset": "subtract", "input_spikes": counted["input_spikes"]}
+    report["spikes"] = [layer["events"]["spikes"] for layer in counted["layers"]]
     with open("report.json", "w") as file:
         json.dump(report, file)
     options = ("--json", "out.json", "--simulated", "report.json", "--samples", "5")
@@ -30,6 +35,19 @@ def test_a_network_is_counted_into_a_table_and_json_beside_what_was_simulated(ru
         found = json.load(file)
     assert (found["samples"], found["training_samples"], found["steps"]) == (5, 5, 21)
     assert {"makers", "sanafe", "times"} == found["figures"].keys()
+
+    for name, other in {
+        "network": "64-30-10",
+        "reset": "zero",
+        "samples": 9,
+        "input_spikes": 1.0,
+        "spikes": [1.0, 2.0],
+    }.items():
+        with open("report.json", "w") as file:
+            json.dump(report | {name: other}, file)
+        status, _, err = run("energy", net, "--dataset", "digits", *options)
+        assert status == 2
+        assert f"simulated has {name} {other}: expected" in err
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,9 @@ class Chip:
         The widest weight.
     compartments_to_subtract : Figure, optional
         Compartments that a neuron takes which resets by subtraction; one where there is none.
-    inputs, hidden, outputs : Figure, optional
-        Limits of the whole chip, of one whose neurons have fixed places in a network; `fan_out` is
-        of synapses between hidden neurons then.
+    inputs, hidden, outputs, hidden_synapses : Figure, optional
+        Limits of the whole chip, of one whose neurons have fixed places in a network; `fan_out` and
+        `hidden_synapses` are of synapses between hidden neurons then.
     lists : SynapseLists, optional
         How its memory is laid out; without it, a map counts weights alone.
     shares_weights : str
@@ -154,6 +154,7 @@ class Chip:
     inputs: Figure | None = _limit("inputs of the chip")
     hidden: Figure | None = _limit("hidden neurons of the chip")
     outputs: Figure | None = _limit("outputs of the chip")
+    hidden_synapses: Figure | None = _limit("synapses between hidden neurons")
     lists: SynapseLists | None = None
     shares_weights: str = ""
     learns: str = ""

@@ -4,6 +4,7 @@ from lava_desire.deploy.chips.base import Chip, Figure
 
 _OVERVIEW = "Rockpool 3.1.0, docs/devices/xylo-overview.ipynb"
 _MAPPER = "Rockpool 3.1.0, devices/xylo/syns61201/xylo_mapper.py"
+_MEMORY = "Rockpool 3.1.0, devices/xylo/syns61201/xa2_devkit_utils.py"
 
 
 def _limit(value: int, unit: str, source: str) -> Figure:
@@ -16,6 +17,7 @@ CHIP = Chip(
     inputs=_limit(16, "channels", f"{_MAPPER}, le_16_input_channels"),
     hidden=_limit(1000, "neurons", f"{_MAPPER}, max_hidden_neurons"),
     outputs=_limit(8, "neurons", f"{_MAPPER}, max_output_neurons"),
+    hidden_synapses=_limit(32_000, "synapses", f"{_MEMORY}: RFORAM, from 0xA920 to 0x12620"),
     fan_out=_limit(64, "synapses", f"{_OVERVIEW}: max. fanout, between hidden neurons"),
     weight_bits=_limit(8, "bits", f"{_MAPPER}, weight_dtype"),
     notes=(

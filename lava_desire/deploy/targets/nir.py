@@ -59,7 +59,7 @@ def write(network: Any, path: Path, options: Options) -> str:
     if config.reset in dialect.differing:
         report += (
             f"; even so it is not exact: {dialect.differing[config.reset]:,} of {MEASURED_BITS:,} "
-            f"output bits of a digits network differ in {dialect.reader}"
+            f"output bits of a digits network, dense, differ in {dialect.reader}"
         )
     return report
 
