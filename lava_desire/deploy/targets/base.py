@@ -62,6 +62,31 @@ class Options:
 
 
 @dataclass(frozen=True)
+class ResetOptions(Options):
+    """What becomes of a network that resets by subtraction, where neurons reset to zero."""
+
+    convert_reset: bool = option(False, "write reset by subtraction as reset to zero.")
+
+    def refuse_subtraction(self, network: Any, who: str) -> None:
+        """Refuse reset by subtraction, unless it is to be converted.
+
+        Raises
+        ------
+        ValueError
+            Naming `who` resets to zero, and what to do.
+        """
+        if network.config.reset != "zero" and not self.convert_reset:
+            raise ValueError(
+                f"reset is 'subtract', and {who} reset to zero: train with reset='zero', or export "
+                "with convert_reset=True, and measure the accuracy then"
+            )
+
+
+CONVERTED = "; it now resets to zero and spikes less: measure its accuracy"
+"""What a report says of a network whose reset was converted."""
+
+
+@dataclass(frozen=True)
 class Target:
     """A backend, chip or framework that trained networks are written for.
 

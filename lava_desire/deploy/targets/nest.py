@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,22 +86,11 @@ def run_integers(neurons, window):
 '''
 
 
-@dataclass(frozen=True)
-class Options(base.Options):
-    """What becomes of a network that resets by subtraction."""
-
-    convert_reset: bool = base.option(False, "write reset by subtraction as reset to zero.")
-
-
-def refuse(network: Any, options: Options) -> None:
+def refuse(network: Any, options: base.ResetOptions) -> None:
     """Refuse reset by subtraction, unless it is to be converted, and negative exponents."""
     from lava_desire.deploy.integer_network import as_integers, is_floating
 
-    if network.config.reset != "zero" and not options.convert_reset:
-        raise ValueError(
-            "reset is 'subtract', and iaf_psc_delta neurons of NEST reset to zero: train with "
-            "reset='zero', or export with convert_reset=True, and measure the accuracy then"
-        )
+    options.refuse_subtraction(network, "iaf_psc_delta neurons of NEST")
     if is_floating(network):
         return
     for layer, exponent in enumerate(as_integers(network).weight_exponents, start=1):
@@ -113,7 +101,7 @@ def refuse(network: Any, options: Options) -> None:
             )
 
 
-def write(network: Any, path: Path, options: Options) -> str:
+def write(network: Any, path: Path, options: base.ResetOptions) -> str:
     """Write the script, and its weights beside it."""
     from lava_desire.deploy.integer_network import as_integers, is_floating
     from lava_desire.deploy.script import write_script
@@ -153,7 +141,7 @@ def write(network: Any, path: Path, options: Options) -> str:
         f"python {script} images.npz"
     )
     if config.reset == "subtract":
-        return f"{report}; it now resets to zero and spikes less: measure its accuracy"
+        return report + base.CONVERTED
     return f"{report}; with NEST 3.10.0 no spike differed in what docs/fixed_point.md lists"
 
 
@@ -163,7 +151,7 @@ TARGET = base.Target(
     suffix=".py",
     write=write,
     refuse=refuse,
-    options=Options,
+    options=base.ResetOptions,
     beside=".npz",
     synapses=("dense", "conv2d"),
 )

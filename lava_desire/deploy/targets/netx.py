@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +12,12 @@ if TYPE_CHECKING:
     from lava_desire.engine import DesireNetwork
 
 
-@dataclass(frozen=True)
-class Options(base.Options):
-    """What becomes of a network that resets by subtraction."""
-
-    convert_reset: bool = base.option(False, "write reset by subtraction as reset to zero.")
-
-
-def refuse(network: Any, options: Options) -> None:
+def refuse(network: Any, options: base.ResetOptions) -> None:
     """Refuse reset by subtraction, unless it is to be converted."""
-    if network.config.reset != "zero" and not options.convert_reset:
-        raise ValueError(
-            "reset is 'subtract', and netx builds neurons that reset to zero: train with "
-            "reset='zero', or export with convert_reset=True, and measure the accuracy then"
-        )
+    options.refuse_subtraction(network, "netx builds neurons that")
 
 
-def write(network: Any, path: Path, options: Options) -> str:
+def write(network: Any, path: Path, options: base.ResetOptions) -> str:
     """Write the network in 8-bit integers."""
     integers = to_netx(network, path, convert_reset=options.convert_reset)
     report = (
@@ -37,7 +25,7 @@ def write(network: Any, path: Path, options: Options) -> str:
         f"read it with netx.hdf5.Network(..., reset_interval={integers.config.window_steps})"
     )
     if network.config.reset == "subtract":
-        report += "; it now resets to zero and spikes less: measure its accuracy"
+        report += base.CONVERTED
     return report
 
 
@@ -47,7 +35,7 @@ TARGET = base.Target(
     suffix=".net",
     write=write,
     refuse=refuse,
-    options=Options,
+    options=base.ResetOptions,
     synapses=("dense", "conv2d"),
 )
 
@@ -90,5 +78,5 @@ def to_netx(
     from lava_desire.deploy.optional import import_optional
 
     import_optional("h5py")
-    TARGET.check(network, Options(convert_reset=convert_reset))
+    TARGET.check(network, base.ResetOptions(convert_reset=convert_reset))
     return write_netx(network, path, convert_reset)
