@@ -70,6 +70,7 @@ def lines_of(found: Energy) -> list[str]:
         lines.append(
             f"Simulated by {by}: {1e3 * found.simulated['time_s']:.3f} ms, "
             f"{found.simulated['samples']} samples, {found.simulated['steps']} steps"
+            + ("" if found.arithmetic == "fixed_point" else ", of its integers")
         )
     lines += [
         "",

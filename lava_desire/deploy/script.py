@@ -5,11 +5,13 @@ What scripts of all targets share: they read images, encode them, decide and com
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
+import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -32,12 +34,17 @@ where they are there. $needs
 Weights are in $name.npz beside this file.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
 SETTINGS = $settings
+CLASSES = None  # where they are printed; None is stdout
+if __name__ == "__main__":  # what a simulator prints goes to stderr
+    CLASSES = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
 
 $body
 
@@ -89,7 +96,13 @@ def predict(spikes):
 def read(path):
     """Return images, a row each, and the numbers of their classes where the file has labels."""
     families = ("test_images", "test_labels"), ("x_test", "y_test"), ("images", "labels")
-    with np.load(path, allow_pickle=False) as file:
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{path} is no .npz of images: {error}")
+    if not hasattr(file, "files"):
+        sys.exit(f"{path} holds one array: expected a .npz of images")
+    with file:
         keys = {key.lower(): key for key in file.files}
         for images, labels in (*families, ("data", "target")):
             if images in keys:
@@ -131,10 +144,16 @@ def main():
     if not 2 <= len(sys.argv) <= 3 + reports or not "".join(sys.argv[2:3] or "1").isdecimal():
         sys.exit(__doc__)
     images, labels = read(sys.argv[1])
-    images = images[: int(sys.argv[2]) if len(sys.argv) > 2 else None]
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else len(images)
+    if not count:
+        sys.exit("the number of images is 0: expected at least 1")
+    if len(sys.argv) > 3 and not Path(sys.argv[3]).absolute().parent.is_dir():
+        sys.exit(f"there is no folder for {sys.argv[3]}")
+    images = images[:count]
     predicted = predict(run(images))
     names = SETTINGS["class_names"]
-    print(*(names[each] if names and each >= 0 else each for each in predicted), sep="\\n")
+    shown = (names[each] if names and each >= 0 else each for each in predicted)
+    print(*shown, sep="\\n", file=CLASSES, flush=True)
     if labels is not None:
         right = int((predicted == labels[: len(predicted)]).sum())
         print(f"{right} of {len(predicted)} right", file=sys.stderr)
@@ -188,12 +207,13 @@ def write_script(
     ------
     ValueError
         If the network filters images or decides as scripts do not know, or the name is not that of
-        a script.
+        a script, or that of a package.
     OSError
         If a file cannot be written, or a file that is none of an earlier export has the name of
         the weights.
     """
     path = check_script(network, path)
+    _refuse_names(path, _imports_of(body))
     config = network.config
     engine: Any = network
     in_integers = not isinstance(network, IntegerNetwork) and not is_floating(network)
@@ -235,6 +255,7 @@ def check_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> P
         raise ValueError(
             f"output is {str(path)!r}: expected the name of a Python script, as net.py"
         )
+    _refuse_names(path, {*sys.stdlib_module_names, "numpy"})
     beside = path.with_suffix(".npz")
     if os.path.lexists(beside) and not (path.is_file() and _holds_weights(beside)):
         raise FileExistsError(
@@ -246,6 +267,26 @@ def check_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> P
         if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):
             option.refuse(", which a script knows how to do")
     return path
+
+
+def _imports_of(body: str) -> set[str]:
+    """Return the packages that a script imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(body)):
+        if isinstance(node, ast.Import):
+            found |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _refuse_names(path: Path, names: Collection[str]) -> None:
+    """Refuse a script that would be imported in place of a package of its name."""
+    if path.stem in names:
+        raise ValueError(
+            f"output is {str(path)!r}: expected another name than that of a package, which Python "
+            "would take the script for"
+        )
 
 
 def _holds_weights(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -13,6 +14,33 @@ from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.deploy import export, scale_to_integers
 from lava_desire.deploy.integer_network import IntegerNetwork, encode_images
 
+# A package of NEST's name in which nothing spikes.
+BANNER = """
+from types import SimpleNamespace
+import numpy as np
+
+
+class VerbosityLevel:
+    ERROR = 0
+
+
+class Group(list):
+    global_id, V_m = np.arange(1), 0.0
+    events = {"times": np.zeros(0), "senders": np.zeros(0, int)}
+
+
+def Create(model, size=1, values=()):
+    group = Group(SimpleNamespace() for _ in range(size))
+    group.global_id = np.arange(1, 1 + size)
+    return group
+
+
+def ResetKernel(*arguments):
+    pass
+
+
+Connect = Simulate = ResetKernel
+"""
 PLANES = {"layers": ("3c3s2", "3"), "input_shape": (1, 8, 8)}
 
 
@@ -135,3 +163,29 @@ def test_what_nest_cannot_do_is_refused_by_name(tmp_path):
     assert not list(tmp_path.iterdir())
     report = export(subtracting, tmp_path / "net.py", to="nest", convert_reset=True)
     assert "it now resets to zero and spikes less" in report
+
+
+def test_a_script_has_no_name_of_a_package_and_prints_classes_alone(tmp_path):
+    network = DesireNetwork(DesireConfig((64, 10), reset="zero"))
+    for name in ("nest", "numpy", "json"):
+        with pytest.raises(ValueError, match=f"{name}.py': expected another name than that of a"):
+            export(network, tmp_path / f"{name}.py", to="nest")
+    export(network, tmp_path / "net.py", to="nest")
+    (tmp_path / "nest.py").write_text(f'print("a banner")\n{BANNER}')
+    np.savez(tmp_path / "images.npz", images=load_dataset("digits").test_images[:3])
+
+    def call(*arguments):
+        program = [sys.executable, "net.py", *arguments]
+        return subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
+
+    done = call("images.npz")
+    assert done.stdout.split() == ["-1"] * 3
+    assert "a banner" in done.stderr
+    for arguments, said in (
+        (("none.npz",), "none.npz is no .npz of images"),
+        (("net.py",), "net.py is no .npz of images"),
+        (("images.npz", "0"), "the number of images is 0: expected at least 1"),
+    ):
+        refused = call(*arguments)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.splitlines()[-1].startswith(said)
