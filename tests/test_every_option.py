@@ -301,7 +301,7 @@ TRAINED = BASE.replace(**{name: DEFAULTS[name] for name in BOUNDS})
 GIVEN = LEARNING - BOUNDS | {"error_margin"}
 # What a chip's script or graph leaves to whoever sends images and reads counts.
 OUTSIDE = fields_of(Filter, DecisionPolicy)
-NOT_ON_LOIHI = fields_of(Term, Bound) | {"learning_rate_scale", "synapse_decay"}
+NOT_ON_LOIHI = fields_of(Term, Bound, FeedbackPolicy) | {"learning_rate_scale", "synapse_decay"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -198,6 +198,8 @@ def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> No
     refuse_synapse_decay(config, "Loihi's learning engine")
     for option in (*config.terms, *config.bounds):
         option.refuse(", which Loihi's learning engine can do")
+    if config.feedback_policy is not None:
+        config.feedback_policy.refuse(", as errors come back by the weights that DesireErrors hear")
     if learning_rate is None and set(config.learning_rate_scale) - {1.0}:
         raise ValueError(
             f"learning_rate_scale is {config.learning_rate_scale}: expected none, or the "
