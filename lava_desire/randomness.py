@@ -16,7 +16,8 @@ import numpy.typing as npt
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import MOST_SAMPLES
 
-_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING, _FEEDBACK = range(7)
+_WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
+_FEEDBACK, _SPLIT = 6, 7
 _ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
 _WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
 _DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
@@ -117,6 +118,57 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64
     array([0, 2, 4, 1, 3])
     """
     return _generator(seed, _ORDER, epoch).permutation(num_samples)
+
+
+def validation_split(
+    labels: npt.ArrayLike, share: float, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Part samples into those to learn and those to validate with, class by class.
+
+    Each class gives its share, to within one sample, drawn at random.
+
+    Parameters
+    ----------
+    labels : array
+        (S,) integers: the class of each sample.
+    share : float
+        Of the samples to validate with, in (0, 1); as many as round(share · S).
+    seed : int
+        The run's seed.
+
+    Returns
+    -------
+    learned, held_out : ndarray
+        (S − V,) and (V,) int64, the numbers of the samples, in rising order.
+
+    Raises
+    ------
+    ValueError
+        If the share is out of range, or leaves one of the two without a sample.
+
+    Examples
+    --------
+    >>> learned, held_out = validation_split([0, 0, 0, 1, 1, 1], 1 / 3, seed=0)
+    >>> learned, held_out
+    (array([0, 2, 3, 5]), array([1, 4]))
+    """
+    if isinstance(share, bool) or not isinstance(share, float) or not 0 < share < 1:
+        raise ValueError(f"validation is {share!r}: expected a share in (0, 1), as 0.1")
+    numbers = np.asarray(labels)
+    count = round(share * len(numbers))
+    if not 0 < count < len(numbers):
+        raise ValueError(
+            f"validation is {share} of {len(numbers)} samples, which is {count}: expected a share "
+            "that leaves at least one to validate with and one to learn"
+        )
+    place = np.empty(len(numbers))
+    for label in np.unique(numbers):
+        (members,) = np.nonzero(numbers == label)
+        order = _generator(seed, _SPLIT, int(label)).permutation(len(members))
+        place[members] = (order + 0.5) / len(members)
+    # Equal places, of classes of one size, are taken in the order of the samples.
+    chosen = np.argsort(place, kind="stable")
+    return np.sort(chosen[count:]), np.sort(chosen[:count])
 
 
 def epoch_shifts(

@@ -48,15 +48,15 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
     epochs = [record.epoch for record in history.records]
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    tested = [record for record in history.records if record.test_accuracy is not None]
+    tested = [record for record in history.records if record.accuracy is not None]
     if tested:
         axes.plot(
             [record.epoch for record in tested],
-            [100 * (record.test_accuracy or 0.0) for record in tested],
+            [100 * (record.accuracy or 0.0) for record in tested],
             color=BLUE,
             marker="o",
             markersize=3,
-            label="test",
+            label="test" if tested[0].validation_accuracy is None else "validation",
         )
     axes.plot(
         epochs,
@@ -68,9 +68,11 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
     )
     curves = axes.get_lines()[:2]
     title = "no test set"
-    if best is not None and best.test_accuracy is not None:
-        axes.plot(best.epoch, 100 * best.test_accuracy, "*", color="black", markersize=11)
-        title = f"best {100 * best.test_accuracy:.2f} %, in epoch {best.epoch}"
+    if best is not None and best.accuracy is not None:
+        axes.plot(best.epoch, 100 * best.accuracy, "*", color="black", markersize=11)
+        title = f"best {100 * best.accuracy:.2f} %, in epoch {best.epoch}"
+    if history.test is not None:
+        title += f"; test set, read once, {100 * history.test.accuracy:.2f} %"
     axes.set_title(title, fontsize=11)
     axes.set(xlabel="epoch", ylabel="accuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -14,6 +14,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.data import SpikeSource, SpikeTrains
 from lava_desire.data.checks import check_images, check_labels, refuse_masked
 from lava_desire.data.spike_trains import (
+    SpikeSubset,
     check_size,
     check_spikes,
     is_spikes,
@@ -86,6 +87,11 @@ class StreamedTrains:
         planes = as_input(found, self._config, self._device, self._name)
         assert isinstance(planes, Tensor)
         return planes
+
+    def subset(self, samples: Tensor, labels: Tensor) -> StreamedTrains:
+        """Return some of the samples, by (R,) int64 numbers, with their labels, (R,) int64."""
+        part = SpikeSubset(self.source, samples.cpu().numpy(), labels.cpu().numpy())
+        return StreamedTrains(part, self._config, self._device, self._name)
 
     def spread(self) -> Tensor:
         """Return some samples from first to last, by which to know the data again."""

@@ -65,7 +65,7 @@ from lava_desire.training.history import LEARNING_CURVE
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lava_desire.engine import EpochRecord, Metrics
+    from lava_desire.engine import History, Metrics
 
 FIGURES = (".png", ".pdf", ".svg")
 
@@ -90,6 +90,14 @@ def train(
     output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
     force: Annotated[bool, option("Replace a run in the folder.", True, "--force")] = False,
     resume: Annotated[str | None, option("Go on with the run in this folder, to the bit.")] = None,
+    validation: Annotated[
+        float | None,
+        option(
+            "Share of the training samples that choose the best epoch, as 0.1; the test set is "
+            "then read once, at the end.",
+            "none",
+        ),
+    ] = None,
     backend: Annotated[str | None, option("torch, or lava: online, as processes.", "torch")] = None,
     device: Device = None,
     precision: Annotated[
@@ -132,6 +140,7 @@ def train(
             "precision": precision,
             "kernels": kernels,
             "force": force or None,
+            "validation": validation,
             **binning,
         }
         others += [name for name, value in options.items() if value is not None]
@@ -145,6 +154,8 @@ def train(
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
+        if validation is not None and not 0 < validation < 1:
+            raise ValueError(f"--validation is {validation}: expected a share in (0, 1), as 0.1")
         source = where if where.is_named else Source.given("digits", data_dir, None)
         if backend == "lava":
             # A Lava network learns online; a preset's minibatch is not for it.
@@ -159,13 +170,14 @@ def train(
         device = device or "cpu"
         device = team.launch.place(device) if team else device
         network = make_network(settings, device, precision or AUTO, kernels or AUTO)
-        check_data(network, samples)
+        check_data(network, samples, validation)
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
         else:
             team.launch.check_batch_size(settings.batch_size)
             folder, goes_on = team.open_folder(output, samples.name, force)
         run = Run(source, samples, network, folder, goes_on, backend or "torch", force)
+        run.validation = validation
     run.is_first, run.job = is_first, team.launch.job if team else None
     from lava_desire.cli.display import choose_display
 
@@ -179,6 +191,7 @@ def train(
     if as_json:
         summary = {"folder": str(run.folder), "seconds": seconds}
         summary |= {"best": best and asdict(best), "last": last and asdict(last)}
+        summary |= {"test": asdict(history.test)} if history.test else {}
         print(json.dumps(summary))
     if run.is_finished:
         asked = run.network.config.epochs
@@ -192,7 +205,7 @@ def train(
     else:
         tell(
             console,
-            f"{_accuracies(best, last)}, {seconds:.0f} s; everything is in {run.folder}",
+            f"{_accuracies(history)}, {seconds:.0f} s; everything is in {run.folder}",
         )
 
 
@@ -280,13 +293,22 @@ def eval_(
             say(f"right by class: {_by_class(metrics, names)}")
 
 
-def _accuracies(best: EpochRecord | None, last: EpochRecord) -> str:
-    if best is None or best.test_accuracy is None or last.test_accuracy is None:
+def _accuracies(history: History) -> str:
+    best, last, test = history.best, history.last, history.test
+    assert last is not None
+    if best is None or best.accuracy is None or last.accuracy is None:
         return f"last {100 * last.train_accuracy:.2f} % in training, no test set"
-    return (
-        f"best {100 * best.test_accuracy:.2f} % (epoch {best.epoch}), "
-        f"last {100 * last.test_accuracy:.2f} %"
+    where = "" if best.validation_accuracy is None else " in validation"
+    text = (
+        f"best {100 * best.accuracy:.2f} %{where} (epoch {best.epoch}), last "
+        f"{100 * last.accuracy:.2f} %"
     )
+    if test is not None:
+        text += (
+            f"; on the test set, read once, {100 * test.accuracy:.2f} % by the weights of epoch "
+            f"{test.epoch} ({test.weights})"
+        )
+    return text
 
 
 def _by_class(metrics: Metrics, names: tuple[str, ...]) -> str:
@@ -439,10 +461,12 @@ def _show_in_lava(run: Run) -> None:
 
 def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
     config, data = run.network.config, run.data
+    held_out = round((run.validation or 0) * len(data.train_labels))
     tell(
         console,
-        f"{describe(run.source, data)}: {len(data.train_labels)} training and "
-        f"{len(data.test_labels) or 'no'} test samples; "
+        f"{describe(run.source, data)}: {len(data.train_labels) - held_out} training"
+        + (f", {held_out} validation and " if held_out else " and ")
+        + f"{len(data.test_labels) or 'no'} test samples; "
         + (f"classes {_listed(data.class_names)}; " if data.class_names else "")
         + f"network {config.shape_text}, {config.num_steps} time steps, "
         f"batch {config.batch_size}, seed {config.seed}; "

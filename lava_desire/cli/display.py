@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lava_desire.engine import EpochRecord, Progress
 
-_HEADER = " epoch   training       test   with desire   samples/s"
+_HEADER = " epoch   training {:>10}   with desire   samples/s"
 _REFRESH_SECONDS = 0.1
 
 
@@ -28,6 +28,7 @@ class Silence:
     def __exit__(self, *exception: object) -> None:
         pass
 
+    column = "test"  # what epochs are evaluated on
     _shown: int | None = None
 
     def update(self, progress: Progress) -> None:
@@ -59,7 +60,7 @@ class LiveTable(Silence):
         self._steps_before: float | None = None
 
     def __enter__(self) -> LiveTable:
-        self._console.print(_HEADER, style="bold")
+        self._console.print(_HEADER.format(self.column), style="bold")
         self._live.__enter__()
         return self
 
@@ -104,7 +105,7 @@ def choose_display(console: Console, quiet: bool, as_json: bool) -> Silence:
 def _row(record: EpochRecord, num_epochs: int) -> str:
     return (
         f"{record.epoch:3d}/{num_epochs:<3d} {100 * record.train_accuracy:8.2f} % "
-        f"{_percent(record.test_accuracy)}    {100 * record.active_share:7.1f} % "
+        f"{_percent(record.accuracy)}    {100 * record.active_share:7.1f} % "
         f"{record.samples_per_second:11.0f}"
     )
 

@@ -51,7 +51,7 @@ class Run:
 
     Under torchrun `job` is its name, and `is_first` whether this is the rank that writes. A new run
     `replaces` one that is in the folder, as ``--force`` asks for; `notes` are those of a run that
-    is gone on with.
+    is gone on with. Of the training samples a share is for `validation`, where one is given.
     """
 
     source: Source
@@ -63,6 +63,7 @@ class Run:
     replaces: bool = False
     notes: Notes | None = None
     job: str | None = None
+    validation: float | None = None
     is_first: bool = True
     epochs_done: int = 0
 
@@ -228,7 +229,7 @@ def check_computing(device: str | None, precision: str = AUTO, kernels: str = AU
 _PARAMETERS = [
     field.name for field in dataclasses.fields(DesireConfig) if field.name != "input_shape"
 ]
-_PARAMETERS += ["preset", "device", "precision", "kernels"]
+_PARAMETERS += ["preset", "device", "precision", "kernels", "validation"]
 # A name that is a plain word as well is meant where something is said of it.
 _NAMED = re.compile(
     "|".join(
@@ -311,19 +312,21 @@ def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:
     )
 
 
-def check_data(network: DesireNetwork, data: Dataset) -> None:
+def check_data(network: DesireNetwork, data: Dataset, validation: float | None) -> None:
     """Refuse samples that the network cannot learn, before anything is made or replaced.
 
     Raises the ValueErrors of :func:`~lava_desire.engine.fit`.
     """
     from lava_desire.training.evaluation import checked_data
-    from lava_desire.training.samples import training_pairs
+    from lava_desire.training.samples import split_off, training_pairs
 
     with named_as_options():
-        train, test, _ = training_pairs(network, data, None)
-        for name, part in (("train", train), ("test", test)):
-            if part is not None:
-                checked_data(network, part, name)
+        train, held_out, _ = training_pairs(network, data)
+        checked = checked_data(network, train, "train")
+        for name, part in held_out.items():
+            checked_data(network, part, name)
+        if validation is not None:
+            split_off(checked, validation, network.config.seed)
 
 
 def make_network(
@@ -458,6 +461,7 @@ def open_run(
     source, data = team.in_turn(load) if team else load()
     backend = backend or settings["backend"]
     run = Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
+    run.validation = notes.validation
     run.epochs_done = done if isinstance(done, int) else 0
     return run
 
@@ -467,9 +471,13 @@ def train_run(run: Run, display: Any) -> History:
     network = run.network
     check_choice("--backend", run.backend, BACKENDS)
     with named_as_options():
-        training = training_class(network, run.backend)(network, run.data, None, run.folder)
+        training = training_class(network, run.backend)(
+            network, run.data, None, run.folder, run.validation
+        )
     training.replaces = run.replaces
     training.notes = _notes(run)
+    if training.validation is not None:
+        display.column = "validation"
     try:
         with display:
             history = training.carry_out(run.resume, on_progress=display.update)
@@ -506,6 +514,7 @@ def _notes(run: Run) -> dict[str, bytes]:
     }
     fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
     fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
+    fields |= {"validation": run.validation} if run.validation is not None else {}
     fields |= {"job": run.job} if run.job is not None else {}
     return {RUN: notes_file(fields)}
 

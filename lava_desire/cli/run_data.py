@@ -147,6 +147,7 @@ class Notes:
     content: str | None  # of its samples, see content_of; None in older runs
     settings: dict[str, str]  # device, precision, kernels and backend
     job: str | None  # the name of the torchrun that has begun it
+    validation: float | None  # share of the training samples
     fields: dict[str, Any]  # all that the file holds
 
     def with_source(self, source: Source, data: Dataset) -> bytes:
@@ -204,7 +205,10 @@ def read_notes(path: Path) -> Notes:
     texts = [*settings.values(), *(text for text in texts if text is not None)]
     if not all(isinstance(text, str) for text in texts) or not isinstance(source.quick, bool):
         raise ValueError(f"{path} is damaged: expected texts as source and settings")
-    return Notes(source, others["content"], settings, others["job"], fields)
+    share = fields.get("validation")
+    if share is not None and not (isinstance(share, float) and 0 < share < 1):
+        raise ValueError(f"{path} is damaged: validation is {share!r}, and no share in (0, 1)")
+    return Notes(source, others["content"], settings, others["job"], share, fields)
 
 
 def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, Dataset]:

@@ -158,6 +158,37 @@ class SpikeSource(Protocol):
         """
 
 
+class SpikeSubset:
+    """Some of the samples of a :class:`SpikeSource`, or of spike trains in a file, read from it.
+
+    Parameters
+    ----------
+    source : SpikeSource or SpikeTrains
+        Of all samples.
+    samples : ndarray
+        (R,) int64 numbers of those that this one has.
+    labels : ndarray
+        (R,) int64, their classes.
+    """
+
+    def __init__(
+        self,
+        source: SpikeSource | SpikeTrains,
+        samples: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64],
+    ) -> None:
+        self._source, self._samples, self.labels = source, samples, labels
+        self.class_names: tuple[str, ...] | None = getattr(source, "class_names", None)
+        self.shape: tuple[int, ...] = source.shape
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def spikes(self, samples: Any) -> SpikeTrains:
+        """Return some of them; see :meth:`SpikeSource.spikes`."""
+        return read_samples(self._source, self._samples[samples], "samples")
+
+
 def sample_numbers(samples: Any, count: int) -> npt.NDArray[np.int64]:
     """Return numbers of samples, (R,) int64: integers as they are, or where a mask (S,) is true."""
     given = np.asarray(samples)

@@ -224,7 +224,8 @@ def energy(
     if not isinstance(samples, int) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
     placed = place(network.config, chip)
-    train, test, _ = training_pairs(network, data, None)
+    train, held_out, _ = training_pairs(network, data)
+    test = held_out.get("test")
     if test is None or not len(test[1]):
         raise ValueError("the data have no test samples: expected some to count events on")
     train, (images, labels) = (

@@ -182,8 +182,8 @@ def quantize(
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
     if fine_tune_epochs < 0:
         raise ValueError(f"fine_tune_epochs is {fine_tune_epochs}: expected at least 0")
-    learned, tested, names = training_pairs(network, data, test)
-    data, test = learned, learned if tested is None else tested
+    data, held_out, names = training_pairs(network, data, test=test)
+    test = held_out.get("test", data)
     images = checked_data(network, data, "data")[0][:_CALIBRATION_SAMPLES].cpu()
     checked_data(network, test, "test")
     integer, count_errors = _on_best_scales(network, images, weight_bits)

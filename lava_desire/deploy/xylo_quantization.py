@@ -167,9 +167,9 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     ((16, 30), 1)
     """
     refuse_for_xylo(network)
-    data, test, _ = training_pairs(network, data, test)
+    data, held_out, _ = training_pairs(network, data, test=test)
     learned, _ = checked_data(network, data, "data")
-    images, labels = checked_data(network, data if test is None else test, "test")
+    images, labels = checked_data(network, held_out.get("test", data), "test")
     with torch.inference_mode():
         chosen = _on_best_scales(network, learned)
         on_chip = _assembled(network.config, chosen)

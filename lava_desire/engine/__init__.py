@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lava_desire.operations import LayerOperations, count_operations
     from lava_desire.training.choose import fit
     from lava_desire.training.evaluation import Metrics, evaluate
-    from lava_desire.training.history import EpochRecord, History, Progress
+    from lava_desire.training.history import EpochRecord, History, Progress, TestRecord
     from lava_desire.training.interrupt import Interrupted
     from lava_desire.training.ranks import open_process_group
 
@@ -41,6 +41,7 @@ __all__ = [
     "Progress",
     "RankError",
     "StepResult",
+    "TestRecord",
     "count_operations",
     "default_precision",
     "evaluate",
@@ -59,7 +60,7 @@ _HOMES = {
     "operations": "LayerOperations count_operations",
     "training.choose": "fit",
     "training.evaluation": "Metrics evaluate",
-    "training.history": "EpochRecord History Progress",
+    "training.history": "EpochRecord History Progress TestRecord",
     "training.interrupt": "Interrupted",
     "training.ranks": "open_process_group",
 }

@@ -121,7 +121,7 @@ class LavaTrainingRun(TrainingRun):
 
     Parameters
     ----------
-    network, train, test, folder
+    network, train, test, folder, validation
         As of :func:`~lava_desire.engine.fit`; the network holds the weights between runs, and its
         arithmetic is that of the processes.
 
@@ -131,7 +131,9 @@ class LavaTrainingRun(TrainingRun):
         If the config asks for what the processes do not offer.
     """
 
-    def __init__(self, network: Any, train: Any, test: Any, folder: Any) -> None:
+    def __init__(
+        self, network: Any, train: Any, test: Any, folder: Any, validation: Any = None
+    ) -> None:
         config = network.config
         for name, value, expected in (
             ("device", str(network.device), "cpu"),
@@ -145,8 +147,9 @@ class LavaTrainingRun(TrainingRun):
             raise ValueError(
                 f"precision is {network.precision}: training in Lava expects float32 or fixed_point"
             )
-        super().__init__(network, train, test, folder)
-        if self.test and len({getattr(part[0], "ndim", 3) for part in (self.train, self.test)}) > 1:
+        super().__init__(network, train, test, folder, validation)
+        held_out = self.watched
+        if held_out and len({getattr(part[0], "ndim", 3) for part in (self.train, held_out)}) > 1:
             raise ValueError(
                 "train and test hold images and spike trains: training in Lava expects one kind"
             )
@@ -172,13 +175,13 @@ class LavaTrainingRun(TrainingRun):
         self._put(sequential.learning_rate, next_rate)
 
     def _metrics(self) -> Metrics | None:
-        """Classify the test set with the same processes, dropout and learning switched off."""
-        if self.test is None:
+        """Classify what is watched with the same processes, dropout and learning switched off."""
+        if self.watched is None:
             self._fetch()
             return None
         self._set_mode(learns=False)
         before = self._read("confusion", "loss")
-        num_samples = len(self.test[1])
+        num_samples = len(self.watched[1])
         self._run_windows(num_samples)
         after = self._read("confusion", "loss")
         self._set_mode(learns=True)
@@ -214,7 +217,7 @@ class LavaTrainingRun(TrainingRun):
             *self._samples(self.train),
             config,
             self._sequential,
-            held_out=self.test and self._samples(self.test),
+            held_out=self.watched and self._samples(self.watched),
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )

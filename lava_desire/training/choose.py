@@ -33,6 +33,7 @@ def fit(
     checkpoint_seconds: float = 60.0,
     on_progress: Callable[[Progress], None] | None = None,
     backend: str = "torch",
+    validation: Any = None,
 ) -> History:
     """Train a network as its config says, evaluating after every epoch.
 
@@ -55,8 +56,9 @@ def fit(
         sample comes first, (T, N_0) or (T, C, H, W) a sample. They are kept packed, a bit a step.
         A :class:`~lava_desire.data.SpikeSource` is read from disk a minibatch at a time.
     test : the same, optional
-        To evaluate after every epoch. Without a test set there are no test accuracies in the
-        history, no best epoch, and no ``best.safetensors``: the last epoch's network is the one.
+        To evaluate after every epoch, or, with a `validation`, once at the end. Without either
+        there are no such accuracies in the history, no best epoch, and no ``best.safetensors``: the
+        last epoch's network is the one.
     folder : path, optional
         Where config, metrics and checkpoints are kept; made if it is not there. Nothing is kept
         without one.
@@ -74,6 +76,11 @@ def fit(
         in ``float32`` or integers, and a config with a `batch_size` of 1 and without `image_shift`
         and `weight_average`. Results are those of ``"torch"`` with that config, to the bit, and
         either resumes what the other began.
+    validation : float, or as test, optional
+        What chooses the best epoch: a share of the samples to train with, in (0, 1), drawn class by
+        class by the config's seed (:func:`~lava_desire.randomness.validation_split`) and not
+        learned; or other samples. They are then evaluated after every epoch, and the test set is
+        read once, after the last, with the weights that were best: :attr:`History.test`.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def fit(
     (2, True)
     """
     run = training_class(network, backend)(
-        network, train, test, Path(folder) if folder is not None else None
+        network, train, test, Path(folder) if folder is not None else None, validation
     )
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from lava_desire.activity import Activity
+from lava_desire.backends.inputs import Inputs
 from lava_desire.backends.wire import num_planes
 from lava_desire.checkpoint import Checkpoint
 from lava_desire.network import DesireNetwork
@@ -32,6 +33,7 @@ from lava_desire.training.interrupt import Interrupted
 from lava_desire.training.loop import TrainingRun, fingerprint
 from lava_desire.training.ranks import Ranks, as_payload
 
+_FIRST = Path("the checkpoint of rank 0")
 _PLACE_BYTES = 4  # the sample's place in the minibatch, int32
 
 
@@ -40,7 +42,7 @@ class DistributedRun(TrainingRun):
 
     Parameters
     ----------
-    network, train, test : object
+    network, train, test, validation : object
         As of :func:`~lava_desire.engine.fit`, the same on every rank but for the device.
     folder : path or None
         Of the run. Only rank 0 reads and writes it.
@@ -59,6 +61,7 @@ class DistributedRun(TrainingRun):
         train: tuple[Any, Any],
         test: tuple[Any, Any],
         folder: Path | None,
+        validation: Any = None,
     ) -> None:
         self._ranks = Ranks(network.device)
         self._kept_in = folder
@@ -69,7 +72,8 @@ class DistributedRun(TrainingRun):
                     f"{self._ranks.size} ranks are to share minibatches of batch_size = "
                     f"{network.config.batch_size}: expected at most one rank a sample"
                 )
-            super().__init__(network, train, test, folder if self._ranks.is_first else None)
+            kept_in = folder if self._ranks.is_first else None
+            super().__init__(network, train, test, kept_in, validation)
             self._fingerprint = self._fingerprint or self._digest()
         except Exception as error:
             self._ranks.fail(error)
@@ -104,14 +108,22 @@ class DistributedRun(TrainingRun):
     def resume(self) -> None:
         """Go back to where the checkpoint in rank 0's folder is."""
         self._agree({"weights": "from the checkpoint"})
-        content = b""
+        mine = None
         if self._ranks.is_first:
             super().resume()
-            content = self._checkpoint().to_bytes()
-        payload = self._ranks.from_first(as_payload(content)).cpu()
+            mine = self._checkpoint()
+        first = self._from_first(mine)
         if not self._ranks.is_first:
-            first = Path("the checkpoint of rank 0")
-            self._restore(Checkpoint.from_bytes(payload.numpy().tobytes(), first), first)
+            self._restore(first, _FIRST)
+
+    def _from_first(self, mine: Checkpoint | None) -> Checkpoint:
+        """Return the checkpoint that rank 0 has, on every rank."""
+        content = b"" if mine is None else mine.to_bytes()
+        payload = self._ranks.from_first(as_payload(content)).cpu()
+        return Checkpoint.from_bytes(payload.numpy().tobytes(), _FIRST)
+
+    def _best_weights(self, name: str) -> Checkpoint:
+        return self._from_first(super()._best_weights(name) if self._ranks.is_first else None)
 
     def _agree(self, held: dict[str, str]) -> None:
         """Compare what must be the same on every rank; refuse to begin where it is not."""
@@ -165,12 +177,10 @@ class DistributedRun(TrainingRun):
         if self._ranks.is_first:
             super()._warn_of_silence()
 
-    def _evaluate(self, network: DesireNetwork) -> Metrics | None:
-        """Classify the test set, chunks of samples in turn, and add up as one process does."""
-        if self.test is None:
-            return None
+    def _evaluate(self, network: DesireNetwork, samples: tuple[Inputs, Tensor]) -> Metrics:
+        """Classify samples, chunks of them in turn, and add up as one process does."""
         size, num_classes = self._ranks.size, network.config.num_classes
-        images, labels = self.test
+        images, labels = samples
         parts = chunks(labels, EVALUATION_BATCH)
         mine = [
             classify(network, images[part], labels[part])

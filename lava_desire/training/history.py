@@ -27,17 +27,21 @@ class EpochRecord:
     train_accuracy : float
         In [0, 1], counted during training, under dropout and with changing weights.
     test_accuracy : float or None
-        In [0, 1], without dropout, after the epoch; None without a test set.
+        In [0, 1], without dropout, after the epoch; None without a test set, and where there is
+        one to validate with.
     test_loss : float or None
-        Mean of Eq. 6 over the test samples; None without a test set.
+        Mean of Eq. 6 over the test samples; None where `test_accuracy` is.
     undecided_share : float or None
-        Share of the test samples whose prediction was a tie; None without a test set.
+        Share of these samples, or of those to validate with, whose prediction was a tie; None
+        without either.
     active_share : float
         Share of the training samples that desired a change.
     samples_per_second, seconds : float
         Of training, without the evaluation.
     average_accuracy : float or None
-        Test accuracy of the moving average of the weights; None where none is kept.
+        :attr:`accuracy` of the moving average of the weights; None where none is kept.
+    validation_accuracy, validation_loss : float or None
+        As `test_accuracy` and `test_loss`, of the samples to validate with; None without them.
     """
 
     epoch: int
@@ -50,6 +54,40 @@ class EpochRecord:
     samples_per_second: float
     seconds: float
     average_accuracy: float | None = None
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """What chooses the best epoch: `validation_accuracy`, or else `test_accuracy`."""
+        validated = self.validation_accuracy
+        return self.test_accuracy if validated is None else validated
+
+
+@dataclass(frozen=True)
+class TestRecord:
+    """The test set, read once, at the end of a run whose best epoch was chosen by validation.
+
+    Parameters
+    ----------
+    epoch : int
+        Whose weights were chosen, from 1.
+    weights : str
+        The file in the run's folder that holds them: those of the epoch, or their average.
+    accuracy, loss, undecided_share : float
+        See :class:`EpochRecord`.
+    num_samples : int
+        Of the test set.
+    """
+
+    __test__ = False  # pytest shall not take it for a test
+
+    epoch: int
+    weights: str
+    accuracy: float
+    loss: float
+    undecided_share: float
+    num_samples: int
 
 
 @dataclass
@@ -60,14 +98,21 @@ class History:
     ----------
     records : list of EpochRecord
         One an epoch.
+    test : TestRecord or None
+        What the weights that validation chose reach on the test set; None without validation or a
+        test set, and before the run has ended.
     """
 
     records: list[EpochRecord] = field(default_factory=list)
+    test: TestRecord | None = None
 
     @property
     def best(self) -> EpochRecord | None:
-        """The first epoch with the highest test accuracy; None without epoch or test set."""
-        return _highest(self.records, "test_accuracy")
+        """The first epoch with the highest accuracy, in validation or else on the test set.
+
+        None without an epoch or either set.
+        """
+        return _highest(self.records, "accuracy")
 
     @property
     def best_average(self) -> EpochRecord | None:
@@ -127,6 +172,7 @@ def write_metrics(history: History, folder: Path) -> None:
     summary = {
         "best": asdict(best) if best else None,
         "last": asdict(last) if last else None,
+        "test": asdict(history.test) if history.test else None,
         "epochs": rows,
     }
     write_atomically(folder / METRICS_JSON, (json.dumps(summary, indent=2) + "\n").encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import numbers
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from lava_desire.checkpoint import (
     PREVIOUS,
     Checkpoint,
     CheckpointError,
+    read_checkpoint,
     write_checkpoint,
 )
 from lava_desire.data import DataWarning
@@ -39,7 +41,13 @@ from lava_desire.randomness import epoch_order
 from lava_desire.training.augment import draw_shifts, shift_images
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.evaluation import Metrics, checked_data, evaluate_checked
-from lava_desire.training.history import EpochRecord, History, Progress, write_metrics
+from lava_desire.training.history import (
+    EpochRecord,
+    History,
+    Progress,
+    TestRecord,
+    write_metrics,
+)
 from lava_desire.training.interrupt import Interrupted, InterruptFlag
 from lava_desire.training.memory import memory_advice
 from lava_desire.training.run_folder import (
@@ -50,7 +58,7 @@ from lava_desire.training.run_folder import (
     holds_run,
     read_latest,
 )
-from lava_desire.training.samples import training_pairs
+from lava_desire.training.samples import split_off, training_pairs
 
 _SAMPLES_LOOKED_AT = 64  # for layers that fell silent
 
@@ -63,30 +71,50 @@ class TrainingRun:
 
     Parameters
     ----------
-    network, train, test, folder
+    network, train, test, folder, validation
         As of :func:`~lava_desire.engine.fit`.
     """
 
-    def __init__(self, network: DesireNetwork, train: Any, test: Any, folder: Path | None) -> None:
+    def __init__(
+        self,
+        network: DesireNetwork,
+        train: Any,
+        test: Any,
+        folder: Path | None,
+        validation: Any = None,
+    ) -> None:
         network.check_trainable()
         self.network = network
-        learned, tested, names = training_pairs(network, train, test)
+        share = validation if isinstance(validation, numbers.Real) else None
+        others = {"test": test, "validation": None if share is not None else validation}
+        learned, held_out, names = training_pairs(network, train, **others)
         with network.threads():
             self.train = checked_data(network, learned, "train")
-            self.test = None if tested is None else checked_data(network, tested, "test")
+            checked = {
+                name: checked_data(network, pair, name) for name, pair in held_out.items() if pair
+            }
+        self.test, self.validation = checked.get("test"), checked.get("validation")
+        if share is not None:
+            self.train, self.validation = split_off(self.train, share, network.config.seed)
         network.class_names = names
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
         self.replaces = False  # whether a run in the folder gives way to this one
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
+        self._kept: dict[str, Checkpoint] = {}  # the best weights of a run without a folder
         self._keeps_previous = True
         self._interrupt = InterruptFlag()
         self._fingerprint = self._digest() if folder else ""
         self._start_epoch(0)
 
     def _digest(self) -> str:
-        return fingerprint(*self.train, *(self.test or ()))
+        return fingerprint(*self.train, *(self.validation or ()), *(self.test or ()))
+
+    @property
+    def watched(self) -> tuple[Inputs, Tensor] | None:
+        """What every epoch is evaluated on: the samples to validate with, or else the test set."""
+        return self.test if self.validation is None else self.validation
 
     def _start_epoch(self, epoch: int) -> None:
         self.epoch, self.samples_done, self.num_correct, self.num_active = epoch, 0, 0, 0
@@ -167,7 +195,7 @@ class TrainingRun:
         """Go to where a checkpoint is that fits, or refuse what is no run's."""
         state = checked_state(checkpoint, path, len(self.train[1]))
         self.network.restore(checkpoint)
-        self.history.records = state["records"]
+        self.history.records, self.history.test = state["records"], state["test"]
         for name in POSITION:
             setattr(self, name, state[name])
 
@@ -200,6 +228,7 @@ class TrainingRun:
             )
         for name, expected in (
             ("precision", self.network.precision),
+            ("num_validated", self._num_validated),
             ("data", self._fingerprint),
         ):
             if state.get(name) != expected:
@@ -221,10 +250,16 @@ class TrainingRun:
             {
                 **{name: getattr(self, name) for name in POSITION},
                 "records": [asdict(record) for record in self.history.records],
+                "test": asdict(self.history.test) if self.history.test else None,
                 "precision": self.network.precision,
+                "num_validated": self._num_validated,
                 "data": self._fingerprint,
             }
         )
+
+    @property
+    def _num_validated(self) -> int | None:
+        return None if self.validation is None else len(self.validation[1])
 
     def _go(
         self,
@@ -250,17 +285,50 @@ class TrainingRun:
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
+        if self.validation is not None and self.test is not None and self.history.test is None:
+            self._read_test()
 
     def _stops(self) -> bool:
         """Tell whether the run ends after this minibatch."""
         return self._interrupt.is_set
 
     def _metrics(self) -> Metrics | None:
-        """Classify the test set, if there is one, with the weights at the end of an epoch."""
-        return self._evaluate(self.network)
+        """Classify what is watched, if anything is, with the weights at the end of an epoch."""
+        return None if self.watched is None else self._evaluate(self.network, self.watched)
 
-    def _evaluate(self, network: DesireNetwork) -> Metrics | None:
-        return None if self.test is None else evaluate_checked(network, *self.test)
+    def _evaluate(self, network: DesireNetwork, samples: tuple[Inputs, Tensor]) -> Metrics:
+        return evaluate_checked(network, *samples)
+
+    def _read_test(self) -> None:
+        """Classify the test set with the weights that were best in validation, and put it down."""
+        best, average = self.history.best, self.history.best_average
+        if best is None or self.test is None:
+            return
+        chosen, name, network = best, BEST, self.network
+        if self.average and average and (average.average_accuracy or 0) > (best.accuracy or 0):
+            chosen, name, network = average, BEST_AVERAGE, self.average.network
+        held = network.state.copy()
+        try:
+            network.restore(self._best_weights(name))
+            metrics = self._evaluate(network, self.test)
+        finally:
+            network.restore(held)
+        self.history.test = TestRecord(
+            epoch=chosen.epoch,
+            weights=name,
+            accuracy=metrics.accuracy,
+            loss=metrics.loss,
+            undecided_share=metrics.num_undecided / metrics.num_samples,
+            num_samples=metrics.num_samples,
+        )
+        if self.folder is not None:
+            write_metrics(self.history, self.folder)
+            self.save()
+
+    def _best_weights(self, name: str) -> Checkpoint:
+        if self.folder is None:
+            return self._kept[name]
+        return read_checkpoint(self.folder / name)
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, minibatch by minibatch."""
@@ -307,36 +375,50 @@ class TrainingRun:
         metrics = self._metrics()
         if self.epoch == 0:
             self._warn_of_silence()
-        averaged = self._evaluate(self.average.network) if self.average else None
+        averaged = None
+        if self.average is not None and self.watched is not None:
+            averaged = self._evaluate(self.average.network, self.watched)
+        validates = self.validation is not None
+        tested, validated = (None, metrics) if validates else (metrics, None)
         num_samples = len(self.train[1])
         record = EpochRecord(
             epoch=self.epoch + 1,
             learning_rate=self.network.config.learning_rate_at(self.epoch),
             train_accuracy=self.num_correct / num_samples,
-            test_accuracy=metrics.accuracy if metrics else None,
-            test_loss=metrics.loss if metrics else None,
+            test_accuracy=tested.accuracy if tested else None,
+            test_loss=tested.loss if tested else None,
             undecided_share=metrics.num_undecided / metrics.num_samples if metrics else None,
             active_share=self.num_active / num_samples,
             samples_per_second=num_samples / max(self.seconds, 1e-9),
             seconds=self.seconds,
             average_accuracy=averaged.accuracy if averaged else None,
+            validation_accuracy=validated.accuracy if validated else None,
+            validation_loss=validated.loss if validated else None,
         )
         best_before, best_average_before = self.history.best, self.history.best_average
         self.history.records.append(record)
+        self.history.test = None  # of fewer epochs, where a run goes on to more
         self._start_epoch(self.epoch + 1)
-        if self.folder is None:
-            return
         # The best weights go first: a kill between the two files repeats the epoch and writes
         # the same again, while the other order could lose them.
         if self.history.best is not best_before:
-            write_checkpoint(self.network.checkpoint(), self.folder / BEST)
-        # Without a test set the latest average is kept there: the checkpoint's is for going on.
+            self._keep(BEST, self.network)
+        # Without a set to choose by the latest average is kept: the checkpoint's is for going on.
         if self.average is not None and (
-            self.test is None or self.history.best_average is not best_average_before
+            self.watched is None or self.history.best_average is not best_average_before
         ):
-            write_checkpoint(self.average.network.checkpoint(), self.folder / BEST_AVERAGE)
+            self._keep(BEST_AVERAGE, self.average.network)
+        if self.folder is None:
+            return
         write_metrics(self.history, self.folder)
         self.save()
+
+    def _keep(self, name: str, network: DesireNetwork) -> None:
+        """Keep the best weights: in the folder, or for a test set that is read at the end."""
+        if self.folder is not None:
+            write_checkpoint(network.checkpoint(), self.folder / name)
+        elif self.validation is not None and self.test is not None:
+            self._kept[name] = network.checkpoint()
 
     def _warn_of_silence(self) -> None:
         """Look whether a layer spikes for none of some training samples: it learns no more."""

@@ -26,6 +26,7 @@ from lava_desire.training.history import (
     METRICS_JSON,
     RUN,
     EpochRecord,
+    TestRecord,
 )
 
 CONFIG = "config.json"
@@ -39,6 +40,7 @@ POSITION = ("epoch", "samples_done", "num_correct", "num_active", "seconds")
 """Where a run is, in the state of its checkpoint."""
 
 _LARGEST = 1e300
+_TEST_NUMBERS = [each.name for each in dataclasses.fields(TestRecord) if each.name != "weights"]
 
 
 def holds_run(folder: Path) -> bool:
@@ -155,11 +157,30 @@ def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[
     if not _is_number(seconds) or seconds < 0:  # type: ignore[operator]
         raise CheckpointError(f"{path} says seconds = {seconds!r}: expected a number >= 0")
     state["records"] = read_records(checkpoint, path)
+    state["test"] = _test_record(state.get("test"), path)
     if state["epoch"] != len(state["records"]):
         raise CheckpointError(
             f"{path} says epoch = {state['epoch']}: expected {len(state['records'])}, one a record"
         )
     return state
+
+
+def _test_record(stored: Any, path: Path) -> TestRecord | None:
+    """Return what the test set came to, of a run that has read it; refuse what is no record."""
+    if stored is None:
+        return None
+    try:
+        record = TestRecord(**stored)
+    except TypeError:
+        record = None
+    found = [] if record is None else [getattr(record, name) for name in _TEST_NUMBERS]
+    if (
+        record is None
+        or record.weights not in (BEST, BEST_AVERAGE)
+        or not all(map(_is_number, found))
+    ):
+        raise CheckpointError(f"{path} says test = {stored!r}: expected what a test set came to")
+    return record
 
 
 def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:

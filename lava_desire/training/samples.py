@@ -17,6 +17,7 @@ from torch.utils.data import (
 )
 from torch.utils.data import Dataset as TorchDataset
 
+from lava_desire.backends.inputs import Inputs, StreamedTrains
 from lava_desire.backends.wire import pack_spikes
 from lava_desire.config import DesireConfig
 from lava_desire.data import DataError, Dataset, DataWarning, SpikeSource, SpikeTrains
@@ -24,6 +25,7 @@ from lava_desire.data.checks import check_images, check_planes, refuse_masked, t
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.network import DesireNetwork
+from lava_desire.randomness import validation_split
 
 Pair = tuple[Any, Any]
 """``(images, labels)``, not yet checked."""
@@ -32,38 +34,44 @@ _DRAWN_AT_ONCE = 256
 
 
 def training_pairs(
-    network: DesireNetwork, train: Any, test: Any
-) -> tuple[Pair, Pair | None, tuple[str, ...] | None]:
-    """Return what is learned, and what is tested with: the arguments of ``fit`` as pairs.
+    network: DesireNetwork, train: Any, **others: Any
+) -> tuple[Pair, dict[str, Pair], tuple[str, ...] | None]:
+    """Return what is learned, and what is held out: the arguments of ``fit`` as pairs.
 
     Parameters
     ----------
     network : DesireNetwork
         What learns.
-    train, test : object
+    train : object
         See :func:`~lava_desire.engine.fit`.
+    **others : object
+        Its `test` and `validation`; None where not given.
 
     Returns
     -------
-    train, test : tuple
-        ``(images, labels)``; None without a test set.
+    train : tuple
+        ``(images, labels)``.
+    held_out : dict
+        The same of the others, of those that there are; the test set of `train` among them.
     class_names : tuple of str or None
         What the classes are called: as the network does, or else `train`.
 
     Raises
     ------
     ValueError
-        If an argument is none of those, or the two do not fit each other.
+        If an argument is none of those, or two do not fit each other.
     """
     train, names = _as_dataset(train), network.class_names
+    given = {name: data for name, data in others.items() if data is not None}
+    held_out: dict[str, Pair] = {}
     if isinstance(train, Dataset):
         if network.samples_seen == 0 and train.num_classes == network.config.num_classes:
             # Only what has not learned yet takes names: the classes of others are numbers.
             names = names or train.class_names
         train = numbered_as(network, train, names)
-        if test is None and train.has_test:
-            test = train.test
-        elif test is not None and train.has_test:
+        if train.has_test and "test" not in given:
+            held_out["test"] = train.test
+        elif train.has_test:
             raise ValueError(
                 f"test is given beside {train.name}, which has a test set: expected one"
             )
@@ -73,27 +81,58 @@ def training_pairs(
     else:
         learned = _as_pair(train, "train", network.config.batch_size)
         shape = _image_shape(learned[0], network.config, "train")
-    tested = None if test is None else tested_pair(network, test, "test", names)
+    held_out |= {name: tested_pair(network, data, name, names) for name, data in given.items()}
     spikes = _are_spikes(learned[0])
     if spikes:
         shift = network.config.part(ImageShift)
         shift.refuse(" where what is learned are spike trains, which are not moved")
-    if tested is not None:
-        if spikes != _are_spikes(tested[0]):
+    for name, pair in held_out.items():
+        if spikes != _are_spikes(pair[0]):
             kinds = ("images", "spike trains") if spikes else ("spike trains", "images")
             raise DataError(
-                "test holds {}, and train {}: expected one kind to train and to test with; spike "
-                "trains are bool, (T, S, N) or (T, S, C, H, W)".format(*kinds)
+                f"{name} holds {kinds[0]}, and train {kinds[1]}: expected one kind to train and to "
+                "test with; spike trains are bool, (T, S, N) or (T, S, C, H, W)"
             )
-        other = _image_shape(tested[0], network.config, "test")
+        other = _image_shape(pair[0], network.config, name)
         if shape is not None and other is not None and shape != other:
             samples = "spike trains have neurons of" if spikes else "images are"
             hint = "" if spikes else "; turned images are .transpose(0, 2, 1)"
             raise DataError(
-                f"test {samples} {times(other)}: expected {times(shape)}, as those to train "
+                f"{name} {samples} {times(other)}: expected {times(shape)}, as those to train "
                 f"with{hint}"
             )
-    return learned, tested, names
+    return learned, held_out, names
+
+
+def split_off(
+    checked: tuple[Inputs, torch.Tensor], share: Any, seed: int
+) -> tuple[tuple[Inputs, torch.Tensor], tuple[Inputs, torch.Tensor]]:
+    """Part samples, checked, into those to learn and those to validate with.
+
+    Parameters
+    ----------
+    checked : tuple
+        Images, or spike trains, and labels.
+    share : float
+        Of the latter, in (0, 1).
+    seed : int
+        See :func:`~lava_desire.randomness.validation_split`.
+    """
+    samples, labels = checked
+    first, second = (
+        torch.from_numpy(part).to(labels.device)
+        for part in validation_split(labels.cpu().numpy(), share, seed)
+    )
+    return _taken(samples, labels, first), _taken(samples, labels, second)
+
+
+def _taken(
+    samples: Inputs, labels: torch.Tensor, chosen: torch.Tensor
+) -> tuple[Inputs, torch.Tensor]:
+    taken = labels[chosen]
+    if isinstance(samples, StreamedTrains):
+        return samples.subset(chosen, taken), taken
+    return samples[chosen], taken
 
 
 def tested_pair(

@@ -65,7 +65,8 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
                 np.testing.assert_array_equal(mine, theirs)
 
 
-def test_from_python_either_backend_goes_on_with_the_runs_of_the_other(tmp_path):
+@pytest.mark.parametrize("validation", [None, 0.5])
+def test_from_python_either_backend_goes_on_with_the_runs_of_the_other(tmp_path, validation):
     config = DesireConfig(
         (9, 4, 3), num_steps=4, error_margin=1, learning_rate=1e-3, batch_size=1, trace_baseline=0.5
     )
@@ -74,10 +75,11 @@ def test_from_python_either_backend_goes_on_with_the_runs_of_the_other(tmp_path)
 
     def trained(epochs, **options):
         network = DesireNetwork(config.replace(epochs=epochs))
-        history = fit(network, samples, samples, **options)
+        history = fit(network, samples, samples, validation=validation, **options)
+        read = history.test.accuracy if history.test else 0
         return [
             *network.numpy_weights(),
-            np.array([each.test_accuracy for each in history.records]),
+            np.array([*(each.accuracy for each in history.records), read]),
         ]
 
     alone = trained(3)

@@ -46,7 +46,9 @@ CASES = {
     ),
     "spikes": (BASE.replace(image_shift=0, image_brightness=0.0), {}),
     "bfloat16x2": (BASE, {"precision": "bfloat16x2"}),
+    "validated": (BASE, {}),
 }
+FIT = {"validated": {"validation": 0.2}}
 
 
 def data(case="compiled"):
@@ -81,7 +83,7 @@ def main(folder: Path) -> None:
         # Only rank 0 may touch the folder: what the others name is no folder at all.
         place = folder / case if rank == 0 else Path("/dev/null/nothing")
         network = network_of(case)
-        history = fit(network, *data(case), folder=place)
+        history = fit(network, *data(case), folder=place, **FIT.get(case, {}))
         found[case] = [vars(record) for record in history.records]
         if rank == size - 1:
             network.save(folder / f"{case}.last_rank")

@@ -20,7 +20,7 @@ from lava_desire.checkpoint import read_checkpoint
 from lava_desire.engine import Interrupted, open_process_group
 from lava_desire.training.distributed import pack_samples, unpack_samples
 
-from .rank_worker import BASE, CASES, data, network_of
+from .rank_worker import BASE, CASES, FIT, data, network_of
 
 TIMING = ("samples_per_second", "seconds")
 EXACT = [case for case in CASES if case != "bfloat16x2"]
@@ -53,7 +53,7 @@ def alone(tmp_path_factory):
     """One process: every case, and a run broken off in its second epoch."""
     folder = tmp_path_factory.mktemp("alone")
     for case in CASES:
-        fit(network_of(case), *data(case), folder=folder / case)
+        fit(network_of(case), *data(case), folder=folder / case, **FIT.get(case, {}))
 
     def interrupt(progress):
         if (progress.epoch, progress.samples_done) == (1, 80):
