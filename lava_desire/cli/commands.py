@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,18 +33,18 @@ from lava_desire.cli.fields import (
     option,
     with_fields,
 )
-from lava_desire.cli.printing import make_console, say, tell
+from lava_desire.cli.plan import holds_plan, make_plan
+from lava_desire.cli.printing import listed, make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     FIXED_POINT,
+    SEEDS,
     Run,
-    bin_events,
     check_choice,
     check_computing,
     check_data,
     check_folder,
     check_output,
-    check_settings,
     make_config,
     make_network,
     new_folder,
@@ -57,6 +56,7 @@ from lava_desire.cli.run import (
     trained_file,
 )
 from lava_desire.cli.run_data import Source, data_of, describe
+from lava_desire.cli.seeds import check_seeds, parse_seeds, resume_seeds, train_seeds
 from lava_desire.model.fields import NETWORK, Part
 from lava_desire.model.option import DecisionPolicy
 from lava_desire.training.choose import BACKENDS
@@ -65,7 +65,7 @@ from lava_desire.training.history import LEARNING_CURVE
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lava_desire.engine import History, Metrics
+    from lava_desire.engine import Metrics
 
 FIGURES = (".png", ".pdf", ".svg")
 
@@ -98,6 +98,9 @@ def train(
             "none",
         ),
     ] = None,
+    seeds: Annotated[
+        str | None, option("Several runs, a seed each, and a table: 0,1,2.", "--seed")
+    ] = None,
     backend: Annotated[str | None, option("torch, or lava: online, as processes.", "torch")] = None,
     device: Device = None,
     precision: Annotated[
@@ -128,6 +131,8 @@ def train(
     given = given_fields(fields)
     check_choice("--backend", backend, BACKENDS)
     check_computing(device, precision or AUTO, kernels or AUTO)
+    if seeds is not None:
+        check_seeds(seeds, given, team)
     size = None if sensor is None else parse_sensor(sensor)
     binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration, "start": start}
     binning |= {"late": late, "counts": counts}
@@ -141,6 +146,7 @@ def train(
             "kernels": kernels,
             "force": force or None,
             "validation": validation,
+            "seeds": seeds,
             **binning,
         }
         others += [name for name, value in options.items() if value is not None]
@@ -150,40 +156,50 @@ def train(
                 f"--resume goes on with the settings of the run, and {named} is given: "
                 "expected --epochs, --backend, --device, --data, --events, or nothing beside it"
             )
+        if holds_plan(resume, SEEDS):
+            changes = {"epochs": given.get("epochs"), "device": device, "backend": backend}
+            resume_seeds(Path(resume), where, changes, quiet=quiet, as_json=json_)
+            return
         run = open_run(Path(resume), device, given.get("epochs"), backend, where, team)
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
-        if validation is not None and not 0 < validation < 1:
-            raise ValueError(f"--validation is {validation}: expected a share in (0, 1), as 0.1")
-        source = where if where.is_named else Source.given("digits", data_dir, None)
-        if backend == "lava":
-            # A Lava network learns online; a preset's minibatch is not for it.
-            given.setdefault("batch_size", 1)
-        base = {"preset": preset, "file": config, "layers": layers}
-        check_settings(given, source.dataset or "", **base)
-        source = bin_events(source, given, **base)
-        if team is None:
-            check_folder(output, force)
-        samples = source.load() if team is None else team.in_turn(source.load)
-        settings = make_config(samples, given, **base)
-        device = device or "cpu"
-        device = team.launch.place(device) if team else device
-        network = make_network(settings, device, precision or AUTO, kernels or AUTO)
+        plan, samples = make_plan(
+            where,
+            given,
+            data_dir=data_dir,
+            preset=preset,
+            config=config,
+            layers=layers,
+            check=lambda: None if team else check_folder(output, force),
+            load=lambda source: team.in_turn(source.load) if team else source.load(),
+            device=device,
+            precision=precision,
+            kernels=kernels,
+            backend=backend,
+            validation=validation,
+        )
+        if team is not None:
+            plan = replace(plan, device=team.launch.place(plan.device))
+        if seeds is not None:
+            folder = new_folder(output, samples.name, force)
+            numbers = parse_seeds(seeds)
+            train_seeds(plan, samples, numbers, folder, quiet=quiet, as_json=json_, replaces=force)
+            return
+        network = plan.network()
         check_data(network, samples, validation)
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
         else:
-            team.launch.check_batch_size(settings.batch_size)
+            team.launch.check_batch_size(network.config.batch_size)
             folder, goes_on = team.open_folder(output, samples.name, force)
-        run = Run(source, samples, network, folder, goes_on, backend or "torch", force)
-        run.validation = validation
+        run = plan.run(samples, network, folder, resume=goes_on, replaces=force)
     run.is_first, run.job = is_first, team.launch.job if team else None
-    from lava_desire.cli.display import choose_display
+    from lava_desire.cli.display import accuracies, choose_display, introduce
 
     as_json = json_ and is_first
     console = make_console(quiet or json_)
-    _introduce(console, run, team.launch.size if team else 1)
+    introduce(console, run, team.launch.size if team else 1)
     started = time.monotonic()
     history = train_run(run, choose_display(console, quiet or run.is_finished, as_json))
     seconds = time.monotonic() - started
@@ -205,7 +221,7 @@ def train(
     else:
         tell(
             console,
-            f"{_accuracies(history)}, {seconds:.0f} s; everything is in {run.folder}",
+            f"{accuracies(history)}, {seconds:.0f} s; everything is in {run.folder}",
         )
 
 
@@ -293,31 +309,9 @@ def eval_(
             say(f"right by class: {_by_class(metrics, names)}")
 
 
-def _accuracies(history: History) -> str:
-    best, last, test = history.best, history.last, history.test
-    assert last is not None
-    if best is None or best.accuracy is None or last.accuracy is None:
-        return f"last {100 * last.train_accuracy:.2f} % in training, no test set"
-    where = "" if best.validation_accuracy is None else " in validation"
-    text = (
-        f"best {100 * best.accuracy:.2f} %{where} (epoch {best.epoch}), last "
-        f"{100 * last.accuracy:.2f} %"
-    )
-    if test is not None:
-        text += (
-            f"; on the test set, read once, {100 * test.accuracy:.2f} % by the weights of epoch "
-            f"{test.epoch} ({test.weights})"
-        )
-    return text
-
-
 def _by_class(metrics: Metrics, names: tuple[str, ...]) -> str:
     rows = zip(names, metrics.confusion.diagonal(), metrics.confusion.sum(axis=1), strict=True)
-    return _listed([f"{name}: {right} of {count}" for name, right, count in rows if count])
-
-
-def _listed(names: Sequence[str], most: int = 40) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return listed([f"{name}: {right} of {count}" for name, right, count in rows if count])
 
 
 def info(
@@ -405,10 +399,10 @@ def _demo_of_events(output: str, force: bool) -> None:
 def _train_demo(console: Console, run: Run, title: str) -> tuple[Metrics, float]:
     """Train, draw the confusion matrix, and return metrics of the test set and seconds taken."""
     from lava_desire.analysis import plot_confusion
-    from lava_desire.cli.display import LiveTable
+    from lava_desire.cli.display import LiveTable, introduce
     from lava_desire.engine import evaluate
 
-    _introduce(console, run)
+    introduce(console, run)
     started = time.monotonic()
     train_run(run, LiveTable(console))
     seconds = time.monotonic() - started
@@ -457,24 +451,6 @@ def _show_in_lava(run: Run) -> None:
     shown = images[[sample]] if run.data.has_spikes else images[sample]
     draw_window_in_lava(run.folder / CHECKPOINT, shown, int(labels[sample]), path)
     say(f"  one window, desires flowing back  {path}")
-
-
-def _introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
-    config, data = run.network.config, run.data
-    held_out = round((run.validation or 0) * len(data.train_labels))
-    tell(
-        console,
-        f"{describe(run.source, data)}: {len(data.train_labels) - held_out} training"
-        + (f", {held_out} validation and " if held_out else " and ")
-        + f"{len(data.test_labels) or 'no'} test samples; "
-        + (f"classes {_listed(data.class_names)}; " if data.class_names else "")
-        + f"network {config.shape_text}, {config.num_steps} time steps, "
-        f"batch {config.batch_size}, seed {config.seed}; "
-        f"{run.network.precision} "
-        + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}")
-        + (f", {num_ranks} ranks" if num_ranks > 1 else "")
-        + (", resumed" if run.resume else ""),
-    )
 
 
 def _plain(metrics: Metrics) -> dict[str, Any]:

@@ -12,8 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lava_desire.cli.printing import listed, tell
+from lava_desire.cli.run_data import describe
+
 if TYPE_CHECKING:
-    from lava_desire.engine import EpochRecord, Progress
+    from lava_desire.cli.run import Run
+    from lava_desire.engine import EpochRecord, History, Progress
 
 _HEADER = " epoch   training {:>10}   with desire   samples/s"
 _REFRESH_SECONDS = 0.1
@@ -100,6 +104,44 @@ def choose_display(console: Console, quiet: bool, as_json: bool) -> Silence:
     if as_json:
         return JsonLines()
     return Silence() if quiet else LiveTable(console)
+
+
+def introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
+    """Say what is about to be trained, on which samples."""
+    config, data = run.network.config, run.data
+    held_out = round((run.validation or 0) * len(data.train_labels))
+    tell(
+        console,
+        f"{describe(run.source, data)}: {len(data.train_labels) - held_out} training"
+        + (f", {held_out} validation and " if held_out else " and ")
+        + f"{len(data.test_labels) or 'no'} test samples; "
+        + (f"classes {listed(data.class_names)}; " if data.class_names else "")
+        + f"network {config.shape_text}, {config.num_steps} time steps, "
+        f"batch {config.batch_size}, seed {config.seed}; "
+        f"{run.network.precision} "
+        + ("in Lava processes" if run.backend == "lava" else f"on {run.network.device}")
+        + (f", {num_ranks} ranks" if num_ranks > 1 else "")
+        + (", resumed" if run.resume else ""),
+    )
+
+
+def accuracies(history: History) -> str:
+    """Return what a run of at least one epoch has come to."""
+    best, last, test = history.best, history.last, history.test
+    assert last is not None
+    if best is None or best.accuracy is None or last.accuracy is None:
+        return f"last {100 * last.train_accuracy:.2f} % in training, no test set"
+    where = "" if best.validation_accuracy is None else " in validation"
+    text = (
+        f"best {100 * best.accuracy:.2f} %{where} (epoch {best.epoch}), last "
+        f"{100 * last.accuracy:.2f} %"
+    )
+    if test is not None:
+        text += (
+            f"; on the test set, read once, {100 * test.accuracy:.2f} % by the weights of epoch "
+            f"{test.epoch} ({test.weights})"
+        )
+    return text
 
 
 def _row(record: EpochRecord, num_epochs: int) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lava_desire.data import Dataset
     from lava_desire.engine import DesireNetwork, History
 
+SEEDS, SWEEP = "seeds.json", "sweep.json"  # of several runs, each in a folder in theirs
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]")
@@ -387,14 +388,17 @@ def check_output(option: str, output: str, suffixes: Sequence[str], trained: Pat
 def check_folder(output: str | None, force: bool) -> None:
     """Refuse the folder of another run, unless that may be replaced.
 
-    Raises FileExistsError if there is a run in the folder.
+    Raises FileExistsError if there is a run in the folder, or several.
     """
     from lava_desire.training.run_folder import holds_run
 
-    if output is not None and not force and holds_run(Path(output)):
+    if output is None or force:
+        return
+    several = any(os.path.lexists(Path(output) / name) for name in (SEEDS, SWEEP))
+    if several or holds_run(Path(output)):
         raise FileExistsError(
-            f"{output} already holds a run: go on with --resume {output}, choose another "
-            "folder, or replace it with --force"
+            f"{output} already holds {'runs' if several else 'a run'}: go on with --resume "
+            f"{output}, choose another folder, or replace it with --force"
         )
 
 
@@ -466,8 +470,11 @@ def open_run(
     return run
 
 
-def train_run(run: Run, display: Any) -> History:
-    """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder."""
+def train_run(run: Run, display: Any, whole: Path | None = None) -> History:
+    """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder.
+
+    An interrupted run says how to go on with it, or with the `whole` that it is one of.
+    """
     network = run.network
     check_choice("--backend", run.backend, BACKENDS)
     with named_as_options():
@@ -484,10 +491,8 @@ def train_run(run: Run, display: Any) -> History:
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
         if run.is_first:
-            say(
-                f"interrupted, saved; resume with: lava-desire train --resume {run.folder}",
-                sys.stderr,
-            )
+            place = whole or run.folder
+            say(f"interrupted, saved; resume with: lava-desire train --resume {place}", sys.stderr)
         raise typer.Exit(interrupted_status(interrupted)) from interrupted
     if run.is_first and history.records:
         from lava_desire.analysis import plot_learning_curve

@@ -338,6 +338,11 @@ class Dataset:
             )
         return self.test_images, self.test_labels
 
+    def without_test(self) -> Dataset:
+        """Return it without its test set, as what chooses among networks shall see it."""
+        nothing: Any = None
+        return replace(self, test_images=nothing, test_labels=nothing)
+
     @property
     def names(self) -> tuple[str, ...]:
         """What the classes are called: `class_names`, or their numbers."""

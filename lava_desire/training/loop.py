@@ -109,7 +109,7 @@ class TrainingRun:
         self._start_epoch(0)
 
     def _digest(self) -> str:
-        return fingerprint(*self.train, *(self.validation or ()), *(self.test or ()))
+        return fingerprint(*self.train, *(self.watched or ()))
 
     @property
     def watched(self) -> tuple[Inputs, Tensor] | None:
