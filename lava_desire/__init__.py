@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lava_desire._lazy import lazily
-from lava_desire.config import DesireConfig
 from lava_desire.lava_runtime import mending
 
 if TYPE_CHECKING:
+    from lava_desire.config import DesireConfig
     from lava_desire.data import load_dataset
     from lava_desire.engine import DesireNetwork, evaluate, fit
     from lava_desire.model.conv2d import Conv2d
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "config": "DesireConfig",
     "data": "load_dataset",
     "engine": "DesireNetwork evaluate fit",
     "model.conv2d": "Conv2d",

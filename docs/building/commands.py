@@ -35,7 +35,7 @@ class Commands(Directive):
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
         return [
-            self._section(name, command)
+            self._section(name, command.load())
             for name, command in get_command(command_line).commands.items()
             if not command.hidden
         ]

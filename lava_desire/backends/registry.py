@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def _class_of(home: str) -> Any:
 
 def has_triton() -> bool:
     """Say whether Triton is here, in a version that the backend is written for."""
+    from importlib import metadata
+
     try:
         return _version(metadata.version("triton")) >= _version(TRITON)
     except metadata.PackageNotFoundError:

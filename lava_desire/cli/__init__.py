@@ -7,18 +7,13 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, TextIO
+from importlib import import_module
+from typing import Any, NamedTuple, TextIO
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from lava_desire.cli import commands, torchrun
-from lava_desire.cli.energy import energy
-from lava_desire.cli.export import export
-from lava_desire.cli.installation import install_lava
-from lava_desire.cli.map import map_
-from lava_desire.cli.neurobench import neurobench
 from lava_desire.cli.printing import complain
-from lava_desire.cli.reproduce import reproduce
 from lava_desire.errors import (
     DamagedCheckpointWarning,
     DeviceMemoryError,
@@ -32,22 +27,113 @@ _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 BAD_INPUT = 2
 
+
+class Entry(NamedTuple):
+    """Where a command stands, and the first paragraph of its help."""
+
+    module: str
+    function: str
+    help: str
+    under_torchrun: str = "alone"  # or "shared" by the ranks, or "" where each may do it
+
+
+COMMANDS = {
+    "train": Entry(
+        "commands",
+        "train",
+        "Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped.",
+        "shared",
+    ),
+    "eval": Entry("commands", "eval_", "Classify the test images with a trained network."),
+    "reproduce": Entry(
+        "reproduce",
+        "reproduce",
+        "Reproduce a result of the paper; the same command again goes on where it stopped.",
+    ),
+    "export": Entry(
+        "export", "export", "Write a trained network for another backend, chip or framework."
+    ),
+    "map": Entry(
+        "map",
+        "map_",
+        "Count the cores of a chip that a network takes, and say what limits; no chip is needed.",
+    ),
+    "energy": Entry(
+        "energy",
+        "energy",
+        "Count events of a sample and a training step, and derive energy and time on a chip.",
+    ),
+    "neurobench": Entry(
+        "neurobench",
+        "neurobench",
+        "Print NeuroBench's metrics of a trained network on its test samples.",
+    ),
+    "info": Entry(
+        "info", "info", "Say what this machine offers: devices, precision, versions, Lava.", ""
+    ),
+    "demo": Entry(
+        "commands",
+        "demo",
+        "Train on handwritten digits and draw what the network does with held-out ones.",
+    ),
+    "install-lava": Entry(
+        "installation",
+        "install_lava",
+        "Install Lava in the environment that this runs in, and replace no other package there.",
+        "",
+    ),
+}
+
+
+class _QuickHelp:
+    """Gives ``--help`` a default that typer need not ask pydantic about, which takes 0.1 s."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.default = False
+        return option
+
+
+class _Commands(_QuickHelp, TyperGroup):
+    """All commands."""
+
+
+class _Command(_QuickHelp, TyperCommand):
+    """A command with its options."""
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a command whose module is imported when it runs, or when its own help is asked."""
+
+    def load(self) -> Any:
+        """Return the command itself, with its options."""
+        entry = COMMANDS[str(self.name)]
+        function = getattr(import_module(f"lava_desire.cli.{entry.module}"), entry.function)
+        if entry.under_torchrun:
+            from lava_desire.cli import torchrun
+
+            function = getattr(torchrun, entry.under_torchrun)(function)
+        only = typer.Typer(add_completion=False)
+        only.command(self.name, cls=_Command)(function)
+        return typer.main.get_command(only)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Return the context of the command itself."""
+        return self.load().make_context(info_name, args, parent, **extra)
+
+
 app = typer.Typer(
     name="lava-desire",
+    cls=_Commands,
     help="Train and use multi-layer spiking networks that learn by desire backpropagation.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("train")(torchrun.shared(commands.train))
-app.command("eval")(torchrun.alone(commands.eval_))
-app.command("reproduce")(torchrun.alone(reproduce))
-app.command("export")(torchrun.alone(export))
-app.command("map")(torchrun.alone(map_))
-app.command("energy")(torchrun.alone(energy))
-app.command("neurobench")(torchrun.alone(neurobench))
-app.command("info")(commands.info)
-app.command("demo")(torchrun.alone(commands.demo))
-app.command("install-lava")(install_lava)
+for _name, _entry in COMMANDS.items():
+    app.command(_name, cls=LazyCommand, help=_entry.help)(lambda: None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             warnings.showwarning = _show_warning
             status = app(args=_gather_layers(arguments), standalone_mode=False)
     except _USAGE_ERROR as error:
+        from lava_desire.cli import torchrun
+
         status = BAD_INPUT if torchrun.is_silent() else _refuse(error.format_message())
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more when it flushes.

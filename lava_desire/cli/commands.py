@@ -12,7 +12,7 @@ import typer
 
 from lava_desire._text import printable
 from lava_desire.backends.registry import KERNELS, PRECISIONS
-from lava_desire.cli import machine, torchrun
+from lava_desire.cli import torchrun
 from lava_desire.cli.fields import (
     Bins,
     Counts,
@@ -37,6 +37,7 @@ from lava_desire.cli.plan import holds_plan, make_plan
 from lava_desire.cli.printing import listed, make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
+    FIGURES,
     FIXED_POINT,
     SEEDS,
     Run,
@@ -66,8 +67,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lava_desire.engine import Metrics
-
-FIGURES = (".png", ".pdf", ".svg")
 
 _CONFUSION = "confusion.png"  # of a demo
 _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
@@ -312,22 +311,6 @@ def eval_(
 def _by_class(metrics: Metrics, names: tuple[str, ...]) -> str:
     rows = zip(names, metrics.confusion.diagonal(), metrics.confusion.sum(axis=1), strict=True)
     return listed([f"{name}: {right} of {count}" for name, right, count in rows if count])
-
-
-def info(
-    devices: Annotated[
-        bool, option("Also ask torch, which takes seconds: threads, ranks.", True, "--devices")
-    ] = False,
-    json_: Json = False,
-) -> None:
-    """Say what this machine offers: devices, precision, versions, Lava."""
-    facts = machine.facts(devices)
-    if json_:
-        print(json.dumps(facts))
-        return
-    for name, value in facts.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        say(f"{name:18} {shown or 'none'}")
 
 
 def demo(

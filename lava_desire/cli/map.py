@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lava_desire.cli.commands import FIGURES
 from lava_desire.cli.fields import option
 from lava_desire.cli.printing import say
-from lava_desire.cli.run import check_choice, check_output, trained_file
+from lava_desire.cli.run import FIGURES, check_choice, check_output, trained_file
 from lava_desire.deploy.chips import find_chips
 
 if TYPE_CHECKING:

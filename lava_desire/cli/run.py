@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 SEEDS, SWEEP = "seeds.json", "sweep.json"  # of several runs, each in a folder in theirs
 AUTO = "auto"
 FIXED_POINT = "fixed_point"
+FIGURES = (".png", ".pdf", ".svg")
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]")
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
 
@@ -272,10 +273,10 @@ def trained_file(place: str) -> Path:
 
     Raises FileNotFoundError if there is nothing of that name.
     """
-    from lava_desire.checkpoint import BEST, CHECKPOINT
-
     path = Path(place)
     if path.is_dir():
+        from lava_desire.checkpoint import BEST, CHECKPOINT
+
         path = path / BEST if os.path.lexists(path / BEST) else path / CHECKPOINT
         if os.path.lexists(path):
             check_regular(path, follow=False)

@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
+
+from lava_desire.cli import COMMANDS, app
 
 HEAVY = ("torch", "numba", "matplotlib", "scipy", "sklearn", "lava")
 ANSWERS = {
@@ -48,6 +51,8 @@ ANSWERS = {
     "map --help": 0,
     "map 64-20-10 --chip loihi2": 0,
     "map none": 2,
+    "energy none": 2,
+    "install-lava --help": 0,
     "map 64-20-10 --chip none": 2,
     "reproduce none": 2,
     "reproduce mnist --learning-rate -1": 2,
@@ -121,3 +126,30 @@ def test_info_tells_the_versions_that_are_imported():
     assert light["cuda"] == asked["cuda"]
     assert asked["threads"] == torch.get_num_threads()
     assert light == {name: value for name, value in asked.items() if name in light}
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"), [("--help", set()), ("info", {"cli.info", "cli.machine"})]
+)
+def test_only_the_command_that_runs_is_imported(line, needed):
+    imported = "import sys; from lava_desire.cli import main\ntry: main(sys.argv[1:])\nfinally: "
+    imported += "print(*sys.modules, sep='\\n', file=sys.stderr)"
+    modules = subprocess.run(
+        [sys.executable, "-c", imported, line], capture_output=True, check=True, text=True
+    ).stderr.split()
+    ours = {name.removeprefix("lava_desire.") for name in modules if "lava_desire." in name}
+    assert {"numpy", "pydantic"}.isdisjoint(modules)
+    assert {name for name in ours if name.startswith("cli.")} == {"cli.printing", *needed}
+    assert not {"config", "model", "deploy"} & ours
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_all_says_what_the_help_of_one_says(name):
+    command = get_command(app).commands[name]
+    assert command.help == command.load().help.split("\n\n")[0].replace("\n", " ")
+    assert command.load().params
+
+
+def test_the_package_knows_its_modules_by_name():
+    looked = "import lava_desire as it; print(it.config.DesireConfig is it.DesireConfig)"
+    assert subprocess.check_output([sys.executable, "-c", looked], text=True) == "True\n"
