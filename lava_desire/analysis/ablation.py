@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from lava_desire.analysis.catalogue import BASES as BASES
 from lava_desire.analysis.catalogue import VARIANTS
 from lava_desire.analysis.experiments import read_history
-from lava_desire.analysis.style import BLUE, ORANGE, grid, plots
+from lava_desire.analysis.style import grid, plots
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
+from lava_desire.palette import BLUE, ORANGE
+from lava_desire.sheet import Sheet
 from lava_desire.training.run_folder import holds_run
 
 
@@ -107,10 +107,9 @@ def gather_ablation(
 
 
 @plots
-def plot_ablation(figure: Figure, ablation: Ablation, title: str) -> None:
+def plot_ablation(sheet: Sheet, ablation: Ablation, title: str) -> None:
     """Draw the variants' test accuracies, a mark a seed."""
-    figure.set_size_inches(8, 1.4 + 0.45 * len(ablation.names))
-    axes = figure.add_subplot()
+    axes = sheet.one((8, 1.4 + 0.45 * len(ablation.names)))
     for row, _ in enumerate(ablation.names):
         for values, offset, color, marker in (
             (ablation.last[row], -0.13, BLUE, "o"),

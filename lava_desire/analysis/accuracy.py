@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from lava_desire.analysis.style import BLUE, ORANGE, grid, plots
+from lava_desire.analysis.style import grid, plots
 from lava_desire.analysis.training import Samples, train_or_resume
 from lava_desire.config import DesireConfig
+from lava_desire.palette import BLUE, ORANGE
+from lava_desire.sheet import Sheet
 
 HIDDEN_NEURONS, TIME_STEPS = "hidden neurons N", "time steps T"
 
@@ -106,9 +106,9 @@ def measure_accuracy(
 
 
 @plots
-def plot_accuracy(figure: Figure, sweep: AccuracySweep, title: str) -> None:
+def plot_accuracy(sheet: Sheet, sweep: AccuracySweep, title: str) -> None:
     """Draw test accuracy against what was varied (Fig. 4 and 5)."""
-    axes = figure.add_subplot()
+    axes = sheet.one((7.0, 4.2))
     places = range(len(sweep.values))
     percent = [100 * value for value in sweep.best]
     axes.plot(places, percent, color=BLUE, marker="o", label="best epoch")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from lava_desire import rule
 from lava_desire.analysis import operations
@@ -17,6 +16,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.options.synapse_decay import refuse_synapse_decay
 from lava_desire.model.synapses import delayed, refuse_synapses
+from lava_desire.sheet import Sheet
 
 PROCESSES = ("forward", "backward", "update")
 KINDS = ("multiplications", "additions", "conditions")
@@ -214,7 +214,7 @@ def _traces(spikes: Any, decay: float) -> Any:
 
 
 @plots
-def plot_operations(figure: Figure, counts: OperationCounts, title: str) -> None:
+def plot_operations(sheet: Sheet, counts: OperationCounts, title: str) -> None:
     """Draw the table: counted formulas, the paper's, and the measured means (Table 3)."""
     rows, labels = [], []
     for process in PROCESSES:
@@ -227,8 +227,7 @@ def plot_operations(figure: Figure, counts: OperationCounts, title: str) -> None
             labels.append(f"{process}: {name}")
         rows.append([f"{value:.1f}" for value in counts.measured[process]] + [""] * 3)
         labels.append(f"{process}: counted, mean")
-    figure.set_size_inches(11.5, 4.6)
-    axes = figure.add_subplot()
+    axes = sheet.one((11.5, 4.6))
     axes.axis("off")
     short = ("mult.", "add.", "cond.")
     table = axes.table(

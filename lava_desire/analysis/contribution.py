@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
 
 from lava_desire import rule
-from lava_desire.analysis.style import BLUE, grid, plots
+from lava_desire.analysis.style import grid, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, DesireNetwork
+from lava_desire.palette import BLUE
 from lava_desire.randomness import epoch_order
+from lava_desire.sheet import Sheet
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,13 @@ def measure_contribution(
 
 
 @plots
-def plot_contribution(figure: Figure, measured: Contribution, title: str) -> None:
+def plot_contribution(sheet: Sheet, measured: Contribution, title: str) -> None:
     """Draw inputs against samples, and below it the mean over the inputs (Fig. 8)."""
     values = np.asarray(measured.values, float)
     bins, num_inputs = values.shape
     samples = (np.arange(bins) + 0.5) * measured.samples_a_bin
-    figure.set_size_inches(8.5, 6.6)
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
+    layout = {"sharex": True, "height_ratios": [2.4, 1]}
+    top, bottom = sheet.several(2, 1, (8.5, 6.6), **layout)[:, 0]
     limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
     image = top.imshow(
         values.T,
@@ -143,7 +144,7 @@ def plot_contribution(figure: Figure, measured: Contribution, title: str) -> Non
         interpolation="nearest",
     )
     top.set_ylabel("input (pixel, row by row)")
-    figure.colorbar(
+    sheet.figure.colorbar(
         image, ax=top, label="contribution\nred: against, blue: for the desires", extend="both"
     )
     for sign, name, style in ((1, "positive", "-"), (-1, "negative", "--")):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from lava_desire.analysis.style import BLUE, GREEN, ORANGE, PURPLE, plain, plots
+from lava_desire.analysis.style import PURPLE, plain, plots
 from lava_desire.deploy.core_map import CoreMap
+from lava_desire.palette import BLUE, GREEN, ORANGE
+from lava_desire.sheet import Sheet
 
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9")  # the rest is Okabe's and Ito's, too
 _FREE = "#BBBBBB"
@@ -17,14 +18,14 @@ _MOST_FREE, _MOST_NUMBERED = 256, 160
 
 
 @plots
-def plot_core_map(figure: Figure, found: CoreMap, title: str) -> None:
+def plot_core_map(sheet: Sheet, found: CoreMap, title: str) -> None:
     """Draw the cores of a chip as cells: numbered and coloured by layer, filled by what limits."""
     cells = _cells(found)
     if found.has_cores and found.chip_cores <= _MOST_FREE:
         cells += [("", [])] * (found.chip_cores - len(cells))
     columns = min(len(cells), ceil((2 * len(cells)) ** 0.5)) or 1
     rows = ceil(len(cells) / columns) or 1
-    axes = figure.add_subplot()
+    axes = sheet.one((7.0, 4.2))
     for place, (name, parts) in enumerate(cells):
         x, y, height = place % columns + 0.08, place // columns + 0.92, 0.0
         for layer, share in parts:
@@ -40,10 +41,7 @@ def plot_core_map(figure: Figure, found: CoreMap, title: str) -> None:
     axes.spines[:].set_visible(False)
     where = f"{found.cores:,} of {found.chip_cores:,} cores" if found.has_cores else "one core"
     answer = "" if found.fits else ", does not fit"
-    # Not the axes' title: of axes with an aspect constrained layout leaves it no room.
-    figure.suptitle(
-        plain(title or f"{found.network} on {found.title}: {where}{answer}"), fontsize=11
-    )
+    sheet.title(plain(title or f"{found.network} on {found.title}: {where}{answer}"))
     handles = [
         Patch(
             facecolor=_color(each.layer),
@@ -53,9 +51,8 @@ def plot_core_map(figure: Figure, found: CoreMap, title: str) -> None:
         )
         for each in found.layers
     ]
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    if found.has_cores:
-        legend.set_title("layers; a core is filled by the share of the limit it is nearest to")
+    meaning = "layers; a core is filled by the share of the limit it is nearest to"
+    sheet.legend(handles, 4, meaning if found.has_cores else None)
 
 
 def _color(layer: int) -> str:

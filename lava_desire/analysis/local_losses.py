@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lava_desire import rule
-from lava_desire.analysis.style import BLACK, SERIES, grid, layer_name, plots
+from lava_desire.analysis.style import SERIES, grid, layer_name, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
+from lava_desire.palette import BLACK
+from lava_desire.sheet import Sheet
 from lava_desire.training.evaluation import checked_data, chunks
 
 _BATCH = 256
@@ -103,12 +104,11 @@ def summarise_losses(
 
 
 @plots
-def plot_local_losses(figure: Figure, curve: LossCurve, title: str) -> None:
+def plot_local_losses(sheet: Sheet, curve: LossCurve, title: str) -> None:
     """Draw the layers' local losses and the accuracy over the epochs (Fig. 6)."""
     num_layers = len(curve.mean)
-    figure.set_size_inches(4.0 * num_layers, 4.4)
-    columns = figure.subplots(1, num_layers, sharex=True)
-    for layer, axes in enumerate(np.atleast_1d(columns), start=1):
+    (columns,) = sheet.several(1, num_layers, (4.0 * num_layers, 4.4), sharex=True)
+    for layer, axes in enumerate(columns, start=1):
         style = SERIES[(layer - 1) % len(SERIES)]
         low, _, high = np.array(curve.percentiles[layer - 1]).T
         axes.fill_between(
@@ -146,4 +146,4 @@ def plot_local_losses(figure: Figure, curve: LossCurve, title: str) -> None:
             loc="center right",
             fontsize=8,
         )
-    figure.suptitle(title or "Local test losses", fontsize=11)
+    sheet.title(title or "Local test losses")

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
 
 from lava_desire.analysis.style import SERIES, grid, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
+from lava_desire.sheet import Sheet
 
 PHASES = ("forward", "backward", "update")
 _MEGABYTE = 2**20
@@ -157,10 +157,9 @@ def _peak_memory() -> int:
 
 
 @plots
-def plot_scaling(figure: Figure, measured: Scaling, title: str) -> None:
+def plot_scaling(sheet: Sheet, measured: Scaling, title: str) -> None:
     """Draw time a sample and memory against hidden neurons, in logarithmic scales (Fig. 9)."""
-    figure.set_size_inches(11, 4.6)
-    left, right = figure.subplots(1, 2)
+    ((left, right),) = sheet.several(1, 2, (11, 4.6))
     largest = measured.hidden[-1]
     for phase, style in zip(PHASES, SERIES, strict=False):
         times = measured.milliseconds[phase]
@@ -193,4 +192,4 @@ def plot_scaling(figure: Figure, measured: Scaling, title: str) -> None:
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3, which="both", linewidth=0.5)
         grid(axes)
-    figure.suptitle(title or "Cost of training against hidden neurons", fontsize=11)
+    sheet.title(title or "Cost of training against hidden neurons")

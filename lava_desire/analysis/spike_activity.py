@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
 
 from lava_desire.analysis.style import plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
+from lava_desire.sheet import Sheet
 from lava_desire.training.evaluation import checked_data, chunks
 
 _BATCH = 256
@@ -95,12 +95,12 @@ def summarise_activity(
 
 
 @plots
-def plot_activity_by_class(figure: Figure, measured: ActivityByClass, title: str) -> None:
+def plot_activity_by_class(sheet: Sheet, measured: ActivityByClass, title: str) -> None:
     """Draw neurons against time, a row of pictures a layer, a column a class (Fig. 7)."""
     layers = [np.asarray(activity, float) for activity in measured.activity]
     num_layers, num_classes = len(layers), layers[0].shape[1]
-    figure.set_size_inches(1.15 * num_classes + 1.6, 1.9 * num_layers + 0.9)
-    rows = figure.subplots(num_layers, num_classes, squeeze=False, sharex=True, sharey="row")
+    size = (1.15 * num_classes + 1.6, 1.9 * num_layers + 0.9)
+    rows = sheet.several(num_layers, num_classes, size, sharex=True, sharey="row")
     edges = _edges(measured.epochs)
     for layer, (row, activity) in enumerate(zip(rows, layers, strict=True), start=1):
         num_neurons = activity.shape[2]
@@ -124,8 +124,8 @@ def plot_activity_by_class(figure: Figure, measured: ActivityByClass, title: str
         kind = "output" if layer == num_layers else "hidden"
         row[0].set_ylabel(f"{kind} layer {layer}\nneuron shown", fontsize=9)
         row[0].set_yticks(range(0, num_neurons, 5 if num_neurons > 10 else 3))
-    figure.colorbar(image, ax=rows, label="spikes a time step", shrink=0.6)
-    figure.suptitle(title or "Spike activity by class", fontsize=11)
+    sheet.figure.colorbar(image, ax=rows, label="spikes a time step", shrink=0.6)
+    sheet.title(title or "Spike activity by class")
 
 
 def _edges(moments: Sequence[float]) -> npt.NDArray[np.float64]:

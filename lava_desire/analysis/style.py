@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from matplotlib.figure import Figure
+from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
+from lava_desire.sheet import Sheet
 
-from lava_desire.files import write_figure
-
-_Measured = TypeVar("_Measured")
 _PLOTS = """
 
     Parameters
@@ -18,23 +16,27 @@ _PLOTS = """
     measured : dataclass
         What was measured.
     path : path, optional
-        Where a PNG goes.
+        Where a PNG, SVG or PDF goes, as its suffix says.
     title : str
         What stands above; something of its own when not given.
+    ax : Axes, or array of Axes, optional
+        Where to draw, as many as a new figure would have; a new figure when not given.
 
     Returns
     -------
-    Figure
-        What was drawn: a notebook shows it.
+    Figure, or Axes
+        The figure, which a notebook shows; the axes that were given.
 
     Raises
     ------
+    ValueError
+        If `ax` holds more or fewer axes than are drawn, or `path` ends in no known suffix.
     OSError
         If the file cannot be written.
     """
 
-BLUE, ORANGE, GREEN, PURPLE, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
-"""Of the Okabe-Ito palette."""
+PURPLE = "#CC79A7"
+"""Of the Okabe-Ito palette, as the others."""
 
 SERIES: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "linestyle": "-", "marker": "o"},
@@ -45,27 +47,29 @@ SERIES: tuple[dict[str, Any], ...] = (
 )
 """Keywords of the lines of one figure: colour, dashes and marker differ together."""
 
+_SHOWN_NAME = 20
 
-def plots(draw: Callable[[Figure, _Measured, str], None]) -> Callable[..., Figure]:
-    """Make a function that draws a measurement into a figure one that returns the figure.
+
+def plots(draw: Callable[..., None]) -> Callable[..., Any]:
+    """Make a function that draws a measurement on a sheet one that returns figure or axes.
 
     Parameters
     ----------
     draw : callable
-        Takes an empty figure, the measurement and a title, which may be "".
+        Takes a sheet, the measurement and a title, which may be "".
 
     Returns
     -------
     callable
-        ``plot(measured, path=None, title="")`` also writes a PNG where a path is given.
+        ``plot(measured, path=None, title="", *, ax=None)`` writes a file where a path is given.
     """
 
-    def plot(measured: _Measured, path: str | Path | None = None, title: str = "") -> Figure:
-        figure = Figure(figsize=(7.0, 4.2), layout="constrained")
-        draw(figure, measured, title)
-        if path is not None:
-            write_figure(figure, path, dpi=140)
-        return figure
+    def plot(
+        measured: Any, path: str | Path | None = None, title: str = "", *, ax: Any = None
+    ) -> Any:
+        sheet = Sheet(ax)
+        draw(sheet, measured, title)
+        return sheet.done(path)
 
     plot.__name__, plot.__qualname__, plot.__module__ = (
         draw.__name__,
@@ -79,6 +83,18 @@ def plots(draw: Callable[[Figure, _Measured, str], None]) -> Callable[..., Figur
 def plain(text: str) -> str:
     """Return a text that a figure shows as it is: a name with dollars is no formula."""
     return text.replace("$", r"\$")
+
+
+def class_labels(num_classes: int, class_names: Sequence[str] | None) -> list[str]:
+    """Return what figures call the classes: their names, shortened, or their numbers.
+
+    Raises ValueError if there are more or fewer names than classes.
+    """
+    if class_names is None:
+        return [str(label) for label in range(num_classes)]
+    if len(class_names) != num_classes:
+        raise ValueError(f"{len(class_names)} class_names: expected {num_classes}")
+    return [plain(name[:_SHOWN_NAME]) for name in class_names]
 
 
 def layer_name(layer: int, num_layers: int, size: int) -> str:
