@@ -19,7 +19,7 @@ class Sheet:
 
     Parameters
     ----------
-    ax : Axes, or array or sequence of Axes, optional
+    ax : Axes, or sequence of Axes, optional
         Where to draw; a new figure when not given.
     """
 

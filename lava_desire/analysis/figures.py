@@ -1,4 +1,4 @@
-"""Figures, each drawn into a PNG file.
+"""Figures of runs and of networks, drawn into axes that are given or figures of their own.
 
 Colours are of the Okabe-Ito palette, and lines differ in style as well as in colour, so that the
 figures survive colour blindness and grey print.
@@ -7,33 +7,45 @@ figures survive colour blindness and grey print.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib import rcParams
 from matplotlib.ticker import MaxNLocator
 
-from lava_desire.analysis.style import plain
+from lava_desire.analysis.firing import RUNAWAY, FiringRates
+from lava_desire.analysis.style import SERIES, class_labels, grid, layer_name, plain
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, DesireNetwork, History, Metrics
-from lava_desire.files import write_figure
 from lava_desire.model.synapses import refuse_synapses
 from lava_desire.palette import BLUE, GREEN, ORANGE
+from lava_desire.sheet import Sheet
 
-_SHOWN_NAME, _UPRIGHT_NAME = 20, 4
+_UPRIGHT_NAME = 4  # characters of the longest name that is not turned
+_ONE_LINE = 16  # characters of a title above a sample
+_FEW = 20  # neurons, each of which has a number
+_MANY_SPIKES = 3000  # in a panel, of which an SVG or PDF holds a picture
 
 
-def plot_learning_curve(history: History, path: str | Path) -> None:
+def plot_learning_curve(history: History, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw accuracy and share of active samples over the epochs.
 
     Parameters
     ----------
     history : History
         At least one epoch.
-    path : path
-        Where the PNG goes.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    ax : Axes, optional
+        Where to draw; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
 
     Raises
     ------
@@ -43,21 +55,21 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         If the file cannot be written.
     """
     best = history.best
-    if not history.records:
-        raise ValueError("history holds no epoch: expected at least one to draw")
+    _check_epochs(history)
     epochs = [record.epoch for record in history.records]
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    tested = [record for record in history.records if record.accuracy is not None]
-    if tested:
+    sheet = Sheet(ax)
+    axes = sheet.one((7, 4.2))
+    title = "no test set"
+    if best is not None and best.accuracy is not None:
         axes.plot(
-            [record.epoch for record in tested],
-            [100 * (record.accuracy or 0.0) for record in tested],
+            *_points(_accuracies(history)),
             color=BLUE,
             marker="o",
             markersize=3,
-            label="test" if tested[0].validation_accuracy is None else "validation",
+            label="test" if best.validation_accuracy is None else "validation",
         )
+        axes.plot(best.epoch, 100 * best.accuracy, "*", color=rcParams["text.color"], markersize=11)
+        title = f"best {100 * best.accuracy:.2f} %, in epoch {best.epoch}"
     axes.plot(
         epochs,
         [100 * record.train_accuracy for record in history.records],
@@ -66,17 +78,9 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         marker=".",
         label="training, under dropout",
     )
-    curves = axes.get_lines()[:2]
-    title = "no test set"
-    if best is not None and best.accuracy is not None:
-        axes.plot(best.epoch, 100 * best.accuracy, "*", color="black", markersize=11)
-        title = f"best {100 * best.accuracy:.2f} %, in epoch {best.epoch}"
     if history.test is not None:
         title += f"; test set, read once, {100 * history.test.accuracy:.2f} %"
-    axes.set_title(title, fontsize=11)
-    axes.set(xlabel="epoch", ylabel="accuracy (%)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(alpha=0.3)
+    _over_epochs(axes, "accuracy (%)")
     active = axes.twinx()
     active.plot(
         epochs,
@@ -87,29 +91,215 @@ def plot_learning_curve(history: History, path: str | Path) -> None:
         label="samples with desire",
     )
     active.set(ylabel="samples with desire (%)", ylim=(0, 100))
-    handles = [*curves, *active.get_lines()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    write_figure(figure, path, dpi=150)
+    sheet.title(title)
+    curves = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    sheet.legend([*curves, *active.get_lines()], 3)
+    return sheet.done(path)
+
+
+def plot_curves(
+    histories: Mapping[str, History],
+    path: str | Path | None = None,
+    title: str = "",
+    *,
+    against: str | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw the accuracies of several runs over the epochs, or what they differ by.
+
+    Parameters
+    ----------
+    histories : mapping of str to History
+        The runs by name; accuracy is that of validation, or else of the test set. Those without
+        are left out.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    title : str
+        What stands above.
+    against : str, optional
+        Name of the run whose accuracy is subtracted, epoch by epoch.
+    ax : Axes, optional
+        Where to draw; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
+
+    Raises
+    ------
+    ValueError
+        If no run has an accuracy to draw, or none is named `against`.
+    OSError
+        If the file cannot be written.
+    """
+    curves = {name: _accuracies(history) for name, history in histories.items()}
+    curves = {name: curve for name, curve in curves.items() if curve}
+    if not curves:
+        raise ValueError("histories hold no accuracy: expected a run with validation or a test set")
+    if against is not None and against not in curves:
+        raise ValueError(f"against is {against!r}: expected one of {', '.join(curves)}")
+    base = curves[against] if against is not None else {}
+    sheet = Sheet(ax)
+    axes = sheet.one((7, 4.2))
+    for (name, curve), style in zip(curves.items(), cycle(SERIES), strict=False):
+        shown = {
+            epoch: value - base.get(epoch, 0.0)
+            for epoch, value in curve.items()
+            if against is None or epoch in base
+        }
+        axes.plot(*_points(shown), label=plain(name), **style, markersize=3)
+    _over_epochs(axes, "accuracy (%)" if against is None else "accuracy: difference (points)")
+    sheet.title(plain(title or (f"against {against}" if against is not None else "accuracy")))
+    sheet.legend(axes.get_lines(), 2)
+    return sheet.done(path)
+
+
+def plot_desires(history: History, path: str | Path | None = None, *, ax: Any = None) -> Any:
+    """Draw which shares of the samples desired a change, or were undecided, over the epochs.
+
+    Parameters
+    ----------
+    history : History
+        At least one epoch.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    ax : Axes, optional
+        Where to draw; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
+
+    Raises
+    ------
+    ValueError
+        If there is no epoch to draw.
+    OSError
+        If the file cannot be written.
+    """
+    _check_epochs(history)
+    sheet = Sheet(ax)
+    axes = sheet.one((7, 3.4))
+    shares = {
+        "training samples with desire": [record.active_share for record in history.records],
+        "training samples predicted wrong": [1 - r.train_accuracy for r in history.records],
+        "held-out samples undecided": [record.undecided_share for record in history.records],
+    }
+    for (name, values), style in zip(shares.items(), SERIES, strict=False):
+        found = {
+            record.epoch: 100 * value
+            for record, value in zip(history.records, values, strict=True)
+            if value is not None
+        }
+        if found:
+            axes.plot(*_points(found), label=name, **style, markersize=3)
+    _over_epochs(axes, "share (%)")
+    axes.set_ylim(bottom=0)
+    sheet.legend(axes.get_lines(), 2)
+    return sheet.done(path)
+
+
+def plot_rates(
+    measured: FiringRates, path: str | Path | None = None, title: str = "", *, ax: Any = None
+) -> Any:
+    """Draw how often the neurons of each layer fire, sorted: silent ones left, busy ones right.
+
+    Parameters
+    ----------
+    measured : FiringRates
+        What :func:`~lava_desire.analysis.firing_rates` returned.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    title : str
+        What stands above; the number of samples when not given.
+    ax : Axes, optional
+        Where to draw; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    sheet = Sheet(ax)
+    axes = sheet.one((7, 4.0))
+    layers = zip(measured.rates, measured.silent, measured.runaway, cycle(SERIES), strict=False)
+    for layer, (rates, silent, runaway, style) in enumerate(layers, start=1):
+        name = layer_name(layer, len(measured.rates), len(rates))
+        places = 100 * (np.arange(len(rates)) + 0.5) / len(rates)
+        marks = {"marker": style["marker"] if len(rates) <= 20 else "", "markersize": 4}
+        axes.plot(
+            places,
+            np.sort(rates),
+            label=f"{name}: {silent} silent, {runaway} runaway",
+            **{**style, **marks},
+        )
+    axes.axhline(RUNAWAY, color="0.55", linewidth=0.9, linestyle=":")
+    axes.set(
+        xlabel="neurons of the layer, sorted (%)",
+        ylabel="spikes a time step",
+        xlim=(0, 100),
+        ylim=(-0.02, 1.02),
+    )
+    grid(axes)
+    sheet.title(plain(title or f"mean over {measured.num_samples} samples"))
+    sheet.legend(axes.get_lines()[:-1], 1)
+    return sheet.done(path)
+
+
+def _check_epochs(history: History) -> None:
+    if not history.records:
+        raise ValueError("history holds no epoch: expected at least one to draw")
+
+
+def _accuracies(history: History) -> dict[int, float]:
+    """Return accuracies in percent by epoch, of those that were evaluated."""
+    return {r.epoch: 100 * r.accuracy for r in history.records if r.accuracy is not None}
+
+
+def _points(curve: Mapping[int, float]) -> tuple[list[int], list[float]]:
+    return list(curve), list(curve.values())
+
+
+def _over_epochs(axes: Any, quantity: str) -> None:
+    axes.set(xlabel="epoch", ylabel=quantity)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    grid(axes)
 
 
 def plot_confusion(
     metrics: Metrics,
-    path: str | Path,
+    path: str | Path | None = None,
     title: str = "",
     class_names: Sequence[str] | None = None,
-) -> None:
+    *,
+    ax: Any = None,
+) -> Any:
     """Draw the confusion matrix, its last column the samples left undecided.
 
     Parameters
     ----------
     metrics : Metrics
         Result of an evaluation.
-    path : path
-        Where the PNG goes.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
     title : str
         What stands above.
     class_names : sequence of str, optional
         What the K classes are called; their numbers when not given.
+    ax : Axes, optional
+        Where to draw; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
 
     Raises
     ------
@@ -121,9 +311,10 @@ def plot_confusion(
     counts = metrics.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     num_classes = len(counts)
+    names = class_labels(num_classes, class_names)
     size = max(5.0, 0.45 * num_classes + 2)
-    figure = Figure(figsize=(size + 1, size), layout="constrained")
-    axes = figure.add_subplot()
+    sheet = Sheet(ax)
+    axes = sheet.one((size + 1, size))
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if num_classes <= 20:
         for row, column in np.argwhere(counts):
@@ -136,18 +327,12 @@ def plot_confusion(
                 fontsize=9,
                 color="white" if shares[row, column] > 0.5 else "black",
             )
-    names = [str(label) for label in range(num_classes)]
-    if class_names is not None:
-        if len(class_names) != num_classes:
-            raise ValueError(f"{len(class_names)} class_names: expected {num_classes}")
-        # A dollar sign begins a formula, which a name is not.
-        names = [name[:_SHOWN_NAME].replace("$", r"\$") for name in class_names]
     turned = 90 if max(map(len, names)) > _UPRIGHT_NAME else 0
     axes.set_xticks(range(num_classes + 1), [*names, "none"], rotation=turned)
     axes.set_yticks(range(num_classes), names)
     axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=plain(title))
-    figure.colorbar(image, label="share of the label's samples")
-    write_figure(figure, path, dpi=150)
+    sheet.figure.colorbar(image, ax=axes, label="share of the label's samples")
+    return sheet.done(path)
 
 
 def plot_classified_images(
@@ -156,8 +341,11 @@ def plot_classified_images(
     images: Any,
     labels: Sequence[int],
     image_shape: tuple[int, ...],
-    path: str | Path,
-) -> None:
+    path: str | Path | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    ax: Any = None,
+) -> Any:
     """Draw each image above the spikes of the network that classified it.
 
     Parameters
@@ -173,86 +361,177 @@ def plot_classified_images(
     image_shape : tuple of int
         (height, width), or (channels, height, width): three are drawn in colour, of others the
         mean.
-    path : path
-        Where the PNG goes.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    class_names : sequence of str, optional
+        What the K classes are called; their numbers when not given.
+    ax : sequence of Axes, optional
+        Where to draw, (L + 1, B) or flat; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or sequence of Axes
+        The figure, or the axes that were given.
 
     Raises
     ------
+    ValueError
+        If there are more or fewer names than classes, or axes than are drawn.
     OSError
         If the file cannot be written.
     """
-    num_images, num_layers = len(labels), config.num_layers
-    figure = Figure(figsize=(1.75 * num_images + 0.9, 2.1 + 1.9 * num_layers), layout="constrained")
-    rows = figure.subplots(
+    brightness = np.asarray(images).reshape(len(labels), *image_shape)
+    if len(image_shape) == 3:
+        is_colour = image_shape[0] == 3
+        brightness = np.moveaxis(brightness, 1, -1) if is_colour else brightness.mean(1)
+    return _draw_samples(config, activity, labels, brightness, class_names, path, ax)
+
+
+def plot_rasters(
+    config: DesireConfig,
+    activity: Activity,
+    labels: Sequence[int],
+    path: str | Path | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw the spikes of samples in every layer, from the inputs to the classes.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        The network's configuration.
+    activity : Activity
+        Of the samples; one column of the figure a sample, so a handful.
+    labels : sequence of int
+        (B,) classes.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    class_names : sequence of str, optional
+        What the K classes are called; their numbers when not given.
+    ax : sequence of Axes, optional
+        Where to draw, (L + 1, B) or flat; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or sequence of Axes
+        The figure, or the axes that were given.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer names than classes, or axes than are drawn.
+    OSError
+        If the file cannot be written.
+    """
+    return _draw_samples(config, activity, labels, None, class_names, path, ax)
+
+
+def _draw_samples(
+    config: DesireConfig,
+    activity: Activity,
+    labels: Sequence[int],
+    brightness: Any,
+    class_names: Sequence[str] | None,
+    path: str | Path | None,
+    ax: Any,
+) -> Any:
+    """Draw a row of images, or of the inputs' spikes, and a row of spikes a layer."""
+    num_samples, num_layers = len(labels), config.num_layers
+    names = class_labels(config.num_classes, class_names)
+    sheet = Sheet(ax)
+    rows = sheet.several(
         num_layers + 1,
-        num_images,
-        squeeze=False,
+        num_samples,
+        (1.75 * num_samples + 0.9, 2.1 + 1.9 * num_layers),
         sharex="row",
         sharey="row",
         height_ratios=[1, *[1.2] * num_layers],
     )
-    brightness = np.asarray(images).reshape(num_images, *image_shape)
-    if len(image_shape) == 3:
-        is_colour = image_shape[0] == 3
-        brightness = np.moveaxis(brightness, 1, -1) if is_colour else brightness.mean(1)
+    verdicts = [
+        f"{names[label]}: " + ("undecided" if said < 0 else f"says {names[said]}")
+        for label, said in zip(labels, activity.prediction.tolist(), strict=True)
+    ]
+    fits = max(map(len, verdicts)) <= _ONE_LINE
     for column, (axes, label) in enumerate(zip(rows[0], labels, strict=True)):
-        axes.imshow(brightness[column], cmap="gray_r")
         predicted = int(activity.prediction[column])
-        verdict = "undecided" if predicted < 0 else f"says {predicted}"
         axes.set_title(
-            f"{label}: {verdict}",
-            fontsize=11,
+            verdicts[column] if fits else verdicts[column].replace(": ", "\n", 1),
+            fontsize=11 if fits else 9,
             fontweight="normal" if predicted == label else "bold",
-            color="black" if predicted == label else ORANGE,
+            color=rcParams["text.color"] if predicted == label else ORANGE,
         )
-        axes.set_xticks([])
-        axes.set_yticks([])
-    for layer, row in enumerate(rows[1:], start=1):
+        if brightness is not None:
+            axes.imshow(brightness[column], cmap="gray_r")
+            axes.set_xticks([])
+            axes.set_yticks([])
+    for layer, row in enumerate(rows):
+        if layer == 0 and brightness is not None:
+            continue
         spikes = activity.spikes[layer].cpu().numpy()
         for column, axes in enumerate(row):
-            time, neuron = np.nonzero(spikes[:, column])
-            wide = config.num_neurons(layer) <= 20
-            axes.scatter(
-                time,
-                neuron,
-                s=22 if wide else 4,
-                marker="|",
-                linewidths=1.4 if wide else 0.8,
-                color=BLUE,
-            )
-            axes.set_xlim(-0.5, config.num_steps - 0.5)
-            if wide:
-                axes.set_yticks(range(config.num_neurons(layer)))
-                axes.tick_params(axis="y", labelsize=7)
-                axes.axhspan(
-                    int(labels[column]) - 0.5, int(labels[column]) + 0.5, color=ORANGE, alpha=0.18
-                )
-        kind = "output" if layer == num_layers else "hidden"
-        row[0].set_ylabel(f"{kind} layer {layer}\nneuron")
+            _draw_spikes(axes, spikes[:, column])
+        is_output = layer == num_layers
+        if is_output and len(names) <= _FEW:
+            row[0].set_yticks(range(len(names)), names)
+            for axes, label in zip(row, labels, strict=True):
+                axes.axhspan(int(label) - 0.5, int(label) + 0.5, color=ORANGE, alpha=0.18)
+        kind = f"output layer {layer}\nclass" if is_output else f"hidden layer {layer}\nneuron"
+        row[0].set_ylabel(kind if layer else "input")
     for axes in rows[-1]:
         axes.set_xlabel("time step")
-    write_figure(figure, path, dpi=130)
+    return sheet.done(path)
+
+
+def _draw_spikes(axes: Any, spikes: Any) -> None:
+    """Draw (T, N) spikes as bars."""
+    time, neuron = np.nonzero(spikes)
+    few = spikes.shape[1] <= _FEW
+    axes.scatter(
+        time,
+        neuron,
+        s=22 if few else 4,
+        marker="|",
+        linewidths=1.4 if few else 0.8,
+        color=BLUE,
+        rasterized=len(time) > _MANY_SPIKES,
+    )
+    axes.set_xlim(-0.5, len(spikes) - 0.5)
+    if few:
+        axes.set_yticks(range(spikes.shape[1]))
+        axes.tick_params(axis="y", labelsize=7)
 
 
 def plot_weights(
     network: DesireNetwork,
-    path: str | Path,
+    path: str | Path | None = None,
     image_shape: tuple[int, ...] | None = None,
     at_most: int = 64,
-) -> None:
+    *,
+    ax: Any = None,
+) -> Any:
     """Draw what the first layer looks for: kernels, or receptive fields of dense neurons.
 
     Parameters
     ----------
     network : DesireNetwork
         Its first layer is a convolution, or dense.
-    path : path
-        Where the PNG goes.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
     image_shape : tuple of int, optional
         (height, width) or (channels, height, width) of the inputs of a dense layer; when not given
         the config's `input_shape`, or else a square.
     at_most : int
-        Kernels or neurons that are drawn, evenly spaced; the channels of one stand side by side.
+        Kernels or neurons that are drawn, evenly spaced, their numbers above; the channels of one
+        stand side by side.
+    ax : Axes, optional
+        Where to draw all of them; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
 
     Raises
     ------
@@ -274,18 +553,25 @@ def plot_weights(
     # A column of nothing between channels.
     rows = np.pad(fields, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=np.nan)
     pictures = np.moveaxis(rows, 1, 2).reshape(len(rows), rows.shape[2], -1)[..., :-1]
-    limit = float(np.abs(fields).max()) or 1.0
-    columns = min(len(pictures), max(1, 16 // fields.shape[1]))
+    height, width = pictures.shape[1:]
+    columns = max(1, round(math.sqrt(1.8 * len(pictures) / fields.shape[1])))
     num_rows = -(-len(pictures) // columns)
-    size = (0.7 * fields.shape[1] * columns + 1.4, 0.85 * num_rows + 0.6)
-    figure = Figure(figsize=(max(size[0], 4.0), size[1]), layout="constrained")
-    grid = figure.subplots(num_rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for index, (axes, picture) in enumerate(zip(grid.flat, pictures, strict=False)):
-        image = axes.imshow(picture, cmap="RdBu", vmin=-limit, vmax=limit)
-        axes.set_title(str(index * step), fontsize=6, pad=2)
-    figure.colorbar(image, ax=grid, label="weight")
+    # Room above each for its number, and beside it.
+    above, beside = max(1, round(0.3 * height)), max(1, round(0.12 * height))
+    mosaic = np.full((num_rows * (height + above), columns * (width + beside) - beside), np.nan)
+    sheet = Sheet(ax)
+    cell = 0.62 / height  # inches of a weight
+    size = (cell * mosaic.shape[1] + 1.6, cell * mosaic.shape[0] + 0.7)
+    axes = sheet.one((max(size[0], 4.0), size[1]))
+    for index, picture in enumerate(pictures):
+        top = (height + above) * (index // columns) + above
+        left = (width + beside) * (index % columns)
+        mosaic[top : top + height, left : left + width] = picture
+        axes.text(left + width / 2 - 0.5, top - 0.7, str(index * step), fontsize=6, ha="center")
+    limit = float(np.abs(fields).max()) or 1.0
+    image = axes.imshow(mosaic, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.axis("off")
+    sheet.figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
     kind = "kernels" if weights.ndim == 4 else "receptive fields"
-    figure.suptitle(f"{len(pictures)} of {len(weights)} {kind}, {config.shape_text}", fontsize=9)
-    write_figure(figure, path, dpi=150)
+    sheet.title(f"{len(pictures)} of {len(weights)} {kind}, {config.shape_text}")
+    return sheet.done(path)

@@ -206,7 +206,7 @@ class Gallery:
         _, activity = self._snapshots
         neurons = choose_neurons(self._watched.neurons)
         measured = [activity.read(self._samples(moment)) for moment in self._moments]
-        return summarise_activity(self._moments, neurons, measured)
+        return summarise_activity(self._moments, neurons, measured, self.data.class_names)
 
     def _fig8(self) -> Contribution:
         # One epoch at the paper's own rate: nothing here depends on how long training goes on.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lava_desire.analysis.style import plots
+from lava_desire.analysis.style import class_labels, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
 from lava_desire.sheet import Sheet
@@ -31,11 +31,14 @@ class ActivityByClass:
         Numbers of the neurons that are shown, one list a plastic layer.
     activity : list
         One (moments, classes, neurons) array of spikes a time step, in [0, 1], a plastic layer.
+    class_names : sequence of str, optional
+        What the classes are called; their numbers when not given.
     """
 
     epochs: list[float]
     neurons: list[list[int]]
     activity: list[Any]
+    class_names: Sequence[str] | None = None
 
 
 def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray[np.float32]]:
@@ -85,13 +88,15 @@ def summarise_activity(
     epochs: Sequence[float],
     neurons: Sequence[Sequence[int]],
     measured: Sequence[dict[str, npt.NDArray[np.float32]]],
+    class_names: Sequence[str] | None = None,
 ) -> ActivityByClass:
     """Gather what :func:`activity_by_class` returned at each of the moments `epochs`."""
     activity = [
         np.stack([moment[str(layer)][:, chosen] for moment in measured])
         for layer, chosen in enumerate(neurons, start=1)
     ]
-    return ActivityByClass(list(epochs), [list(chosen) for chosen in neurons], activity)
+    chosen_neurons = [list(chosen) for chosen in neurons]
+    return ActivityByClass(list(epochs), chosen_neurons, activity, class_names)
 
 
 @plots
@@ -99,6 +104,8 @@ def plot_activity_by_class(sheet: Sheet, measured: ActivityByClass, title: str) 
     """Draw neurons against time, a row of pictures a layer, a column a class (Fig. 7)."""
     layers = [np.asarray(activity, float) for activity in measured.activity]
     num_layers, num_classes = len(layers), layers[0].shape[1]
+    names = class_labels(num_classes, measured.class_names)
+    kind = "class " if measured.class_names is None else ""
     size = (1.15 * num_classes + 1.6, 1.9 * num_layers + 0.9)
     rows = sheet.several(num_layers, num_classes, size, sharex=True, sharey="row")
     edges = _edges(measured.epochs)
@@ -118,11 +125,11 @@ def plot_activity_by_class(sheet: Sheet, measured: ActivityByClass, title: str) 
             axes.set_ylim(num_neurons - 0.5, -0.5)
             axes.tick_params(labelsize=7)
             if layer == 1:
-                axes.set_title(f"class {label}", fontsize=10)
+                axes.set_title(f"{kind}{names[label]}", fontsize=10)
             if layer == num_layers:
                 axes.set_xlabel("epoch", fontsize=9)
-        kind = "output" if layer == num_layers else "hidden"
-        row[0].set_ylabel(f"{kind} layer {layer}\nneuron shown", fontsize=9)
+        place = "output" if layer == num_layers else "hidden"
+        row[0].set_ylabel(f"{place} layer {layer}\nneuron shown", fontsize=9)
         row[0].set_yticks(range(0, num_neurons, 5 if num_neurons > 10 else 3))
     sheet.figure.colorbar(image, ax=rows, label="spikes a time step", shrink=0.6)
     sheet.title(title or "Spike activity by class")

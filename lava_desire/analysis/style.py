@@ -19,7 +19,7 @@ _PLOTS = """
         Where a PNG, SVG or PDF goes, as its suffix says.
     title : str
         What stands above; something of its own when not given.
-    ax : Axes, or array of Axes, optional
+    ax : Axes, or sequence of Axes, optional
         Where to draw, as many as a new figure would have; a new figure when not given.
 
     Returns

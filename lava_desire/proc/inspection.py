@@ -11,10 +11,10 @@ import numpy as np
 from lava.proc.monitor.process import Monitor
 
 from lava_desire.config import DesireConfig
-from lava_desire.files import write_figure
 from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
 from lava_desire.proc.chain import DesireChain
 from lava_desire.proc.checks import check_count
+from lava_desire.sheet import Sheet
 
 Array = Any
 
@@ -132,47 +132,57 @@ def _values(monitor: Monitor) -> Array:
 
 def plot_window(
     record: WindowRecord,
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     label: int | None = None,
     neurons: Sequence[int] = (0, 1, 2),
-) -> None:
+    class_names: Sequence[str] | None = None,
+    ax: Any = None,
+) -> Any:
     """Draw a window: spikes going forward, membranes, desires coming back, weights that changed.
 
     Parameters
     ----------
     record : WindowRecord
         The window.
-    path : path
-        Where the PNG goes.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
     label : int, optional
         The sample's class, for the title.
     neurons : sequence of int
         Neurons of the last hidden layer (of the output without one) whose membrane potential is
         drawn, three at most.
+    class_names : sequence of str, optional
+        What the K classes are called; their numbers when not given.
+    ax : sequence of Axes, optional
+        Where to draw, (L + 2, 2) or flat; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or sequence of Axes
+        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
-        If there is no such neuron, or more than three are asked for.
+        If there is no such neuron, or more than three are asked for, or `ax` holds more or fewer
+        axes.
     OSError
         If the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     config = record.config
     watched = max(config.num_layers - 1, 1)
-    size = config.num_neurons(watched)
-    if not 1 <= len(neurons) <= 3 or not all(0 <= neuron < size for neuron in neurons):
-        raise ValueError(f"neurons is {tuple(neurons)}: expected one to three in [0, {size})")
+    most = config.num_neurons(watched)
+    if not 1 <= len(neurons) <= 3 or not all(0 <= neuron < most for neuron in neurons):
+        raise ValueError(f"neurons is {tuple(neurons)}: expected one to three in [0, {most})")
     num_rows = config.num_layers + 2
-    figure = Figure(figsize=(10, 1.4 + 1.75 * num_rows), layout="constrained")
-    axes = figure.subplots(num_rows, 2, sharex="col", squeeze=False, width_ratios=[5, 1])
-    says = "undecided" if record.prediction < 0 else str(record.prediction)
-    figure.suptitle(
-        f"window {record.window}: "
-        + (f"a sample of class {label}, predicted {says}" if label is not None else says)
-    )
+    sheet = Sheet(ax)
+    size = (10, 1.4 + 1.75 * num_rows)
+    axes = sheet.several(num_rows, 2, size, sharex="col", width_ratios=[5, 1])
+    names = class_names or [str(number) for number in range(config.num_classes)]
+    says = "undecided" if record.prediction < 0 else names[record.prediction]
+    of_class = f"a sample of class {names[label]}, predicted " if label is not None else ""
+    sheet.title(f"window {record.window}: {of_class}{says}".replace("$", r"\$"))
     for layer in range(config.num_layers + 1):
         _draw_spikes(axes[layer, 0], record, layer)
         if layer > 0:
@@ -186,9 +196,8 @@ def plot_window(
     axes[-2, 1].set_xlabel("Σ |ΔW|", fontsize=9)
     axes[-1, 0].set_xlabel("time step of the window")
     axes[-1, 0].set_xlim(0.5, config.window_steps + 0.5)
-    handles, labels = axes[1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=1.6)
-    write_figure(figure, path, dpi=130)
+    sheet.legend(axes[1, 0].get_legend_handles_labels()[0], 3)
+    return sheet.done(path, dpi=130)
 
 
 def _draw_spikes(axes: Any, record: WindowRecord, layer: int) -> None:
@@ -233,4 +242,5 @@ def _draw_potentials(axes: Any, record: WindowRecord, layer: int, neurons: Seque
     axes.axhline(record.config.threshold, color=BLACK, linewidth=0.8, linestyle="-.")
     axes.text(0.6, record.config.threshold, "θ", va="bottom")
     axes.set_ylabel(f"layer {layer}\nmembrane\npotential")
-    axes.legend(loc="best", fontsize=8, framealpha=0.9, ncols=3)
+    # Above: within, it would cover some neuron's steps.
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False, ncols=3)

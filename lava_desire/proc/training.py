@@ -110,7 +110,9 @@ def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: st
     finally:
         chain.teacher.stop()
     busiest = np.argsort(-record.spikes[-2].sum(axis=0), kind="stable")[:3]
-    plot_window(record, path, label=label, neurons=[int(neuron) for neuron in busiest])
+    shown = [int(neuron) for neuron in busiest]
+    names = stored.class_names or None
+    plot_window(record, path, label=label, neurons=shown, class_names=names)
 
 
 class LavaTrainingRun(TrainingRun):
