@@ -182,7 +182,7 @@ def plot_desires(history: History, path: str | Path | None = None, *, ax: Any = 
     _check_epochs(history)
     sheet = Sheet(ax)
     axes = sheet.one((7, 3.4))
-    shares = {
+    shares: dict[str, list[float | None]] = {
         "training samples with desire": [record.active_share for record in history.records],
         "training samples predicted wrong": [1 - r.train_accuracy for r in history.records],
         "held-out samples undecided": [record.undecided_share for record in history.records],
