@@ -52,15 +52,16 @@ notebooks: $(READY)  ## open the tutorials in JupyterLab
 		{ echo "JupyterLab is not there: $(RUN) pip install jupyterlab"; exit 1; }
 	@cd tutorials && $(abspath $(VENV))/bin/python -m jupyterlab
 
-PEERS := .venv-peers
+PEERS := .venv-frameworks .venv-jax .venv-netx
 
-$(PEERS)/ready: benchmarks/peers/bootstrap benchmarks/peers/requirements.txt
-	@benchmarks/peers/bootstrap $(PEERS)
+.venv-%/ready: benchmarks/exports/%.txt
+	@tools/environment $< .venv-$*
+	@touch $@
 
-bench: $(READY) $(PEERS)/ready  ## measure the engine and its peers on this machine (BENCH=options)
+bench: $(READY) $(PEERS:%=%/ready)  ## measure the engine and its peers on this machine (BENCH=options)
 	@$(RUN) benchmarks.engine $(BENCH)
 
-bench-conv: $(READY) $(PEERS)/ready  ## the same for convolutions, beside dense layers (BENCH=options)
+bench-conv: $(READY) .venv-frameworks/ready  ## the same for convolutions, beside dense layers (BENCH=options)
 	@$(RUN) benchmarks.convolutions $(BENCH)
 
 NEUROBENCH := .venv-neurobench

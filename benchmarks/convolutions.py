@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.engine import HERE, NUM_IMAGES, PEERS, PRETRAIN, measure, synaptic_operations
+from benchmarks.engine import HERE, NUM_IMAGES, PRETRAIN, measure, synaptic_operations
+from benchmarks.peers import PEERS
 from benchmarks.worker import IMAGE
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
@@ -48,7 +49,7 @@ def cases(folder: Path) -> list[dict[str, Any]]:
         ("dense", "in training", "engine", "float32", 64, 640),
         ("dense", "in training", "engine", "predict", 64, 640),
     ]
-    if PEERS.exists():
+    if PEERS["spikingjelly"].python.exists():
         rows += [
             ("convolutions", "SpikingJelly", "spikingjelly", option, batch_size, batch_size)
             for option in ("", "predict")
@@ -132,8 +133,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if not PEERS.exists():
-        print(f"{PEERS} is not there: SpikingJelly is left out (make bench-conv makes it)")
+    python = PEERS["spikingjelly"].python
+    if not python.exists():
+        print(f"{python} is not there: SpikingJelly is left out (make bench-conv makes it)")
     with tempfile.TemporaryDirectory() as name:
         data, work = prepare(Path(name), options.data_dir)
         results = measure(cases(Path(name)), data, options.threads, options.rounds)

@@ -1,4 +1,4 @@
-"""Time a training sample: our engine, snnTorch, SpikingJelly, and the machine's matrix product.
+"""Time a training sample: our engine, five other libraries, and the machine's matrix product.
 
 ``make bench`` runs it, prints a table, and writes ``benchmarks/results/engine.json`` and
 ``engine.png``. Every competitor is a process of its own; they take turns, so that a busy machine
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.peers import PEERS
 from benchmarks.report import draw, print_table, summary
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
@@ -25,7 +26,6 @@ from lava_desire.cli.machine import environment
 
 LAYERS = (784, 1600, 800, 10)
 HERE = Path(__file__).parent
-PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 NUM_IMAGES = 2560
 PRETRAIN = 12800
 
@@ -42,9 +42,15 @@ def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
         ("ours, untrained, B = 256", "engine", "float32", 256, None, 768),
         ("matrix product", "ceiling", "", 64, None, 128),
     ]
-    if PEERS.exists():
-        table.append(("SpikingJelly 2.0.0, B = 64", "spikingjelly", "", 64, None, 64))
-        table.append(("snnTorch 1.0.0, B = 64", "snntorch", "", 64, None, 64))
+    for kind, peer in PEERS.items():
+        if not peer.python.exists():
+            print(f"{peer.python} is not there: {peer.name} is left out (make bench makes it)")
+            continue
+        for option, way in {"": "", **peer.other_ways}.items():
+            table += [
+                (f"{peer.name}{way}, B = {batch_size}", kind, option, batch_size, None, samples)
+                for batch_size, samples in ((64, 128), (1, 16))
+            ]
     names = ("name", "kind", "option", "batch_size", "weights", "samples")
     listed = [dict(zip(names, row, strict=True)) for row in table]
     if against is not None:
@@ -59,7 +65,8 @@ class Competitor:
 
     def __init__(self, case: dict[str, Any], data: Path, threads: int) -> None:
         self.case, self.rounds = case, []  # type: ignore[var-annotated]
-        python = str(PEERS) if case["kind"] in ("snntorch", "spikingjelly") else sys.executable
+        kind = case["kind"]
+        python = str(PEERS[kind].python) if kind in PEERS else sys.executable
         what = {
             **{name: case[name] for name in ("kind", "option", "batch_size")},
             "weights": case["weights"] and str(case["weights"]),
@@ -72,14 +79,19 @@ class Competitor:
             stdout=subprocess.PIPE,
             text=True,
             cwd=HERE,
-            env={"PYTHONPATH": case.get("path", str(HERE.parent)), "PATH": "/usr/bin:/bin"},
+            # The folder of this file holds names that are those of packages, as lava.py.
+            env={
+                "PYTHONPATH": case.get("path", str(HERE.parent)),
+                "PYTHONSAFEPATH": "1",
+                "PATH": "/usr/bin:/bin",
+            },
         )
 
     def warm_up(self) -> None:
         """Wait until it is there, and let it compile and allocate."""
         if self._answer() != "ready\n":
             raise RuntimeError(f"{self.case['name']} did not start: see its error above")
-        self.round(self.case["batch_size"])
+        self.round(self.case["samples"])
         self.rounds.clear()
 
     def _answer(self) -> str:
@@ -183,8 +195,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         data, trained, work = prepare(Path(name), options.data_dir, options.weights)
         listed = cases(trained, options.against and options.against.resolve())
-        if not PEERS.exists():
-            print(f"{PEERS} is not there: the peers are left out (make bench makes it)")
         results = measure(listed, data, options.threads, options.rounds)
     report = {
         "command": "make bench",
@@ -195,6 +205,7 @@ def main() -> None:
         "threads": options.threads,
         "rounds": options.rounds,
         "environment": environment(),
+        "peers": {peer.name: peer.how for peer in PEERS.values()},
         "results": results,
         "summary": summary(results, work, LAYERS),
     }

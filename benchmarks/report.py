@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 NUM_STEPS = 20
 PRODUCT_SIZE = (NUM_STEPS * 64, 784, 1600)  # of the matrix product that is timed
-COLOURS = {"ours": "#0072B2", "before": "#56B4E9", "SpikingJelly": "#D55E00", "snnTorch": "#E69F00"}
+COLOURS = {"ours": "#0072B2", "before": "#56B4E9"}  # others' are OTHERS
+OTHERS = "#D55E00"
+BATCHES = ("B = 64", "B = 1")
 
 
 def summary(
@@ -37,16 +39,10 @@ def summary(
             "dense_equivalent_gflops": 1e-6 * dense / ours,
             "share_of_matrix_product": 1e-6 * dense / ours / product,
             "event_gops": 1e-6 * (counted["forward"] + counted["update"]) / ours,
-            "times_as_fast": {
-                case: time / ours for case, time in times.items() if case.endswith("0, B = 64")
-            },
-            "times_as_fast_in_processor_time": {
-                case: time / processor[f"ours, {state}, B = 64"]
-                for case, time in processor.items()
-                if case.endswith("0, B = 64")
-            },
+            "times_as_fast": ratios(times, state),
+            "times_as_fast_in_processor_time": ratios(processor, state),
         }
-        for batch in ("B = 64", "B = 1"):
+        for batch in BATCHES:
             before = times.get(f"before: ours, {state}, {batch}")
             if before is not None:
                 name = f"ours, {state}, {batch}"
@@ -57,6 +53,16 @@ def summary(
     grown = memory["ours, untrained, B = 256"] - memory["ours, untrained, B = 64"]
     found["mebibytes_per_sample_of_a_batch"] = grown / (256 - 64)
     return found
+
+
+def ratios(times: dict[str, float], state: str) -> dict[str, float]:
+    """Return how many times as long as ours each of the others took, at the same batch size."""
+    return {
+        case: time / times[f"ours, {state}, {batch}"]
+        for batch in BATCHES
+        for case, time in times.items()
+        if case.endswith(f", {batch}") and not case.startswith(tuple(COLOURS))
+    }
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -97,7 +103,7 @@ def draw(results: list[dict[str, Any]], processor: str, path: Path) -> None:
     axes = figure.add_subplot()
     for place, result in enumerate(shown):
         name, time = result["case"], result["ms_per_sample"]
-        colour = next(value for start, value in COLOURS.items() if name.startswith(start))
+        colour = next((it for start, it in COLOURS.items() if name.startswith(start)), OTHERS)
         axes.barh(place, time, color=colour)
         processor_time = result["processor_ms_per_sample"]
         axes.plot(processor_time, place, "D", color="black", markersize=5)
@@ -111,6 +117,7 @@ def draw(results: list[dict[str, Any]], processor: str, path: Path) -> None:
         )
     axes.set_yticks(range(len(shown)), [result["case"] for result in shown])
     axes.invert_yaxis()
+    axes.set_xscale("log")
     axes.margins(x=0.12)
     axes.set_xlabel(
         "ms a training sample, best round\n"

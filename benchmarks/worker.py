@@ -2,24 +2,23 @@
 
 Reads what to be from its arguments, then does one round for every line it reads and answers with a
 line of JSON. It runs in the environment of the library that it measures, so it imports nothing but
-NumPy and torch before it knows which that is.
+NumPy before it knows which that is.
 """
 
 from __future__ import annotations
 
-import itertools
+import importlib
 import json
-import re
+import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
-NUM_STEPS, DECAY = 20, 0.75
+NUM_STEPS = 20
 LEARNING_RATE = 1e-5
 IMAGE = (1, 28, 28)
 
@@ -47,111 +46,10 @@ def engine(layers: tuple[Any, ...], weights: list[np.ndarray] | None, option: st
     return lambda images, labels: network.train_step(images, labels, LEARNING_RATE)
 
 
-def encoder_table() -> torch.Tensor:
-    """Return the encoder's trains of the 256 brightnesses, (T, 256) float32."""
-    brightness = torch.arange(256) / 255
-    potential, trains = torch.zeros(256), []
-    for _ in range(NUM_STEPS):
-        potential = potential + brightness
-        trains.append((potential >= 1).float())
-        potential = potential - trains[-1]
-    return torch.stack(trains)
-
-
-def gradient_step(
-    modules: torch.nn.Module, run: Callable[[torch.Tensor], torch.Tensor], option: str
-) -> Step:
-    """Return a step of surrogate gradients: cross entropy of the spike counts, Adam.
-
-    With the option ``predict`` it classifies, by the largest count.
-    """
-    optimizer = torch.optim.Adam(modules.parameters(), lr=1e-3)
-    table = encoder_table()
-
-    @torch.inference_mode()
-    def predict(images: np.ndarray, labels: np.ndarray) -> None:
-        run(table[:, torch.from_numpy(images).int()]).sum(0).argmax(1)
-
-    if option == "predict":
-        return predict
-
-    def step(images: np.ndarray, labels: np.ndarray) -> None:
-        spikes = table[:, torch.from_numpy(images).int()]
-        optimizer.zero_grad()
-        counts = run(spikes).sum(0)
-        torch.nn.functional.cross_entropy(counts, torch.from_numpy(labels)).backward()
-        optimizer.step()
-
-    return step
-
-
-def snntorch(layers: tuple[Any, ...], weights: Any, option: str) -> Step:
-    """Build the network in snnTorch: its Leaky neurons, step by step."""
-    import snntorch as snn
-
-    dense = torch.nn.ModuleList(
-        torch.nn.Linear(before, behind, bias=False) for before, behind in itertools.pairwise(layers)
-    )
-    neurons = torch.nn.ModuleList(snn.Leaky(beta=DECAY) for _ in layers[1:])
-
-    def run(spikes: torch.Tensor) -> torch.Tensor:
-        states = [neuron.init_leaky() for neuron in neurons]
-        out = []
-        for values in spikes:
-            for index, (product, neuron) in enumerate(zip(dense, neurons, strict=True)):
-                values, states[index] = neuron(product(values), states[index])
-            out.append(values)
-        return torch.stack(out)
-
-    return gradient_step(torch.nn.ModuleList([dense, neurons]), run, option)
-
-
-def spikingjelly(layers: tuple[Any, ...], weights: Any, option: str) -> Step:
-    """Build the network in SpikingJelly: multi-step mode, a layer's whole window in one product."""
-    from spikingjelly.activation_based import functional, layer, neuron, surrogate
-
-    def connections() -> Iterator[torch.nn.Module]:
-        if isinstance(layers[0], int):
-            for before, behind in itertools.pairwise(layers):
-                yield layer.Linear(before, behind, bias=False, step_mode="m")
-            return
-        channels, size, _ = IMAGE
-        for text in layers:
-            numbers = [int(number) for number in re.findall(r"\d+", text)]
-            if len(numbers) == 1:
-                flatten = layer.Flatten(step_mode="m")
-                dense = layer.Linear(channels * size**2, *numbers, bias=False, step_mode="m")
-                yield torch.nn.Sequential(flatten, dense)
-                channels, size = numbers[0], 1
-                continue
-            behind, kernel, stride = numbers
-            yield layer.Conv2d(channels, behind, kernel, stride, bias=False, step_mode="m")
-            channels, size = behind, (size - kernel) // stride + 1
-
-    shape = IMAGE if isinstance(layers[0], str) else (-1,)
-    parts: list[torch.nn.Module] = []
-    for connection in connections():
-        parts.append(connection)
-        parts.append(
-            neuron.LIFNode(
-                tau=1 / (1 - DECAY),
-                decay_input=False,
-                v_reset=None,
-                surrogate_function=surrogate.ATan(),
-                step_mode="m",
-            )
-        )
-    network = torch.nn.Sequential(*parts)
-
-    def run(spikes: torch.Tensor) -> torch.Tensor:
-        functional.reset_net(network)
-        return network(spikes.reshape(*spikes.shape[:2], *shape))
-
-    return gradient_step(network, run, option)
-
-
 def ceiling(layers: tuple[Any, ...], weights: Any, option: str) -> Step:
     """Multiply float32 matrices of the size of the first layer's currents for B = 64."""
+    import torch
+
     left = torch.rand(NUM_STEPS * 64, layers[0])
     right = torch.rand(layers[0], layers[1])
     result = torch.empty(len(left), layers[1])
@@ -172,12 +70,19 @@ def peak_mebibytes() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-KINDS = {
-    "engine": engine,
-    "snntorch": snntorch,
-    "spikingjelly": spikingjelly,
-    "ceiling": ceiling,
-}
+OURS = {"engine": engine, "ceiling": ceiling}
+
+
+def limit_threads(threads: int) -> None:
+    """Let this process compute in so many threads, before it imports what makes them."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])  # JAX counts processors
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
 
 
 def main() -> None:
@@ -185,22 +90,29 @@ def main() -> None:
     with np.load(sys.argv[1], allow_pickle=False) as data:
         images, labels = data["images"], data["labels"]
     case = json.loads(sys.argv[2])
-    torch.set_num_threads(case["threads"])
-    torch.manual_seed(0)
+    limit_threads(case["threads"])
     weights = None
     if case["weights"] is not None:
         with np.load(case["weights"], allow_pickle=False) as file:
             weights = [file[name] for name in file.files]
-    step = KINDS[case["kind"]](tuple(case["layers"]), weights, case["option"])
-    batch_size, at = case["batch_size"], 0
+    kind, layers, batch_size = case["kind"], tuple(case["layers"]), case["batch_size"]
+    whole_rounds = False
+    if kind in OURS:
+        step = OURS[kind](layers, weights, case["option"])
+    else:
+        peer = importlib.import_module(f"benchmarks.peers.{kind}")
+        step = peer.build(layers, case["option"], batch_size)
+        whole_rounds = getattr(peer, "WHOLE_ROUNDS", False)
+    at = 0
     print("ready", flush=True)
     for line in sys.stdin:
+        size = int(line) if whole_rounds else batch_size
         started, worked, done = time.perf_counter(), time.process_time(), 0
         while done < int(line):
-            if at + batch_size > len(labels):
+            if at + size > len(labels):
                 at = 0
-            step(images[at : at + batch_size], labels[at : at + batch_size])
-            at, done = at + batch_size, done + batch_size
+            step(images[at : at + size], labels[at : at + size])
+            at, done = at + size, done + size
         answer = {
             "samples": done,
             "seconds": time.perf_counter() - started,

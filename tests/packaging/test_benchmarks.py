@@ -6,14 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.peers import PEERS
+
 ROOT = Path(__file__).resolve().parents[2]
 # Run in the environments of other frameworks.
 ELSEWHERE = {"foreign", "netx"}
 ELSEWHERE |= {file.stem for file in ROOT.glob("benchmarks/emulators/*.txt")}
+ELSEWHERE |= set(PEERS)
 
 
 def test_every_benchmark_finds_what_it_imports():
-    folders = ("benchmarks", "benchmarks/exports", "benchmarks/emulators")
+    folders = ("benchmarks", "benchmarks/exports", "benchmarks/emulators", "benchmarks/peers")
     files = [file for folder in folders for file in (ROOT / folder).glob("*.py")]
     names = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
