@@ -1,8 +1,12 @@
-"""Provenance of results: the commit of the source. It imports no torch."""
+"""Provenance of results: the commit of the source, and versions. It imports no torch."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 
@@ -27,3 +31,22 @@ def commit() -> str | None:
     if head.returncode:
         return None
     return head.stdout.strip() + ("+" if status.stdout.strip() else "")
+
+
+@cache
+def versions() -> dict[str, str | None]:
+    """Return the versions that a network is trained with; no torch is imported for them."""
+    own = sys.modules["lava_desire"].__version__  # not imported: it knows of Lava
+    return {
+        "lava_desire": own,
+        "python": platform.python_version(),
+        **{name: version_of(name) for name in ("torch", "numpy")},
+    }
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of a package that is installed, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

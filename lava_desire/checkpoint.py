@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
+from lava_desire import card as cards
 from lava_desire._text import MESSAGE, printable
 from lava_desire.config import DesireConfig
 from lava_desire.data.checks import check_names
@@ -83,6 +84,9 @@ class Checkpoint(NetworkState):
         What the N_L classes are called; empty where they are called by their numbers.
     minibatches_averaged : int
         Minibatches that the average is over; a run's stands in `state`.
+    card : dict
+        What the network was trained on, and how well it does: `lava_desire/card.py`. JSON types;
+        empty where nothing is known.
     **named
         Further arrays and counters of :class:`~lava_desire.model.state.NetworkState`.
     """
@@ -91,6 +95,7 @@ class Checkpoint(NetworkState):
     state: dict[str, Any] = field(default_factory=dict)
     formats: list[dict[str, int]] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
+    card: dict[str, Any] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -103,6 +108,7 @@ class Checkpoint(NetworkState):
         input_rates: Sequence[Any] = (),
         rated_samples: Sequence[int] = (),
         class_names: Sequence[str] = (),
+        card: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> None:
         super().__init__(
@@ -115,6 +121,7 @@ class Checkpoint(NetworkState):
         )
         self.config, self.state = config, dict(state or {})
         self.formats, self.class_names = list(formats), list(class_names)
+        self.card = dict(card or {})
         for name in COUNTERS:  # a run's counters stand in the trainer's state
             if is_for_training(name) and name in self.state:
                 setattr(self, name, self.state[name])
@@ -140,7 +147,8 @@ class Checkpoint(NetworkState):
         Raises
         ------
         ValueError
-            If a weight is NaN or infinite, or there is not one class name a class.
+            If a weight is NaN or infinite, there is not one class name a class, or the card holds
+            what JSON does not.
         """
         arrays = dict(self.named_arrays())
         _check_finite(arrays, path)
@@ -164,6 +172,8 @@ class Checkpoint(NetworkState):
                     f"expected {num_classes}, one a class"
                 )
             metadata["class_names"] = json.dumps(self.class_names)
+        if self.card:
+            metadata["card"] = cards.to_json(self.card)
         metadata["sha256"] = _digest(arrays, metadata)
         return dump_arrays(arrays, metadata)
 
@@ -356,7 +366,10 @@ def _checked(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) 
         raise ValueError(f"{len(formats)} formats: expected one a layer, {config.num_layers}")
     found = NetworkState.checked(config, arrays, counters, in_integers=bool(formats))
     names = _checked_class_names(metadata.get("class_names"), config.num_classes)
-    return Checkpoint(config, state=state, formats=formats, class_names=names, **vars(found))
+    card = cards.from_json(metadata["card"]) if "card" in metadata else {}
+    return Checkpoint(
+        config, state=state, formats=formats, class_names=names, card=card, **vars(found)
+    )
 
 
 def _parsed(name: str, text: str) -> Any:

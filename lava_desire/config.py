@@ -8,6 +8,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lava_desire.model.conv2d import Conv2d
@@ -606,13 +607,72 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             raise ValueError(f"config is not JSON: {error}") from None
         return cls.from_dict(fields)
 
+    def to_file(self, path: str | Path) -> None:
+        """Write the configuration, atomically; YAML and TOML with a comment on each field.
+
+        Parameters
+        ----------
+        path : path
+            A file ``.json``, ``.yaml``, ``.yml`` or ``.toml``.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        OSError
+            If the file cannot be written; an older one is then still whole.
+        """
+        from lava_desire.config_files import as_text, form_of
+        from lava_desire.files import write_atomically
+
+        write_atomically(path, as_text(self, form_of(path)).encode())
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> DesireConfig:
+        """Read a configuration from a JSON, YAML or TOML file, told by its suffix; else from JSON.
+
+        Of YAML the core schema of 1.2 is read, without anchors, aliases and tags: ``1e-4`` is a
+        number and ``no`` a text, where readers of YAML 1.1 say otherwise. No name may stand twice.
+
+        Parameters
+        ----------
+        path : path
+            A file of at most 1 MiB.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration, validated.
+
+        Raises
+        ------
+        ValueError
+            If it is no such file, or a field is unknown, missing or out of range; the message has
+            the file and, where it is known, the line.
+        OSError
+            If it cannot be read.
+        ImportError
+            Without PyYAML, for YAML; on Python 3.10 without tomli, for TOML.
+        """
+        from lava_desire.config_files import line_of, read_fields
+
+        text = ""
+        try:
+            fields, text = read_fields(path)
+            return cls.from_dict(fields)
+        except ValueError as error:
+            raise ValueError(f"{path}{line_of(str(error), text)}: {error}") from None
+
     @classmethod
     def _refuse_unknown(cls, fields: Mapping[str, Any]) -> None:
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(str(name) for name in fields if name not in known)
         if unknown:
+            from lava_desire.config_files import did_you_mean
+
+            meant = did_you_mean(unknown[0], known)
             raise ValueError(
-                f"config has no field {', '.join(unknown)[:SHOWN]}: expected some of "
+                f"config has no field {', '.join(unknown)[:SHOWN]}{meant}: expected some of "
                 f"{', '.join(known)}"
             )
 

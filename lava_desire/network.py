@@ -81,6 +81,9 @@ class DesireNetwork:
     class_names : tuple of str or None
         What the N_L classes are called, if anything else than 0 to N_L − 1; taken from the data set
         that is learned, and kept in checkpoints.
+    card : dict
+        What it was trained on and how well it does, JSON types, kept in checkpoints;
+        :func:`~lava_desire.engine.fit` writes it, and more may be added under other names.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class DesireNetwork:
         if weights is None:
             weights = initial_weights(config)
         self.state = self._state_of(self.backend.as_weights(weights))
+        self.card: dict[str, Any] = {}
 
     @property
     def config(self) -> DesireConfig:
@@ -777,6 +781,7 @@ class DesireNetwork:
             formats=formats_from_dicts(stored.formats) if stored.formats else None,
         )
         network.class_names = tuple(stored.class_names) or None
+        network.card = stored.card
         network.restore(stored)
         return network
 
@@ -798,6 +803,7 @@ class DesireNetwork:
             state=state,
             formats=self.format_fields(),
             class_names=self.class_names or (),
+            card=self.card,
             **vars(self.state.copy(for_training=state is not None)),
         )
 

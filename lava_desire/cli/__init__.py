@@ -35,6 +35,8 @@ class Entry(NamedTuple):
     function: str
     help: str
     under_torchrun: str = "alone"  # or "shared" by the ranks, or "" where each may do it
+    quick: str = ""  # a function of flags alone, for which typer asks pydantic nothing
+    flags: tuple[str, ...] = ()  # those, with which or without it is enough
 
 
 COMMANDS = {
@@ -69,7 +71,12 @@ COMMANDS = {
         "Print NeuroBench's metrics of a trained network on its test samples.",
     ),
     "info": Entry(
-        "info", "info", "Say what this machine offers: devices, precision, versions, Lava.", ""
+        "info",
+        "info",
+        "Say what this machine offers, or what a trained network is and was trained on.",
+        "",
+        "of_machine",
+        ("--devices", "--json"),
     ),
     "demo": Entry(
         "commands",
@@ -106,10 +113,11 @@ class _Command(_QuickHelp, TyperCommand):
 class LazyCommand(TyperCommand):
     """Stands for a command whose module is imported when it runs, or when its own help is asked."""
 
-    def load(self) -> Any:
-        """Return the command itself, with its options."""
+    def load(self, quick: bool = False) -> Any:
+        """Return the command itself, with its options, or what answers for it where it is quick."""
         entry = COMMANDS[str(self.name)]
-        function = getattr(import_module(f"lava_desire.cli.{entry.module}"), entry.function)
+        name = entry.quick if quick else entry.function
+        function = getattr(import_module(f"lava_desire.cli.{entry.module}"), name)
         if entry.under_torchrun:
             from lava_desire.cli import torchrun
 
@@ -122,7 +130,9 @@ class LazyCommand(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
         """Return the context of the command itself."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        entry = COMMANDS[str(self.name)]
+        quick = bool(entry.quick) and set(args) <= set(entry.flags)
+        return self.load(quick).make_context(info_name, args, parent, **extra)
 
 
 app = typer.Typer(

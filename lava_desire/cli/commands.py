@@ -85,7 +85,9 @@ def train(
     late: Late = None,
     counts: Counts = None,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
-    config: Annotated[str | None, option("Start from this JSON file.")] = None,
+    config: Annotated[
+        str | None, option("Start from this .json, .yaml or .toml file, or run folder.")
+    ] = None,
     output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
     force: Annotated[bool, option("Replace a run in the folder.", True, "--force")] = False,
     resume: Annotated[str | None, option("Go on with the run in this folder, to the bit.")] = None,

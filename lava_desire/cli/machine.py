@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import importlib.util
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
-from lava_desire import __version__
+from lava_desire._provenance import version_of, versions
 from lava_desire.backends.registry import default_precision
 
 _NAME_BYTES = 256
@@ -18,14 +17,10 @@ _NAME_BYTES = 256
 
 def environment() -> dict[str, Any]:
     """Return the versions and the machine that a result depends on."""
-    import numpy as np
     import torch
 
     return {
-        "lava_desire": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
+        **versions(),
         "platform": platform.platform(),
         "processor": processor_name(),
         "threads": torch.get_num_threads(),
@@ -50,10 +45,7 @@ def facts(devices: bool) -> dict[str, Any]:
     Without it CUDA devices are those that NVIDIA's driver tells, where torch is built for them.
     """
     known: dict[str, Any] = {
-        "lava_desire": __version__,
-        "python": platform.python_version(),
-        "torch": _version("torch"),
-        "numpy": _version("numpy"),
+        **versions(),
         "platform": platform.platform(),
         "processor": processor_name(),
         "processors": _usable_processors(),
@@ -69,7 +61,7 @@ def facts(devices: bool) -> dict[str, Any]:
         cuda = _cuda_devices()
     known["cuda"] = cuda
     known["default precision"] = default_precision("cuda" if cuda else "cpu")
-    known["lava-nc"] = _version("lava-nc")
+    known["lava-nc"] = version_of("lava-nc")
     return known
 
 
@@ -109,10 +101,3 @@ def _cuda_devices() -> list[str]:
         if driver.cuDeviceGetName(name, _NAME_BYTES, index) == 0:
             names.append(name.value.decode())
     return names
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

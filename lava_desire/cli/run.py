@@ -11,11 +11,13 @@ import itertools
 import math
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import say
 from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_file, read_notes
 from lava_desire.config import PRESETS, DesireConfig
-from lava_desire.files import FolderLock, check_regular, read_file
+from lava_desire.files import FolderLock, check_regular
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import MAX_NEURONS
 from lava_desire.model.synapses import Synapse, layers_of
@@ -207,7 +209,7 @@ def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:
     if preset is not None and file is not None:
         raise ValueError(f"both --preset {preset} and --config {file} are given: expected one")
     if file is not None:
-        return read_config(file)
+        return config_in(Path(file))
     with named_as_options():
         return DesireConfig.preset(preset or (name if name in PRESETS else "digits"))
 
@@ -257,15 +259,19 @@ def option_of(field: str) -> str:
     return "--layers" if field == "layer_sizes" else f"--{field.replace('_', '-')}"
 
 
-def read_config(path: str | Path) -> DesireConfig:
-    """Read a configuration from a JSON file.
+def config_in(place: Path) -> DesireConfig:
+    """Return the configuration of a file, a run folder or a checkpoint.
 
     Raises ValueError, naming the file, if it holds none; OSError if it cannot be read.
     """
-    try:
-        return DesireConfig.from_json(read_file(path).decode())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    if place.is_dir():
+        place = place / "config.json"
+        check_regular(place, follow=False)
+    if place.suffix == ".safetensors":
+        from lava_desire.checkpoint import read_checkpoint
+
+        return read_checkpoint(place).config
+    return DesireConfig.from_file(place)
 
 
 def trained_file(place: str) -> Path:
@@ -517,7 +523,10 @@ def _notes(run: Run) -> dict[str, bytes]:
         "kernels": network.kernels,
         "backend": run.backend,
         "environment": environment(),
+        "begun": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    if Path(sys.argv[0]).stem in ("lava-desire", "__main__"):  # and not called from Python
+        fields["command"] = shlex.join(["lava-desire", *sys.argv[1:]])
     fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
     fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
     fields |= {"validation": run.validation} if run.validation is not None else {}

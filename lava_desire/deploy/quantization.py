@@ -199,6 +199,8 @@ def quantize(
         _fine_tune(integer, data, test, fine_tune_epochs, learning_rate)
         after = evaluate(integer, test)
     integer.class_names = names
+    said = f"quantised to {weight_bits} bits; epochs and accuracies are of before"
+    integer.card = {**network.card, "note": said} if network.card else {}
     report = Report(
         layers,
         evaluate(network, test).accuracy,

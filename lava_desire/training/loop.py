@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lava_desire import card as cards
+from lava_desire._provenance import versions
 from lava_desire.backends.inputs import Inputs, StreamedTrains
 from lava_desire.checkpoint import (
     BEST,
@@ -26,7 +28,7 @@ from lava_desire.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from lava_desire.data import DataWarning
+from lava_desire.data import Dataset, DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import (
     FolderLock,
@@ -97,6 +99,8 @@ class TrainingRun:
         if share is not None:
             self.train, self.validation = split_off(self.train, share, network.config.seed)
         network.class_names = names
+        self._trained_before = cards.before(network.card)
+        self._data_name = train.name if isinstance(train, Dataset) else None
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
         self.replaces = False  # whether a run in the folder gives way to this one
@@ -107,6 +111,7 @@ class TrainingRun:
         self._interrupt = InterruptFlag()
         self._fingerprint = self._digest() if folder else ""
         self._start_epoch(0)
+        network.card = self._card()
 
     def _digest(self) -> str:
         return fingerprint(*self.train, *(self.watched or ()))
@@ -198,6 +203,9 @@ class TrainingRun:
         self.history.records, self.history.test = state["records"], state["test"]
         for name in POSITION:
             setattr(self, name, state[name])
+        if checkpoint.card:
+            self.network.card = checkpoint.card
+            self._trained_before = checkpoint.card.get("before", [])
 
     def _check_fits(self, checkpoint: Checkpoint, path: Path) -> None:
         mine = self.network.config.to_dict()
@@ -261,6 +269,36 @@ class TrainingRun:
     def _num_validated(self) -> int | None:
         return None if self.validation is None else len(self.validation[1])
 
+    def _card(self, record: EpochRecord | None = None, averaged: bool = False) -> dict[str, Any]:
+        """Return what is said of the network; with a record, of it at the end of that epoch."""
+        data = {
+            "name": self._data_name,
+            "digest": self._fingerprint or None,
+            "training_samples": len(self.train[1]),
+            "validation_samples": self._num_validated,
+            "test_samples": None if self.test is None else len(self.test[1]),
+        }
+        card: dict[str, Any] = {
+            "data": {name: value for name, value in data.items() if value is not None},
+            "epoch": self.epoch if record is None else record.epoch,
+            "precision": self.network.precision,
+            "versions": dict(versions()),
+        }
+        if self._trained_before:
+            card["before"] = self._trained_before
+        if record is not None:
+            found = {
+                "training": record.train_accuracy,
+                "validation": record.validation_accuracy,
+                "test": record.test_accuracy,
+            }
+            if averaged:
+                card["weights"] = "moving average"
+                watched = "test" if self.validation is None else "validation"
+                found = {watched: record.average_accuracy}
+            card["accuracy"] = {name: share for name, share in found.items() if share is not None}
+        return card
+
     def _go(
         self,
         checkpoint_seconds: float,
@@ -269,6 +307,7 @@ class TrainingRun:
         saved = time.monotonic()
         while self.epoch < self.network.config.epochs:
             started = time.monotonic() - self.seconds
+            self.network.card = self._card()
             with self._epoch_named():
                 for _ in self._minibatches():
                     self.seconds = max(self.seconds, time.monotonic() - started)
@@ -308,8 +347,9 @@ class TrainingRun:
         if self.average and average and (average.average_accuracy or 0) > (best.accuracy or 0):
             chosen, name, network = average, BEST_AVERAGE, self.average.network
         held = network.state.copy()
+        stored = self._best_weights(name)
         try:
-            network.restore(self._best_weights(name))
+            network.restore(stored)
             metrics = self._evaluate(network, self.test)
         finally:
             network.restore(held)
@@ -322,6 +362,9 @@ class TrainingRun:
             num_samples=metrics.num_samples,
         )
         if self.folder is not None:
+            accuracies = {**stored.card.get("accuracy", {}), "test": metrics.accuracy}
+            stored.card["accuracy"] = accuracies
+            write_checkpoint(stored, self.folder / name)
             write_metrics(self.history, self.folder)
             self.save()
 
@@ -399,6 +442,9 @@ class TrainingRun:
         self.history.records.append(record)
         self.history.test = None  # of fewer epochs, where a run goes on to more
         self._start_epoch(self.epoch + 1)
+        self.network.card = self._card(record)
+        if self.average is not None:
+            self.average.network.card = self._card(record, averaged=True)
         # The best weights go first: a kill between the two files repeats the epoch and writes
         # the same again, while the other order could lose them.
         if self.history.best is not best_before:
