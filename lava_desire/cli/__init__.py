@@ -47,6 +47,11 @@ COMMANDS = {
         "shared",
     ),
     "eval": Entry("commands", "eval_", "Classify the test images with a trained network."),
+    "sweep": Entry(
+        "sweep",
+        "sweep",
+        "Train over a grid or ranges of settings; samples held out for validation choose the best.",
+    ),
     "reproduce": Entry(
         "reproduce",
         "reproduce",

@@ -54,17 +54,22 @@ class JsonLines(Silence):
 
 
 class LiveTable(Silence):
-    """Prints a table row an epoch and keeps a line of the running epoch below it."""
+    """Prints a table row an epoch and keeps a line of the running epoch below it.
 
-    def __init__(self, console: Console) -> None:
+    With a `label` there is the line alone, which begins with it.
+    """
+
+    def __init__(self, console: Console, label: str = "") -> None:
         self._console = console
+        self._label = label
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._drawn = 0.0
         self._started = time.monotonic()
         self._steps_before: float | None = None
 
     def __enter__(self) -> LiveTable:
-        self._console.print(_HEADER.format(self.column), style="bold")
+        if not self._label:
+            self._console.print(_HEADER.format(self.column), style="bold")
         self._live.__enter__()
         return self
 
@@ -76,7 +81,7 @@ class LiveTable(Silence):
         done = progress.epoch + progress.samples_done / progress.num_samples
         if self._steps_before is None:
             self._steps_before = done
-        for record in self._new_records(progress):
+        for record in () if self._label else self._new_records(progress):
             self._console.print(_row(record, progress.num_epochs), highlight=False)
         now = time.monotonic()
         if now - self._drawn < _REFRESH_SECONDS or not self._console.is_terminal:
@@ -91,7 +96,7 @@ class LiveTable(Silence):
         if learned > 0:
             left = _duration((progress.num_epochs - done) * (now - self._started) / learned)
         return (
-            f"{progress.epoch + 1:3d}/{progress.num_epochs:<3d} "
+            f"{self._label}{progress.epoch + 1:3d}/{progress.num_epochs:<3d} "
             f"{100 * progress.num_correct / seen:8.2f} %   "
             f"{progress.samples_done}/{progress.num_samples} samples   "
             f"{100 * progress.num_active / seen:5.1f} % with desire   "

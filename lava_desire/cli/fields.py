@@ -65,7 +65,7 @@ def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         offered: dict[str, tuple[Any, Any]] = {}
-        for name, field in _fields_of(kind).items():
+        for name, field in offered_fields(kind).items():
             about = declared(field)
             panel = about.panel if kind is Part else None
             option = typer.Option(help=about.help, rich_help_panel=panel, show_default=default)
@@ -101,7 +101,7 @@ def given_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ValueError, naming the option, if a text cannot be parsed.
     """
-    offered = _fields_of(Part)
+    offered = offered_fields()
     return {
         name: parse(value) if (parse := declared(offered[name]).parse) else value
         for name, value in fields.items()
@@ -114,12 +114,13 @@ def check_fields(fields: Mapping[str, Any]) -> None:
 
     Raises ValueError naming the option, the value and what is allowed.
     """
-    offered = _fields_of(Part)
+    offered = offered_fields()
     for name, value in fields.items():
         declared(offered[name]).check(option_of(name), value, None)
 
 
-def _fields_of(kind: type[Part]) -> dict[str, dataclasses.Field[Any]]:
+def offered_fields(kind: type[Part] = Part) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields that the parts of a kind declare, those that the command line offers."""
     return {
         field.name: field
         for part in PARTS

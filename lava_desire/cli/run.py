@@ -55,7 +55,8 @@ class Run:
 
     Under torchrun `job` is its name, and `is_first` whether this is the rank that writes. A new run
     `replaces` one that is in the folder, as ``--force`` asks for; `notes` are those of a run that
-    is gone on with. Of the training samples a share is for `validation`, where one is given.
+    is gone on with. Of the training samples a share is for `validation`, where one is given; of
+    several runs to choose among none `reads_test` samples.
     """
 
     source: Source
@@ -68,6 +69,7 @@ class Run:
     notes: Notes | None = None
     job: str | None = None
     validation: float | None = None
+    reads_test: bool = True
     is_first: bool = True
     epochs_done: int = 0
 
@@ -102,7 +104,7 @@ def make_config(
         )
     if data.has_spikes and data.input_shape:
         given["input_shape"] = data.input_shape  # spikes in another order of axes are refused then
-    return _sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
+    return sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
 
 
 def check_settings(
@@ -121,7 +123,7 @@ def check_settings(
     if name in PRESETS:
         known = PRESETS[name]
         side = math.isqrt(known.num_inputs)
-        _sized(config, layers, given, known.num_inputs, known.num_classes, (1, side, side))
+        sized(config, layers, given, known.num_inputs, known.num_classes, (1, side, side))
         return
     hidden: Any = None if layers is None else parse_layers(layers)
     with named_as_options():
@@ -133,7 +135,7 @@ def check_settings(
         config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **given)
 
 
-def _sized(
+def sized(
     config: DesireConfig,
     layers: str | None,
     given: Mapping[str, Any],
@@ -142,6 +144,8 @@ def _sized(
     input_shape: tuple[int, ...],
 ) -> DesireConfig:
     """Return a configuration with other layers and fields, for samples of a size.
+
+    `layers` are a text as :func:`parse_layers` takes it; None leaves the configuration's.
 
     Planes are those of the samples where the network has any: a dense one takes images flat.
     """
@@ -477,16 +481,20 @@ def open_run(
     return run
 
 
-def train_run(run: Run, display: Any, whole: Path | None = None) -> History:
+def train_run(run: Run, display: Any, again: str | None = None) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder.
 
-    An interrupted run says how to go on with it, or with the `whole` that it is one of.
+    An interrupted run says which command goes on with it, or with the several that it is one of.
     """
     network = run.network
     check_choice("--backend", run.backend, BACKENDS)
     with named_as_options():
         training = training_class(network, run.backend)(
-            network, run.data, None, run.folder, run.validation
+            network,
+            run.data if run.reads_test else run.data.without_test(),
+            None,
+            run.folder,
+            run.validation,
         )
     training.replaces = run.replaces
     training.notes = _notes(run)
@@ -498,8 +506,8 @@ def train_run(run: Run, display: Any, whole: Path | None = None) -> History:
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
         if run.is_first:
-            place = whole or run.folder
-            say(f"interrupted, saved; resume with: lava-desire train --resume {place}", sys.stderr)
+            again = again or f"train --resume {run.folder}"
+            say(f"interrupted, saved; resume with: lava-desire {again}", sys.stderr)
         raise typer.Exit(interrupted_status(interrupted)) from interrupted
     if run.is_first and history.records:
         from lava_desire.analysis import plot_learning_curve

@@ -65,13 +65,14 @@ def train_seeds(
     check_data(plan.network(seed=seeds[0]), data, plan.validation)
     plan.write(folder / SEEDS, seeds=list(seeds))
     histories: dict[int, History] = {}
+    again = f"train --resume {folder}"
     for seed in seeds:
         place = seed_folder(folder, seed)
         place.mkdir(exist_ok=True)
         goes_on = holds_run(place) and not replaces
         run = plan.run(data, plan.network(seed=seed), place, resume=goes_on, replaces=replaces)
         introduce(console, run)
-        histories[seed] = train_run(run, choose_display(console, quiet, as_json), folder)
+        histories[seed] = train_run(run, choose_display(console, quiet, as_json), again)
         if histories[seed].records:
             tell(console, f"seed {seed}: {accuracies(histories[seed])}\n")
     if as_json:

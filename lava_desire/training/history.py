@@ -120,6 +120,22 @@ class History:
         return _highest(self.records, "average_accuracy")
 
     @property
+    def average_is_best(self) -> bool:
+        """Whether averaged weights did better than any epoch's own."""
+        best, average = self.best, self.best_average
+        if best is None or average is None:
+            return False
+        return (average.average_accuracy or 0) > (best.accuracy or 0)
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """The highest accuracy, of averaged weights where they did better; None without one."""
+        best, average = self.best, self.best_average
+        if self.average_is_best and average is not None:
+            return average.average_accuracy
+        return best.accuracy if best else None
+
+    @property
     def last(self) -> EpochRecord | None:
         """The latest epoch; None before the first one."""
         return self.records[-1] if self.records else None

@@ -344,7 +344,7 @@ class TrainingRun:
         if best is None or self.test is None:
             return
         chosen, name, network = best, BEST, self.network
-        if self.average and average and (average.average_accuracy or 0) > (best.accuracy or 0):
+        if self.average and average and self.history.average_is_best:
             chosen, name, network = average, BEST_AVERAGE, self.average.network
         held = network.state.copy()
         stored = self._best_weights(name)
