@@ -12,6 +12,7 @@ from lava_desire._lazy import lazily
 from lava_desire.lava_runtime import mending
 
 if TYPE_CHECKING:
+    from lava_desire.classifier import DesireClassifier
     from lava_desire.config import DesireConfig
     from lava_desire.data import load_dataset
     from lava_desire.engine import DesireNetwork, evaluate, fit
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Conv2d",
     "Dense",
+    "DesireClassifier",
     "DesireConfig",
     "DesireNetwork",
     "evaluate",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "classifier": "DesireClassifier",
     "config": "DesireConfig",
     "data": "load_dataset",
     "engine": "DesireNetwork evaluate fit",

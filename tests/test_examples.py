@@ -11,6 +11,7 @@ import pytest
 
 MODULES = [
     "lava_desire.checkpoint",
+    "lava_desire.classifier",
     "lava_desire.config",
     "lava_desire.data.events.bins",
     "lava_desire.data.events.dataset",

@@ -34,7 +34,7 @@ from lava_desire.cli.fields import (
     with_fields,
 )
 from lava_desire.cli.plan import holds_plan, make_plan
-from lava_desire.cli.printing import listed, make_console, say, tell
+from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     FIGURES,
@@ -57,6 +57,7 @@ from lava_desire.cli.run import (
     trained_file,
 )
 from lava_desire.cli.run_data import Source, data_of, describe
+from lava_desire.cli.scores import reliability_table, scores_table
 from lava_desire.cli.seeds import check_seeds, parse_seeds, resume_seeds, train_seeds
 from lava_desire.model.fields import NETWORK, Part
 from lava_desire.model.option import DecisionPolicy
@@ -280,12 +281,11 @@ def eval_(
     network.config = network.config.replace(**given)
     network = on_backend(network, backend, samples)
     metrics = evaluate(network, samples)
-    names = network.class_names
     if confusion is not None:
         from lava_desire.analysis import plot_confusion
 
         title = f"{printable(samples.name)}, {metrics.num_samples} test samples"
-        plot_confusion(metrics, confusion, title, names)
+        plot_confusion(metrics, confusion, title, network.class_names)
     if json_:
         values: dict[str, Any] = {
             "checkpoint": str(path),
@@ -297,8 +297,7 @@ def eval_(
             "precision": network.precision,
             "device": str(network.device),
         }
-        values |= {"accuracy": metrics.accuracy, **_plain(metrics)}
-        values |= {"classes": list(names)} if names else {}
+        values |= metrics.to_dict()
         print(json.dumps(values))
     elif not quiet:
         say(
@@ -306,13 +305,8 @@ def eval_(
             f"{describe(source, samples)} are right, {metrics.num_undecided} undecided "
             f"({path}, {network.precision} on {network.device})"
         )
-        if names:
-            say(f"right by class: {_by_class(metrics, names)}")
-
-
-def _by_class(metrics: Metrics, names: tuple[str, ...]) -> str:
-    rows = zip(names, metrics.confusion.diagonal(), metrics.confusion.sum(axis=1), strict=True)
-    return listed([f"{name}: {right} of {count}" for name, right, count in rows if count])
+        say(scores_table(metrics))
+        say(reliability_table(metrics))
 
 
 def demo(
@@ -436,7 +430,3 @@ def _show_in_lava(run: Run) -> None:
     shown = images[[sample]] if run.data.has_spikes else images[sample]
     draw_window_in_lava(run.folder / CHECKPOINT, shown, int(labels[sample]), path)
     say(f"  one window, desires flowing back  {path}")
-
-
-def _plain(metrics: Metrics) -> dict[str, Any]:
-    return {**asdict(metrics), "confusion": metrics.confusion.tolist()}

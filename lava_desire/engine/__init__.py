@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lava_desire.training.history import EpochRecord, History, Progress, TestRecord
     from lava_desire.training.interrupt import Interrupted
     from lava_desire.training.ranks import open_process_group
+    from lava_desire.training.scores import ClassScores, MarginBin
 
 __all__ = [
     "KERNELS",
@@ -29,6 +30,7 @@ __all__ = [
     "Activity",
     "Checkpoint",
     "CheckpointError",
+    "ClassScores",
     "DamagedCheckpointWarning",
     "DesireNetwork",
     "DeviceMemoryError",
@@ -37,6 +39,7 @@ __all__ = [
     "History",
     "Interrupted",
     "LayerOperations",
+    "MarginBin",
     "Metrics",
     "Progress",
     "RankError",
@@ -63,6 +66,7 @@ _HOMES = {
     "training.history": "EpochRecord History Progress TestRecord",
     "training.interrupt": "Interrupted",
     "training.ranks": "open_process_group",
+    "training.scores": "ClassScores MarginBin",
 }
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -186,12 +186,19 @@ class DistributedRun(TrainingRun):
             classify(network, images[part], labels[part])
             for part in parts[self._ranks.rank :: size]
         ]
-        sent = b"".join(table.tobytes() + np.float64(loss).tobytes() for table, loss in mine)
-        payloads, _ = self._ranks.meet(as_payload(sent))
-        kind = np.dtype([("table", np.int64, (num_classes, num_classes + 1)), ("loss", np.float64)])
+        kind = np.dtype(
+            [
+                ("confusion", np.int64, (num_classes, num_classes + 1)),
+                ("margins", np.int64, (network.config.num_steps + 1, 2)),
+                ("loss", np.float64),
+            ]
+        )
+        payloads, _ = self._ranks.meet(as_payload(np.array(mine, kind).tobytes()))
         tables = [np.frombuffer(payload.cpu().numpy().tobytes(), kind) for payload in payloads]
         found = [tables[index % size][index // size] for index in range(len(parts))]
-        return tally_up([(part["table"], float(part["loss"])) for part in found])
+        return tally_up(
+            [(part["confusion"], part["margins"], float(part["loss"])) for part in found]
+        )
 
 
 def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,18 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.backends.inputs import Inputs, as_input, as_labels
-from lava_desire.config import DesireConfig
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.errors import is_out_of_memory
 from lava_desire.model.fields import number
 from lava_desire.network import DesireNetwork
 from lava_desire.training.samples import tested_pair
+from lava_desire.training.scores import (
+    ClassScores,
+    MarginBin,
+    calibration_error,
+    reliability_of,
+    scores_by_class,
+)
 
 EVALUATION_BATCH = 256
 """Samples a forward pass of an evaluation."""
@@ -36,6 +43,12 @@ class Metrics:
         (K, K + 1) int64: samples by label (row) and prediction (column), the last column undecided.
     loss : float
         Squared output error summed over the classes, mean over the samples (Eq. 5 and 6).
+    margins : ndarray or None
+        (T + 1, 2) int64: samples by their margin (row), wrong and right. The margin of a sample is
+        the highest of its K output counts less the second highest, in spikes. None in a run of
+        Lava processes, which count no margins.
+    class_names : tuple of str or None
+        What the classes are called; None where by their numbers.
     """
 
     num_samples: int
@@ -43,11 +56,48 @@ class Metrics:
     num_undecided: int
     confusion: np.ndarray[Any, np.dtype[np.int64]]
     loss: float
+    margins: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    class_names: tuple[str, ...] | None = None
 
     @property
     def accuracy(self) -> float:
         """Share of samples classified correctly, in [0, 1]."""
         return self.num_correct / self.num_samples
+
+    @cached_property
+    def by_class(self) -> ClassScores:
+        """Precision, recall and F1 of each class; ``by_class.macro`` has their means."""
+        return scores_by_class(self.confusion)
+
+    @cached_property
+    def reliability(self) -> list[MarginBin]:
+        """Accuracy by margin, least first: ties, then ten bins of equal width; [] without margins.
+
+        ``margin / T`` is read as how sure the network is, of which
+        :attr:`expected_calibration_error` says how far it is from the accuracy.
+        """
+        return [] if self.margins is None else reliability_of(self.margins)
+
+    @property
+    def expected_calibration_error(self) -> float | None:
+        """Σ_b n_b / n · |accuracy_b − confidence_b| of the bins of :attr:`reliability`, in [0, 1].
+
+        The confidence of a bin is its mean margin / T. None without margins.
+        """
+        return calibration_error(self.reliability) if self.reliability else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain JSON types, scores and calibration too."""
+        names = ("num_samples", "num_correct", "num_undecided", "loss")
+        found: dict[str, Any] = {"accuracy": self.accuracy}
+        found |= {name: getattr(self, name) for name in names}
+        found["confusion"] = self.confusion.tolist()
+        scores = vars(self.by_class)
+        found["by_class"] = {name: array.tolist() for name, array in scores.items()}
+        found["macro"] = self.by_class.macro
+        found["reliability"] = [asdict(each) for each in self.reliability]
+        found["expected_calibration_error"] = self.expected_calibration_error
+        return {**found, "classes": list(self.class_names)} if self.class_names else found
 
 
 @torch.inference_mode()
@@ -95,7 +145,8 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     pair = tested_pair(network, data, "data", network.class_names)
     with network.threads():
         images, labels = checked_data(network, pair, "data")
-        return evaluate_checked(network, images, labels, batch_size)
+        found = evaluate_checked(network, images, labels, batch_size)
+    return replace(found, class_names=network.class_names)
 
 
 @torch.inference_mode()
@@ -110,13 +161,49 @@ def evaluate_checked(
         )
 
 
-def chunks(labels: Tensor, size: int) -> list[slice]:
-    """Return where samples of so many labels begin and end that are taken in parts of `size`."""
-    return [slice(first, first + size) for first in range(0, len(labels), size)]
+def chunks(samples: Inputs, size: int) -> list[slice]:
+    """Return where samples, or labels of as many, begin and end that are taken in parts."""
+    return [slice(first, first + size) for first in range(0, len(samples), size)]
 
 
 @torch.inference_mode()
-def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, float]:
+def decide(network: DesireNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Classify samples that passed :func:`checked_input`, in halves where memory is short.
+
+    Parameters
+    ----------
+    network : DesireNetwork
+        The network.
+    images : Tensor
+        (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes.
+
+    Returns
+    -------
+    counts : Tensor
+        Spikes of the output neurons, (B, K) int64.
+    prediction : Tensor
+        Class a sample, (B,) int64; −1 where undecided.
+    """
+    try:
+        activity = network.forward_checked(images)
+        return activity.backend.counts(activity.trains[-1]), activity.prediction
+    except Exception as error:
+        if not is_out_of_memory(error) or len(images) == 1:
+            raise
+    # Behind the exception, which keeps what it had allocated. Counts are those of any batch.
+    half = len(images) // 2
+    first, second = (decide(network, images[part]) for part in (slice(half), slice(half, None)))
+    return torch.cat([first[0], second[0]]), torch.cat([first[1], second[1]])
+
+
+def margin_of(counts: Tensor) -> Tensor:
+    """Return the highest count less the second highest, or 0 of K = 1, (B,) int64, of (B, K)."""
+    highest = counts.topk(min(2, counts.shape[1]), dim=1).values
+    return highest[:, 0] - (highest[:, 1] if highest.shape[1] == 2 else 0)
+
+
+@torch.inference_mode()
+def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, Any, float]:
     """Classify samples that passed :func:`checked_data`, in halves where memory is short.
 
     Parameters
@@ -128,44 +215,31 @@ def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[An
 
     Returns
     -------
-    confusion : ndarray
+    confusion, margins : ndarray
         See :class:`Metrics`.
     loss : float
         Squared output error, summed over classes and samples.
     """
-    try:
-        return _classify(network, images, labels)
-    except Exception as error:
-        if not is_out_of_memory(error) or len(labels) == 1:
-            raise
-    # Behind the exception, which keeps what it had allocated. Counts are those of any batch.
-    half = len(labels) // 2
-    first, second = (
-        classify(network, images[part], labels[part]) for part in (slice(half), slice(half, None))
-    )
-    return first[0] + second[0], first[1] + second[1]
+    num_classes, num_steps = network.config.num_classes, network.config.num_steps
+    counts, prediction = decide(network, images)
+    column = torch.where(prediction < 0, num_classes, prediction)
+    confusion = _counted(labels * (num_classes + 1) + column, (num_classes, num_classes + 1))
+    margins = _counted(2 * margin_of(counts) + (prediction == labels), (num_steps + 1, 2))
+    rate = rule.firing_rate(counts, num_steps, network.config.error_margin)
+    return confusion, margins, float(rule.local_loss(rule.output_error(rate, labels)).sum())
 
 
-def _classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, float]:
-    num_classes = network.config.num_classes
-    activity = network.forward_checked(images)
-    column = torch.where(activity.prediction < 0, num_classes, activity.prediction)
-    cells = torch.bincount(
-        labels * (num_classes + 1) + column, minlength=num_classes * (num_classes + 1)
-    )
-    rate = rule.firing_rate(
-        activity.counts[-1], network.config.num_steps, network.config.error_margin
-    )
-    loss = float(rule.local_loss(rule.output_error(rate, labels)).sum())
-    return cells.view(num_classes, num_classes + 1).cpu().numpy(), loss
+def _counted(cells: Tensor, shape: tuple[int, int]) -> Any:
+    """Return how many samples are in each cell of a table."""
+    return torch.bincount(cells, minlength=shape[0] * shape[1]).view(shape).cpu().numpy()
 
 
-def tally_up(parts: Sequence[tuple[Any, float]]) -> Metrics:
+def tally_up(parts: Sequence[tuple[Any, Any, float]]) -> Metrics:
     """Add up what :func:`classify` found, in the order given: sums of losses depend on it."""
-    table = np.sum([confusion for confusion, _ in parts], axis=0)
+    table, margins = (np.sum([part[place] for part in parts], axis=0) for place in (0, 1))
     num_samples = int(table.sum())
     loss = 0.0
-    for _, part in parts:
+    for _, _, part in parts:
         loss += part
     return Metrics(
         num_samples=num_samples,
@@ -173,6 +247,7 @@ def tally_up(parts: Sequence[tuple[Any, float]]) -> Metrics:
         num_undecided=int(table[:, -1].sum()),
         confusion=table,
         loss=loss / num_samples,
+        margins=margins,
     )
 
 
@@ -189,15 +264,30 @@ def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tu
     ValueError
         If they do not fit, are empty, or no pixel can ever spike.
     """
-    images, labels = data
-    config: DesireConfig = network.config
+    images = _fitting(network, data[0], name)
     try:
-        images = as_input(images, config, network.device)
-        labels = as_labels(labels, len(images), config.num_classes, network.device)
+        labels = as_labels(data[1], len(images), network.config.num_classes, network.device)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    if len(labels) == 0:
+    return _of_scale(network, images, data[0], name), labels
+
+
+def checked_input(network: DesireNetwork, samples: Any, name: str) -> Inputs:
+    """Do what :func:`checked_data` does, without labels."""
+    return _of_scale(network, _fitting(network, samples, name), samples, name)
+
+
+def _fitting(network: DesireNetwork, samples: Any, name: str) -> Inputs:
+    try:
+        return as_input(samples, network.config, network.device)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _of_scale(network: DesireNetwork, images: Inputs, samples: Any, name: str) -> Inputs:
+    """Return samples that are there, and of a scale at which the encoder makes spikes of them."""
+    if len(images) == 0:
         raise ValueError(f"{name} holds no samples: expected at least one")
-    kind = "spike trains" if is_spikes(data[0]) else "images"
+    kind = "spike trains" if is_spikes(samples) else "images"
     network.check_scale(images, f"{name} {kind}", whole=True)
-    return images, labels
+    return images
