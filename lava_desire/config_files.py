@@ -27,6 +27,12 @@ FORMS = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 
 _MOST_CHARACTERS = 1 << 16  # of YAML, whose reader is slow: a thousand layers take a third
 _DEEPEST = 8
+_CALLED = {  # what others call some fields
+    **dict.fromkeys(("lr", "eta"), "learning_rate"),
+    **dict.fromkeys(("timesteps", "tsteps"), "num_steps"),
+    **dict.fromkeys(("hidden", "sizes"), "layer_sizes"),
+    **{"beta": "decay", "batch": "batch_size", "dropout": "dropout_hidden"},
+}
 _PLAIN = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -78,7 +84,8 @@ def did_you_mean(name: str, known: list[str]) -> str:
     """Return ``" (did you mean …?)"``, or nothing where no known name is like it."""
     from difflib import get_close_matches  # takes longer to import than to be needed
 
-    close = get_close_matches(name[:SHOWN].replace("-", "_").lower(), known, 1)
+    given = name[:SHOWN].replace("-", "_").lower()
+    close = [_CALLED[given]] if given in _CALLED else get_close_matches(given, known, 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 

@@ -8,12 +8,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, TextIO
+from typing import Annotated, Any, NamedTuple, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lava_desire.cli.printing import complain
+from lava_desire.cli.printing import complain, say
 from lava_desire.errors import (
     DamagedCheckpointWarning,
     DeviceMemoryError,
@@ -26,6 +26,7 @@ __all__ = ["main"]
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 BAD_INPUT = 2
+_COMPLETE = "_LAVA_DESIRE_COMPLETE"  # in the environment where a shell asks for completions
 
 
 class Entry(NamedTuple):
@@ -56,6 +57,11 @@ COMMANDS = {
         "reproduce",
         "reproduce",
         "Reproduce a result of the paper; the same command again goes on where it stopped.",
+    ),
+    "config": Entry(
+        "config",
+        "config",
+        "Explain the fields of configurations; show, write, convert and check files of them.",
     ),
     "export": Entry(
         "export", "export", "Write a trained network for another backend, chip or framework."
@@ -88,6 +94,12 @@ COMMANDS = {
         "demo",
         "Train on handwritten digits and draw what the network does with held-out ones.",
     ),
+    "completion": Entry(
+        "completion",
+        "completion",
+        "Print what completes commands, options and their values in a shell, or install it there.",
+        "",
+    ),
     "install-lava": Entry(
         "installation",
         "install_lava",
@@ -112,7 +124,14 @@ class _Commands(_QuickHelp, TyperGroup):
 
 
 class _Command(_QuickHelp, TyperCommand):
-    """A command with its options."""
+    """A command with its options, and examples below them."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        from lava_desire.cli import manual
+
+        super().format_help(ctx, formatter)
+        print(manual.text(str(self.name)), end="")
 
 
 class LazyCommand(TyperCommand):
@@ -147,6 +166,31 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_versions(asked: bool) -> None:
+    if asked:
+        from lava_desire.cli.machine import version_lines
+
+        say(version_lines())
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Say the versions of this and of what it stands on.",
+            callback=_say_versions,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 for _name, _entry in COMMANDS.items():
     app.command(_name, cls=LazyCommand, help=_entry.help)(lambda: None)
 
@@ -168,6 +212,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Always, with the status above.
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if _COMPLETE in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default", DamagedCheckpointWarning)

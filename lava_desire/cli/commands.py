@@ -31,6 +31,7 @@ from lava_desire.cli.fields import (
     check_fields,
     given_fields,
     option,
+    places,
     with_fields,
 )
 from lava_desire.cli.plan import holds_plan, make_plan
@@ -59,6 +60,7 @@ from lava_desire.cli.run import (
 from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.cli.scores import reliability_table, scores_table
 from lava_desire.cli.seeds import check_seeds, parse_seeds, resume_seeds, train_seeds
+from lava_desire.config import PRESETS
 from lava_desire.model.fields import NETWORK, Part
 from lava_desire.model.option import DecisionPolicy
 from lava_desire.training.choose import BACKENDS
@@ -85,13 +87,17 @@ def train(
     start: Start = None,
     late: Late = None,
     counts: Counts = None,
-    preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
+    preset: Annotated[
+        str | None, option("Start from this preset.", "the dataset's", values=list(PRESETS))
+    ] = None,
     config: Annotated[
         str | None, option("Start from this .json, .yaml or .toml file, or run folder.")
     ] = None,
     output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
     force: Annotated[bool, option("Replace a run in the folder.", True, "--force")] = False,
-    resume: Annotated[str | None, option("Go on with the run in this folder, to the bit.")] = None,
+    resume: Annotated[
+        str | None, option("Go on with the run in this folder, to the bit.", values=places)
+    ] = None,
     validation: Annotated[
         float | None,
         option(
@@ -103,12 +109,19 @@ def train(
     seeds: Annotated[
         str | None, option("Several runs, a seed each, and a table: 0,1,2.", "--seed")
     ] = None,
-    backend: Annotated[str | None, option("torch, or lava: online, as processes.", "torch")] = None,
+    backend: Annotated[
+        str | None, option("torch, or lava: online, as processes.", "torch", values=BACKENDS)
+    ] = None,
     device: Device = None,
     precision: Annotated[
-        str | None, option(f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.", AUTO)
+        str | None,
+        option(
+            f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.",
+            AUTO,
+            values=(AUTO, *PRECISIONS, FIXED_POINT),
+        ),
     ] = None,
-    kernels: Annotated[str | None, option(f"{', '.join(KERNELS)}.", AUTO)] = None,
+    kernels: Annotated[str | None, option(f"{', '.join(KERNELS)}.", AUTO, values=KERNELS)] = None,
     layers: Annotated[
         str | None,
         typer.Option(
@@ -236,10 +249,12 @@ def eval_(
     events: Events = None,
     device: Device = None,
     precision: Annotated[
-        str | None, option(f"{_FLOATING}; for integers --backend fixed.", AUTO)
+        str | None,
+        option(f"{_FLOATING}; for integers --backend fixed.", AUTO, values=(AUTO, *PRECISIONS)),
     ] = None,
     backend: Annotated[
-        str | None, option("fixed: in integers, quantised where the network is not.")
+        str | None,
+        option("fixed: in integers, quantised where the network is not.", values=("fixed",)),
     ] = None,
     confusion: Annotated[
         str | None, option("Draw the confusion matrix into this .png, .pdf or .svg file.")

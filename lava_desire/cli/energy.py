@@ -21,7 +21,7 @@ _REPORT = (
 
 def energy(
     run: Trained,
-    chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.")] = "loihi1",
+    chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=CHIPS)] = "loihi1",
     dataset: Dataset = None,
     data: DataFile = None,
     data_dir: DataDir = None,

@@ -62,7 +62,7 @@ def _of_all_targets(command: Callable[..., None]) -> Callable[..., None]:
 @_of_all_targets
 def export(
     run: Trained,
-    to: Annotated[str, option(f"One of {', '.join(TARGETS)}.")],
+    to: Annotated[str, option(f"One of {', '.join(TARGETS)}.", values=list(TARGETS))],
     output: Annotated[str, option(f"{_FILES}.")],
     quiet: Annotated[bool, option("Print nothing but errors.", True, "--quiet")] = False,
     **options: Any,

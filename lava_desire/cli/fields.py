@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import inspect
-from collections.abc import Callable, Mapping
+import itertools
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,14 +17,62 @@ from lava_desire.cli.run import option_of
 from lava_desire.config import PARTS
 from lava_desire.model.fields import Part, declared
 
+Values = Sequence[str] | Callable[[str], list[str]]
 
-def option(text: str, default: bool | str = True, *names: str) -> Any:
-    """Return what typer shows of an option: help, default, and its names if not the parameter's."""
-    return typer.Option(*names, help=text, show_default=default)
 
+def option(text: str, default: bool | str = True, *names: str, values: Values = ()) -> Any:
+    """Return what typer shows of an option: help, default, and its names if not the parameter's.
+
+    A shell completes `values`, or what they return of the beginning of one.
+    """
+    complete = completing(values)
+    return typer.Option(*names, help=text, show_default=default, autocompletion=complete)
+
+
+def completing(values: Values) -> Callable[[str], list[str]] | None:
+    """Return what typer asks for completions."""
+    if callable(values) or not values:
+        return values or None
+
+    def complete(incomplete: str) -> list[str]:
+        return [each for each in values if each.startswith(incomplete)]
+
+    return complete
+
+
+def places(incomplete: str) -> list[str]:
+    """Return run folders and checkpoints that begin so, here or in a folder below; in ``runs``.
+
+    Names that a shell might take for more than a name are left to the shell itself.
+    """
+    found = itertools.chain(
+        *(glob.iglob(f"{glob.escape(incomplete)}{deeper}") for deeper in ("*", "*/*")),
+        glob.iglob(f"runs/{glob.escape(incomplete)}*"),
+    )
+    return [
+        path
+        for path in itertools.islice(found, _MOST_LOOKED_AT)
+        if _PLAIN_NAME.fullmatch(path)
+        and (
+            path.endswith(".safetensors")
+            or any(os.path.exists(os.path.join(path, name)) for name in _RUN_FILES)
+        )
+    ]
+
+
+_MOST_LOOKED_AT = 2000
+_PLAIN_NAME = re.compile(r"[\w./+-]+")
+_RUN_FILES = ("run.json", "checkpoint.safetensors")
 
 # typer reads these at run time.
-Dataset = Annotated[str | None, option("digits, mnist or fashion-mnist.", "the run's, or digits")]
+Dataset = Annotated[
+    str | None,
+    option(
+        "digits, mnist or fashion-mnist.",
+        "the run's, or digits",
+        values=("digits", "mnist", "fashion-mnist"),
+    ),
+]
 DataFile = Annotated[
     str | None, option("Your own: .npz, .csv, .parquet, or a folder of IDX files.", True, "--data")
 ]
@@ -50,8 +102,10 @@ Late = Annotated[
 Counts = Annotated[
     str | None, _binning("Several events in a bin: refuse, or clip to one spike.", "refuse")
 ]
-Trained = Annotated[str, typer.Argument(help="A checkpoint, or a run folder (its best).")]
-Device = Annotated[str | None, option("cpu, cuda or cuda:N.", "cpu")]
+Trained = Annotated[
+    str, typer.Argument(help="A checkpoint, or a run folder (its best).", autocompletion=places)
+]
+Device = Annotated[str | None, option("cpu, cuda or cuda:N.", "cpu", values=("cpu", "cuda"))]
 Quiet = Annotated[bool, option("Print nothing but errors, and JSON.", True, "--quiet")]
 Json = Annotated[bool, option("Print JSON, one object a line.", True, "--json")]
 
@@ -68,7 +122,12 @@ def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]
         for name, field in offered_fields(kind).items():
             about = declared(field)
             panel = about.panel if kind is Part else None
-            option = typer.Option(help=about.help, rich_help_panel=panel, show_default=default)
+            option = typer.Option(
+                help=about.help,
+                rich_help_panel=panel,
+                show_default=default,
+                autocompletion=completing(re.findall(r'"(\w+)"', about.kind)),
+            )
             offered[name] = (about.type, option)
         return with_options(command, offered)
 

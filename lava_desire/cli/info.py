@@ -17,6 +17,12 @@ Devices = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
+def _places(incomplete: str) -> list[str]:
+    from lava_desire.cli.fields import places  # which imports the configuration
+
+    return places(incomplete)
+
+
 def of_machine(devices: Devices = False, json_: Json = False) -> None:
     """Say what this machine offers."""
     facts = machine.facts(devices)
@@ -29,7 +35,10 @@ def of_machine(devices: Devices = False, json_: Json = False) -> None:
 def info(
     place: Annotated[
         str | None,
-        typer.Argument(help="A checkpoint, or a run folder (its best); else this machine."),
+        typer.Argument(
+            help="A checkpoint, or a run folder (its best); else this machine.",
+            autocompletion=_places,
+        ),
     ] = None,
     devices: Devices = False,
     card: Annotated[

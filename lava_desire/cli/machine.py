@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from lava_desire._provenance import version_of, versions
+from lava_desire._provenance import commit, version_of, versions
 from lava_desire.backends.registry import default_precision
 
 _NAME_BYTES = 256
@@ -63,6 +63,16 @@ def facts(devices: bool) -> dict[str, Any]:
     known["default precision"] = default_precision("cuda" if cuda else "cpu")
     known["lava-nc"] = version_of("lava-nc")
     return known
+
+
+def version_lines() -> str:
+    """Return what ``lava-desire --version`` prints; torch is not imported."""
+    known, made = versions(), commit()
+    lines = [f"lava-desire {known['lava_desire']}" + (f" (commit {made})" if made else "")]
+    lines += [
+        f"{name} {known[name] or 'is not installed'}" for name in ("python", "torch", "numpy")
+    ]
+    return "\n".join([*lines, f"lava-nc {version_of('lava-nc') or 'is not installed'}"])
 
 
 def _usable_processors() -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lava_desire.cli.fields import option
+from lava_desire.cli.fields import option, places
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import FIGURES, check_choice, check_output, trained_file
 from lava_desire.deploy.chips import find_chips
@@ -25,9 +25,12 @@ _SIZES = "64-200-100-10 or 1x28x28-16c5s2-32c5s2-10"
 def map_(
     network: Annotated[
         str,
-        typer.Argument(help=f"A checkpoint, a run folder (its best), or layers, as {_SIZES}."),
+        typer.Argument(
+            help=f"A checkpoint, a run folder (its best), or layers, as {_SIZES}.",
+            autocompletion=places,
+        ),
     ],
-    chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.")] = "loihi1",
+    chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=list(CHIPS))] = "loihi1",
     weight_bits: Annotated[
         int | None, option("Bits of a weight, 1 to 32.", "those of integers, else 8")
     ] = None,

@@ -14,7 +14,7 @@ import typer
 
 from lava_desire._provenance import commit
 from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, FIGURES, VARIANTS
-from lava_desire.cli.fields import DataDir, Json, option
+from lava_desire.cli.fields import DataDir, Json, completing, option
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
@@ -28,7 +28,7 @@ from lava_desire.cli.run import (
     train_run,
 )
 from lava_desire.cli.run_data import Source
-from lava_desire.config import DesireConfig
+from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.training.interrupt import Interrupted
 
 if TYPE_CHECKING:
@@ -43,12 +43,16 @@ _QUICK_EPOCHS = 2
 
 
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help=", ".join(_NAMES) + ".")],
+    experiment: Annotated[
+        str, typer.Argument(help=", ".join(_NAMES) + ".", autocompletion=completing(_NAMES))
+    ],
     seed: Annotated[str, option("A seed, or several: 0,1,2.")] = "0",
     epochs: Annotated[int | None, option("Passes over the data.", "the experiment's")] = None,
     learning_rate: Annotated[float | None, option("Of the first epoch.", "the preset's")] = None,
     batch_size: Annotated[int | None, option("1 is online.", "the preset's")] = None,
-    preset: Annotated[str | None, option("Another preset.", "the experiment's")] = None,
+    preset: Annotated[
+        str | None, option("Another preset.", "the experiment's", values=list(PRESETS))
+    ] = None,
     data_dir: DataDir = None,
     output: Annotated[str | None, option("Folder.", "results/<experiment>")] = None,
     quick: Annotated[
