@@ -155,7 +155,8 @@ class LazyCommand(TyperCommand):
     ) -> Any:
         """Return the context of the command itself."""
         entry = COMMANDS[str(self.name)]
-        quick = bool(entry.quick) and set(args) <= set(entry.flags)
+        completes = bool(extra.get("resilient_parsing"))
+        quick = bool(entry.quick) and set(args) <= set(entry.flags) and not completes
         return self.load(quick).make_context(info_name, args, parent, **extra)
 
 
@@ -213,9 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if _COMPLETE in os.environ:
-        from typer.completion import completion_init
-
-        completion_init()
+        import_module("typer.completion").completion_init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default", DamagedCheckpointWarning)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
@@ -31,8 +32,7 @@ def completion(
     Presets, data sets, fields, run folders and checkpoints are completed, and files by the shell.
     """
     check_choice("SHELL", shell, SHELLS)
-    from typer import completion as of_typer
-
+    of_typer: Any = import_module("typer.completion")
     if shell is None:
         import shellingham  # typer needs it
 

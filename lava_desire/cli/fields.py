@@ -31,8 +31,10 @@ def option(text: str, default: bool | str = True, *names: str, values: Values = 
 
 def completing(values: Values) -> Callable[[str], list[str]] | None:
     """Return what typer asks for completions."""
-    if callable(values) or not values:
-        return values or None
+    if callable(values):
+        return values
+    if not values:
+        return None
 
     def complete(incomplete: str) -> list[str]:
         return [each for each in values if each.startswith(incomplete)]
