@@ -283,6 +283,10 @@ class DesireNetwork:
         """
         backend = self.backend
         trains = [backend.encode(images)]
+        if masks is None and len(images) == 1 and backend.online is not None:
+            found = backend.online.forward(self.weights, trains[0])
+            if found is not None:
+                return self._decided(found, None)
         if masks is not None:
             trains[0] = backend.drop(trains[0], masks[0])
         for layer, weights in zip(backend.layers, self.weights, strict=True):
@@ -297,9 +301,12 @@ class DesireNetwork:
                     f"weights of layer {layer.number} reach {largest:.3g}, and potentials are no "
                     "longer finite: expected smaller ones, as a smaller learning_rate keeps them"
                 ) from None
-        prediction = backend.predict(trains[-1])
+        return self._decided(trains, masks)
+
+    def _decided(self, trains: list[Any], masks: list[Tensor] | None) -> Activity:
+        prediction = self.backend.predict(trains[-1])
         check_decisions(self.config, None, prediction)
-        return Activity(trains, prediction, masks, backend)
+        return Activity(trains, prediction, masks, self.backend)
 
     def _dropout_of(
         self, masks: Sequence[Tensor] | None, layer: Layer
@@ -523,6 +530,10 @@ class DesireNetwork:
             What the step saw.
         """
         self.backend.check_learning(learning_rate)  # before a mask is drawn
+        if len(images) == 1 and self.learns_in_turn:
+            result = self._learn_one(images, labels, learning_rate, masks)
+            if result is not None:
+                return result
         if masks is None:
             masks = self.draw_masks(len(images))
         activity = self.forward_checked(images, masks)
@@ -530,6 +541,75 @@ class DesireNetwork:
         num_active = self.update(activity, desires, learning_rate)
         num_correct = int((activity.prediction == labels).sum())
         return StepResult(activity, desires, num_correct, num_active)
+
+    @property
+    def learns_in_turn(self) -> bool:
+        """Whether samples that are learned one by one take the backend's loop over such."""
+        return self.backend.online is not None and self.backend.online.learns
+
+    @torch.inference_mode()
+    def learn_in_turn(
+        self, images: Tensor, labels: Tensor, learning_rate: float
+    ) -> tuple[int, int]:
+        """Do what :meth:`train_step_checked` does of one sample with each, in their order.
+
+        Parameters
+        ----------
+        images : Tensor
+            (S, N_0) uint8 or float32, or packed spikes, (S, ⌈T/8⌉, N_0) uint8; on the device.
+        labels : Tensor
+            (S,) int64, on the device.
+        learning_rate : float
+            η ≥ 0.
+
+        Returns
+        -------
+        num_correct, num_active : int
+            Samples whose prediction was their label, and those with desire.
+
+        Raises
+        ------
+        NotFiniteError
+            If weights or potentials are NaN or infinite; samples before have been learned.
+        """
+        done = num_correct = num_active = 0
+        if self.learns_in_turn:
+            first, trains = self.samples_seen, self.backend.encode(images)
+            self._pass_masks(len(images))
+            done, num_correct, num_active = self.backend.online.learn(
+                self.weights, trains, labels, learning_rate, first
+            )
+            if done < len(images):
+                self.samples_seen = first + done
+        for sample in range(done, len(images)):
+            one = slice(sample, sample + 1)
+            result = self.train_step_checked(images[one], labels[one], learning_rate)
+            num_correct += result.num_correct
+            num_active += result.num_active
+        return num_correct, num_active
+
+    def _learn_one(
+        self, images: Tensor, labels: Tensor, learning_rate: float, masks: list[Tensor] | None
+    ) -> StepResult | None:
+        """Learn from one sample in the backend's loop; None, with nothing changed, if it cannot."""
+        first, trains = self.samples_seen, self.backend.encode(images)
+        if masks is None:
+            self._pass_masks(1)
+        found = self.backend.online.step(self.weights, trains, labels, learning_rate, first, masks)
+        if found is None:
+            self.samples_seen = first
+            return None
+        trains, masks, desires, num_active = found
+        activity = self._decided(trains, masks)
+        num_correct = int((activity.prediction == labels).sum())
+        return StepResult(activity, desires, num_correct, num_active)
+
+    def _pass_masks(self, num_samples: int) -> None:
+        """Go on to the masks of samples behind the next."""
+        for stream in self._dropout:
+            stream.skip(num_samples)
+        if not self.backend.draws:
+            self.state.samples_seen += num_samples
 
     def draw_masks(self, num_samples: int, share: slice | None = None) -> list[Tensor]:
         """Draw the dropout masks of the next samples, or of a share of them.
@@ -555,10 +635,7 @@ class DesireNetwork:
                 draw_kept(stream.key, begin + first, stream.least, keep[first:last])
 
         in_parallel(piece, stop - start)
-        for stream in self._dropout:
-            stream.skip(num_samples)
-        if not self.backend.draws:
-            self.state.samples_seen += num_samples
+        self._pass_masks(num_samples)
         return [torch.from_numpy(keep).to(self.device) for keep in masks]
 
     def update(self, activity: Activity, desires: list[Tensor], learning_rate: float) -> int:

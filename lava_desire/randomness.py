@@ -243,6 +243,8 @@ class DropoutStream:
         self._draws_a_sample = -(-num_neurons // _DRAWS_A_COUNT) * _DRAWS_A_COUNT
         counters = max(self._draws_a_sample // _DRAWS_A_COUNT, 1)
         self._most = min(MOST_SAMPLES, _COUNTERS // counters)
+        self._drawn_to = 0  # where the generator is
+        self._generator = self._generator_at(0)
         self.seek(0)
 
     @property
@@ -266,7 +268,6 @@ class DropoutStream:
         if sample < 0:
             raise ValueError(f"sample is {sample}: expected sample >= 0")
         self._go_to(sample)
-        self._generator = self._generator_at(sample)
 
     def skip(self, num_samples: int) -> None:
         """Pass over the masks of the next samples, which cost nothing then.
@@ -284,8 +285,6 @@ class DropoutStream:
         if num_samples < 0:
             raise ValueError(f"num_samples is {num_samples}: expected num_samples >= 0")
         self._go_to(self._position + num_samples)
-        philox: np.random.Philox = self._generator.bit_generator  # type: ignore[assignment]
-        philox.advance(num_samples * (self._draws_a_sample // _DRAWS_A_COUNT))
 
     def draw(self, num_samples: int = 1) -> npt.NDArray[np.bool_]:
         """Draw the masks of the next samples.
@@ -305,7 +304,11 @@ class DropoutStream:
         ValueError
             If they lead beyond what :meth:`seek` takes.
         """
-        self._go_to(self._position + num_samples)
+        first = self._position
+        self._go_to(first + num_samples)
+        if first != self._drawn_to:
+            self._generator = self._generator_at(first)
+        self._drawn_to = self._position
         return self._kept(self._generator, num_samples)
 
     def _go_to(self, sample: int) -> None:

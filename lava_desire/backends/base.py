@@ -80,6 +80,10 @@ class Backend:
     captures: bool = False
     """Whether training steps can be captured, see ``lava_desire/training/captured.py``."""
 
+    online: Any = None
+    """What runs single samples, and learns from them, without a step of Python between two layers:
+    see ``lava_desire/backends/numba/online.py``."""
+
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         self.config, self.device, self.precision = config, device, precision
         self.layers = layers_of(config)

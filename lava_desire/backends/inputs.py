@@ -117,7 +117,10 @@ def as_input(
         If they are none of these, of other time steps or neurons than the config's, or the config
         filters images and spike trains are given.
     """
-    if isinstance(given, SpikeSource) or (isinstance(given, SpikeTrains) and given.is_mapped):
+    # Whether something is a protocol is a slow question, which arrays need not be asked.
+    if not isinstance(given, np.ndarray | Tensor) and (
+        isinstance(given, SpikeSource) or (isinstance(given, SpikeTrains) and given.is_mapped)
+    ):
         return StreamedTrains(given, config, device, name)
     if not is_spikes(given):
         size, inputs = tuple(getattr(given, "shape", ())), config.num_inputs

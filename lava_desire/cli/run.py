@@ -502,7 +502,7 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
         display.column = "validation"
     try:
         with display:
-            history = training.carry_out(run.resume, on_progress=display.update)
+            history = training.carry_out(run.resume, on_progress=display.update, after_each=False)
     except Interrupted as interrupted:
         # typer would take it for a plain Ctrl-C and say nothing.
         if run.is_first:

@@ -84,10 +84,12 @@ class DistributedRun(TrainingRun):
         resume: bool = False,
         checkpoint_seconds: float = 60.0,
         on_progress: Callable[[Progress], None] | None = None,
+        *,
+        after_each: bool = True,
     ) -> History:
         """Train to the last epoch, together; see :func:`~lava_desire.engine.fit`."""
         try:
-            return super().carry_out(resume, checkpoint_seconds, on_progress)
+            return super().carry_out(resume, checkpoint_seconds, on_progress, after_each=after_each)
         except Interrupted as interrupted:
             interrupted.folder = self._kept_in
             raise

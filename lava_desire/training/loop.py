@@ -63,6 +63,8 @@ from lava_desire.training.run_folder import (
 from lava_desire.training.samples import split_off, training_pairs
 
 _SAMPLES_LOOKED_AT = 64  # for layers that fell silent
+_STRETCH_SECONDS = 0.05  # between two looks at interrupts and time, at most about
+_STRETCH_NUMBERS = 1 << 19  # trains at a time, 4 MiB
 
 
 class TrainingRun:
@@ -109,6 +111,7 @@ class TrainingRun:
         self._kept: dict[str, Checkpoint] = {}  # the best weights of a run without a folder
         self._keeps_previous = True
         self._interrupt = InterruptFlag()
+        self._stretch = self._longest_stretch = 1  # samples learned before the run looks up
         self._fingerprint = self._digest() if folder else ""
         self._start_epoch(0)
         network.card = self._card()
@@ -130,8 +133,16 @@ class TrainingRun:
         resume: bool = False,
         checkpoint_seconds: float = 60.0,
         on_progress: Callable[[Progress], None] | None = None,
+        *,
+        after_each: bool = True,
     ) -> History:
-        """Train to the last epoch; see :func:`~lava_desire.engine.fit`."""
+        """Train to the last epoch; see :func:`~lava_desire.engine.fit`.
+
+        Unless `on_progress` is to be called `after_each` minibatch, those of one sample are
+        learned in stretches of 0.05 s, which is faster.
+        """
+        if on_progress is None or not after_each:
+            self._longest_stretch = max(1, _STRETCH_NUMBERS // self.network.config.num_inputs)
         with self._lock(resume):
             if resume:
                 self.resume()
@@ -381,10 +392,12 @@ class TrainingRun:
         order = order.to(labels.device)
         learning_rate = config.learning_rate_at(self.epoch)
         shifts = self._shifts()
+        in_turn = config.batch_size == 1 and self.average is None and self.network.learns_in_turn
         while self.samples_done < len(labels):
-            part = slice(self.samples_done, self.samples_done + config.batch_size)
-            chosen = order[part]
-            num_correct, num_active = self._learn(
+            size = self._stretch if in_turn else config.batch_size
+            part = slice(self.samples_done, self.samples_done + size)
+            chosen, learn = order[part], self._learn_in_turn if in_turn else self._learn
+            num_correct, num_active = learn(
                 chosen, None if shifts is None else shifts[part], learning_rate
             )
             if self.average is not None:
@@ -400,6 +413,20 @@ class TrainingRun:
         """Learn one minibatch; return how many samples were right, and how many had desire."""
         result = self.network.train_step_checked(*self._shown(chosen, shifts), learning_rate)
         return result.num_correct, result.num_active
+
+    def _learn_in_turn(
+        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
+    ) -> tuple[int, int]:
+        """Learn a stretch of samples, each a minibatch; return what :meth:`_learn` does.
+
+        The next stretch is as long as the run may go without looking up.
+        """
+        began = time.perf_counter()
+        found = self.network.learn_in_turn(*self._shown(chosen, shifts), learning_rate)
+        seconds = max(time.perf_counter() - began, 1e-9) / len(chosen)
+        wanted = max(1, int(_STRETCH_SECONDS / seconds))
+        self._stretch = min(2 * self._stretch, wanted, self._longest_stretch)
+        return found
 
     def _shown(self, chosen: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return images, moved where they are, and labels of the chosen training samples."""

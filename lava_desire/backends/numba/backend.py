@@ -36,10 +36,12 @@ from lava_desire.backends.numba.events import (
     count_together,
     join_words,
     look_up,
+    most_spikes,
     pack,
     silence,
     split_words,
 )
+from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.scan import NARROW, TILE, scan_layer
 from lava_desire.backends.numba.threads import (
     Workspace,
@@ -79,6 +81,7 @@ class NumbaBackend(Backend):
         self._errors = error_table(config).numpy()
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
+        self.online = Online.of(config, self.layers)
 
     def threads(self) -> AbstractContextManager[None]:
         """See :class:`~lava_desire.backends.base.Backend`."""
@@ -183,6 +186,12 @@ class NumbaBackend(Backend):
         if not all(are_finite):
             raise FloatingPointError("a potential is NaN or infinite")
         return spikes
+
+    def predict(self, trains: Any) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        if self.config.decision_policy is not None:
+            return super().predict(trains)
+        return torch.from_numpy(most_spikes(trains))
 
     def pass_back(
         self, layer: Layer, weights: Tensor, desire: Tensor, trains: Any, mask: Tensor | None

@@ -243,6 +243,21 @@ def count(words: Any) -> Any:
 
 
 @compiled
+def most_spikes(words: Any) -> Any:
+    """Return which train of a sample has most spikes: (B, N) words → (B,) int64, −1 for a tie."""
+    found = np.empty(words.shape[0], np.int64)
+    for sample in range(words.shape[0]):
+        most: Any = -1
+        for neuron in range(words.shape[1]):
+            spikes = np.int64(popcount(words[sample, neuron]))
+            if spikes > most:
+                most, found[sample] = spikes, neuron
+            elif spikes == most:
+                found[sample] = -1
+    return found
+
+
+@compiled
 def _used(words: Any) -> Any:
     seen = np.zeros(words.shape[1], np.uint64)
     for sample in range(words.shape[0]):

@@ -215,3 +215,110 @@ def trailing_zeros(context: Any, word: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), generate
+
+
+def make_add_rows(width: int) -> Callable[..., None]:
+    """Return a function that adds chosen rows of an array to a sum where they lie.
+
+    Parameters
+    ----------
+    width : int
+        Elements of a row that are added, all in one run of 64-byte vectors of float32.
+
+    Returns
+    -------
+    callable
+        Takes addresses, of the first of the elements in row 0, of the list `chosen` (int32), of
+        the sum and of 16 int32, and numbers: ``(rows, stride, chosen, begin, end, result,
+        magnitudes)``. Rows begin `stride` elements apart. The largest magnitudes among what was
+        added, as bits, are taken up in `magnitudes`, see :func:`largest_magnitude`, unless its
+        address is 0.
+    """
+    number, whole, word = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+    lanes = _VECTOR_BITS // 32
+    vector, bits = ir.VectorType(number, lanes), ir.VectorType(whole, lanes)
+    parts = range(0, width, lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        base, stride, chosen, begin, end, result, magnitudes = arguments
+        base = builder.inttoptr(base, number.as_pointer())
+        chosen = builder.inttoptr(chosen, whole.as_pointer())
+        target = builder.inttoptr(result, number.as_pointer())
+        found = builder.inttoptr(magnitudes, bits.as_pointer())
+        unsigned = ir.Constant(bits, [0x7FFFFFFF] * lanes)
+
+        def at(pointer: Any, part: int) -> Any:
+            moved = builder.gep(pointer, [ir.Constant(word, part)])
+            return builder.bitcast(moved, vector.as_pointer())
+
+        def row(position: Any) -> Any:
+            index = builder.sext(builder.load(builder.gep(chosen, [position])), word)
+            return builder.gep(base, [builder.mul(index, stride)])
+
+        def sum_up(measures: bool) -> None:
+            sums = [cgutils.alloca_once(builder, vector) for _ in parts]
+            for partial_sum, part in zip(sums, parts, strict=True):
+                builder.store(builder.load(at(target, part), align=4), partial_sum)
+            largest = cgutils.alloca_once(builder, bits)
+            if measures:
+                builder.store(builder.load(found, align=4), largest)
+
+            def load(pointer: Any, part: int) -> Any:
+                values = builder.load(at(pointer, part), align=4)
+                if measures:
+                    seen = builder.and_(builder.bitcast(values, bits), unsigned)
+                    before = builder.load(largest)
+                    above = builder.icmp_signed(">", seen, before)
+                    builder.store(builder.select(above, seen, before), largest)
+                return values
+
+            def add(partial_sum: Any, value: Any) -> None:
+                builder.store(builder.fadd(builder.load(partial_sum), value), partial_sum)
+
+            four = builder.and_(builder.sub(end, begin), ir.Constant(word, -4))
+            middle = builder.add(begin, four)
+            with cgutils.for_range_slice(builder, begin, middle, ir.Constant(word, 4)) as (k, _):
+                rows = [row(builder.add(k, ir.Constant(word, offset))) for offset in range(4)]
+                for partial_sum, part in zip(sums, parts, strict=True):
+                    a, b, c, d = (load(pointer, part) for pointer in rows)
+                    add(partial_sum, builder.fadd(builder.fadd(a, b), builder.fadd(c, d)))
+            with cgutils.for_range_slice(builder, middle, end, ir.Constant(word, 1)) as (k, _):
+                pointer = row(k)
+                for partial_sum, part in zip(sums, parts, strict=True):
+                    add(partial_sum, load(pointer, part))
+            for partial_sum, part in zip(sums, parts, strict=True):
+                builder.store(builder.load(partial_sum), at(target, part), align=4)
+            if measures:
+                builder.store(builder.load(largest), found, align=4)
+
+        measured = builder.icmp_unsigned("!=", magnitudes, ir.Constant(word, 0))
+        with builder.if_else(measured) as (then, otherwise):
+            with then:
+                sum_up(measures=True)
+            with otherwise:
+                sum_up(measures=False)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def add_rows(
+        context: Any,
+        rows: Any,
+        stride: Any,
+        chosen: Any,
+        begin: Any,
+        end: Any,
+        result: Any,
+        magnitudes: Any,
+    ) -> Any:
+        return types.void(*[types.intp] * 7), generate
+
+    return add_rows  # type: ignore[no-any-return]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def floats_at(context: Any, address: Any) -> Any:
+    """Return a pointer to float32 numbers at an address, for ``numba.carray``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), generate

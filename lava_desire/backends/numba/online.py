@@ -1,0 +1,215 @@
+"""What the loop over single samples is given, which networks it knows, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lava_desire.backends.base import Layer, error_table
+from lava_desire.backends.numba.sample import run_samples
+from lava_desire.config import DesireConfig
+from lava_desire.model.option import Filter, output_desires
+from lava_desire.model.synapses import Dense
+from lava_desire.randomness import DropoutStream
+
+_FORWARD, _LEARNS, _LEARNS_AND_TELLS, _LEARNS_WITH_MASKS = range(4)
+_KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "image_shift", "weight_average"}
+
+
+class Online:
+    """Runs a network of dense layers one sample at a time, and lets it learn.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network, all of whose layers are dense.
+    layers : sequence of Layer
+        Its L plastic layers.
+
+    Attributes
+    ----------
+    learns : bool
+        Whether it does all that the config asks for in learning. The average of `weight_average`,
+        and what image_shift moves, are the training run's.
+    """
+
+    def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
+        self.learns = all(
+            isinstance(option, Filter) or option.switch().name in _KNOWN
+            for option in config.options
+        )
+        self._config = config
+        numbers = range(config.num_layers)
+        streams = [
+            DropoutStream(config.neurons[k], config.dropout_of(k), config.seed, k) for k in numbers
+        ]
+        thresholds = [config.desire_threshold_of(k) for k in numbers[1:]]
+        counts = torch.arange(config.num_steps + 1)[:, None].expand(-1, 2)
+        labels = [torch.full((len(counts),), label) for label in (1, 0)]
+        desires = [output_desires(config, counts, label)[:, 0] for label in labels]
+        self._sizes = np.array(config.neurons, np.int64)
+        self._plan = (
+            self._sizes,
+            np.array([layer.delay for layer in layers], np.int64),
+            np.array([config.dropout_gain(k) for k in numbers], np.float64),
+            np.stack([stream.key for stream in streams]),
+            np.array([stream.least for stream in streams], np.int64),
+            np.array([*thresholds, 0], np.float32),
+            error_table(config).numpy(),
+            torch.stack(desires).numpy(),
+            np.array(
+                [
+                    config.decay,
+                    config.synapse_decay,
+                    config.threshold,
+                    config.reset == "subtract",
+                ],
+                np.float64,
+            ),
+        )
+        self._scales = np.array([config.learning_rate_scale_of(k + 1) for k in numbers])
+
+    @classmethod
+    def of(cls, config: DesireConfig, layers: Sequence[Layer]) -> Online | None:
+        """Return what runs single samples of such a network, or None where it is not known."""
+        is_known = all(isinstance(layer.synapse, Dense) for layer in layers)
+        return cls(config, layers) if is_known else None
+
+    def forward(self, weights: Sequence[Tensor], trains: Any) -> list[Any] | None:
+        """Run one sample without dropout (Eq. 1).
+
+        Parameters
+        ----------
+        weights : sequence of Tensor
+            L of (N_ℓ, N_{ℓ−1}) float32.
+        trains : ndarray
+            (1, N_0) words: the input's.
+
+        Returns
+        -------
+        list of ndarray or None
+            Trains of the L + 1 layers, (1, N_ℓ) words; None where weights do not lie by input, or
+            a weight or potential is NaN or infinite.
+        """
+        no_labels = np.zeros(1, np.int64)
+        outputs = self._run(weights, trains, no_labels, 0.0, 0, _FORWARD)
+        return self._by_layer(outputs[1]) if outputs and outputs[0][0] else None
+
+    def step(
+        self,
+        weights: Sequence[Tensor],
+        trains: Any,
+        label: Tensor,
+        learning_rate: float,
+        number: int,
+        masks: Sequence[Tensor] | None,
+    ) -> tuple[list[Any], list[Tensor], list[Tensor], int] | None:
+        """Learn from one sample (Eq. 1 to 16).
+
+        Parameters
+        ----------
+        weights : sequence of Tensor
+            L of (N_ℓ, N_{ℓ−1}) float32, changed in place.
+        trains : ndarray
+            (1, N_0) words: the input's.
+        label : Tensor
+            (1,) int64.
+        learning_rate : float
+            η, before a layer's factor.
+        number : int
+            The sample's, by which masks are drawn.
+        masks : sequence of Tensor or None
+            Given masks, L of (1, N_ℓ) bool.
+
+        Returns
+        -------
+        tuple or None
+            Trains of L + 1 layers, L masks, L desires, and how many samples have desire; None,
+            with nothing changed, as of :meth:`forward`.
+        """
+        mode = _LEARNS_AND_TELLS if masks is None else _LEARNS_WITH_MASKS
+        given = None if masks is None else torch.cat(list(masks), dim=1).numpy()[0]
+        labels = label.numpy()
+        outputs = self._run(weights, trains, labels, learning_rate, number, mode, given)
+        if outputs is None or not outputs[0][0]:
+            return None
+        (_, _, num_active), words, kept, desires = outputs
+        found = [
+            [torch.from_numpy(part) for part in self._by_layer(values, first)]
+            for values, first in ((kept, 0), (desires, 1))
+        ]
+        return self._by_layer(words), found[0], found[1], num_active
+
+    def learn(
+        self,
+        weights: Sequence[Tensor],
+        trains: Any,
+        labels: Tensor,
+        learning_rate: float,
+        number: int,
+    ) -> tuple[int, int, int]:
+        """Learn from samples one after the other, as :meth:`step` does from each.
+
+        Parameters
+        ----------
+        weights, learning_rate
+            As of :meth:`step`.
+        trains : ndarray
+            (S, N_0) words: the input's.
+        labels : Tensor
+            (S,) int64.
+        number : int
+            The first sample's, by which masks are drawn.
+
+        Returns
+        -------
+        num_done, num_correct, num_active : int
+            Samples before the first that cannot be learned, and of these predicted right, and with
+            desire.
+        """
+        outputs = self._run(weights, trains, labels.numpy(), learning_rate, number, _LEARNS)
+        return (0, 0, 0) if outputs is None else outputs[0]
+
+    def _run(
+        self,
+        weights: Sequence[Tensor],
+        trains: Any,
+        labels: Any,
+        learning_rate: float,
+        number: int,
+        mode: int,
+        masks: Any = None,
+    ) -> tuple[tuple[int, int, int], Any, Any, Any] | None:
+        if not all(each.T.is_contiguous() for each in weights):
+            return None
+        num_neurons = int(self._sizes.sum())
+        words = np.empty(num_neurons, np.uint64)
+        if masks is None:
+            masks = np.empty(num_neurons - self._config.num_classes, np.bool_)
+        desires = np.empty(num_neurons - self._config.num_inputs, np.int8)
+        counts = run_samples(
+            trains,
+            labels,
+            number,
+            mode,
+            np.array([each.data_ptr() for each in weights], np.int64),
+            learning_rate * self._scales,
+            words,
+            masks,
+            desires,
+            *self._plan,
+        )
+        return counts, words, masks, desires
+
+    def _by_layer(self, values: Any, first: int = 0) -> list[Any]:
+        """Take apart what lies layer behind layer, from the first: (1, N_ℓ) each."""
+        parts, begin = [], 0
+        for size in self._sizes[first:]:
+            if begin < len(values):
+                parts.append(values[begin : begin + size][None])
+            begin += size
+        return parts

@@ -1,0 +1,585 @@
+"""Samples one after the other, compiled: forward pass, desires and update of each (B = 1).
+
+Of a single sample, what would be copied for a batch is read where it lies, and only what counts is
+read: the rows of inputs that spike, and of desires in the first layer those of neurons that spike,
+as no other's weights change. Bits are those of the functions for batches: where float32 decides,
+within the same bounds on errors, and else sums in float64 in the same order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from lava_desire.backends.numba.events import (
+    _arriving,
+    _group,
+    compiled,
+    depth_of_sum,
+    popcount,
+)
+from lava_desire.backends.numba.philox import draw_kept
+from lava_desire.backends.numba.scan import _LARGE, NARROW, TILE, _error_bound
+from lava_desire.backends.numba.simd import (
+    float_of,
+    floats_at,
+    largest_magnitude,
+    make_add_rows,
+    trailing_zeros,
+)
+from lava_desire.backends.numba.update import (
+    _CHOICES,
+    _PARTS,
+    _ROUNDOFF,
+    BLOCK,
+    GROUP,
+    _exact_desire,
+    _pair,
+    _product,
+    _trace_back,
+)
+
+_add_rows = make_add_rows(TILE)
+_add_narrow_rows = make_add_rows(NARROW)
+
+
+@compiled
+def run_samples(
+    trains: Any,
+    labels: Any,
+    first_number: int,
+    mode: int,
+    addresses: Any,
+    rates: Any,
+    words: Any,
+    masks: Any,
+    desires: Any,
+    sizes: Any,
+    delays: Any,
+    gains: Any,
+    keys: Any,
+    leasts: Any,
+    thresholds: Any,
+    errors: Any,
+    outputs: Any,
+    numbers: Any,
+) -> Any:
+    """Run samples through a network of dense layers one by one, and learn from each (Eq. 1 to 16).
+
+    Parameters
+    ----------
+    trains : ndarray
+        (S, N_0) words: the input's.
+    labels : ndarray
+        (S,) int64.
+    first_number : int
+        Number of the first sample, by which masks are drawn.
+    mode : int
+        0 runs forward alone, without dropout; 1 learns, and looks for desires in layer 1 only
+        where they change weights; 2 looks for all; 3 also takes masks as they are given.
+    addresses : ndarray
+        (L,) int64: of the weights, (N_{ℓ−1}, N_ℓ) float32, by input.
+    rates : ndarray
+        (L,) float64: η of each layer.
+    words, masks, desires : ndarray
+        (N,) uint64, (N − N_L,) bool and (N − N_0,) int8, layer behind layer: what the last sample
+        leaves.
+
+    The rest is what :class:`~.online.Online` keeps.
+
+    Returns
+    -------
+    done : int
+        Samples before the first at which a weight or potential is NaN or infinite; it and those
+        behind it have changed nothing.
+    num_correct, num_active : int
+        Of those done, predicted right (Sec. 4.2), and with desire.
+    """
+    num_layers, num_steps = len(delays), errors.shape[1] - 1
+    widest = sizes.max()
+    ends = np.cumsum(sizes)
+    inputs = np.empty((num_layers, widest + 1), np.int32)
+    unit_words = np.empty((num_layers, widest), np.uint64)
+    unit_begin = np.empty((num_layers, widest + 1), np.int32)
+    members = np.empty((num_layers, widest), np.int32)
+    unit_of = np.empty((num_layers, widest), np.int32)
+    row_of = np.empty(widest, np.int32)
+    num_inputs = np.zeros(num_layers, np.int64)
+    num_units = np.zeros(num_layers, np.int64)
+    events = np.empty(num_steps * widest, np.int32)
+    step_begin = np.empty((2, num_steps + 1), np.int64)
+    scratch = np.empty(TILE * (widest + 8) + 16, np.float32)
+    scratch = scratch[(-scratch.ctypes.data & 63) >> 2 :]
+    kept = masks[:0]
+    num_correct, num_active = 0, 0
+    for sample in range(len(trains)):
+        if mode == 1 or mode == 2:
+            for layer in range(num_layers):
+                part = masks[ends[layer] - sizes[layer] : ends[layer]]
+                draw_kept(
+                    keys[layer], first_number + sample, leasts[layer], part.reshape(1, len(part))
+                )
+        for j in range(sizes[0]):
+            words[j] = trains[sample, j]
+        if mode:
+            for j in range(sizes[0]):
+                words[j] *= np.uint64(masks[j])
+        for layer in range(num_layers):
+            pre = words[ends[layer] - sizes[layer] : ends[layer]]
+            post = words[ends[layer] : ends[layer + 1]]
+            num_inputs[layer] = _arriving(
+                pre, delays[layer], num_steps, inputs[layer], unit_words[layer]
+            )
+            num_units[layer], num_sums = _group(
+                inputs[layer, : num_inputs[layer]],
+                unit_words[layer],
+                unit_begin[layer],
+                members[layer],
+                unit_of[layer],
+                row_of,
+                0,
+            )
+            units = unit_words[layer, : num_units[layer]]
+            depth, most = _order(
+                units, num_sums, unit_begin[layer], members[layer], num_steps, events, step_begin
+            )
+            if mode and layer + 1 < num_layers:
+                kept = masks[ends[layer] : ends[layer + 1]]
+            else:
+                kept = masks[:0]
+            rows = carray(floats_at(addresses[layer]), (len(pre), len(post)))
+            if not _run(
+                rows,
+                len(units),
+                num_sums,
+                unit_begin[layer],
+                members[layer],
+                events,
+                step_begin,
+                depth,
+                most,
+                gains[layer] if mode else 1.0,
+                numbers[0],
+                numbers[1],
+                numbers[2],
+                numbers[3] != 0,
+                kept,
+                scratch,
+                post,
+            ):
+                return sample, num_correct, num_active
+        if mode == 0:
+            continue
+        last = words[ends[num_layers - 1] :]
+        is_correct, is_active = _judge(
+            last, labels[sample], outputs, desires[len(desires) - len(last) :]
+        )
+        num_correct += is_correct
+        if not is_active:
+            desires[: len(desires) - len(last)] = 0
+            continue
+        num_active += 1
+        for layer in range(num_layers - 1, 0, -1):
+            begin, middle, end = ends[layer] - sizes[layer], ends[layer], ends[layer + 1]
+            rows = carray(floats_at(addresses[layer]), (sizes[layer], sizes[layer + 1]))
+            _pass_back(
+                rows,
+                words[middle:end],
+                desires[middle - sizes[0] : end - sizes[0]],
+                masks[middle:end] if layer + 1 < num_layers else masks[:0],
+                words[begin:middle],
+                layer > 1 or mode != 1,
+                errors,
+                thresholds[layer - 1],
+                desires[begin - sizes[0] : middle - sizes[0]],
+            )
+        for layer in range(num_layers):
+            middle, end = ends[layer], ends[layer + 1]
+            rows = carray(floats_at(addresses[layer]), (sizes[layer], sizes[layer + 1]))
+            _learn(
+                rows,
+                rates[layer],
+                desires[middle - sizes[0] : end - sizes[0]],
+                words[middle:end],
+                unit_words[layer, : num_units[layer]],
+                inputs[layer, : num_inputs[layer]],
+                unit_of[layer],
+                num_steps,
+                numbers[0],
+                numbers[1],
+            )
+    return len(trains), num_correct, num_active
+
+
+@compiled
+def _order(
+    unit_words: Any,
+    num_sums: int,
+    unit_begin: Any,
+    members: Any,
+    num_steps: int,
+    events: Any,
+    step_begin: Any,
+) -> Any:
+    """List the events step by step: sums of units, and behind all of them single inputs.
+
+    A unit with a sum stands for itself, another for its input. `step_begin` receives where the
+    steps begin in either list. Returns the additions that a term of a current passes through at
+    most, and the inputs that spike in a step at most.
+    """
+    counts = np.zeros((2, num_steps), np.int64)
+    spikes = np.zeros(num_steps, np.int64)
+    deepest: Any = 0
+    for unit in range(len(unit_words)):
+        width: Any = np.int64(unit_begin[unit + 1] - unit_begin[unit])
+        if unit < num_sums:
+            below: Any = depth_of_sum(width)
+            deepest = max(deepest, below)
+        word = unit_words[unit]
+        while word:
+            step: Any = trailing_zeros(word)
+            counts[np.int64(unit >= num_sums), step] += 1
+            spikes[step] += width
+            word &= word - np.uint64(1)
+    place = np.empty((2, num_steps), np.int64)
+    found: Any = 0
+    longest: Any = 0
+    for part in range(2):
+        for step in range(num_steps):
+            step_begin[part, step] = place[part, step] = found
+            found += counts[part, step]
+        step_begin[part, num_steps] = found
+    for step in range(num_steps):
+        passed: Any = depth_of_sum(counts[0, step]) + depth_of_sum(counts[1, step])
+        longest = max(longest, passed)
+    for unit in range(len(unit_words)):
+        kind: Any = np.int64(unit >= num_sums)
+        name = members[unit_begin[unit]] if kind else np.int32(unit)
+        word = unit_words[unit]
+        while word:
+            step = trailing_zeros(word)
+            events[place[kind, step]] = name
+            place[kind, step] += 1
+            word &= word - np.uint64(1)
+    return deepest + longest, spikes.max()
+
+
+@compiled
+def _add(
+    rows: Any, stride: int, width: int, chosen: Any, begin: Any, end: Any, result: Any, most: Any
+) -> None:
+    if width == TILE:
+        _add_rows(rows, stride, chosen.ctypes.data, begin, end, result, most)
+    else:
+        _add_narrow_rows(rows, stride, chosen.ctypes.data, begin, end, result, most)
+
+
+@compiled
+def _run(
+    rows: Any,
+    num_units: int,
+    num_sums: int,
+    unit_begin: Any,
+    members: Any,
+    events: Any,
+    step_begin: Any,
+    depth: int,
+    most: int,
+    gain: float,
+    decay: float,
+    synapse_decay: float,
+    threshold: float,
+    subtract: bool,
+    kept: Any,
+    scratch: Any,
+    post: Any,
+) -> Any:
+    """Run a layer over the window, as :func:`~.scan.scan_layer` does for a batch (Eq. 1 and 16).
+
+    Tell whether all weights that were added up, and all potentials, are finite.
+    """
+    num_out, num_steps = rows.shape[1], step_begin.shape[1] - 1
+    width = TILE if num_out >= TILE else NARROW
+    base, stride = rows.ctypes.data, num_out
+    if num_out < width:  # rows are shorter than a vector
+        base, stride = scratch[width * (num_sums + 1) :].ctypes.data, width
+    current = scratch[width * num_sums : width * (num_sums + 1)]
+    filtered = np.empty(TILE, np.float32)
+    potential = np.empty(TILE, np.float32)
+    trains = np.empty((2, TILE), np.uint32)
+    doubts = np.empty(TILE, np.uint32)
+    magnitudes = np.empty(16, np.int32)
+    is_finite: Any = True
+    for tile in range(0, num_out, width):
+        start = max(0, min(tile, num_out - width))  # the last overlaps the one before
+        size = min(width, num_out)
+        if num_out < width:
+            _widen(rows, members[: unit_begin[num_units]], width, scratch[width * (num_sums + 1) :])
+        here = base + 4 * start
+        magnitudes[:] = 0
+        for unit in range(num_sums):
+            part = scratch[width * unit : width * (unit + 1)]
+            part[:] = 0
+            _add(
+                here,
+                stride,
+                width,
+                members,
+                np.int64(unit_begin[unit]),
+                np.int64(unit_begin[unit + 1]),
+                part.ctypes.data,
+                magnitudes.ctypes.data,
+            )
+        # Single inputs are read once for their magnitudes, and are in the cache from then on.
+        _add(
+            here,
+            stride,
+            width,
+            members,
+            np.int64(unit_begin[num_sums]),
+            np.int64(unit_begin[num_units]),
+            current.ctypes.data,
+            magnitudes.ctypes.data,
+        )
+        largest: Any = np.float64(float_of(largest_magnitude(magnitudes)))
+        is_finite &= largest < np.inf  # not so where it is NaN
+        bound = _error_bound(depth, most * largest * gain, decay, synapse_decay, threshold)
+        filtered[:] = 0
+        potential[:] = 0
+        trains[:] = 0
+        doubts[:] = 0
+        for step in range(num_steps):
+            current[:] = 0
+            _add(
+                scratch.ctypes.data,
+                width,
+                width,
+                events,
+                step_begin[0, step],
+                step_begin[0, step + 1],
+                current.ctypes.data,
+                0,
+            )
+            _add(
+                here,
+                stride,
+                width,
+                events,
+                step_begin[1, step],
+                step_begin[1, step + 1],
+                current.ctypes.data,
+                0,
+            )
+            _fire(
+                current,
+                filtered,
+                potential,
+                np.float32(gain),
+                np.float32(synapse_decay),
+                np.float32(decay),
+                np.float32(threshold),
+                subtract,
+                np.float32(bound),
+                np.float32((_LARGE - 1) * threshold),
+                trains[step >> 5],
+                np.uint32(1) << np.uint32(step & 31),
+                doubts,
+            )
+        for j in range(size):
+            post[start + j] = np.uint64(trains[0, j]) | (np.uint64(trains[1, j]) << np.uint64(32))
+        if len(kept):
+            for j in range(size):
+                post[start + j] *= np.uint64(kept[start + j])
+                doubts[j] *= np.uint32(kept[start + j])
+        for j in range(size):
+            if doubts[j]:
+                post[start + j], stays_finite = _exact_train(
+                    rows,
+                    start + j,
+                    num_sums,
+                    unit_begin,
+                    members,
+                    events,
+                    step_begin,
+                    gain,
+                    np.float32(decay),
+                    np.float32(synapse_decay),
+                    np.float32(threshold),
+                    subtract,
+                )
+                is_finite &= stays_finite
+    return is_finite
+
+
+@compiled
+def _widen(rows: Any, used: Any, width: int, target: Any) -> None:
+    """Lay short rows behind each other, each with zeros up to a vector."""
+    for row in used:
+        part = target[width * row : width * (row + 1)]
+        part[:] = 0
+        for j in range(rows.shape[1]):
+            part[j] = rows[row, j]
+
+
+@compiled
+def _fire(
+    current: Any,
+    filtered: Any,
+    potential: Any,
+    gain: Any,
+    synapse_decay: Any,
+    decay: Any,
+    threshold: Any,
+    subtract: bool,
+    bound: Any,
+    large: Any,
+    trains: Any,
+    bit: Any,
+    doubts: Any,
+) -> None:
+    for j in range(len(current)):
+        arrived = synapse_decay * filtered[j] + gain * current[j]
+        filtered[j] = arrived
+        value = decay * potential[j] + arrived
+        distance = abs(value - threshold)
+        # Also where it is NaN.
+        doubts[j] |= np.uint32(not ((distance > bound) & (distance < large)))
+        fires = value >= threshold
+        trains[j] |= bit if fires else np.uint32(0)
+        rest = value - threshold if subtract else np.float32(0)
+        potential[j] = rest if fires else value
+
+
+@compiled
+def _exact_train(
+    rows: Any,
+    neuron: int,
+    num_sums: int,
+    unit_begin: Any,
+    members: Any,
+    events: Any,
+    step_begin: Any,
+    gain: float,
+    decay: Any,
+    synapse_decay: Any,
+    threshold: Any,
+    subtract: bool,
+) -> Any:
+    """Run one neuron over the window with sums in float64, rounded once.
+
+    Return its train, and whether its potential stays finite.
+    """
+    sums = np.zeros(num_sums, np.float64)
+    for unit in range(num_sums):
+        for k in range(unit_begin[unit], unit_begin[unit + 1]):
+            sums[unit] += np.float64(rows[members[k], neuron])
+    potential: Any = np.float32(0)
+    filtered: Any = np.float32(0)
+    word: Any = np.uint64(0)
+    is_finite: Any = True
+    for step in range(step_begin.shape[1] - 1):
+        current: Any = 0.0
+        for k in range(step_begin[0, step], step_begin[0, step + 1]):
+            current += sums[events[k]]
+        for k in range(step_begin[1, step], step_begin[1, step + 1]):
+            current += np.float64(rows[events[k], neuron])
+        filtered = synapse_decay * filtered + np.float32(current * gain)
+        value = decay * potential + filtered
+        is_finite &= abs(value) < np.inf
+        fires = value >= threshold
+        word |= np.uint64(fires) << np.uint64(step)
+        rest = value - threshold if subtract else np.float32(0)
+        potential = rest if fires else value
+    return word, is_finite
+
+
+@compiled
+def _judge(trains: Any, label: int, table: Any, desire: Any) -> Any:
+    """Fill in the desires of the output neurons; tell whether label is predicted, and any desires.
+
+    See :func:`~lava_desire.rule.predict` and :func:`~lava_desire.rule.output_desire`.
+    """
+    own = np.int64(popcount(trains[label]))
+    is_correct: Any = True
+    is_active: Any = False
+    for j in range(len(trains)):
+        spikes = np.int64(popcount(trains[j]))
+        desire[j] = table[np.int64(j == label), spikes]
+        is_active |= desire[j] != 0
+        is_correct &= j == label or spikes < own
+    return is_correct, is_active
+
+
+@compiled
+def _pass_back(
+    rows: Any,
+    trains: Any,
+    desire: Any,
+    kept: Any,
+    before: Any,
+    all_of_them: bool,
+    table: Any,
+    threshold: Any,
+    found: Any,
+) -> None:
+    """Fill in the desires of the presynaptic neurons (Eq. 13 to 15).
+
+    Unless all are asked for, those of silent ones are 0.
+    """
+    errors = np.zeros(len(trains), np.float32)
+    terms: Any = 0
+    for j in range(len(trains)):
+        if desire[j] != 0 and (len(kept) == 0 or kept[j]):
+            errors[j] = table[np.int64(desire[j]) + 1, np.int64(popcount(trains[j]))]
+            terms += np.int64(errors[j] != 0)
+    share = np.float32(1.01 * _ROUNDOFF * (terms + 4))
+    for row in range(len(found)):
+        found[row] = 0
+        if all_of_them or before[row]:
+            z, magnitude = _product(rows[row], errors)
+            # Also where it is NaN.
+            if abs(abs(z) - threshold) > share * magnitude:
+                found[row] = np.int8(z > threshold) - np.int8(z < -threshold)
+            else:
+                found[row] = _exact_desire(rows[row], errors, threshold)
+
+
+@compiled
+def _learn(
+    rows: Any,
+    learning_rate: float,
+    desire: Any,
+    post: Any,
+    unit_words: Any,
+    inputs: Any,
+    unit_of: Any,
+    num_steps: int,
+    decay: float,
+    synapse_decay: float,
+) -> None:
+    """Add the change of a layer's weights (Eq. 4); see :func:`~.update.learn_tiles`."""
+    num_out, num_units = rows.shape[1], len(unit_words)
+    chosen = np.empty(BLOCK + 1, np.uintp)
+    traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
+    tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
+    pairings = np.empty((num_units * (min(num_out, BLOCK) // GROUP + 1), GROUP), np.float64)
+    changes = np.empty(pairings.size, np.float32)
+    for start in range(0, num_out, BLOCK):
+        stop = min(start + BLOCK, num_out)
+        found = _trace_back(
+            desire[start:stop], post[start:stop], decay, synapse_decay, chosen, traces
+        )
+        if found == 0:
+            continue
+        _pair(unit_words, traces, found, tables, pairings)
+        width = GROUP * ((found + GROUP - 1) // GROUP)
+        flat = pairings.reshape(-1)
+        for k in range(num_units * width):
+            changes[k] = np.float32(learning_rate * flat[k])
+        for k in range(len(inputs)):
+            row, begin = rows[inputs[k], start:stop], width * np.int64(unit_of[k])
+            part = changes[begin : begin + found]
+            for j in range(found):
+                row[chosen[j]] += part[j]

@@ -1,0 +1,181 @@
+"""Samples that are learned one by one take a loop of their own, which must not be seen."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire.data import SpikeTrains
+from lava_desire.engine import Interrupted, Progress
+from lava_desire.errors import NotFiniteError
+from lava_desire.training.loop import TrainingRun
+
+NUM_SAMPLES, RATE = 40, 2e-3
+
+CONFIGS = {
+    "paper": DesireConfig((30, 150, 40, 3), seed=3),
+    "one layer, wide": DesireConfig((30, 140), seed=1, num_steps=7, error_margin=2),
+    "narrow, decay that is rounded": DesireConfig((30, 9, 17, 5, 4), decay=0.9, dropout_hidden=0),
+    "both words of a train": DesireConfig((30, 33, 6), num_steps=64, dropout_input=0.2),
+    "filtered currents": DesireConfig((30, 40, 20, 4), synapse_decay=0.6, decay=0.81),
+    "reset to zero, scaled rates": DesireConfig(
+        (30, 300, 4), reset="zero", learning_rate_scale=(0.5, 2.0)
+    ),
+    "tiny": DesireConfig((30, 1, 2), desire_threshold_hidden=0.0),
+    "equalised": DesireConfig((30, 40, 4), image_brightness=0.4),
+    "not known to the loop": DesireConfig((30, 40, 4), trace_baseline=1.0, weight_limit=0.5),
+    "another decision": DesireConfig((30, 40, 4), tie_break="earliest", class_margin=2),
+}
+
+
+def data(config: DesireConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Draw images of few brightnesses, some of them dark, and labels."""
+    rng = np.random.default_rng(7)
+    images = rng.choice(np.array([0, 0, 60, 128, 200, 255], np.uint8), (NUM_SAMPLES, 30))
+    images[5] = 0
+    return images, rng.integers(0, config.num_classes, NUM_SAMPLES)
+
+
+def pair(config: DesireConfig, weights: Any = None) -> tuple[DesireNetwork, DesireNetwork]:
+    """Return a network, and one that takes every sample as a batch of one."""
+    network, batched = (DesireNetwork(config, weights=weights) for _ in range(2))
+    batched.backend.online = None
+    return network, batched
+
+
+def assert_same(one: DesireNetwork, other: DesireNetwork) -> None:
+    assert one.samples_seen == other.samples_seen
+    for mine, theirs in zip(one.weights, other.weights, strict=True):
+        assert mine.numpy().tobytes() == theirs.numpy().tobytes()
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_step_and_a_pass_see_and_change_what_a_batch_of_one_does(config: DesireConfig) -> None:
+    network, batched = pair(config)
+    images, labels = data(config)
+    rng = np.random.default_rng(0)
+    for at in range(NUM_SAMPLES):
+        masks = None
+        if at % 4 == 3:
+            masks = [rng.random((1, size)) < 0.6 for size in config.neurons[:-1]]
+        part = slice(at, at + 1)
+        mine, theirs = (
+            each.train_step(images[part], labels[part], RATE, masks) for each in (network, batched)
+        )
+        assert (mine.num_correct, mine.num_active) == (theirs.num_correct, theirs.num_active)
+        for name in ("trains", "masks"):
+            values = (getattr(each.activity, name) for each in (mine, theirs))
+            assert all(map(np.array_equal, *values)), name
+        assert all(map(torch.equal, mine.desires, theirs.desires))
+        mine, theirs = (each.forward(images[part]) for each in (network, batched))
+        assert all(map(np.array_equal, mine.trains, theirs.trains))
+        assert torch.equal(mine.prediction, theirs.prediction)
+    assert_same(network, batched)
+    initial = DesireNetwork(config).numpy_weights()
+    assert not all(map(np.array_equal, network.numpy_weights(), initial))
+
+
+def test_potentials_that_meet_the_threshold_are_decided_exactly() -> None:
+    config = CONFIGS["paper"]
+    coarse = [np.round(each * 8) / 8 for each in DesireNetwork(config).numpy_weights()]
+    network, batched = pair(config, coarse)
+    images = torch.from_numpy(data(config)[0])
+    for each in images[:, None]:
+        mine, theirs = (some.forward(each).trains for some in (network, batched))
+        assert all(map(np.array_equal, mine, theirs))
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_run_of_one_sample_a_minibatch_ends_as_steps_do(config: DesireConfig) -> None:
+    config = config.replace(batch_size=1, epochs=2, learning_rate=RATE)
+    network, batched = pair(config)
+    stretches: list[int] = []
+    learn_in_turn = network.learn_in_turn
+
+    def learn(images: torch.Tensor, *rest: Any) -> tuple[int, int]:
+        stretches.append(len(images))
+        return learn_in_turn(images, *rest)
+
+    network.learn_in_turn = learn  # type: ignore[method-assign]
+    histories = [fit(each, data(config)) for each in (network, batched)]
+    assert_same(network, batched)
+    for mine, theirs in zip(*(each.records for each in histories), strict=True):
+        assert (mine.train_accuracy, mine.active_share) == (
+            theirs.train_accuracy,
+            theirs.active_share,
+        )
+    expected = 2 * NUM_SAMPLES if network.learns_in_turn else 0
+    assert sum(stretches) == expected
+    assert not stretches or max(stretches) > 1
+
+
+def test_only_options_that_the_loop_knows_take_it() -> None:
+    assert {name for name, each in CONFIGS.items() if not DesireNetwork(each).learns_in_turn} == {
+        "not known to the loop",
+        "another decision",
+    }
+    convolution = DesireConfig(layers=("4c3", 2), input_shape=(1, 5, 6))
+    assert not DesireNetwork(convolution).learns_in_turn
+    assert not DesireNetwork(CONFIGS["paper"], kernels="torch").learns_in_turn
+
+
+def test_spike_trains_are_learned_in_turn() -> None:
+    config = DesireConfig((30, 40, 4), num_steps=11, batch_size=1, epochs=1, learning_rate=RATE)
+    network, batched = pair(config)
+    spikes = np.random.default_rng(2).random((11, NUM_SAMPLES, 30)) < 0.3
+    for each in (network, batched):
+        fit(each, (SpikeTrains.pack(spikes), data(config)[1]))
+    assert_same(network, batched)
+
+
+def test_weights_that_lie_otherwise_are_learned_as_well() -> None:
+    config = CONFIGS["paper"].replace(batch_size=1, epochs=1, learning_rate=RATE)
+    network, batched = pair(config)
+    network.weights = [weights.contiguous() for weights in network.weights]
+    for each in (network, batched):
+        fit(each, data(config))
+    assert_same(network, batched)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_a_stretch_ends_where_a_sample_cannot_be_learned(value: float) -> None:
+    config = CONFIGS["paper"]
+    images, labels = data(config)
+    images[:, 4] = 0
+    images[25, 4] = 255  # the first sample that meets the weights of input 4
+    states: list[DesireNetwork] = []
+    for network in pair(config):
+        network.weights[0][:, 4] = value
+        with pytest.raises(NotFiniteError, match="layer 1"):
+            network.learn_in_turn(torch.from_numpy(images), torch.from_numpy(labels), RATE)
+        assert network.samples_seen == 26
+        states.append(network)
+    assert_same(*states)
+
+
+@pytest.mark.parametrize("after_each", [True, False])
+def test_an_interrupted_run_goes_on_from_where_it_was(tmp_path: Path, after_each: bool) -> None:
+    config = CONFIGS["paper"].replace(batch_size=1, epochs=2, learning_rate=RATE)
+    whole, broken = DesireNetwork(config), DesireNetwork(config)
+    fit(whole, data(config))
+    seen: list[int] = []
+
+    def interrupt(progress: Progress) -> None:
+        seen.append(progress.samples_done)
+        if len(seen) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    run = TrainingRun(broken, data(config), None, tmp_path)
+    with pytest.raises(Interrupted):
+        run.carry_out(on_progress=interrupt, after_each=after_each)
+    assert (seen == [1, 2, 3]) == after_each
+    assert seen[-1] < NUM_SAMPLES
+    resumed = DesireNetwork(config)
+    fit(resumed, data(config), folder=tmp_path, resume=True)
+    assert_same(whole, resumed)
