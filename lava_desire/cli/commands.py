@@ -106,6 +106,10 @@ def train(
             "none",
         ),
     ] = None,
+    patience: Annotated[
+        int | None,
+        option("End when the accuracy has not become better for so many epochs.", "all epochs"),
+    ] = None,
     seeds: Annotated[
         str | None, option("Several runs, a seed each, and a table: 0,1,2.", "--seed")
     ] = None,
@@ -162,6 +166,7 @@ def train(
             "force": force or None,
             "validation": validation,
             "seeds": seeds,
+            "patience": patience,
             **binning,
         }
         others += [name for name, value in options.items() if value is not None]
@@ -193,6 +198,7 @@ def train(
             kernels=kernels,
             backend=backend,
             validation=validation,
+            patience=patience,
         )
         if team is not None:
             plan = replace(plan, device=team.launch.place(plan.device))

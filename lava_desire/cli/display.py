@@ -141,6 +141,8 @@ def accuracies(history: History) -> str:
         f"best {100 * best.accuracy:.2f} %{where} (epoch {best.epoch}), last "
         f"{100 * last.accuracy:.2f} %"
     )
+    if history.stopped is not None:
+        text += f"; stopped after epoch {last.epoch}, as {history.stopped}"
     if test is not None:
         text += (
             f"; on the test set, read once, {100 * test.accuracy:.2f} % by the weights of epoch "

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Plan:
     """Runs of one configuration but for what each of them changes, on the same samples.
 
-    `validation` is the share of the training samples that chooses the best epoch, if any.
+    `validation` is the share of the training samples that chooses the best epoch, if any, and
+    `patience` how many epochs without a better one end a run.
     """
 
     source: Source
@@ -44,6 +45,7 @@ class Plan:
     kernels: str = AUTO
     backend: str = "torch"
     validation: float | None = None
+    patience: int | None = None
 
     def network(self, **changes: Any) -> DesireNetwork:
         """Build the network, with some fields of its configuration changed."""
@@ -59,6 +61,7 @@ class Plan:
             folder,
             backend=self.backend,
             validation=self.validation,
+            patience=self.patience,
             **more,
         )
 
@@ -84,6 +87,7 @@ class Plan:
         check_choice(f"{path}: backend", plan.backend, BACKENDS)
         check_computing(plan.device, plan.precision, plan.kernels)
         check_share(plan.validation)
+        check_patience(plan.patience)
         return plan, others
 
 
@@ -106,6 +110,7 @@ def make_plan(
     """
     settings = {name: value for name, value in settings.items() if value is not None}
     check_share(settings.get("validation"))
+    check_patience(settings.get("patience"))
     source = where if where.is_named else Source.given("digits", data_dir, None)
     if settings.get("backend") == "lava":
         # A Lava network learns online; a preset's minibatch is not for it.
@@ -122,6 +127,12 @@ def check_share(share: object) -> None:
     """Refuse what is no share of samples to validate with."""
     if share is not None and not (isinstance(share, float) and 0 < share < 1):
         raise ValueError(f"--validation is {share}: expected a share in (0, 1), as 0.1")
+
+
+def check_patience(patience: object) -> None:
+    """Refuse what is no number of epochs to wait for a better one."""
+    if patience is not None and not (type(patience) is int and patience >= 1):
+        raise ValueError(f"--patience is {patience}: expected an integer >= 1")
 
 
 def holds_plan(folder: str | Path, name: str) -> bool:

@@ -56,7 +56,8 @@ class Run:
     Under torchrun `job` is its name, and `is_first` whether this is the rank that writes. A new run
     `replaces` one that is in the folder, as ``--force`` asks for; `notes` are those of a run that
     is gone on with. Of the training samples a share is for `validation`, where one is given; of
-    several runs to choose among none `reads_test` samples.
+    several runs to choose among none `reads_test` samples. With a `patience` it ends when its
+    accuracy has not risen for so many epochs.
     """
 
     source: Source
@@ -69,6 +70,7 @@ class Run:
     notes: Notes | None = None
     job: str | None = None
     validation: float | None = None
+    patience: int | None = None
     reads_test: bool = True
     is_first: bool = True
     epochs_done: int = 0
@@ -476,7 +478,7 @@ def open_run(
     source, data = team.in_turn(load) if team else load()
     backend = backend or settings["backend"]
     run = Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
-    run.validation = notes.validation
+    run.validation, run.patience = notes.validation, notes.patience
     run.epochs_done = done if isinstance(done, int) else 0
     return run
 
@@ -488,6 +490,8 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
     """
     network = run.network
     check_choice("--backend", run.backend, BACKENDS)
+    from lava_desire.training.callbacks import EarlyStopping
+
     with named_as_options():
         training = training_class(network, run.backend)(
             network,
@@ -498,6 +502,8 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
         )
     training.replaces = run.replaces
     training.notes = _notes(run)
+    if run.patience is not None:
+        training.callbacks = [EarlyStopping(run.patience)]
     if training.validation is not None:
         display.column = "validation"
     try:
@@ -538,6 +544,7 @@ def _notes(run: Run) -> dict[str, bytes]:
     fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
     fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
     fields |= {"validation": run.validation} if run.validation is not None else {}
+    fields |= {"patience": run.patience} if run.patience is not None else {}
     fields |= {"job": run.job} if run.job is not None else {}
     return {RUN: notes_file(fields)}
 

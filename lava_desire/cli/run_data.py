@@ -148,6 +148,7 @@ class Notes:
     settings: dict[str, str]  # device, precision, kernels and backend
     job: str | None  # the name of the torchrun that has begun it
     validation: float | None  # share of the training samples
+    patience: int | None  # epochs without a better one
     fields: dict[str, Any]  # all that the file holds
 
     def with_source(self, source: Source, data: Dataset) -> bytes:
@@ -208,7 +209,10 @@ def read_notes(path: Path) -> Notes:
     share = fields.get("validation")
     if share is not None and not (isinstance(share, float) and 0 < share < 1):
         raise ValueError(f"{path} is damaged: validation is {share!r}, and no share in (0, 1)")
-    return Notes(source, others["content"], settings, others["job"], share, fields)
+    patience = fields.get("patience")
+    if patience is not None and not (type(patience) is int and patience >= 1):
+        raise ValueError(f"{path} is damaged: patience is {patience!r}, and no integer >= 1")
+    return Notes(source, others["content"], settings, others["job"], share, patience, fields)
 
 
 def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, Dataset]:

@@ -110,6 +110,7 @@ def sweep(
     validation: Annotated[
         float | None, option("Share of the training samples that chooses.", "0.1")
     ] = None,
+    patience: Annotated[int | None, option("As of train.", "all epochs")] = None,
     device: Device = None,
     precision: Annotated[str | None, option("As of train.", AUTO)] = None,
     kernels: Annotated[str | None, option("As of train.", AUTO)] = None,
@@ -132,6 +133,7 @@ def sweep(
     if resume is not None:
         others = {**given, "over": over, "sampler": sampler, "seeds": seeds, "prune": prune or None}
         others |= {"output": output, "validation": validation, "layers": layers, "preset": preset}
+        others["patience"] = patience
         named = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
         if named:
             raise ValueError(
@@ -161,6 +163,7 @@ def sweep(
             precision=precision,
             kernels=kernels,
             validation=0.1 if validation is None else validation,
+            patience=patience,
         )
         chosen = parse_seeds(seeds) if seeds else [plan.config.seed]
         check_data(plan.network(), samples, plan.validation)

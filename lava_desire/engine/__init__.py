@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lava_desire.files import FolderInUseError
     from lava_desire.network import DesireNetwork
     from lava_desire.operations import LayerOperations, count_operations
+    from lava_desire.training.callbacks import Callback, EarlyStopping, EpochCheckpoint
     from lava_desire.training.choose import fit
     from lava_desire.training.evaluation import Metrics, evaluate
     from lava_desire.training.history import EpochRecord, History, Progress, TestRecord
@@ -28,12 +29,15 @@ __all__ = [
     "KERNELS",
     "PRECISIONS",
     "Activity",
+    "Callback",
     "Checkpoint",
     "CheckpointError",
     "ClassScores",
     "DamagedCheckpointWarning",
     "DesireNetwork",
     "DeviceMemoryError",
+    "EarlyStopping",
+    "EpochCheckpoint",
     "EpochRecord",
     "FolderInUseError",
     "History",
@@ -61,6 +65,7 @@ _HOMES = {
     "files": "FolderInUseError",
     "network": "DesireNetwork",
     "operations": "LayerOperations count_operations",
+    "training.callbacks": "Callback EarlyStopping EpochCheckpoint",
     "training.choose": "fit",
     "training.evaluation": "Metrics evaluate",
     "training.history": "EpochRecord History Progress TestRecord",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lava_desire.network import DesireNetwork
-    from lava_desire.training.history import History, Progress
+    from lava_desire.training.callbacks import Callback
+    from lava_desire.training.history import EpochRecord, History, Progress
     from lava_desire.training.loop import TrainingRun
 
 BACKENDS = ("torch", "lava")
@@ -34,6 +35,7 @@ def fit(
     on_progress: Callable[[Progress], None] | None = None,
     backend: str = "torch",
     validation: Any = None,
+    callbacks: Iterable[Callback | Callable[[EpochRecord], Any]] = (),
 ) -> History:
     """Train a network as its config says, evaluating after every epoch.
 
@@ -81,6 +83,9 @@ def fit(
         class by the config's seed (:func:`~lava_desire.randomness.validation_split`) and not
         learned; or other samples. They are then evaluated after every epoch, and the test set is
         read once, after the last, with the weights that were best: :attr:`History.test`.
+    callbacks : iterable of Callback or callable, optional
+        Called while it trains (:class:`~lava_desire.engine.Callback`), in this order; a function
+        with the record of every epoch.
 
     Returns
     -------
@@ -122,9 +127,12 @@ def fit(
     >>> history.last.epoch, history.best.test_accuracy > 0.5
     (2, True)
     """
+    from lava_desire.training.callbacks import as_callbacks
+
     run = training_class(network, backend)(
         network, train, test, Path(folder) if folder is not None else None, validation
     )
+    run.callbacks = as_callbacks(callbacks)
     return run.carry_out(resume, checkpoint_seconds, on_progress)
 
 

@@ -175,6 +175,16 @@ class DistributedRun(TrainingRun):
     def _stops(self) -> bool:
         return self._stop
 
+    def _call(self, name: str, *arguments: Any) -> None:
+        if self._ranks.is_first:
+            super()._call(name, *arguments)
+
+    def _is_stopped(self) -> bool:
+        """Tell whether rank 0, which alone has callbacks, has stopped the run."""
+        reason = self._ranks.from_first(as_payload((self.history.stopped or "").encode()))
+        self.history.stopped = bytes(reason.tolist()).decode() or None
+        return self.history.stopped is not None
+
     def _warn_of_silence(self) -> None:
         if self._ranks.is_first:
             super()._warn_of_silence()

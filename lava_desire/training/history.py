@@ -101,10 +101,13 @@ class History:
     test : TestRecord or None
         What the weights that validation chose reach on the test set; None without validation or a
         test set, and before the run has ended.
+    stopped : str or None
+        Why a callback ended the run before its last epoch.
     """
 
     records: list[EpochRecord] = field(default_factory=list)
     test: TestRecord | None = None
+    stopped: str | None = None
 
     @property
     def best(self) -> EpochRecord | None:

@@ -42,6 +42,7 @@ from lava_desire.network import DesireNetwork
 from lava_desire.randomness import epoch_order
 from lava_desire.training.augment import draw_shifts, shift_images
 from lava_desire.training.average import WeightAverage
+from lava_desire.training.callbacks import Callback
 from lava_desire.training.evaluation import Metrics, checked_data, evaluate_checked
 from lava_desire.training.history import (
     EpochRecord,
@@ -105,6 +106,7 @@ class TrainingRun:
         self._data_name = train.name if isinstance(train, Dataset) else None
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
+        self.callbacks: list[Callback] = []
         self.replaces = False  # whether a run in the folder gives way to this one
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
@@ -155,6 +157,18 @@ class TrainingRun:
             finally:
                 self.close()
         return self.history
+
+    def stop(self, reason: str) -> None:
+        """End the run after the present epoch, as if it were the last; `reason` is for people."""
+        self.history.stopped = reason
+
+    def _is_stopped(self) -> bool:
+        return self.history.stopped is not None
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        """Call a method of all callbacks."""
+        for callback in self.callbacks:
+            getattr(callback, name)(self, *arguments)
 
     def _lock(self, resume: bool) -> Any:
         """Return what keeps other processes out of the folder, which is made for a new run."""
@@ -316,13 +330,16 @@ class TrainingRun:
         on_progress: Callable[[Progress], None],
     ) -> None:
         saved = time.monotonic()
-        while self.epoch < self.network.config.epochs:
+        self._call("on_begin")
+        while self.epoch < self.network.config.epochs and not self._is_stopped():
             started = time.monotonic() - self.seconds
             self.network.card = self._card()
             with self._epoch_named():
                 for _ in self._minibatches():
                     self.seconds = max(self.seconds, time.monotonic() - started)
-                    on_progress(self._progress())
+                    progress = self._progress()
+                    on_progress(progress)
+                    self._call("on_progress", progress)
                     due = time.monotonic() - saved > checkpoint_seconds
                     stops = self._stops()
                     if stops or due:
@@ -335,8 +352,10 @@ class TrainingRun:
             self._finish_epoch()
             saved = time.monotonic()
             on_progress(self._progress())
+            self._call("on_epoch_end", self.history.records[-1])
         if self.validation is not None and self.test is not None and self.history.test is None:
             self._read_test()
+        self._call("on_end")
 
     def _stops(self) -> bool:
         """Tell whether the run ends after this minibatch."""

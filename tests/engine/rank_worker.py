@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.spike_source import Counting, encoded
 from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
-from lava_desire.engine import Interrupted, RankError, open_process_group
+from lava_desire.engine import Callback, Interrupted, RankError, open_process_group
 
 BASE = DesireConfig(
     (64, 40, 20, 10),
@@ -47,8 +47,16 @@ CASES = {
     "spikes": (BASE.replace(image_shift=0, image_brightness=0.0), {}),
     "bfloat16x2": (BASE, {"precision": "bfloat16x2"}),
     "validated": (BASE, {}),
+    "stopped": (BASE, {}),
 }
-FIT = {"validated": {"validation": 0.2}}
+
+
+class Enough(Callback):
+    def on_epoch_end(self, run, record):
+        run.stop("it is enough")
+
+
+FIT = {"validated": {"validation": 0.2}, "stopped": {"callbacks": [Enough()]}}
 
 
 def data(case="compiled"):

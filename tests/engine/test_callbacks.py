@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig
+from lava_desire.checkpoint import CHECKPOINT
+from lava_desire.data import load_dataset
+from lava_desire.engine import (
+    Callback,
+    DesireNetwork,
+    EarlyStopping,
+    EpochCheckpoint,
+    fit,
+    read_checkpoint,
+)
+
+CONFIG = DesireConfig((64, 20, 10), learning_rate=3e-4, batch_size=32, epochs=4, seed=7)
+# Its accuracy soon rises no more.
+WILD = CONFIG.replace(learning_rate=0.1, epochs=12)
+
+
+@pytest.fixture(scope="module")
+def data():
+    digits = load_dataset("digits")
+    return (digits.train_images[:200], digits.train_labels[:200]), (
+        digits.test_images[:100],
+        digits.test_labels[:100],
+    )
+
+
+def same_weights(one, other):
+    for mine, theirs in zip(one.numpy_weights(), other.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+class Notes(Callback):
+    def __init__(self):
+        self.calls = []
+
+    def on_begin(self, run):
+        self.calls.append(("begin", run.epoch))
+
+    def on_progress(self, run, progress):
+        self.calls.append(("progress", progress.epoch, progress.samples_done))
+
+    def on_epoch_end(self, run, record):
+        assert record is run.history.records[-1]
+        if run.folder is not None:
+            assert read_checkpoint(run.folder / CHECKPOINT).state["epoch"] == record.epoch
+        self.calls.append(("epoch", record.epoch))
+
+    def on_end(self, run):
+        self.calls.append(("end", run.history.test is not None))
+
+
+def test_they_are_called_in_turn_and_change_nothing(data, tmp_path):
+    plain, watched, notes, seen = DesireNetwork(CONFIG), DesireNetwork(CONFIG), Notes(), []
+    fit(plain, *data, validation=0.2)
+    history = fit(
+        watched, *data, validation=0.2, folder=tmp_path, callbacks=[notes, seen.append, Callback()]
+    )
+    same_weights(plain, watched)
+    epoch = [32, 64, 96, 128, 160]
+    expected = [("begin", 0)]
+    for number in range(4):
+        expected += [("progress", number, done) for done in epoch]
+        expected += [("epoch", number + 1)]
+    assert notes.calls == [*expected, ("end", True)]
+    assert seen == history.records
+
+
+def stopping_epoch(records, patience, min_delta=0.0):
+    """Find it the plain way: at every epoch, the best of those before the last few."""
+    for count in range(1, len(records) + 1):
+        values = [record.accuracy for record in records[:count]]
+        best = 0
+        for index, value in enumerate(values):
+            if value > values[best] + min_delta:
+                best = index
+        if count - 1 - best >= patience:
+            return count
+    return len(records)
+
+
+@pytest.mark.parametrize(("patience", "min_delta"), [(1, 0.0), (2, 0.0), (2, 0.05), (50, 0.0)])
+def test_early_stopping_ends_where_the_records_say(data, patience, min_delta):
+    whole = fit(DesireNetwork(WILD), *data, validation=0.2)
+    network = DesireNetwork(WILD)
+    stopping = EarlyStopping(patience, min_delta)
+    history = fit(network, *data, validation=0.2, callbacks=[stopping])
+    count = stopping_epoch(whole.records, patience, min_delta)
+    assert len(history.records) == count
+    assert (history.stopped is not None) == (count < 12)
+    accuracies = [record.accuracy for record in history.records]
+    assert accuracies == [record.accuracy for record in whole.records[:count]]
+    assert history.test.epoch == history.best.epoch
+
+
+def test_a_stopped_run_stays_so_and_a_broken_one_stops_where_it_would(data, tmp_path):
+    stopping = {"callbacks": [EarlyStopping(2)], "folder": tmp_path}
+    whole = fit(DesireNetwork(WILD), *data, callbacks=[EarlyStopping(2)])
+    assert len(whole.records) < 12
+
+    def interrupt(record):
+        if record.epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fit(DesireNetwork(WILD), *data, folder=tmp_path, callbacks=[interrupt])
+    again = DesireNetwork(WILD)
+    history = fit(again, *data, **stopping, resume=True)
+    assert len(history.records) == len(whole.records)
+    third = DesireNetwork(WILD)
+    assert fit(third, *data, **stopping, resume=True).stopped == whole.stopped
+    same_weights(again, third)
+    # Without it, the run goes on to its last epoch.
+    assert len(fit(DesireNetwork(WILD), *data, folder=tmp_path, resume=True).records) == 12
+
+
+def test_what_a_callback_raises_ends_the_run_and_loses_nothing(data, tmp_path):
+    class Broken(Callback):
+        def on_progress(self, run, progress):
+            if (progress.epoch, progress.samples_done) == (1, 64):
+                raise RuntimeError("no more disk for logs")
+
+    with pytest.raises(RuntimeError, match="no more disk for logs"):
+        fit(DesireNetwork(CONFIG), *data, folder=tmp_path, callbacks=[Broken()])
+    resumed, whole = DesireNetwork(CONFIG), DesireNetwork(CONFIG)
+    fit(resumed, *data, folder=tmp_path, resume=True)
+    fit(whole, *data)
+    same_weights(resumed, whole)
+
+
+def test_weights_of_some_epochs_are_kept(data, tmp_path):
+    kept = EpochCheckpoint(every=2)
+    fit(DesireNetwork(CONFIG), *data, folder=tmp_path, callbacks=[kept])
+    names = sorted(path.name for path in (tmp_path / "epochs").iterdir())
+    assert names == ["epoch-0002.safetensors", "epoch-0004.safetensors"]
+    shorter = DesireNetwork(CONFIG.replace(epochs=2))
+    fit(shorter, *data, callbacks=[EpochCheckpoint(folder=tmp_path / "mine")])
+    for place in (tmp_path / "epochs", tmp_path / "mine"):
+        same_weights(DesireNetwork.load(place / "epoch-0002.safetensors"), shorter)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: EarlyStopping(0), "patience is 0: expected at least 1"),
+        (lambda: EarlyStopping(1.5), "patience is 1.5: expected"),
+        (lambda: EarlyStopping(1, -0.1), "min_delta is -0.1: expected at least 0"),
+        (lambda: EarlyStopping(1, of="speed"), "of is 'speed': expected one of accuracy"),
+        (lambda: EpochCheckpoint(0), "every is 0: expected at least 1"),
+    ],
+)
+def test_values_out_of_range_are_refused(made, said):
+    with pytest.raises(ValueError, match=said):
+        made()
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "said"),
+    [
+        ([3], "callbacks holds 3: expected instances"),
+        ([EarlyStopping], "callbacks holds <class .*: expected instances"),
+        ([EarlyStopping(1, of="validation_loss")], "watches validation_loss, which this run"),
+        ([EarlyStopping(1, of="average_accuracy")], "watches average_accuracy, which this run"),
+        ([EpochCheckpoint()], "EpochCheckpoint has no folder, nor has the run"),
+    ],
+)
+def test_what_a_run_cannot_do_is_refused_before_it_learns(data, callbacks, said):
+    network = DesireNetwork(CONFIG)
+    with pytest.raises(ValueError, match=said):
+        fit(network, *data, callbacks=callbacks)
+    assert network.samples_seen == 0
+
+
+def test_of_losses_less_is_better(data):
+    stopped = fit(DesireNetwork(WILD), *data, callbacks=[EarlyStopping(1, of="test_loss")])
+    losses = [record.test_loss for record in stopped.records]
+    assert losses[:-1] == sorted(losses[:-1], reverse=True)
+    assert losses[-1] >= losses[-2]
+    assert stopped.stopped == "test_loss has not become better for 1 epochs"
+
+
+def test_without_a_set_to_measure_on_accuracy_cannot_be_watched(data):
+    with pytest.raises(ValueError, match="watches accuracy, which this run does not measure"):
+        fit(DesireNetwork(CONFIG), data[0], callbacks=[EarlyStopping(1)])
