@@ -48,6 +48,11 @@ COMMANDS = {
         "shared",
     ),
     "eval": Entry("commands", "eval_", "Classify the test images with a trained network."),
+    "predict": Entry(
+        "predict",
+        "predict",
+        "Classify samples, with labels or without, and write a row each into a file.",
+    ),
     "sweep": Entry(
         "sweep",
         "sweep",

@@ -23,6 +23,7 @@ from lava_desire.training.history import RUN
 
 if TYPE_CHECKING:
     from lava_desire.data import Dataset
+    from lava_desire.data.unlabelled import Samples
 
 _SETTINGS = {"device": None, "precision": None, "kernels": "auto", "backend": "torch"}
 _ARGUMENT = re.compile(
@@ -223,15 +224,9 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
     which samples, or they are others than the run was begun with; OSError, naming the option that
     would help, if they are not there.
     """
-    folder = place if place.is_dir() else place.parent
-    notes = read_notes(folder / RUN) if os.path.lexists(folder / RUN) else None
+    folder, notes = _notes_of(place)
     if given.is_binned:
-        if notes is None or notes.source.binning is None:
-            raise ValueError(
-                f"--events {given} is given, and nothing says how {place} bins events: expected "
-                "the folder of a run of events, or spike trains in an .npz file"
-            )
-        source = dataclasses.replace(given, binning=notes.source.binning)
+        source = _binned_as(notes, given, place)
     elif given.is_named:
         source = given
     elif notes is None:
@@ -253,16 +248,65 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
             f"{source}, the data of {folder}, are not there: expected "
             f"{'--data' if source.events is None else '--events'} with where they are now"
         ) from error
-    shape = notes.fields.get("image_shape") if notes is not None else None
-    found = data.image_shape
-    if isinstance(shape, list) and found is not None and shape != list(found):
-        theirs, ours = (printable(" x ".join(map(str, sizes))) for sizes in (found, shape))
-        raise ValueError(f"images of {source} are {theirs}: expected {ours}, as those of {folder}")
+    _check_shape(data.image_shape, notes, source, folder)
     is_own = same or not given.is_named
     if is_own and notes is not None and notes.content not in (None, content_of(data)):
         cure = "expected the same" if same else f"to take them all the same, give --data {source}"
         raise ValueError(f"{source} holds other samples than {folder} was begun with: {cure}")
     return source.absolute(), data
+
+
+def samples_of(place: Path, given: Source) -> tuple[Source, Samples]:
+    """Return samples for a run or a checkpoint to classify, and where they are.
+
+    They are those in the file or the events `given`, whose labels are not asked for, or else those
+    of :func:`data_of` to test with. Raises its errors.
+    """
+    from lava_desire.data import DataError
+    from lava_desire.data.unlabelled import Samples, load_recordings, load_samples
+
+    if given.file is None and given.events is None:
+        source, data = data_of(place, given)
+        return source, Samples(data.name, data.test[0], data.image_shape)
+    folder, notes = _notes_of(place)
+    if given.is_binned:
+        given = _binned_as(notes, given, place)
+        try:
+            samples = load_recordings(str(given), **(given.binning or {}))
+        except DataError as error:
+            raise DataError(_ARGUMENT.sub(_as_option, str(error))) from None
+    else:
+        samples = load_samples(str(given))
+        if given.events is not None and not samples.has_spikes:
+            raise DataError(f"--events {given} holds images: expected spikes, or --data")
+    _check_shape(samples.image_shape, notes, given, folder)
+    return given.absolute(), samples
+
+
+def _notes_of(place: Path) -> tuple[Path, Notes | None]:
+    """Return the folder of a run or a checkpoint, and the run's notes, None where it has none."""
+    folder = place if place.is_dir() else place.parent
+    return folder, read_notes(folder / RUN) if os.path.lexists(folder / RUN) else None
+
+
+def _binned_as(notes: Notes | None, given: Source, place: Path) -> Source:
+    """Return recordings of events with the bins of the run that they are for."""
+    if notes is None or notes.source.binning is None:
+        raise ValueError(
+            f"--events {given} is given, and nothing says how {place} bins events: expected "
+            "the folder of a run of events, or spike trains in an .npz file"
+        )
+    return dataclasses.replace(given, binning=notes.source.binning)
+
+
+def _check_shape(
+    found: tuple[int, ...] | None, notes: Notes | None, source: Source, folder: Path
+) -> None:
+    """Refuse images of another shape than those of the run."""
+    shape = notes.fields.get("image_shape") if notes is not None else None
+    if isinstance(shape, list) and found is not None and shape != list(found):
+        theirs, ours = (printable(" x ".join(map(str, sizes))) for sizes in (found, shape))
+        raise ValueError(f"images of {source} are {theirs}: expected {ours}, as those of {folder}")
 
 
 def _check_folder_is_used(data_dir: str, source: Source, whose: str = "the data") -> None:
@@ -280,7 +324,7 @@ def _check_folder_is_used(data_dir: str, source: Source, whose: str = "the data"
         )
 
 
-def describe(source: Source, data: Dataset) -> str:
+def describe(source: Source, data: Dataset | Samples) -> str:
     """Return what a message calls samples: their name, and where they are if they are a user's."""
     own = source.file or source.events
     return printable(data.name if own is None else f"{data.name} ({own})")

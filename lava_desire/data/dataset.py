@@ -450,6 +450,29 @@ def find_family(names: Any) -> tuple[str, ...]:
     return tuple(lower[name] for name in (*family[:2], *there))
 
 
+def find_inputs(names: Any) -> tuple[str]:
+    """Return the one of `names` that holds samples to classify: those to test with, or else all.
+
+    Raises DataError if there are none, or those of several families.
+    """
+    lower = {name.lower(): name for name in reversed([*names]) if isinstance(name, str)}
+    found = []
+    for family in FAMILIES:
+        there = [lower[name] for name in (*family[2:3], family[0]) if name in lower]
+        found += there[:1]
+    if len(found) == 1:
+        return (found[0],)
+    listed = ", ".join(sorted(ascii(name)[1:-1][:40] for name in found or lower.values())[:20])
+    wanted = ", ".join(dict.fromkeys(family[0] for family in FAMILIES))
+    raise DataError(f"holds {listed or 'nothing'}: expected one array of samples, as {wanted}")
+
+
+def samples_in(arrays: Mapping[str, Any]) -> tuple[Any, tuple[int, ...] | None]:
+    """Return the samples of arrays by name: images as rows and their shape, or spike trains."""
+    (key,) = find_inputs(arrays)
+    return _samples(_packed(arrays, key) if _is_trains(key) else arrays[key], key)
+
+
 def _names_in(arrays: Mapping[str, Any]) -> tuple[str, ...] | None:
     for key in CLASS_NAMES:
         if key not in arrays or arrays[key] is None:

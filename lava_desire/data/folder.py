@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lava_desire.data.checks import DataError
 from lava_desire.data.dataset import Dataset
@@ -56,7 +57,29 @@ def load_folder(path: str | Path) -> Dataset:
     OSError
         If one cannot be read.
     """
-    path = Path(path)
+    return _load(*_find_one(Path(path)))
+
+
+def read_inputs(path: Path) -> npt.NDArray[Any]:
+    """Return images to classify, (S, h, w) uint8: those to test with, or else those there are.
+
+    Raises the errors of :func:`load_folder`; labels need not be there.
+    """
+    place, prefix, files = _find_one(path)
+    file = files.get(("test", "images")) or files.get(("train", "images"))
+    if file is None:
+        raise DataError(f"{place} holds labels alone: expected images")
+    images = read_idx(file, _DIMENSIONS["images"])
+    return images.transpose(0, 2, 1) if _is_turned(prefix) else images
+
+
+def _is_turned(prefix: str) -> bool:
+    """Whether rows and columns are exchanged: EMNIST's are."""
+    return prefix.startswith("emnist")
+
+
+def _find_one(path: Path) -> tuple[Path, str, Files]:
+    """Return the files of the one data set of a folder, their prefix, and where they are."""
     folder, wanted = (path, None) if path.is_dir() else (path.parent, path.name)
     place, found = _find(folder)
     if wanted is not None:
@@ -70,7 +93,7 @@ def load_folder(path: str | Path) -> Dataset:
             "train-labels-idx1-ubyte and the same of t10k or test, plain or as .gz"
         )
     ((prefix, files),) = found.items()
-    return _load(place, prefix.rstrip("-"), files)
+    return place, prefix.rstrip("-"), files
 
 
 def _find(folder: Path) -> tuple[Path, dict[str, Files]]:
@@ -109,7 +132,7 @@ def _load(place: Path, prefix: str, files: Files) -> Dataset:
     arrays: dict[str, Any] = {
         f"{part}_{kind}": read_idx(file, _DIMENSIONS[kind]) for (part, kind), file in files.items()
     }
-    if prefix.startswith("emnist"):
+    if _is_turned(prefix):
         for part in ("train_images", "test_images"):
             if part in arrays:
                 arrays[part] = arrays[part].transpose(0, 2, 1)

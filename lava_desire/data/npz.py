@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -69,8 +70,20 @@ def load_npz(path: str | Path) -> Dataset:
         If the file cannot be opened.
     """
     path = Path(path)
+    arrays = read_arrays(path, find_family)
     try:
-        arrays = _read_arrays(path)
+        return Dataset.from_arrays(arrays, path.stem)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def read_arrays(path: Path, find: Callable[[Any], tuple[str, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays of a file that `find` chooses by their names, and what belongs to them.
+
+    Raises the errors of :func:`load_npz`.
+    """
+    try:
+        return _read_arrays(path, find)
     except DAMAGE as error:
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
     except NotRegularError as error:
@@ -81,13 +94,9 @@ def load_npz(path: str | Path) -> Dataset:
         if error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{path} is no .npz file, or a damaged one: {error}") from None
-    try:
-        return Dataset.from_arrays(arrays, path.stem)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
 
 
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _read_arrays(path: Path, find: Callable[[Any], tuple[str, ...]]) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays that are asked for, and no others, once their headers have been checked."""
     with open_regular(path) as file, zipfile.ZipFile(file) as archive:
         members = [member.removesuffix(".npy") for member in archive.namelist()]
@@ -95,7 +104,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if twice:
             raise DataError(f"{path} holds {ascii(twice[0])[:100]} twice: expected each array once")
         try:
-            wanted = find_family(members)
+            wanted = find(members)
         except DataError as error:
             raise DataError(f"{path} {error}") from None
         wanted += tuple(name for name in (*CLASS_NAMES, NUM_STEPS) if name in members)

@@ -90,13 +90,15 @@ def load_data(path: str | Path) -> Dataset:
         If it cannot be read.
     """
     path = Path(path)
-    if path.is_dir() or (not path.exists() and path.parent.is_dir() and _is_prefix(path)):
+    if is_folder(path):
         return load_folder(path)
     return load_table(path) if path.suffix.lower() in SUFFIXES else load_npz(path)
 
 
-def _is_prefix(path: Path) -> bool:
-    """Say whether files in a folder begin as the path does: one of the data sets there."""
+def is_folder(path: Path) -> bool:
+    """Say whether it is a folder, or files in one begin as the path does: a data set there."""
+    if path.exists() or not path.parent.is_dir():
+        return path.is_dir()
     return any(each.name.startswith(f"{path.name}-train-") for each in path.parent.iterdir())
 
 

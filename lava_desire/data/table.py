@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,11 +56,19 @@ def load_table(path: str | Path) -> Dataset:
         If the file cannot be read.
     """
     path = Path(path)
-    pyarrow = _import_pyarrow()
+    arrays = read_table(path, _labelled)
+    try:
+        return Dataset.from_arrays(arrays, path.stem)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def read_table(path: Path, read: Callable[[Any], dict[str, npt.NDArray[Any]]]) -> dict[str, Any]:
+    """Return what `read` makes of a file's table; raises the errors of :func:`load_table`."""
+    pyarrow = import_pyarrow()
     try:
         with open_regular(path) as file:
-            arrays = _arrays_of(_read(file, path))
-        return Dataset.from_arrays(arrays, path.stem)
+            return read(_read(file, path))
     except NotRegularError as error:
         raise DataError(str(error)) from None
     except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
@@ -78,7 +87,8 @@ def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path} is no {kind} file, or a damaged one: {printable(error, _SHOWN)}")
 
 
-def _import_pyarrow() -> Any:
+def import_pyarrow() -> Any:
+    """Return pyarrow with its readers and writers; ImportError has the command that installs it."""
     try:
         import pyarrow
         import pyarrow.csv
@@ -127,33 +137,41 @@ def _check_columns(names: list[str]) -> None:
         raise DataError(f"two columns are called {_shown(twice)}: expected a name for each")
 
 
-def _arrays_of(table: Any) -> dict[str, npt.NDArray[Any]]:
+def _labelled(table: Any) -> dict[str, npt.NDArray[Any]]:
     """Return the columns as images and labels."""
     names = table.column_names
     _check_columns(names)
-    labels = [name for name in names if name.strip().lower() in _LABELS]
+    labels = [name for name in names if _is_label(name)]
     if len(labels) != 1:
         listed = ", ".join(map(_shown, names[:8])) + (", ..." if len(names) > 8 else "")
         raise DataError(
             f"{len(labels) or 'none'} of the columns {listed} may be the labels: expected one "
             f"called {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, in the first line of a CSV file"
         )
+    return {**inputs_of(table), "labels": _values(table.column(labels[0]), labels[0], texts=True)}
+
+
+def inputs_of(table: Any) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns that hold no labels as images."""
+    names = table.column_names
+    _check_columns(names)
     numbers = [name for name in names if name.strip().lower() in _ROW_NUMBERS]
     if numbers:
         raise DataError(
             f"the column {_shown(numbers[0])} holds the number of a row, which is no input: leave "
             "it out, as pandas does with index=False"
         )
-    if len(names) == 1 or not table.num_rows:
+    inputs = [name for name in names if not _is_label(name)]
+    if not inputs or not table.num_rows:
         raise DataError(
-            f"the table has {table.num_rows} rows and {len(names) - 1} inputs: expected some"
+            f"the table has {table.num_rows} rows and {len(inputs)} inputs: expected some"
         )
-    inputs = [name for name in names if name != labels[0]]
     columns = [_values(table.column(name), name, texts=False) for name in inputs]
-    return {
-        "images": _joined(columns, inputs),
-        "labels": _values(table.column(labels[0]), labels[0], texts=True),
-    }
+    return {"images": _joined(columns, inputs)}
+
+
+def _is_label(name: str) -> bool:
+    return name.strip().lower() in _LABELS
 
 
 def _values(column: Any, name: str, texts: bool) -> npt.NDArray[Any]:

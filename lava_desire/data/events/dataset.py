@@ -18,6 +18,7 @@ from lava_desire.data.events.folders import (
     class_numbers,
     find_members,
     find_parts,
+    find_recordings,
     number_labels,
 )
 from lava_desire.data.events.reading import iterate_events
@@ -51,7 +52,8 @@ class EventDataset:
         (channels, height, width); what the first recording says of itself when not given, and one
         that says another is refused then.
     labels : array, optional
-        (S,) integers or texts: the classes of recordings in memory, and of them alone.
+        (S,) integers or texts: the classes of recordings in memory, and of them alone. False for
+        files that are to be classified, wherever in a folder they are: all are then of class 0.
     duration, start, late, counts
         As of :func:`bin_events`: by number of steps without a `duration`, by time with one.
     class_names : sequence of str, optional
@@ -99,10 +101,14 @@ class EventDataset:
         found: list[Any]
         path: Path | None = None
         if isinstance(source, str | os.PathLike):
-            if labels is not None:
-                raise DataError("labels are given with files: expected none, as these say them")
             path = Path(source)
-            recordings, found, names = find_members(path, names)
+            if labels is False:
+                recordings = find_recordings(path)
+                found = [0] * len(recordings)
+            elif labels is not None:
+                raise DataError("labels are given with files: expected none, as these say them")
+            else:
+                recordings, found, names = find_members(path, names)
         else:
             recordings = list(source)
             if labels is None or len(labels) != len(recordings):

@@ -91,6 +91,26 @@ def find_members(
     return members, labels, names
 
 
+def find_recordings(path: Path) -> list[Member]:
+    """Return all recordings of a folder, or of one within called test, or of a file.
+
+    Whatever their classes, in the order of their names. Raises DataError if there are none.
+    """
+    parts = find_parts(path)
+    place = parts["test"] if set(parts) == {"train", "test"} else path
+    files = [place]
+    if place.is_dir():
+        found = [each for each in sorted(place.rglob("*")) if _is_known(each) and each.is_file()]
+        files = [each for each in found if not _is_hidden(each.relative_to(place))]
+    members = []
+    for file in files:
+        own = format_of(file).labels(file)
+        members += [(file, part) for part in range(1 if own is None else len(own[0]))]
+    if not members:
+        raise DataError(f"{path} holds no recordings: expected files of some")
+    return members
+
+
 def number_labels(
     found: list[Any], names: tuple[str, ...] | None
 ) -> tuple[Array, tuple[str, ...] | None, int]:

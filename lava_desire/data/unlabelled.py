@@ -1,0 +1,109 @@
+"""Samples to classify, whose labels are not asked for: what ``lava-desire predict`` reads."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lava_desire.data.checks import DataError, check_images
+from lava_desire.data.dataset import find_inputs, samples_in
+from lava_desire.data.folder import read_inputs
+from lava_desire.data.npz import read_arrays
+from lava_desire.data.sources import is_folder
+from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
+from lava_desire.data.table import SUFFIXES, inputs_of, read_table
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples without labels.
+
+    Parameters
+    ----------
+    name : str
+        What they are called in messages.
+    inputs : array, SpikeTrains or SpikeSource
+        Images, (S, N) uint8 or float32, or spike trains.
+    image_shape : tuple of int, optional
+        (height, width), or (channels, height, width), of images where it is known.
+    files : tuple of str
+        The file of each sample, where each is a recording in one of its own.
+    """
+
+    name: str
+    inputs: Any
+    image_shape: tuple[int, ...] | None = None
+    files: tuple[str, ...] = ()
+
+    @property
+    def has_spikes(self) -> bool:
+        """Whether they are spike trains, and no images."""
+        return isinstance(self.inputs, SpikeTrains | SpikeSource)
+
+
+def load_samples(path: str | Path) -> Samples:
+    """Load samples to classify from a file or folder, as ``load_data`` takes it, without labels.
+
+    Of what has samples to test with beside others it is these; labels are left alone.
+
+    Parameters
+    ----------
+    path : path
+        An ``.npz`` file with one array of samples under a name of
+        :meth:`~lava_desire.data.Dataset.from_arrays`, a table, or a folder of IDX files.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    DataError
+        If it is none of these, is damaged, or holds several arrays of samples.
+    ImportError
+        If it is a table, and pyarrow is not installed.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    arrays: Any
+    if is_folder(path):
+        return Samples(path.resolve().name, *check_images(read_inputs(path), "images"))
+    if path.suffix.lower() in SUFFIXES:
+        arrays = read_table(path, inputs_of)
+    else:
+        arrays = read_arrays(path, find_inputs)
+    try:
+        return Samples(path.stem, *samples_in(arrays))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def load_recordings(path: str | Path, **binning: Any) -> Samples:
+    """Load recordings of events to classify, which are read and binned when they are asked for.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder with some, within folders of classes or not.
+    **binning
+        As of :class:`~lava_desire.data.events.EventDataset`.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    DataError, ImportError, OSError
+        As :class:`~lava_desire.data.events.EventDataset`.
+    """
+    from lava_desire.data.events import EventDataset
+
+    data = EventDataset(path, labels=False, cache=False, **binning)
+    start = path if Path(path).is_dir() else Path(path).parent
+    return Samples(
+        data.name, data, files=tuple(os.path.relpath(file, start) for file in data.files)
+    )
