@@ -110,6 +110,9 @@ def train(
         int | None,
         option("End when the accuracy has not become better for so many epochs.", "all epochs"),
     ] = None,
+    tensorboard: Annotated[
+        bool, option("Write events for TensorBoard into the run's folder.", True, "--tensorboard")
+    ] = False,
     seeds: Annotated[
         str | None, option("Several runs, a seed each, and a table: 0,1,2.", "--seed")
     ] = None,
@@ -215,6 +218,7 @@ def train(
             team.launch.check_batch_size(network.config.batch_size)
             folder, goes_on = team.open_folder(output, samples.name, force)
         run = plan.run(samples, network, folder, resume=goes_on, replaces=force)
+    run.tensorboard = tensorboard
     run.is_first, run.job = is_first, team.launch.job if team else None
     from lava_desire.cli.display import accuracies, choose_display, introduce
 

@@ -71,6 +71,7 @@ class Run:
     job: str | None = None
     validation: float | None = None
     patience: int | None = None
+    tensorboard: bool = False
     reads_test: bool = True
     is_first: bool = True
     epochs_done: int = 0
@@ -491,6 +492,7 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
     network = run.network
     check_choice("--backend", run.backend, BACKENDS)
     from lava_desire.training.callbacks import EarlyStopping
+    from lava_desire.training.loggers import TensorBoardLogger
 
     with named_as_options():
         training = training_class(network, run.backend)(
@@ -503,7 +505,9 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
     training.replaces = run.replaces
     training.notes = _notes(run)
     if run.patience is not None:
-        training.callbacks = [EarlyStopping(run.patience)]
+        training.callbacks.append(EarlyStopping(run.patience))
+    if run.tensorboard:
+        training.callbacks.append(TensorBoardLogger())
     if training.validation is not None:
         display.column = "validation"
     try:

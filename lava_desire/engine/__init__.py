@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lava_desire.training.evaluation import Metrics, evaluate
     from lava_desire.training.history import EpochRecord, History, Progress, TestRecord
     from lava_desire.training.interrupt import Interrupted
+    from lava_desire.training.loggers import CSVLogger, JSONLinesLogger, TensorBoardLogger
     from lava_desire.training.ranks import open_process_group
     from lava_desire.training.scores import ClassScores, MarginBin
 
@@ -29,6 +30,7 @@ __all__ = [
     "KERNELS",
     "PRECISIONS",
     "Activity",
+    "CSVLogger",
     "Callback",
     "Checkpoint",
     "CheckpointError",
@@ -42,12 +44,14 @@ __all__ = [
     "FolderInUseError",
     "History",
     "Interrupted",
+    "JSONLinesLogger",
     "LayerOperations",
     "MarginBin",
     "Metrics",
     "Progress",
     "RankError",
     "StepResult",
+    "TensorBoardLogger",
     "TestRecord",
     "count_operations",
     "default_precision",
@@ -69,6 +73,7 @@ _HOMES = {
     "training.choose": "fit",
     "training.evaluation": "Metrics evaluate",
     "training.history": "EpochRecord History Progress TestRecord",
+    "training.loggers": "CSVLogger JSONLinesLogger TensorBoardLogger",
     "training.interrupt": "Interrupted",
     "training.ranks": "open_process_group",
     "training.scores": "ClassScores MarginBin",

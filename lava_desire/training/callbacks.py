@@ -35,7 +35,8 @@ class Callback:
         Parameters
         ----------
         run : TrainingRun
-            Its `network`, `history`, `folder`, which may be None, `epoch`, how many are done, and
+            Its `network`, `history`, `folder`, which may be None, `epoch`, how many are done,
+            `metrics`, the :class:`~lava_desire.engine.Metrics` of the last one or None, and
             ``stop(reason)``.
         """
 

@@ -185,9 +185,9 @@ class DistributedRun(TrainingRun):
         self.history.stopped = bytes(reason.tolist()).decode() or None
         return self.history.stopped is not None
 
-    def _warn_of_silence(self) -> None:
+    def _warn_of_silence(self, rates: list[float]) -> None:
         if self._ranks.is_first:
-            super()._warn_of_silence()
+            super()._warn_of_silence(rates)
 
     def _evaluate(self, network: DesireNetwork, samples: tuple[Inputs, Tensor]) -> Metrics:
         """Classify samples, chunks of them in turn, and add up as one process does."""

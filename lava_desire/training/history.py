@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,9 @@ class EpochRecord:
         :attr:`accuracy` of the moving average of the weights; None where none is kept.
     validation_accuracy, validation_loss : float or None
         As `test_accuracy` and `test_loss`, of the samples to validate with; None without them.
+    rates : list of float or None
+        Mean firing rate of the neurons of each layer, 1 to L, in spikes a time step, over the first
+        64 training samples after the epoch, without dropout; None in runs that are older.
     """
 
     epoch: int
@@ -56,6 +60,7 @@ class EpochRecord:
     average_accuracy: float | None = None
     validation_accuracy: float | None = None
     validation_loss: float | None = None
+    rates: list[float] | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -178,15 +183,26 @@ class Progress:
     records: list[EpochRecord]
 
 
+def as_csv(records: Sequence[EpochRecord]) -> str:
+    """Return epochs as CSV, a line each; what there is not is empty, rates are in one cell."""
+    names = list(EpochRecord.__dataclass_fields__)
+    lines = [",".join(names)]
+    for record in records:
+        values = [getattr(record, name) for name in names]
+        lines.append(",".join(_cell(value) for value in values))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
 def write_metrics(history: History, folder: Path) -> None:
     """Write the epochs as ``metrics.csv`` and ``metrics.json``, each atomically."""
-    names = list(EpochRecord.__dataclass_fields__)
     rows = [asdict(record) for record in history.records]
-    lines = [",".join(names)]
-    lines += [
-        ",".join("" if row[name] is None else str(row[name]) for name in names) for row in rows
-    ]
-    write_atomically(folder / METRICS_CSV, ("\n".join(lines) + "\n").encode())
+    write_atomically(folder / METRICS_CSV, as_csv(history.records).encode())
     best, last = history.best, history.last
     summary = {
         "best": asdict(best) if best else None,

@@ -106,11 +106,13 @@ class TrainingRun:
         self._data_name = train.name if isinstance(train, Dataset) else None
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
+        self.metrics: Metrics | None = None  # of the last epoch, on what is watched
         self.callbacks: list[Callback] = []
         self.replaces = False  # whether a run in the folder gives way to this one
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
         self._kept: dict[str, Checkpoint] = {}  # the best weights of a run without a folder
+        self._looked_at: Tensor | None = None  # some training samples, for rates
         self._keeps_previous = True
         self._interrupt = InterruptFlag()
         self._stretch = self._longest_stretch = 1  # samples learned before the run looks up
@@ -461,9 +463,10 @@ class TrainingRun:
         return None if shifts is None else shifts.to(labels.device)
 
     def _finish_epoch(self) -> None:
-        metrics = self._metrics()
+        self.metrics = metrics = self._metrics()
+        rates = self._rates()
         if self.epoch == 0:
-            self._warn_of_silence()
+            self._warn_of_silence(rates)
         averaged = None
         if self.average is not None and self.watched is not None:
             averaged = self._evaluate(self.average.network, self.watched)
@@ -483,6 +486,7 @@ class TrainingRun:
             average_accuracy=averaged.accuracy if averaged else None,
             validation_accuracy=validated.accuracy if validated else None,
             validation_loss=validated.loss if validated else None,
+            rates=rates,
         )
         best_before, best_average_before = self.history.best, self.history.best_average
         self.history.records.append(record)
@@ -512,22 +516,29 @@ class TrainingRun:
         elif self.validation is not None and self.test is not None:
             self._kept[name] = network.checkpoint()
 
-    def _warn_of_silence(self) -> None:
-        """Look whether a layer spikes for none of some training samples: it learns no more."""
-        network, num_samples = self.network, min(_SAMPLES_LOOKED_AT, len(self.train[1]))
-        images, _ = self._shown(torch.arange(num_samples, device=network.device), None)
+    def _rates(self) -> list[float]:
+        """Return the mean firing rate of each layer for some training samples: 0 learns no more."""
+        network = self.network
+        if self._looked_at is None:
+            count = min(_SAMPLES_LOOKED_AT, len(self.train[1]))
+            self._looked_at, _ = self._shown(torch.arange(count, device=network.device), None)
         with torch.inference_mode():
-            activity = network.forward_checked(images)
-        for layer, trains in enumerate(activity.trains[1:], start=1):
-            if not bool(network.backend.counts(trains).any()):
-                warnings.warn(
-                    f"none of the {network.config.neurons[layer]} neurons of layer {layer} spikes "
-                    f"for any of {num_samples} training samples after the first epoch, and only "
-                    "neurons that spike learn: see docs/symptoms.md, The network is silent",
-                    DataWarning,
-                    stacklevel=2,
-                )
-                return
+            activity = network.forward_checked(self._looked_at)
+            counts = [network.backend.counts(trains) for trains in activity.trains[1:]]
+        return [float(each.double().mean()) / network.config.num_steps for each in counts]
+
+    def _warn_of_silence(self, rates: list[float]) -> None:
+        """Say which layer spikes for none of these samples: only neurons that spike learn."""
+        silent = next((layer for layer, rate in enumerate(rates, start=1) if not rate), None)
+        if silent is not None:
+            warnings.warn(
+                f"none of the {self.network.config.neurons[silent]} neurons of layer {silent} "
+                f"spikes for any of {min(_SAMPLES_LOOKED_AT, len(self.train[1]))} training samples "
+                "after the first epoch, and only neurons that spike learn: see docs/symptoms.md, "
+                "The network is silent",
+                DataWarning,
+                stacklevel=2,
+            )
 
     @contextmanager
     def _epoch_named(self) -> Iterator[None]:

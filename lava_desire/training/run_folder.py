@@ -203,7 +203,7 @@ def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
         good = (
             isinstance(record, dict)
             and all(
-                _is_number(record[name]) or (may_be_none and record[name] is None)
+                _is_measured(record[name]) or (may_be_none and record[name] is None)
                 if name in record
                 else may_miss
                 for name, (may_miss, may_be_none) in optional.items()
@@ -214,6 +214,11 @@ def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
         if not good:
             raise CheckpointError(f"{path}: record {number} is {record!r}: expected an epoch's")
     return [EpochRecord(**record) for record in stored]
+
+
+def _is_measured(value: Any) -> bool:
+    """Say whether a value is a number, or several, as rates of layers are."""
+    return all(map(_is_number, value)) if isinstance(value, list) else _is_number(value)
 
 
 def _is_number(value: Any) -> bool:
