@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lava_desire.analysis.contribution import plot_contribution
     from lava_desire.analysis.core_map import plot_core_map
     from lava_desire.analysis.figures import (
+        plot_calibration,
         plot_classified_images,
         plot_confusion,
         plot_curves,
@@ -40,6 +41,7 @@ __all__ = [
     "plot_ablation",
     "plot_accuracy",
     "plot_activity_by_class",
+    "plot_calibration",
     "plot_classified_images",
     "plot_confusion",
     "plot_contribution",
@@ -62,8 +64,8 @@ _HOMES = {
     "analysis.complexity": "plot_operations",
     "analysis.contribution": "plot_contribution",
     "analysis.core_map": "plot_core_map",
-    "analysis.figures": "plot_classified_images plot_confusion plot_curves plot_desires "
-    "plot_learning_curve plot_rasters plot_rates plot_weights",
+    "analysis.figures": "plot_calibration plot_classified_images plot_confusion plot_curves "
+    "plot_desires plot_learning_curve plot_rasters plot_rates plot_weights",
     "analysis.firing": "FiringRates firing_rates",
     "analysis.local_losses": "plot_local_losses",
     "analysis.scaling": "plot_scaling",

@@ -27,7 +27,7 @@ from lava_desire.sheet import Sheet
 _UPRIGHT_NAME = 4  # characters of the longest name that is not turned
 _ONE_LINE = 16  # characters of a title above a sample
 _FEW = 20  # neurons, each of which has a number
-_MANY_SPIKES = 3000  # in a panel, of which an SVG or PDF holds a picture
+_MANY_SPIKES = 1000  # in a panel, of which an SVG or PDF holds a picture
 
 
 def plot_learning_curve(history: History, path: str | Path | None = None, *, ax: Any = None) -> Any:
@@ -292,7 +292,7 @@ def plot_confusion(
     title : str
         What stands above.
     class_names : sequence of str, optional
-        What the K classes are called; their numbers when not given.
+        What the K classes are called; as the metrics say, or by number, when not given.
     ax : Axes, optional
         Where to draw; a new figure when not given.
 
@@ -309,6 +309,7 @@ def plot_confusion(
         If the file cannot be written.
     """
     counts = metrics.confusion
+    class_names = metrics.class_names if class_names is None else class_names
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     num_classes = len(counts)
     names = class_labels(num_classes, class_names)
@@ -332,6 +333,58 @@ def plot_confusion(
     axes.set_yticks(range(num_classes), names)
     axes.set(xlabel="predicted class (none: undecided)", ylabel="label", title=plain(title))
     sheet.figure.colorbar(image, ax=axes, label="share of the label's samples")
+    return sheet.done(path)
+
+
+def plot_calibration(
+    metrics: Metrics, path: str | Path | None = None, title: str = "", *, ax: Any = None
+) -> Any:
+    """Draw the accuracy of samples by their margin: how far the margin says how sure it is.
+
+    Parameters
+    ----------
+    metrics : Metrics
+        Result of an evaluation, with margins.
+    path : path, optional
+        Where a PNG, SVG or PDF goes, as its suffix says.
+    title : str
+        What stands above; the expected calibration error when not given.
+    ax : Axes, optional
+        Where to draw; a new figure when not given.
+
+    Returns
+    -------
+    Figure, or Axes
+        The figure, or the axes that were given.
+
+    Raises
+    ------
+    ValueError
+        If the metrics have no margins.
+    OSError
+        If the file cannot be written.
+    """
+    error = metrics.expected_calibration_error
+    if error is None:
+        raise ValueError("metrics have no margins: expected those of evaluate")
+    bins = [each for each in metrics.reliability if each.num_samples]
+    confidence = [100 * (each.confidence or 0.0) for each in bins]
+    accuracy = [100 * (each.accuracy or 0.0) for each in bins]
+    sheet = Sheet(ax)
+    axes = sheet.one((5.6, 4.2))
+    axes.plot([0, 100], [0, 100], color="0.55", linewidth=0.9, linestyle=":", label="as sure")
+    axes.plot(confidence, accuracy, color=BLUE, marker="o", label="right, by margin")
+    for x, y, each in zip(confidence, accuracy, bins, strict=True):
+        where: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
+        axes.annotate(str(each.num_samples), (x, y), (4, -14), **where)
+    axes.set(
+        xlabel="margin as a share of the window (%)",
+        ylabel="samples right (%), below: their number",
+        xlim=(-3, 103),
+        ylim=(-8, 103),
+    )
+    grid(axes)
+    sheet.title(plain(title or f"expected calibration error {100 * error:.2f} %"))
     return sheet.done(path)
 
 

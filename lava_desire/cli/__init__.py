@@ -53,6 +53,16 @@ COMMANDS = {
         "predict",
         "Classify samples, with labels or without, and write a row each into a file.",
     ),
+    "report": Entry(
+        "report",
+        "report",
+        "Write runs as one HTML page that needs no network: what, how, how well.",
+    ),
+    "compare": Entry(
+        "compare",
+        "compare",
+        "Print a table of runs, the most accurate first, with what differs between them.",
+    ),
     "sweep": Entry(
         "sweep",
         "sweep",

@@ -38,6 +38,22 @@ MANUAL = {
         },
         "train, info; docs/training.md",
     ),
+    "report": Manual(
+        {
+            "lava-desire report runs/a": "one run, as report.html",
+            "lava-desire report runs/a runs/b --output both.html": "what differs stands in bold",
+            "lava-desire report runs/a --data moved.npz": "whose samples are elsewhere now",
+        },
+        "compare, eval; docs/training.md",
+    ),
+    "compare": Manual(
+        {
+            "lava-desire compare runs": "all runs below a folder, the most accurate first",
+            "lava-desire compare 'runs/seed-*' --csv seeds.csv": "some, for a spreadsheet too",
+            "lava-desire compare runs/a runs/b --json": "for programs",
+        },
+        "report; docs/training.md",
+    ),
     "sweep": Manual(
         {
             "lava-desire sweep --over learning_rate=1e-5..1e-3:log --output runs/rates": (

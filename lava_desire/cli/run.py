@@ -370,7 +370,9 @@ def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> De
     return quantize(network, data).network
 
 
-def check_output(option: str, output: str, suffixes: Sequence[str], trained: Path) -> Path:
+def check_output(
+    option: str, output: str, suffixes: Sequence[str], trained: Path | None = None
+) -> Path:
     """Return the file that an option names, for a command that reads the checkpoint `trained`.
 
     Raises ValueError if its name ends in none of the `suffixes`, there is no such folder, or a file
@@ -390,6 +392,8 @@ def check_output(option: str, output: str, suffixes: Sequence[str], trained: Pat
         folder = each.parent
         if each.name in FILES and (holds_run(folder) or os.path.lexists(folder / RUN)):
             raise ValueError(f"{option} is {output!r}, a file of the run in {folder}: {elsewhere}")
+    if trained is None:
+        return path
     if place == Path(os.path.realpath(trained)):
         raise ValueError(f"{option} is {output!r}, the checkpoint that is read: {elsewhere}")
     notes = trained.parent / RUN

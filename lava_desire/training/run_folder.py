@@ -17,15 +17,17 @@ from lava_desire.checkpoint import (
     read_checkpoint,
 )
 from lava_desire.errors import DamagedCheckpointWarning
-from lava_desire.files import check_regular
+from lava_desire.files import check_regular, read_file
 from lava_desire.model.fields import MOST_SAMPLES
 from lava_desire.model.state import COUNTERS, is_for_training
+from lava_desire.strict_json import parse_json
 from lava_desire.training.history import (
     LEARNING_CURVE,
     METRICS_CSV,
     METRICS_JSON,
     RUN,
     EpochRecord,
+    History,
     TestRecord,
 )
 
@@ -40,6 +42,7 @@ POSITION = ("epoch", "samples_done", "num_correct", "num_active", "seconds")
 """Where a run is, in the state of its checkpoint."""
 
 _LARGEST = 1e300
+_MOST_METRICS = 1 << 26  # bytes of a run's epochs
 _TEST_NUMBERS = [each.name for each in dataclasses.fields(TestRecord) if each.name != "weights"]
 
 
@@ -194,6 +197,40 @@ def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
     stored = checkpoint.state.get("records")
     if not isinstance(stored, list):
         raise CheckpointError(f"{path} holds a network but no training")
+    return _checked_records(stored, path)
+
+
+def read_history(folder: str | Path) -> History:
+    """Return the epochs of the run in a folder from its ``metrics.json``, without its weights.
+
+    Parameters
+    ----------
+    folder : path
+        Of the run.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged.
+    OSError
+        If it cannot be read; FileNotFoundError where no epoch was finished.
+    """
+    path = Path(folder) / METRICS_JSON
+    try:
+        stored = parse_json(read_file(path, _MOST_METRICS, follow=False))
+        records, test = stored["epochs"], stored.get("test")
+        return History(_checked_records(list(records), path), _test_record(test, path))
+    except CheckpointError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+
+
+def _checked_records(stored: list[Any], path: Path) -> list[EpochRecord]:
     # Fields of later versions may miss; those of the test set are empty without one.
     optional = {
         field.name: (field.default is not dataclasses.MISSING, "None" in str(field.type))

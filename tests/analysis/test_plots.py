@@ -68,6 +68,7 @@ def arguments():
         "plot_accuracy": ((sweep,), {}, 1),
         "plot_activity_by_class": ((replace(by_class, class_names=NAMES),), {}, 6),
         "plot_classified_images": ((CONFIG, activity, IMAGES[:2], [0, 1], (4, 4)), named, 6),
+        "plot_calibration": ((metrics,), {}, 1),
         "plot_confusion": ((metrics,), named, 1),
         "plot_contribution": ((Contribution(2, np.ones((3, 16)), [0.5] * 3, 0.1),), {}, 2),
         "plot_core_map": ((map_network(CONFIG, "loihi1"),), {}, 1),

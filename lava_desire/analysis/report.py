@@ -1,0 +1,603 @@
+"""Runs as one HTML page that needs no network: ``lava-desire report``."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import torch
+from markupsafe import Markup
+from matplotlib import rc_context
+
+from lava_desire import __version__
+from lava_desire._text import printable
+from lava_desire.analysis.figures import (
+    plot_calibration,
+    plot_classified_images,
+    plot_confusion,
+    plot_curves,
+    plot_desires,
+    plot_learning_curve,
+    plot_rasters,
+    plot_rates,
+    plot_weights,
+)
+from lava_desire.analysis.firing import RUNAWAY, FiringRates, firing_rates
+from lava_desire.analysis.runs import StoredRun, differences, ranked
+from lava_desire.data import Dataset
+from lava_desire.deploy.chip_energy import energy
+from lava_desire.deploy.energy_report import PARTS
+from lava_desire.engine import DesireNetwork, Metrics, count_operations, evaluate
+from lava_desire.files import write_atomically
+from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
+
+_CHIP = "loihi1"
+_LOOKED_AT = 1000  # samples whose rates and desires are means
+_COUNTED = 256  # samples whose operations are
+_PRICED = 50  # samples, and training samples, whose energy is
+_WITHOUT_TEST = 2000  # training samples that are classified where there is no test set
+_RIGHT, _WRONG = 4, 2  # samples that are shown
+_INK = "#1a1a1b"  # stands for the page's colour of text, which follows light and dark
+_COLORS = {_INK: "currentColor", BLACK: "currentColor", BLUE: "var(--blue)"}
+_COLORS |= {ORANGE: "var(--orange)", GREEN: "var(--green)", "#CC79A7": "var(--purple)"}
+_STYLE: dict[str, Any] = {
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor"), _INK),
+    **dict.fromkeys(("xtick.color", "ytick.color"), _INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+    "legend.facecolor": "none",
+    "legend.edgecolor": "0.6",
+    "svg.fonttype": "none",  # texts stay texts
+    "svg.hashsalt": "lava_desire",
+    "font.family": ["DejaVu Sans", "sans-serif"],
+}
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run and what is looked at of it.
+
+    Parameters
+    ----------
+    name : str
+        What the page calls it.
+    run : StoredRun
+        What its files tell.
+    network : DesireNetwork or None
+        With the weights that are looked at; None where there are none.
+    weights : str
+        The file that they are from.
+    data : Dataset or None
+        Its samples; None where they are not there.
+    missing : tuple of str
+        Why there is no network, or are no samples.
+    """
+
+    name: str
+    run: StoredRun
+    network: DesireNetwork | None = None
+    weights: str = ""
+    data: Dataset | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass
+class _Text:
+    text: str
+    kind: str = "text"
+
+
+@dataclass
+class _Picture:
+    svg: Markup
+    caption: str
+    kind: str = "picture"
+
+
+@dataclass
+class _Table:
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    numbers: bool = True
+    bold: frozenset[str] = frozenset()  # first cells of rows in bold
+    links: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "table"
+
+
+_Block = _Text | _Picture | _Table
+
+
+@dataclass
+class _Part:
+    """A section of the page, and those within it."""
+
+    title: str
+    anchor: str = ""
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    blocks: list[_Block] = field(default_factory=list)
+    sections: list[_Part] = field(default_factory=list)
+
+    def add(self, title: str, *blocks: _Block) -> None:
+        self.sections.append(_Part(title, blocks=list(blocks)))
+
+
+def write_report(runs: Sequence[ReportedRun], path: str | Path, title: str = "") -> None:
+    """Write runs as one HTML page, which loads nothing.
+
+    Parameters
+    ----------
+    runs : sequence of ReportedRun
+        At least one.
+    path : path
+        Where the page goes.
+    title : str
+        What stands above; the name of the run, or how many there are, when not given.
+
+    Raises
+    ------
+    ValueError
+        If there is no run.
+    OSError
+        If the file cannot be written.
+    """
+    if not runs:
+        raise ValueError("runs is empty: expected at least one")
+    page = _Page()
+    parts = [page.part_of(each, f"run-{number}") for number, each in enumerate(runs, start=1)]
+    if len(runs) > 1:
+        parts.insert(0, page.comparison(runs, parts))
+    parts += [_settings_of(runs)]
+    for part in parts:
+        for number, section in enumerate(part.sections, start=1):
+            section.anchor = f"{part.anchor}-{number}"
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    text = templates.get_template("report.html.j2").render(
+        title=title or (f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs"),
+        created=time.strftime("%Y-%m-%d %H:%M"),
+        version=__version__,
+        runaway=RUNAWAY,
+        parts=parts,
+    )
+    write_atomically(path, text.encode())
+
+
+class _Page:
+    """Makes the parts of a page; counts its pictures, whose parts have names of their own."""
+
+    def __init__(self) -> None:
+        self._pictures = 0
+
+    def picture(self, draw: Callable[..., Any], *args: Any, caption: str, **options: Any) -> _Block:
+        """Return what `draw` draws as an SVG within the page, in the page's colours."""
+        self._pictures += 1
+        drawn = io.BytesIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        with rc_context(_STYLE):
+            draw(*args, **options).savefig(drawn, format="svg", dpi=110, metadata=nothing)
+        svg = drawn.getvalue().decode()
+        svg = svg[svg.index("<svg") :]
+        svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+        width = float(re.search(r'width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+        svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+        svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+        mark = f"p{self._pictures}-"
+        svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{mark}", svg)
+        for color, name in _COLORS.items():
+            svg = svg.replace(color.lower(), name)
+        label = Markup.escape(caption)
+        looks = f"max-width: {width:.0f}pt; min-width: {min(0.72 * width, 560):.0f}pt"
+        svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}" style="{looks}"', 1)
+        return _Picture(Markup(svg), caption)
+
+    def part_of(self, each: ReportedRun, anchor: str) -> _Part:
+        """Return all that is told of one run."""
+        run, part = each.run, _Part(each.name, anchor)
+        part.facts = _facts(each)
+        part.blocks = [_Missing(text) for text in (*run.problems, *each.missing)]
+        if run.history.records:
+            self._add_curves(part, run)
+        if each.network is None:
+            return part
+        part.blocks.append(
+            _Text(f"The network that is looked at has the weights of {each.weights}.")
+        )
+        network, samples = each.network, _samples_of(each.data)
+        if samples is not None:
+            images, labels, kind = samples
+            self._add_classes(part, network, images, labels, kind)
+        self._add_first_layer(part, network, each.data)
+        if samples is not None:
+            images, labels, kind = samples
+            self._add_spikes(part, network, each.data, images, labels, kind)
+            self._add_rates(part, network, images[:_LOOKED_AT], labels[:_LOOKED_AT], kind)
+            _add_operations(part, network, images[:_COUNTED], kind)
+            _add_energy(part, network, each.data)
+        return part
+
+    def comparison(self, runs: Sequence[ReportedRun], parts: Sequence[_Part]) -> _Part:
+        """Return what stands above several runs: their accuracies, and their curves in one."""
+        part = _Part("Comparison", "comparison")
+        order = ranked([each.run for each in runs])
+        rows = [_row(runs[number]) for number in order]
+        best = [row[0] for row in rows if rows[0][1] != "-" and row[1] == rows[0][1]]
+        part.blocks.append(
+            _Table(
+                "Runs, the most accurate first; in bold the best",
+                ["run", "best", "in epoch", "of", "last", "test, read once", "training", "epochs"],
+                rows,
+                bold=frozenset(best),
+                links={each.name: one.anchor for each, one in zip(runs, parts, strict=True)},
+            )
+        )
+        histories = {each.name: each.run.history for each in runs if each.run.best is not None}
+        if len(histories) > 1:
+            first = next(iter(histories))
+            part.blocks.append(
+                self.picture(
+                    plot_curves,
+                    histories,
+                    title=" ",
+                    caption="Accuracy over the epochs, in validation or else on the test set",
+                )
+            )
+            part.blocks.append(
+                self.picture(
+                    plot_curves,
+                    histories,
+                    title=" ",
+                    against=first,
+                    caption=f"The same, less the accuracy of {first}, in points",
+                )
+            )
+        return part
+
+    def _add_curves(self, part: _Part, run: StoredRun) -> None:
+        last = run.history.records[-1]
+        part.add(
+            "Learning curve",
+            self.picture(
+                plot_learning_curve,
+                run.history,
+                caption=f"Accuracy over {last.epoch} epochs; the star marks the best. "
+                f"In the last, {_percent(last.train_accuracy)} of the training samples were right, "
+                f"and {_percent(last.active_share)} desired a change.",
+            ),
+        )
+        part.add(
+            "Desires over the epochs",
+            self.picture(
+                plot_desires,
+                run.history,
+                caption="Shares of the training samples that desired a change and that were "
+                "predicted wrong, and of the held-out samples whose prediction was a tie",
+            ),
+        )
+
+    def _add_classes(
+        self, part: _Part, network: DesireNetwork, images: Any, labels: Any, kind: str
+    ) -> None:
+        metrics = evaluate(network, (images, labels))
+        names = _names_of(network)
+        part.add(
+            "Confusion",
+            _Text(
+                f"{_percent(metrics.accuracy)} of {metrics.num_samples} {kind} samples are right, "
+                f"{metrics.num_undecided} are undecided."
+            ),
+            self.picture(
+                plot_confusion,
+                metrics,
+                class_names=names,
+                caption=f"{kind.capitalize()} samples by label, a row each, and predicted class",
+            ),
+        )
+        part.add("Classes", _classes(metrics, names))
+        part.add(
+            "Calibration of the margin",
+            self.picture(
+                plot_calibration,
+                metrics,
+                caption="Accuracy of the samples by their margin, the output spikes of the first "
+                "class less those of the second, as a share of the window; on the dotted line "
+                "the margin would be a probability",
+            ),
+        )
+
+    def _add_first_layer(self, part: _Part, network: DesireNetwork, data: Dataset | None) -> None:
+        shape = None if data is None else data.image_shape
+        try:
+            shown = self.picture(
+                plot_weights,
+                network,
+                image_shape=shape,
+                caption="What the first layer looks for: its weights as images, blue to spike, "
+                "red not to; the number of the neuron, or kernel, is above",
+            )
+        except ValueError as error:
+            part.add("Weights of the first layer", _Text(f"They are no images: {error}"))
+        else:
+            part.add("Weights of the first layer", shown)
+
+    def _add_spikes(
+        self,
+        part: _Part,
+        network: DesireNetwork,
+        data: Dataset | None,
+        images: Any,
+        labels: Any,
+        kind: str,
+    ) -> None:
+        chosen = _shown_samples(network, images[:_COUNTED], labels[:_COUNTED])
+        activity = network.forward(images[chosen])
+        found, shape = [int(label) for label in labels[chosen]], data and data.image_shape
+        names: dict[str, Any] = {"class_names": _names_of(network)}
+        caption = (
+            f"Spikes of {len(chosen)} {kind} samples in every layer, a bar each; above, label and "
+            "prediction; behind the output, the label"
+        )
+        if shape and data is not None and not data.has_spikes:
+            drawn = self.picture(
+                plot_classified_images,
+                network.config,
+                activity,
+                images[chosen],
+                found,
+                shape,
+                caption=caption,
+                **names,
+            )
+        else:
+            drawn = self.picture(
+                plot_rasters, network.config, activity, found, caption=caption, **names
+            )
+        part.add("Spikes of samples", drawn)
+
+    def _add_rates(
+        self, part: _Part, network: DesireNetwork, images: Any, labels: Any, kind: str
+    ) -> None:
+        measured = firing_rates(network, images)
+        rows = _rates(network, measured, images, labels)
+        part.add(
+            "Firing rates and desires by layer",
+            _Table(
+                f"Means over {measured.num_samples} {kind} samples; desires are neurons of a "
+                "sample that desire more spikes (+), or fewer (−)",
+                ["layer", "neurons", "rate", "silent", "runaway", "desire +", "desire −"],
+                rows,
+            ),
+            self.picture(
+                plot_rates,
+                measured,
+                title=" ",
+                caption="Firing rates of each layer's neurons, sorted: silent ones at the left",
+            ),
+        )
+
+
+def _Missing(text: str) -> _Text:  # noqa: N802 - a kind of text
+    return _Text(text, kind="missing")
+
+
+def _facts(each: ReportedRun) -> list[tuple[str, str]]:
+    run = each.run
+    best, last, test = run.history.best, run.history.last, run.history.test
+    facts = []
+    if best is not None:
+        where = "in validation" if run.chosen_by == "validation" else "on the test set"
+        facts.append((f"best {where}, epoch {best.epoch}", _percent(best.accuracy)))
+    if test is not None:
+        facts.append(("test set, read once", _percent(test.accuracy)))
+    if last is not None and last.accuracy is not None:
+        facts.append(("last epoch", _percent(last.accuracy)))
+    elif last is not None:
+        facts.append(("training, last epoch", _percent(last.train_accuracy)))
+    facts.append(("epochs", run.progress))
+    if run.config is not None:
+        facts.append(("network", run.config.shape_text))
+    if run.settings.get("data"):
+        facts.append(("data", Path(run.settings["data"]).name))
+    if run.history.records:
+        seconds = sum(record.seconds for record in run.history.records)
+        facts.append(("training time", f"{seconds:,.0f} s"))
+    return facts
+
+
+def _row(each: ReportedRun) -> list[str]:
+    run = each.run
+    best, last, test = run.history.best, run.history.last, run.history.test
+    return [
+        each.name,
+        _percent(best and best.accuracy),
+        str(best.epoch) if best else "-",
+        run.chosen_by or "-",
+        _percent(last and last.accuracy),
+        _percent(test and test.accuracy),
+        _percent(last and last.train_accuracy),
+        run.progress,
+    ]
+
+
+def _settings_of(runs: Sequence[ReportedRun]) -> _Part:
+    """Return configuration, settings and environment, a column a run, differences in bold."""
+    part = _Part("Configuration and environment", "configuration")
+    if len(runs) > 1:
+        part.blocks.append(_Text("What differs between runs is in bold, and first."))
+    for title, told in (
+        ("Configuration", [each.run.fields for each in runs]),
+        ("Run", [each.run.settings for each in runs]),
+        ("Environment", [each.run.environment for each in runs]),
+    ):
+        names = list(dict.fromkeys(name for row in told for name in row))
+        if not names:
+            part.add(title, _Missing("no file of these runs says it"))
+            continue
+        differing = differences(told)
+        order = [*differing, *(name for name in names if name not in differing)]
+        part.add(
+            title,
+            _Table(
+                "a column a run" if len(runs) > 1 else "as the files of the run say",
+                ["name", *(each.name for each in runs)],
+                [[name, *(row.get(name, "-") for row in told)] for name in order],
+                numbers=False,
+                bold=frozenset(differing),
+            ),
+        )
+    return part
+
+
+def _samples_of(data: Dataset | None) -> tuple[Any, Any, str] | None:
+    """Return the samples that are looked at: the test set, or else the first to train with."""
+    if data is None:
+        return None
+    if data.has_test:
+        return (*data.test, "test")
+    images, labels = data.train
+    return images[:_WITHOUT_TEST], labels[:_WITHOUT_TEST], "training"
+
+
+def _names_of(network: DesireNetwork) -> Sequence[str] | None:
+    return tuple(map(printable, network.class_names)) if network.class_names else None
+
+
+def _shown_samples(network: DesireNetwork, images: Any, labels: Any) -> list[int]:
+    """Return some samples of different classes that are right, and some that are not."""
+    predicted = network.predict(images).cpu().numpy()
+    labels = np.asarray(labels)
+    wrong = np.flatnonzero(predicted != labels)[:_WRONG].tolist()
+    right: dict[int, int] = {}
+    for sample in np.flatnonzero(predicted == labels).tolist():
+        right.setdefault(int(labels[sample]), sample)
+    return [*list(right.values())[:_RIGHT], *wrong]
+
+
+def _classes(metrics: Metrics, names: Sequence[str] | None) -> _Table:
+    scores = metrics.by_class
+    called = names or [str(label) for label in range(len(scores.support))]
+    columns = (scores.precision, scores.recall, scores.f1, scores.support)
+    rows = [
+        [name, *map(_percent, numbers[:3]), int(numbers[3])]
+        for name, *numbers in zip(called, *columns, strict=True)
+    ]
+    macro = scores.macro
+    rows.append(
+        [
+            "mean",
+            *(_percent(macro[name]) for name in ("precision", "recall", "f1")),
+            metrics.num_samples,
+        ]
+    )
+    return _Table(
+        "Of the samples predicted as a class, those that are of it (precision); of its samples, "
+        "those predicted as it (recall); their harmonic mean (F1)",
+        ["class", "precision", "recall", "F1", "samples"],
+        rows,
+        bold=frozenset({"mean"}),
+    )
+
+
+@torch.inference_mode()
+def _rates(network: DesireNetwork, measured: FiringRates, images: Any, labels: Any) -> list[Any]:
+    activity = network.forward(images)
+    rows = []
+    layers = zip(measured.rates, measured.silent, measured.runaway, strict=True)
+    desires = network.desires(activity, labels)
+    for layer, ((rates, silent, runaway), desire) in enumerate(
+        zip(layers, desires, strict=True), start=1
+    ):
+        signs = [float((desire == sign).sum()) / len(labels) for sign in (1, -1)]
+        kind = "output" if layer == len(measured.rates) else "hidden"
+        rows.append(
+            [
+                f"{layer}, {kind}",
+                len(rates),
+                f"{rates.mean():.3f}",
+                silent,
+                runaway,
+                *(f"{count:.2f}" for count in signs),
+            ]
+        )
+    return rows
+
+
+def _add_operations(part: _Part, network: DesireNetwork, images: Any, kind: str) -> None:
+    counted = count_operations(network, network.forward(images))
+    rows = [
+        [
+            layer,
+            *(
+                f"{number / each.num_samples:,.0f}"
+                for number in (
+                    each.spikes_received,
+                    each.spikes_sent,
+                    each.synaptic_operations,
+                    each.neuron_updates,
+                )
+            ),
+            f"{each.weight_bytes_stored:,.0f}",
+        ]
+        for layer, each in enumerate(counted, start=1)
+    ]
+    part.add(
+        "Operations",
+        _Table(
+            f"Of a sample, a mean over {len(images)} {kind} samples; weights in bytes",
+            [
+                "layer",
+                "spikes in",
+                "spikes out",
+                "synaptic operations",
+                "neuron updates",
+                "weights",
+            ],
+            rows,
+        ),
+    )
+
+
+def _add_energy(part: _Part, network: DesireNetwork, data: Dataset | None) -> None:
+    """Add what a chip would take, of networks that it could hold and samples that it is told."""
+    try:
+        found = energy(network, data, _CHIP, samples=_PRICED)
+    except (ValueError, NotImplementedError) as error:
+        part.add("Energy", _Text(f"None is derived: {printable(str(error))}"))
+        return
+    rows = [
+        _energies(each.layer, [each.energies["makers"][n] for n in PARTS]) for each in found.layers
+    ]
+    rows.append(_energies("all", [found.total("makers", name) for name in PARTS]))
+    took = "" if found.time_ns is None else f" and {found.time_ns / 1000:,.1f} µs"
+    part.add(
+        "Energy",
+        _Text(
+            f"Derived for {found.title}; nothing ran on a chip. Events of {found.samples} samples "
+            "are counted, and multiplied with the figures that the chip's makers published: "
+            f"{_nanojoules(found.total('makers'))} nJ{took} a sample on {found.cores} cores. "
+            f"lava-desire energy tells what is assumed, and what learning takes."
+        ),
+        _Table("Nanojoules of a sample", ["layer", *PARTS, "all"], rows, bold=frozenset({"all"})),
+    )
+
+
+def _energies(layer: Any, picojoules: Sequence[float]) -> list[Any]:
+    return [layer, *map(_nanojoules, [*picojoules, sum(picojoules)])]
+
+
+def _nanojoules(picojoules: float) -> str:
+    return f"{picojoules / 1000:,.3g}" if picojoules < 1e6 else f"{picojoules / 1000:,.0f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
