@@ -391,19 +391,20 @@ def _Missing(text: str) -> _Text:  # noqa: N802 - a kind of text
 
 
 def _facts(each: ReportedRun) -> list[tuple[str, str]]:
-    run = each.run
-    best, last, test = run.history.best, run.history.last, run.history.test
-    facts = []
-    if best is not None:
-        where = "in validation" if run.chosen_by == "validation" else "on the test set"
-        facts.append((f"best {where}, epoch {best.epoch}", _percent(best.accuracy)))
-    if test is not None:
-        facts.append(("test set, read once", _percent(test.accuracy)))
-    if last is not None and last.accuracy is not None:
-        facts.append(("last epoch", _percent(last.accuracy)))
-    elif last is not None:
-        facts.append(("training, last epoch", _percent(last.train_accuracy)))
+    run, found = each.run, each.run.accuracies
+    where = "in validation" if run.chosen_by == "validation" else "on the test set"
+    names = {"best": f"best {where}, epoch {run.best.epoch if run.best else '-'}"}
+    names |= {
+        "test": "test set, read once",
+        "last": "last epoch",
+        "training": "training, last epoch",
+    }
+    facts = [
+        (said, _percent(found[name])) for name, said in names.items() if found[name] is not None
+    ]
     facts.append(("epochs", run.progress))
+    if run.history.stopped:
+        facts.append(("stopped", printable(run.history.stopped)))
     if run.config is not None:
         facts.append(("network", run.config.shape_text))
     if run.settings.get("data"):
@@ -415,18 +416,10 @@ def _facts(each: ReportedRun) -> list[tuple[str, str]]:
 
 
 def _row(each: ReportedRun) -> list[str]:
-    run = each.run
-    best, last, test = run.history.best, run.history.last, run.history.test
-    return [
-        each.name,
-        _percent(best and best.accuracy),
-        str(best.epoch) if best else "-",
-        run.chosen_by or "-",
-        _percent(last and last.accuracy),
-        _percent(test and test.accuracy),
-        _percent(last and last.train_accuracy),
-        run.progress,
-    ]
+    run, found = each.run, each.run.accuracies
+    best = [_percent(found["best"]), str(run.best.epoch) if run.best else "-", run.chosen_by or "-"]
+    others = [_percent(found[name]) for name in ("last", "test", "training")]
+    return [each.name, *best, *others, run.progress]
 
 
 def _settings_of(runs: Sequence[ReportedRun]) -> _Part:

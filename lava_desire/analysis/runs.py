@@ -54,6 +54,17 @@ class StoredRun:
         return self.history.best
 
     @property
+    def accuracies(self) -> dict[str, float | None]:
+        """``"best"``, ``"last"``, ``"test"`` (read once) and ``"training"``, in [0, 1]."""
+        best, last, test = self.history.best, self.history.last, self.history.test
+        return {
+            "best": best.accuracy if best else None,
+            "last": last.accuracy if last else None,
+            "test": test.accuracy if test else None,
+            "training": last.train_accuracy if last else None,
+        }
+
+    @property
     def chosen_by(self) -> str:
         """``"validation"``, ``"test"``, or ``""`` without either."""
         if self.best is None:
@@ -170,9 +181,8 @@ def ranked(runs: Sequence[StoredRun]) -> list[int]:
     """Return the numbers of the runs, the most accurate first: in the best epoch, then the last."""
 
     def rank(number: int) -> list[float]:
-        best, last = runs[number].history.best, runs[number].history.last
-        found = best and best.accuracy, last and last.accuracy, last and last.train_accuracy
-        return [-(each or 0.0) for each in found]
+        found = runs[number].accuracies
+        return [-(found[name] or 0.0) for name in ("best", "last", "training")]
 
     return sorted(range(len(runs)), key=rank)
 

@@ -64,16 +64,12 @@ def compare(
 
 def _row(name: str, run: StoredRun) -> dict[str, Any]:
     """Return the numbers of a run, accuracies in [0, 1]."""
-    best, last, test = run.history.best, run.history.last, run.history.test
     return {
         "run": name,
         "folder": str(run.folder),
-        "best": best and best.accuracy,
-        "best_epoch": best and best.epoch,
-        "last": last and last.accuracy,
-        "test": test and test.accuracy,
+        **run.accuracies,
+        "best_epoch": run.best and run.best.epoch,
         "chosen_by": run.chosen_by or None,
-        "training": last and last.train_accuracy,
         "epochs": len(run.history.records),
         "epochs_asked": run.config and run.config.epochs,
         "problems": list(run.problems),
