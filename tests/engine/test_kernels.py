@@ -230,13 +230,32 @@ def test_inputs_of_the_same_train_are_summed_once():
     assert events.num_sums[0] == 1
     assert events.num_units[0] == 3
     assert events.unit_words[0, :3].tolist() == [7, 1, 1 << 19]
-    assert events.members[0, :5].tolist() == [0, 2, 4, 3, 5]
+    assert events.used.tolist() == [0, 2, 3, 4, 5]
+    assert events.members[0, :5].tolist() == [0, 1, 3, 2, 4]  # places in `used`
     assert events.unit_of[0, :5].tolist() == [0, 0, 1, 0, 2]
     begin = events.step_begin[0]
-    assert events.events[0, begin[0] : begin[1]].tolist() == [6, 3]
-    assert events.events[0, begin[2] : begin[3]].tolist() == [6]
+    assert events.groups[0, : events.num_groups[0]].tolist() == [[0, 1, 3, 5, 6, 0, 0, 0]]
+    assert events.events[0, begin[0] : begin[1]].tolist() == [6, 2, 5, 5]  # 5 adds nothing
+    assert events.events[0, begin[2] : begin[3]].tolist() == [6, 5, 5, 5]
     delayed = list_events(words, 1, 20, Workspace(), "test")
     assert delayed.num_units[0] == 2  # what spikes in the last step is not heard
+
+
+def test_inputs_that_spike_in_most_steps_are_listed_where_they_are_silent():
+    always = (1 << 20) - 1
+    words = np.array([[always, always ^ 4, always, 1]], np.uint64)
+    events = list_events(words, 0, 20, Workspace(), "silent")
+    assert (events.num_plain[0], events.num_sums[0], events.num_units[0]) == (0, 2, 3)
+    sign = -(1 << 31)
+    assert events.groups[0, : events.num_groups[0]].tolist() == [
+        [0, 2, 4, 4, 5, sign, 0, 0],  # row 4 adds nothing, rows 5 and 6 are minus the sums
+        [1, 4, 4, 4, 6, sign, 0, 0],
+        [5, 6, 4, 4, 7, sign, 0, 0],
+    ]
+    begin = events.step_begin[0]
+    assert events.events[0, begin[0] : begin[1]].tolist() == [7, 3, 4, 4]
+    assert events.events[0, begin[2] : begin[3]].tolist() == [7, 6, 4, 4]
+    assert events.most[0] == 4
 
 
 def test_the_second_look_is_rare():

@@ -53,10 +53,12 @@ from lava_desire.backends.numba.threads import (
 from lava_desire.backends.numba.update import (
     BLOCK,
     GROUP,
+    INPUTS,
     add_outer,
     clip_rows,
     desired_spikes_of,
     learn_tiles,
+    list_errors,
     local_errors,
     move_rows,
     ternarise,
@@ -160,9 +162,12 @@ class NumbaBackend(Backend):
             is_finite = scan_layer(
                 rows,
                 arrived.used,
+                arrived.unit_words,
                 arrived.unit_begin,
                 arrived.members,
-                arrived.num_sums,
+                arrived.num_units,
+                arrived.groups,
+                arrived.num_groups,
                 arrived.events,
                 arrived.step_begin,
                 arrived.depth,
@@ -174,11 +179,12 @@ class NumbaBackend(Backend):
                 config.reset == "subtract",
                 masks,
                 spikes,
-                self._workspace.take("tile", (2 * num_in, tile), np.float32),
+                self._workspace.take("tile", (2 * num_in + 2, tile), np.float32),
                 first,
                 last,
                 first_sample,
                 last_sample,
+                tile * num_threads(),
             )
             are_finite.append(is_finite)
 
@@ -205,12 +211,37 @@ class NumbaBackend(Backend):
         if len(chosen):
             errors = local_errors(chosen, signs, trains, masks, self._errors)
             threshold = np.float32(self.config.desire_threshold_of(layer.number - 1))
-            arguments = errors, threshold, chosen, desires
             if isinstance(layer.synapse, Conv2d):
-                pass_back_convolution(layer.synapse, weights.numpy(), *arguments, self._workspace)
+                pass_back_convolution(
+                    layer.synapse,
+                    weights.numpy(),
+                    errors,
+                    threshold,
+                    chosen,
+                    desires,
+                    self._workspace,
+                )
             else:
                 rows = weights.T.contiguous().numpy()
-                in_parallel(partial(ternarise, rows, *arguments), len(rows), 8)
+                places, values, counts = list_errors(errors)
+
+                def piece(first: int, last: int) -> None:
+                    tile = self._workspace.take("transposed", (rows.shape[1], INPUTS), np.float32)
+                    ternarise(
+                        rows,
+                        errors,
+                        places,
+                        values,
+                        counts,
+                        threshold,
+                        chosen,
+                        desires,
+                        tile,
+                        first,
+                        last,
+                    )
+
+                in_parallel(piece, len(rows), INPUTS)
         return torch.from_numpy(desires)
 
     def learn(

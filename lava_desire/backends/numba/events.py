@@ -85,16 +85,22 @@ class Events:
     unit_begin : ndarray
         (B, N + 1) int32: where a unit's members begin in `members`.
     members : ndarray
-        (B, N) int32: inputs, unit by unit.
+        (B, N) int32: inputs, by their places in `used`, unit by unit.
     inputs, unit_of : ndarray
         (B, N) int32: the inputs whose spikes arrive, in their own order, and the unit of each.
-    num_units, num_sums : ndarray
-        (B,) int64: units of the sample; the first `num_sums` of them have several members whose
-        weights are summed before the window runs.
+    num_units, num_sums, num_plain : ndarray
+        (B,) int64: units of the sample; the weights of the first `num_sums` of them are summed
+        before the window runs. Those from `num_plain` on spike in most steps: they are added in all
+        of them together, and subtracted where they are silent.
+    groups, num_groups : ndarray
+        (B, 2·N + 2, 8) int32 and (B,) int64: how they are summed, see
+        :func:`~lava_desire.backends.numba.simd.make_sum_units`.
     events : ndarray
-        (B, T·N + 1) int32: what spikes, step by step: input i as i, the sum of unit k as N + k.
+        (B, T·(N + 4)) int32: what is added step by step, as numbers of rows: input `used[i]` as i,
+        nothing as U, the sum of unit k as U + 1 + k, or its negative from `num_plain` on, and the
+        sum of all these units as U + 1 + `num_sums`.
     step_begin : ndarray
-        (B, T + 1) int64: where a step's events begin.
+        (B, T + 1) int64: where a step's events begin, in multiples of four.
     depth, most : ndarray
         (B,) int64: additions that a term of a current passes through at most, and inputs that
         spike in the same step at most: they bound rounding errors.
@@ -109,6 +115,9 @@ class Events:
     unit_of: Any
     num_units: Any
     num_sums: Any
+    num_plain: Any
+    groups: Any
+    num_groups: Any
     events: Any
     step_begin: Any
     depth: Any
@@ -134,7 +143,10 @@ def list_events(words: Any, delay: int, num_steps: int, workspace: Workspace, na
         take("unit_of", (batch_size, size), np.int32),
         take("num_units", (batch_size,), np.int64),
         take("num_sums", (batch_size,), np.int64),
-        take("events", (batch_size, num_steps * size + 1), np.int32),
+        take("num_plain", (batch_size,), np.int64),
+        take("groups", (batch_size, 2 * size + 2, 8), np.int32),
+        take("num_groups", (batch_size,), np.int64),
+        take("events", (batch_size, num_steps * (size + 4)), np.int32),
         take("step_begin", (batch_size, num_steps + 1), np.int64),
         take("depth", (batch_size,), np.int64),
         take("most", (batch_size,), np.int64),
@@ -148,14 +160,19 @@ def list_events(words: Any, delay: int, num_steps: int, workspace: Workspace, na
         events.unit_of,
         events.num_units,
         events.num_sums,
+        events.num_plain,
+        events.groups,
+        events.num_groups,
         events.events,
         events.step_begin,
         events.depth,
         events.most,
     )
-    in_parallel(
-        lambda first, last: _list_events(words, delay, num_steps, first, last, *lists), batch_size
-    )
+
+    def piece(first: int, last: int) -> None:
+        _list_events(words, events.used, delay, num_steps, first, last, *lists)
+
+    in_parallel(piece, batch_size)
     return events
 
 
@@ -275,6 +292,7 @@ def depth_of_sum(num_rows: int) -> int:
 @compiled
 def _list_events(
     words: Any,
+    used: Any,
     delay: int,
     num_steps: int,
     first_sample: int,
@@ -286,34 +304,53 @@ def _list_events(
     unit_of: Any,
     num_units: Any,
     num_sums: Any,
+    num_plain: Any,
+    groups: Any,
+    num_groups: Any,
     events: Any,
     step_begin: Any,
     depth: Any,
     most: Any,
 ) -> None:
-    size = words.shape[1]
-    row_of = np.empty(size, np.int32)
+    size, first_sum = words.shape[1], len(used) + 1
+    place_of = np.empty(size, np.int32)
+    for place in range(len(used)):
+        place_of[used[place]] = place
+    bits: Any = 1
+    while (1 << bits) < 2 * size:
+        bits += 1
+    table = np.empty(1 << bits, np.int32)
+    room = np.empty((6, size), np.int32)
+    kinds = np.empty(size, np.uint64)
+    window = (~np.uint64(0) >> np.uint64(64 - num_steps)) & (~np.uint64(0) << np.uint64(delay))
     for sample in range(first_sample, last_sample):
         num_active = _arriving(words[sample], delay, num_steps, inputs[sample], unit_words[sample])
-        found, sums = _group(
+        found, sums, plain = _group(
             inputs[sample, :num_active],
+            place_of,
+            first_sum,
+            np.int64(popcount(window)),
+            table,
+            kinds,
+            room,
             unit_words[sample],
             unit_begin[sample],
             members[sample],
             unit_of[sample],
-            row_of,
-            size,
         )
-        num_units[sample], num_sums[sample] = found, sums
-        deepest: Any = 0
-        for unit in range(sums):
-            width = unit_begin[sample, unit + 1] - unit_begin[sample, unit]
-            deepest = max(deepest, depth_of_sum(width))
+        num_units[sample], num_sums[sample], num_plain[sample] = found, sums, plain
+        num_groups[sample], deepest = _list_sums(
+            unit_begin[sample], members[sample], sums, plain, first_sum, groups[sample]
+        )
         longest, most[sample] = _order_by_step(
             unit_words[sample, :found],
             unit_begin[sample],
-            row_of,
-            num_steps,
+            room[0],
+            plain,
+            sums,
+            window,
+            first_sum,
+            kinds,
             events[sample],
             step_begin[sample],
         )
@@ -336,26 +373,29 @@ def _arriving(words: Any, delay: int, num_steps: int, active: Any, arriving: Any
 @compiled
 def _group(
     active: Any,
+    place_of: Any,
+    first_sum: int,
+    most_spikes: Any,
+    table: Any,
+    kinds: Any,
+    room: Any,
     unit_words: Any,
     unit_begin: Any,
     members: Any,
     unit_of: Any,
-    row_of: Any,
-    size: int,
 ) -> Any:
     """Group inputs of the same train, where a sum of their weights saves additions.
 
-    `unit_words` holds the trains of `active` and is overwritten with those of the units. Returns
-    how many units there are, and how many of them have a sum.
+    `unit_words` holds the trains of `active` and is overwritten with those of the units, whose
+    rows, in `room[0]`, begin at `first_sum`. Returns how many units there are, how many of them
+    have a sum, and how many of these are listed when they spike, not when they are silent.
     """
     num_active = len(active)
+    row_of, kind_of, sizes, summed, saved, place = room
     bits: Any = 1
     while (1 << bits) < 2 * num_active:
         bits += 1
-    table = np.full(1 << bits, -1, np.int32)
-    kind_of = np.empty(num_active, np.int32)
-    kinds = np.empty(num_active, np.uint64)
-    sizes = np.zeros(num_active, np.int32)
+    table[: 1 << bits] = -1
     num_kinds: Any = 0
     for k in range(num_active):
         word = unit_words[k]
@@ -365,59 +405,128 @@ def _group(
         if table[slot] < 0:
             table[slot] = num_kinds
             kinds[num_kinds] = word
+            sizes[num_kinds] = 0
             num_kinds += 1
         kind_of[k] = table[slot]
         sizes[table[slot]] += 1
-    place = np.full(num_kinds, -1, np.int32)  # where the next member of a kind goes
-    unit_of_kind = np.empty(num_kinds, np.int32)
-    num_sums: Any = 0
-    filled: Any = 0
-    unit_begin[0] = 0
+    # What a kind saves: summed once, and listed where it is silent beside the better of both.
+    all_saved: Any = 0
     for kind in range(num_kinds):
         spikes = np.int64(popcount(kinds[kind]))
-        if sizes[kind] * spikes > sizes[kind] + spikes + 1:
-            place[kind] = filled
-            filled += sizes[kind]
-            unit_of_kind[kind] = num_sums
-            unit_words[num_sums] = kinds[kind]
-            row_of[num_sums] = size + num_sums
-            num_sums += 1
-            unit_begin[num_sums] = filled
+        summed[kind] = sizes[kind] * spikes - (sizes[kind] + spikes + 1)
+        silent = sizes[kind] + 2 + most_spikes - spikes
+        saved[kind] = min(sizes[kind] * spikes, sizes[kind] + spikes + 1) - silent
+        all_saved += max(0, saved[kind])
+    turned = all_saved > most_spikes
+    unit_of_kind = table  # which is looked through no more
+    place[:num_kinds] = -1  # where the next member of a kind goes
+    num_sums: Any = 0
+    num_plain: Any = 0
+    filled: Any = 0
+    unit_begin[0] = 0
+    for silent in range(2):
+        for kind in range(num_kinds):
+            is_silent = turned and saved[kind] > 0
+            if (is_silent or summed[kind] > 0) and is_silent == (silent == 1):
+                place[kind] = filled
+                filled += sizes[kind]
+                unit_of_kind[kind] = num_sums
+                unit_words[num_sums] = kinds[kind]
+                row_of[num_sums] = first_sum + num_sums
+                num_sums += 1
+                unit_begin[num_sums] = filled
+        if silent == 0:
+            num_plain = num_sums
     found = num_sums
     for k in range(num_active):
         kind = kind_of[k]
         if place[kind] >= 0:
-            members[place[kind]] = active[k]
+            members[place[kind]] = place_of[active[k]]
             place[kind] += 1
             unit_of[k] = unit_of_kind[kind]
         else:
             unit_of[k] = found
-            members[filled] = active[k]
+            members[filled] = place_of[active[k]]
             filled += 1
             unit_words[found] = kinds[kind]
-            row_of[found] = active[k]
+            row_of[found] = place_of[active[k]]
             found += 1
             unit_begin[found] = filled
-    return found, num_sums
+    return found, num_sums, num_plain
+
+
+@compiled
+def _list_sums(
+    unit_begin: Any, members: Any, num_sums: int, num_plain: int, first_sum: int, groups: Any
+) -> Any:
+    """List how units are summed, four terms at a time; return their number, and the depth."""
+    nothing = first_sum - 1
+    found: Any = 0
+    deepest: Any = 0
+    for unit in range(num_sums + np.int64(num_plain < num_sums)):
+        if unit < num_sums:
+            begin, end = int(unit_begin[unit]), int(unit_begin[unit + 1])
+            deepest = max(deepest, depth_of_sum(end - begin))
+        else:
+            begin, end = first_sum + num_plain, first_sum + num_sums
+            deepest += depth_of_sum(end - begin)
+        for at in range(begin, end, 4):
+            group = groups[found]
+            for k in range(4):
+                group[k] = nothing
+                if at + k < end:
+                    group[k] = members[at + k] if unit < num_sums else at + k
+            group[4] = first_sum + unit
+            group[5] = 0 if unit < num_plain else -0x80000000
+            group[6] = -1 if at + 4 < end else 0
+            found += 1
+    return found, deepest
 
 
 @compiled
 def _order_by_step(
-    unit_words: Any, unit_begin: Any, row_of: Any, num_steps: int, events: Any, step_begin: Any
+    unit_words: Any,
+    unit_begin: Any,
+    row_of: Any,
+    num_plain: int,
+    num_sums: int,
+    window: Any,
+    first_sum: int,
+    listed: Any,
+    events: Any,
+    step_begin: Any,
 ) -> Any:
-    """List the events step by step; return the most events, and the most inputs, of a step."""
+    """List the events step by step; return the most events, and the most terms, of a step.
+
+    `listed`, (N,) uint64, is overwritten with the steps in which a unit is listed.
+    """
+    num_steps, num_units = len(step_begin) - 1, len(unit_words)
+    terms = np.zeros(num_steps, np.int32)
+    always: Any = 0  # terms of the sum of all that are listed where they are silent
+    for unit in range(num_units):
+        width = unit_begin[unit + 1] - unit_begin[unit]
+        word = unit_words[unit]
+        if num_plain <= unit < num_sums:
+            word = ~word & window
+            always += width
+        listed[unit] = word
+        for step in range(num_steps):
+            terms[step] += width * np.int32((word >> np.uint64(step)) & np.uint64(1))
     longest: Any = 0
-    most: Any = 0
-    found: Any = 0
+    one = np.uint64(1)
+    at = np.uint64(0)
     for step in range(num_steps):
-        step_begin[step] = found
-        num_inputs: Any = 0
-        for unit in range(len(unit_words)):
-            events[found] = row_of[unit]
-            fires = np.int64((unit_words[unit] >> np.uint64(step)) & np.uint64(1))
-            found += fires
-            num_inputs += fires * (unit_begin[unit + 1] - unit_begin[unit])
-        longest = max(longest, found - step_begin[step])
-        most = max(most, num_inputs)
-    step_begin[num_steps] = found
-    return longest, most
+        begin = at
+        step_begin[step] = np.int64(begin)
+        if num_plain < num_sums:
+            events[at] = first_sum + num_sums
+            at += (window >> np.uint64(step)) & one
+        for unit in range(num_units):
+            events[at] = row_of[unit]
+            at += (listed[unit] >> np.uint64(step)) & one
+        while (at - begin) & np.uint64(3):
+            events[at] = first_sum - 1
+            at += one
+        longest = max(longest, np.int64(at - begin))
+    step_begin[num_steps] = np.int64(at)
+    return longest, terms.max() + always

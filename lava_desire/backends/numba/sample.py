@@ -41,6 +41,8 @@ from lava_desire.backends.numba.update import (
     _trace_back,
 )
 
+_SILENCE = 1 << 20  # steps, of which so many are listed by no unit where it is silent
+
 _add_rows = make_add_rows(TILE)
 _add_narrow_rows = make_add_rows(NARROW)
 
@@ -105,7 +107,10 @@ def run_samples(
     unit_begin = np.empty((num_layers, widest + 1), np.int32)
     members = np.empty((num_layers, widest), np.int32)
     unit_of = np.empty((num_layers, widest), np.int32)
-    row_of = np.empty(widest, np.int32)
+    place_of = np.arange(widest).astype(np.int32)
+    table = np.empty(4 * widest, np.int32)
+    room = np.empty((6, widest), np.int32)
+    kinds = np.empty(widest, np.uint64)
     num_inputs = np.zeros(num_layers, np.int64)
     num_units = np.zeros(num_layers, np.int64)
     events = np.empty(num_steps * widest, np.int32)
@@ -132,14 +137,18 @@ def run_samples(
             num_inputs[layer] = _arriving(
                 pre, delays[layer], num_steps, inputs[layer], unit_words[layer]
             )
-            num_units[layer], num_sums = _group(
+            num_units[layer], num_sums, _ = _group(
                 inputs[layer, : num_inputs[layer]],
+                place_of,
+                0,
+                _SILENCE,
+                table,
+                kinds,
+                room,
                 unit_words[layer],
                 unit_begin[layer],
                 members[layer],
                 unit_of[layer],
-                row_of,
-                0,
             )
             units = unit_words[layer, : num_units[layer]]
             depth, most = _order(

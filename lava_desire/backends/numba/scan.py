@@ -18,7 +18,10 @@ from lava_desire.backends.numba.simd import (
     float_of,
     has_wide_vectors,
     largest_magnitude,
-    make_sum_rows,
+    make_run_window,
+    make_sum_units,
+    prefetch,
+    trailing_zeros,
 )
 
 TILE = 128 if has_wide_vectors() else 64
@@ -31,17 +34,22 @@ _LARGE = 32.0  # thresholds: a potential beyond them is left to the exact sums
 _ROUNDOFF = 2.0**-24  # largest relative error of a float32 operation
 
 
-sum_rows = make_sum_rows("float32", TILE)
-sum_narrow_rows = make_sum_rows("float32", NARROW)
+sum_units = make_sum_units(TILE)
+sum_narrow_units = make_sum_units(NARROW)
+run_window = make_run_window(TILE)
+run_narrow_window = make_run_window(NARROW)
 
 
 @compiled
 def scan_layer(
     rows: Any,
     used: Any,
+    unit_words: Any,
     unit_begin: Any,
     members: Any,
-    num_sums: Any,
+    num_units: Any,
+    groups: Any,
+    num_groups: Any,
     events: Any,
     step_begin: Any,
     depth: Any,
@@ -58,110 +66,107 @@ def scan_layer(
     last: int,
     first_sample: int,
     last_sample: int,
+    ahead: int,
 ) -> bool:
     """Run neurons first to last of a layer over the window, for some samples (Eq. 1 and 16).
 
     Tell whether all weights that were added up, and all potentials, are finite.
 
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
-    `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i, TILE or NARROW) float32, holds
-    the weights of a tile and the sums of units. The rest is :class:`~.events.Events`.
+    `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i + 2, TILE or NARROW) float32,
+    holds the rows that :class:`~.events.Events` numbers, for a tile; the next tile of this thread
+    begins `ahead` neurons further on. The rest is that class's.
     """
-    num_in, width = rows.shape[0], scratch.shape[1]
-    num_steps = step_begin.shape[1] - 1
-    current = np.zeros(TILE, np.float32)
-    kept_current = np.empty(TILE, np.float32)
-    potential = np.empty(TILE, np.float32)
-    words = np.empty((2, TILE), np.uint32)
-    doubts = np.empty(TILE, np.uint32)
+    width, num_steps = scratch.shape[1], step_begin.shape[1] - 1
+    filtered = np.zeros(TILE, np.float32)
+    marks = np.empty((2, num_steps, width // 16), np.uint16)
+    words = np.empty((2, width), np.uint32)
+    kept, offset = np.float32(subtract), np.float32(threshold if subtract else 0)
     is_finite = True
     for start in range(first, last, width):
         size = min(width, last - start)
         largest = _copy_tile(rows, used, start, size, scratch)
         is_finite &= largest < np.inf  # not so where it is NaN
         for sample in range(first_sample, last_sample):
-            for unit in range(num_sums[sample]):
-                _sum(
-                    scratch,
-                    members[sample],
-                    np.int64(unit_begin[sample, unit]),
-                    np.int64(unit_begin[sample, unit + 1]),
-                    scratch[num_in + unit],
-                )
+            _fetch_next(
+                rows, used, start + ahead, sample - first_sample, last_sample - first_sample
+            )
             magnitude = most[sample] * np.float64(largest) * gain
             bound = _error_bound(depth[sample], magnitude, decay, synapse_decay, threshold)
-            kept_current[:] = 0
-            potential[:] = 0
-            words[:] = 0
-            doubts[:] = 0
-            for step in range(num_steps):
-                _sum(
-                    scratch,
-                    events[sample],
-                    step_begin[sample, step],
-                    step_begin[sample, step + 1],
-                    current,
+            if synapse_decay:
+                filtered[:] = 0
+            window = (
+                scratch.ctypes.data,
+                events[sample].ctypes.data,
+                step_begin[sample].ctypes.data,
+                num_steps,
+                np.float32(gain),
+                np.float32(decay),
+                np.float32(synapse_decay),
+                np.float32(threshold),
+                kept,
+                offset,
+                np.float32(bound),
+                np.float32((_LARGE - 1) * threshold),
+                filtered.ctypes.data,
+                marks.ctypes.data,
+                words.ctypes.data,
+            )
+            if width == TILE:
+                sum_units(scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample])
+                run_window(*window)
+            else:
+                sum_narrow_units(
+                    scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample]
                 )
-                if synapse_decay:
-                    _filter(kept_current, current, np.float32(gain), np.float32(synapse_decay))
-                _integrate_and_fire(
-                    potential,
-                    kept_current if synapse_decay else current,
-                    np.float32(1 if synapse_decay else gain),
-                    np.float32(decay),
-                    np.float32(threshold),
-                    subtract,
-                    np.float32(bound),
-                    np.float32((_LARGE - 1) * threshold),
-                    words[step >> 5],
-                    np.uint32(1) << np.uint32(step & 31),
-                    doubts,
-                )
+                run_narrow_window(*window)
             trains = spikes[sample, start : start + size]
             for j in range(size):
                 trains[j] = np.uint64(words[0, j]) | (np.uint64(words[1, j]) << np.uint64(32))
             if masks.size:
-                kept = masks[sample, start : start + size]
+                kept_neurons = masks[sample, start : start + size]
                 for j in range(size):
-                    trains[j] *= np.uint64(kept[j])
-                    doubts[j] *= np.uint32(kept[j])
-            if not _any(doubts[:size]):
-                continue
-            for j in range(size):
-                if doubts[j]:
-                    trains[j], stays_finite = _exact_train(
-                        scratch[:, j],
-                        num_in,
-                        unit_begin[sample],
-                        members[sample],
-                        num_sums[sample],
-                        events[sample],
-                        step_begin[sample],
-                        gain,
-                        np.float32(decay),
-                        np.float32(synapse_decay),
-                        np.float32(threshold),
-                        subtract,
-                    )
-                    is_finite &= stays_finite
+                    trains[j] *= np.uint64(kept_neurons[j])
+            for part in range(width // 16):
+                doubts = _union(marks[1, :, part])
+                while doubts:
+                    j = 16 * part + trailing_zeros(np.uint64(doubts))
+                    doubts &= doubts - np.uint32(1)
+                    if j < size and (masks.size == 0 or masks[sample, start + j]):
+                        trains[j], stays_finite = _exact_train(
+                            scratch[:, j],
+                            unit_words[sample],
+                            unit_begin[sample],
+                            members[sample],
+                            num_units[sample],
+                            num_steps,
+                            gain,
+                            np.float32(decay),
+                            np.float32(synapse_decay),
+                            np.float32(threshold),
+                            subtract,
+                        )
+                        is_finite &= stays_finite
     return is_finite
 
 
 @compiled
-def _any(flags: Any) -> Any:
-    """Tell whether any of the words is not zero, without a branch for each."""
+def _union(marks: Any) -> Any:
     union = np.uint32(0)
-    for flag in flags:
-        union |= flag
-    return union != 0
+    for mark in marks:
+        union |= np.uint32(mark)
+    return union
 
 
 @compiled
-def _sum(rows: Any, chosen: Any, begin: Any, end: Any, result: Any) -> None:
-    if rows.shape[1] == TILE:
-        sum_rows(rows.ctypes.data, chosen.ctypes.data, begin, end, result.ctypes.data)
-    else:
-        sum_narrow_rows(rows.ctypes.data, chosen.ctypes.data, begin, end, result.ctypes.data)
+def _fetch_next(rows: Any, used: Any, start: int, part: int, num_parts: int) -> None:
+    """Fetch one of equal parts of a tile's weights, which are copied later."""
+    width = rows.shape[1]
+    behind = min(start + TILE, width)
+    for k in range(len(used) * part // num_parts, len(used) * (part + 1) // num_parts):
+        address = rows.ctypes.data + 4 * (used[k] * width + start)
+        for line in range(0, 4 * (behind - start), 64):
+            prefetch(address + line)
 
 
 @compiled
@@ -171,13 +176,14 @@ def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any
     They are then read again and again from the second-level cache, sample after sample.
     """
     largest, bits = np.int32(0), scratch.view(np.int32)
-    for row in used:
-        source, target = rows[row], scratch[row]
+    scratch[len(used)] = 0
+    for k in range(len(used)):
+        source, target = rows[used[k]], scratch[k]
         for j in range(size):
             target[j] = source[start + j]
         for j in range(size, len(target)):
             target[j] = 0
-        largest = max(largest, largest_magnitude(bits[row]))
+        largest = max(largest, largest_magnitude(bits[k]))
     return float_of(largest)
 
 
@@ -203,45 +209,13 @@ def _error_bound(
 
 
 @compiled
-def _filter(kept: Any, current: Any, gain: Any, decay: Any) -> None:
-    for j in range(TILE):
-        kept[j] = decay * kept[j] + gain * current[j]
-
-
-@compiled
-def _integrate_and_fire(
-    potential: Any,
-    current: Any,
-    gain: Any,
-    decay: Any,
-    threshold: Any,
-    subtract: bool,
-    bound: Any,
-    large: Any,
-    words: Any,
-    bit: Any,
-    doubts: Any,
-) -> None:
-    for j in range(TILE):
-        value = decay * potential[j] + gain * current[j]
-        distance = abs(value - threshold)
-        # Also where it is NaN.
-        doubts[j] |= np.uint32(not ((distance > bound) & (distance < large)))
-        fires = value >= threshold
-        words[j] |= bit if fires else np.uint32(0)
-        rest = value - threshold if subtract else np.float32(0)
-        potential[j] = rest if fires else value
-
-
-@compiled
 def _exact_train(
     weights: Any,
-    num_in: int,
+    unit_words: Any,
     unit_begin: Any,
     members: Any,
-    num_sums: int,
-    events: Any,
-    step_begin: Any,
+    num_units: int,
+    num_steps: int,
     gain: float,
     decay: Any,
     synapse_decay: Any,
@@ -252,20 +226,20 @@ def _exact_train(
 
     Return its train, and whether its potential stays finite.
     """
-    sums = np.zeros(num_sums, np.float64)
-    for unit in range(num_sums):
+    currents = np.zeros(num_steps, np.float64)
+    for unit in range(num_units):
+        total: Any = 0.0
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
-            sums[unit] += np.float64(weights[members[k]])
+            total += np.float64(weights[members[k]])
+        for step in range(num_steps):
+            fires = (unit_words[unit] >> np.uint64(step)) & np.uint64(1)
+            currents[step] += total if fires else 0.0
     potential: Any = np.float32(0)
     filtered: Any = np.float32(0)
     word: Any = np.uint64(0)
     is_finite = True
-    for step in range(len(step_begin) - 1):
-        current: Any = 0.0
-        for k in range(step_begin[step], step_begin[step + 1]):
-            row = events[k]
-            current += sums[row - num_in] if row >= num_in else np.float64(weights[row])
-        filtered = synapse_decay * filtered + np.float32(current * gain)
+    for step in range(num_steps):
+        filtered = synapse_decay * filtered + np.float32(currents[step] * gain)
         value = decay * potential + filtered
         is_finite &= abs(value) < np.inf
         fires = value >= threshold

@@ -96,6 +96,313 @@ def make_sum_rows(dtype: str, width: int) -> Callable[..., None]:
     return sum_rows  # type: ignore[no-any-return]
 
 
+def make_sum_units(width: int) -> Callable[..., None]:
+    """Return a function that sums rows of an array into other rows; compiled functions may call it.
+
+    It has no branch but its loop: one that ends with every sum is foreseen by no processor.
+
+    Parameters
+    ----------
+    width : int
+        Elements of a row, float32.
+
+    Returns
+    -------
+    callable
+        Takes addresses of rows and of groups, (G, 8) int32, and G. A group is four numbers of rows
+        that are added to the sum, the row that receives what there is of it, bits that are flipped
+        in that, as the sign is, and bits of the sum that are kept for the next group: none or all.
+    """
+    lanes = _VECTOR_BITS // 32
+    vector, integer, word = ir.VectorType(ir.FloatType(), lanes), ir.IntType(32), ir.IntType(64)
+    integers = ir.VectorType(integer, lanes)
+    parts = range(width // lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows = builder.inttoptr(arguments[0], vector.as_pointer())
+        groups = builder.inttoptr(arguments[1], integer.as_pointer())
+        sums = [cgutils.alloca_once(builder, vector) for _ in parts]
+        for total in sums:
+            builder.store(ir.Constant(vector, None), total)
+        with cgutils.for_range(builder, arguments[2]) as loop:
+            group = builder.gep(groups, [builder.mul(loop.index, ir.Constant(word, 8))])
+            fields = [
+                builder.load(builder.gep(group, [ir.Constant(word, field)])) for field in range(7)
+            ]
+            *four, target = (
+                builder.gep(
+                    rows, [builder.mul(builder.sext(each, word), ir.Constant(word, len(parts)))]
+                )
+                for each in fields[:5]
+            )
+            flipped, kept = (_splat(builder, each, lanes) for each in fields[5:])
+            for part, total in zip(parts, sums, strict=True):
+                place = [ir.Constant(word, part)]
+                a, b, c, d = (builder.load(builder.gep(each, place), align=4) for each in four)
+                added = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
+                bits = builder.bitcast(builder.fadd(builder.load(total), added), integers)
+                result = builder.bitcast(builder.xor(bits, flipped), vector)
+                builder.store(result, builder.gep(target, place), align=4)
+                builder.store(builder.bitcast(builder.and_(bits, kept), vector), total)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def sum_units(context: Any, rows: Any, groups: Any, count: Any) -> Any:
+        return types.void(types.intp, types.intp, types.intp), generate
+
+    return sum_units  # type: ignore[no-any-return]
+
+
+def make_weigh_rows(width: int) -> Callable[..., None]:
+    """Return a function that sums chosen rows by their weights; compiled functions may call it.
+
+    Parameters
+    ----------
+    width : int
+        Elements of a row, float32.
+
+    Returns
+    -------
+    callable
+        Takes addresses of rows, of the list `chosen` (int32), of as many factors (float32), their
+        count, and the address of the sum, which it overwrites. A row is added at a time, products
+        and sums may be rounded together.
+    """
+    lanes = _VECTOR_BITS // 32
+    vector, word = ir.VectorType(ir.FloatType(), lanes), ir.IntType(64)
+    parts = range(width // lanes)
+    free = ("contract",)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, result = (builder.inttoptr(arguments[k], vector.as_pointer()) for k in (0, 4))
+        chosen = builder.inttoptr(arguments[1], ir.IntType(32).as_pointer())
+        factors = builder.inttoptr(arguments[2], ir.FloatType().as_pointer())
+        sums = [cgutils.alloca_once(builder, vector) for _ in parts]
+        for total in sums:
+            builder.store(ir.Constant(vector, None), total)
+        with cgutils.for_range(builder, arguments[3]) as loop:
+            index = builder.sext(builder.load(builder.gep(chosen, [loop.index])), word)
+            row = builder.gep(rows, [builder.mul(index, ir.Constant(word, len(parts)))])
+            factor = _splat(builder, builder.load(builder.gep(factors, [loop.index])), lanes)
+            for part, total in zip(parts, sums, strict=True):
+                value = builder.load(builder.gep(row, [ir.Constant(word, part)]), align=4)
+                product = builder.fmul(factor, value, flags=free)
+                builder.store(builder.fadd(builder.load(total), product, flags=free), total)
+        for part, total in zip(parts, sums, strict=True):
+            place = builder.gep(result, [ir.Constant(word, part)])
+            builder.store(builder.load(total), place, align=4)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def weigh_rows(
+        context: Any, rows: Any, chosen: Any, factors: Any, count: Any, result: Any
+    ) -> Any:
+        return types.void(*[types.intp] * 5), generate
+
+    return weigh_rows  # type: ignore[no-any-return]
+
+
+SQUARE = _VECTOR_BITS // 32
+"""Rows, and columns, of what :func:`transpose_square` transposes."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def transpose_square(context: Any, source: Any, length: Any, target: Any, width: Any) -> Any:
+    """Transpose SQUARE x SQUARE numbers of float32, in registers.
+
+    They lie at one address in rows of a length, and go to another in rows of a width.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, number = ir.IntType(64), ir.FloatType()
+        vector = ir.VectorType(number, SQUARE)
+        source, target = (builder.inttoptr(arguments[k], number.as_pointer()) for k in (0, 2))
+
+        def at(pointer: Any, row: int, length: Any) -> Any:
+            moved = builder.gep(pointer, [builder.mul(length, ir.Constant(word, row))])
+            return builder.bitcast(moved, vector.as_pointer())
+
+        rows = [builder.load(at(source, row, arguments[1]), align=4) for row in range(SQUARE)]
+        half = SQUARE // 2
+        low = [k // 2 + SQUARE * (k % 2) for k in range(SQUARE)]  # a0 b0 a1 b1 ...
+        shuffles = [
+            ir.Constant(ir.VectorType(ir.IntType(32), SQUARE), [k + shift for k in low])
+            for shift in (0, half)
+        ]
+        for _ in range(4):  # as often as half can be taken of SQUARE
+            rows = [
+                builder.shuffle_vector(rows[row], rows[row + half], shuffle)
+                for row in range(half)
+                for shuffle in shuffles
+            ]
+        for row, values in enumerate(rows):
+            builder.store(values, at(target, row, arguments[3]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(context: Any, address: Any) -> Any:
+    """Ask for the cache line at an address, into the second-level cache."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(32)
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, *(ir.Constant(integer, value) for value in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
+def make_run_window(width: int) -> Callable[..., None]:
+    """Return a function that runs neurons over a window; compiled functions may call it.
+
+    Currents and potentials stay in registers: in a plain loop each step would read and write them.
+
+    Parameters
+    ----------
+    width : int
+        Neurons, and elements of a row.
+
+    Returns
+    -------
+    callable
+        Takes addresses of rows (float32), of the events of all steps (int32, numbers of rows) and
+        where each step's begin (int64, T + 1, multiples of four), T, ``gain, decay, synapse_decay,
+        threshold, kept, offset, bound, large`` (float32: a potential that reached the threshold is
+        multiplied by `kept`, and `offset` is subtracted), and addresses of currents that are
+        filtered (`width` float32, zero), of marks, (2, T, width / 16) uint16, and of words, (2,
+        width) uint32. It fills marks with the neurons that fire, and with those whose potential is
+        not farther than `bound` from the threshold, or not nearer than `large`; and the words with
+        the trains of steps below 32, and from 32 on.
+    """
+    number, half, word = ir.FloatType(), ir.IntType(16), ir.IntType(64)
+    lanes = _VECTOR_BITS // 32
+    vector, flags = ir.VectorType(number, lanes), ir.VectorType(ir.IntType(1), lanes)
+    integers = ir.VectorType(ir.IntType(32), lanes)
+    parts = range(width // lanes)
+    free = ("contract",)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, events, begins, num_steps = arguments[:4]
+        synapse_decay = arguments[6]
+        gain, decay, alpha, threshold, kept, offset, bound, large = (
+            _splat(builder, each, lanes) for each in arguments[4:12]
+        )
+        rows, filtered = (
+            builder.inttoptr(each, vector.as_pointer()) for each in (rows, arguments[12])
+        )
+        events = builder.inttoptr(events, ir.IntType(32).as_pointer())
+        begins = builder.inttoptr(begins, word.as_pointer())
+        marks = builder.inttoptr(arguments[13], half.as_pointer())
+        words = builder.inttoptr(arguments[14], integers.as_pointer())
+        magnitude = ir.Constant(integers, [0x7FFFFFFF] * lanes)  # all bits but the sign
+        filters = builder.fcmp_unordered("!=", synapse_decay, ir.Constant(number, 0))
+
+        def variables(kind: Any) -> list[Any]:
+            return [cgutils.alloca_once(builder, kind) for _ in parts]
+
+        def clear(some: list[Any]) -> None:
+            for each in some:
+                builder.store(ir.Constant(each.type.pointee, None), each)
+
+        def mark(kind: int, step: Any, part: int) -> Any:
+            row = builder.add(step, builder.mul(num_steps, ir.Constant(word, kind)))
+            place = builder.mul(row, ir.Constant(word, len(parts)))
+            return builder.gep(marks, [builder.add(place, ir.Constant(word, part))])
+
+        sums, potentials, trains = variables(vector), variables(vector), variables(integers)
+        clear(potentials)
+        with cgutils.for_range(builder, num_steps) as loop:
+            begin = builder.load(builder.gep(begins, [loop.index]))
+            behind = builder.add(loop.index, ir.Constant(word, 1))
+            end = builder.load(builder.gep(begins, [behind]))
+            clear(sums)
+            with cgutils.for_range_slice(builder, begin, end, ir.Constant(word, 4)) as (k, _):
+                four = []
+                for index in range(4):
+                    place = builder.gep(events, [builder.add(k, ir.Constant(word, index))])
+                    row = builder.sext(builder.load(place), word)
+                    row = builder.mul(row, ir.Constant(word, len(parts)))
+                    four.append(builder.gep(rows, [row]))
+                for part, total in zip(parts, sums, strict=True):
+                    a, b, c, d = (
+                        builder.load(builder.gep(each, [ir.Constant(word, part)]), align=4)
+                        for each in four
+                    )
+                    added = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
+                    builder.store(builder.fadd(builder.load(total), added), total)
+            for total in sums:
+                builder.store(builder.fmul(gain, builder.load(total)), total)
+            with builder.if_then(filters):
+                for part, total in zip(parts, sums, strict=True):
+                    place = builder.gep(filtered, [ir.Constant(word, part)])
+                    left = builder.fmul(alpha, builder.load(place, align=4), flags=free)
+                    current = builder.fadd(left, builder.load(total), flags=free)
+                    builder.store(current, place, align=4)
+                    builder.store(current, total)
+            for part in parts:
+                left = builder.fmul(decay, builder.load(potentials[part]), flags=free)
+                value = builder.fadd(left, builder.load(sums[part]), flags=free)
+                distance = builder.bitcast(builder.fsub(value, threshold), integers)
+                distance = builder.bitcast(builder.and_(distance, magnitude), vector)
+                fires = builder.fcmp_ordered(">=", value, threshold)
+                doubtful = builder.or_(
+                    builder.fcmp_unordered("<=", distance, bound),  # also where it is NaN
+                    builder.fcmp_unordered(">=", distance, large),
+                )
+                rest = builder.fsub(builder.fmul(kept, value, flags=free), offset, flags=free)
+                builder.store(builder.select(fires, rest, value), potentials[part])
+                for kind, each in enumerate((fires, doubtful)):
+                    builder.store(builder.bitcast(each, half), mark(kind, loop.index, part))
+        for second in range(2):
+            first = ir.Constant(word, 32 * second)
+            clear(trains)
+            last = builder.select(
+                builder.icmp_signed("<", num_steps, ir.Constant(word, 32 * second + 32)),
+                num_steps,
+                ir.Constant(word, 32 * second + 32),
+            )
+            with cgutils.for_range_slice(builder, first, last, ir.Constant(word, 1)) as (step, _):
+                shift = builder.trunc(builder.sub(step, first), ir.IntType(32))
+                bit = _splat(builder, builder.shl(ir.Constant(ir.IntType(32), 1), shift), lanes)
+                for part, train in zip(parts, trains, strict=True):
+                    fires = builder.bitcast(builder.load(mark(0, step, part)), flags)
+                    bits = builder.select(fires, bit, ir.Constant(integers, None))
+                    builder.store(builder.or_(builder.load(train), bits), train)
+            for part, train in zip(parts, trains, strict=True):
+                place = ir.Constant(word, second * len(parts) + part)
+                builder.store(builder.load(train), builder.gep(words, [place]), align=4)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def run_window(
+        context: Any,
+        rows: Any,
+        events: Any,
+        begins: Any,
+        num_steps: Any,
+        gain: Any,
+        decay: Any,
+        synapse_decay: Any,
+        threshold: Any,
+        kept: Any,
+        offset: Any,
+        bound: Any,
+        large: Any,
+        filtered: Any,
+        marks: Any,
+        words: Any,
+    ) -> Any:
+        address, number = types.intp, types.float32
+        return types.void(*[address] * 4, *[number] * 8, *[address] * 3), generate
+
+    return run_window  # type: ignore[no-any-return]
+
+
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def largest_magnitude(bits: Any) -> Any:
     """Return the largest magnitude, as int32 bits, of float32 numbers that come as bits, too.
@@ -135,9 +442,9 @@ def _vectors(builder: Any, address: Any, element: Any) -> Any:
     return builder.inttoptr(address, ir.VectorType(element, LANES).as_pointer())
 
 
-def _splat(builder: Any, value: Any) -> Any:
-    vector = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
-    for lane in range(LANES):
+def _splat(builder: Any, value: Any, lanes: int = LANES) -> Any:
+    vector = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    for lane in range(lanes):
         vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), lane))
     return vector
 

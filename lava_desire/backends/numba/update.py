@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from lava_desire.backends.numba.events import compiled, compiled_in_any_order, popcount
-from lava_desire.backends.numba.simd import float_of, fused, largest_magnitude, make_sum_rows
+from lava_desire.backends.numba.simd import (
+    SQUARE,
+    float_of,
+    fused,
+    make_sum_rows,
+    make_weigh_rows,
+    transpose_square,
+)
 from lava_desire.backends.registry import MAX_STEPS
 
 BLOCK = 256
@@ -20,17 +27,49 @@ BLOCK = 256
 GROUP = 16
 """Neurons whose traces are summed in registers."""
 
+INPUTS = 64
+"""Inputs whose desires are summed in registers."""
+
+_FEW = 4  # samples, of which fewer do not pay for laying weights side by side
 _ROWS = 32  # inputs whose sums are gathered at a time
 _PART_BITS = 5  # steps, the sums of whose every choice are made beforehand
 _CHOICES = 1 << _PART_BITS
 _PARTS = -(-MAX_STEPS // _PART_BITS)
 _ROUNDOFF = 2.0**-24
 _sum_traces = make_sum_rows("float64", GROUP)
+weigh_rows = make_weigh_rows(INPUTS)
+
+
+@compiled
+def list_errors(errors: Any) -> Any:
+    """List the errors other than zero: (A, N) float32 → their places, themselves, and counts."""
+    num_samples, size = errors.shape
+    places = np.empty((num_samples, size + 1), np.int32)
+    values = np.empty((num_samples, size + 1), np.float32)
+    counts = np.empty(num_samples, np.int64)
+    for sample in range(num_samples):
+        found = np.uint64(0)
+        for j in range(size):
+            error = errors[sample, j]
+            places[sample, found], values[sample, found] = j, error
+            found += np.uint64(error != 0)
+        counts[sample] = np.int64(found)
+    return places, values, counts
 
 
 @compiled
 def ternarise(
-    rows: Any, errors: Any, threshold: Any, samples: Any, desires: Any, first: int, last: int
+    rows: Any,
+    errors: Any,
+    places: Any,
+    values: Any,
+    counts: Any,
+    threshold: Any,
+    samples: Any,
+    desires: Any,
+    tile: Any,
+    first: int,
+    last: int,
 ) -> None:
     """Ternarise Wᵀ c as if it had been summed in float64 (Eq. 13 and 15).
 
@@ -43,12 +82,16 @@ def ternarise(
         Wᵀ, (N_i, N_o) float32.
     errors : ndarray
         c of A samples, (A, N_o) float32.
+    places, values, counts : ndarray
+        What :func:`list_errors` makes of them.
     threshold : float32
         θ_hid.
     samples : ndarray
         (A,) int64: their numbers in the batch.
     desires : ndarray
         Receives their d, (B, N_i) int8.
+    tile : ndarray
+        (N_o, INPUTS) float32, overwritten with the weights of some inputs, side by side.
     first, last : int
         Range of inputs.
     """
@@ -58,40 +101,68 @@ def ternarise(
     shares = np.empty(num_samples, np.float32)
     scales = np.empty(num_samples, np.float32)
     for sample in range(num_samples):
-        terms, magnitude = _count_and_sum(errors[sample])
-        shares[sample] = 1.01 * _ROUNDOFF * (terms + 4)
+        magnitude: Any = 0.0
+        for k in range(counts[sample]):
+            magnitude += abs(np.float64(values[sample, k]))
+        shares[sample] = 1.01 * _ROUNDOFF * (counts[sample] + 4)
         scales[sample] = shares[sample] * magnitude
-    sums = np.empty((2, num_samples), np.float32)
-    bounds = np.empty((2, num_samples), np.float32)
-    found = np.empty((last - first, num_samples), np.int8)
-    bits = rows.view(np.int32)
-    for row in range(first, last, 2):
-        pair = min(2, last - row)
-        if num_samples < 4:
-            for k in range(pair):
-                for sample in range(num_samples):
-                    sums[k, sample], magnitude = _product(rows[row + k], errors[sample])
-                    bounds[k, sample] = shares[sample] * magnitude
-        else:
-            _products(rows[row], rows[row + pair - 1], errors, sums)
-            for k in range(pair):
-                largest = float_of(largest_magnitude(bits[row + k]))
-                for sample in range(num_samples):
-                    bounds[k, sample] = largest * scales[sample]
-        for k in range(pair):
-            signs, doubts = found[row + k - first], np.int64(0)
-            for sample in range(num_samples):
-                z = sums[k, sample]
-                signs[sample] = np.int8(z > threshold) - np.int8(z < -threshold)
+    sums = np.empty(INPUTS, np.float32)
+    bounds = np.empty(INPUTS, np.float32)
+    largest = np.empty(INPUTS, np.float32)
+    for start in range(first, last, INPUTS):
+        size = min(INPUTS, last - start)
+        if num_samples >= _FEW:
+            _transpose(rows, start, size, tile, largest)
+        for sample in range(num_samples):
+            if num_samples >= _FEW:
+                weigh_rows(
+                    tile.ctypes.data,
+                    places[sample].ctypes.data,
+                    values[sample].ctypes.data,
+                    counts[sample],
+                    sums.ctypes.data,
+                )
+                for j in range(INPUTS):
+                    bounds[j] = largest[j] * scales[sample]
+            else:
+                for j in range(size):
+                    sums[j], magnitude = _product(rows[start + j], errors[sample])
+                    bounds[j] = shares[sample] * magnitude
+            signs, doubts = desires[samples[sample], start : start + size], np.int64(0)
+            for j in range(size):
+                z = sums[j]
+                signs[j] = np.int8(z > threshold) - np.int8(z < -threshold)
                 # Also where it is NaN.
-                doubts += np.int64(not abs(abs(z) - threshold) > bounds[k, sample])
+                doubts += np.int64(not abs(abs(z) - threshold) > bounds[j])
             if doubts:
-                for sample in range(num_samples):
-                    if not abs(abs(sums[k, sample]) - threshold) > bounds[k, sample]:
-                        signs[sample] = _exact_desire(rows[row + k], errors[sample], threshold)
-    for sample in range(num_samples):
-        for row in range(first, last):
-            desires[samples[sample], row] = found[row - first, sample]
+                for j in range(size):
+                    if not abs(abs(sums[j]) - threshold) > bounds[j]:
+                        signs[j] = _exact_desire(rows[start + j], errors[sample], threshold)
+
+
+@compiled
+def _transpose(rows: Any, start: int, size: int, tile: Any, largest: Any) -> None:
+    """Lay the weights of inputs side by side, and find the largest magnitude of each input's."""
+    length = rows.shape[1]
+    whole_rows, whole = size // SQUARE * SQUARE, length // SQUARE * SQUARE
+    for j in range(0, whole, SQUARE):
+        for k in range(0, whole_rows, SQUARE):
+            transpose_square(
+                rows.ctypes.data + 4 * ((start + k) * length + j),
+                length,
+                tile.ctypes.data + 4 * (j * INPUTS + k),
+                INPUTS,
+            )
+    for k in range(size):
+        for j in range(whole if k < whole_rows else 0, length):
+            tile[j, k] = rows[start + k, j]
+    bits = tile.view(np.int32)
+    found = np.zeros(INPUTS, np.int32)
+    for j in range(length):
+        for k in range(INPUTS):
+            found[k] = max(found[k], bits[j, k] & np.int32(0x7FFFFFFF))
+    for k in range(INPUTS):
+        largest[k] = float_of(found[k])
 
 
 @compiled_in_any_order  # the bounds on errors hold for all
@@ -103,47 +174,6 @@ def _product(weights: Any, errors: Any) -> Any:
         total += term
         magnitude += abs(term)
     return total, magnitude
-
-
-@compiled_in_any_order
-def _products(row: Any, other: Any, errors: Any, sums: Any) -> None:
-    """Fill (2, B) with the products of two rows and the errors, four samples at a time."""
-    num_samples, size = errors.shape
-    whole = num_samples // 4 * 4
-    for sample in range(0, whole, 4):
-        e, f, g, h = errors[sample], errors[sample + 1], errors[sample + 2], errors[sample + 3]
-        a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        p, q, r, s = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        for j in range(size):
-            one, two = row[j], other[j]
-            a += one * e[j]
-            b += one * f[j]
-            c += one * g[j]
-            d += one * h[j]
-            p += two * e[j]
-            q += two * f[j]
-            r += two * g[j]
-            s += two * h[j]
-        sums[0, sample], sums[0, sample + 1], sums[0, sample + 2], sums[0, sample + 3] = a, b, c, d
-        sums[1, sample], sums[1, sample + 1], sums[1, sample + 2], sums[1, sample + 3] = p, q, r, s
-    for sample in range(whole, num_samples):
-        e = errors[sample]
-        a, p = np.float32(0), np.float32(0)
-        for j in range(size):
-            a += row[j] * e[j]
-            p += other[j] * e[j]
-        sums[0, sample], sums[1, sample] = a, p
-
-
-@compiled
-def _count_and_sum(errors: Any) -> Any:
-    """Count the errors other than zero, and sum their magnitudes in float64."""
-    terms: Any = 0
-    magnitude: Any = 0.0
-    for error in errors:
-        terms += np.int64(error != 0)
-        magnitude += abs(np.float64(error))
-    return terms, magnitude
 
 
 @compiled
