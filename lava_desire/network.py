@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream, feedback_held, initial_weights
 from lava_desire.scale import warn_of_scale
+from lava_desire.state_dict import IncompatibleKeys, collect, load
 
 if TYPE_CHECKING:
     from lava_desire.backends.integers.backend import IntegerBackend, LayerRange
@@ -903,6 +904,63 @@ class DesireNetwork:
             self._check_synapses(stored.config)
         self.state.restore(stored)
         self.samples_seen = self.state.samples_seen
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that changes in learning, by name, as a torch module does.
+
+        Returns
+        -------
+        dict
+            ``weights.1`` to ``weights.L``, `weight_shape`, float32 or int8 mantissas; where they
+            are followed, ``input_rates.1`` …, (N_{ℓ−1},) float64, and ``rated_samples``, (L,)
+            int64; ``samples_seen``, () int64; in fixed point ``formats.1`` …, (3,) int64, how
+            mantissas are written; within a run that averages weights, ``average.1`` … and
+            ``minibatches_averaged``. Arrays are the network's own, which training changes:
+            `copy.deepcopy` keeps them as they are.
+
+        Examples
+        --------
+        >>> list(DesireNetwork(DesireConfig((4, 6, 2))).state_dict())
+        ['weights.1', 'weights.2', 'samples_seen']
+        """
+        return collect(self)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
+        """Take over what :meth:`state_dict` returned, as a torch module does.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            Tensors, or what torch makes some of, by name; they are copied. Floats become weights
+            of the network's dtype; a network in fixed point rounds them to its mantissas.
+        strict : bool
+            Whether the names must be those of the network. Else those that it has not are
+            passed over, and what is not given stays.
+
+        Returns
+        -------
+        IncompatibleKeys
+            `missing_keys` and `unexpected_keys`, lists of names.
+
+        Raises
+        ------
+        TypeError
+            If it is no mapping.
+        ValueError
+            A RuntimeError as well, as torch's is, if names, shapes, dtypes, formats or values are
+            not the network's; all names and shapes are listed, and nothing is changed.
+
+        Examples
+        --------
+        >>> network, other = (DesireNetwork(DesireConfig((4, 2), seed=seed)) for seed in (0, 1))
+        >>> network.load_state_dict(other.state_dict())
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        >>> bool((network.weights[0] == other.weights[0]).all())
+        True
+        """
+        return load(self, state_dict, strict)
 
     def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the weights as L NumPy arrays of `weight_shape`, of their own dtype."""
