@@ -405,6 +405,24 @@ def _core_maps(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _authors(page: Page) -> None:
+    name = f"{BENCHMARKS}/authors.json"
+    notes = page.read(name)
+    page.table(
+        ["file", "network", "test accuracy", "undecided"],
+        (
+            [
+                row["file"],
+                row["network"],
+                f"{100 * row['accuracy']:.2f} % of {row['samples']:,}",
+                row["undecided"],
+            ]
+            for row in notes["results"]
+        ),
+    )
+    page.origin(name, notes)
+
+
 def _files(folder: str) -> list[Path]:
     return sorted((ROOT / folder).glob("*.json"))
 
@@ -493,6 +511,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
         _times, file="convolutions", one="convolutions, in training, float32, B = 64"
     ),
     "peers": _peers,
+    "authors": _authors,
     "lava": _lava,
     "soak": _soak,
     "differential": _differential,

@@ -78,6 +78,11 @@ COMMANDS = {
         "config",
         "Explain the fields of configurations; show, write, convert and check files of them.",
     ),
+    "import": Entry(
+        "importing",
+        "import_",
+        "Make a checkpoint of a network that the authors of desire backpropagation have trained.",
+    ),
     "export": Entry(
         "export", "export", "Write a trained network for another backend, chip or framework."
     ),

@@ -83,6 +83,17 @@ MANUAL = {
         },
         "train --config; docs/configuration.md, docs/choosing.md",
     ),
+    "import": Manual(
+        {
+            "lava-desire import models/mnist.pt --output mnist.safetensors": (
+                "a network of their repository"
+            ),
+            "lava-desire import mine.pt --output mine.safetensors --config mine.yaml": (
+                "one that their script trained with other values"
+            ),
+        },
+        "eval, info; docs/configuration.md",
+    ),
     "export": Manual(
         {
             "lava-desire export runs/a --to nir --output mine.nir": "for readers of NIR",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
+    from lava_desire.deploy.authors import from_authors
     from lava_desire.deploy.chip_energy import Energy, energy
     from lava_desire.deploy.core_map import CoreMap, map_network
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
@@ -42,6 +43,7 @@ __all__ = [
     "XyloRun",
     "energy",
     "export",
+    "from_authors",
     "from_nir",
     "loihi_feedback_rule",
     "loihi_learning_rule",
@@ -59,6 +61,7 @@ __all__ = [
 
 # No module bears the name of what it holds, which importing it would hide.
 _HOMES = {
+    "deploy.authors": "from_authors",
     "deploy.chip_energy": "Energy energy",
     "deploy.core_map": "CoreMap map_network",
     "deploy.integer_network": "IntegerNetwork scale_to_integers",
