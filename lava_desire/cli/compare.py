@@ -18,13 +18,16 @@ from lava_desire.analysis.runs import (
     read_run,
     short_names,
 )
-from lava_desire.cli.fields import Json, option
+from lava_desire.cli.fields import Json, option, places
 from lava_desire.cli.printing import complain, make_console, say, terminal_width
 from lava_desire.cli.run import check_output
 
 Runs = Annotated[
     list[str],
-    typer.Argument(help="Run folders, folders with runs below them, or patterns as 'runs/seed-*'."),
+    typer.Argument(
+        help="Run folders, folders with runs below them, or patterns as 'runs/seed-*'.",
+        autocompletion=places,
+    ),
 ]
 
 

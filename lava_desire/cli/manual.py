@@ -38,6 +38,15 @@ MANUAL = {
         },
         "train, info; docs/training.md",
     ),
+    "predict": Manual(
+        {
+            "lava-desire predict runs/a --data new.npz --output new.csv": (
+                "class, counts and margin of samples that need no labels"
+            ),
+            "lava-desire predict runs/a --output own.json --json": "of the run's own test samples",
+        },
+        "eval; docs/your_data.md",
+    ),
     "report": Manual(
         {
             "lava-desire report runs/a": "one run, as report.html",
@@ -53,6 +62,13 @@ MANUAL = {
             "lava-desire compare runs/a runs/b --json": "for programs",
         },
         "report; docs/training.md",
+    ),
+    "watch": Manual(
+        {
+            "lava-desire watch runs/a": "a run that trains in another terminal",
+            "lava-desire watch runs/a --help": "how often it looks, and what it shows",
+        },
+        "train, report; docs/training.md",
     ),
     "sweep": Manual(
         {
