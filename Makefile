@@ -64,6 +64,12 @@ bench: $(READY) $(PEERS:%=%/ready)  ## measure the engine and its peers on this 
 bench-conv: $(READY) .venv-frameworks/ready  ## the same for convolutions, beside dense layers (BENCH=options)
 	@$(RUN) benchmarks.convolutions $(BENCH)
 
+bench-growth: $(READY)  ## measure how a step grows with neurons, time steps, batch and layers (BENCH=options)
+	@$(RUN) benchmarks.growth $(BENCH)
+
+bench-beside: $(READY)  ## measure steps beside busy processes and other runs (BENCH=options)
+	@$(RUN) benchmarks.beside $(BENCH)
+
 NEUROBENCH := .venv-neurobench
 
 $(NEUROBENCH)/ready: benchmarks/neurobench.txt

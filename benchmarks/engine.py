@@ -100,9 +100,17 @@ class Competitor:
 
     def round(self, samples: int) -> None:
         """Train on so many samples and note what it took."""
+        self.begin(samples)
+        self.end()
+
+    def begin(self, samples: int) -> None:
+        """Let it train on so many samples."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{samples}\n")
         self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Wait for it, and note what it took."""
         answer = self._answer()
         if not answer:
             raise RuntimeError(f"{self.case['name']} died: see its error above")

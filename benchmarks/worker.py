@@ -74,12 +74,13 @@ OURS = {"engine": engine, "ceiling": ceiling}
 
 
 def limit_threads(threads: int) -> None:
-    """Let this process compute in so many threads, before it imports what makes them."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])  # JAX counts processors
+    """Let this process compute in so many threads: of torch, or where it is not there, of JAX."""
     try:
         import torch
     except ImportError:
+        if hasattr(os, "sched_setaffinity"):
+            processors = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, processors[:threads])  # JAX has a thread a processor
         return
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -50,8 +50,10 @@ def _peers(page: Page) -> None:
     name = f"{BENCHMARKS}/engine.json"
     notes = page.read(name)
     found = {row["case"]: row for row in notes["results"]}
-    cases = ["ours, in training, B = 64", "ours, untrained, B = 64"]
-    cases += [case for case in found if case.startswith(("SpikingJelly", "snnTorch"))]
+    cases = [
+        f"ours, {state}, B = {size}" for size in (64, 1) for state in ("in training", "untrained")
+    ]
+    cases += [case for case in found if not case.startswith(("ours", "before", "matrix"))]
     page.table(
         ["program", "ms a training sample", "of the processor", "peak MiB"],
         (
@@ -62,6 +64,25 @@ def _peers(page: Page) -> None:
                 f"{found[case]['peak_mebibytes']:.0f}",
             ]
             for case in cases
+        ),
+    )
+    page.origin(name, notes)
+
+
+def _growth(page: Page) -> None:
+    name = f"{BENCHMARKS}/growth.json"
+    notes = page.read(name)
+    page.table(
+        ["what grows", "from, to", "ms a sample", "size to the power", "last three sizes"],
+        (
+            [
+                axis,
+                f"{points[0]['size']}, {points[-1]['size']}",
+                f"{points[0]['milliseconds']:.3f}, {points[-1]['milliseconds']:.3f}",
+                f"{notes['exponents'][axis]['all']:.2f}",
+                f"{notes['exponents'][axis]['last three']:.2f}",
+            ]
+            for axis, points in notes["axes"].items()
         ),
     )
     page.origin(name, notes)
@@ -512,6 +533,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     ),
     "peers": _peers,
     "authors": _authors,
+    "growth": _growth,
     "lava": _lava,
     "soak": _soak,
     "differential": _differential,
@@ -539,7 +561,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
 def _other(page: Page) -> None:
     known = {
         *("engine", "lava", "lava_stress", "exports", "exports_on_lava", "learning_engine"),
-        *("differential", "convolutions", "core_maps", "emulators", "energy", "xylo"),
+        *("differential", "convolutions", "core_maps", "emulators", "energy", "xylo", "growth"),
     }
     for path in sorted((ROOT / BENCHMARKS).glob("*.json")):
         if path.stem in known:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lava_desire.backends.numba import threads as module
 from lava_desire.backends.numba.threads import (
     in_parallel,
     in_parallel_tiles,
@@ -59,6 +60,51 @@ def test_threads_that_fell_asleep_wake_up():
             in_parallel(lambda first, last: done.append((first, last)), 3)
             time.sleep(0.02)
     assert sorted(done) == sorted(3 * [(0, 1), (1, 2), (2, 3)])
+
+
+def test_a_thread_that_comes_late_is_not_waited_for(monkeypatch):
+    team, done = module._Team(3), []
+    monkeypatch.setattr(team._called[0], "raise_to", lambda number: None)
+    for _ in range(5):
+        team.run(lambda: done.append(threading.current_thread().name))
+    monkeypatch.undo()
+    team.end()
+    assert "lava_desire-1" not in done
+    assert done.count(threading.current_thread().name) == 5
+
+
+class _Clock:
+    """Seconds that pass while a thread works, and those of them that it has a processor."""
+
+    def __init__(self):
+        self.now = self.processor = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def thread_time(self):
+        return self.processor
+
+    def work(self, share):
+        self.now += 0.03
+        self.processor += 0.03 * share
+
+
+def test_where_others_take_the_processors_one_thread_works_alone_for_a_while(monkeypatch):
+    clock = _Clock()
+    monkeypatch.setattr(module, "time", clock)
+    load = module._Load()
+    for share, pause in ((1.0, 0.0), (0.5, 0.1), (0.5, 0.2), (0.9, 0.0), (0.5, 0.1)):
+        load.measure(lambda share=share: clock.work(share))
+        for after, is_high in ((0.9 * pause, pause > 0), (0.2 * pause, False)):
+            clock.now += after
+            assert load.is_high() is is_high
+
+
+def test_all_is_done_where_one_thread_works_alone(monkeypatch):
+    monkeypatch.setattr(module._load, "is_high", lambda: True)
+    test_ranges_cover_all_once()
+    test_tiles_and_samples_are_each_dealt_out_once()
 
 
 def test_what_fails_in_a_thread_is_raised_and_the_next_call_works():

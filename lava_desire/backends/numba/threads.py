@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -17,6 +18,15 @@ from numba import njit, types
 
 _YIELDS = 500
 """Times that a waiting thread lets others run before it sleeps, some 0.2 ms in all."""
+
+_WINDOW = 0.02
+"""Seconds of work after which it is judged whether others take the processors."""
+
+_LEAST_SHARE = 0.8
+"""Part of the clock that threads must get while they work, for several to work together."""
+
+_PAUSES = 0.1, 3.0
+"""Seconds for which one thread works alone where they did not, at first and at most."""
 
 _RANGES_A_THREAD = 4
 
@@ -43,8 +53,8 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
     """
     if size == 0:
         return
-    num_grains = -(-size // grain)
-    num_ranges = min(_RANGES_A_THREAD * num_threads() if num_threads() > 1 else 1, num_grains)
+    num_grains, threads = -(-size // grain), num_threads()
+    num_ranges = min(_RANGES_A_THREAD * threads if threads > 1 else 1, num_grains)
     edges = [grain * (num_grains * index // num_ranges) for index in range(num_ranges)]
     _share(work, list(pairwise([*edges, size])))
 
@@ -69,12 +79,13 @@ def in_parallel_tiles(
     if num_samples == 0:
         return
     # A single sample is done before another thread has woken up.
-    if num_threads() == 1 or num_samples == 1:
+    threads = num_threads()
+    if threads == 1 or num_samples == 1:
         work(0, size, 0, num_samples)
         return
     tiles = [(first, min(first + tile, size)) for first in range(0, size, tile)]
-    whole = max(0, len(tiles) - num_threads())
-    shares = min(num_threads() if len(tiles) > 1 else 2 * num_threads(), num_samples)
+    whole = max(0, len(tiles) - threads)
+    shares = min(threads if len(tiles) > 1 else 2 * threads, num_samples)
     edges = [num_samples * share // shares for share in range(shares + 1)]
     pieces = [(*neurons, 0, num_samples) for neurons in tiles[:whole]]
     pieces += [(*neurons, *samples) for neurons in tiles[whole:] for samples in pairwise(edges)]
@@ -99,7 +110,7 @@ def own_threads() -> Iterator[None]:
     After each operation torch's threads spin for some milliseconds, on the cores that the threads
     of :func:`in_parallel` need, which stay as many as torch had.
     """
-    count = num_threads()
+    count = torch.get_num_threads()
     if _own.num_threads is not None or count == 1:
         yield
         return
@@ -122,8 +133,49 @@ _own = _Own()
 
 
 def num_threads() -> int:
-    """Return how many threads work together."""
+    """Return how many threads work together now: one, where other work takes the processors."""
+    if _load.is_high():
+        return 1
     return torch.get_num_threads() if _own.num_threads is None else _own.num_threads
+
+
+class _Load:
+    """Whether other processes take the processors that our threads work on.
+
+    A thread that works waits for nothing, so what it lacks of the clock others have got. With
+    others there, threads that share each small piece of work wait for the one that has lost its
+    processor, a time slice each time; one thread alone loses no more than its share.
+    """
+
+    def __init__(self) -> None:
+        self._alone_until = 0.0
+        self._pause = _PAUSES[0]
+        self._clock = self._processor = 0.0
+
+    def is_high(self) -> bool:
+        """Return whether one thread should work alone, for now."""
+        return time.perf_counter() < self._alone_until
+
+    def measure(self, work: _Work) -> None:
+        """Call `work` and note what part of the clock this thread got."""
+        clock, processor = time.perf_counter(), time.thread_time()
+        work()
+        processor = time.thread_time() - processor
+        now = time.perf_counter()
+        self._clock += now - clock
+        self._processor += processor
+        if self._clock < _WINDOW:
+            return
+        shortest, longest = _PAUSES
+        if self._processor < _LEAST_SHARE * self._clock:
+            self._alone_until = now + self._pause
+            self._pause = min(2 * self._pause, longest)
+        else:
+            self._pause = shortest
+        self._clock = self._processor = 0.0
+
+
+_load = _Load()
 
 
 class _Signal:
@@ -139,14 +191,15 @@ class _Signal:
         if self._asleep:
             self._bell.release()
 
-    def wait_for(self, number: int) -> None:
-        if _wait_busily(self._number, number, _YIELDS):
-            return
-        self._asleep = True
-        # Whoever raises the number from now on rings; who did so before has been seen here.
-        while self._number[0] < number:
-            self._bell.acquire()
-        self._asleep = False
+    def wait_for(self, number: int) -> int:
+        """Return the number when it is at least this one."""
+        if not _wait_busily(self._number, number, _YIELDS):
+            self._asleep = True
+            # Whoever raises the number from now on rings; who did so before has been seen here.
+            while self._number[0] < number:
+                self._bell.acquire()
+            self._asleep = False
+        return int(self._number[0])
 
 
 _sched_yield = types.ExternalFunction("sched_yield", types.int32())
@@ -168,56 +221,66 @@ class _Team:
         self.num_threads = num_threads
         self._calls = 0
         self._ended = False
-        self._work: _Work = _nothing
+        self._work: _Work | None = None
         self._errors: list[BaseException] = []
+        self._entry = threading.Lock()
+        self._entered: list[int] = []
         self._called = [_Signal() for _ in range(1, num_threads)]
         self._done = [_Signal() for _ in range(1, num_threads)]
-        for index in range(1, num_threads):
-            name = f"lava_desire-{index}"
+        for index in range(num_threads - 1):
+            name = f"lava_desire-{index + 1}"
             threading.Thread(target=self._serve, args=(index,), name=name, daemon=True).start()
 
     def run(self, work: _Work) -> None:
-        """Call `work` in every thread; raise what a call has raised."""
-        self._work = work
-        self._call()
+        """Call `work` in every thread that comes before it is done; raise what a call has raised.
+
+        Who comes later is not waited for: where others take the processors that may be long.
+        """
+        self._call(work)
         try:
-            work()
+            _load.measure(work)
         finally:
             self._wait()
-        self._work = _nothing
         if self._errors:
             raise self._errors[0]
 
     def end(self) -> None:
         """Let the threads end, after what they are at."""
         self._ended = True
-        self._call()
+        self._call(None)
 
-    def _call(self) -> None:
-        self._calls += 1
+    def _call(self, work: _Work | None) -> None:
+        with self._entry:
+            self._calls += 1
+            self._work = work
         for signal in self._called:
             signal.raise_to(self._calls)
 
     def _wait(self) -> None:
-        for signal in self._done:
-            signal.wait_for(self._calls)
+        with self._entry:
+            self._work = None
+        for index in self._entered:
+            self._done[index].wait_for(self._calls)
+        self._entered.clear()
 
     def _serve(self, index: int) -> None:
         calls = 0
         while True:
-            calls += 1
-            self._called[index - 1].wait_for(calls)
+            calls = self._called[index].wait_for(calls + 1)
             if self._ended:
                 return
+            with self._entry:
+                work = self._work
+                if work is None:
+                    continue
+                calls = self._calls
+                self._entered.append(index)
             try:
-                self._work()
+                _load.measure(work)
             except BaseException as error:
                 self._errors.append(error)
-            self._done[index - 1].raise_to(calls)
-
-
-def _nothing() -> None:
-    pass
+            del work  # and the arrays that it holds
+            self._done[index].raise_to(calls)
 
 
 class _Teams:
@@ -257,8 +320,8 @@ def _begin_child() -> None:
 
     OpenMP, with which torch shares its operations out, would wait for them without end.
     """
-    global _teams
-    _teams = _Teams()
+    global _teams, _load
+    _teams, _load = _Teams(), _Load()
     _own.num_threads = None
     torch.set_num_threads(1)
 
