@@ -18,8 +18,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import declared
 from lava_desire.network import DesireNetwork
+from lava_desire.training.callbacks import Callback, EarlyStopping
 from lava_desire.training.choose import fit
 from lava_desire.training.evaluation import EVALUATION_BATCH, checked_input, chunks, decide
+
+if TYPE_CHECKING:
+    from lava_desire.model.state import NetworkState
+    from lava_desire.training.history import EpochRecord
+    from lava_desire.training.loop import TrainingRun
 
 Array = npt.NDArray[Any]
 
@@ -46,6 +52,29 @@ def _with_fields(cls: type[Any]) -> type[Any]:
     return dataclasses.dataclass(eq=False, repr=False)(cls)
 
 
+class _Chosen(Callback):
+    """Keeps the weights to classify with: the best in validation, or else the last.
+
+    Where weights are averaged these are the averages, or in validation the better of both.
+    """
+
+    def __init__(self) -> None:
+        self.state: NetworkState | None = None
+        self._accuracy = -1.0
+
+    def on_epoch_end(self, run: TrainingRun, record: EpochRecord) -> None:
+        for accuracy, network in (
+            (record.accuracy, run.network),
+            (record.average_accuracy, run.average.network if run.average else None),
+        ):
+            if network is not None and accuracy is not None and accuracy > self._accuracy:
+                self.state, self._accuracy = network.state.copy(), accuracy
+
+    def on_end(self, run: TrainingRun) -> None:
+        if self.state is None and run.average is not None:
+            self.state = run.average.network.state.copy()
+
+
 @_with_fields
 class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
     """A spiking network that learns by desire backpropagation, in scikit-learn's manner.
@@ -69,6 +98,13 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Whether each brightness x comes in twice, as x and as 1 − x. Inputs of 0 make no spike and
         neurons have no bias, so that without it a low value says nothing: meant for tables, where
         features are few.
+    validation_fraction : float
+        Share of the training samples, in (0, 1), drawn class by class, that is not learned and
+        chooses the epoch whose weights are kept; 0: the last epoch's are, and their average where
+        there is a `weight_average`.
+    patience : int
+        Epochs without a higher accuracy in validation after which training ends; 0: all are
+        trained.
     random_state : int, RandomState or None
         An integer is the network's seed, and makes all repeatable. None draws one.
     device : str
@@ -80,7 +116,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
     classes_ : array
         (K,) of the labels' dtype, sorted: class k is output neuron k.
     network_ : DesireNetwork
-        The network that has learned.
+        The network that has learned, with the weights that are kept.
     history_ : History
         Its epochs.
     n_features_in_ : int
@@ -101,6 +137,8 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
     hidden_layers: tuple[Any, ...] = (200, 100)
     scale: str | None = None
     complement: bool = False
+    validation_fraction: float = 0.0
+    patience: int = 0
     random_state: Any = None
     device: str = "cpu"
 
@@ -134,6 +172,11 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         """
         if self.scale not in SCALES:
             raise ValueError(f"scale is {self.scale!r}: expected None, 'feature' or 'data'")
+        if self.patience and not self.validation_fraction:
+            raise ValueError(
+                f"patience is {self.patience} and validation_fraction 0: expected a share of the "
+                "samples to validate with, as 0.1"
+            )
         features, y = validate_data(self, X, y, dtype="numeric")
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -144,7 +187,15 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
             self._scaler = MinMaxScaler(clip=True).fit(self._columns(features))
         images = self._brightness(features)
         network = DesireNetwork(self._config(images.shape[1]), self.device)
-        self.history_ = fit(network, (images, labels.astype(np.int64)))
+        chosen = _Chosen()
+        self.history_ = fit(
+            network,
+            (images, labels.astype(np.int64)),
+            validation=self.validation_fraction or None,
+            callbacks=[chosen, *([EarlyStopping(self.patience)] if self.patience else [])],
+        )
+        if chosen.state is not None:
+            network.restore(chosen.state)
         self.network_ = network
         return self
 

@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from lava_desire import DesireClassifier, DesireConfig, DesireNetwork, fit, load_dataset
+from lava_desire import DesireClassifier, DesireConfig, DesireNetwork, evaluate, fit, load_dataset
+from lava_desire.randomness import validation_split
 
 SMALL = DesireClassifier(
     (20,), scale="feature", complement=True, epochs=5, batch_size=8, learning_rate=1e-3
@@ -94,6 +95,27 @@ def test_pipelines_grids_and_folds():
     assert np.allclose(calibrated.predict_proba(IRIS).sum(axis=1), 1)
 
 
+def test_validation_chooses_the_epoch_and_ends_training():
+    data = load_dataset("digits")
+    parameters = {"epochs": 20, "learning_rate": 5e-4, "random_state": 1}
+    classifier = DesireClassifier((30,), validation_fraction=0.2, patience=1, **parameters)
+    classifier.fit(data.train_images, data.train_labels)
+    history = classifier.history_
+    assert len(history.records) == history.best.epoch + 1 < 20
+    _, held_out = validation_split(data.train_labels, 0.2, 1)
+    images, labels = data.train_images[held_out], data.train_labels[held_out]
+    accuracy = evaluate(classifier.network_, (images, labels)).accuracy
+    assert accuracy == history.best.validation_accuracy > history.last.validation_accuracy
+
+
+def test_averaged_weights_are_those_that_classify():
+    rows = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], np.float32).repeat(4, axis=0)
+    classifier = DesireClassifier((6,), epochs=2, weight_average=0.9, random_state=0)
+    plain = clone(classifier).set_params(weight_average=0).fit(rows, [0] * 4 + [1] * 4)
+    classifier.fit(rows, [0] * 4 + [1] * 4)
+    assert not classifier.network_.weights[0].equal(plain.network_.weights[0])
+
+
 def test_it_can_be_kept(learned, tmp_path):
     joblib.dump(learned, tmp_path / "iris.joblib")
     for copy in (pickle.loads(pickle.dumps(learned)), joblib.load(tmp_path / "iris.joblib")):
@@ -137,6 +159,8 @@ def test_convolutions_know_their_planes():
     [
         ({}, IRIS, NAMES, r"X reaches from 0.1 to 7.9: expected brightness in \[0, 1\]"),
         ({"scale": "max"}, IRIS, NAMES, "scale is 'max': expected None, 'feature' or 'data'"),
+        ({"scale": "data", "patience": 2}, IRIS, NAMES, "patience is 2 and validation_fraction 0"),
+        ({"scale": "data", "validation_fraction": 2}, IRIS, NAMES, "2: expected"),
         ({"scale": "data", "epochs": -1}, IRIS, NAMES, "epochs is -1: expected epochs >= 0"),
         ({"scale": "data"}, IRIS, ["one"] * 150, "y holds 1 class, 'one': expected two at least"),
         ({"scale": "data", "device": "tpu"}, IRIS, NAMES, "device is 'tpu': expected cpu"),
