@@ -68,6 +68,11 @@ COMMANDS = {
         "sweep",
         "Train over a grid or ranges of settings; samples held out for validation choose the best.",
     ),
+    "find-rate": Entry(
+        "find_rate",
+        "find_rate",
+        "Try learning rates in short runs from the same weights, and print what each comes to.",
+    ),
     "reproduce": Entry(
         "reproduce",
         "reproduce",

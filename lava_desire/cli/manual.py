@@ -24,6 +24,9 @@ MANUAL = {
             "lava-desire train --data mine.npz --config mine.yaml --validation 0.1": (
                 "your own samples; a tenth of them chooses the best epoch"
             ),
+            "lava-desire train --seeds 0,1,2 --validation 0.1 --patience 5": (
+                "three runs and a table, each ended when it gets no better"
+            ),
             "lava-desire train --resume runs/a": "go on after Ctrl-C, to the bit",
         },
         "eval, config; docs/start.md, docs/your_data.md, docs/training.md",
@@ -81,6 +84,13 @@ MANUAL = {
             "lava-desire sweep --resume runs/rates --trials 40": "go on, or join those who work",
         },
         "train, config; docs/training.md, docs/choosing.md",
+    ),
+    "find-rate": Manual(
+        {
+            "lava-desire find-rate --dataset mnist --layers 200 100": "nine rates, 1e-6 to 1e-2",
+            "lava-desire find-rate --data mine.npz --lowest 1e-5 --count 5": "fewer, on your own",
+        },
+        "train, sweep; docs/training.md",
     ),
     "reproduce": Manual(
         {

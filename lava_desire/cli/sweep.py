@@ -291,8 +291,12 @@ class Sweep:
         with FileLock(self.folder / _LOCK):
             known = study.get_trials(deepcopy=False)
             for each in known:
-                if each.state == state.RUNNING and (lock := self._lock(each.number)) is not None:
+                if each.state != state.RUNNING or (lock := self._lock(each.number)) is None:
+                    continue
+                # Its worker may have told, and let go of it, since the list was read.
+                if study.get_trials(deepcopy=False)[each.number].state == state.RUNNING:
                     return None, each.number, dict(each.params), lock
+                lock.close()
             waiting = any(each.state == state.WAITING for each in known)
             if not waiting and len(known) >= study.user_attrs[_TRIALS]:
                 return None

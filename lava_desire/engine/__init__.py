@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lava_desire.training.callbacks import Callback, EarlyStopping, EpochCheckpoint
     from lava_desire.training.choose import fit
     from lava_desire.training.evaluation import Metrics, evaluate
+    from lava_desire.training.find_rate import RateSearch, TriedRate, find_learning_rate
     from lava_desire.training.history import EpochRecord, History, Progress, TestRecord
     from lava_desire.training.interrupt import Interrupted
     from lava_desire.training.loggers import CSVLogger, JSONLinesLogger, TensorBoardLogger
@@ -50,12 +51,15 @@ __all__ = [
     "Metrics",
     "Progress",
     "RankError",
+    "RateSearch",
     "StepResult",
     "TensorBoardLogger",
     "TestRecord",
+    "TriedRate",
     "count_operations",
     "default_precision",
     "evaluate",
+    "find_learning_rate",
     "fit",
     "open_process_group",
     "read_checkpoint",
@@ -72,6 +76,7 @@ _HOMES = {
     "training.callbacks": "Callback EarlyStopping EpochCheckpoint",
     "training.choose": "fit",
     "training.evaluation": "Metrics evaluate",
+    "training.find_rate": "RateSearch TriedRate find_learning_rate",
     "training.history": "EpochRecord History Progress TestRecord",
     "training.loggers": "CSVLogger JSONLinesLogger TensorBoardLogger",
     "training.interrupt": "Interrupted",

@@ -175,3 +175,17 @@ def test_a_sweep_that_is_none_or_is_given_other_settings_is_refused(run, tmp_pat
     assert (status, "sweep.json is damaged" in err) == (2, True)
     status, _, err = run("train", "--output", str(tmp_path))
     assert (status, "already holds runs" in err) == (2, True)
+
+
+def test_find_rate_prints_each_and_the_best(run):
+    given = ("find-rate", "--layers", "12", "--count", "3", "--samples", "300")
+    status, out, err = run(*given, "--lowest", "1e-4")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [float(line.split()[0]) for line in lines[1:-1]] == [1e-4, 1e-3, 1e-2]
+    assert lines[-1].startswith("best: --learning-rate ")
+    found = summary(run(*given, "--lowest", "1e-4", "--json")[1])
+    best = max(found["tried"], key=lambda each: each["accuracy"])
+    assert found["best"] == best["learning_rate"]
+    status, _, err = run(*given, "--learning-rate", "0.1")
+    assert (status, "--learning-rate is 0.1: expected --lowest" in err) == (2, True)

@@ -1,0 +1,104 @@
+"""``lava-desire find-rate``: which learning rate a network of these settings learns with at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+from lava_desire.cli.fields import (
+    DataDir,
+    DataFile,
+    Dataset,
+    Device,
+    Events,
+    Json,
+    Quiet,
+    given_fields,
+    option,
+    with_fields,
+)
+from lava_desire.cli.plan import make_plan
+from lava_desire.cli.printing import make_console, tell
+from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options
+from lava_desire.cli.run_data import Source
+from lava_desire.model.fields import Part
+
+if TYPE_CHECKING:
+    from lava_desire.training.find_rate import TriedRate
+
+
+@with_fields(Part, default="preset's")
+def find_rate(
+    lowest: Annotated[float, option("Lowest learning rate.")] = 1e-6,
+    highest: Annotated[float, option("Highest learning rate.")] = 1e-2,
+    count: Annotated[int, option("How many, evenly in their logarithm.")] = 9,
+    samples: Annotated[int, option("Learned at most, by each.")] = 2000,
+    dataset: Dataset = None,
+    data: DataFile = None,
+    data_dir: DataDir = None,
+    events: Events = None,
+    preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
+    config: Annotated[str | None, option("Start from this configuration.")] = None,
+    layers: Annotated[str | None, option("As of train.", "preset's")] = None,
+    device: Device = None,
+    precision: Annotated[str | None, option("As of train.", AUTO)] = None,
+    kernels: Annotated[str | None, option("As of train.", AUTO)] = None,
+    quiet: Quiet = False,
+    json_: Json = False,
+    **fields: Any,
+) -> None:
+    """Try learning rates in short runs from the same weights, and print what each comes to."""
+    given = given_fields(fields)
+    if "learning_rate" in given:
+        raise ValueError(
+            f"--learning-rate is {given['learning_rate']}: expected --lowest, --highest"
+        )
+    check_computing(device, precision or AUTO, kernels or AUTO)
+    epochs = given.pop("epochs", 1)
+    plan, loaded = make_plan(
+        Source.given(dataset, data_dir, data, events),
+        given,
+        data_dir=data_dir,
+        preset=preset,
+        config=config,
+        layers=layers,
+        device=device,
+        precision=precision,
+        kernels=kernels,
+    )
+    network = plan.network()
+    options: dict[str, Any] = {"device": network.device, "kernels": plan.kernels}
+    is_integer = network.arithmetic == FIXED_POINT
+    options |= {"arithmetic": FIXED_POINT} if is_integer else {"precision": network.precision}
+
+    from lava_desire.training.find_rate import find_learning_rate
+
+    console = make_console(quiet or json_)
+    tell(console, " learning rate   held out       loss   firing rates by layer")
+
+    def show(tried: TriedRate) -> None:
+        rates = " ".join(f"{rate:.3f}" for rate in tried.rates) or "beyond all bounds"
+        accuracy = 100 * tried.accuracy
+        tell(
+            console,
+            f"{tried.learning_rate:14.2e} {accuracy:8.2f} % {tried.loss:10.4f}   {rates}",
+        )
+
+    with named_as_options():
+        found = find_learning_rate(
+            plan.config,
+            loaded,
+            lowest=lowest,
+            highest=highest,
+            count=count,
+            samples=samples,
+            epochs=epochs,
+            on_tried=show,
+            **options,
+        )
+    best = found.best
+    if json_:
+        print(json.dumps({"best": best.learning_rate, "tried": [asdict(x) for x in found.tried]}))
+    end = "" if found.is_inside else "; it is at the end of what was tried: try further"
+    tell(console, f"best: --learning-rate {best.learning_rate:.2g}{end}")
