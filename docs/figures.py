@@ -1,15 +1,19 @@
-"""Draw the pictures in docs/images: `python docs/figures.py [window|timeline|digits|cores]`."""
+"""Draw docs/images: `python docs/figures.py [window|timeline|digits|cores|gallery]`."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from PIL import Image
 
 from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
 from lava_desire.analysis import plot_classified_images, plot_core_map
@@ -214,11 +218,28 @@ def draw_cores(path: Path) -> None:
     plot_core_map(map_network(config, "loihi1"), path)
 
 
+def draw_gallery(path: Path) -> None:
+    """Run the code of docs/gallery.md from top to bottom, and keep the pictures that it makes."""
+    page = (IMAGES.parent / "gallery.md").read_text("utf-8")
+    begun = Path.cwd()
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("results").symlink_to(IMAGES.parents[1] / "results")
+        names: dict[str, Any] = {}
+        for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+            exec(code, names)
+        path.mkdir(exist_ok=True)
+        for picture in Path().glob("*.png"):
+            Image.open(picture).convert("RGB").quantize(256, kmeans=2).save(path / picture.name)
+        os.chdir(begun)
+
+
 DRAWN = {
     "window": (draw_windows, "first_window.png"),
     "timeline": (draw_timeline, "timeline.svg"),
     "digits": (draw_digits, "digits.png"),
     "cores": (draw_cores, "cores.png"),
+    "gallery": (draw_gallery, "gallery"),
 }
 
 if __name__ == "__main__":

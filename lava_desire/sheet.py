@@ -58,9 +58,9 @@ class Sheet:
         else:
             self._axes[0, 0].set_title(text, fontsize=11)
 
-    def legend(self, handles: Sequence[Any], columns: int, title: str | None = None) -> None:
+    def legend(self, handles: Sequence[Any], columns: int, **options: Any) -> None:
         """Draw a legend below the figure; in axes that are given where it covers least."""
-        options: dict[str, Any] = {"handles": handles, "title": title, "fontsize": 9}
+        options = {"handles": handles, "fontsize": 9, **options}
         if self.given is not None:
             self._axes[0, 0].legend(loc="best", **options)
             return

@@ -52,7 +52,7 @@ def plot_core_map(sheet: Sheet, found: CoreMap, title: str) -> None:
         for each in found.layers
     ]
     meaning = "layers; a core is filled by the share of the limit it is nearest to"
-    sheet.legend(handles, 4, meaning if found.has_cores else None)
+    sheet.legend(handles, 4, title=meaning if found.has_cores else None)
 
 
 def _color(layer: int) -> str:

@@ -150,7 +150,9 @@ def plot_curves(
         }
         axes.plot(*_points(shown), label=plain(name), **style, markersize=3)
     _over_epochs(axes, "accuracy (%)" if against is None else "accuracy: difference (points)")
-    sheet.title(plain(title or (f"against {against}" if against is not None else "accuracy")))
+    title = title or (f"against {against}" if against is not None else "")
+    if title:
+        sheet.title(plain(title))
     sheet.legend(axes.get_lines(), 2)
     return sheet.done(path)
 

@@ -248,7 +248,6 @@ class _Page:
                 self.picture(
                     plot_curves,
                     histories,
-                    title=" ",
                     caption="Accuracy over the epochs, in validation or else on the test set",
                 )
             )
@@ -256,7 +255,6 @@ class _Page:
                 self.picture(
                     plot_curves,
                     histories,
-                    title=" ",
                     against=first,
                     caption=f"The same, less the accuracy of {first}, in points",
                 )
@@ -403,8 +401,6 @@ def _facts(each: ReportedRun) -> list[tuple[str, str]]:
         (said, _percent(found[name])) for name, said in names.items() if found[name] is not None
     ]
     facts.append(("epochs", run.progress))
-    if run.history.stopped:
-        facts.append(("stopped", printable(run.history.stopped)))
     if run.config is not None:
         facts.append(("network", run.config.shape_text))
     if run.settings.get("data"):

@@ -196,7 +196,7 @@ def plot_window(
     axes[-2, 1].set_xlabel("Σ |ΔW|", fontsize=9)
     axes[-1, 0].set_xlabel("time step of the window")
     axes[-1, 0].set_xlim(0.5, config.window_steps + 0.5)
-    sheet.legend(axes[1, 0].get_legend_handles_labels()[0], 3)
+    sheet.legend(axes[1, 0].get_legend_handles_labels()[0], 3, markerscale=1.6)
     return sheet.done(path, dpi=130)
 
 
