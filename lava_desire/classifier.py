@@ -15,12 +15,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from lava_desire.backends.inputs import as_input
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import declared
 from lava_desire.network import DesireNetwork
 from lava_desire.training.callbacks import Callback, EarlyStopping
 from lava_desire.training.choose import fit
-from lava_desire.training.evaluation import EVALUATION_BATCH, checked_input, chunks, decide
+from lava_desire.training.evaluation import EVALUATION_BATCH, chunks, decide
 
 if TYPE_CHECKING:
     from lava_desire.model.state import NetworkState
@@ -254,7 +255,8 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         network = self.network_
         with network.threads():
             network.check_finite()
-            images = checked_input(network, self._brightness(features), "X")
+            # One dark sample among others is no matter of scale, which training has looked at.
+            images = as_input(self._brightness(features), network.config, network.device, "X")
             parts = [decide(network, images[part]) for part in chunks(images, EVALUATION_BATCH)]
         counts, predictions = (torch.cat(found).cpu().numpy() for found in zip(*parts, strict=True))
         return counts, predictions

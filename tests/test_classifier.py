@@ -20,7 +20,7 @@ from lava_desire import DesireClassifier, DesireConfig, DesireNetwork, evaluate,
 from lava_desire.randomness import validation_split
 
 SMALL = DesireClassifier(
-    (20,), scale="feature", complement=True, epochs=5, batch_size=8, learning_rate=1e-3
+    (20,), scale="feature", complement=True, epochs=5, batch_size=16, learning_rate=1e-3
 )
 CHECKS = list(estimator_checks_generator(SMALL))
 IRIS, KINDS = load_iris(return_X_y=True)
@@ -152,6 +152,16 @@ def test_convolutions_know_their_planes():
     classifier = DesireClassifier(("4c3s2", 10), input_shape=(1, 8, 8), epochs=0, random_state=0)
     classifier.fit(data.train_images[:100], data.train_labels[:100])
     assert classifier.network_.config.shape_text == "1x8x8-4c3s2-10-10"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_dark_sample_alone_is_classified_as_among_others():
+    data = load_dataset("digits")
+    bytes_ = np.round(data.train_images * 255).astype(np.uint8)
+    classifier = DesireClassifier((30,), epochs=1, random_state=0).fit(bytes_, data.train_labels)
+    dark = np.ones((1, 64), np.uint8)
+    among = classifier.predict_proba(np.vstack([bytes_[:3], dark]))
+    assert (classifier.predict_proba(dark)[0] == among[3]).all()
 
 
 @pytest.mark.parametrize(
