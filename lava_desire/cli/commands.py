@@ -47,6 +47,7 @@ from lava_desire.cli.run import (
     check_data,
     check_folder,
     check_output,
+    compile_ahead,
     make_config,
     make_network,
     new_folder,
@@ -187,6 +188,12 @@ def train(
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
+
+        def load(source: Source) -> Any:
+            if source.is_there:
+                compile_ahead(device, precision, kernels, given.get("batch_size"), quiet or json_)
+            return team.in_turn(source.load) if team else source.load()
+
         plan, samples = make_plan(
             where,
             given,
@@ -195,7 +202,7 @@ def train(
             config=config,
             layers=layers,
             check=lambda: None if team else check_folder(output, force),
-            load=lambda source: team.in_turn(source.load) if team else source.load(),
+            load=load,
             device=device,
             precision=precision,
             kernels=kernels,
@@ -346,6 +353,7 @@ def demo(
     """Train on handwritten digits and draw what the network does with held-out ones."""
     output = output or ("runs/demo-events" if events else "runs/demo")
     check_folder(output, force)
+    compile_ahead()
     if events:
         _demo_of_events(output, force)
         return

@@ -229,6 +229,21 @@ def check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None
         raise ValueError(f"{option} is {value!r}: expected {expected}")
 
 
+def compile_ahead(
+    device: str | None = None,
+    precision: str | None = None,
+    kernels: str | None = None,
+    batch_size: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """Let other processes compile what training calls while this one loads torch and data."""
+    is_compiled = kernels in (None, AUTO, "compiled") and precision in (None, AUTO, "float32")
+    if is_compiled and (device or "cpu") == "cpu":
+        from lava_desire.backends.numba import ahead
+
+        ahead.start(*ahead.groups_of(batch_size, False), say=None if quiet else ahead.say)
+
+
 def check_computing(device: str | None, precision: str = AUTO, kernels: str = AUTO) -> None:
     """Refuse what is no device, precision or kind of kernels; whether they are here, torch says."""
     check_choice("--precision", precision, (AUTO, *PRECISIONS, FIXED_POINT))

@@ -97,6 +97,14 @@ class Source:
         options = {name: value for name, value in (self.binning or {}).items() if name != "bins"}
         return dataclasses.replace(self, binning={**options, "num_steps": num_steps})
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the data set is known, and its file or folder exists, which may be damaged."""
+        from lava_desire.data import DATASETS
+
+        place = self.events or self.file or self.data_dir
+        return (self.dataset or "digits") in DATASETS and (not place or os.path.lexists(place))
+
     def load(self) -> Dataset:
         """Load the samples; of recordings of events, what reads them."""
         from lava_desire.data import load_data, load_dataset

@@ -45,7 +45,7 @@ def data(config: DesireConfig) -> tuple[np.ndarray, np.ndarray]:
 def pair(config: DesireConfig, weights: Any = None) -> tuple[DesireNetwork, DesireNetwork]:
     """Return a network, and one that takes every sample as a batch of one."""
     network, batched = (DesireNetwork(config, weights=weights) for _ in range(2))
-    batched.backend.online = None
+    batched.backend._online = None
     return network, batched
 
 

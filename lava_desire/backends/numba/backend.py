@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer, error_table
+from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.convolution import (
     add_outer_convolution,
     learn_convolution,
@@ -79,11 +80,20 @@ class NumbaBackend(Backend):
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         super().__init__(config, device, precision)
+        planes = any(isinstance(layer.synapse, Conv2d) for layer in self.layers)
+        ahead.start(*ahead.groups_of(config.batch_size, planes), say=ahead.say)
+        for group in "dense", "planes":
+            ahead.finish(group)
         self._words = pack(self._table.numpy()[:, None])[0]
         self._errors = error_table(config).numpy()
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
-        self.online = Online.of(config, self.layers)
+        self._online = Online.of(config, self.layers)
+
+    @property
+    def online(self) -> Online | None:
+        """What runs single samples, where it can and from when on it is compiled."""
+        return self._online if ahead.is_done("single") else None
 
     def threads(self) -> AbstractContextManager[None]:
         """See :class:`~lava_desire.backends.base.Backend`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit, types
 
 _YIELDS = 500
@@ -110,6 +110,8 @@ def own_threads() -> Iterator[None]:
     After each operation torch's threads spin for some milliseconds, on the cores that the threads
     of :func:`in_parallel` need, which stay as many as torch had.
     """
+    import torch
+
     count = torch.get_num_threads()
     if _own.num_threads is not None or count == 1:
         yield
@@ -136,6 +138,8 @@ def num_threads() -> int:
     """Return how many threads work together now: one, where other work takes the processors."""
     if _load.is_high():
         return 1
+    import torch  # kernels are compiled in processes that need none
+
     return torch.get_num_threads() if _own.num_threads is None else _own.num_threads
 
 
@@ -323,7 +327,8 @@ def _begin_child() -> None:
     global _teams, _load
     _teams, _load = _Teams(), _Load()
     _own.num_threads = None
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 os.register_at_fork(after_in_child=_begin_child)
