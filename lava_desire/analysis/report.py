@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import re
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import torch
-from markupsafe import Markup
-from matplotlib import rc_context
 
-from lava_desire import __version__
 from lava_desire._text import printable
 from lava_desire.analysis.figures import (
     plot_calibration,
@@ -30,13 +23,13 @@ from lava_desire.analysis.figures import (
     plot_weights,
 )
 from lava_desire.analysis.firing import RUNAWAY, FiringRates, firing_rates
+from lava_desire.analysis.report_page import Page, Part, Table, Text
 from lava_desire.analysis.runs import StoredRun, differences, ranked
 from lava_desire.data import Dataset
 from lava_desire.deploy.chip_energy import energy
 from lava_desire.deploy.energy_report import PARTS
 from lava_desire.engine import DesireNetwork, Metrics, count_operations, evaluate
 from lava_desire.files import write_atomically
-from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
 
 _CHIP = "loihi1"
 _LOOKED_AT = 1000  # samples whose rates and desires are means
@@ -44,19 +37,6 @@ _COUNTED = 256  # samples whose operations are
 _PRICED = 50  # samples, and training samples, whose energy is
 _WITHOUT_TEST = 2000  # training samples that are classified where there is no test set
 _RIGHT, _WRONG = 4, 2  # samples that are shown
-_INK = "#1a1a1b"  # stands for the page's colour of text, which follows light and dark
-_COLORS = {_INK: "currentColor", BLACK: "currentColor", BLUE: "var(--blue)"}
-_COLORS |= {ORANGE: "var(--orange)", GREEN: "var(--green)", "#CC79A7": "var(--purple)"}
-_STYLE: dict[str, Any] = {
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor"), _INK),
-    **dict.fromkeys(("xtick.color", "ytick.color"), _INK),
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
-    "legend.facecolor": "none",
-    "legend.edgecolor": "0.6",
-    "svg.fonttype": "none",  # texts stay texts
-    "svg.hashsalt": "lava_desire",
-    "font.family": ["DejaVu Sans", "sans-serif"],
-}
 
 
 @dataclass(frozen=True)
@@ -87,47 +67,6 @@ class ReportedRun:
     missing: tuple[str, ...] = ()
 
 
-@dataclass
-class _Text:
-    text: str
-    kind: str = "text"
-
-
-@dataclass
-class _Picture:
-    svg: Markup
-    caption: str
-    kind: str = "picture"
-
-
-@dataclass
-class _Table:
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    numbers: bool = True
-    bold: frozenset[str] = frozenset()  # first cells of rows in bold
-    links: Mapping[str, str] = field(default_factory=dict)
-    kind: str = "table"
-
-
-_Block = _Text | _Picture | _Table
-
-
-@dataclass
-class _Part:
-    """A section of the page, and those within it."""
-
-    title: str
-    anchor: str = ""
-    facts: list[tuple[str, str]] = field(default_factory=list)
-    blocks: list[_Block] = field(default_factory=list)
-    sections: list[_Part] = field(default_factory=list)
-
-    def add(self, title: str, *blocks: _Block) -> None:
-        self.sections.append(_Part(title, blocks=list(blocks)))
-
-
 def write_report(runs: Sequence[ReportedRun], path: str | Path, title: str = "") -> None:
     """Write runs as one HTML page, which loads nothing.
 
@@ -149,69 +88,30 @@ def write_report(runs: Sequence[ReportedRun], path: str | Path, title: str = "")
     """
     if not runs:
         raise ValueError("runs is empty: expected at least one")
-    page = _Page()
+    page = _Maker()
     parts = [page.part_of(each, f"run-{number}") for number, each in enumerate(runs, start=1)]
     if len(runs) > 1:
         parts.insert(0, page.comparison(runs, parts))
     parts += [_settings_of(runs)]
-    for part in parts:
-        for number, section in enumerate(part.sections, start=1):
-            section.anchor = f"{part.anchor}-{number}"
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    text = templates.get_template("report.html.j2").render(
-        title=title or (f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs"),
-        created=time.strftime("%Y-%m-%d %H:%M"),
-        version=__version__,
-        runaway=RUNAWAY,
-        parts=parts,
-    )
+    title = title or (f"Run {runs[0].name}" if len(runs) == 1 else f"{len(runs)} runs")
+    text = page.render(title, parts, runaway=RUNAWAY)
     write_atomically(path, text.encode())
 
 
-class _Page:
-    """Makes the parts of a page; counts its pictures, whose parts have names of their own."""
+class _Maker(Page):
+    """Makes the parts of a page."""
 
-    def __init__(self) -> None:
-        self._pictures = 0
-
-    def picture(self, draw: Callable[..., Any], *args: Any, caption: str, **options: Any) -> _Block:
-        """Return what `draw` draws as an SVG within the page, in the page's colours."""
-        self._pictures += 1
-        drawn = io.BytesIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        with rc_context(_STYLE):
-            draw(*args, **options).savefig(drawn, format="svg", dpi=110, metadata=nothing)
-        svg = drawn.getvalue().decode()
-        svg = svg[svg.index("<svg") :]
-        svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-        width = float(re.search(r'width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
-        svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-        svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-        mark = f"p{self._pictures}-"
-        svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{mark}", svg)
-        for color, name in _COLORS.items():
-            svg = svg.replace(color.lower(), name)
-        label = Markup.escape(caption)
-        looks = f"max-width: {width:.0f}pt; min-width: {min(0.72 * width, 560):.0f}pt"
-        svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}" style="{looks}"', 1)
-        return _Picture(Markup(svg), caption)
-
-    def part_of(self, each: ReportedRun, anchor: str) -> _Part:
+    def part_of(self, each: ReportedRun, anchor: str) -> Part:
         """Return all that is told of one run."""
-        run, part = each.run, _Part(each.name, anchor)
+        run, part = each.run, Part(each.name, anchor)
         part.facts = _facts(each)
-        part.blocks = [_Missing(text) for text in (*run.problems, *each.missing)]
+        part.blocks = [_missing(text) for text in (*run.problems, *each.missing)]
         if run.history.records:
             self._add_curves(part, run)
         if each.network is None:
             return part
         part.blocks.append(
-            _Text(f"The network that is looked at has the weights of {each.weights}.")
+            Text(f"The network that is looked at has the weights of {each.weights}.")
         )
         network, samples = each.network, _samples_of(each.data)
         if samples is not None:
@@ -226,14 +126,14 @@ class _Page:
             _add_energy(part, network, each.data)
         return part
 
-    def comparison(self, runs: Sequence[ReportedRun], parts: Sequence[_Part]) -> _Part:
+    def comparison(self, runs: Sequence[ReportedRun], parts: Sequence[Part]) -> Part:
         """Return what stands above several runs: their accuracies, and their curves in one."""
-        part = _Part("Comparison", "comparison")
+        part = Part("Comparison", "comparison")
         order = ranked([each.run for each in runs])
         rows = [_row(runs[number]) for number in order]
         best = [row[0] for row in rows if rows[0][1] != "-" and row[1] == rows[0][1]]
         part.blocks.append(
-            _Table(
+            Table(
                 "Runs, the most accurate first; in bold the best",
                 ["run", "best", "in epoch", "of", "last", "test, read once", "training", "epochs"],
                 rows,
@@ -261,7 +161,7 @@ class _Page:
             )
         return part
 
-    def _add_curves(self, part: _Part, run: StoredRun) -> None:
+    def _add_curves(self, part: Part, run: StoredRun) -> None:
         last = run.history.records[-1]
         part.add(
             "Learning curve",
@@ -284,13 +184,13 @@ class _Page:
         )
 
     def _add_classes(
-        self, part: _Part, network: DesireNetwork, images: Any, labels: Any, kind: str
+        self, part: Part, network: DesireNetwork, images: Any, labels: Any, kind: str
     ) -> None:
         metrics = evaluate(network, (images, labels))
         names = _names_of(network)
         part.add(
             "Confusion",
-            _Text(
+            Text(
                 f"{_percent(metrics.accuracy)} of {metrics.num_samples} {kind} samples are right, "
                 f"{metrics.num_undecided} are undecided."
             ),
@@ -313,7 +213,7 @@ class _Page:
             ),
         )
 
-    def _add_first_layer(self, part: _Part, network: DesireNetwork, data: Dataset | None) -> None:
+    def _add_first_layer(self, part: Part, network: DesireNetwork, data: Dataset | None) -> None:
         shape = None if data is None else data.image_shape
         try:
             shown = self.picture(
@@ -324,13 +224,13 @@ class _Page:
                 "red not to; the number of the neuron, or kernel, is above",
             )
         except ValueError as error:
-            part.add("Weights of the first layer", _Text(f"They are no images: {error}"))
+            part.add("Weights of the first layer", Text(f"They are no images: {error}"))
         else:
             part.add("Weights of the first layer", shown)
 
     def _add_spikes(
         self,
-        part: _Part,
+        part: Part,
         network: DesireNetwork,
         data: Dataset | None,
         images: Any,
@@ -363,13 +263,13 @@ class _Page:
         part.add("Spikes of samples", drawn)
 
     def _add_rates(
-        self, part: _Part, network: DesireNetwork, images: Any, labels: Any, kind: str
+        self, part: Part, network: DesireNetwork, images: Any, labels: Any, kind: str
     ) -> None:
         measured = firing_rates(network, images)
         rows = _rates(network, measured, images, labels)
         part.add(
             "Firing rates and desires by layer",
-            _Table(
+            Table(
                 f"Means over {measured.num_samples} {kind} samples; desires are neurons of a "
                 "sample that desire more spikes (+), or fewer (−)",
                 ["layer", "neurons", "rate", "silent", "runaway", "desire +", "desire −"],
@@ -384,8 +284,8 @@ class _Page:
         )
 
 
-def _Missing(text: str) -> _Text:  # noqa: N802 - a kind of text
-    return _Text(text, kind="missing")
+def _missing(text: str) -> Text:
+    return Text(text, kind="missing")
 
 
 def _facts(each: ReportedRun) -> list[tuple[str, str]]:
@@ -418,11 +318,11 @@ def _row(each: ReportedRun) -> list[str]:
     return [each.name, *best, *others, run.progress]
 
 
-def _settings_of(runs: Sequence[ReportedRun]) -> _Part:
+def _settings_of(runs: Sequence[ReportedRun]) -> Part:
     """Return configuration, settings and environment, a column a run, differences in bold."""
-    part = _Part("Configuration and environment", "configuration")
+    part = Part("Configuration and environment", "configuration")
     if len(runs) > 1:
-        part.blocks.append(_Text("What differs between runs is in bold, and first."))
+        part.blocks.append(Text("What differs between runs is in bold, and first."))
     for title, told in (
         ("Configuration", [each.run.fields for each in runs]),
         ("Run", [each.run.settings for each in runs]),
@@ -430,13 +330,13 @@ def _settings_of(runs: Sequence[ReportedRun]) -> _Part:
     ):
         names = list(dict.fromkeys(name for row in told for name in row))
         if not names:
-            part.add(title, _Missing("no file of these runs says it"))
+            part.add(title, _missing("no file of these runs says it"))
             continue
         differing = differences(told)
         order = [*differing, *(name for name in names if name not in differing)]
         part.add(
             title,
-            _Table(
+            Table(
                 "a column a run" if len(runs) > 1 else "as the files of the run say",
                 ["name", *(each.name for each in runs)],
                 [[name, *(row.get(name, "-") for row in told)] for name in order],
@@ -472,7 +372,7 @@ def _shown_samples(network: DesireNetwork, images: Any, labels: Any) -> list[int
     return [*list(right.values())[:_RIGHT], *wrong]
 
 
-def _classes(metrics: Metrics, names: Sequence[str] | None) -> _Table:
+def _classes(metrics: Metrics, names: Sequence[str] | None) -> Table:
     scores = metrics.by_class
     called = names or [str(label) for label in range(len(scores.support))]
     columns = (scores.precision, scores.recall, scores.f1, scores.support)
@@ -488,7 +388,7 @@ def _classes(metrics: Metrics, names: Sequence[str] | None) -> _Table:
             metrics.num_samples,
         ]
     )
-    return _Table(
+    return Table(
         "Of the samples predicted as a class, those that are of it (precision); of its samples, "
         "those predicted as it (recall); their harmonic mean (F1)",
         ["class", "precision", "recall", "F1", "samples"],
@@ -521,7 +421,7 @@ def _rates(network: DesireNetwork, measured: FiringRates, images: Any, labels: A
     return rows
 
 
-def _add_operations(part: _Part, network: DesireNetwork, images: Any, kind: str) -> None:
+def _add_operations(part: Part, network: DesireNetwork, images: Any, kind: str) -> None:
     counted = count_operations(network, network.forward(images))
     rows = [
         [
@@ -541,7 +441,7 @@ def _add_operations(part: _Part, network: DesireNetwork, images: Any, kind: str)
     ]
     part.add(
         "Operations",
-        _Table(
+        Table(
             f"Of a sample, a mean over {len(images)} {kind} samples; weights in bytes",
             [
                 "layer",
@@ -556,12 +456,12 @@ def _add_operations(part: _Part, network: DesireNetwork, images: Any, kind: str)
     )
 
 
-def _add_energy(part: _Part, network: DesireNetwork, data: Dataset | None) -> None:
+def _add_energy(part: Part, network: DesireNetwork, data: Dataset | None) -> None:
     """Add what a chip would take, of networks that it could hold and samples that it is told."""
     try:
         found = energy(network, data, _CHIP, samples=_PRICED)
     except (ValueError, NotImplementedError) as error:
-        part.add("Energy", _Text(f"None is derived: {printable(str(error))}"))
+        part.add("Energy", Text(f"None is derived: {printable(str(error))}"))
         return
     rows = [
         _energies(each.layer, [each.energies["makers"][n] for n in PARTS]) for each in found.layers
@@ -570,13 +470,13 @@ def _add_energy(part: _Part, network: DesireNetwork, data: Dataset | None) -> No
     took = "" if found.time_ns is None else f" and {found.time_ns / 1000:,.1f} µs"
     part.add(
         "Energy",
-        _Text(
+        Text(
             f"Derived for {found.title}; nothing ran on a chip. Events of {found.samples} samples "
             "are counted, and multiplied with the figures that the chip's makers published: "
             f"{_nanojoules(found.total('makers'))} nJ{took} a sample on {found.cores} cores. "
             f"lava-desire energy tells what is assumed, and what learning takes."
         ),
-        _Table("Nanojoules of a sample", ["layer", *PARTS, "all"], rows, bold=frozenset({"all"})),
+        Table("Nanojoules of a sample", ["layer", *PARTS, "all"], rows, bold=frozenset({"all"})),
     )
 
 
