@@ -100,8 +100,11 @@ def run_samples(
         Of those done, predicted right (Sec. 4.2), and with desire.
     """
     num_layers, num_steps = len(delays), errors.shape[1] - 1
-    widest = sizes.max()
-    ends = np.cumsum(sizes)
+    widest = 0
+    ends = np.empty(num_layers + 1, np.int64)
+    for layer in range(num_layers + 1):
+        widest = max(widest, sizes[layer])
+        ends[layer] = sizes[layer] + (ends[layer - 1] if layer else 0)
     inputs = np.empty((num_layers, widest + 1), np.int32)
     unit_words = np.empty((num_layers, widest), np.uint64)
     unit_begin = np.empty((num_layers, widest + 1), np.int32)
@@ -255,6 +258,7 @@ def _order(
     place = np.empty((2, num_steps), np.int64)
     found: Any = 0
     longest: Any = 0
+    most: Any = 0
     for part in range(2):
         for step in range(num_steps):
             step_begin[part, step] = place[part, step] = found
@@ -262,7 +266,7 @@ def _order(
         step_begin[part, num_steps] = found
     for step in range(num_steps):
         passed: Any = depth_of_sum(counts[0, step]) + depth_of_sum(counts[1, step])
-        longest = max(longest, passed)
+        longest, most = max(longest, passed), max(most, spikes[step])
     for unit in range(len(unit_words)):
         kind: Any = np.int64(unit >= num_sums)
         name = members[unit_begin[unit]] if kind else np.int32(unit)
@@ -272,7 +276,7 @@ def _order(
             events[place[kind, step]] = name
             place[kind, step] += 1
             word &= word - np.uint64(1)
-    return deepest + longest, spikes.max()
+    return deepest + longest, most
 
 
 @compiled
@@ -361,26 +365,19 @@ def _run(
         doubts[:] = 0
         for step in range(num_steps):
             current[:] = 0
-            _add(
-                scratch.ctypes.data,
-                width,
-                width,
-                events,
-                step_begin[0, step],
-                step_begin[0, step + 1],
-                current.ctypes.data,
-                0,
-            )
-            _add(
-                here,
-                stride,
-                width,
-                events,
-                step_begin[1, step],
-                step_begin[1, step + 1],
-                current.ctypes.data,
-                0,
-            )
+            for kind in range(2):
+                begin, end = step_begin[kind, step], step_begin[kind, step + 1]
+                if begin < end:
+                    _add(
+                        here if kind else scratch.ctypes.data,
+                        stride if kind else width,
+                        width,
+                        events,
+                        begin,
+                        end,
+                        current.ctypes.data,
+                        0,
+                    )
             _fire(
                 current,
                 filtered,
@@ -449,8 +446,10 @@ def _fire(
     doubts: Any,
 ) -> None:
     for j in range(len(current)):
-        arrived = synapse_decay * filtered[j] + gain * current[j]
-        filtered[j] = arrived
+        arrived = gain * current[j]
+        if synapse_decay:
+            arrived += synapse_decay * filtered[j]
+            filtered[j] = arrived
         value = decay * potential[j] + arrived
         distance = abs(value - threshold)
         # Also where it is NaN.

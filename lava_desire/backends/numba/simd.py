@@ -546,7 +546,7 @@ def make_add_rows(width: int) -> Callable[..., None]:
     vector, bits = ir.VectorType(number, lanes), ir.VectorType(whole, lanes)
     parts = range(0, width, lanes)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+    def define(builder: Any, arguments: Any) -> None:
         base, stride, chosen, begin, end, result, magnitudes = arguments
         base = builder.inttoptr(base, number.as_pointer())
         chosen = builder.inttoptr(chosen, whole.as_pointer())
@@ -604,6 +604,18 @@ def make_add_rows(width: int) -> Callable[..., None]:
                 sum_up(measures=True)
             with otherwise:
                 sum_up(measures=False)
+        builder.ret_void()
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        name = f"lava_desire.add_rows.{width}"
+        function = builder.module.globals.get(name)
+        if function is None:  # one copy, however often it is called
+            kind = ir.FunctionType(ir.VoidType(), [word] * 7)
+            function = ir.Function(builder.module, kind, name)
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            define(ir.IRBuilder(function.append_basic_block()), function.args)
+        builder.call(function, arguments)
 
     @intrinsic  # type: ignore[untyped-decorator]
     def add_rows(
