@@ -220,7 +220,8 @@ def main() -> None:
         "commit": commit(),
         "against": options.against and commit_of(options.against),
         "network": "-".join(map(str, LAYERS)),
-        "data": f"MNIST; in training = {options.weights or f'after {PRETRAIN} samples at 5e-5'}",
+        "data": f"MNIST; in training = "
+        + (options.weights.name if options.weights else f"after {PRETRAIN} samples at 5e-5"),
         "threads": options.threads,
         "rounds": options.rounds,
         "samples_a_round": WAYS,
