@@ -220,7 +220,7 @@ def main() -> None:
         "commit": commit(),
         "against": options.against and commit_of(options.against),
         "network": "-".join(map(str, LAYERS)),
-        "data": f"MNIST; in training = "
+        "data": "MNIST; in training = "
         + (options.weights.name if options.weights else f"after {PRETRAIN} samples at 5e-5"),
         "threads": options.threads,
         "rounds": options.rounds,

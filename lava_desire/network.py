@@ -600,10 +600,8 @@ class DesireNetwork:
         if found is None:
             self.samples_seen = first
             return None
-        trains, masks, desires, num_active = found
-        activity = self._decided(trains, masks)
-        num_correct = int((activity.prediction == labels).sum())
-        return StepResult(activity, desires, num_correct, num_active)
+        trains, masks, desires, num_correct, num_active = found
+        return StepResult(self._decided(trains, masks), desires, num_correct, num_active)
 
     def _pass_masks(self, num_samples: int) -> None:
         """Go on to the masks of samples behind the next."""

@@ -117,6 +117,8 @@ def as_input(
         If they are none of these, of other time steps or neurons than the config's, or the config
         filters images and spike trains are given.
     """
+    if _is_plain(given, np.uint8, 2) and given.shape[1] == config.num_inputs:
+        return _as_tensor(name, given, device)  # rows of bytes, as a single image often comes
     # Whether something is a protocol is a slow question, which arrays need not be asked.
     if not isinstance(given, np.ndarray | Tensor) and (
         isinstance(given, SpikeSource) or (isinstance(given, SpikeTrains) and given.is_mapped)
@@ -166,8 +168,11 @@ def as_labels(
     ValueError
         As :func:`~lava_desire.data.checks.check_labels`; `name` is what they are called.
     """
-    numbers = check_labels(labels, name, batch_size, num_classes)
-    return _as_tensor(name, numbers, device)
+    if not (_is_plain(labels, np.int64, 1) and labels.shape == (batch_size,) == (1,)) or not (
+        0 <= labels[0] < num_classes
+    ):
+        labels = check_labels(labels, name, batch_size, num_classes)
+    return _as_tensor(name, labels, device)
 
 
 def as_masks(
@@ -218,6 +223,11 @@ def as_weights(
         checked = check_array(name, tensor, synapse.weight_shape, "float")
         tensors.append(checked.contiguous())
     return tensors
+
+
+def _is_plain(given: Any, dtype: type, num_dimensions: int) -> bool:
+    """Say whether something is a NumPy array, and no masked one, that needs no further look."""
+    return type(given) is np.ndarray and given.dtype == dtype and given.ndim == num_dimensions
 
 
 def _as_tensor(name: str, value: Any, device: torch.device) -> Tensor:

@@ -42,7 +42,6 @@ class Online:
             isinstance(option, Filter) or option.switch().name in _KNOWN
             for option in config.options
         )
-        self._config = config
         numbers = range(config.num_layers)
         streams = [
             DropoutStream(config.neurons[k], config.dropout_of(k), config.seed, k) for k in numbers
@@ -51,9 +50,9 @@ class Online:
         counts = torch.arange(config.num_steps + 1)[:, None].expand(-1, 2)
         labels = [torch.full((len(counts),), label) for label in (1, 0)]
         desires = [output_desires(config, counts, label)[:, 0] for label in labels]
-        self._sizes = np.array(config.neurons, np.int64)
+        self._neurons = list(config.neurons)
         self._plan = (
-            self._sizes,
+            np.array(config.neurons, np.int64),
             np.array([layer.delay for layer in layers], np.int64),
             np.array([config.dropout_gain(k) for k in numbers], np.float64),
             np.stack([stream.key for stream in streams]),
@@ -107,7 +106,7 @@ class Online:
         learning_rate: float,
         number: int,
         masks: Sequence[Tensor] | None,
-    ) -> tuple[list[Any], list[Tensor], list[Tensor], int] | None:
+    ) -> tuple[list[Any], list[Tensor], list[Tensor], int, int] | None:
         """Learn from one sample (Eq. 1 to 16).
 
         Parameters
@@ -128,8 +127,8 @@ class Online:
         Returns
         -------
         tuple or None
-            Trains of L + 1 layers, L masks, L desires, and how many samples have desire; None,
-            with nothing changed, as of :meth:`forward`.
+            Trains of L + 1 layers, L masks, L desires, and how many samples are predicted right
+            (Sec. 4.2), and have desire; None, with nothing changed, as of :meth:`forward`.
         """
         mode = _LEARNS_AND_TELLS if masks is None else _LEARNS_WITH_MASKS
         given = None if masks is None else torch.cat(list(masks), dim=1).numpy()[0]
@@ -137,12 +136,12 @@ class Online:
         outputs = self._run(weights, trains, labels, learning_rate, number, mode, given)
         if outputs is None or not outputs[0][0]:
             return None
-        (_, _, num_active), words, kept, desires = outputs
+        (_, num_correct, num_active), words, kept, desires = outputs
         found = [
-            [torch.from_numpy(part) for part in self._by_layer(values, first)]
-            for values, first in ((kept, 0), (desires, 1))
+            list(torch.split(torch.from_numpy(values)[None], sizes, dim=1))
+            for values, sizes in ((kept, self._neurons[:-1]), (desires, self._neurons[1:]))
         ]
-        return self._by_layer(words), found[0], found[1], num_active
+        return self._by_layer(words), found[0], found[1], num_correct, num_active
 
     def learn(
         self,
@@ -186,11 +185,11 @@ class Online:
     ) -> tuple[tuple[int, int, int], Any, Any, Any] | None:
         if not all(each.T.is_contiguous() for each in weights):
             return None
-        num_neurons = int(self._sizes.sum())
-        words = np.empty(num_neurons, np.uint64)
+        neurons = self._neurons
+        words = np.empty(sum(neurons), np.uint64)
         if masks is None:
-            masks = np.empty(num_neurons - self._config.num_classes, np.bool_)
-        desires = np.empty(num_neurons - self._config.num_inputs, np.int8)
+            masks = np.empty(len(words) - neurons[-1], np.bool_)
+        desires = np.empty(len(words) - neurons[0], np.int8)
         counts = run_samples(
             trains,
             labels,
@@ -205,11 +204,10 @@ class Online:
         )
         return counts, words, masks, desires
 
-    def _by_layer(self, values: Any, first: int = 0) -> list[Any]:
-        """Take apart what lies layer behind layer, from the first: (1, N_ℓ) each."""
+    def _by_layer(self, words: Any) -> list[Any]:
+        """Take apart trains that lie layer behind layer: (1, N_ℓ) words each."""
         parts, begin = [], 0
-        for size in self._sizes[first:]:
-            if begin < len(values):
-                parts.append(values[begin : begin + size][None])
+        for size in self._neurons:
+            parts.append(words[None, begin : begin + size])
             begin += size
         return parts
