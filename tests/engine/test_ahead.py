@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numba
 import pytest
 
-from lava_desire.backends.numba import ahead
+from lava_desire.backends.numba import ahead, jit
 
 GROUPS = ("dense", "single", "planes")
 CALLED = """
@@ -91,3 +93,16 @@ def test_a_child_leaves_what_it_compiles_in_the_cache(tmp_path, monkeypatch):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer = subprocess.check_output([sys.executable, "-c", asked], text=True, env=environment)
     assert answer == "False\n"
+
+
+def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch):
+    def none_can_be_written(**options):
+        if options.pop("cache", False):
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(**options)
+
+    monkeypatch.setattr(jit, "numba", SimpleNamespace(njit=none_can_be_written))
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        double = jit.njit(nogil=True)(lambda number: 2 * number)
+    assert double(3) == 6
+    assert double.signatures

@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from lava_desire.backends.integers.kernels import add_changes, integrate_and_fire, run_traces
+from lava_desire.backends.numba.jit import njit
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
 
 _EIGHT = 8  # words of a Philox counter
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def run_convolution(
     geometry: Any,
     rows: Any,
@@ -84,7 +84,7 @@ def backpropagated(synapse: Conv2d, weights: Any, errors: Any) -> Any:
     return sums.transpose(0, 3, 1, 2).reshape(len(errors), -1)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _backpropagate(kernels: Any, geometry: Any, errors: Any, sums: Any) -> None:
     """Add errors to the inputs that they come from, Wᵀ c (Eq. 13).
 
@@ -115,7 +115,7 @@ def _backpropagate(kernels: Any, geometry: Any, errors: Any, sums: Any) -> None:
                     met[source] += weights[source] * error
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def gather_pairings(spikes: Any, traces: Any, desire: Any, geometry: Any, pairings: Any) -> None:
     """Add one sample's pairs of spike and trace, summed over positions (Eq. 4).
 
@@ -150,7 +150,7 @@ def gather_pairings(spikes: Any, traces: Any, desire: Any, geometry: Any, pairin
                     pairs[source] += sign * met[source]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def learn_convolution(
     geometry: Any,
     rows: Any,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from lava_desire.backends.numba.jit import njit
 from lava_desire.backends.numba.philox import draw_eight
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
@@ -32,7 +32,7 @@ _WORD_BITS = 32
 _EIGHT = 8  # words of a Philox counter
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def run_dense(
     rows: Any,
     inputs: Any,
@@ -84,7 +84,7 @@ def run_dense(
                 potentials[step, sample] = potential
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def run_neurons(
     sums: Any,
     constants: tuple[int, int, int, int, bool],
@@ -105,7 +105,7 @@ def run_neurons(
                 potentials[step, sample] = potential
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def integrate_and_fire(
     sums: Any, potential: Any, constants: Any, kept: Any, fired: Any, notes: Any
 ) -> None:
@@ -136,7 +136,7 @@ def integrate_and_fire(
         potential[neuron] = value
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def run_traces(
     inputs: Any, delay: int, decay: int, impulse: int, key: Any, counter: int, traces: Any
 ) -> None:
@@ -178,7 +178,7 @@ def run_traces(
                 traces[step, begin + lane] = trace[lane]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def gather_changes(
     spikes: Any, traces: Any, desire: Any, chosen: Any, rate_mantissa: int, changes: Any
 ) -> None:
@@ -216,7 +216,7 @@ def gather_changes(
             changes[row, source] += min(max(change, -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def add_changes(
     rows: Any,
     chosen: Any,
@@ -272,7 +272,7 @@ def add_changes(
     return held
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def learn_dense(
     rows: Any,
     inputs: Any,

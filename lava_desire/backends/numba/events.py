@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
 
+from lava_desire.backends.numba.jit import njit
 from lava_desire.backends.numba.threads import Workspace, in_parallel
 
 _HASH = np.uint64(
@@ -27,16 +27,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(function: _Function) -> _Function:
     """Compile a function in IEEE arithmetic, without Python's lock."""
-    result: _Function = njit(nogil=True, cache=True, error_model="numpy")(function)
+    result: _Function = njit(nogil=True, error_model="numpy")(function)
     return result
 
 
 def compiled_in_any_order(function: _Function) -> _Function:
     """Compile a function whose sums may be taken in any order, and so by vectors."""
     freedom = {"reassoc", "contract"}
-    result: _Function = njit(nogil=True, cache=True, error_model="numpy", fastmath=freedom)(
-        function
-    )
+    result: _Function = njit(nogil=True, error_model="numpy", fastmath=freedom)(function)
     return result
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from lava_desire.backends.numba.jit import njit
 
 ROUNDS = 10
 _FIRST_MULTIPLIER = np.uint64(0xD2E7470EE14C6C93)
@@ -37,7 +39,7 @@ def _high_product(context: Any, one: Any, other: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def draw_eight(key: Any, counter: int, words: Any) -> None:
     """Draw the eight 32-bit words of one counter.
 
@@ -70,7 +72,7 @@ def draw_eight(key: Any, counter: int, words: Any) -> None:
     words[6], words[7] = np.uint32(fourth & _LOW), np.uint32(fourth >> _HALF)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
     """Draw the dropout masks of consecutive samples.
 

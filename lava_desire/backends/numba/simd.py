@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from lava_desire.backends.numba.jit import njit
 
 _VECTOR_BITS = 512  # LLVM splits a vector where a machine's are shorter
 
@@ -403,7 +405,7 @@ def make_run_window(width: int) -> Callable[..., None]:
     return run_window  # type: ignore[no-any-return]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def largest_magnitude(bits: Any) -> Any:
     """Return the largest magnitude, as int32 bits, of float32 numbers that come as bits, too.
 

@@ -14,7 +14,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from lava_desire.backends.numba.jit import njit
 
 _YIELDS = 500
 """Times that a waiting thread lets others run before it sleeps, some 0.2 ms in all."""
@@ -209,7 +211,7 @@ class _Signal:
 _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _wait_busily(number: Any, least: int, num_yields: int) -> bool:
     for _ in range(num_yields):
         if number[0] >= least:
