@@ -59,6 +59,7 @@ def timed(arguments: list[str], root: str, **variables: str) -> dict[str, Any]:
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments],
+        cwd=root,  # which Python puts before PYTHONPATH
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
