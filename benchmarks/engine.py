@@ -35,8 +35,8 @@ def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
     table: list[tuple[str, str, str, int, Path | None, int]] = [
         ("ours, untrained, B = 64", "engine", "float32", 64, None, 640),
         ("ours, in training, B = 64", "engine", "float32", 64, trained, 640),
-        ("ours, untrained, B = 1", "engine", "float32", 1, None, 64),
-        ("ours, in training, B = 1", "engine", "float32", 1, trained, 64),
+        ("ours, untrained, B = 1", "engine", "run", 1, None, 640),
+        ("ours, in training, B = 1", "engine", "run", 1, trained, 640),
         ("ours, bfloat16x2, B = 64", "engine", "bfloat16x2", 64, None, 128),
         ("ours, torch operations, B = 64", "engine", "torch:float32", 64, None, 64),
         ("ours, untrained, B = 256", "engine", "float32", 256, None, 768),

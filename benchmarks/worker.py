@@ -28,16 +28,20 @@ Step = Callable[[np.ndarray, np.ndarray], Any]
 def engine(layers: tuple[Any, ...], weights: list[np.ndarray] | None, option: str) -> Step:
     """Build our network in a precision; ``torch:`` before it takes torch operations.
 
-    ``predict`` classifies. Layers that are texts, as ``16c5s2``, see images of 28 x 28, and count
-    traces from their mean.
+    ``predict`` classifies; ``run`` is a training run at B = 1 on a whole round. Layers that are
+    texts, as ``16c5s2``, see images of 28 x 28, and count traces from their mean.
     """
-    from lava_desire import DesireConfig
+    from lava_desire import DesireConfig, fit
     from lava_desire.engine import DesireNetwork
 
     if isinstance(layers[0], str):
         config = DesireConfig(layers=layers, input_shape=IMAGE, trace_baseline=1.0)
     else:
         config = DesireConfig(layers)
+    if option == "run":
+        config = config.replace(batch_size=1, epochs=1, learning_rate=LEARNING_RATE)
+        start = DesireNetwork(config, weights=weights).numpy_weights()
+        return lambda images, labels: fit(DesireNetwork(config, weights=start), (images, labels))
     kernels = "torch" if option.startswith("torch:") else "auto"
     precision = "float32" if option == "predict" else option.removeprefix("torch:")
     network = DesireNetwork(config, weights=weights, precision=precision, kernels=kernels)
@@ -97,7 +101,7 @@ def main() -> None:
         with np.load(case["weights"], allow_pickle=False) as file:
             weights = [file[name] for name in file.files]
     kind, layers, batch_size = case["kind"], tuple(case["layers"]), case["batch_size"]
-    whole_rounds = False
+    whole_rounds = case["option"] == "run"
     if kind in OURS:
         step = OURS[kind](layers, weights, case["option"])
     else:
