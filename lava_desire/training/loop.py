@@ -142,10 +142,11 @@ class TrainingRun:
     ) -> History:
         """Train to the last epoch; see :func:`~lava_desire.engine.fit`.
 
-        Unless `on_progress` is to be called `after_each` minibatch, those of one sample are
-        learned in stretches of 0.05 s, which is faster.
+        Unless `on_progress`, or a callback's, is to be called `after_each` minibatch, those of one
+        sample are learned in stretches of 0.05 s, which is faster.
         """
-        if on_progress is None or not after_each:
+        watch = any(type(each).on_progress is not Callback.on_progress for each in self.callbacks)
+        if not watch and (on_progress is None or not after_each):
             self._longest_stretch = max(1, _STRETCH_NUMBERS // self.network.config.num_inputs)
         with self._lock(resume):
             if resume:

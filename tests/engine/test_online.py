@@ -14,6 +14,7 @@ from lava_desire import DesireConfig, DesireNetwork, fit
 from lava_desire.data import SpikeTrains
 from lava_desire.engine import Interrupted, Progress
 from lava_desire.errors import NotFiniteError
+from lava_desire.training.callbacks import Callback
 from lava_desire.training.loop import TrainingRun
 
 NUM_SAMPLES, RATE = 40, 2e-3
@@ -157,6 +158,18 @@ def test_a_stretch_ends_where_a_sample_cannot_be_learned(value: float) -> None:
         assert network.samples_seen == 26
         states.append(network)
     assert_same(*states)
+
+
+def test_a_callback_that_watches_is_called_after_every_sample() -> None:
+    seen: list[int] = []
+
+    class Watch(Callback):
+        def on_progress(self, run: TrainingRun, progress: Progress) -> None:
+            seen.append(progress.samples_done)
+
+    config = CONFIGS["paper"].replace(batch_size=1, epochs=1)
+    fit(DesireNetwork(config), data(config), callbacks=[Watch()])
+    assert seen == list(range(1, NUM_SAMPLES + 1))
 
 
 @pytest.mark.parametrize("after_each", [True, False])
