@@ -60,6 +60,10 @@ def assert_same_run(one, other, folder):
             for name in [name for name, value in each.items() if value is None]:
                 del each[name]
         found.append((fields, state, arrays))
+    records = [record for _, state, _ in found for record in state["records"]]
+    if not all("rates" in record for record in records):  # 0.1 began without them
+        for record in records:
+            record.pop("rates", None)
     cards = [fields.pop("card") for fields, _, _ in found]
     assert cards[0] == cards[1] or not all(cards)  # 0.1 began without them
     assert found[0][:2] == found[1][:2]

@@ -47,9 +47,12 @@ class Online:
             DropoutStream(config.neurons[k], config.dropout_of(k), config.seed, k) for k in numbers
         ]
         thresholds = [config.desire_threshold_of(k) for k in numbers[1:]]
-        counts = torch.arange(config.num_steps + 1)[:, None].expand(-1, 2)
-        labels = [torch.full((len(counts),), label) for label in (1, 0)]
-        desires = [output_desires(config, counts, label)[:, 0] for label in labels]
+        desires = torch.zeros(2, config.num_steps + 1, dtype=torch.int8)
+        if self.learns:  # an option that looks at all counts has no table of one
+            counts = torch.arange(config.num_steps + 1)[:, None].expand(-1, 2)
+            for row, label in enumerate((1, 0)):
+                labels = torch.full((len(counts),), label)
+                desires[row] = output_desires(config, counts, labels)[:, 0]
         self._neurons = list(config.neurons)
         self._plan = (
             np.array(config.neurons, np.int64),
@@ -59,7 +62,7 @@ class Online:
             np.array([stream.least for stream in streams], np.int64),
             np.array([*thresholds, 0], np.float32),
             error_table(config).numpy(),
-            torch.stack(desires).numpy(),
+            desires.numpy(),
             np.array(
                 [
                     config.decay,
