@@ -9,8 +9,8 @@ INSTALL_COMMAND = 'pip install "lava_desire[export]"'
 """What installs them."""
 
 
-def import_optional(name: str) -> Any:
-    """Import a package of the ``export`` extra.
+def import_optional(name: str, install: str = INSTALL_COMMAND) -> Any:
+    """Import a package of the ``export`` extra, or of another that `install` names.
 
     Raises ImportError if it is not installed; the message says what to run.
     """
@@ -19,4 +19,4 @@ def import_optional(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise ImportError(f"{name} is not installed; run: {INSTALL_COMMAND}") from None
+        raise ImportError(f"{name} is not installed; run: {install}") from None

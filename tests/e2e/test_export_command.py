@@ -170,7 +170,7 @@ def test_netx_says_in_words_of_the_command_what_to_do_about_exponents(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("zero.safetensors", "--to", "onnx", "--output", "x"), "--to is 'onnx': expected one of"),
+        (("zero.safetensors", "--to", "none", "--output", "x"), "--to is 'none': expected one of"),
         (("zero.safetensors", "--to", "nir", "--output", "no/x.nir"), "there is no folder no"),
         (("zero.safetensors", "--to", "lava", "--output", "x.txt"), "a name that ends in .py"),
         (("zero.safetensors", "--to", "lava", "--output", "a-b.py"), "name of a Python script"),
