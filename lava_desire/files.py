@@ -288,3 +288,28 @@ def _owner(content: bytes) -> str:
     if host != socket.gethostname():
         return f"process {process} on {host}"
     return f"process {process}" + (", this one," if int(process) == os.getpid() else "")
+
+
+def writer_of(folder: str | Path) -> tuple[str, bool | None] | None:
+    """Return who writes a folder, and whether that process is there, as far as can be told.
+
+    None where nobody does. None in place of the latter where it is another machine's, or the system
+    is not asked. Nothing is locked; OSError if the folder cannot be read.
+    """
+    try:
+        content = read_file(Path(folder) / LOCK, follow=False)
+    except FileNotFoundError:
+        return None
+    process, _, host = content[:200].decode("utf-8", "replace").strip().partition(" ")
+    is_here = process.isdecimal() and host == socket.gethostname() and os.name == "posix"
+    return _owner(content), _is_there(int(process)) if is_here else None
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -63,6 +63,11 @@ COMMANDS = {
         "compare",
         "Print a table of runs, the most accurate first, with what differs between them.",
     ),
+    "watch": Entry(
+        "watch",
+        "watch",
+        "Show how a run goes, from its files alone: in another terminal, or on another machine.",
+    ),
     "sweep": Entry(
         "sweep",
         "sweep",

@@ -94,7 +94,7 @@ class LiveTable(Silence):
         learned = done - (self._steps_before or 0)
         left = "?"
         if learned > 0:
-            left = _duration((progress.num_epochs - done) * (now - self._started) / learned)
+            left = duration((progress.num_epochs - done) * (now - self._started) / learned)
         return (
             f"{self._label}{progress.epoch + 1:3d}/{progress.num_epochs:<3d} "
             f"{100 * progress.num_correct / seen:8.2f} %   "
@@ -163,7 +163,8 @@ def _percent(share: float | None) -> str:
     return f"{100 * share:8.2f} %" if share is not None else f"{'no set':>10}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -68,10 +68,10 @@ MANUAL = {
     ),
     "watch": Manual(
         {
-            "lava-desire watch runs/a": "a run that trains in another terminal",
-            "lava-desire watch runs/a --help": "how often it looks, and what it shows",
+            "lava-desire watch runs/a": "until it has ended; Ctrl-C ends the view, not the run",
+            "lava-desire watch runs/a --once --json": "where it is now, for scripts",
         },
-        "train, report; docs/training.md",
+        "train, report, compare; docs/training.md",
     ),
     "sweep": Manual(
         {

@@ -208,6 +208,7 @@ def write_metrics(history: History, folder: Path) -> None:
         "best": asdict(best) if best else None,
         "last": asdict(last) if last else None,
         "test": asdict(history.test) if history.test else None,
+        "stopped": history.stopped,
         "epochs": rows,
     }
     write_atomically(folder / METRICS_JSON, (json.dumps(summary, indent=2) + "\n").encode())

@@ -358,6 +358,8 @@ class TrainingRun:
             self._call("on_epoch_end", self.history.records[-1])
         if self.validation is not None and self.test is not None and self.history.test is None:
             self._read_test()
+        if self.history.stopped is not None and self.folder is not None:
+            write_metrics(self.history, self.folder)
         self._call("on_end")
 
     def _stops(self) -> bool:

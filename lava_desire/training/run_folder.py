@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from lava_desire._text import printable
 from lava_desire.checkpoint import (
     BEST,
     BEST_AVERAGE,
@@ -222,8 +223,11 @@ def read_history(folder: str | Path) -> History:
     path = Path(folder) / METRICS_JSON
     try:
         stored = parse_json(read_file(path, _MOST_METRICS, follow=False))
-        records, test = stored["epochs"], stored.get("test")
-        return History(_checked_records(list(records), path), _test_record(test, path))
+        records, test = _checked_records(list(stored["epochs"]), path), stored.get("test")
+        stopped = stored.get("stopped")
+        return History(
+            records, _test_record(test, path), None if stopped is None else printable(stopped)
+        )
     except CheckpointError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
