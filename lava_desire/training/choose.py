@@ -36,6 +36,7 @@ def fit(
     backend: str = "torch",
     validation: Any = None,
     callbacks: Iterable[Callback | Callable[[EpochRecord], Any]] = (),
+    progress: bool = False,
 ) -> History:
     """Train a network as its config says, evaluating after every epoch.
 
@@ -86,6 +87,9 @@ def fit(
     callbacks : iterable of Callback or callable, optional
         Called while it trains (:class:`~lava_desire.engine.Callback`), in this order; a function
         with the record of every epoch.
+    progress : bool
+        Show a bar, in a terminal as in a notebook, with the accuracies of the last epoch; of
+        several ranks the first does.
 
     Returns
     -------
@@ -133,7 +137,25 @@ def fit(
         network, train, test, Path(folder) if folder is not None else None, validation
     )
     run.callbacks = as_callbacks(callbacks)
-    return run.carry_out(resume, checkpoint_seconds, on_progress)
+    if not (progress and _is_first()):
+        return run.carry_out(resume, checkpoint_seconds, on_progress)
+    from lava_desire.training.progress import ProgressBar
+
+    with ProgressBar() as bar:
+
+        def show(where: Progress) -> None:
+            if on_progress is not None:
+                on_progress(where)
+            bar.update(where)
+
+        return run.carry_out(resume, checkpoint_seconds, show, after_each=on_progress is not None)
+
+
+def _is_first() -> bool:
+    from torch import distributed
+
+    in_group = distributed.is_available() and distributed.is_initialized()
+    return not in_group or distributed.get_rank() == 0
 
 
 def training_class(network: DesireNetwork, backend: str = "torch") -> type[TrainingRun]:

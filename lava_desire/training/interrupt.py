@@ -30,9 +30,14 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, folder: Path | None, number: int = signal.SIGINT) -> None:
-        super().__init__(str(folder) if folder else "no folder was given: nothing is saved")
+        super().__init__()
         self.folder = folder
         self.signal = int(number)
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            return "no folder was given: nothing is saved"
+        return f"saved; go on with fit(..., folder={str(self.folder)!r}, resume=True)"
 
 
 class InterruptFlag:
