@@ -62,6 +62,7 @@ from lava_desire.backends.numba.update import (
     list_errors,
     local_errors,
     move_rows,
+    signs_of,
     ternarise,
 )
 from lava_desire.backends.wire import num_planes
@@ -217,7 +218,7 @@ class NumbaBackend(Backend):
             return super().pass_back(layer, weights, desire, trains, mask)
         signs, masks = desire.numpy(), _NO_MASK if mask is None else mask.numpy()
         desires = np.zeros((len(signs), layer.synapse.num_pre), np.int8)
-        chosen = np.flatnonzero(signs.any(axis=1))
+        chosen = np.flatnonzero(signs_of(signs, _NO_MASK)[1])
         if len(chosen):
             errors = local_errors(chosen, signs, trains, masks, self._errors)
             threshold = np.float32(self.config.desire_threshold_of(layer.number - 1))
@@ -269,10 +270,8 @@ class NumbaBackend(Backend):
         if not isinstance(layer.synapse, (Dense, Conv2d)):
             return super().learn(layer, weights, learning_rate, desire, mask, pre, post)
         config, rate = self.config, self.rate_of(layer, learning_rate)
-        signs = desire.numpy()
-        if mask is not None:
-            signs = signs * mask.numpy()
-        with_desire = signs.any(axis=1)
+        masks = _NO_MASK if mask is None else mask.numpy()
+        signs, with_desire = signs_of(desire.numpy(), masks)
         chosen = np.flatnonzero(with_desire)
         if len(chosen) and isinstance(layer.synapse, Conv2d):
             learn_convolution(
@@ -304,7 +303,6 @@ class NumbaBackend(Backend):
                         arrived.unit_of,
                         arrived.unit_begin,
                         arrived.num_units,
-                        arrived.used,
                         config.num_steps,
                         config.decay,
                         config.synapse_decay,

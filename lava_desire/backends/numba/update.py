@@ -17,6 +17,7 @@ from lava_desire.backends.numba.simd import (
     fused,
     make_sum_rows,
     make_weigh_rows,
+    prefetch,
     transpose_square,
 )
 from lava_desire.backends.registry import MAX_STEPS
@@ -213,7 +214,6 @@ def learn_tiles(
     unit_of: Any,
     unit_begin: Any,
     num_units: Any,
-    used: Any,
     num_steps: int,
     decay: float,
     synapse_decay: float,
@@ -240,18 +240,20 @@ def learn_tiles(
     begin = np.zeros(batch_size, np.int64)
     traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
     tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
+    reached = np.zeros(len(rows), np.bool_)
     for start in range(first, last, BLOCK):
         size = min(BLOCK, last - start)
         waiting: Any = 0
         room: Any = 0
-        any_found = False
-        for k in range(batch_size):
-            sample = samples[k]
-            signs = desire[sample, start : start + size]
-            trains = outputs[sample, start : start + size]
-            found[k] = _trace_back(signs, trains, decay, synapse_decay, chosen[k], traces)
-            needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
-            if room + needed > pairings.shape[0]:
+        for k in range(batch_size + 1):
+            needed: Any = 0
+            if k < batch_size:
+                sample = samples[k]
+                signs = desire[sample, start : start + size]
+                trains = outputs[sample, start : start + size]
+                found[k] = _trace_back(signs, trains, decay, synapse_decay, chosen[k], traces)
+                needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
+            if k == batch_size or room + needed > pairings.shape[0]:
                 _gather(
                     samples[waiting:k],
                     inputs,
@@ -263,28 +265,37 @@ def learn_tiles(
                     begin[waiting:k],
                     pairings,
                     sums,
+                    waiting == 0,
+                    k == batch_size,
+                    reached,
+                    learning_rate,
+                    rows,
+                    start,
+                    size,
                 )
                 waiting, room = k, 0
-            begin[k] = room
-            units = unit_words[sample, : num_units[sample]]
-            _pair(units, traces, found[k], tables, pairings[room:])
-            room += needed
-            any_found |= found[k] > 0
-        if any_found:
-            _gather(
-                samples[waiting:],
-                inputs,
-                unit_of,
-                unit_begin,
-                num_units,
-                found[waiting:],
-                chosen[waiting:],
-                begin[waiting:],
-                pairings,
-                sums,
-            )
-            for row in used:
-                _apply(learning_rate, sums[row], rows[row, start : start + size])
+            if k < batch_size:
+                begin[k] = room
+                units = unit_words[sample, : num_units[sample]]
+                _pair(units, traces, found[k], tables, pairings[room:])
+                room += needed
+
+
+@compiled
+def signs_of(desire: Any, masks: Any) -> Any:
+    """Return d · mask, (B, N) int8, and whether a sample has any, (B,) bool; no masks: (0, 0)."""
+    signs = np.empty_like(desire)
+    with_desire = np.empty(len(desire), np.bool_)
+    for sample in range(len(desire)):
+        union = np.int8(0)
+        for j in range(desire.shape[1]):
+            sign = desire[sample, j]
+            if masks.size:
+                sign *= np.int8(masks[sample, j])
+            signs[sample, j] = sign
+            union |= sign
+        with_desire[sample] = union != 0
+    return signs, with_desire
 
 
 @compiled
@@ -386,14 +397,25 @@ def _gather(
     begin: Any,
     pairings: Any,
     sums: Any,
+    is_first: bool,
+    is_last: bool,
+    reached: Any,
+    learning_rate: float,
+    rows: Any,
+    start: int,
+    size: int,
 ) -> None:
-    """Add the pairings of some samples to the sums of the synapses.
+    """Add the pairings of some samples to the sums of the synapses, and the last ones' to weights.
 
-    Sums of few inputs, which stay in the first-level cache, are finished before the next.
+    Sums of few inputs, which stay in the first-level cache, are finished before the next. Those of
+    samples that are the first and the last share the room of these few. `reached` are the inputs
+    with a sum.
     """
     flat = pairings.reshape(-1)
     cursor = np.zeros(len(samples), np.int64)
-    for stop in range(_ROWS, len(sums) + _ROWS, _ROWS):
+    for low in range(0, len(rows), _ROWS):
+        high = min(low + _ROWS, len(rows))
+        offset = low if is_first and is_last else 0
         for k in range(len(samples)):
             if found[k] == 0:
                 continue
@@ -401,11 +423,26 @@ def _gather(
             width = GROUP * ((found[k] + GROUP - 1) // GROUP)
             at = cursor[k]
             arriving = unit_begin[sample, num_units[sample]]
-            while at < arriving and inputs[sample, at] < stop:
+            while at < arriving and inputs[sample, at] < high:
+                row = inputs[sample, at]
+                if not reached[row]:
+                    reached[row] = True
+                    _fetch(rows[row, start : start + size])
                 place = GROUP * begin[k] + width * unit_of[sample, at]
-                _scatter(flat[place : place + found[k]], chosen[k], sums[inputs[sample, at]])
+                _scatter(flat[place : place + found[k]], chosen[k], sums[row - offset])
                 at += 1
             cursor[k] = at
+        if is_last:
+            for row in range(low, high):
+                if reached[row]:
+                    reached[row] = False
+                    _apply(learning_rate, sums[row - offset], rows[row, start : start + size])
+
+
+@compiled
+def _fetch(weights: Any) -> None:
+    for line in range(0, 4 * len(weights), 64):
+        prefetch(weights.ctypes.data + line)
 
 
 @compiled
