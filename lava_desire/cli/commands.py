@@ -209,6 +209,7 @@ def train(
             backend=backend,
             validation=validation,
             patience=patience,
+            tensorboard=tensorboard,
         )
         if team is not None:
             plan = replace(plan, device=team.launch.place(plan.device))
@@ -225,7 +226,7 @@ def train(
             team.launch.check_batch_size(network.config.batch_size)
             folder, goes_on = team.open_folder(output, samples.name, force)
         run = plan.run(samples, network, folder, resume=goes_on, replaces=force)
-    run.tensorboard = tensorboard
+    run.tensorboard |= tensorboard
     run.is_first, run.job = is_first, team.launch.job if team else None
     from lava_desire.cli.display import accuracies, choose_display, introduce
 

@@ -35,7 +35,7 @@ class Plan:
     """Runs of one configuration but for what each of them changes, on the same samples.
 
     `validation` is the share of the training samples that chooses the best epoch, if any, and
-    `patience` how many epochs without a better one end a run.
+    `patience` how many epochs without a better one end a run. With `tensorboard` they write events.
     """
 
     source: Source
@@ -46,6 +46,7 @@ class Plan:
     backend: str = "torch"
     validation: float | None = None
     patience: int | None = None
+    tensorboard: bool = False
 
     def network(self, **changes: Any) -> DesireNetwork:
         """Build the network, with some fields of its configuration changed."""
@@ -62,6 +63,7 @@ class Plan:
             backend=self.backend,
             validation=self.validation,
             patience=self.patience,
+            tensorboard=self.tensorboard,
             **more,
         )
 

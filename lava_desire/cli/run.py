@@ -499,6 +499,7 @@ def open_run(
     backend = backend or settings["backend"]
     run = Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
     run.validation, run.patience = notes.validation, notes.patience
+    run.tensorboard = notes.tensorboard
     run.epochs_done = done if isinstance(done, int) else 0
     return run
 
@@ -568,6 +569,7 @@ def _notes(run: Run) -> dict[str, bytes]:
     fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
     fields |= {"validation": run.validation} if run.validation is not None else {}
     fields |= {"patience": run.patience} if run.patience is not None else {}
+    fields |= {"tensorboard": True} if run.tensorboard else {}
     fields |= {"job": run.job} if run.job is not None else {}
     return {RUN: notes_file(fields)}
 

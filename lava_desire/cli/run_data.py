@@ -158,6 +158,7 @@ class Notes:
     job: str | None  # the name of the torchrun that has begun it
     validation: float | None  # share of the training samples
     patience: int | None  # epochs without a better one
+    tensorboard: bool  # whether it writes events
     fields: dict[str, Any]  # all that the file holds
 
     def with_source(self, source: Source, data: Dataset) -> bytes:
@@ -221,7 +222,12 @@ def read_notes(path: Path) -> Notes:
     patience = fields.get("patience")
     if patience is not None and not (type(patience) is int and patience >= 1):
         raise ValueError(f"{path} is damaged: patience is {patience!r}, and no integer >= 1")
-    return Notes(source, others["content"], settings, others["job"], share, patience, fields)
+    is_logged = fields.get("tensorboard", False)
+    if not isinstance(is_logged, bool):
+        raise ValueError(f"{path} is damaged: tensorboard is {is_logged!r}: expected true or false")
+    return Notes(
+        source, others["content"], settings, others["job"], share, patience, is_logged, fields
+    )
 
 
 def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, Dataset]:

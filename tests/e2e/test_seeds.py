@@ -96,3 +96,15 @@ def test_a_damaged_plan_is_named(run, tmp_path, content):
     status, _, err = run("train", "--resume", str(tmp_path))
     assert status == 2
     assert "seeds.json is damaged" in err
+
+
+def test_events_for_tensorboard_are_written_by_every_run_and_gone_on_with(run, tmp_path):
+    pytest.importorskip("tensorboard")
+    place = tmp_path / "runs"
+    status, _, _ = run("train", *SMALL, "--seeds", "0,1", "--tensorboard", "--output", str(place))
+    assert status == 0
+    folders = [place / f"seed-{seed}" / "tensorboard" for seed in (0, 1)]
+    assert [len(list(folder.iterdir())) for folder in folders] == [1, 1]
+    assert run("train", "--resume", str(place), "--epochs", "3")[0] == 0
+    assert run("train", "--resume", str(place / "seed-0"), "--epochs", "4")[0] == 0
+    assert [len(list(folder.iterdir())) for folder in folders] == [3, 2]
