@@ -112,8 +112,8 @@ def test_a_run_is_followed_while_it_trains(run, data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("owner", "age", "state"),
     [
-        (f"{os.getpid()} {socket.gethostname()}", 0, "running"),
-        (f"{2**22 + 1} {socket.gethostname()}", 0, "ended"),
+        ("{mine} {host}", 0, "running"),
+        ("{gone} {host}", 0, "ended"),
         ("17 another-machine", 0, "running"),
         ("17 another-machine", 4000, "silent"),
     ],
@@ -123,7 +123,8 @@ def test_whether_its_process_is_there_is_said_as_far_as_files_tell(
 ):
     with pytest.raises(InterruptedError):
         fit(DesireNetwork(CONFIG), *data, folder=tmp_path, callbacks=[Interrupt()])
-    (tmp_path / LOCK).write_text(owner + "\n")
+    host, gone = socket.gethostname(), 2**22 + 1
+    (tmp_path / LOCK).write_text(owner.format(mine=os.getpid(), gone=gone, host=host) + "\n")
     for path in tmp_path.iterdir():
         stamp = path.stat().st_mtime - age
         os.utime(path, (stamp, stamp))
