@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class _Chosen(Callback):
 
     def __init__(self) -> None:
         self.state: NetworkState | None = None
+        self.card: dict[str, Any] = {}  # what is said of them
         self._accuracy = -1.0
 
     def on_epoch_end(self, run: TrainingRun, record: EpochRecord) -> None:
@@ -69,11 +71,15 @@ class _Chosen(Callback):
             (record.average_accuracy, run.average.network if run.average else None),
         ):
             if network is not None and accuracy is not None and accuracy > self._accuracy:
-                self.state, self._accuracy = network.state.copy(), accuracy
+                self._keep(network)
+                self._accuracy = accuracy
 
     def on_end(self, run: TrainingRun) -> None:
         if self.state is None and run.average is not None:
-            self.state = run.average.network.state.copy()
+            self._keep(run.average.network)
+
+    def _keep(self, network: DesireNetwork) -> None:
+        self.state, self.card = network.state.copy(), copy.deepcopy(network.card)
 
 
 @_with_fields
@@ -184,6 +190,8 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         if len(self.classes_) < 2:
             raise ValueError(f"y holds 1 class, {self.classes_[0]!r}: expected two at least")
         self._scaler = None
+        # What is set after fit holds for the next one only.
+        self._by_one_range, self._adds_complement = self.scale == "data", self.complement
         if self.scale is not None:
             self._scaler = MinMaxScaler(clip=True).fit(self._columns(features))
         images = self._brightness(features)
@@ -197,6 +205,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         )
         if chosen.state is not None:
             network.restore(chosen.state)
+            network.card = chosen.card
         self.network_ = network
         return self
 
@@ -223,7 +232,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
     def _columns(self, features: Array) -> Array:
         """Return features as the scaler sees them: all in one column, or each in its own."""
         columns: Array = features.astype(np.float64)
-        return columns.reshape(-1, 1) if self.scale == "data" else columns
+        return columns.reshape(-1, 1) if self._by_one_range else columns
 
     def _brightness(self, features: Array) -> Array:
         """Return what the network sees, (S, N_0) uint8 or float32 in [0, 1]."""
@@ -242,7 +251,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
                     'each feature to [0, 1] by its range in training, or scale="data", which '
                     "takes one range for all, as of pixels"
                 )
-        if not self.complement:
+        if not self._adds_complement:
             return images
         white = images.dtype.type(255 if images.dtype == np.uint8 else 1)
         both: Array = np.concatenate([images, white - images], axis=1)

@@ -184,3 +184,31 @@ def test_what_is_refused(parameters, features, labels, message):
 def test_features_beyond_those_of_training_are_clipped(learned):
     far = np.vstack([IRIS.max(axis=0), 10 * IRIS.max(axis=0)])
     assert (learned.predict_proba(far)[0] == learned.predict_proba(far)[1]).all()
+
+
+def test_its_card_is_that_of_the_epoch_whose_weights_it_has():
+    images, labels = load_dataset("digits").train
+    for average in (0.0, 0.9):
+        model = DesireClassifier(
+            (20,),
+            epochs=5,
+            learning_rate=0.03,
+            batch_size=16,
+            random_state=0,
+            validation_fraction=0.2,
+            weight_average=average,
+        ).fit(images[:300], labels[:300])
+        chosen = model.history_.chosen
+        assert model.network_.card["epoch"] == chosen.epoch
+        reached = model.network_.card["accuracy"]["validation"]
+        assert reached == model.history_.best_accuracy
+        assert model.history_.chosen.epoch < 5 or average
+
+
+def test_what_is_set_after_fit_waits_for_the_next():
+    images, labels = load_dataset("digits").train
+    model = DesireClassifier((20,), epochs=1, scale="data").fit(images[:100], labels[:100])
+    before = model.predict_proba(images[:20])
+    model.set_params(complement=True, scale="feature")
+    np.testing.assert_array_equal(model.predict_proba(images[:20]), before)
+    assert model.fit(images[:100], labels[:100]).network_.config.num_inputs == 128

@@ -70,6 +70,8 @@ def plot_learning_curve(history: History, path: str | Path | None = None, *, ax:
         )
         axes.plot(best.epoch, 100 * best.accuracy, "*", color=rcParams["text.color"], markersize=11)
         title = f"best {100 * best.accuracy:.2f} %, in epoch {best.epoch}"
+    if history.average_is_best:
+        title += f"; averaged weights {100 * (history.best_accuracy or 0):.2f} %"
     axes.plot(
         epochs,
         [100 * record.train_accuracy for record in history.records],

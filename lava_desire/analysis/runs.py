@@ -50,15 +50,18 @@ class StoredRun:
 
     @property
     def best(self) -> EpochRecord | None:
-        """The epoch with the highest accuracy, in validation or else on the test set."""
-        return self.history.best
+        """The epoch with the highest accuracy, in validation or else on the test set.
+
+        Where averaged weights did better, that of the best average.
+        """
+        return self.history.chosen
 
     @property
     def accuracies(self) -> dict[str, float | None]:
         """``"best"``, ``"last"``, ``"test"`` (read once) and ``"training"``, in [0, 1]."""
-        best, last, test = self.history.best, self.history.last, self.history.test
+        last, test = self.history.last, self.history.test
         return {
-            "best": best.accuracy if best else None,
+            "best": self.history.best_accuracy,
             "last": last.accuracy if last else None,
             "test": test.accuracy if test else None,
             "training": last.train_accuracy if last else None,
@@ -235,7 +238,7 @@ def _texts(values: Any) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.12g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value)) or "none"
     return printable(value, _MOST_TEXT)

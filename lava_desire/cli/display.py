@@ -132,13 +132,15 @@ def introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
 
 def accuracies(history: History) -> str:
     """Return what a run of at least one epoch has come to."""
-    best, last, test = history.best, history.last, history.test
+    best, last, test = history.chosen, history.last, history.test
     assert last is not None
-    if best is None or best.accuracy is None or last.accuracy is None:
+    reached = history.best_accuracy
+    if best is None or reached is None or last.accuracy is None:
         return f"last {100 * last.train_accuracy:.2f} % in training, no test set"
     where = "" if best.validation_accuracy is None else " in validation"
     text = (
-        f"best {100 * best.accuracy:.2f} %{where} (epoch {best.epoch}), last "
+        f"best {100 * reached:.2f} %{where} (epoch {best.epoch}"
+        f"{', averaged weights' if history.average_is_best else ''}), last "
         f"{100 * last.accuracy:.2f} %"
     )
     if history.stopped is not None:

@@ -102,9 +102,9 @@ def resume_seeds(
 
 def numbers_of(history: History) -> dict[str, float | None]:
     """Return the accuracies of a run that a table shows, in [0, 1]; None of what there is not."""
-    best, last, test = history.best, history.last, history.test
+    last, test = history.last, history.test
     return {
-        "best": best.accuracy if best else None,
+        "best": history.best_accuracy,
         "last": last.accuracy if last else None,
         "test": test.accuracy if test else None,
     }

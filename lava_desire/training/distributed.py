@@ -135,6 +135,7 @@ class DistributedRun(TrainingRun):
             "precision": network.precision,
             "formats": network.format_fields(),
             "training and test data": self._fingerprint,
+            "test data": self._test_digest,
             **held,
         }
         payloads, _ = self._ranks.meet(as_payload(json.dumps(mine).encode()))

@@ -136,12 +136,17 @@ class History:
         return (average.average_accuracy or 0) > (best.accuracy or 0)
 
     @property
+    def chosen(self) -> EpochRecord | None:
+        """The epoch of :attr:`best_accuracy`; None without one."""
+        return self.best_average if self.average_is_best else self.best
+
+    @property
     def best_accuracy(self) -> float | None:
         """The highest accuracy, of averaged weights where they did better; None without one."""
-        best, average = self.best, self.best_average
-        if self.average_is_best and average is not None:
-            return average.average_accuracy
-        return best.accuracy if best else None
+        chosen = self.chosen
+        if chosen is None:
+            return None
+        return chosen.average_accuracy if self.average_is_best else chosen.accuracy
 
     @property
     def last(self) -> EpochRecord | None:

@@ -117,6 +117,9 @@ class TrainingRun:
         self._interrupt = InterruptFlag()
         self._stretch = self._longest_stretch = 1  # samples learned before the run looks up
         self._fingerprint = self._digest() if folder else ""
+        # A test set that validation leaves for the end is no part of the run's data.
+        is_read_last = self.validation is not None and self.test is not None
+        self._test_digest = fingerprint(*self.test) if self.test and is_read_last else None
         self._start_epoch(0)
         network.card = self._card()
 
@@ -271,6 +274,12 @@ class TrainingRun:
                 raise CheckpointError(
                     f"{path} was trained with {name} {state.get(name)}: expected {expected}"
                 )
+        known = state.get("test_data")
+        if None not in (known, self._test_digest) and known != self._test_digest:
+            raise CheckpointError(
+                f"{path} was begun with the test set {known}: expected {self._test_digest}, the "
+                "same that is given"
+            )
 
     def save(self) -> None:
         """Write a checkpoint, if there is a folder."""
@@ -290,6 +299,7 @@ class TrainingRun:
                 "precision": self.network.precision,
                 "num_validated": self._num_validated,
                 "data": self._fingerprint,
+                "test_data": self._test_digest,
             }
         )
 

@@ -178,3 +178,33 @@ def test_a_validation_set_of_another_kind_or_size_is_refused(data):
         fit(DesireNetwork(CONFIG), train, test, validation=(spikes, test[1]))
     with pytest.raises(ValueError, match="validation: "):
         fit(DesireNetwork(CONFIG), train, test, validation=(test[0][:, :5], test[1]))
+
+
+def test_another_test_set_is_refused_and_none_is_taken_for_later(data, tmp_path):
+    train, test = data
+    fit(DesireNetwork(CONFIG), train, folder=tmp_path, validation=0.2)  # as a sweep does
+    longer = CONFIG.replace(epochs=4)
+    options = {"folder": tmp_path, "validation": 0.2, "resume": True}
+    history = fit(DesireNetwork(longer), train, test, **options)
+    assert history.test.num_samples == 100
+    other = test[0][:50], test[1][:50]
+    with pytest.raises(CheckpointError, match=r"was begun with the test set .*: expected"):
+        fit(DesireNetwork(longer), train, other, **options)
+
+
+def test_what_averaged_weights_reach_is_what_is_shown_where_they_are_chosen(data, tmp_path):
+    from lava_desire.analysis.runs import read_run
+    from lava_desire.cli.display import accuracies
+    from lava_desire.cli.seeds import numbers_of
+
+    config = AVERAGED.replace(learning_rate=1e-3, epochs=4, seed=1)
+    history = fit(DesireNetwork(config), *data, validation=0.2, folder=tmp_path)
+    assert history.average_is_best
+    assert history.test.weights == BEST_AVERAGE
+    best = history.best_average
+    assert (history.chosen, history.best_accuracy) == (best, best.average_accuracy)
+    assert numbers_of(history)["best"] == best.average_accuracy
+    stored = read_run(tmp_path)
+    assert (stored.best, stored.accuracies["best"]) == (best, best.average_accuracy)
+    said = f"best {100 * best.average_accuracy:.2f} % in validation (epoch {best.epoch}, averaged"
+    assert said in accuracies(history)
