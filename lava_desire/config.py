@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import SHOWN, Part, declared, layer_sizes_of
 from lava_desire.model.option import (
+    Augmentation,
     Bound,
     DecisionPolicy,
     FeedbackPolicy,
@@ -294,7 +295,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return any(option.follows_rates for option in self.options)
 
     def moves_images(self, epoch: int) -> bool:
-        """Say whether an epoch moves training images.
+        """Say whether an epoch moves training images: shifts, turns or scales them.
 
         Parameters
         ----------
@@ -306,7 +307,9 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         bool
             Whether some may be moved.
         """
-        return self.part(ImageShift).moves_images(epoch)
+        shift = self.part(ImageShift)
+        moves = any(isinstance(option, Augmentation) for option in self.options)
+        return moves and shift.image_shift_share > 0 and epoch >= shift.image_shift_start
 
     @cached_property
     def rates_desired_samples(self) -> bool:

@@ -195,11 +195,46 @@ def epoch_shifts(
         (S, 2) int64 in [−largest, largest]: pixels down and to the right, in the order in which
         the epoch visits the samples. It depends on the arguments alone.
     """
+    return epoch_moves(seed, epoch, num_samples, largest, share=share)[0]
+
+
+def epoch_moves(
+    seed: int,
+    epoch: int,
+    num_samples: int,
+    largest: int,
+    angle: float = 0.0,
+    scale: float = 0.0,
+    share: float = 1.0,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Draw how an epoch shifts, turns and scales its images.
+
+    Parameters
+    ----------
+    seed, epoch, num_samples, largest
+        See :func:`epoch_shifts`, whose draws come first.
+    angle : float
+        Largest angle in radians, at least 0.
+    scale : float
+        Largest share that an image is enlarged or made smaller by, in [0, 1).
+    share : float
+        Probability that a sample is moved, in [0, 1]; the others stay.
+
+    Returns
+    -------
+    shifts : ndarray
+        (S, 2) int64, pixels down and to the right.
+    turns : ndarray
+        (S, 2) float64: the angle in [−angle, angle], anticlockwise, and the factor in
+        [1 − scale, 1 + scale].
+    """
     generator = _generator(seed, _SHIFTS, epoch)
     shifts = generator.integers(-largest, largest + 1, (num_samples, 2))
-    if share < 1:
-        shifts[generator.random(num_samples) >= share] = 0
-    return shifts
+    stays = generator.random(num_samples) >= share if share < 1 else np.zeros(num_samples, bool)
+    turns = generator.uniform(-1, 1, (num_samples, 2)) * (angle, scale)
+    shifts[stays], turns[stays] = 0, 0
+    turns[:, 1] += 1
+    return shifts, turns
 
 
 class DropoutStream:

@@ -70,6 +70,10 @@ def test_a_configuration_survives_json(name):
         ("image_shift_share", 1.5),
         ("image_shift_start", -1),
         ("image_shift_start", 0.5),
+        ("image_rotation", -1),
+        ("image_rotation", 180.5),
+        ("image_scale", -0.1),
+        ("image_scale", 1.0),
         ("image_brightness", 1.0),
         ("image_brightness", -0.1),
         ("weight_average", 1.0),
@@ -171,9 +175,14 @@ def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, mor
     }
 
 
-def test_images_that_are_not_square_are_not_shifted():
-    with pytest.raises(ValueError, match="image_shift is 1: expected 0 where the inputs"):
-        DesireConfig((785, 10), image_shift=1)
+@pytest.mark.parametrize(
+    "change", [{"image_shift": 1}, {"image_rotation": 2}, {"image_scale": 0.5}]
+)
+def test_images_that_are_not_square_are_not_moved(change):
+    (given,) = [f"{name} is {value}" for name, value in change.items()]
+    with pytest.raises(ValueError, match=f"{given}.*: expected 0 where the inputs are no square"):
+        DesireConfig((785, 10), **change)
+    assert DesireConfig((785, 10), input_shape=(1, 5, 157), **change).moves_images(0)
 
 
 def test_images_move_from_an_epoch_on():
@@ -181,6 +190,8 @@ def test_images_move_from_an_epoch_on():
     assert [config.moves_images(epoch) for epoch in range(4)] == [False, False, True, True]
     assert not config.replace(image_shift=0).moves_images(2)
     assert not config.replace(image_shift_share=0).moves_images(2)
+    assert config.replace(image_shift=0, image_scale=0.1).moves_images(2)
+    assert not config.replace(image_shift=0, image_rotation=5).moves_images(1)
 
 
 def test_the_presets_leave_the_options_beyond_the_paper_off():

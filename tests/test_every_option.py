@@ -18,6 +18,7 @@ from lava_desire.cli.commands import train as train_command
 from lava_desire.config import OPTIONS
 from lava_desire.model.fields import declared
 from lava_desire.model.option import (
+    Augmentation,
     Bound,
     DecisionPolicy,
     FeedbackPolicy,
@@ -277,9 +278,9 @@ def as_loihi_rule(config):
     return [np.array(repr((numbers, rule.x1_impulse, rule.x1_tau, str(rule.dw_str))))]
 
 
-SHIFTS = fields_of(ImageShift)
+MOVES = fields_of(Augmentation)
 RATES = {"baseline_samples", "rates_over"}
-SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | SHIFTS
+SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | MOVES
 LEARNING = (
     SCHEDULE
     | RATES
@@ -291,7 +292,8 @@ NOT_IN_INTEGERS = {option.switch().name for option in OPTIONS if not option.inte
 NOT_IN_INTEGERS |= {"weight_average"}
 FLOATING = BASE
 INTEGERS = BASE.replace(**{name: DEFAULTS[name] for name in NOT_IN_INTEGERS})
-ONLINE = {"batch_size": 1, "image_shift": 0, "weight_average": 0}
+NOT_MOVED = {option.switch().name: 0 for option in OPTIONS if issubclass(option, Augmentation)}
+ONLINE = {"batch_size": 1, "weight_average": 0, **NOT_MOVED}
 # Few processes, which Lava builds anew for every value.
 SMALL = {**ONLINE, "layer_sizes": (9, 8, 3), "learning_rate_scale": (1.0, 0.5), "seed": 11}
 SMALL_OTHERS = {"layer_sizes": (9, 7, 3), "learning_rate_scale": (1.0, 2.0)}

@@ -31,6 +31,7 @@ from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import FolderLock, check_regular
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import MAX_NEURONS
+from lava_desire.model.option import refuse_augmentation
 from lava_desire.model.synapses import Synapse, layers_of
 from lava_desire.training.choose import BACKENDS, training_class
 from lava_desire.training.history import LEARNING_CURVE, RUN
@@ -99,15 +100,13 @@ def make_config(
     given = dict(given or {})
     if file is None and data.num_steps is not None:
         given.setdefault("num_steps", data.num_steps)
-    shift = given.get("image_shift", config.image_shift)
-    if shift and data.has_spikes:
-        raise ValueError(
-            f"--image-shift is {shift}: expected 0 where samples are spike trains, which are not "
-            "moved"
-        )
     if data.has_spikes and data.input_shape:
         given["input_shape"] = data.input_shape  # spikes in another order of axes are refused then
-    return sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
+    config = sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
+    if data.has_spikes:
+        with named_as_options():
+            refuse_augmentation(config, " where samples are spike trains, which are not moved")
+    return config
 
 
 def check_settings(

@@ -9,6 +9,7 @@ that are on, by kind.
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,6 +73,21 @@ class Option(Part):
         if self.is_on:
             default = field.default if isinstance(field.default, str) else f"{field.default:g}"
             raise ValueError(f"{field.name} is {self.value}: expected {default}{where}")
+
+
+@dataclass(frozen=True)
+class Augmentation(Option):
+    """Training images that are moved, anew in every epoch."""
+
+    def check(self, config: DesireConfig) -> None:
+        """See :class:`~lava_desire.model.fields.Part`."""
+        if self.is_on and len(config.input_shape) != 3:
+            name, side = self.switch().name, math.isqrt(config.num_inputs)
+            if side * side != config.num_inputs:
+                raise ValueError(
+                    f"{name} is {self.value}: expected 0 where the inputs are no square image, and "
+                    f"there are {config.num_inputs}; input_shape says which image they are"
+                )
 
 
 @dataclass
@@ -414,3 +430,23 @@ def refuse_in_integers(config: DesireConfig) -> None:
     for option in config.options:
         if not option.integers:
             option.refuse(" where a network learns in integers")
+
+
+def refuse_augmentation(config: DesireConfig, where: str) -> None:
+    """Refuse to move training images.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of a network that is to learn.
+    where : str
+        See :meth:`Option.refuse`.
+
+    Raises
+    ------
+    ValueError
+        Naming the field of the configuration.
+    """
+    for option in config.options:
+        if isinstance(option, Augmentation):
+            option.refuse(where)

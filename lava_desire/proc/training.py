@@ -17,6 +17,7 @@ from lava_desire.checkpoint import read_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.data import SpikeSource, SpikeTrains
 from lava_desire.data.spike_trains import is_spikes
+from lava_desire.model.option import refuse_augmentation
 from lava_desire.proc import (
     DesireChain,
     DesireSequential,
@@ -140,11 +141,11 @@ class LavaTrainingRun(TrainingRun):
         for name, value, expected in (
             ("device", str(network.device), "cpu"),
             ("batch_size", config.batch_size, 1),
-            ("image_shift", config.image_shift, 0),
             ("weight_average", config.weight_average, 0),
         ):
             if value != expected:
                 raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
+        refuse_augmentation(config, " where a network trains in Lava, which moves no images")
         if network.precision not in ("float32", "fixed_point"):
             raise ValueError(
                 f"precision is {network.precision}: training in Lava expects float32 or fixed_point"

@@ -231,13 +231,13 @@ class CapturedRun(TrainingRun):
         batch_size = config.batch_size
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
         order = order.to(labels.device)
-        shifts = self._shifts()
+        moves = self._moves()
         while len(labels) - self.samples_done >= batch_size:
             step = self._captured()
             num_steps = min(step.num_steps, (len(labels) - self.samples_done) // batch_size)
             last = self.samples_done + num_steps * batch_size
             part = slice(self.samples_done, last)
-            shown = self._shown(order[part], None if shifts is None else shifts[part])
+            shown = self._shown(order[part], None if moves is None else moves[part])
             rate = config.learning_rate_at(self.epoch)
             step.begin(*shown, rate, self.network.samples_seen)
             for _ in range(num_steps):

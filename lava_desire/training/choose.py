@@ -76,8 +76,8 @@ def fit(
     backend : {"torch", "lava"}
         Where the network learns: in bulk, or as Lava processes, online, in floating point or in
         integers as the network computes. The latter asks for Lava, a network on the CPU with sums
-        in ``float32`` or integers, and a config with a `batch_size` of 1 and without `image_shift`
-        and `weight_average`. Results are those of ``"torch"`` with that config, to the bit, and
+        in ``float32`` or integers, and a config with a `batch_size` of 1 that moves no images and
+        averages no weights. Results are those of ``"torch"`` with that config, to the bit, and
         either resumes what the other began.
     validation : float, or as test, optional
         What chooses the best epoch: a share of the samples to train with, in (0, 1), drawn class by

@@ -148,9 +148,7 @@ class DistributedRun(TrainingRun):
                     )
 
     @torch.inference_mode()
-    def _learn(
-        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
-    ) -> tuple[int, int]:
+    def _learn(self, chosen: Tensor, moves: Tensor | None, learning_rate: float) -> tuple[int, int]:
         """Run this rank's share of a minibatch, and learn all of it."""
         network, batch_size = self.network, len(chosen)
         mine = self._ranks.share_of(batch_size)
@@ -158,7 +156,7 @@ class DistributedRun(TrainingRun):
         activity, num_correct = None, 0
         packed = torch.empty(0, dtype=torch.uint8, device=network.device)
         if mine.stop > mine.start:
-            images, labels = self._shown(chosen[mine], None if shifts is None else shifts[mine])
+            images, labels = self._shown(chosen[mine], None if moves is None else moves[mine])
             activity = network.forward_checked(images, masks)
             num_correct = int((activity.prediction == labels).sum())
             packed = pack_samples(activity, network.desires(activity, labels), mine.start)

@@ -40,7 +40,7 @@ from lava_desire.files import (
 from lava_desire.model.state import ARRAYS
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import epoch_order
-from lava_desire.training.augment import draw_shifts, shift_images
+from lava_desire.training.augment import draw_moves, move_images
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
 from lava_desire.training.evaluation import Metrics, checked_data, evaluate_checked
@@ -425,14 +425,14 @@ class TrainingRun:
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))
         order = order.to(labels.device)
         learning_rate = config.learning_rate_at(self.epoch)
-        shifts = self._shifts()
+        moves = self._moves()
         in_turn = config.batch_size == 1 and self.average is None and self.network.learns_in_turn
         while self.samples_done < len(labels):
             size = self._stretch if in_turn else config.batch_size
             part = slice(self.samples_done, self.samples_done + size)
             chosen, learn = order[part], self._learn_in_turn if in_turn else self._learn
             num_correct, num_active = learn(
-                chosen, None if shifts is None else shifts[part], learning_rate
+                chosen, None if moves is None else moves[part], learning_rate
             )
             if self.average is not None:
                 self.average.update()
@@ -441,39 +441,37 @@ class TrainingRun:
             self.num_active += num_active
             yield
 
-    def _learn(
-        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
-    ) -> tuple[int, int]:
+    def _learn(self, chosen: Tensor, moves: Tensor | None, learning_rate: float) -> tuple[int, int]:
         """Learn one minibatch; return how many samples were right, and how many had desire."""
-        result = self.network.train_step_checked(*self._shown(chosen, shifts), learning_rate)
+        result = self.network.train_step_checked(*self._shown(chosen, moves), learning_rate)
         return result.num_correct, result.num_active
 
     def _learn_in_turn(
-        self, chosen: Tensor, shifts: Tensor | None, learning_rate: float
+        self, chosen: Tensor, moves: Tensor | None, learning_rate: float
     ) -> tuple[int, int]:
         """Learn a stretch of samples, each a minibatch; return what :meth:`_learn` does.
 
         The next stretch is as long as the run may go without looking up.
         """
         began = time.perf_counter()
-        found = self.network.learn_in_turn(*self._shown(chosen, shifts), learning_rate)
+        found = self.network.learn_in_turn(*self._shown(chosen, moves), learning_rate)
         seconds = max(time.perf_counter() - began, 1e-9) / len(chosen)
         wanted = max(1, int(_STRETCH_SECONDS / seconds))
         self._stretch = min(2 * self._stretch, wanted, self._longest_stretch)
         return found
 
-    def _shown(self, chosen: Tensor, shifts: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _shown(self, chosen: Tensor, moves: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return images, moved where they are, and labels of the chosen training samples."""
         images, labels = self.train[0][chosen], self.train[1][chosen]
-        if shifts is not None:
-            images = shift_images(images, shifts, self.network.config.input_shape)
+        if moves is not None:
+            images = move_images(images, moves, self.network.config.input_shape)
         return images, labels
 
-    def _shifts(self) -> Tensor | None:
-        """Return how far this epoch moves its samples, in its order; None where they stay."""
+    def _moves(self) -> Tensor | None:
+        """Return how this epoch moves its samples, in its order; None where they stay."""
         labels = self.train[1]
-        shifts = draw_shifts(self.network.config, self.epoch, len(labels))
-        return None if shifts is None else shifts.to(labels.device)
+        moves = draw_moves(self.network.config, self.epoch, len(labels))
+        return None if moves is None else moves.to(labels.device)
 
     def _finish_epoch(self) -> None:
         self.metrics = metrics = self._metrics()

@@ -23,7 +23,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.data import DataError, Dataset, DataWarning, SpikeSource, SpikeTrains
 from lava_desire.data.checks import check_images, check_planes, refuse_masked, times
 from lava_desire.data.spike_trains import is_spikes
-from lava_desire.model.options.image_shift import ImageShift
+from lava_desire.model.option import refuse_augmentation
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import validation_split
 
@@ -84,8 +84,9 @@ def training_pairs(
     held_out |= {name: tested_pair(network, data, name, names) for name, data in given.items()}
     spikes = _are_spikes(learned[0])
     if spikes:
-        shift = network.config.part(ImageShift)
-        shift.refuse(" where what is learned are spike trains, which are not moved")
+        refuse_augmentation(
+            network.config, " where what is learned are spike trains, which are not moved"
+        )
     for name, pair in held_out.items():
         if spikes != _are_spikes(pair[0]):
             kinds = ("images", "spike trains") if spikes else ("spike trains", "images")

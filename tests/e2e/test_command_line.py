@@ -96,6 +96,8 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "image_shift_share": 0.75,
         "image_brightness": 0.25,
         "image_shift_start": 1,
+        "image_rotation": 10.0,
+        "image_scale": 0.1,
         "weight_average": 0.5,
         "trace_baseline": 0.75,
         "baseline_samples": 500,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, DesireNetwork, fit
-from lava_desire.randomness import epoch_order, epoch_shifts
-from lava_desire.training.augment import shift_images
+from lava_desire.randomness import epoch_moves, epoch_order, epoch_shifts
+from lava_desire.training.augment import draw_moves, move_images, shift_images, turn_images
 
 
 def shifted(image, down, right):
@@ -123,3 +123,82 @@ def test_a_share_of_the_shifts_is_kept():
     np.testing.assert_array_equal(some[kept], shifts[kept])
     assert 0.42 < kept.mean() < 0.54  # 24 in 25 of a half
     assert not epoch_shifts(3, 5, 1000, 2, share=0.0).any()
+
+
+def turned(image, down, right, angle, factor):
+    """Turn, scale and shift one image the slow way, in floating point."""
+    height, width = image.shape
+    moved = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
+            y, x = row - down - (height - 1) / 2, column - right - (width - 1) / 2
+            y, x = (
+                (math.cos(angle) * y + math.sin(angle) * x) / factor + (height - 1) / 2,
+                (math.cos(angle) * x - math.sin(angle) * y) / factor + (width - 1) / 2,
+            )
+            for i in (math.floor(y), math.floor(y) + 1):
+                for j in (math.floor(x), math.floor(x) + 1):
+                    if 0 <= i < height and 0 <= j < width:
+                        moved[row, column] += (1 - abs(y - i)) * (1 - abs(x - j)) * image[i, j]
+    return moved
+
+
+def as_move(down, right, angle, factor):
+    one = 2**15 / factor
+    return [down, right, round(one * math.cos(angle)), round(one * math.sin(angle))]
+
+
+def test_a_quarter_turn_is_anticlockwise_and_exact():
+    image = torch.arange(25, dtype=torch.uint8).view(1, 25)
+    move = torch.tensor([as_move(0, 0, math.pi / 2, 1)])
+    np.testing.assert_array_equal(
+        turn_images(image, move).view(5, 5), np.rot90(image.view(5, 5).numpy())
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_without_a_turn_an_image_is_shifted_as_it_was(dtype):
+    images = torch.arange(2 * 3 * 5).to(dtype).view(2, 15)
+    shifts = torch.tensor([[1, -2], [0, 1]])
+    moves = torch.hstack([shifts, torch.tensor([[2**15, 0]] * 2)])
+    shape = (1, 3, 5)
+    expected = shift_images(images, shifts, shape)
+    assert torch.equal(move_images(images, shifts, shape), expected)
+    assert torch.equal(move_images(images, moves, shape), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 6), (2, 5, 8)])
+def test_turned_images_are_those_of_the_equation_but_for_the_rounding_of_places(shape):
+    draw = np.random.default_rng(3)
+    cases = [(0, 0, 0.4, 1.0), (1, -2, -1.1, 1.3), (0, 1, 2.5, 0.7)]
+    images = draw.integers(0, 256, (len(cases), *shape)).astype(np.uint8)
+    moves = torch.tensor([as_move(*case) for case in cases])
+    for dtype in (torch.uint8, torch.float64):
+        found = turn_images(torch.from_numpy(images).flatten(1).to(dtype), moves, shape)
+        assert found.dtype == dtype
+        for planes, moved, case in zip(images, found, cases, strict=True):
+            expected = np.stack([turned(plane.astype(float), *case) for plane in planes])
+            # A place is known to 1/256 of a pixel, in either direction, and levels differ by 255.
+            np.testing.assert_allclose(moved.view(shape).numpy(), expected, atol=2.5)
+
+
+def test_turns_are_drawn_after_the_shifts_and_leave_who_stays():
+    shifts, turns = epoch_moves(3, 5, 1000, 2, 0.5, 0.25, share=0.5)
+    np.testing.assert_array_equal(shifts, epoch_shifts(3, 5, 1000, 2, share=0.5))
+    stays = (turns == (0, 1)).all(axis=1)
+    assert not shifts[stays].any()
+    assert stays.mean() == pytest.approx(0.5, abs=0.05)
+    angles, factors = turns[~stays].T
+    for ends, drawn in (((-0.5, 0.5), angles), ((0.75, 1.25), factors)):
+        np.testing.assert_allclose((drawn.min(), drawn.max()), ends, atol=0.02)
+    config = DesireConfig((9, 2), image_scale=0.25, seed=3)
+    moves = draw_moves(config, 5, 10)
+    assert moves.shape == (10, 4)
+    assert not moves[:, [0, 1, 3]].any()
+    expected = 2**15 / epoch_moves(3, 5, 10, 0, 0, 0.25)[1][:, 1]
+    np.testing.assert_array_equal(moves[:, 2], np.rint(expected))
+
+
+def test_moves_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"moves have shape \(1, 3\): expected \(1, 4\)"):
+        turn_images(torch.zeros(1, 9), torch.zeros(1, 3, dtype=torch.int64))

@@ -12,12 +12,12 @@ from torch import Tensor
 from lava_desire.backends.base import Layer, error_table
 from lava_desire.backends.numba.sample import run_samples
 from lava_desire.config import DesireConfig
-from lava_desire.model.option import Filter, output_desires
+from lava_desire.model.option import Augmentation, Filter, output_desires
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
 _FORWARD, _LEARNS, _LEARNS_AND_TELLS, _LEARNS_WITH_MASKS = range(4)
-_KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "image_shift", "weight_average"}
+_KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "weight_average"}
 
 
 class Online:
@@ -39,7 +39,7 @@ class Online:
 
     def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
         self.learns = all(
-            isinstance(option, Filter) or option.switch().name in _KNOWN
+            isinstance(option, Augmentation | Filter) or option.switch().name in _KNOWN
             for option in config.options
         )
         numbers = range(config.num_layers)

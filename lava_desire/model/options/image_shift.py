@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from lava_desire.model.fields import SHARE, integer, real
-from lava_desire.model.option import Option
+from lava_desire.model.option import Augmentation
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
 
 
 @dataclass(frozen=True)
-class ImageShift(Option):
+class ImageShift(Augmentation):
     """Images that are moved anew in every epoch, so that a network does not learn their places."""
 
     position: ClassVar[int] = 25
@@ -33,7 +33,7 @@ class ImageShift(Option):
     image_shift_share: float = real(
         1.0,
         SHARE,
-        doc="Probability, in [0, 1], that an epoch draws a shift for an image; the others stay.",
+        doc="Probability, in [0, 1], that an epoch moves an image; the others stay.",
         help="Of images moved.",
         example=0.5,
     )
@@ -47,22 +47,10 @@ class ImageShift(Option):
 
     def check(self, config: DesireConfig) -> None:
         """See :class:`~lava_desire.model.fields.Part`."""
-        if not self.image_shift:
-            return
-        side = math.isqrt(config.num_inputs)
-        if len(config.input_shape) == 3:
-            side = min(config.input_shape[1:])
-        elif side * side != config.num_inputs:
+        super().check(config)
+        planes = config.input_shape[1:] or (math.isqrt(config.num_inputs),)
+        if self.image_shift >= min(planes) and self.is_on:
             raise ValueError(
-                f"image_shift is {self.image_shift}: expected 0 where the inputs are no square "
-                f"image, and there are {config.num_inputs}; input_shape says which image they are"
+                f"image_shift is {self.image_shift}: expected image_shift < {min(planes)}, the "
+                "width of an image, or its height"
             )
-        if self.image_shift >= side:
-            raise ValueError(
-                f"image_shift is {self.image_shift}: expected image_shift < {side}, the width of "
-                "an image, or its height"
-            )
-
-    def moves_images(self, epoch: int) -> bool:
-        """Return whether an epoch, counted from 0, may move training images."""
-        return bool(self.image_shift and self.image_shift_share) and epoch >= self.image_shift_start

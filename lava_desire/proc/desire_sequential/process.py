@@ -52,7 +52,7 @@ class DesireSequential(AbstractProcess):
     config : DesireConfig
         The network. What a schedule is made of is left to whoever runs it and has no effect here:
         `epochs`, `learning_rate_decay` (set the Var `learning_rate`), `batch_size` (the parameter),
-        `image_shift` (the source) and `weight_average`.
+        what moves images (the source) and `weight_average`.
     weights : sequence of array, optional
         L arrays (N_ℓ, N_{ℓ−1}), of convolutions (C', C, k_h, k_w), float, finite, or integer
         mantissas; drawn from the config's seed when not given.
