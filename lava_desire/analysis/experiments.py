@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from lava_desire.analysis.catalogue import EXPERIMENTS as EXPERIMENTS
-from lava_desire.analysis.catalogue import Experiment
+from lava_desire.analysis.catalogue import PROTOCOLS, TEST, Experiment
+from lava_desire.checkpoint import BEST
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
-from lava_desire.engine import History
-from lava_desire.files import write_atomically
-from lava_desire.training.run_folder import holds_run, read_latest, read_records
+from lava_desire.engine import DesireNetwork, History, default_precision, evaluate
+from lava_desire.files import read_file, write_atomically
+from lava_desire.model.options.tie_break import TIE_BREAKS
+from lava_desire.strict_json import parse_json
+from lava_desire.training.run_folder import holds_run, read_latest, read_records, read_test
 
 RESULT = "result.json"
+TIES = "tie_break.json"
 _SEED_FOLDER = "seed-"
 
 
@@ -40,71 +45,155 @@ def quick_data(data: Dataset, num_train: int = 2000, num_test: int = 1000) -> Da
 
 
 def write_report(
-    experiment: Experiment, folder: str | Path, notes: dict[str, Any], quick: bool
+    experiment: Experiment,
+    folder: str | Path,
+    notes: dict[str, Any],
+    quick: bool,
+    protocol: str = TEST,
 ) -> dict[str, Any]:
     """Gather the runs of all seeds in a folder into ``result.json``, beside the paper's number.
 
-    `notes` (command, commit, environment: JSON types) are written into it, and whether it was a
-    `quick` trial. Returns what was written. Raises ValueError if no seed has finished an epoch;
-    OSError if a file cannot be read or written.
+    `notes` (command, commit, environment: JSON types) are written into it, whether it was a
+    `quick` trial, and the `protocol` of the runs. What is given over seeds is their mean, their
+    standard deviation, and the standard error that a share of so many samples has by chance.
+    Returns what was written. Raises ValueError if no seed has finished an epoch; OSError if a file
+    cannot be read or written.
     """
-    runs = []
+    runs: list[dict[str, Any]] = []
+    samples: dict[str, int] = {}
     for path in sorted(Path(folder).glob(f"{_SEED_FOLDER}*")):
         if holds_run(path):
             history, config = read_history(path)
             if history.records:
-                runs.append(summary(history, config))
+                runs.append({**summary(history, config), "tie_break": _read_ties(path)})
+                samples = samples or _samples_of(path)
     if not runs:
         raise ValueError(f"{folder} holds no run with an epoch: nothing to report")
+    over_seeds = _over_seeds(runs, samples)
     report = {
         "experiment": asdict(experiment),
+        "protocol": protocol,
+        "about_protocol": PROTOCOLS[protocol],
         "quick": quick,
+        "samples": samples,
         "runs": runs,
-        "over_seeds": {
-            name: spread([run[name]["test_accuracy"] for run in runs]) for name in ("best", "last")
-        },
-        "best_minus_paper": max(run["best"]["test_accuracy"] for run in runs)
-        - experiment.paper_accuracy,
+        "over_seeds": over_seeds,
         **notes,
     }
+    if protocol == TEST:
+        best = max(run["best"]["test_accuracy"] for run in runs)
+        report["best_minus_paper"] = best - experiment.paper_accuracy
+    elif "test" in over_seeds:
+        report["mean_minus_paper"] = over_seeds["test"]["mean"] - experiment.paper_accuracy
     text = json.dumps(report, indent=2) + "\n"
     write_atomically(Path(folder) / RESULT, text.encode())
     return report
 
 
+def _over_seeds(runs: Sequence[dict[str, Any]], samples: dict[str, int]) -> dict[str, Any]:
+    """Return the spread of what the runs have: ``best`` and ``last`` are of what is watched."""
+    watched = "validation" if samples.get("validation") else "test"
+    name = f"{watched}_accuracy"
+    found = {
+        kind: ([run[kind][name] for run in runs if run[kind]], samples.get(watched))
+        for kind in ("best", "last")
+    }
+    tested = [run["test"]["accuracy"] for run in runs if run["test"]]
+    found["test"] = tested, samples.get("test")
+    ties = [run["tie_break"] for run in runs if run["tie_break"]]
+    for rule in ties[0]["accuracy"] if ties else ():
+        found[f"ties_{rule}"] = [tie["accuracy"][rule] for tie in ties], samples.get("test")
+    return {kind: spread(*values) for kind, values in found.items() if values[0]}
+
+
+def _samples_of(folder: Path) -> dict[str, int]:
+    """Return how many samples a run learns, validates and tests with, as far as it tells."""
+    data = read_latest(folder)[0].card.get("data", {})
+    names = ("training", "validation", "test")
+    return {name: data[key] for name in names if (key := f"{name}_samples") in data}
+
+
+def write_ties(folder: str | Path, test: Any, device: str = "cpu") -> None:
+    """Classify the test set with the chosen weights of a finished run by every rule for ties.
+
+    They are those that have met it, or else the best on it. What it comes to goes into
+    ``tie_break.json``, unless it is there. Raises OSError if a file cannot be read or written.
+    """
+    history, _ = read_history(folder)
+    chosen = history.test or history.best
+    if chosen is None:
+        return
+    weights = BEST if history.test is None else history.test.weights
+    known = {"epoch": chosen.epoch, "weights": weights}
+    found = _read_ties(folder) or {}
+    if known == {name: found.get(name) for name in known}:
+        return
+    path = Path(folder) / weights
+    network = DesireNetwork.load(path, device, precision=default_precision(device))
+    accuracy, undecided = {}, {}
+    for rule in TIE_BREAKS:
+        network.config = network.config.replace(tie_break=rule)
+        metrics = evaluate(network, test)
+        accuracy[rule], undecided[rule] = metrics.accuracy, metrics.num_undecided
+    found = {**known, "accuracy": accuracy, "num_undecided": undecided}
+    write_atomically(Path(folder) / TIES, (json.dumps(found, indent=2) + "\n").encode())
+
+
+def _read_ties(folder: str | Path) -> dict[str, Any] | None:
+    path = Path(folder) / TIES
+    if not path.exists():
+        return None
+    found: dict[str, Any] = parse_json(read_file(path, follow=False))
+    return found
+
+
 def read_history(folder: str | Path) -> tuple[History, DesireConfig]:
-    """Return the epochs and the configuration of the run in a folder.
+    """Return the epochs and the configuration of the run in a folder, and what it says of a test.
 
     Raises CheckpointError if the folder's checkpoint is no run's, or damaged; OSError if it cannot
     be read.
     """
     checkpoint, path = read_latest(folder)
-    return History(read_records(checkpoint, path)), checkpoint.config
+    test = read_test(checkpoint.state.get("test"), path)
+    return History(read_records(checkpoint, path), test), checkpoint.config
 
 
 def summary(history: History, config: DesireConfig) -> dict[str, Any]:
-    """Return what ``result.json`` says of a run that has a test set, as JSON types."""
+    """Return what ``result.json`` says of a run of at least one epoch, as JSON types."""
     best, last, average = history.best, history.last, history.best_average
-    assert best is not None and last is not None  # noqa: PT018 - the caller has looked
+    assert last is not None  # the caller has looked
+    watched = "test" if last.validation_accuracy is None else "validation"
+
+    def told(epoch: int, accuracy: float | None) -> dict[str, Any]:
+        return {"epoch": epoch, f"{watched}_accuracy": accuracy}
+
     return {
         "seed": config.seed,
         "epochs_done": last.epoch,
         "finished": last.epoch >= config.epochs,
-        "best": {"epoch": best.epoch, "test_accuracy": best.test_accuracy},
-        "last": {"epoch": last.epoch, "test_accuracy": last.test_accuracy},
-        "best_average": average
-        and {"epoch": average.epoch, "test_accuracy": average.average_accuracy},
+        "best": best and told(best.epoch, best.accuracy),
+        "last": best and told(last.epoch, last.accuracy),
+        "best_average": average and told(average.epoch, average.average_accuracy),
         "last_average": last.average_accuracy,
+        "test": history.test and asdict(history.test),
         "last_training_accuracy": last.train_accuracy,
         "training_seconds": sum(record.seconds for record in history.records),
         "config": config.to_dict(),
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Return number, mean and sample standard deviation; the deviation of one value is None."""
-    return {
+def spread(values: Sequence[float], num_samples: int | None = None) -> dict[str, Any]:
+    """Return number, mean and sample standard deviation; the deviation of one value is None.
+
+    Of accuracies on `num_samples` samples their ``standard_error`` too, √(p(1 − p)/n) at the mean:
+    what chance alone moves each of them.
+    """
+    mean = statistics.fmean(values)
+    found: dict[str, Any] = {
         "seeds": len(values),
-        "mean": statistics.fmean(values),
+        "mean": mean,
         "deviation": statistics.stdev(values) if len(values) > 1 else None,
     }
+    if num_samples:
+        found["standard_error"] = math.sqrt(mean * (1 - mean) / num_samples)
+    return found

@@ -59,7 +59,7 @@ def plot_learning_curve(history: History, path: str | Path | None = None, *, ax:
     epochs = [record.epoch for record in history.records]
     sheet = Sheet(ax)
     axes = sheet.one((7, 4.2))
-    title = "no test set"
+    title = "no test set" if history.test is None else "the last epoch"
     if best is not None and best.accuracy is not None:
         axes.plot(
             *_points(_accuracies(history)),

@@ -136,13 +136,15 @@ def accuracies(history: History) -> str:
     assert last is not None
     reached = history.best_accuracy
     if best is None or reached is None or last.accuracy is None:
-        return f"last {100 * last.train_accuracy:.2f} % in training, no test set"
-    where = "" if best.validation_accuracy is None else " in validation"
-    text = (
-        f"best {100 * reached:.2f} %{where} (epoch {best.epoch}"
-        f"{', averaged weights' if history.average_is_best else ''}), last "
-        f"{100 * last.accuracy:.2f} %"
-    )
+        text = f"last {100 * last.train_accuracy:.2f} % in training"
+        text += ", no test set" if test is None else ""
+    else:
+        where = "" if best.validation_accuracy is None else " in validation"
+        text = (
+            f"best {100 * reached:.2f} %{where} (epoch {best.epoch}"
+            f"{', averaged weights' if history.average_is_best else ''}), last "
+            f"{100 * last.accuracy:.2f} %"
+        )
     if history.stopped is not None:
         text += f"; stopped after epoch {last.epoch}, as {history.stopped}"
     if test is not None:

@@ -95,7 +95,8 @@ MANUAL = {
     "reproduce": Manual(
         {
             "lava-desire reproduce figures --quick": "the paper's figures, in small",
-            "lava-desire reproduce mnist --preset mnist-best --seed 0,1,2": "three seeds",
+            "lava-desire reproduce mnist-best --seed 0,1,2": "three seeds, chosen by validation",
+            "lava-desire reproduce mnist --protocol test": "as the paper: the best on the test set",
         },
         "train; results/README.md",
     ),

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lava_desire._provenance import commit
-from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, FIGURES, VARIANTS
+from lava_desire.analysis.catalogue import (
+    BASES,
+    EXPERIMENTS,
+    FIGURES,
+    FINAL,
+    PROTOCOLS,
+    TEST,
+    VALIDATION,
+    VALIDATION_SHARE,
+    VARIANTS,
+    Experiment,
+)
 from lava_desire.cli.fields import DataDir, Json, completing, option
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
-    AUTO,
     Run,
     check_choice,
     check_computing,
@@ -27,8 +38,12 @@ from lava_desire.cli.run import (
     named_as_options,
     train_run,
 )
-from lava_desire.cli.run_data import Source
+from lava_desire.cli.run_data import Source, read_notes
+from lava_desire.cli.workers import side_by_side
 from lava_desire.config import PRESETS, DesireConfig
+from lava_desire.files import read_file
+from lava_desire.strict_json import parse_json
+from lava_desire.training.history import METRICS_JSON, RUN
 from lava_desire.training.interrupt import Interrupted
 
 if TYPE_CHECKING:
@@ -47,6 +62,15 @@ def reproduce(
         str, typer.Argument(help=", ".join(_NAMES) + ".", autocompletion=completing(_NAMES))
     ],
     seed: Annotated[str, option("A seed, or several: 0,1,2.")] = "0",
+    protocol: Annotated[
+        str | None,
+        option(
+            "What chooses the epoch: validation, final (the last) or test (as the paper).",
+            "the folder's, or validation",
+            values=list(PROTOCOLS),
+        ),
+    ] = None,
+    parallel: Annotated[int, option("Seeds at a time, each a process.")] = 1,
     epochs: Annotated[int | None, option("Passes over the data.", "the experiment's")] = None,
     learning_rate: Annotated[float | None, option("Of the first epoch.", "the preset's")] = None,
     batch_size: Annotated[int | None, option("1 is online.", "the preset's")] = None,
@@ -54,7 +78,7 @@ def reproduce(
         str | None, option("Another preset.", "the experiment's", values=list(PRESETS))
     ] = None,
     data_dir: DataDir = None,
-    output: Annotated[str | None, option("Folder.", "results/<experiment>")] = None,
+    output: Annotated[str | None, option("Folder.", "results/<experiment>-<protocol>")] = None,
     quick: Annotated[
         bool, option("A smoke test: few samples, two epochs.", True, "--quick")
     ] = False,
@@ -71,24 +95,44 @@ def reproduce(
     if experiment not in _NAMES:
         raise ValueError(f"experiment is {experiment!r}: expected one of {', '.join(_NAMES)}")
     check_choice("--base", base, tuple(BASES))
+    check_choice("--protocol", protocol, tuple(PROTOCOLS))
     check_computing(device)
     seeds = _numbers("--seed", seed)
-    folder = Path(output or f"{'runs/quick' if quick else 'results'}/{experiment}")
+    if parallel < 1:
+        raise ValueError(f"--parallel is {parallel}: expected at least 1")
+    folder = Path("runs/quick" if quick else "results") / experiment
+    if experiment in EXPERIMENTS:
+        folder, protocol = _settle(folder, Path(output) if output else None, protocol)
+    elif protocol is not None or parallel > 1:
+        raise ValueError(
+            f"--protocol and --parallel are for {', '.join(EXPERIMENTS)}: expected neither beside "
+            f"{experiment}"
+        )
     console = make_console(quiet or json_)
-    asked = _Asked(experiment, seeds, folder, data_dir, quick, only, device, console)
+    place = Path(output or folder)
+    asked = _Asked(
+        *(experiment, seeds, place, data_dir, quick, only, device, console),
+        *(protocol or TEST, preset),
+    )
     try:
         if experiment in EXPERIMENTS:
             changes: dict[str, Any] = {"learning_rate": learning_rate, "batch_size": batch_size}
             changes["epochs"] = _QUICK_EPOCHS if quick and epochs is None else epochs
             changes = {name: value for name, value in changes.items() if value is not None}
             with named_as_options():
-                config = DesireConfig.preset(preset or experiment).replace(**changes)
+                config = DesireConfig.preset(asked.recipe.preset)
+                config = config.replace(**{**asked.recipe.changes, **changes})
                 configs = [config.replace(seed=one) for one in seeds]
+            source = Source(asked.recipe.dataset, data_dir, quick=quick)
+            data = source.load()
+            tell(console, f"protocol {protocol}: {PROTOCOLS[asked.protocol]}")
+            if parallel > 1 and len(seeds) > 1:
+                _train_side_by_side(asked, parallel, {"preset": preset, **changes})
+            else:
+                from lava_desire.cli.display import choose_display
 
-            from lava_desire.cli.display import choose_display
-
-            for config in configs:
-                _train(asked, config, choose_display(console, quiet, json_))
+                for config in configs:
+                    _train(asked, source, data, config, choose_display(console, quiet, json_))
             _report(asked, json_)
         elif experiment == ABLATION:
             _ablate(asked, base, epochs)
@@ -114,6 +158,14 @@ class _Asked:
     only: str | None
     device: str
     console: Console
+    protocol: str
+    preset: str | None
+
+    @property
+    def recipe(self) -> Experiment:
+        """The experiment, from another preset where one is given."""
+        known = EXPERIMENTS[self.experiment]
+        return known if self.preset is None else replace(known, preset=self.preset)
 
     def load(self) -> Dataset:
         """Load MNIST, or for a smoke test the digits, which need no download."""
@@ -124,35 +176,136 @@ class _Asked:
         return self.only.split(",") if self.only else list(names)
 
 
-def _train(asked: _Asked, config: DesireConfig, display: Silence) -> None:
-    from lava_desire.analysis.experiments import seed_folder
+def _train(
+    asked: _Asked, source: Source, data: Dataset, config: DesireConfig, display: Silence
+) -> None:
+    from lava_desire.analysis.experiments import seed_folder, write_ties
     from lava_desire.training.run_folder import holds_run
 
-    source = Source(EXPERIMENTS[asked.experiment].dataset, asked.data_dir, quick=asked.quick)
-    data = source.load()
     place = seed_folder(asked.folder, config.seed)
     place.mkdir(parents=True, exist_ok=True)
-    network = make_network(config, asked.device, AUTO)
-    train_run(Run(source, data, network, place, resume=holds_run(place)), display)
+    run = Run(
+        source,
+        data,
+        make_network(config, asked.device, asked.recipe.precision),
+        place,
+        resume=holds_run(place),
+        validation=VALIDATION_SHARE if asked.protocol == VALIDATION else None,
+        choose="last" if asked.protocol == FINAL else "best",
+    )
+    train_run(run, display)
+    write_ties(place, data.test, asked.device)
+
+
+def _train_side_by_side(asked: _Asked, parallel: int, changes: dict[str, Any]) -> None:
+    """Train each seed in a process of its own, so many at a time."""
+    tell(asked.console, f"lava-desire watch {asked.folder} shows how they go")
+    options = {
+        "output": asked.folder,
+        "protocol": asked.protocol,
+        "device": asked.device,
+        "data-dir": asked.data_dir,
+        **changes,
+    }
+    shared = ["reproduce", asked.experiment, "--quiet", *(["--quick"] if asked.quick else [])]
+    for name, value in options.items():
+        shared += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+    commands = [[*shared, "--seed", str(seed)] for seed in asked.seeds]
+    status, interrupted = side_by_side(commands, parallel)
+    if interrupted:
+        say("interrupted, saved; the same command goes on", sys.stderr)
+    if status:
+        raise typer.Exit(status)
+
+
+def _settle(named: Path, output: Path | None, protocol: str | None) -> tuple[Path, str]:
+    """Return the folder of an experiment, and its protocol: what runs there follow goes on.
+
+    Raises ValueError if another one is asked for.
+    """
+    if output is None:
+        # Before there were several protocols a folder had the name of the experiment alone.
+        goes_on = any(named.glob("seed-*/*checkpoint.*")) and _protocol_of(named) == TEST
+        recipe = EXPERIMENTS[named.name]
+        protocol = protocol or (TEST if goes_on else recipe.protocol)
+        output = named if protocol == TEST else named.with_name(f"{named.name}-{protocol}")
+    held = _protocol_of(output)
+    if protocol is None:
+        protocol = held or EXPERIMENTS[named.name].protocol
+    if held not in (None, protocol):
+        raise ValueError(
+            f"--protocol is {protocol}, and the runs in {output} follow {held!r}: expected "
+            f"--protocol {held}, or another folder, --output"
+        )
+    return output, protocol
+
+
+def _protocol_of(folder: Path) -> str | None:
+    """Return the protocol that the runs in a folder follow; None where there are none."""
+    result = folder / "result.json"
+    if result.exists():
+        found = parse_json(read_file(result, follow=False))
+        protocol = found.get("protocol", TEST) if isinstance(found, dict) else None
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"{result} is damaged: protocol is {protocol!r}")
+        return str(protocol)
+    for place in sorted(folder.glob("seed-*")):
+        if (place / RUN).exists():
+            notes = read_notes(place / RUN)
+            if notes.choose == "last":
+                return FINAL
+            return TEST if notes.validation is None else VALIDATION
+        if (place / METRICS_JSON).exists():
+            return TEST
+    return None
 
 
 def _report(asked: _Asked, as_json: bool) -> None:
     from lava_desire.analysis.experiments import write_report
 
-    experiment = EXPERIMENTS[asked.experiment]
-    report = write_report(experiment, asked.folder, provenance(), asked.quick)
+    experiment = asked.recipe
+    report = write_report(experiment, asked.folder, provenance(), asked.quick, asked.protocol)
     if as_json:
-        print(json.dumps({key: report[key] for key in ("over_seeds", "best_minus_paper")}))
+        shown = ("protocol", "over_seeds", "best_minus_paper", "mean_minus_paper")
+        print(json.dumps({key: report[key] for key in shown if key in report}))
+    paper = f"the paper's {experiment.dataset}: {100 * experiment.paper_accuracy:.2f} %"
     for run in report["runs"]:
         state = "" if run["finished"] else f" (stopped after epoch {run['epochs_done']})"
+        tell(asked.console, f"seed {run['seed']}: {_reached(run, asked.protocol)}{state}; {paper}")
+    reached = report["over_seeds"].get("last" if asked.protocol == TEST else "test")
+    if reached and reached["seeds"] > 1:
+        mean, deviation, chance = (
+            f"{100 * reached.get(name, math.nan):.2f}"
+            for name in ("mean", "deviation", "standard_error")
+        )
         tell(
             asked.console,
-            f"seed {run['seed']}: best {100 * run['best']['test_accuracy']:.2f} % in epoch "
-            f"{run['best']['epoch']}, last {100 * run['last']['test_accuracy']:.2f} %{state}; "
-            f"the paper's {asked.experiment}: {100 * experiment.paper_accuracy:.2f} %",
+            f"mean {mean} %, deviation {deviation} over {reached['seeds']} seeds; chance alone "
+            f"moves {chance} points, one standard error of {report['samples'].get('test')} samples",
         )
     if asked.quick:
         tell(asked.console, "a smoke test on few samples: these accuracies mean nothing")
+
+
+def _reached(run: dict[str, Any], protocol: str) -> str:
+    """Return what a run has come to, of ``result.json``."""
+    best, last, test, tie_break = (run[name] for name in ("best", "last", "test", "tie_break"))
+    parts = []
+    if best is not None:
+        watched = "test" if protocol == TEST else "validation"
+        parts.append(
+            f"best {100 * best[f'{watched}_accuracy']:.2f} % in epoch {best['epoch']}, last "
+            f"{100 * last[f'{watched}_accuracy']:.2f} %"
+            + ("" if protocol == TEST else " in validation")
+        )
+    if test is not None:
+        parts.append(
+            f"on the test set, read once, {100 * test['accuracy']:.2f} % by epoch {test['epoch']} "
+            f"({test['weights']})"
+        )
+    if tie_break is not None:
+        parts.append(f"{100 * tie_break['accuracy']['earliest']:.2f} % with ties to the earliest")
+    return ", ".join(parts) or "no epoch was chosen yet"
 
 
 def _ablate(asked: _Asked, base_name: str, epochs: int | None) -> None:

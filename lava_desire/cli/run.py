@@ -57,8 +57,8 @@ class Run:
     Under torchrun `job` is its name, and `is_first` whether this is the rank that writes. A new run
     `replaces` one that is in the folder, as ``--force`` asks for; `notes` are those of a run that
     is gone on with. Of the training samples a share is for `validation`, where one is given; of
-    several runs to choose among none `reads_test` samples. With a `patience` it ends when its
-    accuracy has not risen for so many epochs.
+    several runs to choose among none `reads_test` samples; `choose` says whose weights it is for.
+    With a `patience` it ends when its accuracy has not risen for so many epochs.
     """
 
     source: Source
@@ -74,6 +74,7 @@ class Run:
     patience: int | None = None
     tensorboard: bool = False
     reads_test: bool = True
+    choose: str = "best"
     is_first: bool = True
     epochs_done: int = 0
 
@@ -497,7 +498,7 @@ def open_run(
     source, data = team.in_turn(load) if team else load()
     backend = backend or settings["backend"]
     run = Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
-    run.validation, run.patience = notes.validation, notes.patience
+    run.validation, run.patience, run.choose = notes.validation, notes.patience, notes.choose
     run.tensorboard = notes.tensorboard
     run.epochs_done = done if isinstance(done, int) else 0
     return run
@@ -520,6 +521,7 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
             None,
             run.folder,
             run.validation,
+            run.choose,
         )
     training.replaces = run.replaces
     training.notes = _notes(run)
@@ -567,6 +569,7 @@ def _notes(run: Run) -> dict[str, bytes]:
     fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
     fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
     fields |= {"validation": run.validation} if run.validation is not None else {}
+    fields |= {"choose": run.choose} if run.choose != "best" else {}
     fields |= {"patience": run.patience} if run.patience is not None else {}
     fields |= {"tensorboard": True} if run.tensorboard else {}
     fields |= {"job": run.job} if run.job is not None else {}

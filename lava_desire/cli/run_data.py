@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lava_desire._text import printable
 from lava_desire.files import read_file
 from lava_desire.strict_json import parse_json
+from lava_desire.training.choose import CHOICES
 from lava_desire.training.history import RUN
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class Notes:
     settings: dict[str, str]  # device, precision, kernels and backend
     job: str | None  # the name of the torchrun that has begun it
     validation: float | None  # share of the training samples
+    choose: str  # whose weights it is for, see fit
     patience: int | None  # epochs without a better one
     tensorboard: bool  # whether it writes events
     fields: dict[str, Any]  # all that the file holds
@@ -225,8 +227,19 @@ def read_notes(path: Path) -> Notes:
     is_logged = fields.get("tensorboard", False)
     if not isinstance(is_logged, bool):
         raise ValueError(f"{path} is damaged: tensorboard is {is_logged!r}: expected true or false")
+    choose = fields.get("choose", "best")
+    if choose not in CHOICES:
+        raise ValueError(f"{path} is damaged: choose is {choose!r}: expected best or last")
     return Notes(
-        source, others["content"], settings, others["job"], share, patience, is_logged, fields
+        source,
+        others["content"],
+        settings,
+        others["job"],
+        share,
+        choose,
+        patience,
+        is_logged,
+        fields,
     )
 
 

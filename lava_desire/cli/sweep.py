@@ -14,9 +14,7 @@ import json
 import os
 import socket
 import statistics
-import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -59,10 +57,10 @@ from lava_desire.cli.run import (
 from lava_desire.cli.run_data import Source
 from lava_desire.cli.seeds import parse_seeds, seed_folder
 from lava_desire.cli.space import Space
+from lava_desire.cli.workers import side_by_side
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import FolderInUseError, FolderLock, write_atomically
 from lava_desire.model.fields import Part
-from lava_desire.training.interrupt import InterruptFlag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +70,7 @@ if TYPE_CHECKING:
 SAMPLERS = ("grid", "random", "tpe")
 _NAME, _JOURNAL, _TABLE, _LOCK = "sweep", "optuna.journal", "trials.csv", "sweep.lock"
 _TRIALS, _TEST = "num_trials", "test"  # what the study notes of itself
-_POLL_SECONDS, _SHOWN = 0.5, 10
+_SHOWN = 10
 
 
 @with_fields(Part, default="preset's")
@@ -356,32 +354,18 @@ class Sweep:
 
     def _share(self, console: Console, study: Any, jobs: int) -> None:
         """Let as many processes work as are asked for, and tell of the trials that they end."""
-        cores = max(1, (os.cpu_count() or 1) // jobs)
-        settings = {"OMP_NUM_THREADS": str(cores), "MKL_NUM_THREADS": str(cores)}
-        command = [sys.executable, "-m", "lava_desire", "sweep", "--resume", str(self.folder)]
-        workers = [
-            subprocess.Popen([*command, "--quiet"], env={**os.environ, **settings})
-            for _ in range(jobs)
-        ]
+        command = ["sweep", "--resume", str(self.folder), "--quiet"]
         told = {
             each.number for each in study.get_trials(deepcopy=False) if each.state.is_finished()
         }
-        try:
-            with InterruptFlag() as interrupt:
-                while any(worker.poll() is None for worker in workers) and not interrupt.is_set:
-                    time.sleep(_POLL_SECONDS)
-                    self._tell_finished(console, study, told)
-        finally:
-            for worker in workers:
-                worker.terminate()  # they save, and are gone before this returns
-            statuses = [worker.wait() for worker in workers]
-        self._tell_finished(console, study, told)
-        if interrupt.is_set:
+        status, interrupted = side_by_side(
+            [command] * jobs, jobs, lambda: self._tell_finished(console, study, told)
+        )
+        if interrupted:
             again = f"lava-desire sweep --resume {self.folder}"
             say(f"interrupted, saved; resume with: {again}", sys.stderr)
-            raise typer.Exit(128 + interrupt.signal)
-        if any(statuses):
-            raise typer.Exit(next(status for status in statuses if status) % 256)
+        if status:
+            raise typer.Exit(status)
 
     def _tell_finished(self, console: Console, study: Any, told: set[int]) -> None:
         for each in study.get_trials(deepcopy=False):

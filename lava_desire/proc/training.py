@@ -124,7 +124,7 @@ class LavaTrainingRun(TrainingRun):
 
     Parameters
     ----------
-    network, train, test, folder, validation
+    network, train, test, folder, validation, choose
         As of :func:`~lava_desire.engine.fit`; the network holds the weights between runs, and its
         arithmetic is that of the processes.
 
@@ -135,7 +135,13 @@ class LavaTrainingRun(TrainingRun):
     """
 
     def __init__(
-        self, network: Any, train: Any, test: Any, folder: Any, validation: Any = None
+        self,
+        network: Any,
+        train: Any,
+        test: Any,
+        folder: Any,
+        validation: Any = None,
+        choose: str = "best",
     ) -> None:
         config = network.config
         for name, value, expected in (
@@ -150,7 +156,7 @@ class LavaTrainingRun(TrainingRun):
             raise ValueError(
                 f"precision is {network.precision}: training in Lava expects float32 or fixed_point"
             )
-        super().__init__(network, train, test, folder, validation)
+        super().__init__(network, train, test, folder, validation, choose)
         held_out = self.watched
         if held_out and len({getattr(part[0], "ndim", 3) for part in (self.train, held_out)}) > 1:
             raise ValueError(

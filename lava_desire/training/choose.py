@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BACKENDS = ("torch", "lava")
 """Where a network may learn: in bulk, or as Lava processes."""
 
+CHOICES = ("best", "last")
+"""Which epoch's weights a run is for."""
+
 _RUNS = {
     "alone": ("lava_desire.training.loop", "TrainingRun"),
     "captured": ("lava_desire.training.captured", "CapturedRun"),
@@ -35,6 +38,7 @@ def fit(
     on_progress: Callable[[Progress], None] | None = None,
     backend: str = "torch",
     validation: Any = None,
+    choose: str = "best",
     callbacks: Iterable[Callback | Callable[[EpochRecord], Any]] = (),
     progress: bool = False,
 ) -> History:
@@ -84,6 +88,10 @@ def fit(
         class by the config's seed (:func:`~lava_desire.randomness.validation_split`) and not
         learned; or other samples. They are then evaluated after every epoch, and the test set is
         read once, after the last, with the weights that were best: :attr:`History.test`.
+    choose : {"best", "last"}
+        Whose weights the run is for. With ``"last"`` no epoch is evaluated and none chosen: the
+        test set is read once, after the last, with the weights there, or with their average where
+        the config keeps one: :attr:`History.test`. It takes no `validation`.
     callbacks : iterable of Callback or callable, optional
         Called while it trains (:class:`~lava_desire.engine.Callback`), in this order; a function
         with the record of every epoch.
@@ -114,7 +122,8 @@ def fit(
     DeviceMemoryError
         If the device runs out of memory; the last checkpoint is whole.
     ValueError
-        If the data do not fit the network or each other, no pixel can ever spike, spike trains are
+        If the data do not fit the network or each other, `choose` is neither or beside a
+        `validation`, no pixel can ever spike, spike trains are
         given where images are filtered or moved or Lava trains, weights grow
         beyond all bounds, or the backend does not offer what the config or several ranks ask for.
     ImportError
@@ -134,7 +143,7 @@ def fit(
     from lava_desire.training.callbacks import as_callbacks
 
     run = training_class(network, backend)(
-        network, train, test, Path(folder) if folder is not None else None, validation
+        network, train, test, Path(folder) if folder is not None else None, validation, choose
     )
     run.callbacks = as_callbacks(callbacks)
     if not (progress and _is_first()):
@@ -149,6 +158,22 @@ def fit(
             bar.update(where)
 
         return run.carry_out(resume, checkpoint_seconds, show, after_each=on_progress is not None)
+
+
+def check_choice_of_epoch(choose: str, validation: Any = None) -> None:
+    """Refuse what is no choice of an epoch, or leaves a validation nothing to choose.
+
+    Raises
+    ------
+    ValueError
+        If it is so.
+    """
+    if choose not in CHOICES:
+        raise ValueError(f"choose is {choose!r}: expected {' or '.join(map(repr, CHOICES))}")
+    if choose == "last" and validation is not None:
+        raise ValueError(
+            "choose is 'last' beside a validation, which chooses the best epoch: expected one"
+        )
 
 
 def _is_first() -> bool:

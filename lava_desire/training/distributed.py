@@ -42,7 +42,7 @@ class DistributedRun(TrainingRun):
 
     Parameters
     ----------
-    network, train, test, validation : object
+    network, train, test, validation, choose : object
         As of :func:`~lava_desire.engine.fit`, the same on every rank but for the device.
     folder : path or None
         Of the run. Only rank 0 reads and writes it.
@@ -62,6 +62,7 @@ class DistributedRun(TrainingRun):
         test: tuple[Any, Any],
         folder: Path | None,
         validation: Any = None,
+        choose: str = "best",
     ) -> None:
         self._ranks = Ranks(network.device)
         self._kept_in = folder
@@ -73,7 +74,7 @@ class DistributedRun(TrainingRun):
                     f"{network.config.batch_size}: expected at most one rank a sample"
                 )
             kept_in = folder if self._ranks.is_first else None
-            super().__init__(network, train, test, kept_in, validation)
+            super().__init__(network, train, test, kept_in, validation, choose)
             self._fingerprint = self._fingerprint or self._digest()
         except Exception as error:
             self._ranks.fail(error)

@@ -71,12 +71,12 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TestRecord:
-    """The test set, read once, at the end of a run whose best epoch was chosen by validation.
+    """The test set, read once, at the end of a run whose epoch was chosen without it.
 
     Parameters
     ----------
     epoch : int
-        Whose weights were chosen, from 1.
+        Whose weights were chosen, from 1: by validation, or as the last.
     weights : str
         The file in the run's folder that holds them: those of the epoch, or their average.
     accuracy, loss, undecided_share : float
@@ -104,8 +104,8 @@ class History:
     records : list of EpochRecord
         One an epoch.
     test : TestRecord or None
-        What the weights that validation chose reach on the test set; None without validation or a
-        test set, and before the run has ended.
+        What the weights reach on the test set that validation chose, or the last ones where that
+        is asked for; None in other runs, without a test set, and before the run has ended.
     stopped : str or None
         Why a callback ended the run before its last epoch.
     """

@@ -43,6 +43,7 @@ from lava_desire.randomness import epoch_order
 from lava_desire.training.augment import draw_moves, move_images
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
+from lava_desire.training.choose import check_choice_of_epoch
 from lava_desire.training.evaluation import Metrics, checked_data, evaluate_checked
 from lava_desire.training.history import (
     EpochRecord,
@@ -76,7 +77,7 @@ class TrainingRun:
 
     Parameters
     ----------
-    network, train, test, folder, validation
+    network, train, test, folder, validation, choose
         As of :func:`~lava_desire.engine.fit`.
     """
 
@@ -87,9 +88,11 @@ class TrainingRun:
         test: Any,
         folder: Path | None,
         validation: Any = None,
+        choose: str = "best",
     ) -> None:
+        check_choice_of_epoch(choose, validation)
         network.check_trainable()
-        self.network = network
+        self.network, self.choose = network, choose
         share = validation if isinstance(validation, numbers.Real) else None
         others = {"test": test, "validation": None if share is not None else validation}
         learned, held_out, names = training_pairs(network, train, **others)
@@ -117,9 +120,8 @@ class TrainingRun:
         self._interrupt = InterruptFlag()
         self._stretch = self._longest_stretch = 1  # samples learned before the run looks up
         self._fingerprint = self._digest() if folder else ""
-        # A test set that validation leaves for the end is no part of the run's data.
-        is_read_last = self.validation is not None and self.test is not None
-        self._test_digest = fingerprint(*self.test) if self.test and is_read_last else None
+        # A test set that is left for the end is no part of the run's data.
+        self._test_digest = fingerprint(*self.test) if self.test and self._reads_last else None
         self._start_epoch(0)
         network.card = self._card()
 
@@ -128,8 +130,16 @@ class TrainingRun:
 
     @property
     def watched(self) -> tuple[Inputs, Tensor] | None:
-        """What every epoch is evaluated on: the samples to validate with, or else the test set."""
-        return self.test if self.validation is None else self.validation
+        """What every epoch is evaluated on: the samples to validate with, or else the test set.
+
+        None where the last epoch is taken, whatever others reach.
+        """
+        return self.validation if self._reads_last else self.test
+
+    @property
+    def _reads_last(self) -> bool:
+        """Whether a test set is left for the end, to be read once."""
+        return self.validation is not None or self.choose == "last"
 
     def _start_epoch(self, epoch: int) -> None:
         self.epoch, self.samples_done, self.num_correct, self.num_active = epoch, 0, 0, 0
@@ -366,7 +376,7 @@ class TrainingRun:
             saved = time.monotonic()
             on_progress(self._progress())
             self._call("on_epoch_end", self.history.records[-1])
-        if self.validation is not None and self.test is not None and self.history.test is None:
+        if self._reads_last and self.test is not None and self.history.test is None:
             self._read_test()
         if self.history.stopped is not None and self.folder is not None:
             write_metrics(self.history, self.folder)
@@ -384,13 +394,14 @@ class TrainingRun:
         return evaluate_checked(network, *samples)
 
     def _read_test(self) -> None:
-        """Classify the test set with the weights that were best in validation, and put it down."""
-        best, average = self.history.best, self.history.best_average
-        if best is None or self.test is None:
+        """Classify the test set with the weights that are chosen, and put it down."""
+        chosen, name, network = self.history.chosen, BEST, self.network
+        if self.choose == "last":
+            chosen, name = self.history.last, CHECKPOINT
+        if chosen is None or self.test is None:
             return
-        chosen, name, network = best, BEST, self.network
-        if self.average and average and self.history.average_is_best:
-            chosen, name, network = average, BEST_AVERAGE, self.average.network
+        if self.average and (self.choose == "last" or self.history.average_is_best):
+            name, network = BEST_AVERAGE, self.average.network
         held = network.state.copy()
         stored = self._best_weights(name)
         try:
@@ -409,11 +420,16 @@ class TrainingRun:
         if self.folder is not None:
             accuracies = {**stored.card.get("accuracy", {}), "test": metrics.accuracy}
             stored.card["accuracy"] = accuracies
-            write_checkpoint(stored, self.folder / name)
+            if name == CHECKPOINT:
+                self.network.card = stored.card
+            else:
+                write_checkpoint(stored, self.folder / name)
             write_metrics(self.history, self.folder)
             self.save()
 
     def _best_weights(self, name: str) -> Checkpoint:
+        if name == CHECKPOINT:
+            return self.network.checkpoint()
         if self.folder is None:
             return self._kept[name]
         return read_checkpoint(self.folder / name)
@@ -524,7 +540,7 @@ class TrainingRun:
         """Keep the best weights: in the folder, or for a test set that is read at the end."""
         if self.folder is not None:
             write_checkpoint(network.checkpoint(), self.folder / name)
-        elif self.validation is not None and self.test is not None:
+        elif self._reads_last and self.test is not None:
             self._kept[name] = network.checkpoint()
 
     def _rates(self) -> list[float]:

@@ -161,7 +161,7 @@ def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[
     if not _is_number(seconds) or seconds < 0:  # type: ignore[operator]
         raise CheckpointError(f"{path} says seconds = {seconds!r}: expected a number >= 0")
     state["records"] = read_records(checkpoint, path)
-    state["test"] = _test_record(state.get("test"), path)
+    state["test"] = read_test(state.get("test"), path)
     if state["epoch"] != len(state["records"]):
         raise CheckpointError(
             f"{path} says epoch = {state['epoch']}: expected {len(state['records'])}, one a record"
@@ -169,7 +169,7 @@ def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[
     return state
 
 
-def _test_record(stored: Any, path: Path) -> TestRecord | None:
+def read_test(stored: Any, path: Path) -> TestRecord | None:
     """Return what the test set came to, of a run that has read it; refuse what is no record."""
     if stored is None:
         return None
@@ -180,7 +180,7 @@ def _test_record(stored: Any, path: Path) -> TestRecord | None:
     found = [] if record is None else [getattr(record, name) for name in _TEST_NUMBERS]
     if (
         record is None
-        or record.weights not in (BEST, BEST_AVERAGE)
+        or record.weights not in (BEST, BEST_AVERAGE, CHECKPOINT)
         or not all(map(_is_number, found))
     ):
         raise CheckpointError(f"{path} says test = {stored!r}: expected what a test set came to")
@@ -226,7 +226,7 @@ def read_history(folder: str | Path) -> History:
         records, test = _checked_records(list(stored["epochs"]), path), stored.get("test")
         stopped = stored.get("stopped")
         return History(
-            records, _test_record(test, path), None if stopped is None else printable(stopped)
+            records, read_test(test, path), None if stopped is None else printable(stopped)
         )
     except CheckpointError:
         raise

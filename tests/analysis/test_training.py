@@ -11,9 +11,15 @@ from lava_desire.analysis.ablation import (
     train_variants,
 )
 from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, VARIANTS
-from lava_desire.analysis.experiments import quick_data, seed_folder, spread, write_report
+from lava_desire.analysis.experiments import (
+    quick_data,
+    seed_folder,
+    spread,
+    write_report,
+    write_ties,
+)
 from lava_desire.analysis.training import Snapshots, train_or_resume
-from lava_desire.engine import CheckpointError
+from lava_desire.engine import CheckpointError, DesireNetwork, fit
 
 SMALL = BASES["small"].config
 CONFIG = DesireConfig((64, 12, 10), learning_rate=3e-4, batch_size=16, epochs=2)
@@ -66,15 +72,48 @@ def test_a_report_stands_beside_the_papers_number(digits, tmp_path):
     for seed in (0, 1):
         config = CONFIG.replace(seed=seed)
         train_or_resume(config, digits.train, digits.test, seed_folder(tmp_path, seed))
+        write_ties(seed_folder(tmp_path, seed), digits.test)
     report = write_report(EXPERIMENTS["mnist"], tmp_path, {"commit": "abc"}, quick=True)
     assert report["experiment"]["paper_accuracy"] == 0.9841
     assert report["commit"] == "abc"
     best = [run["best"]["test_accuracy"] for run in report["runs"]]
     assert report["over_seeds"]["best"]["mean"] == pytest.approx(sum(best) / 2)
+    assert report["over_seeds"]["ties_undecided"]["mean"] == pytest.approx(sum(best) / 2)
+    assert report["over_seeds"]["ties_earliest"]["mean"] >= sum(best) / 2
     assert report["best_minus_paper"] == pytest.approx(max(best) - 0.9841)
+    assert (report["protocol"], report["samples"]) == ("test", {"training": 1438, "test": 359})
     assert [run["finished"] for run in report["runs"]] == [True, True]
     with pytest.raises(ValueError, match="nothing to report"):
         write_report(EXPERIMENTS["mnist"], tmp_path / "seed-0", {}, quick=True)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "samples"),
+    [
+        ("validation", {"validation": 0.1}, {"training": 1294, "validation": 144, "test": 359}),
+        ("final", {"choose": "last"}, {"training": 1438, "test": 359}),
+    ],
+)
+def test_a_report_says_what_a_test_set_came_to_that_was_read_once(
+    digits, tmp_path, monkeypatch, protocol, options, samples
+):
+    tested = []
+    for seed in (0, 1):
+        place = seed_folder(tmp_path, seed)
+        network = DesireNetwork(CONFIG.replace(seed=seed))
+        history = fit(network, digits, folder=place, **options)
+        write_ties(place, digits.test)
+        tested.append(history.test.accuracy)
+    report = write_report(EXPERIMENTS["mnist"], tmp_path, {}, quick=True, protocol=protocol)
+    assert (report["protocol"], report["samples"]) == (protocol, samples)
+    mean, over = sum(tested) / 2, report["over_seeds"]
+    assert over["test"]["mean"] == pytest.approx(mean)
+    assert over["test"]["standard_error"] == pytest.approx((mean * (1 - mean) / 359) ** 0.5)
+    assert over["ties_undecided"] == over["test"]
+    assert report["mean_minus_paper"] == pytest.approx(mean - 0.9841)
+    assert ("best" in over) == (protocol == "validation")
+    monkeypatch.setattr("lava_desire.analysis.experiments.evaluate", None)
+    write_ties(place, digits.test)  # known, and not read again
 
 
 def test_the_deviation_of_one_seed_is_unknown():

@@ -6,7 +6,11 @@ import json
 
 import pytest
 
-from lava_desire.analysis.catalogue import FIGURES
+from lava_desire.analysis.catalogue import EXPERIMENTS, FIGURES, PROTOCOLS
+from lava_desire.analysis.experiments import quick_data
+from lava_desire.cli.reproduce import _settle
+from lava_desire.cli.run import make_network
+from lava_desire.config import DesireConfig
 
 
 def test_all_figures_are_drawn_and_what_they_show_is_kept(run, tmp_path):
@@ -42,14 +46,23 @@ def test_the_ablation_runs_on_what_needs_no_download(run, tmp_path):
     assert (tmp_path / "runs/quick/ablation/ablation.png").exists()
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_an_experiment_is_one_command_and_goes_on(run, tmp_path, shared_dir, name):
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [("mnist", "final"), ("fashion-mnist", "validation"), ("fashion-mnist", "test")],
+)
+def test_an_experiment_is_one_command_and_goes_on(
+    run, tmp_path, shared_dir, monkeypatch, name, protocol
+):
+    monkeypatch.setattr(quick_data, "__defaults__", (200, 100))
     data = ("--data-dir", shared_dir / "data", "--quick", "--output", "mine")
-    status, out, err = run("reproduce", name, *data, "--epochs", "1")
+    follows = () if protocol == "validation" else ("--protocol", protocol)
+    status, out, err = run("reproduce", name, *data, "--epochs", "1", *follows)
     assert (status, err) == (0, "")
+    assert f"protocol {protocol}: " in out
+    assert ("on the test set, read once, " in out) == (protocol != "test")
     assert "a smoke test on few samples" in out
     first = json.loads((tmp_path / "mine" / "result.json").read_text())
-    assert first["quick"] is True
+    assert (first["quick"], first["protocol"]) == (True, protocol)
     assert first["runs"][0]["epochs_done"] == 1
     assert first["runs"][0]["config"]["seed"] == 0
     assert run("reproduce", name, *data, "--epochs", "2", "--quiet") == (0, "", "")
@@ -61,6 +74,52 @@ def test_an_experiment_is_one_command_and_goes_on(run, tmp_path, shared_dir, nam
         "metrics.json",
         "checkpoint.safetensors",
     }
+    (tmp_path / "mine" / "result.json").unlink()  # the runs themselves tell what they follow
+    other = "final" if protocol == "test" else "test"
+    status, _, err = run("reproduce", name, *data, "--protocol", other)
+    assert status == 2
+    assert f"--protocol is {other}, and the runs in mine follow {protocol!r}: expected" in err
+
+
+def test_folders_of_before_there_were_protocols_are_gone_on_with(tmp_path):
+    older = tmp_path / "mnist"
+    assert _settle(older, None, None) == (tmp_path / "mnist-validation", "validation")
+    (older / "seed-0").mkdir(parents=True)
+    (older / "result.json").write_text("{}")
+    assert _settle(older, None, None) == (tmp_path / "mnist-validation", "validation")
+    assert _settle(older, older, None) == (older, "test")
+    (older / "seed-0" / "checkpoint.safetensors").touch()
+    assert _settle(older, None, None) == (older, "test")
+    assert _settle(older, None, "final") == (tmp_path / "mnist-final", "final")
+    with pytest.raises(ValueError, match=r"and the runs in .* follow 'test': expected --prot"):
+        _settle(older, older, "validation")
+
+
+def test_seeds_side_by_side_are_the_processes_of_each(run, shared_dir, monkeypatch):
+    begun = []
+
+    def side_by_side(commands, jobs):
+        begun.append((commands, jobs))
+        return 3, False
+
+    monkeypatch.setattr("lava_desire.cli.reproduce.side_by_side", side_by_side)
+    data = ("--data-dir", shared_dir / "data")
+    given = ("mnist-best", "--seed", "0,4", "--parallel", "2", "--protocol", "final", "--quiet")
+    assert run("reproduce", *given, *data) == (3, "", "")
+    ((commands, jobs),) = begun
+    assert jobs == 2
+    assert [command[-2:] for command in commands] == [["--seed", "0"], ["--seed", "4"]]
+    told = dict(zip(commands[0], commands[0][1:], strict=False))
+    assert (told["--output"], told["--protocol"]) == ("results/mnist-best-final", "final")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_recipe_makes_a_network(name):
+    recipe = EXPERIMENTS[name]
+    config = DesireConfig.preset(recipe.preset).replace(**recipe.changes)
+    config = config.replace(layer_sizes=(784, 4, 10), layers=(), learning_rate_scale=())
+    assert make_network(config, "cpu", recipe.precision).config.num_classes == 10
+    assert recipe.protocol in PROTOCOLS
 
 
 @pytest.mark.parametrize(
@@ -69,6 +128,9 @@ def test_an_experiment_is_one_command_and_goes_on(run, tmp_path, shared_dir, nam
         (["imagenet"], "experiment is 'imagenet': expected one of mnist, fashion-mnist"),
         (["mnist", "--seed", "one"], "--seed is 'one': expected integers"),
         (["mnist", "--epochs", "-1"], "epochs is -1"),
+        (["mnist", "--protocol", "luck"], "--protocol is 'luck': expected one of validation, "),
+        (["mnist", "--parallel", "0"], "--parallel is 0: expected at least 1"),
+        (["figures", "--protocol", "test"], "--protocol and --parallel are for mnist, "),
         (["figures", "--quick", "--only", "fig1"], "figure is 'fig1': expected one of fig4"),
         (["ablation", "--quick", "--only", "luck"], "variant is 'luck': expected one of base"),
         (["ablation", "--quick", "--base", "huge"], "--base is 'huge': expected small or"),

@@ -208,3 +208,41 @@ def test_what_averaged_weights_reach_is_what_is_shown_where_they_are_chosen(data
     assert (stored.best, stored.accuracies["best"]) == (best, best.average_accuracy)
     said = f"best {100 * best.average_accuracy:.2f} % in validation (epoch {best.epoch}, averaged"
     assert said in accuracies(history)
+
+
+@pytest.mark.parametrize("config", [CONFIG, AVERAGED], ids=["plain", "averaged"])
+def test_the_last_weights_meet_the_test_set_and_no_epoch_is_evaluated(config, data, tmp_path):
+    train, test = data
+    network, kept, plain = (DesireNetwork(config) for _ in range(3))
+    history = fit(network, train, test, choose="last", folder=tmp_path)
+    assert told(history) == told(fit(kept, train, test, choose="last"))  # without a folder
+    fit(plain, train, test)
+    same_weights(network, kept)
+    same_weights(network, plain)
+    assert history.best is None
+    assert {(each.accuracy, each.average_accuracy) for each in history.records} == {(None, None)}
+    found, weights = history.test, BEST_AVERAGE if config.weight_average else CHECKPOINT
+    assert (found.weights, found.epoch, found.num_samples) == (weights, config.epochs, 100)
+    stored = DesireNetwork.load(tmp_path / weights)
+    assert found.accuracy == evaluate(stored, test).accuracy
+    assert stored.card["accuracy"]["test"] == found.accuracy
+    assert json.loads((tmp_path / "metrics.json").read_text())["test"] == vars(found)
+    again = {"choose": "last", "folder": tmp_path, "resume": True}
+    assert told(fit(DesireNetwork(config), *data, **again)) == told(history)
+    longer = config.replace(epochs=4)
+    history = fit(DesireNetwork(longer), *data, **again)
+    assert told(history) == told(fit(DesireNetwork(longer), *data, choose="last"))
+    with pytest.raises(CheckpointError, match="was trained with data"):
+        fit(DesireNetwork(longer), *data, folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"choose": "first"}, "choose is 'first': expected 'best' or 'last'"),
+        ({"choose": "last", "validation": 0.2}, "choose is 'last' beside a validation"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(data, options, said):
+    with pytest.raises(ValueError, match=said):
+        fit(DesireNetwork(CONFIG), *data, **options)
