@@ -121,9 +121,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         first = 0o666 if mode is None else 0o600
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, first))
         yield partial
+        _flush(partial)
         if mode is not None:
             os.chmod(partial, mode)
-        _flush(partial)
 
 
 def keep_as(path: str | Path, other: str | Path) -> None:
@@ -148,8 +148,9 @@ def keep_as(path: str | Path, other: str | Path) -> None:
             pass
         with open_regular(path, follow=False) as source, partial.open("xb") as copy:
             shutil.copyfileobj(source, copy)
-            os.chmod(partial, stat.S_IMODE(os.fstat(source.fileno()).st_mode))
+            mode = stat.S_IMODE(os.fstat(source.fileno()).st_mode)
         _flush(partial)
+        os.chmod(partial, mode)
 
 
 def check_writable(path: str | Path) -> int | None:
@@ -190,12 +191,12 @@ def _in_place_of(path: Path) -> Iterator[Path]:
             raise OSError(error.errno, reason, str(path)) from error
         raise
     with suppress(OSError):  # the new file is there; not every file system can do this
-        _flush(path.parent)
+        _flush(path.parent, os.O_RDONLY)
 
 
-def _flush(path: Path) -> None:
-    """Flush a file to the disk (fsync)."""
-    handle = os.open(path, os.O_RDONLY)
+def _flush(path: Path, access: int = os.O_RDWR) -> None:
+    """Flush a file or a folder to the disk; Windows asks that a file be open for writing."""
+    handle = os.open(path, access)
     try:
         os.fsync(handle)
     finally:
@@ -250,7 +251,9 @@ class FolderLock:
         try:
             self._lock.acquire()
         except Timeout:
-            owner = _owner(read_file(self._path, follow=False))
+            owner = "another process"
+            with suppress(PermissionError):  # Windows lets nobody else read what is locked
+                owner = _owner(read_file(self._path, follow=False))
             raise FolderInUseError(
                 f"{self._path.parent} is being written by {owner}: wait for it, stop it, or choose "
                 "another folder"
@@ -300,6 +303,10 @@ def writer_of(folder: str | Path) -> tuple[str, bool | None] | None:
         content = read_file(Path(folder) / LOCK, follow=False)
     except FileNotFoundError:
         return None
+    except PermissionError:
+        if os.name == "posix":
+            raise
+        return "another process", None  # Windows lets nobody else read what is locked
     process, _, host = content[:200].decode("utf-8", "replace").strip().partition(" ")
     is_here = process.isdecimal() and host == socket.gethostname() and os.name == "posix"
     return _owner(content), _is_there(int(process)) if is_here else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -145,6 +144,10 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def _peak_memory() -> int:
     """Return the peak of this process's memory in bytes."""
+    if sys.platform == "win32":
+        raise OSError("the peak of a process's memory is asked for on Linux and macOS only")
+    import resource
+
     try:
         # Unlike what getrusage says, this does not count the process that started this one.
         for line in Path("/proc/self/status").read_text().splitlines():

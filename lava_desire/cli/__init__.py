@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -243,6 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Always, with the status above.
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a pipe on Windows, say, takes no Greek
     if _COMPLETE in os.environ:
         import_module("typer.completion").completion_init()
     try:

@@ -72,15 +72,14 @@ def main() -> None:
 
 def _limit(max_bytes: int, max_seconds: float) -> None:
     """Limit memory and time, as far as the system can, and keep the process from writing files."""
-    if hasattr(signal, "setitimer"):
-        # Without a handler of Python's, which C code would never let run.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-        signal.setitimer(signal.ITIMER_REAL, max_seconds)
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
+    import resource
+
+    # Without a handler of Python's, which C code would never let run.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+    signal.setitimer(signal.ITIMER_REAL, max_seconds)
     for limited in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         with suppress(OSError, ValueError):
             resource.setrlimit(limited, (0, 0))

@@ -53,9 +53,10 @@ class Mend:
 
 @contextmanager
 def start_method_may_be_set() -> Iterator[None]:
-    """Ignore that a module sets the start method of multiprocessing where it is set already."""
+    """Ignore that a module sets the start method of multiprocessing, where that is an error."""
     ask = multiprocessing.set_start_method
-    if multiprocessing.get_start_method(allow_none=True) is not None:
+    is_set = multiprocessing.get_start_method(allow_none=True) is not None
+    if is_set or "fork" not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method = lambda *_, **__: None
     try:
         yield
@@ -291,8 +292,8 @@ MENDS = (
     ),
     Mend(
         "lava.magma.runtime.message_infrastructure.multiprocessing",
-        "It sets the start method of multiprocessing, which is an error once anything has used "
-        "multiprocessing. Where a method is set, it stays.",
+        "It sets the start method of multiprocessing to fork, which is an error once anything has "
+        "used multiprocessing, and on Windows, which has none. Where a method is set, it stays.",
         around=start_method_may_be_set,
     ),
     Mend(

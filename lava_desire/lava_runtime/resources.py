@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,6 +69,10 @@ def allow_files(num_children: int, num_channels: int) -> None:
     OSError
         If that is not far enough.
     """
+    if sys.platform == "win32":  # where nothing is forked
+        return
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = _FILES_A_CHILD * num_children + _FILES_A_CHANNEL * num_channels + _num_open_files()
     wished = needed + _FILES_TO_SPARE

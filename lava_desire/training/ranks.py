@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -226,7 +227,7 @@ def end_with_torchrun() -> None:
     It then gets a SIGTERM, at which training saves and stops, and a while later a SIGKILL. Where
     no torchrun has started it, or the system is not POSIX, nothing is done.
     """
-    if "TORCHELASTIC_RUN_ID" not in os.environ or os.name != "posix":
+    if "TORCHELASTIC_RUN_ID" not in os.environ or sys.platform == "win32":
         return
     agent = os.getppid()
 

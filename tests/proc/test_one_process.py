@@ -384,6 +384,18 @@ def test_it_runs_where_nothing_can_be_forked(method):
     assert run.stdout.split() == ["[2.]"], run.stderr
 
 
+def test_it_runs_and_writes_files_with_what_python_has_on_windows(tmp_path):
+    script = Path(__file__).with_name("without_posix.py")
+    run = subprocess.run(
+        [sys.executable, script, tmp_path / "file"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert run.stdout == "[2.] ['spawn']\n2 1\n", run.stderr
+
+
 def test_the_script_of_stock_lava_gives_the_same_spikes_with_and_without_us():
     added = (Path(__file__).parents[2] / "docs" / "stock_lava.py").read_text()
     plain = re.sub(r".*# added\n", "", added)

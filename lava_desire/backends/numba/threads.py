@@ -333,7 +333,8 @@ def _begin_child() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-os.register_at_fork(after_in_child=_begin_child)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_child)
 atexit.register(lambda: _teams.end())
 
 
