@@ -12,15 +12,15 @@ from lava_desire import DesireConfig
 
 
 def accuracy(page: Page) -> None:
-    """Add every `result.json`: network, best and last epoch."""
+    """Add every `result.json`: network, protocol, best and last epoch, test set."""
     rows, origins = [], {}
     for path in sorted((ROOT / "results").glob("*/result.json")):
         name = path.relative_to(ROOT).as_posix()
         notes = page.read(name)
         for run in notes.get("runs", [notes]):
             config = run.get("config") or notes.get("config") or _config_beside(path)
-            best, last = run.get("best"), run.get("last")
-            if not (config and best and last):
+            best, last, test = run.get("best"), run.get("last"), run.get("test")
+            if not (config and (test or (best and last))):
                 continue
             origins[name] = notes
             paper = notes.get("experiment", {}).get("paper_accuracy")
@@ -29,10 +29,12 @@ def accuracy(page: Page) -> None:
                     f"[{path.parent.name}](/../{name})",
                     DesireConfig.from_dict(config).shape_text,
                     f"{config['learning_rate']:g}",
-                    run.get("epochs_done", last["epoch"]),
+                    run["epochs_done"] if "epochs_done" in run else last["epoch"],
                     run.get("seed", config.get("seed")),
-                    f"{percent(best['test_accuracy'])} (epoch {best['epoch']})",
-                    percent(last["test_accuracy"]),
+                    notes.get("protocol", "test"),
+                    best and f"{_watched(best)} (epoch {best['epoch']})",
+                    last and _watched(last),
+                    test and f"{percent(test['accuracy'])} (epoch {test['epoch']})",
                     percent(paper),
                 ]
             )
@@ -43,14 +45,23 @@ def accuracy(page: Page) -> None:
             "rate",
             "epochs",
             "seed",
+            "protocol",
             "best epoch",
             "last epoch",
+            "test set, read once",
             "the paper",
         ],
         rows,
     )
     for name, notes in origins.items():
         page.origin(name, notes)
+
+
+def _watched(reached: dict[str, Any]) -> str:
+    """Return an accuracy on the test set, or in validation, which is named."""
+    if "test_accuracy" in reached:
+        return percent(reached["test_accuracy"])
+    return f"{percent(reached['validation_accuracy'])} in validation"
 
 
 def _config_beside(path: Path) -> dict[str, Any] | None:
