@@ -13,14 +13,8 @@ def printable(text: object, most: int = SHOWN) -> str:
     r"""Return a text as it may go to a terminal: no control characters, and not too long.
 
     What moves the cursor, sets colours, turns the direction of writing or is not seen at all is
-    written as an escape, as `repr` writes it. Of a text that is too long both ends are kept.
-
-    Parameters
-    ----------
-    text : object
-        What to show.
-    most : int
-        How many characters of it.
+    written as an escape, as `repr` writes it. Of a text that is too long both ends are kept. Texts
+    longer than `most` characters are shortened.
 
     Examples
     --------

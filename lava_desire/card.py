@@ -61,12 +61,7 @@ def _check_size(text: str) -> None:
 def facts(checkpoint: Checkpoint, notes: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Return what is known of a checkpoint, and of its run, as lines of a table.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        With or without a card.
-    notes : mapping, optional
-        What ``run.json`` says of the run.
+    `notes` are what ``run.json`` says of the run.
     """
     card, config, notes = checkpoint.card, checkpoint.config, notes or {}
     data = _object(card.get("data"))
@@ -110,14 +105,7 @@ def facts(checkpoint: Checkpoint, notes: Mapping[str, Any] | None = None) -> dic
 def as_markdown(checkpoint: Checkpoint, name: str, notes: Mapping[str, Any] | None = None) -> str:
     """Return a model card as Hugging Face's hub reads it: YAML, and Markdown below.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Of the network.
-    name : str
-        What the network is called.
-    notes : mapping, optional
-        What ``run.json`` says of the run; no path in it comes into the card.
+    Of `notes`, which are what ``run.json`` says of the run, no path comes into the card.
     """
     card = checkpoint.card
     data = _object(card.get("data"))

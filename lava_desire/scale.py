@@ -24,29 +24,11 @@ def warn_of_scale(
 ) -> None:
     """Say so where images are on another scale than 0 to 255, or [0, 1].
 
-    Parameters
-    ----------
-    config : DesireConfig
-        T, θ and filters of images are taken from it.
-    images : array
-        (S, N_0) uint8 or float32, as :func:`~lava_desire.data.checks.check_images` returns them.
-    name : str
-        What warnings and errors call them.
-    whole : bool
-        Whether they are a data set, and not some batch.
-    spikes : callable, optional
-        Says of images whether the encoder makes a spike of any pixel; the rule's own when not
-        given, which takes NumPy arrays.
-
-    Warns
-    -----
-    DataWarning
-        If they are bytes that end below a quarter of 255, as those from 0 to 16 do.
-
-    Raises
-    ------
-    DataError
-        If no pixel can ever spike, as of bytes 0 and 1.
+    Images are (S, N_0) uint8 or float32, as :func:`~lava_desire.data.checks.check_images` returns
+    them. `spikes` says of images whether the encoder makes a spike of any pixel: the rule's, which
+    takes NumPy arrays, when not given. Warns with DataWarning if they are bytes that end below a
+    quarter of 255, as those from 0 to 16 do; raises DataError if no pixel can ever spike, as of
+    bytes 0 and 1, which a `whole` data set may not lack, and a batch may.
     """
     found = check_scale(
         images,
@@ -63,17 +45,7 @@ def warn_of_scale(
 def encode_images(config: DesireConfig, images: Any) -> Any:
     """Encode images as spike trains, with the rule's encoder.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        T, θ and filters of images are taken from it.
-    images : ndarray
-        (B, N_0) uint8 or float32 in [0, 1].
-
-    Returns
-    -------
-    ndarray
-        Spikes, (T, B, N_0) bool.
+    Images are (B, N_0) uint8 or float32 in [0, 1], spikes (T, B, N_0) bool.
     """
     return rule.encode(as_brightness(filtered(config, images)), config.num_steps, config.threshold)
 

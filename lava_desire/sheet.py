@@ -15,13 +15,7 @@ _ROOM = 0.34  # inches of a legend's row below a figure
 
 
 class Sheet:
-    """What a plot is drawn on. Figures of its own are no pyplot's: nothing has to close them.
-
-    Parameters
-    ----------
-    ax : Axes, or sequence of Axes, optional
-        Where to draw; a new figure when not given.
-    """
+    """What a plot is drawn on. Figures of its own are no pyplot's: nothing has to close them."""
 
     def __init__(self, ax: Any = None) -> None:
         self.given = ax

@@ -9,20 +9,8 @@ from typing import Any
 def parse_json(text: str | bytes) -> Any:
     """Read JSON, and refuse an object that holds a name twice.
 
-    Parameters
-    ----------
-    text : str or bytes
-        The JSON.
-
-    Returns
-    -------
-    object
-        What :func:`json.loads` returns.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, or a name stands twice in one object; the message has the name.
+    Returns what :func:`json.loads` does. Raises ValueError if it is no JSON, or a name, which the
+    message has, stands twice in one object.
 
     Examples
     --------

@@ -22,19 +22,10 @@ from lava_desire.training.run_folder import holds_run
 class Ablation:
     """Accuracies of variants over seeds.
 
-    Parameters
-    ----------
-    names : list of str
-        Of the variants.
-    seeds : list of list of int
-        Seeds that finished, one list a variant.
-    last, last_average, training : list of list of float
-        Accuracy of the last epoch: weights on test, averaged weights on test, and on training
-        samples under dropout; one number a seed, in [0, 1].
-    changes : list of dict
-        Fields that differ from the base.
-    base : dict
-        Fields of the base.
+    Fields are one list a variant: `seeds` are those that finished, `last`, `last_average` and
+    `training` accuracies in [0, 1], one a seed, of the last epoch (weights on test, averaged
+    weights on test, training samples under dropout); `changes` are the fields that differ from
+    `base`.
     """
 
     names: list[str]

@@ -19,16 +19,9 @@ HIDDEN_NEURONS, TIME_STEPS = "hidden neurons N", "time steps T"
 class AccuracySweep:
     """Test accuracy of networks that differ in one number.
 
-    Parameters
-    ----------
-    quantity : str
-        What differs, :data:`HIDDEN_NEURONS` or :data:`TIME_STEPS`.
-    values : list of int
-        Its values.
-    best, last : list of float
-        Test accuracy of the best and of the last epoch, in [0, 1], one a value.
-    schedule : str
-        How the networks were trained, in words, for the title.
+    `quantity` is :data:`HIDDEN_NEURONS` or :data:`TIME_STEPS`; `best` and `last` are test
+    accuracies in [0, 1] of the best and of the last epoch, one a value; `schedule` says for the
+    title how the networks were trained.
     """
 
     quantity: str
@@ -60,25 +53,8 @@ def measure_accuracy(
 ) -> AccuracySweep:
     """Train a network for every value, each in a folder of its own.
 
-    Parameters
-    ----------
-    base : DesireConfig
-        What all have in common.
-    quantity : str
-        :data:`HIDDEN_NEURONS` or :data:`TIME_STEPS`.
-    values : sequence of int
-        What to try.
-    train, test : tuple
-        ``(images, labels)``.
-    folder : path
-        Where the runs are kept; those that are finished there are only read.
-    device : str
-        Where the networks live.
-
-    Raises
-    ------
-    ValueError
-        If the quantity is unknown, or a value makes no network.
+    `quantity` is :data:`HIDDEN_NEURONS` or :data:`TIME_STEPS`; runs that are finished in `folder`
+    are only read. Raises ValueError if the quantity is unknown, or a value makes no network.
     """
     builders = {HIDDEN_NEURONS: sized_network, TIME_STEPS: timed_network}
     if quantity not in builders:

@@ -40,15 +40,9 @@ PAPER: dict[str, dict[str, tuple[str, str, str]]] = {
 class OperationCounts:
     """Operations of a neuron (forward, backward) or of a weight (update) for a sample.
 
-    Parameters
-    ----------
-    most : dict
-        Algorithm to process to three formulas in T, I and O, in the order of :data:`KINDS`: every
-        input spikes in every step and every neuron has a desire.
-    measured : dict
-        Process to three means over neurons of a network and test samples.
-    measured_with : str
-        Which network and samples.
+    `most` maps algorithm and process to three formulas in T, I and O, in the order of
+    :data:`KINDS`: every input spikes in every step and every neuron has a desire. `measured` maps a
+    process to three means over neurons and test samples of what `measured_with` says.
     """
 
     most: dict[str, dict[str, list[str]]]
@@ -134,25 +128,10 @@ def count_measured(
 ) -> dict[str, list[float]]:
     """Count what neurons of a network really do for samples, in evaluation.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network, trained or not.
-    images, labels : array
-        A few samples: this is plain Python.
-    neurons_a_layer : int
-        Neurons counted of each hidden layer, evenly spaced.
-
-    Returns
-    -------
-    dict
-        Process to means of :data:`KINDS`: a hidden neuron's forward and backward pass, and the
-        update of a weight to it.
-
-    Raises
-    ------
-    ValueError
-        If a layer is not dense, or the config has a `synapse_decay`.
+    A few samples are enough: this is plain Python. Of each hidden layer `neurons_a_layer` neurons
+    are counted, evenly spaced. Returns by process the means of :data:`KINDS`: a hidden neuron's
+    forward and backward pass, and the update of a weight to it. Raises ValueError if a layer is not
+    dense, or the config has a `synapse_decay`.
     """
     config, tally = network.config, Tally()
     refuse_synapses(config, "the count of operations")

@@ -23,16 +23,9 @@ from lava_desire.sheet import Sheet
 class Contribution:
     """Contribution of every input over the first training samples.
 
-    Parameters
-    ----------
-    samples_a_bin : int
-        Samples whose mean is one row.
-    values : array
-        (bins, N_0): what :func:`input_contribution` returned, mean over the samples of a bin.
-    with_desire : list of float
-        Share of the bin's samples with a desire in the first layer, in [0, 1].
-    learning_rate : float
-        η of the training.
+    `values`, (bins, N_0), are what :func:`input_contribution` returned, mean over the
+    `samples_a_bin` samples of a bin; `with_desire` is the share of these with a desire in the first
+    layer, and `learning_rate` η.
     """
 
     samples_a_bin: int
@@ -47,23 +40,10 @@ def input_contribution(
 ) -> npt.NDArray[np.float32]:
     """Return what each input does for the desires of the first layer.
 
-    A spike of input i moves every neuron h by w_hi, and c_h says where h should go (Eq. 14), so
-    ρ_i · Σ_h w_hi·c_h is positive where the input's spikes drive the layer where it wants to go and
-    negative where they drive it away; a silent input contributes nothing.
-
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network.
-    activity : Activity
-        A forward pass of it.
-    labels : array
-        (B,) classes.
-
-    Returns
-    -------
-    ndarray
-        (B, N_0) float32.
+    A spike of input i moves every neuron h by w_hi, and c_h says where h should go (Eq. 14), so ρ_i
+    · Σ_h w_hi·c_h is positive where the input's spikes drive the layer where it wants to go and
+    negative where they drive it away; a silent input contributes nothing. Returns (B, N_0) float32
+    for a forward pass of B samples.
     """
     config = network.config
     desire = network.desires(activity, labels)[0]
@@ -86,23 +66,8 @@ def measure_contribution(
 ) -> Contribution:
     """Learn the first samples one by one, measuring each before it is learned (Fig. 8).
 
-    Parameters
-    ----------
-    config : DesireConfig
-        The network; its batch size is not used: learning is online.
-    data : tuple
-        Training ``(images, labels)``.
-    num_samples : int
-        How many of them, in the order of the first epoch.
-    samples_a_bin : int
-        Samples whose mean is kept.
-    device : str
-        Where the network lives.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer samples than asked for, or no whole bin of them.
+    The batch size of the config is not used: learning is online, in the order of the first epoch.
+    Raises ValueError if there are fewer samples than asked for, or no whole bin of them.
     """
     images, labels = data
     if not 1 <= samples_a_bin <= num_samples <= len(labels):

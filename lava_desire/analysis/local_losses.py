@@ -26,18 +26,9 @@ _PERCENTILES = (10, 50, 90)
 class LossCurve:
     """Local test losses over the epochs.
 
-    Parameters
-    ----------
-    layer_sizes : list of int
-        Of the network, input first.
-    epochs : list of int
-        Epochs after which was measured; 0 is the untrained network.
-    mean : list of list of float
-        Mean loss of a neuron, one list a plastic layer, one number an epoch.
-    percentiles : list of list of list of float
-        10th, 50th and 90th percentile over the neurons, layer by epoch.
-    accuracy : list of float
-        Test accuracy in [0, 1], one an epoch.
+    `epochs` are those after which was measured, 0 the untrained network; `mean` has a list a
+    plastic layer of one mean loss of a neuron an epoch, `percentiles` the 10th, 50th and 90th over
+    the neurons, layer by epoch; `accuracy` is on test, in [0, 1].
     """
 
     layer_sizes: list[int]
@@ -51,17 +42,8 @@ class LossCurve:
 def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray[np.float64]]:
     """Measure every neuron's local loss, mean over samples, without dropout (Eq. 5, 6 and 14).
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network.
-    data : tuple
-        ``(images, labels)``, as :func:`~lava_desire.engine.evaluate` takes them.
-
-    Returns
-    -------
-    dict
-        ``"1"`` to ``"L"``: (N_ℓ,) float64, losses of the layer's neurons; ``"accuracy"``: () float.
+    Returns ``"1"`` to ``"L"``, (N_ℓ,) float64 losses of the layer's neurons, and ``"accuracy"``, ()
+    float.
     """
     images, labels = checked_data(network, data, "data")
     config = network.config

@@ -33,12 +33,7 @@ class Tally:
 class Counted:
     """A number that tallies the operations it takes part in.
 
-    Parameters
-    ----------
-    value : number
-        A NumPy scalar; operations are done in its precision.
-    tally : Tally
-        Where they are counted.
+    `value` is a NumPy scalar, and operations are done in its precision.
     """
 
     __slots__ = ("_tally", "value")

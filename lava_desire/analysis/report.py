@@ -43,20 +43,8 @@ _RIGHT, _WRONG = 4, 2  # samples that are shown
 class ReportedRun:
     """A run and what is looked at of it.
 
-    Parameters
-    ----------
-    name : str
-        What the page calls it.
-    run : StoredRun
-        What its files tell.
-    network : DesireNetwork or None
-        With the weights that are looked at; None where there are none.
-    weights : str
-        The file that they are from.
-    data : Dataset or None
-        Its samples; None where they are not there.
-    missing : tuple of str
-        Why there is no network, or are no samples.
+    `network` has the weights of the file `weights`; it and `data` are None where they are not
+    there, and `missing` says why.
     """
 
     name: str
@@ -70,21 +58,8 @@ class ReportedRun:
 def write_report(runs: Sequence[ReportedRun], path: str | Path, title: str = "") -> None:
     """Write runs as one HTML page, which loads nothing.
 
-    Parameters
-    ----------
-    runs : sequence of ReportedRun
-        At least one.
-    path : path
-        Where the page goes.
-    title : str
-        What stands above; the name of the run, or how many there are, when not given.
-
-    Raises
-    ------
-    ValueError
-        If there is no run.
-    OSError
-        If the file cannot be written.
+    Above stands the title, or the name of the run or how many there are. Raises ValueError if there
+    is no run, OSError if the file cannot be written.
     """
     if not runs:
         raise ValueError("runs is empty: expected at least one")

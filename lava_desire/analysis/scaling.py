@@ -28,22 +28,10 @@ _MEGABYTE = 2**20
 class Scaling:
     """Cost of training a network of one hidden layer, by its size.
 
-    Parameters
-    ----------
-    hidden : list of int
-        Hidden neurons.
-    milliseconds : dict
-        Phase of :data:`PHASES` to one number a size: ms of processor time a sample, of all threads
-        together, least of the rounds. Unlike the time on the clock it is not what others on the
-        machine make of it.
-    megabytes : list of float
-        Peak memory of the process above what it had before the network was made, one a size.
-    batch_size : int
-        Samples a step.
-    threads : int
-        Threads of torch.
-    network : str
-        The layers, with N for the hidden one.
+    `milliseconds` maps a phase of :data:`PHASES` to ms of processor time a sample, of all threads
+    together, least of the rounds, one number a size of `hidden`: unlike the time on the clock it is
+    not what others on the machine make of it. `megabytes` is the peak memory above what the process
+    had before.
     """
 
     hidden: list[int]
@@ -64,22 +52,9 @@ def measure_scaling(
 ) -> Scaling:
     """Time training steps of N_0 – N – N_L networks, each in a process of its own.
 
-    Parameters
-    ----------
-    base : DesireConfig
-        Rule and batch size; of its layers, input and output are taken.
-    data : tuple
-        ``(images, labels)``; the first minibatch is learned again and again, at a rate of 0, so
-        that every round does the same work.
-    hidden : sequence of int
-        Sizes N.
-    rounds : int
-        Rounds, of which the fastest counts; one before them warms up.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer samples than a minibatch has, or no size, or no round.
+    The first minibatch of `data` is learned again and again, at a rate of 0, so that every round
+    does the same work; one round warms up, and the fastest of the others counts. Raises ValueError
+    if there are fewer samples than a minibatch has, or no size, or no round.
     """
     batch_size = base.batch_size
     images, labels = (np.asarray(array)[:batch_size] for array in data)

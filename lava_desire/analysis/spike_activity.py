@@ -23,16 +23,9 @@ _BATCH = 256
 class ActivityByClass:
     """Relative spike counts of chosen neurons over training.
 
-    Parameters
-    ----------
-    epochs : list of float
-        Moments of training at which was measured, in epochs; 0 is the untrained network.
-    neurons : list of list of int
-        Numbers of the neurons that are shown, one list a plastic layer.
-    activity : list
-        One (moments, classes, neurons) array of spikes a time step, in [0, 1], a plastic layer.
-    class_names : sequence of str, optional
-        What the classes are called; their numbers when not given.
+    `epochs` are the moments of training at which was measured, 0 the untrained network; `neurons`
+    and `activity` have an entry a plastic layer: numbers of the neurons shown, and their spikes a
+    time step, (moments, classes, neurons) in [0, 1].
     """
 
     epochs: list[float]
@@ -44,18 +37,8 @@ class ActivityByClass:
 def activity_by_class(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray[np.float32]]:
     """Measure how often each neuron spikes for each class, without dropout.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network.
-    data : tuple
-        ``(images, labels)``, as :func:`~lava_desire.engine.evaluate` takes them.
-
-    Returns
-    -------
-    dict
-        ``"1"`` to ``"L"``: (K, N_ℓ) float32, spikes a time step, in [0, 1]; NaN for a class
-        without samples.
+    Returns ``"1"`` to ``"L"``: (K, N_ℓ) float32, spikes a time step in [0, 1], NaN for a class
+    without samples.
     """
     images, labels = checked_data(network, data, "data")
     neurons, num_classes = network.config.neurons, network.config.num_classes

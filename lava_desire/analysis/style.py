@@ -53,15 +53,8 @@ _SHOWN_NAME = 20
 def plots(draw: Callable[..., None]) -> Callable[..., Any]:
     """Make a function that draws a measurement on a sheet one that returns figure or axes.
 
-    Parameters
-    ----------
-    draw : callable
-        Takes a sheet, the measurement and a title, which may be "".
-
-    Returns
-    -------
-    callable
-        ``plot(measured, path=None, title="", *, ax=None)`` writes a file where a path is given.
+    The function takes a sheet, the measurement and a title, which may be "". It becomes
+    ``plot(measured, path=None, title="", *, ax=None)``, which writes a file where a path is given.
     """
 
     def plot(

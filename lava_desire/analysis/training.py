@@ -82,18 +82,9 @@ class Snapshots:
     """Calls a measurement at given moments of training and keeps each result in a file.
 
     A run that was broken off and goes on repeats no measurement that it has kept, and takes those
-    that it missed, of the same weights to the bit.
-
-    Parameters
-    ----------
-    samples : sequence of int
-        Numbers of samples after which to measure, counted from the start of training; a moment
-        within a minibatch is that minibatch's end, and 0 is not among them (nothing is called
-        before the first minibatch).
-    measure : callable
-        Takes the network, returns arrays by name.
-    folder : path
-        Where the files go, made if it is not there.
+    that it missed, of the same weights to the bit. `samples` are moments in samples since the start
+    of training; one within a minibatch is that minibatch's end, and 0 is not among them: nothing is
+    called before the first minibatch. `measure` takes the network and returns arrays by name.
     """
 
     def __init__(

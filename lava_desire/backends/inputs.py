@@ -28,10 +28,7 @@ from lava_desire.model.synapses import Synapse
 def resolve_device(device: str | torch.device) -> torch.device:
     """Return the torch device of that name.
 
-    Raises
-    ------
-    ValueError
-        If the name is none, or no such device is in this machine.
+    Raises ValueError if the name is none, or no such device is in this machine.
     """
     try:
         resolved = torch.device(device)
@@ -51,16 +48,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
 class StreamedTrains:
     """Spike trains that are read where they are asked for, and checked then.
 
-    Parameters
-    ----------
-    source : SpikeSource or SpikeTrains
-        Where they are; the latter in a file.
-    config : DesireConfig
-        Of the network.
-    device : torch.device
-        Where samples are brought.
-    name : str
-        What errors call them.
+    Samples are brought to `device`; errors call them `name`.
     """
 
     def __init__(
@@ -109,13 +97,8 @@ def as_input(
 
     Images become (B, N_0) uint8 or float32; spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
     packed, become (B, ⌈T/8⌉, N_0) uint8, in the layout of :mod:`~lava_desire.backends.wire`. Those
-    that are read from disk stay there.
-
-    Raises
-    ------
-    ValueError
-        If they are none of these, of other time steps or neurons than the config's, or the config
-        filters images and spike trains are given.
+    that are read from disk stay there. Raises ValueError if they are none of these, of other time
+    steps or neurons than the config's, or the config filters images and spike trains are given.
     """
     if _is_plain(given, np.uint8, 2) and given.shape[1] == config.num_inputs:
         return _as_tensor(name, given, device)  # rows of bytes, as a single image often comes
@@ -149,10 +132,7 @@ def as_images(
 ) -> Tensor:
     """Return images for a network as a (B, N_0) uint8 or float32 tensor on `device`.
 
-    Raises
-    ------
-    ValueError
-        As :func:`~lava_desire.data.checks.check_images`; `name` is what they are called.
+    Raises ValueError as :func:`~lava_desire.data.checks.check_images`, which calls them `name`.
     """
     rows, _ = check_images(images, name, config.num_inputs, config.input_shape)
     return _as_tensor(name, rows, device)
@@ -163,10 +143,7 @@ def as_labels(
 ) -> Tensor:
     """Return labels as a (B,) int64 tensor on `device`.
 
-    Raises
-    ------
-    ValueError
-        As :func:`~lava_desire.data.checks.check_labels`; `name` is what they are called.
+    Raises ValueError as :func:`~lava_desire.data.checks.check_labels`, which calls them `name`.
     """
     if not (_is_plain(labels, np.int64, 1) and labels.shape == (batch_size,) == (1,)) or not (
         0 <= labels[0] < num_classes
@@ -180,10 +157,7 @@ def as_masks(
 ) -> list[Tensor]:
     """Return dropout masks as L tensors (B, N_ℓ) bool, input to last hidden layer.
 
-    Raises
-    ------
-    ValueError
-        If their number, a shape or a dtype is another.
+    Raises ValueError if their number, a shape or a dtype is another.
     """
     num_masks = len(neurons) - 1
     if len(masks) != num_masks:
@@ -210,10 +184,7 @@ def as_weights(
 ) -> list[Tensor]:
     """Return copies of the weights of each layer's synapses as float32 tensors on `device`.
 
-    Raises
-    ------
-    ValueError
-        If their number, a shape or a dtype is another, or a value is not finite.
+    Raises ValueError if their number, a shape or a dtype is another, or a value is not finite.
     """
     check_layers("weights", weights, len(synapses))
     tensors = []

@@ -231,17 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
     0 is done; 2 bad input, or a machine that has not enough disk or memory (one line says what);
-    130 stopped by Ctrl-C and 143 by SIGTERM, both after saving.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        What stands after the program's name; from the command line when not given.
-
-    Raises
-    ------
-    SystemExit
-        Always, with the status above.
+    130 stopped by Ctrl-C and 143 by SIGTERM, both after saving. Always raises SystemExit with that
+    status.
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -359,20 +359,11 @@ def check_scale(
     """Return a warning where images are on a scale of their own, as of bytes from 0 to 16.
 
     Of fewer than 16 pixels, and of black ones, nothing is concluded. Raises DataError if the
-    brightest pixel is below a quarter of white, and no pixel can ever spike.
-
-    Parameters
-    ----------
-    images : array
-        (S, N) uint8 or float32, as :func:`check_images` returns them.
-    spikes : callable
-        Says of such images whether the encoder makes a spike of any pixel.
-    encoder, name : str
-        What errors call the encoder and the images.
-    whole : bool
-        Whether they are a data set, of which some pixel must spike, and not some batch.
-    equalized : bool
-        Whether the encoder brings all images to one mean brightness, so that they have no scale.
+    brightest pixel is below a quarter of white, and no pixel can ever spike. Images are (S, N)
+    uint8 or float32, as :func:`check_images` returns them; `spikes` says of such whether the
+    `encoder`, as errors call it, makes a spike of any pixel. Some pixel must spike in a `whole`
+    data set, and need not in a batch. Images that are `equalized` to one mean brightness have no
+    scale.
     """
     if int(np.prod(tuple(images.shape), dtype=np.int64)) < _EVIDENCE:
         return None

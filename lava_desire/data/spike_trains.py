@@ -161,14 +161,7 @@ class SpikeSource(Protocol):
 class SpikeSubset:
     """Some of the samples of a :class:`SpikeSource`, or of spike trains in a file, read from it.
 
-    Parameters
-    ----------
-    source : SpikeSource or SpikeTrains
-        Of all samples.
-    samples : ndarray
-        (R,) int64 numbers of those that this one has.
-    labels : ndarray
-        (R,) int64, their classes.
+    `samples` are (R,) int64 numbers of those that this one has, `labels` (R,) int64 their classes.
     """
 
     def __init__(

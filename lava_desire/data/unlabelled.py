@@ -20,16 +20,9 @@ from lava_desire.data.table import SUFFIXES, inputs_of, read_table
 class Samples:
     """Samples without labels.
 
-    Parameters
-    ----------
-    name : str
-        What they are called in messages.
-    inputs : array, SpikeTrains or SpikeSource
-        Images, (S, N) uint8 or float32, or spike trains.
-    image_shape : tuple of int, optional
-        (height, width), or (channels, height, width), of images where it is known.
-    files : tuple of str
-        The file of each sample, where each is a recording in one of its own.
+    `inputs` are images, (S, N) uint8 or float32 of `image_shape` where that is known, or spike
+    trains; messages call them `name`, and `files` has the file of each, where each is a recording
+    in one of its own.
     """
 
     name: str
@@ -46,26 +39,11 @@ class Samples:
 def load_samples(path: str | Path) -> Samples:
     """Load samples to classify from a file or folder, as ``load_data`` takes it, without labels.
 
-    Of what has samples to test with beside others it is these; labels are left alone.
-
-    Parameters
-    ----------
-    path : path
-        An ``.npz`` file with one array of samples under a name of
-        :meth:`~lava_desire.data.Dataset.from_arrays`, a table, or a folder of IDX files.
-
-    Returns
-    -------
-    Samples
-
-    Raises
-    ------
-    DataError
-        If it is none of these, is damaged, or holds several arrays of samples.
-    ImportError
-        If it is a table, and pyarrow is not installed.
-    OSError
-        If it cannot be read.
+    Of what has samples to test with beside others it is these; labels are left alone. An ``.npz``
+    file holds one array of samples under a name of :meth:`~lava_desire.data.Dataset.from_arrays`.
+    Raises DataError if it is no such file, table or folder of IDX files, is damaged, or holds
+    several arrays of samples; ImportError if it is a table, and pyarrow is not installed; OSError
+    if it cannot be read.
     """
     path = Path(path)
     arrays: Any
@@ -84,21 +62,8 @@ def load_samples(path: str | Path) -> Samples:
 def load_recordings(path: str | Path, **binning: Any) -> Samples:
     """Load recordings of events to classify, which are read and binned when they are asked for.
 
-    Parameters
-    ----------
-    path : path
-        A file, or a folder with some, within folders of classes or not.
-    **binning
-        As of :class:`~lava_desire.data.events.EventDataset`.
-
-    Returns
-    -------
-    Samples
-
-    Raises
-    ------
-    DataError, ImportError, OSError
-        As :class:`~lava_desire.data.events.EventDataset`.
+    A file, or a folder with some, within folders of classes or not; binning and errors are those of
+    :class:`~lava_desire.data.events.EventDataset`.
     """
     from lava_desire.data.events import EventDataset
 

@@ -21,17 +21,10 @@ _AT_ONCE = 32  # cores
 class Axons:
     """Synapses from each presynaptic neuron to each core of a layer, or back for errors.
 
-    Parameters
-    ----------
-    number : array
-        (cores,) integers, presynaptic neurons that have synapses in a core.
-    reached : array
-        (N,) integers, cores that each presynaptic neuron sends to.
-    lists : list of pairs of arrays
-        For each core the lengths of the lists of synapses that it stores, and how many there are of
-        each length.
-    counts_up : bool
-        Whether a list leads to all neurons of the core, so that it needs no numbers of neurons.
+    `number`, (cores,), counts the presynaptic neurons that have synapses in a core, `reached`,
+    (N,), the cores that each of them sends to; `lists` has for each core the lengths of the lists
+    of synapses that it stores, and how many there are of each. Lists that lead to all neurons of
+    the core need no numbers of neurons: `counts_up`.
     """
 
     number: Counts
@@ -49,21 +42,9 @@ class Axons:
 def axons(synapse: Synapse, cores: int, backward: bool = False, shares: bool = False) -> Axons:
     """Count the synapses to each core.
 
-    Parameters
-    ----------
-    synapse : Synapse
-        The connection.
-    cores : int
-        Over which its postsynaptic neurons are spread, or those before it.
-    backward : bool
-        Whether errors go back through it, Wᵀ: to the neurons before it.
-    shares : bool
-        Whether a core stores a list of weights once that several neurons have.
-
-    Returns
-    -------
-    Axons
-        The counts.
+    Postsynaptic neurons are spread over `cores`, or `backward`, where errors go back by Wᵀ, those
+    before the synapse. With `shares` a core stores a list of weights once that several neurons
+    have.
     """
     shape = synapse.pre_shape if backward else synapse.post_shape
     sources = synapse.num_post if backward else synapse.num_pre

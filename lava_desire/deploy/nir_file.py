@@ -22,31 +22,11 @@ def read_nir(
     """Read a NIR file that need not be trusted.
 
     Unlike ``nir.read`` this takes files whose Input or Output states the shape of a batch, which
-    some exporters write; nobody checks there that the nodes' shapes fit each other.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    max_bytes : int
-        Largest size of all its arrays together, unpacked.
-    max_seconds : float
-        Longest time in seconds that reading it may take.
-
-    Returns
-    -------
-    nir.NIRGraph
-        What the file holds.
-
-    Raises
-    ------
-    ValueError
-        If it is no NIR file, is damaged, is larger, deeper or otherwise built than a graph needs,
-        or if reading it exceeds a limit. What a node is to blame for names the node.
-    OSError
-        If it cannot be opened.
-    ImportError
-        If ``nir`` or ``h5py`` is not installed.
+    some exporters write; nobody checks there that the nodes' shapes fit each other. Raises
+    ValueError if it is no NIR file, is damaged, is larger, deeper or otherwise built than a graph
+    needs, or if reading it takes longer than `max_seconds` or its arrays, unpacked, more than
+    `max_bytes` together; what a node is to blame for names the node. Raises OSError if it cannot be
+    opened, ImportError if ``nir`` or ``h5py`` is not installed.
     """
     nir = import_optional("nir")
     import_optional("h5py")

@@ -16,24 +16,9 @@ from lava_desire.deploy.core_map import map_network
 def place(config: DesireConfig, chip: Chip) -> list[Any]:
     """Return the core of every neuron, inputs first, each layer on as few cores as it takes.
 
-    A neuron takes one compartment, also where it resets by subtraction, as in SANA-FE.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        The network, with weights of 8 bits.
-    chip : Chip
-        What it is placed on.
-
-    Returns
-    -------
-    list of array
-        L + 1 arrays (N_ℓ,) int64, numbers of cores from 0.
-
-    Raises
-    ------
-    ValueError
-        If the network, or it with its inputs, is larger than the chip.
+    A neuron takes one compartment, also where it resets by subtraction, as in SANA-FE. Weights have
+    8 bits. Returns L + 1 arrays (N_ℓ,) int64 of numbers of cores from 0. Raises ValueError if the
+    network, or it with its inputs, is larger than the chip.
     """
     found = map_network(config.replace(reset="zero"), chip)
     limit = chip.neurons_per_core

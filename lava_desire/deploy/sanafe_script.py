@@ -117,25 +117,9 @@ def write_sanafe_script(network: DesireNetwork | IntegerNetwork, path: str | Pat
     """Write a script ``*.py``, and beside it its weights ``*.npz``; return both.
 
     A synapse is listed by its two neurons, (S, 2), also those of a convolution. SANA-FE's neuron
-    does not saturate at 24 bits.
-
-    Parameters
-    ----------
-    network : DesireNetwork or IntegerNetwork
-        In integers.
-    path : str or Path
-        An identifier, and ``.py``.
-
-    Returns
-    -------
-    list of Path
-        Script, weights.
-
-    Raises
-    ------
-    ValueError
-        If the network is in floating point, is larger than the chip, or has a negative exponent;
-        and as :func:`~lava_desire.deploy.script.write_script`.
+    does not saturate at 24 bits. Raises ValueError if the network is in floating point, is larger
+    than the chip, or has a negative exponent; and as
+    :func:`~lava_desire.deploy.script.write_script`.
     """
     path = check_script(network, path)
     integers, config = as_integers(network), network.config

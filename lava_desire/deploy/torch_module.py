@@ -135,20 +135,8 @@ class SpikingModule(nn.Module):
     def encode(self, images: Any) -> Tensor:
         """Turn images into spikes as the network does (Sec. 4.1).
 
-        Parameters
-        ----------
-        images : array
-            As :meth:`~lava_desire.DesireNetwork.forward` takes them; spikes remain what they are.
-
-        Returns
-        -------
-        Tensor
-            (T, B, N_0) bool.
-
-        Raises
-        ------
-        ValueError
-            If they do not fit the network.
+        Returns (T, B, N_0) bool of what :meth:`~lava_desire.DesireNetwork.forward` takes; spikes
+        remain what they are. Raises ValueError if they do not fit the network.
         """
         checked = as_input(images, self.config, self._encoder.device)[:]
         self._encoder.check_scale(checked)
@@ -167,22 +155,9 @@ class SpikingModule(nn.Module):
     def forward(self, spikes: Tensor) -> Tensor:
         """Run a window from rest.
 
-        Parameters
-        ----------
-        spikes : Tensor
-            Input spikes, (T, B, N_0) or (T, B, C, H, W), 0 and 1 of any dtype; any T above the
-            delays.
-
-        Returns
-        -------
-        Tensor
-            Output spikes, (T, B, N_L) float32: those of the network to the bit, layer ℓ ≥ 2 a step
-            behind the one below.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another.
+        Input spikes are (T, B, N_0) or (T, B, C, H, W), 0 and 1 of any dtype, with any T above the
+        delays. Returns output spikes, (T, B, N_L) float32: those of the network to the bit, layer ℓ
+        ≥ 2 a step behind the one below. Raises ValueError if the shape is another.
         """
         trains = spikes.flatten(2) if spikes.ndim > 3 else spikes
         if trains.ndim != 3 or trains.shape[2] != self.config.num_inputs:

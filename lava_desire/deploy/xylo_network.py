@@ -204,14 +204,7 @@ class XyloNetwork:
 class Population:
     """Neurons that one set of synapses leads to, in Xylo's arithmetic; its state is of a batch.
 
-    Parameters
-    ----------
-    weights : ndarray
-        (K, N) int64, shifted.
-    threshold, dash_mem, dash_syn : ndarray
-        (N,) int64.
-    most : int
-        Spikes a step.
+    Weights are (K, N) int64, shifted, the other arrays (N,) int64; `most` bounds spikes a step.
     """
 
     def __init__(self, weights: Any, threshold: Any, dash_mem: Any, dash_syn: Any, most: int):
@@ -274,10 +267,7 @@ def _decay(states: Any, dash: Any) -> Any:
 def refuse_what_does_not_fit(config: DesireConfig) -> None:
     """Refuse a network whose kinds or numbers of neurons Xylo has not.
 
-    Raises
-    ------
-    ValueError
-        Naming the number and the limit.
+    Raises ValueError with the number and the limit.
     """
     refuse_synapses(config, "Xylo")
     layers = config.neurons[1:-1]

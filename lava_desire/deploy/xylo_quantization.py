@@ -180,11 +180,8 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
 def refuse_for_xylo(network: DesireNetwork) -> None:
     """Refuse a network that Xylo cannot hold.
 
-    Raises
-    ------
-    ValueError
-        If it does not fit the chip, is in fixed point, resets to zero, or has a decay that is not
-        1 − 2^−k, k in [1, 15].
+    Raises ValueError if it does not fit the chip, is in fixed point, resets to zero, or has a decay
+    that is not 1 − 2^−k, k in [1, 15].
     """
     config = network.config
     refuse_what_does_not_fit(config)

@@ -45,12 +45,8 @@ _NOT_YET = object()
 class Actor(SystemProcess):
     """A child that sends what it raised to its parent.
 
-    Parameters
-    ----------
-    label : str
-        What runs there, for messages.
-    is_process : bool
-        Whether that is a process of the network; else it is the service that keeps them in step.
+    `label` says in messages what runs there; unless `is_process`, that is the service that keeps
+    the processes of the network in step.
     """
 
     def __init__(self, label: str, is_process: bool, **options: Any) -> None:
@@ -100,12 +96,7 @@ class Actor(SystemProcess):
     def send_values(self, values: Any, check: Callable[[], None]) -> None:
         """Send values to the child, which has been told that they come.
 
-        Parameters
-        ----------
-        values : tuple of ndarray and index
-            What to write to a Var, and where.
-        check : callable
-            Raises if a child has failed; called while the pipe is full.
+        `check`, called while the pipe is full, raises if a child has failed.
         """
         # A full pipe would block this thread, and the child that should empty it may be gone.
         sender = threading.Thread(target=self._pconn.send, args=(values,), daemon=True)
@@ -179,10 +170,7 @@ class _BuilderInChild:
 class SupervisedProcessing(MultiProcessing):
     """Lava's message infrastructure with children that report.
 
-    Parameters
-    ----------
-    label_of : callable
-        From the builder of a child to what it is called.
+    `label_of` returns what the child of a builder is called.
     """
 
     def __init__(self, label_of: Callable[[Any], str]) -> None:
@@ -233,10 +221,7 @@ class SupervisedProcessing(MultiProcessing):
     def end(self, patience: float) -> None:
         """End every child and give the shared memory back, whatever state they are in.
 
-        Parameters
-        ----------
-        patience : float
-            Seconds in which the children may end by themselves.
+        For `patience` seconds they may end by themselves.
         """
         if self._owner != os.getpid():  # a child's copy of the network is not its own
             return

@@ -23,11 +23,8 @@ BY_PIPE = -1
 def goes_whole(model_class: Any) -> bool:
     """Return whether the Vars of a model go through the pipe, or as its own methods have it.
 
-    Parameters
-    ----------
-    model_class : type
-        The model. One that overrides Lava's handlers to bring its Vars up to date says with a
-        method ``refresh_vars`` how that is done, and goes whole as well.
+    A model that overrides Lava's handlers to bring its Vars up to date says with a method
+    ``refresh_vars`` how that is done, and goes whole as well.
     """
     lava: Any = AbstractPyProcessModel
     if not issubclass(model_class, lava):
@@ -37,15 +34,7 @@ def goes_whole(model_class: Any) -> bool:
 
 
 def let_arrays_through(model: AbstractPyProcessModel, pipe: Connection) -> None:
-    """Have a process model hand over its Vars through a pipe, in the child.
-
-    Parameters
-    ----------
-    model : AbstractPyProcessModel
-        The model.
-    pipe : Connection
-        The child's end.
-    """
+    """Have a process model hand over its Vars through a pipe, in the child."""
     if not goes_whole(type(model)):
         return
 

@@ -209,12 +209,7 @@ class DirectRecvPort(_Direct, CspRecvPort):
 class PatientPort:
     """A port of the parent that does not wait for a dead child.
 
-    Parameters
-    ----------
-    port : DirectSendPort or DirectRecvPort
-        The port.
-    check : callable
-        Raises if a child has failed, or if the network hangs.
+    `check` raises if a child has failed, or if the network hangs.
     """
 
     def __init__(self, port: Any, check: Callable[[], None]) -> None:

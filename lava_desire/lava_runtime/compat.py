@@ -21,11 +21,8 @@ _NEEDS = ("asteval", "greenlet", "networkx", "scipy", "sklearn")
 def import_lava() -> None:
     """Import Lava, past its obstacles where there are any.
 
-    Raises
-    ------
-    ImportError
-        If Lava, or a package that it needs, is not installed; the message holds the command that
-        installs it.
+    Raises ImportError if Lava, or a package that it needs, is not installed; the message holds the
+    command that installs it.
     """
     mending.arm()
     try:
@@ -45,10 +42,7 @@ def import_lava() -> None:
 def check_start_method() -> None:
     """Refuse to fork the processes of a network where the program wants no forks.
 
-    Raises
-    ------
-    RuntimeError
-        If the start method of multiprocessing is another than fork.
+    Raises RuntimeError if the start method of multiprocessing is another than fork.
     """
     import multiprocessing
 

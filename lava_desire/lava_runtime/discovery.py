@@ -44,23 +44,9 @@ _importing = _Importing()
 def find_models(proc: Any) -> list[type]:
     """Return the model classes of a process, those of its own module first.
 
-    Parameters
-    ----------
-    proc : AbstractProcess
-        The process.
-
-    Returns
-    -------
-    list of type
-        The models in its module and in the files beside it, and in those of every folder of its
-        package, if that is spread over several.
-
-    Raises
-    ------
-    UnguardedScriptError
-        If a file that is imported to look into it runs a network.
-    NoProcessModelFound
-        If there is none.
+    They are in its module and in the files beside it, and in those of every folder of its package,
+    if that is spread over several. Raises UnguardedScriptError if a file that is imported to look
+    into it runs a network, NoProcessModelFound if there is none.
     """
     from lava.magma.compiler.exceptions import NoProcessModelFound
 

@@ -234,13 +234,7 @@ class Driver:
         return False
 
     def arrange(self, edges: Iterable[tuple[ModelState, ModelState]]) -> None:
-        """Fix the order in which the models run.
-
-        Parameters
-        ----------
-        edges : iterable of tuple of (ModelState, ModelState)
-            Who sends to whom.
-        """
+        """Fix the order in which the models run."""
         loihi = [state for state in self.states if state.is_loihi]
         place = {id(state): number for number, state in enumerate(loihi)}
         self._edges = []
@@ -405,17 +399,9 @@ class Driver:
     def run(self, num_steps: int) -> str:
         """Run a number of steps, on the thread of the caller.
 
-        Returns
-        -------
-        {"done", "pause", "stop"}
-            Why the run ended: as was asked for, or at the wish of a model or of another thread.
-
-        Raises
-        ------
-        HangError
-            If no model can go on, and one waits.
-        Exception
-            What a model raises.
+        Returns why the run ended, ``"done"``, ``"pause"`` or ``"stop"``: as was asked for, or at
+        the wish of a model or of another thread. Raises HangError if no model can go on, and one
+        waits, and what a model raises.
         """
         self._forget()
         self._hub = getcurrent()
@@ -603,10 +589,7 @@ class Driver:
     def _await_help(self) -> None:
         """Wait for another thread, where one can help, when no model can go on.
 
-        Raises
-        ------
-        HangError
-            If none can.
+        Raises HangError if none can.
         """
         from_outside = {
             me: ends
@@ -728,19 +711,8 @@ def topological_order(
 ) -> list[int]:
     """Order nodes so that each comes after those that lead to it, as far as cycles let.
 
-    Parameters
-    ----------
-    num_nodes : int
-        Number of nodes, numbered from 0.
-    edges : list of tuple of int
-        From where to where.
-    first : frozenset of int
-        Which come first in a cycle that they belong to.
-
-    Returns
-    -------
-    list of int
-        Every node once; where the order is free, by number.
+    Edges say from where to where; `first` are those that come first in a cycle that they belong to.
+    Returns every node once; where the order is free, by number.
     """
     order: list[int] = []
     for members in _components(num_nodes, edges):

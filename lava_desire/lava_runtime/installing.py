@@ -28,15 +28,7 @@ def version_of(package: str) -> str | None:
 def steps() -> list[list[str]]:
     """Return the commands that install Lava in the running environment; none if it is there.
 
-    Returns
-    -------
-    list of list of str
-        Each is one call of pip, with its arguments.
-
-    Raises
-    ------
-    RuntimeError
-        If the environment has no pip.
+    Each is one call of pip, with its arguments. Raises RuntimeError if the environment has no pip.
     """
     if not _pip_is_there():
         raise RuntimeError(f"this environment has no pip; run: {sys.executable} -m ensurepip")

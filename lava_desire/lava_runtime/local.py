@@ -252,12 +252,7 @@ def _receiver(channel: LocalChannel) -> Callable[[], Any]:
 class ExternalChannel(LocalChannel):
     """A channel of which one end is in the network and the other in the program that runs it.
 
-    Parameters
-    ----------
-    infrastructure, src_name, dst_name, shape, dtype, size
-        See :class:`LocalChannel`.
-    leads_in : bool
-        Whether the program sends; else it receives.
+    The program sends where it `leads_in`, else it receives.
     """
 
     def __init__(self, *arguments: Any, leads_in: bool) -> None:
@@ -371,13 +366,7 @@ class ReplyPort(_End, CspSendPort):
 
 
 class LocalInfrastructure:
-    """Lava's message infrastructure without operating-system processes.
-
-    Parameters
-    ----------
-    driver : Driver
-        What runs the models.
-    """
+    """Lava's message infrastructure without operating-system processes."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver

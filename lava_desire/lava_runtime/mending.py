@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 class Finder:
     """Finds the modules to be mended where Python would, and mends what their code leaves.
 
-    Parameters
-    ----------
-    package : str
-        The package that they all belong to.
-    mends : callable
-        Returns the mends; called when a module of the package is asked for first.
+    `mends` is called when a module of `package` is asked for first.
     """
 
     def __init__(self, package: str, mends: Callable[[], Sequence[Mend]]) -> None:

@@ -117,13 +117,7 @@ def _one_blas_thread() -> Iterator[None]:
 
 
 def obstacle(executable: Any) -> str | None:
-    """Return why a network cannot run in one process, or None if it can.
-
-    Parameters
-    ----------
-    executable : lava Executable
-        The network, compiled.
-    """
+    """Return why a network cannot run in one process, or None if it can."""
     for process, builder in executable.proc_builders.items():
         model = builder.proc_model
         if not issubclass(model, (PyLoihiProcessModel, PyAsyncProcessModel)):
@@ -183,10 +177,7 @@ class OneProcessRuntime(Runtime):
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and the models.
 
-        Raises
-        ------
-        ProcessError
-            If a model could not be built.
+        Raises ProcessError if a model could not be built.
         """
         _live.add(self)
         self._watchdog_manager = NoOPWatchdogManager()
@@ -273,14 +264,9 @@ class OneProcessRuntime(Runtime):
     def start(self, run_condition: AbstractRunCondition) -> None:
         """Run, on the caller's thread where the run is to block, or on one of its own.
 
-        Raises
-        ------
-        ProcessError
-            If a process failed.
-        RuntimeError
-            If the network runs at this moment, or has ended.
-        ValueError
-            If the condition is none, or its number of steps not whole, or below 0.
+        Raises ProcessError if a process failed; RuntimeError if the network runs at this moment, or
+        has ended; ValueError if the condition is none, or its number of steps not whole, or below
+        0.
         """
         check_condition(run_condition)
         self._check_idle("it can run again")
@@ -393,24 +379,9 @@ class OneProcessRuntime(Runtime):
     def get_var(self, var_id: int, idx: Any = None) -> Any:
         """Get a Var, or the elements of it that an index selects.
 
-        Parameters
-        ----------
-        var_id : int
-            Lava's number of the Var.
-        idx : index or None
-            As NumPy takes it.
-
-        Returns
-        -------
-        ndarray
-            float64, whatever the Var is, as Lava gives it.
-
-        Raises
-        ------
-        IndexError
-            If there are no such elements.
-        RuntimeError
-            If the network runs at this moment, or has ended.
+        The index is as NumPy takes it, the result float64, whatever the Var is, as Lava gives it.
+        Raises IndexError if there are no such elements, RuntimeError if the network runs at this
+        moment, or has ended.
         """
         self._check_idle("a Var can be read")
         var, variable, model_class = look_up(self._executable, var_id)
@@ -434,25 +405,10 @@ class OneProcessRuntime(Runtime):
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set a Var, or the elements of it that an index selects; whatever is refused, it goes on.
 
-        Parameters
-        ----------
-        var_id : int
-            Lava's number of the Var.
-        value : array, list or number
-            The elements, or the whole Var, of which those at `idx` are taken; a number for one.
-        idx : index or None
-            As NumPy takes it.
-
-        Raises
-        ------
-        IndexError
-            If there are no such elements.
-        ProcessError
-            If the model does not take the value; the network ends.
-        ValueError
-            If the value is of another shape, or the Var cannot hold it.
-        RuntimeError
-            If the network runs at this moment, or has ended.
+        `value` has the elements, or the whole Var, of which those at `idx` are taken; or is a
+        number for one. Raises IndexError if there are no such elements; ProcessError if the model
+        does not take the value, and the network ends; ValueError if the value is of another shape,
+        or the Var cannot hold it; RuntimeError if the network runs at this moment, or has ended.
         """
         self._check_idle("a Var can be set")
         var, variable, model_class = look_up(self._executable, var_id)

@@ -16,10 +16,7 @@ from lava.magma.core.process.variable import VarServer
 class Register:
     """A register that counts entries and holds them weakly.
 
-    Parameters
-    ----------
-    members : iterable
-        What was registered before.
+    `members` are what was registered before.
     """
 
     def __init__(self, members: Any) -> None:

@@ -42,10 +42,7 @@ class ReservedSharedMemory(SharedMemoryManager):
     def create_shared_memory(self, size: int) -> Any:
         """Create a segment of so many bytes.
 
-        Raises
-        ------
-        OSError
-            If there is no room for it.
+        Raises OSError if there is no room for it.
         """
         segment = super().create_shared_memory(size)
         # Mapped memory keeps a file of its own; this one is needed for nothing else.
@@ -59,15 +56,7 @@ class ReservedSharedMemory(SharedMemoryManager):
 def allow_files(num_children: int, num_channels: int) -> None:
     """Raise this program's limit of open files as far as a network needs and the system lets.
 
-    Parameters
-    ----------
-    num_children, num_channels : int
-        Number of operating-system processes and channels of the network.
-
-    Raises
-    ------
-    OSError
-        If that is not far enough.
+    Its children and channels are counted. Raises OSError if that is not far enough.
     """
     if sys.platform == "win32":  # where nothing is forked
         return
@@ -95,13 +84,7 @@ def _num_open_files() -> int:
 
 @contextmanager
 def limits_named(num_children: int, num_channels: int) -> Iterator[None]:
-    """Say which limit it was that an :class:`OSError` inside was raised for, as one of that kind.
-
-    Parameters
-    ----------
-    num_children, num_channels : int
-        Number of operating-system processes and channels of the network.
-    """
+    """Say for which limit an :class:`OSError` inside was raised, as one of that kind."""
     try:
         yield
     except OSError as error:

@@ -87,12 +87,8 @@ class SupervisedRuntime(Runtime):
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and fork the children.
 
-        Raises
-        ------
-        ProcessError
-            If one of them could not be built.
-        OSError
-            If a limit of the system is too low for the network; the message names it.
+        Raises ProcessError if one of them could not be built, OSError if a limit of the system,
+        which it names, is too low for the network.
         """
         _live.add(self)
         made = self._executable
@@ -106,14 +102,9 @@ class SupervisedRuntime(Runtime):
     def start(self, run_condition: AbstractRunCondition) -> None:
         """Run.
 
-        Raises
-        ------
-        ProcessError
-            If a process failed.
-        RuntimeError
-            If the network runs at this moment, or has ended.
-        ValueError
-            If the condition is none, or its number of steps not whole, or below 0.
+        Raises ProcessError if a process failed; RuntimeError if the network runs at this moment, or
+        has ended; ValueError if the condition is none, or its number of steps not whole, or below
+        0.
         """
         check_condition(run_condition)
         self._check_idle("it can run again")
@@ -147,23 +138,10 @@ class SupervisedRuntime(Runtime):
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set a Var, or the elements of it that an index selects; whatever is refused, it goes on.
 
-        Parameters
-        ----------
-        var_id : int
-            Lava's number of the Var.
-        value : array, list or number
-            The elements, or the whole Var, of which those at `idx` are taken; a number for one.
-        idx : index or None
-            As NumPy takes it.
-
-        Raises
-        ------
-        IndexError
-            If there are no such elements.
-        ValueError
-            If the value is of another shape, or the Var cannot hold it.
-        RuntimeError
-            If the network runs at this moment, or has ended.
+        `value` has the elements, or the whole Var, of which those at `idx` are taken; or is a
+        number for one. Raises IndexError if there are no such elements; ValueError if the value is
+        of another shape, or the Var cannot hold it; RuntimeError if the network runs at this
+        moment, or has ended.
         """
         self._check_idle("a Var can be set")
         model, variable, model_class = look_up(self._executable, var_id)
@@ -187,24 +165,9 @@ class SupervisedRuntime(Runtime):
     def get_var(self, var_id: int, idx: Any = None) -> Any:
         """Get a Var, or the elements of it that an index selects.
 
-        Parameters
-        ----------
-        var_id : int
-            Lava's number of the Var.
-        idx : index or None
-            As NumPy takes it.
-
-        Returns
-        -------
-        ndarray
-            float64, whatever the Var is, as Lava gives it.
-
-        Raises
-        ------
-        IndexError
-            If there are no such elements.
-        RuntimeError
-            If the network runs at this moment, or has ended.
+        The index is as NumPy takes it, the result float64, whatever the Var is, as Lava gives it.
+        Raises IndexError if there are no such elements, RuntimeError if the network runs at this
+        moment, or has ended.
         """
         self._check_idle("a Var can be read")
         model, variable, model_class = look_up(self._executable, var_id)

@@ -39,17 +39,7 @@ class Variable:
 
     @classmethod
     def of(cls, process: Any, model_class: type, name: str) -> Variable:
-        """Describe a Var.
-
-        Parameters
-        ----------
-        process : lava AbstractProcess
-            Whose Var it is.
-        model_class : type
-            The model that runs the process.
-        name : str
-            The Var's name.
-        """
+        """Describe a Var."""
         var, declared = getattr(process, name), getattr(model_class, name)
         title, shape = f"{name} of {describe(process)}", tuple(var.shape)
         if isinstance(var.init, str):
@@ -66,18 +56,9 @@ class Variable:
     def check_index(self, idx: Any) -> tuple[int, ...]:
         """Return the shape of what an index selects.
 
-        Parameters
-        ----------
-        idx : index or None
-            As NumPy takes it: an integer, a slice, lists or arrays of integers or booleans, or a
-            tuple of these; None for everything.
-
-        Raises
-        ------
-        IndexError
-            If there are no such elements.
-        ValueError
-            If the Var is a sparse matrix, which has no indices.
+        An index is as NumPy takes it: an integer, a slice, lists or arrays of integers or booleans,
+        or a tuple of these; None is everything. Raises IndexError if there are no such elements,
+        ValueError if the Var is a sparse matrix, which has no indices.
         """
         if idx is None:
             return self.shape
@@ -93,12 +74,7 @@ class Variable:
     def select(self, values: Any, idx: Any) -> Any:
         """Return of the values of a Var what is asked for, float64 as Lava gives every Var.
 
-        Parameters
-        ----------
-        values : ndarray
-            What :func:`read` returned.
-        idx : index or None
-            See :meth:`check_index`.
+        `values` are what :func:`read` returned, `idx` is as of :meth:`check_index`.
         """
         values = np.asarray(values, np.float64)
         if self.kind == "text":
@@ -116,26 +92,10 @@ class Variable:
     def check_value(self, value: Any, idx: Any = None) -> Any:
         """Return what is to be written at an index, in the shape of what the index selects.
 
-        Parameters
-        ----------
-        value : array, list or number
-            The elements that the index selects; or the whole Var, of which those are taken.
-            A number alone is taken for one element, and (1, 4) for (4, 1): axes of length one do
-            not say where a number belongs.
-        idx : index or None
-            See :meth:`check_index`.
-
-        Returns
-        -------
-        ndarray
-            Numbers.
-
-        Raises
-        ------
-        IndexError
-            See :meth:`check_index`.
-        ValueError
-            If it holds no numbers, is of another shape, or holds a number that the Var cannot hold.
+        `value` has the elements that the index selects, or is the whole Var, of which those are
+        taken. A number alone is taken for one element, and (1, 4) for (4, 1): axes of length one do
+        not say where a number belongs. Raises IndexError as :meth:`check_index`; ValueError if it
+        holds no numbers, is of another shape, or holds a number that the Var cannot hold.
         """
         target = self.check_index(idx)
         array = as_numbers(self.name, value)
@@ -188,22 +148,8 @@ class Variable:
 def as_numbers(name: str, value: Any) -> Any:
     """Return as an array what a Var is to be set to.
 
-    Parameters
-    ----------
-    name : str
-        What the Var is called in messages.
-    value : array, list or number
-        What it is to be set to.
-
-    Returns
-    -------
-    ndarray
-        Booleans, integers or floats.
-
-    Raises
-    ------
-    ValueError
-        If it holds no numbers: a text, bytes, None, an object, or lists of several lengths.
+    They are booleans, integers or floats. Raises ValueError, with the name of the Var, if it holds
+    none: a text, bytes, None, an object, or lists of several lengths.
     """
     try:
         array = np.asarray(value)
@@ -219,19 +165,8 @@ def as_numbers(name: str, value: Any) -> Any:
 def select_initial(var: Any, idx: Any) -> Any:
     """Return of what a Var begins with the elements of an index, as :meth:`Variable.select` does.
 
-    Parameters
-    ----------
-    var : lava Var
-        The Var, of a process that has no runtime yet.
-    idx : index
-        See :meth:`Variable.check_index`.
-
-    Raises
-    ------
-    IndexError
-        If there are no such elements.
-    ValueError
-        If it is a text or a sparse matrix, which are read whole.
+    Its process has no runtime yet. Raises IndexError if there are no such elements, ValueError if
+    it is a text or a sparse matrix, which are read whole.
     """
     owner = f" of {describe(var.process)}" if var.process is not None else ""
     kind = "sparse" if isinstance(var.init, spmatrix) else "numbers"
@@ -246,22 +181,8 @@ def select_initial(var: Any, idx: Any) -> Any:
 def look_up(executable: Any, var_id: int) -> tuple[Any, Variable, Any]:
     """Find a Var of a compiled network.
 
-    Parameters
-    ----------
-    executable : lava Executable
-        The network, compiled.
-    var_id : int
-        Lava's number of the Var.
-
-    Returns
-    -------
-    tuple
-        The compiled Var, its description, and the class of the model that holds it.
-
-    Raises
-    ------
-    ValueError
-        If no model of the network has it.
+    Returns the compiled Var, its description, and the class of the model that holds it. Raises
+    ValueError if no model of the network has it.
     """
     model = executable.node_configs[0].var_models.get(var_id)
     if model is None:
@@ -282,18 +203,8 @@ def _without_ones(shape: tuple[int, ...]) -> list[int]:
 def read(model: Any, name: str) -> Any:
     """Return the values of a model's Var.
 
-    Parameters
-    ----------
-    model : AbstractPyProcessModel
-        The model.
-    name : str
-        The Var's name.
-
-    Returns
-    -------
-    ndarray
-        An array as it is; a number as an array; the values that a sparse matrix stores, (n,); the
-        characters of a text as numbers, (n,).
+    An array comes as it is; a number as an array; of a sparse matrix the values that it stores,
+    (n,); of a text its characters as numbers, (n,).
     """
     value = getattr(model, name)
     if isinstance(value, str):
@@ -306,16 +217,7 @@ def read(model: Any, name: str) -> Any:
 def write(model: Any, name: str, values: Any, idx: Any = None) -> None:
     """Write values, which :meth:`Variable.check_value` has returned, to a model's Var.
 
-    Parameters
-    ----------
-    model : AbstractPyProcessModel
-        The model.
-    name : str
-        The Var's name.
-    values : ndarray
-        What to write.
-    idx : index or None
-        Where; see :meth:`Variable.check_index`.
+    `idx` is as of :meth:`Variable.check_index`.
     """
     present = getattr(model, name)
     if isinstance(present, np.ndarray):

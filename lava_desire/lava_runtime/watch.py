@@ -34,17 +34,9 @@ _ONCE = 1 << 24
 class Limits:
     """Seconds without progress after which a network is given up.
 
-    Attributes
-    ----------
-    deadlock_seconds : float or None
-        When every process waits for another; None for never.
-    stall_seconds : float or None
-        Also when some process computes, or waits for something that is no port; None for never.
-
-    Raises
-    ------
-    ValueError
-        If a number is not positive.
+    `deadlock_seconds` is for when every process waits for another, `stall_seconds` also for when
+    some process computes, or waits for something that is no port; None is never. Raises ValueError
+    if a number is not positive.
     """
 
     deadlock_seconds: float | None = 5.0
@@ -64,16 +56,8 @@ limits = Limits()
 class End:
     """One end of a channel.
 
-    Attributes
-    ----------
-    process, port, partner, partner_port : str
-        Whose end it is, and who has the other.
-    receives : bool
-        Whether messages are received there.
-    is_data : bool
-        Whether it belongs to a port of a process; else commands and answers go through it.
-    semaphore : multiprocessing.Semaphore
-        What is waited for.
+    It is `process`'s, at `port`; the other end is the partner's. Where it is no `is_data`, commands
+    and answers go through it; `semaphore` is what is waited for.
     """
 
     process: str
@@ -90,13 +74,7 @@ class _NoClock:
 
 
 class Row:
-    """Where a child writes what it waits for.
-
-    Parameters
-    ----------
-    numbers : memoryview
-        The row.
-    """
+    """Where a child writes what it waits for."""
 
     def __init__(self, numbers: memoryview) -> None:
         self._numbers: Any = numbers
@@ -119,14 +97,7 @@ class Row:
 class Watch:
     """The rows of a network and what they mean; in the parent.
 
-    Parameters
-    ----------
-    limits : Limits
-        When to give up.
-    num_rows : int
-        Number of children.
-    interval : float
-        Seconds between two looks, at least.
+    `interval` is the least number of seconds between two looks.
     """
 
     def __init__(self, limits: Limits, num_rows: int, interval: float) -> None:
@@ -142,19 +113,8 @@ class Watch:
     def over(cls, executable: Any, ports: list[Any], limits: Limits, interval: float) -> Any:
         """Watch over a network whose channels have been built, and whose children have not.
 
-        Parameters
-        ----------
-        executable : lava Executable
-            The network, compiled.
-        ports : list of DirectSendPort and DirectRecvPort
-            The ends of its channels, in the order of the executable's builders of channels.
-        limits, interval
-            See above.
-
-        Returns
-        -------
-        Watch or None
-            None where there is no limit.
+        `ports` are the ends of its channels, in the order of the executable's builders of channels.
+        Returns None where there is no limit.
         """
         if limits == Limits(None, None):
             return None
@@ -173,12 +133,8 @@ class Watch:
     def add_channel(self, source: Any, destination: Any, sender: Any, receiver: Any) -> None:
         """Give the two ends of a channel numbers, which children that are forked later inherit.
 
-        Parameters
-        ----------
-        source, destination : DirectSendPort and DirectRecvPort
-            The ends.
-        sender, receiver : tuple of str, or None
-            Process and port at each; None for a channel of commands or answers.
+        `sender` and `receiver` are process and port at each; None for a channel of commands or
+        answers.
         """
         (process, port), (partner, partner_port) = sender or ("", ""), receiver or ("", "")
         is_data = sender is not None
@@ -197,10 +153,7 @@ class Watch:
     def look(self) -> None:
         """Look at the rows.
 
-        Raises
-        ------
-        HangError
-            If nothing has changed for too long.
+        Raises HangError if nothing has changed for too long.
         """
         now = time.monotonic()
         if now - self._looked < self._interval / 2:

@@ -15,11 +15,8 @@ _LARGEST = 2**53
 def check_condition(condition: Any) -> None:
     """Refuse anything but a run condition.
 
-    Raises
-    ------
-    ValueError
-        If it is neither RunSteps nor RunContinuous, or its number of steps no whole number in
-        [0, 2**53].
+    Raises ValueError if it is neither RunSteps nor RunContinuous, or its number of steps no whole
+    number in [0, 2**53].
     """
     if isinstance(condition, RunContinuous):
         return
@@ -41,11 +38,6 @@ def check_inputs(executable: Any) -> None:
     Lava reads zeros from an in port that is not connected, and says nothing. A model class whose
     process means something else by that has a class method ``check_inputs(process, unconnected)``,
     which may warn or raise; it is called in the parent, where a warning is seen.
-
-    Parameters
-    ----------
-    executable : lava Executable
-        The network, compiled.
     """
     fed = {
         (builder.dst_process, builder.dst_port_initializer.name)

@@ -16,10 +16,7 @@ Range = tuple[float, float, str]
 def check_layers(name: str, arrays: Sequence[Any], num_layers: int) -> None:
     """Refuse anything but one array a layer.
 
-    Raises
-    ------
-    ValueError
-        With the name, how many there are, and how many are expected.
+    Raises ValueError with the name, how many there are, and how many are expected.
     """
     if len(arrays) != num_layers:
         raise ValueError(f"{name} holds {len(arrays)} arrays: expected {num_layers}, one a layer")
@@ -30,29 +27,10 @@ def check_array(
 ) -> Array:
     """Return an array of a layer, or refuse it.
 
-    Parameters
-    ----------
-    name : str
-        What errors call it.
-    array : array or None
-        Of NumPy or torch.
-    shape : tuple of int
-        What it must have.
-    dtype : str
-        What it must be: a dtype, ``"float"``, ``"integer"``, or ``"float or integer"``.
-    in_range : tuple, optional
-        See :data:`Range`.
-
-    Returns
-    -------
-    array
-        As it is; a float32 copy where `dtype` lets it be any float.
-
-    Raises
-    ------
-    ValueError
-        If shape or dtype is another, or a number is NaN or infinite, in float32 where any float is
-        taken, or outside the range.
+    `dtype` is what it must be: a dtype, ``"float"``, ``"integer"`` or ``"float or integer"``.
+    Returns it as it is, or a float32 copy where `dtype` lets it be any float. Raises ValueError,
+    with the name, if shape or dtype is another, or a number is NaN or infinite, in float32 where
+    any float is taken, or outside the :data:`Range`.
 
     Examples
     --------

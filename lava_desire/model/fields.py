@@ -27,16 +27,9 @@ SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 class FloatRange:
     """What a field that is a float may be, and which of that float32 can hold.
 
-    Parameters
-    ----------
-    meant : str
-        The range, with ``{name}`` for the field.
-    holds : callable
-        Whether a finite number is in it.
-    held : str
-        The part of it, beside 0, that kernels can tell from 0, from 1 and from infinity.
-    smallest, largest : float
-        Its ends.
+    `meant` is the range in words, with ``{name}`` for the field, and `holds` says whether a finite
+    number is in it; `held` says the part of it, beside 0, that kernels can tell from 0, from 1 and
+    from infinity, which ends at `smallest` and `largest`.
     """
 
     meant: str
@@ -213,11 +206,7 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
     """Return a finite number as Python's own, or refuse what is none by the name of its field.
 
     NumPy's integers and floats are taken as well; truth values, Python's or NumPy's, are not.
-
-    Raises
-    ------
-    ValueError
-        Naming the field, the value and what is `allowed`.
+    Raises ValueError with the field, the value and what is `allowed`.
     """
     # NumPy's numbers are known by what they say that they are: a configuration needs no NumPy.
     if _is_integer(value):
@@ -238,10 +227,7 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
 def checked_float(name: str, value: Any, allowed: FloatRange) -> float:
     """Return a field as a float that float32 can hold, or refuse it.
 
-    Raises
-    ------
-    ValueError
-        Naming the field, the value and its range.
+    Raises ValueError with the field, the value and its range.
     """
     value = number(name, value, allowed.meant.format(name="value"))
     for is_good, said in (
@@ -266,10 +252,7 @@ def shown(value: Any) -> str:
 def layer_sizes_of(given: Any) -> tuple[int, ...]:
     """Return sizes of layers as a tuple, or refuse what is none.
 
-    Raises
-    ------
-    ValueError
-        Naming what was given and what is allowed.
+    Raises ValueError with what was given and what is allowed.
     """
     try:
         sizes = tuple(given)

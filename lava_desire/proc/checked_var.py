@@ -22,14 +22,7 @@ Check = Callable[["CheckedVar", Any], None]
 class CheckedVar(Var):
     """A Var with a check of the values that it may be set to.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Its shape.
-    init : array or number
-        What it begins with.
-    check : callable
-        Gets the Var and an array of numbers, and raises ValueError.
+    `check` gets the Var and an array of numbers, and raises ValueError.
     """
 
     def __init__(self, shape: tuple[int, ...], init: Any, check: Check) -> None:
@@ -39,10 +32,8 @@ class CheckedVar(Var):
     def set(self, value: Any, idx: Any = None) -> None:
         """Set the Var.
 
-        Raises
-        ------
-        ValueError
-            If these are no numbers, or the process could not go on with them; it keeps what it has.
+        Raises ValueError if these are no numbers, or the process could not go on with them; it
+        keeps what it has.
         """
         values = as_numbers(f"{self.name} of {describe(self.process)}", value)
         # The Var of a part that this one stands for has a check of its own.

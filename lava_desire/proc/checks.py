@@ -25,17 +25,8 @@ LAVAS_OWN = ("name", "log_config")
 def check_options(process: type, options: Mapping[str, Any]) -> None:
     """Refuse parameters that a process does not have; Lava would keep them and nobody look.
 
-    Parameters
-    ----------
-    process : type
-        The class of the process; what it and its bases name in ``__init__`` are its parameters.
-    options : mapping
-        What it was given beside its own.
-
-    Raises
-    ------
-    TypeError
-        Naming the parameter and the one that may have been meant, or all that there are.
+    Parameters of a process are what it and its bases name in ``__init__``. Raises TypeError with
+    the parameter and the one that may have been meant, or all that there are.
     """
     named = [
         each.name
@@ -54,10 +45,7 @@ def check_options(process: type, options: Mapping[str, Any]) -> None:
 def check_layer(config: Any, layer: Any) -> None:
     """Refuse what is no configuration or no layer of it.
 
-    Raises
-    ------
-    ValueError
-        Naming parameter, value and what is allowed.
+    Raises ValueError with parameter, value and what is allowed.
     """
     if not isinstance(config, DesireConfig):
         raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
@@ -68,10 +56,8 @@ def check_layer(config: Any, layer: Any) -> None:
 def check_count(name: str, value: Any, smallest: int) -> int:
     """Return a whole number, or refuse it by the name of its parameter.
 
-    Raises
-    ------
-    ValueError
-        If it is no integer, smaller than `smallest`, or beyond 2**53, more than there can be.
+    Raises ValueError if it is no integer, smaller than `smallest`, or beyond 2**53, more than there
+    can be.
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < smallest:
@@ -84,10 +70,7 @@ def check_count(name: str, value: Any, smallest: int) -> int:
 def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:
     """Return the weights of connection ℓ, (N_ℓ, N_{ℓ−1}) float32 or integer, or refuse them.
 
-    Raises
-    ------
-    ValueError
-        If they are of another shape or dtype, or not finite.
+    Raises ValueError if they are of another shape or dtype, or not finite.
     """
     shape, name = config.synapses[layer - 1].weight_shape, f"weights of layer {layer}"
     weights = check_array(name, np.asarray(weights), shape, "float or integer")
@@ -106,10 +89,7 @@ def bounded(config: DesireConfig, weights: Any) -> Any:
 def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:
     """Return the mean firing rates of layer ℓ, (N_ℓ,) float64, or refuse them by that name.
 
-    Raises
-    ------
-    ValueError
-        If they are of another shape or dtype, or outside [0, 1].
+    Raises ValueError if they are of another shape or dtype, or outside [0, 1].
     """
     shape = (config.num_neurons(layer),)
     return _check_values(f"{name} of layer {layer}", shape, ARRAYS["input_rates"], rates)
@@ -118,10 +98,8 @@ def check_rates(name: str, config: DesireConfig, layer: int, rates: Any) -> Any:
 def check_arrays(config: DesireConfig, name: str, arrays: Sequence[Any] | None) -> list[Any]:
     """Return the arrays of that name in a network's state, zeros where none are given.
 
-    Raises
-    ------
-    ValueError
-        If there are more or fewer than L, or one is of another shape or dtype, or out of range.
+    Raises ValueError if there are more or fewer than L, or one is of another shape or dtype, or out
+    of range.
     """
     if arrays is None:
         arrays = [None] * config.num_layers
@@ -144,10 +122,7 @@ def _check_values(name: str, shape: tuple[int, ...], kind: Layered, values: Any)
 def check_masks(masks: Any, num_neurons: int) -> Any:
     """Return dropout masks as (S, N) bool, or refuse them.
 
-    Raises
-    ------
-    ValueError
-        If they are of another shape or dtype.
+    Raises ValueError if they are of another shape or dtype.
     """
     if masks is None:
         return None
@@ -165,19 +140,9 @@ def check_per_layer(
 ) -> tuple[list[Any], list[Any]]:
     """Return the weights of all connections and the masks of input and hidden layers, or refuse.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        The network.
-    weights : sequence of array or None
-        See :func:`check_weights`; None draws them from the config's seed.
-    masks : sequence of array or None
-        See :func:`check_masks`; None leaves each to be drawn from the config's seed.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer than L of either, or one is refused.
+    Where None are given the config's seed draws them: masks one by one later. Raises ValueError if
+    there are more or fewer than L of either, or one is refused by :func:`check_weights` or
+    :func:`check_masks`.
     """
     check_layer(config, 1)
     weights = initial_weights(config) if weights is None else weights
@@ -195,28 +160,10 @@ def in_both_arithmetics(
 ) -> tuple[Any, Any]:
     """Return the weights of connection ℓ for floating point, and what fixed point begins with.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        The network.
-    layer : int
-        ℓ in 1 to L.
-    weights : ndarray
-        (N_ℓ, N_{ℓ−1}) float32, or integer mantissas.
-    formats : sequence of LayerFormat or None
-        How the L layers are written in fixed point.
-
-    Returns
-    -------
-    floats : ndarray
-        (N_ℓ, N_{ℓ−1}) float32.
-    given : ndarray
-        Mantissas where the format is known, else the floats, to be rounded by the default format.
-
-    Raises
-    ------
-    ValueError
-        If mantissas are outside the range of their format, or formats do not fit the config.
+    Weights are (N_ℓ, N_{ℓ−1}) float32, or integer mantissas in one of the L formats. Returns them
+    as float32, and as mantissas where the format is known, else as floats to be rounded by the
+    default format. Raises ValueError if mantissas are outside the range of their format, or formats
+    do not fit the config.
     """
     if formats is None and weights.dtype.kind == "f":
         return weights, weights

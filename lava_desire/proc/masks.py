@@ -13,16 +13,8 @@ from lava_desire.randomness import DropoutStream
 class MaskSequence:
     """The masks that the engine would draw for the same samples, or those that are given.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Sizes, probabilities and seed.
-    layer : int
-        0 is the input, L the output, which is never dropped.
-    given : ndarray or None
-        (S, N) bool, used in turn and then from the beginning.
-    samples_seen : int
-        Samples that have had their masks before: the next mask is that of this sample.
+    Layer 0 is the input, L the output, which is never dropped. Masks given, (S, N) bool, are used
+    in turn and then from the beginning; the first is that of sample number `samples_seen`.
     """
 
     def __init__(self, config: DesireConfig, layer: int, given: Any, samples_seen: int = 0) -> None:

@@ -18,20 +18,7 @@ from lava_desire.model.integers.limits import BRIGHTEST
 def check_brightness(brightness: Any) -> Any:
     """Return brightness, or refuse it.
 
-    Parameters
-    ----------
-    brightness : ndarray
-        Numbers.
-
-    Returns
-    -------
-    ndarray
-        The same, float32 in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If a value is NaN or outside.
+    It is returned as float32 in [0, 1]. Raises ValueError if a value is NaN or outside.
     """
     _refuse_outside(brightness, 1, f"; levels of {BRIGHTEST} are to be divided by {BRIGHTEST}")
     return brightness.astype(np.float32, copy=False)
@@ -40,23 +27,11 @@ def check_brightness(brightness: Any) -> Any:
 def check_levels(brightness: Any, has_seen_levels: bool) -> Any:
     """Return brightness in fixed point, or refuse it.
 
-    Parameters
-    ----------
-    brightness : ndarray
-        Floats or booleans in [0, 1], as in floating point; or integers in [0, 255].
-    has_seen_levels : bool
-        Whether images before were brighter than 1, so that this one may be a dark one.
-
-    Returns
-    -------
-    ndarray
-        int32 in [0, 255]; round(255·x) of a float.
-
-    Raises
-    ------
-    ValueError
-        If a value is NaN or outside, or if integers reach 1 and no further, which are brightness in
-        [0, 1] that has lost its type, and in which no pixel would spike.
+    Floats and booleans are in [0, 1], as in floating point, of which round(255·x) is returned,
+    int32; integers are in [0, 255]. `has_seen_levels` says that images before were brighter than 1,
+    so that this one may be a dark one. Raises ValueError if a value is NaN or outside, or if
+    integers reach 1 and no further, which are brightness in [0, 1] that has lost its type, and in
+    which no pixel would spike.
     """
     if brightness.dtype.kind in "fb":
         _refuse_outside(brightness, 1, f", or integers in [0, {BRIGHTEST}] from an integer port")
@@ -82,10 +57,7 @@ def _refuse_outside(brightness: Any, largest: int, cure: str) -> None:
 def check_constant(brightness: Any, first: Any, step: int) -> None:
     """Refuse brightness that is not that of its window's first step.
 
-    Raises
-    ------
-    ValueError
-        Naming the step, an input and its two values.
+    Raises ValueError with the step, an input and its two values.
     """
     # Bytes are compared faster, and of equal ones nothing can have changed.
     if brightness.tobytes() != first.tobytes() and not np.array_equal(brightness, first):
@@ -100,10 +72,7 @@ def check_constant(brightness: Any, first: Any, step: int) -> None:
 def check_labels(labels: Any, num_classes: int) -> Any:
     """Return labels, which may be floats from a stock source, as integers, or refuse them.
 
-    Raises
-    ------
-    ValueError
-        If a label is no class in [0, `num_classes`).
+    Raises ValueError if a label is no class in [0, `num_classes`).
     """
     wrong = (labels < 0) | (labels >= num_classes) | (labels % 1 != 0)
     if wrong.any():
@@ -117,10 +86,7 @@ def check_labels(labels: Any, num_classes: int) -> Any:
 def check_spikes(port: str, spikes: Any, step: int) -> Any:
     """Return spikes as booleans, or refuse what is neither 0 nor 1.
 
-    Raises
-    ------
-    ValueError
-        Naming port, value and step of the window.
+    Raises ValueError with port, value and step of the window.
     """
     if spikes.dtype == bool:
         return spikes
@@ -130,10 +96,7 @@ def check_spikes(port: str, spikes: Any, step: int) -> Any:
 def check_ternary(port: str, values: Any, step: int) -> Any:
     """Return desires as int8, or refuse what is not −1, 0 or 1.
 
-    Raises
-    ------
-    ValueError
-        Naming port, value and step of the window.
+    Raises ValueError with port, value and step of the window.
     """
     return _one_of((-1, 0, 1), port, values, step).astype(np.int8)
 
@@ -141,10 +104,7 @@ def check_ternary(port: str, values: Any, step: int) -> Any:
 def check_integers(port: str, values: Any, step: int) -> Any:
     """Return what a port takes in fixed point as int64, or refuse what is not whole.
 
-    Raises
-    ------
-    ValueError
-        Naming port, value and step of the window.
+    Raises ValueError with port, value and step of the window.
     """
     if values.dtype.kind == "f":
         wrong = values % 1 != 0  # so is NaN
@@ -159,10 +119,7 @@ def check_integers(port: str, values: Any, step: int) -> Any:
 def check_finite(port: str, values: Any, step: int) -> Any:
     """Return numbers, or refuse those that are none.
 
-    Raises
-    ------
-    ValueError
-        Naming port, value and step of the window.
+    Raises ValueError with port, value and step of the window.
     """
     wrong = ~np.isfinite(values)
     if wrong.any():
@@ -186,12 +143,8 @@ def _one_of(allowed: tuple[int, ...], port: str, values: Any, step: int) -> Any:
 def refuse_cut_data(process: AbstractProcess) -> None:
     """Refuse a stock ring buffer that cuts its data to integers before it sends them.
 
-    Its fixed-point model does: brightness 0.4 becomes 0, and the label 1.7 becomes 1.
-
-    Raises
-    ------
-    ValueError
-        Naming the port, a value and the cure.
+    Its fixed-point model does: brightness 0.4 becomes 0, and the label 1.7 becomes 1. Raises
+    ValueError with the port, a value and the cure.
     """
     for port in process.in_ports:
         for source in port.get_src_ports():
@@ -217,10 +170,7 @@ def is_fed(port: InPort) -> bool:
 def has_one_input(process: AbstractProcess, unconnected: frozenset[str]) -> bool:
     """Return whether an encoder or network is fed images or spikes; warn where it is fed neither.
 
-    Raises
-    ------
-    ValueError
-        If it is fed both, or spikes where the config filters images.
+    Raises ValueError if it is fed both, or spikes where the config filters images.
     """
     owner = _owner(process, "brightness_in")
     if "s_in" in unconnected:
@@ -242,14 +192,7 @@ def has_one_input(process: AbstractProcess, unconnected: frozenset[str]) -> bool
 def say_unconnected(process: AbstractProcess, port: str, consequence: str) -> None:
     """Warn of an in port that is not connected, by the name that the user gave the process.
 
-    Parameters
-    ----------
-    process : AbstractProcess
-        The process, which may be a part of a whole network.
-    port : str
-        The in port.
-    consequence : str
-        What follows.
+    The process may be a part of a whole network; `consequence` says what follows.
     """
     owner = describe(_owner(process, port))
     warnings.warn(f"{port} of {owner} is not connected: {consequence}", stacklevel=2)

@@ -46,12 +46,7 @@ class AbstractPyScoringModel(PyLoihiProcessModel):
     def _keep_score(self, labels: Any, counts: Any) -> None:
         """Add the samples of a window, of which prediction and desire are there, to the score.
 
-        Parameters
-        ----------
-        labels : ndarray
-            (B,) int64 in [0, N_L).
-        counts : ndarray
-            Output spikes, (B, N_L).
+        Labels are (B,) int64 in [0, N_L), counts of output spikes (B, N_L).
         """
         config = self._config
         rate = rule.firing_rate(counts, config.num_steps, config.error_margin)

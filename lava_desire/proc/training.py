@@ -57,18 +57,9 @@ def source_of(
 def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
     """Classify images, or spike trains, with a stored network as Lava processes.
 
-    Parameters
-    ----------
-    checkpoint : path
-        The network.
-    images, labels : array
-        As :class:`~lava_desire.proc.SampleSource` takes them, or
-        :class:`~lava_desire.proc.EventSource`.
-
-    Returns
-    -------
-    ndarray
-        (S,) int64 classes, −1 where the network is undecided.
+    They are as :class:`~lava_desire.proc.SampleSource` takes them, or
+    :class:`~lava_desire.proc.EventSource`. Returns (S,) int64 classes, −1 where the network is
+    undecided.
     """
     network = DesireSequential.from_checkpoint(checkpoint, training=False, learning_enabled=False)
     source = source_of(images, labels, network.config, network)
@@ -88,16 +79,7 @@ def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
 def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: str | Path) -> None:
     """Let a stored network learn one sample as Lava processes, and draw its window.
 
-    Parameters
-    ----------
-    checkpoint : path
-        The network.
-    image : array or SpikeTrains
-        (N_0,) brightness, or the spike trains of one sample.
-    label : int
-        Its class.
-    path : path
-        Where the PNG goes.
+    The sample is (N_0,) brightness, or a spike train; the PNG goes to `path`.
     """
     stored = read_checkpoint(checkpoint)
     chain = DesireChain.build(stored.config, stored.weights, training=False)
@@ -121,17 +103,9 @@ class LavaTrainingRun(TrainingRun):
 
     Samples come in the engine's order, with its dropout masks, so the run ends as the engine's does
     with minibatches of one, to the bit, and either backend can resume what the other began.
-
-    Parameters
-    ----------
-    network, train, test, folder, validation, choose
-        As of :func:`~lava_desire.engine.fit`; the network holds the weights between runs, and its
-        arithmetic is that of the processes.
-
-    Raises
-    ------
-    ValueError
-        If the config asks for what the processes do not offer.
+    Arguments are those of :func:`~lava_desire.engine.fit`; the network holds the weights between
+    runs, and its arithmetic is that of the processes. Raises ValueError if the config asks for what
+    the processes do not offer.
     """
 
     def __init__(

@@ -249,10 +249,7 @@ class _Function(Callback):
 def as_callbacks(given: Iterable[Callback | Callable[[EpochRecord], Any]]) -> list[Callback]:
     """Return callbacks, of which some may be functions of an epoch's record.
 
-    Raises
-    ------
-    ValueError
-        If one is neither.
+    Raises ValueError if one is neither.
     """
     found: list[Callback] = []
     for each in [given] if isinstance(given, Callback) or callable(given) else given:

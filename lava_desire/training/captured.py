@@ -36,26 +36,10 @@ _WARM_UP = 3
 class CapturedStep:
     """A training step of one batch size (Eq. 1 to 16), replayed from a CUDA graph.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        With kernels ``"triton"``; its weights change in place.
-    batch_size : int
-        B.
-    num_steps : int
-        Largest number of steps of a chunk.
-    average : WeightAverage, optional
-        Takes in the weights after every step.
-
-    Attributes
-    ----------
-    totals : Tensor
-        (2,) int64: samples predicted right and samples with desire, since :meth:`begin`.
-
-    Raises
-    ------
-    ValueError
-        If the network has another backend.
+    The network has kernels ``"triton"``, and its weights change in place; `num_steps` is the
+    largest number of steps of a chunk, `average` takes in the weights after every step, and
+    `totals`, (2,) int64, are samples predicted right and samples with desire since :meth:`begin`.
+    Raises ValueError if the network has another backend.
     """
 
     def __init__(
@@ -112,16 +96,8 @@ class CapturedStep:
     def begin(self, images: Tensor, labels: Tensor, learning_rate: float, sample: int) -> None:
         """Take in the samples of a chunk of steps, and forget the totals.
 
-        Parameters
-        ----------
-        images : Tensor
-            (S, N_0) uint8 or float32, S at most the chunk's steps × B.
-        labels : Tensor
-            (S,) int64.
-        learning_rate : float
-            η.
-        sample : int
-            Number of the first of them, from which dropout masks are drawn.
+        Images are (S, N_0) uint8 or float32, S at most the chunk's steps × B, labels (S,) int64;
+        dropout masks are drawn from `sample` on, the number of the first of them.
         """
         self._trains[: len(images)] = self._backend.encode(images)
         self._labels[: len(labels)] = labels

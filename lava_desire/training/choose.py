@@ -186,17 +186,8 @@ def _is_first() -> bool:
 def training_class(network: DesireNetwork, backend: str = "torch") -> type[TrainingRun]:
     """Return what trains a network, which is imported here alone.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        With Triton's kernels its steps are captured.
-    backend : {"torch", "lava"}
-        As of :func:`fit`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such backend, or it is Lava's and torch.distributed has several ranks.
+    With Triton's kernels its steps are captured. Raises ValueError if there is no such backend, or
+    it is Lava's and torch.distributed has several ranks.
     """
     from torch import distributed
 

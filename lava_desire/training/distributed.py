@@ -40,19 +40,10 @@ _PLACE_BYTES = 4  # the sample's place in the minibatch, int32
 class DistributedRun(TrainingRun):
     """One rank's part of a call of :func:`~lava_desire.engine.fit`.
 
-    Parameters
-    ----------
-    network, train, test, validation, choose : object
-        As of :func:`~lava_desire.engine.fit`, the same on every rank but for the device.
-    folder : path or None
-        Of the run. Only rank 0 reads and writes it.
-
-    Raises
-    ------
-    ValueError
-        If there are more ranks than samples in a minibatch, or the data do not fit the network.
-    RankError
-        If another rank has failed: its message, or that it is gone.
+    Arguments are those of :func:`~lava_desire.engine.fit`, the same on every rank but for the
+    device; only rank 0 reads and writes the folder. Raises ValueError if there are more ranks than
+    samples in a minibatch, or the data do not fit the network; RankError if another rank has
+    failed: its message, or that it is gone.
     """
 
     def __init__(
@@ -216,18 +207,9 @@ class DistributedRun(TrainingRun):
 def pack_num_spikes(network: DesireNetwork, activity: Activity | None) -> Tensor:
     """Pack how often each layer's inputs spiked in a share of a minibatch, for its mean rates.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        Which learns it.
-    activity : Activity or None
-        A forward pass of the share; None where it has no samples.
-
-    Returns
-    -------
-    Tensor
-        (8 · (N_0 + … + N_{L−1}),) uint8; empty where the network follows no rates, or those of
-        samples with desire, which are sent in any case.
+    The activity is None where the share has no samples. Returns (8 · (N_0 + … + N_{L−1}),) uint8;
+    empty where the network follows no rates, or those of samples with desire, which are sent in any
+    case.
     """
     sizes = network.config.neurons[:-1]
     if not _sends_num_spikes(network):
@@ -253,20 +235,10 @@ def unpack_num_spikes(network: DesireNetwork, packed: list[Tensor]) -> list[Tens
 def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tensor:
     """Pack the samples that desire a change, to be learned elsewhere.
 
-    Parameters
-    ----------
-    activity : Activity
-        A forward pass.
-    desires : list of Tensor
-        Its desires, L of (B, N_ℓ) int8, before the dropout mask.
-    first : int
-        Place of its first sample in the whole minibatch.
-
-    Returns
-    -------
-    Tensor
-        (R · row,) uint8, R ≤ B. A row is the sample's place, its L + 1 trains, a bit a spike, and
-        its L desires after the mask: 4 + ⌈T/8⌉·(N_0 + … + N_L) + N_1 + … + N_L bytes.
+    Desires are L of (B, N_ℓ) int8, before the dropout mask; `first` is the place of the first
+    sample in the whole minibatch. Returns (R · row,) uint8, R ≤ B. A row is the sample's place, its
+    L + 1 trains, a bit a spike, and its L desires after the mask: 4 + ⌈T/8⌉·(N_0 + … + N_L) + N_1 +
+    … + N_L bytes.
     """
     masks = activity.masks or []
     kept = [
@@ -289,23 +261,9 @@ def unpack_samples(
 ) -> tuple[Activity, list[Tensor]]:
     """Return activity and desires of a whole minibatch from what :func:`pack_samples` has packed.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        Which learns it.
-    packed : Tensor
-        (R · row,) uint8, in order of the samples' places.
-    batch_size : int
-        B. Samples that are not packed are silent and without desire.
-    num_spikes : list of Tensor, optional
-        What :func:`unpack_num_spikes` returned: spikes of those samples too.
-
-    Returns
-    -------
-    activity : Activity
-        Its prediction is not known, and −1.
-    desires : list of Tensor
-        L of (B, N_ℓ) int8, after the dropout mask.
+    Rows, (R · row,) uint8, come in order of the samples' places. Samples that are not packed are
+    silent and without desire, but for spikes that :func:`unpack_num_spikes` returned. The
+    prediction is not known, and −1; desires are L of (B, N_ℓ) int8, after the dropout mask.
     """
     sizes, planes = network.config.neurons, num_planes(network.config.num_steps)
     widths = [_PLACE_BYTES, *(planes * size for size in sizes), *sizes[1:]]

@@ -170,19 +170,8 @@ def chunks(samples: Inputs, size: int) -> list[slice]:
 def decide(network: DesireNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
     """Classify samples that passed :func:`checked_input`, in halves where memory is short.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network.
-    images : Tensor
-        (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes.
-
-    Returns
-    -------
-    counts : Tensor
-        Spikes of the output neurons, (B, K) int64.
-    prediction : Tensor
-        Class a sample, (B,) int64; −1 where undecided.
+    Samples are (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes. Returns spikes of the output neurons,
+    (B, K) int64, and a class a sample, (B,) int64, −1 where undecided.
     """
     try:
         activity = network.forward_checked(images)
@@ -206,19 +195,8 @@ def margin_of(counts: Tensor) -> Tensor:
 def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, Any, float]:
     """Classify samples that passed :func:`checked_data`, in halves where memory is short.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network.
-    images, labels : Tensor
-        (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes, and (B,).
-
-    Returns
-    -------
-    confusion, margins : ndarray
-        See :class:`Metrics`.
-    loss : float
-        Squared output error, summed over classes and samples.
+    They are (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes, and labels (B,). Returns confusion and
+    margins, see :class:`Metrics`, and the squared output error, summed over classes and samples.
     """
     num_classes, num_steps = network.config.num_classes, network.config.num_steps
     counts, prediction = decide(network, images)
@@ -254,15 +232,8 @@ def tally_up(parts: Sequence[tuple[Any, Any, float]]) -> Metrics:
 def checked_data(network: DesireNetwork, data: tuple[Any, Any], name: str) -> tuple[Inputs, Tensor]:
     """Return images, or spike trains, and labels that fit the network; errors call them `name`.
 
-    Warns
-    -----
-    DataWarning
-        As :meth:`DesireNetwork.check_scale`.
-
-    Raises
-    ------
-    ValueError
-        If they do not fit, are empty, or no pixel can ever spike.
+    Warns as :meth:`DesireNetwork.check_scale`. Raises ValueError if they do not fit, are empty, or
+    no pixel can ever spike.
     """
     images = _fitting(network, data[0], name)
     try:

@@ -44,14 +44,8 @@ class InterruptFlag:
     """While entered, the first SIGINT or SIGTERM sets a flag; a second SIGINT acts as usual.
 
     A signal that the process was told to ignore, as ``nohup`` and shells do, stays ignored. Outside
-    the main thread, where Python allows no signal handlers, it does nothing.
-
-    Attributes
-    ----------
-    is_set : bool
-        Whether a signal has come.
-    signal : int
-        Number of the first one.
+    the main thread, where Python allows no signal handlers, it does nothing. `is_set` says whether
+    a signal has come, `signal` is the number of the first one.
     """
 
     def __init__(self) -> None:

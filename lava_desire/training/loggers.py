@@ -208,15 +208,8 @@ def _scalars(record: EpochRecord) -> dict[str, float | None]:
 def weights_picture(network: DesireNetwork) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the weights of the first neurons, or channels, of layer 1 side by side.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        Whose; channels of the input are averaged.
-
-    Returns
-    -------
-    ndarray
-        (height, width) float32 in [0, 1]: 0.5 is a weight of 0, 0 and 1 the largest magnitude.
+    Channels of the input are averaged. Returns (height, width) float32 in [0, 1]: 0.5 is a weight
+    of 0, 0 and 1 the largest magnitude.
     """
     weights = network.numpy_weights()[0][:_MOST_NEURONS].astype(np.float32)
     count, shape = len(weights), network.config.input_shape

@@ -73,12 +73,7 @@ class TrainingRun:
     """One call of :func:`~lava_desire.engine.fit`: the network, its data and where in them it is.
 
     Another backend overrides what learns, what evaluates and what is given back at the end; files,
-    schedule and interrupts stay the same.
-
-    Parameters
-    ----------
-    network, train, test, folder, validation, choose
-        As of :func:`~lava_desire.engine.fit`.
+    schedule and interrupts stay the same. Arguments are those of :func:`~lava_desire.engine.fit`.
     """
 
     def __init__(

@@ -17,19 +17,7 @@ def memory_advice(network: DesireNetwork, folder: object = None) -> Iterator[Non
     """Turn any lack of memory within into a :class:`DeviceMemoryError` that says what to lower.
 
     A minibatch that was broken off may have changed some layers and not others, so nothing may be
-    saved after it.
-
-    Parameters
-    ----------
-    network : DesireNetwork
-        What is being trained.
-    folder : path, optional
-        Where its last checkpoint is.
-
-    Raises
-    ------
-    DeviceMemoryError
-        If memory ran out within.
+    saved after it. The last checkpoint is in `folder`, where there is one.
     """
     try:
         yield

@@ -43,16 +43,8 @@ def as_payload(content: bytes) -> Tensor:
 class Ranks:
     """The default process group, seen from one of its ranks.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where what is exchanged lives. With a CUDA device and an NCCL backend the bytes go from
-        device to device, else through the CPU.
-
-    Attributes
-    ----------
-    rank, size : int
-        This rank, and how many there are.
+    What is exchanged lives on `device`: with a CUDA device and an NCCL backend the bytes go from
+    device to device, else through the CPU.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -80,24 +72,9 @@ class Ranks:
     def meet(self, payload: Tensor, *numbers: int) -> tuple[list[Tensor], list[tuple[int, ...]]]:
         """Exchange bytes and up to two numbers with all ranks.
 
-        Parameters
-        ----------
-        payload : Tensor
-            Any number of uint8.
-        numbers : int
-            At most two.
-
-        Returns
-        -------
-        payloads : list of Tensor
-            Of all ranks in their order, 1-D uint8, on this rank's device.
-        numbers : list of tuple
-            Of all ranks.
-
-        Raises
-        ------
-        RankError
-            If a rank has failed, or cannot be reached within the group's timeout.
+        Bytes are any number of uint8. Returns those of all ranks in their order, 1-D uint8 on this
+        rank's device, and their numbers. Raises RankError if a rank has failed, or cannot be
+        reached within the group's timeout.
         """
         headers = self._headers(_OK, payload.numel(), numbers)
         failed = [rank for rank, header in enumerate(headers) if header[0] == _FAILED]
@@ -112,10 +89,7 @@ class Ranks:
     def fail(self, error: BaseException) -> bool:
         """Tell the others, at their next meeting, that this rank has failed, and why.
 
-        Returns
-        -------
-        bool
-            Whether they have been told, now or before; not so where the group is over already.
+        Returns whether they have been told, now or before; not so where the group is over already.
         """
         if getattr(error, "was_told", False):
             return True
@@ -137,10 +111,7 @@ class Ranks:
     def from_first(self, payload: Tensor) -> Tensor:
         """Return rank 0's bytes, 1-D uint8, on every rank; those of the others are not looked at.
 
-        Raises
-        ------
-        RankError
-            See :meth:`meet`.
+        Raises RankError as :meth:`meet`.
         """
         _, numbers = self.meet(payload[:0], payload.numel())
         received = torch.empty(numbers[0][0], dtype=torch.uint8, device=self._bytes_on)

@@ -56,30 +56,10 @@ def read_latest(folder: str | Path) -> tuple[Checkpoint, Path]:
     """Read the latest checkpoint of a run that is whole.
 
     Going on from the one before it costs the time between the two, and ends in the same weights.
-
-    Parameters
-    ----------
-    folder : path
-        Of the run.
-
-    Returns
-    -------
-    checkpoint : Checkpoint
-        What was read.
-    path : Path
-        From where.
-
-    Warns
-    -----
-    DamagedCheckpointWarning
-        If the latest is damaged, gone or cannot be read, and the one before it is taken.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no checkpoint, or none that is whole; it names the file.
-    OSError, MemoryError
-        If it cannot be read, and there is no older one.
+    Returns the checkpoint and where it was read. Warns with DamagedCheckpointWarning if the latest
+    is damaged, gone or cannot be read, and the one before it is taken. Raises CheckpointError, with
+    the file, if there is no checkpoint, or none that is whole; OSError or MemoryError if it cannot
+    be read, and there is no older one.
     """
     latest, previous = Path(folder) / CHECKPOINT, Path(folder) / PREVIOUS
     if not latest.exists() and not previous.exists():
@@ -122,24 +102,8 @@ def _problem(error: Exception, path: Path) -> str:
 def checked_state(checkpoint: Checkpoint, path: Path, num_samples: int) -> dict[str, Any]:
     """Return a run's state with its records built, or refuse it.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Of a run.
-    path : Path
-        What to call it in an error.
-    num_samples : int
-        Of the training set.
-
-    Returns
-    -------
-    dict
-        The state, `records` as a list of :class:`EpochRecord`.
-
-    Raises
-    ------
-    CheckpointError
-        If it holds no state, or one that no run can be in.
+    The state has `records` as a list of :class:`EpochRecord`. Raises CheckpointError, with the
+    path, if the checkpoint holds none, or one that no run of so many training samples can be in.
     """
     state = dict(checkpoint.state)
     if not state:
@@ -190,10 +154,7 @@ def read_test(stored: Any, path: Path) -> TestRecord | None:
 def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
     """Return the epochs that a run has behind it.
 
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is no run's, or its records are not those of epochs.
+    Raises CheckpointError if the checkpoint is no run's, or its records are not those of epochs.
     """
     stored = checkpoint.state.get("records")
     if not isinstance(stored, list):
@@ -204,21 +165,8 @@ def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
 def read_history(folder: str | Path) -> History:
     """Return the epochs of the run in a folder from its ``metrics.json``, without its weights.
 
-    Parameters
-    ----------
-    folder : path
-        Of the run.
-
-    Returns
-    -------
-    History
-
-    Raises
-    ------
-    CheckpointError
-        If the file is damaged.
-    OSError
-        If it cannot be read; FileNotFoundError where no epoch was finished.
+    Raises CheckpointError if the file is damaged, OSError if it cannot be read; FileNotFoundError
+    where no epoch was finished.
     """
     path = Path(folder) / METRICS_JSON
     try:

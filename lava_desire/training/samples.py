@@ -38,28 +38,10 @@ def training_pairs(
 ) -> tuple[Pair, dict[str, Pair], tuple[str, ...] | None]:
     """Return what is learned, and what is held out: the arguments of ``fit`` as pairs.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        What learns.
-    train : object
-        See :func:`~lava_desire.engine.fit`.
-    **others : object
-        Its `test` and `validation`; None where not given.
-
-    Returns
-    -------
-    train : tuple
-        ``(images, labels)``.
-    held_out : dict
-        The same of the others, of those that there are; the test set of `train` among them.
-    class_names : tuple of str or None
-        What the classes are called: as the network does, or else `train`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is none of those, or two do not fit each other.
+    `others` are its `test` and `validation`, None where not given. Returns ``(images, labels)`` of
+    `train`, those of the others that there are, with the test set of `train` among them, and what
+    the classes are called: as the network does, or else `train`. Raises ValueError if an argument
+    is none of those, or two do not fit each other.
     """
     train, names = _as_dataset(train), network.class_names
     given = {name: data for name, data in others.items() if data is not None}
@@ -110,14 +92,8 @@ def split_off(
 ) -> tuple[tuple[Inputs, torch.Tensor], tuple[Inputs, torch.Tensor]]:
     """Part samples, checked, into those to learn and those to validate with.
 
-    Parameters
-    ----------
-    checked : tuple
-        Images, or spike trains, and labels.
-    share : float
-        Of the latter, in (0, 1).
-    seed : int
-        See :func:`~lava_desire.randomness.validation_split`.
+    The latter are `share`, in (0, 1), as :func:`~lava_desire.randomness.validation_split` draws
+    them.
     """
     samples, labels = checked
     first, second = (
@@ -141,26 +117,8 @@ def tested_pair(
 ) -> Pair:
     """Return what is tested with: the argument of ``evaluate`` as a pair.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        What classifies.
-    data : object
-        See :func:`~lava_desire.engine.evaluate`.
-    name : str
-        What errors call it.
-    class_names : tuple of str or None
-        The network's classes: see :func:`numbered_as`.
-
-    Returns
-    -------
-    tuple
-        ``(images, labels)``.
-
-    Raises
-    ------
-    ValueError
-        If it is none of those, or has no test set, or a class that the network does not have.
+    Classes are numbered by :func:`numbered_as`. Raises ValueError, with `name`, if it is none of
+    those, or has no test set, or a class that the network does not have.
     """
     is_source, data = isinstance(data, SpikeSource), _as_dataset(data)
     if isinstance(data, Dataset):
@@ -175,23 +133,8 @@ def numbered_as(
 ) -> Dataset:
     """Give the classes of a data set the numbers of a network, by their names.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        What learns or classifies.
-    data : Dataset
-        The samples.
-    class_names : tuple of str or None
-        What the network's classes are called; without names they are the integers 0 to K − 1.
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    ValueError
-        If one of the classes is none of the network's.
+    Classes without names are the integers 0 to K − 1. Raises ValueError if one of the classes is
+    none of the network's.
     """
     num_classes = network.config.num_classes
     names = class_names or tuple(map(str, range(num_classes)))
@@ -328,10 +271,8 @@ def _collation(loader: DataLoader[Any]) -> Any:
 def _collated(samples: list[Any], name: str, first: int, expected: tuple[int, ...] | None) -> Any:
     """Return samples as a batch, each looked at by its number.
 
-    Raises
-    ------
-    DataError
-        If one is no pair, its label a text, or its image masked or of another shape than the first.
+    Raises DataError if one is no pair, its label a text, or its image masked or of another shape
+    than the first.
     """
     for number, sample in enumerate(samples, start=first):
         which = f"sample {number} of {name}"

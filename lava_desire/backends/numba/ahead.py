@@ -83,13 +83,7 @@ def start(*groups: str, say: Callable[[str], None] | None = None) -> None:
     """Let other processes compile what is missing of some groups, and say so, where they do.
 
     They finish even where this one ends before, so that the next finds what they have compiled.
-
-    Parameters
-    ----------
-    *groups : str
-        Of ``kernels.txt``: ``dense``, ``single`` (samples), ``planes`` or ``integers``.
-    say : callable, optional
-        Takes the line that is shown.
+    Groups are those of ``kernels.txt``: ``dense``, ``single`` (samples), ``planes``, ``integers``.
     """
     new = [group for group in groups if group not in _children]
     _children.update({group: [] for group in new})

@@ -41,12 +41,7 @@ def compiled_in_any_order(function: _Function) -> _Function:
 class EventLists(threading.local):
     """The lists of the trains that last arrived, one set a thread.
 
-    Parameters
-    ----------
-    num_steps : int
-        T.
-    num_kept : int
-        How many lists are kept, whose buffers are used again.
+    `num_kept` lists are kept, whose buffers are used again.
     """
 
     def __init__(self, num_steps: int, num_kept: int) -> None:

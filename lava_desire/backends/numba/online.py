@@ -23,18 +23,8 @@ _KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "weight_average"}
 class Online:
     """Runs a network of dense layers one sample at a time, and lets it learn.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network, all of whose layers are dense.
-    layers : sequence of Layer
-        Its L plastic layers.
-
-    Attributes
-    ----------
-    learns : bool
-        Whether it does all that the config asks for in learning. The average of `weight_average`,
-        and what image_shift moves, are the training run's.
+    `learns` says whether it does all that the config asks for in learning. The average of
+    `weight_average`, and what image_shift moves, are the training run's.
     """
 
     def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
@@ -84,18 +74,9 @@ class Online:
     def forward(self, weights: Sequence[Tensor], trains: Any) -> list[Any] | None:
         """Run one sample without dropout (Eq. 1).
 
-        Parameters
-        ----------
-        weights : sequence of Tensor
-            L of (N_ℓ, N_{ℓ−1}) float32.
-        trains : ndarray
-            (1, N_0) words: the input's.
-
-        Returns
-        -------
-        list of ndarray or None
-            Trains of the L + 1 layers, (1, N_ℓ) words; None where weights do not lie by input, or
-            a weight or potential is NaN or infinite.
+        Weights are L of (N_ℓ, N_{ℓ−1}) float32, the input's trains (1, N_0) words. Returns the
+        trains of the L + 1 layers, (1, N_ℓ) words; None where weights do not lie by input, or a
+        weight or potential is NaN or infinite.
         """
         no_labels = np.zeros(1, np.int64)
         outputs = self._run(weights, trains, no_labels, 0.0, 0, _FORWARD)
@@ -112,26 +93,11 @@ class Online:
     ) -> tuple[list[Any], list[Tensor], list[Tensor], int, int] | None:
         """Learn from one sample (Eq. 1 to 16).
 
-        Parameters
-        ----------
-        weights : sequence of Tensor
-            L of (N_ℓ, N_{ℓ−1}) float32, changed in place.
-        trains : ndarray
-            (1, N_0) words: the input's.
-        label : Tensor
-            (1,) int64.
-        learning_rate : float
-            η, before a layer's factor.
-        number : int
-            The sample's, by which masks are drawn.
-        masks : sequence of Tensor or None
-            Given masks, L of (1, N_ℓ) bool.
-
-        Returns
-        -------
-        tuple or None
-            Trains of L + 1 layers, L masks, L desires, and how many samples are predicted right
-            (Sec. 4.2), and have desire; None, with nothing changed, as of :meth:`forward`.
+        Weights, L of (N_ℓ, N_{ℓ−1}) float32, change in place. The input's trains are (1, N_0)
+        words, the label (1,) int64; `learning_rate` is η before a layer's factor, and masks, L of
+        (1, N_ℓ) bool, are drawn by the sample's number where none are given. Returns trains of L +
+        1 layers, L masks, L desires, and how many samples are predicted right (Sec. 4.2), and have
+        desire; None, with nothing changed, as :meth:`forward`.
         """
         mode = _LEARNS_AND_TELLS if masks is None else _LEARNS_WITH_MASKS
         given = None if masks is None else torch.cat(list(masks), dim=1).numpy()[0]
@@ -156,22 +122,9 @@ class Online:
     ) -> tuple[int, int, int]:
         """Learn from samples one after the other, as :meth:`step` does from each.
 
-        Parameters
-        ----------
-        weights, learning_rate
-            As of :meth:`step`.
-        trains : ndarray
-            (S, N_0) words: the input's.
-        labels : Tensor
-            (S,) int64.
-        number : int
-            The first sample's, by which masks are drawn.
-
-        Returns
-        -------
-        num_done, num_correct, num_active : int
-            Samples before the first that cannot be learned, and of these predicted right, and with
-            desire.
+        Trains are (S, N_0) words, labels (S,) int64; masks are drawn from the first sample's number
+        on. Returns the samples before the first that cannot be learned, and of these predicted
+        right, and with desire.
         """
         outputs = self._run(weights, trains, labels.numpy(), learning_rate, number, _LEARNS)
         return (0, 0, 0) if outputs is None else outputs[0]

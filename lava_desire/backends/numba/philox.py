@@ -43,15 +43,9 @@ def _high_product(context: Any, one: Any, other: Any) -> Any:
 def draw_eight(key: Any, counter: int, words: Any) -> None:
     """Draw the eight 32-bit words of one counter.
 
-    Parameters
-    ----------
-    key : ndarray
-        (2,) uint64.
-    counter : int
-        Number of the counter among those that NumPy's generator goes through, from 0, below
-        2**63 − 1.
-    words : ndarray
-        Filled: (8,) uint32, in the order in which NumPy's words lie in little-endian memory.
+    `key` is (2,) uint64; `counter`, from 0 and below 2**63 − 1, is the number among those that
+    NumPy's generator goes through; `words`, (8,) uint32, are filled in the order in which NumPy's
+    lie in little-endian memory.
     """
     # NumPy increments the counter before it draws.
     first, second = np.uint64(counter + 1), np.uint64(0)
@@ -76,16 +70,8 @@ def draw_eight(key: Any, counter: int, words: Any) -> None:
 def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
     """Draw the dropout masks of consecutive samples.
 
-    Parameters
-    ----------
-    key : ndarray
-        (2,) uint64.
-    sample : int
-        Number of the first sample, each of which begins with a counter of its own.
-    least : int
-        A draw of 24 bits keeps its neuron from this value on.
-    keep : ndarray
-        Filled: (B, N) bool, true where the neuron is kept.
+    `key` is (2,) uint64. Each sample begins with a counter of its own. `keep`, (B, N) bool, becomes
+    true where a draw of 24 bits is at least `least`.
     """
     if least == 0:
         keep[:] = True

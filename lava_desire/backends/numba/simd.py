@@ -31,20 +31,11 @@ def has_wide_vectors() -> bool:
 def make_sum_rows(dtype: str, width: int) -> Callable[..., None]:
     """Return a function that adds up chosen rows of an array; compiled functions may call it.
 
-    Parameters
-    ----------
-    dtype : {"float32", "float64"}
-        Of the rows and of their sum.
-    width : int
-        Elements of a row, all in one run of 64-byte vectors.
-
-    Returns
-    -------
-    callable
-        Takes addresses, of the rows, of the list `chosen` (int32) and of the sum, which it
-        overwrites, and the range of `chosen` to add: ``(rows, chosen, begin, end, result)``. Four
-        rows are added together before they are added to the sum, so that a row passes through few
-        additions, see :func:`~lava_desire.backends.numba.events.depth_of_sum`.
+    Rows and their sum are of `dtype`, and their `width` elements lie in one run of 64-byte vectors.
+    The function takes addresses, of the rows, of the list `chosen` (int32) and of the sum, which it
+    overwrites, and the range of `chosen` to add: ``(rows, chosen, begin, end, result)``. Four rows
+    are added together before they are added to the sum, so that a row passes through few additions,
+    see :func:`~lava_desire.backends.numba.events.depth_of_sum`.
     """
     element, bits = {"float32": (ir.FloatType(), 32), "float64": (ir.DoubleType(), 64)}[dtype]
     lanes = _VECTOR_BITS // bits
@@ -101,19 +92,11 @@ def make_sum_rows(dtype: str, width: int) -> Callable[..., None]:
 def make_sum_units(width: int) -> Callable[..., None]:
     """Return a function that sums rows of an array into other rows; compiled functions may call it.
 
-    It has no branch but its loop: one that ends with every sum is foreseen by no processor.
-
-    Parameters
-    ----------
-    width : int
-        Elements of a row, float32.
-
-    Returns
-    -------
-    callable
-        Takes addresses of rows and of groups, (G, 8) int32, and G. A group is four numbers of rows
-        that are added to the sum, the row that receives what there is of it, bits that are flipped
-        in that, as the sign is, and bits of the sum that are kept for the next group: none or all.
+    It has no branch but its loop: one that ends with every sum is foreseen by no processor. The
+    function takes addresses of rows, of `width` float32, and of groups, (G, 8) int32, and G. A
+    group is four numbers of rows that are added to the sum, the row that receives what there is of
+    it, bits that are flipped in that, as the sign is, and bits of the sum that are kept for the
+    next group: none or all.
     """
     lanes = _VECTOR_BITS // 32
     vector, integer, word = ir.VectorType(ir.FloatType(), lanes), ir.IntType(32), ir.IntType(64)
@@ -158,17 +141,9 @@ def make_sum_units(width: int) -> Callable[..., None]:
 def make_weigh_rows(width: int) -> Callable[..., None]:
     """Return a function that sums chosen rows by their weights; compiled functions may call it.
 
-    Parameters
-    ----------
-    width : int
-        Elements of a row, float32.
-
-    Returns
-    -------
-    callable
-        Takes addresses of rows, of the list `chosen` (int32), of as many factors (float32), their
-        count, and the address of the sum, which it overwrites. A row is added at a time, products
-        and sums may be rounded together.
+    The function takes addresses of rows, of `width` float32, of the list `chosen` (int32), of as
+    many factors (float32), their count, and the address of the sum, which it overwrites. A row is
+    added at a time, products and sums may be rounded together.
     """
     lanes = _VECTOR_BITS // 32
     vector, word = ir.VectorType(ir.FloatType(), lanes), ir.IntType(64)
@@ -263,23 +238,14 @@ def make_run_window(width: int) -> Callable[..., None]:
     """Return a function that runs neurons over a window; compiled functions may call it.
 
     Currents and potentials stay in registers: in a plain loop each step would read and write them.
-
-    Parameters
-    ----------
-    width : int
-        Neurons, and elements of a row.
-
-    Returns
-    -------
-    callable
-        Takes addresses of rows (float32), of the events of all steps (int32, numbers of rows) and
-        where each step's begin (int64, T + 1, multiples of four), T, ``gain, decay, synapse_decay,
-        threshold, kept, offset, bound, large`` (float32: a potential that reached the threshold is
-        multiplied by `kept`, and `offset` is subtracted), and addresses of currents that are
-        filtered (`width` float32, zero), of marks, (2, T, width / 16) uint16, and of words, (2,
-        width) uint32. It fills marks with the neurons that fire, and with those whose potential is
-        not farther than `bound` from the threshold, or not nearer than `large`; and the words with
-        the trains of steps below 32, and from 32 on.
+    The function takes addresses of rows (`width` float32, one a neuron), of the events of all steps
+    (int32, numbers of rows) and where each step's begin (int64, T + 1, multiples of four), T,
+    ``gain, decay, synapse_decay, threshold, kept, offset, bound, large`` (float32: a potential that
+    reached the threshold is multiplied by `kept`, and `offset` is subtracted), and addresses of
+    currents that are filtered (`width` float32, zero), of marks, (2, T, width / 16) uint16, and of
+    words, (2, width) uint32. It fills marks with the neurons that fire, and with those whose
+    potential is not farther than `bound` from the threshold, or not nearer than `large`; and the
+    words with the trains of steps below 32, and from 32 on.
     """
     number, half, word = ir.FloatType(), ir.IntType(16), ir.IntType(64)
     lanes = _VECTOR_BITS // 32
@@ -529,19 +495,11 @@ def trailing_zeros(context: Any, word: Any) -> Any:
 def make_add_rows(width: int) -> Callable[..., None]:
     """Return a function that adds chosen rows of an array to a sum where they lie.
 
-    Parameters
-    ----------
-    width : int
-        Elements of a row that are added, all in one run of 64-byte vectors of float32.
-
-    Returns
-    -------
-    callable
-        Takes addresses, of the first of the elements in row 0, of the list `chosen` (int32), of
-        the sum and of 16 int32, and numbers: ``(rows, stride, chosen, begin, end, result,
-        magnitudes)``. Rows begin `stride` elements apart. The largest magnitudes among what was
-        added, as bits, are taken up in `magnitudes`, see :func:`largest_magnitude`, unless its
-        address is 0.
+    Of each row `width` elements are added, all in one run of 64-byte vectors of float32. It takes
+    addresses, of the first of the elements in row 0, of the list `chosen` (int32), of the sum and
+    of 16 int32, and numbers: ``(rows, stride, chosen, begin, end, result, magnitudes)``. Rows begin
+    `stride` elements apart. The largest magnitudes among what was added, as bits, are taken up in
+    `magnitudes`, see :func:`largest_magnitude`, unless its address is 0.
     """
     number, whole, word = ir.FloatType(), ir.IntType(32), ir.IntType(64)
     lanes = _VECTOR_BITS // 32

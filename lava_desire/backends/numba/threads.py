@@ -42,16 +42,8 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
 
     Each thread takes the next range when it is done with one: cores are not equally fast, nor are
     ranges equally long to work on. A call from within `work`, or beside another call, is done by
-    its own thread.
-
-    Parameters
-    ----------
-    work : callable
-        Takes the first element of its range and the one behind the last.
-    size : int
-        Elements there are.
-    grain : int
-        Ranges begin at multiples of it.
+    its own thread. Ranges begin at multiples of `grain`; `work` takes the first element of its
+    range and the one behind the last.
     """
     if size == 0:
         return
@@ -66,17 +58,9 @@ def in_parallel_tiles(
 ) -> None:
     """Call `work` on tiles of neurons times samples, by as many threads as torch uses.
 
-    Parameters
-    ----------
-    work : callable
-        Takes the first neuron of its range and the one behind the last, and as much of its samples.
-    size : int
-        Neurons there are.
-    tile : int
-        Ranges of neurons are tiles of so many, but for the last.
-    num_samples : int
-        Samples there are. The last tiles are shared sample by sample, so that all threads are done
-        at about the same time.
+    `work` takes the first neuron of its range and the one behind the last, and as much of its
+    samples. Ranges are of `tile` neurons, but for the last, which are shared sample by sample, so
+    that all threads are done at about the same time.
     """
     if num_samples == 0:
         return

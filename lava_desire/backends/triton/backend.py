@@ -86,12 +86,8 @@ class TritonBackend(Backend):
     """Kernels of our own on a CUDA device, or on a CPU in Triton's interpreter.
 
     Trains are (B, N) words, of at most 64 time steps. Precision ``"float32"`` sums in float64 and
-    rounds once; ``"bfloat16x2"`` takes two bfloat16 terms a weight and a trace.
-
-    Raises
-    ------
-    ValueError
-        If the device is no CUDA device and Triton does not interpret.
+    rounds once; ``"bfloat16x2"`` takes two bfloat16 terms a weight and a trace. Raises ValueError
+    if the device is no CUDA device and Triton does not interpret.
     """
 
     name = "triton"
@@ -132,10 +128,7 @@ class TritonBackend(Backend):
     def take(self, trains: Tensor, place: Tensor, num_samples: int, mask: Tensor | None) -> Tensor:
         """Take a minibatch out of trains, (S, N), from the sample that `place` holds, one int64.
 
-        Returns
-        -------
-        Tensor
-            (B, N) words, silent where the mask, (B, N) bool, is false.
+        Returns (B, N) words, silent where the mask, (B, N) bool, is false.
         """
         words = torch.empty((num_samples, trains.shape[1]), dtype=self.word, device=trains.device)
         neurons.take_kernel[triton.cdiv(words.numel(), _BLOCK),](
@@ -289,25 +282,10 @@ class TritonBackend(Backend):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return predictions, output desires and errors (Eq. 11 and 14).
 
-        One launch; policies of the config are torch operations on top.
-
-        Parameters
-        ----------
-        trains : Tensor
-            Of the output layer, (B, K) words.
-        labels : Tensor
-            int64, of these samples from `place` on.
-        place : Tensor, optional
-            One int64 on the device; 0 when not given.
-
-        Returns
-        -------
-        prediction : Tensor
-            (B,) int64, that of :meth:`predict`.
-        desire : Tensor
-            (B, K) int8, that of :meth:`output_desire`.
-        error : Tensor
-            (B, K) float32, that of :func:`rule.local_error`.
+        One launch; policies of the config are torch operations on top. Trains of the output layer
+        are (B, K) words; labels, int64, are those from `place` on, one int64 on the device, 0 when
+        not given. Returns the (B,) int64 of :meth:`predict`, the (B, K) int8 of
+        :meth:`output_desire` and the (B, K) float32 of :func:`rule.local_error`.
         """
         desire = torch.empty(trains.shape, dtype=torch.int8, device=trains.device)
         error = torch.empty(trains.shape, device=trains.device)
@@ -375,26 +353,11 @@ class TritonBackend(Backend):
     ) -> tuple[Tensor, Tensor]:
         """Pass the desires of listed samples to the layer before, in one launch (Eq. 13 to 15).
 
-        Parameters
-        ----------
-        layer : Layer
-            Which it is, above the first: dense or a convolution.
-        weights : Tensor
-            Its weights, float32.
-        error : Tensor
-            c of the layer, (B, N_o) float32.
-        listed : Listed
-            Samples whose error is not zero throughout.
-        pre : Tensor
-            Trains of the presynaptic layer, (B, N_i) words.
-        mask : Tensor or None
-            Its dropout mask, (B, N_i) bool.
-
-        Returns
-        -------
-        desire, error : Tensor
-            Of the layer before, (B, N_i) int8 and float32, after its mask; desires of samples that
-            are not listed are 0, their errors undefined.
+        `layer`, dense or a convolution above the first, has float32 weights and the error c, (B,
+        N_o) float32; `listed` are the samples whose error is not zero throughout; trains of the
+        layer before are (B, N_i) words, its mask (B, N_i) bool. Returns its desire and error, (B,
+        N_i) int8 and float32, after the mask; desires of samples that are not listed are 0, their
+        errors undefined.
         """
         config, threshold = self.config, self.config.desire_threshold_of(layer.number - 1)
         chosen = error, listed.active, listed.number
@@ -459,23 +422,9 @@ class TritonBackend(Backend):
     ) -> Pairs | Sums:
         """Lay out or add up what the update of listed samples pairs, in one launch (Eq. 3).
 
-        Parameters
-        ----------
-        layer : Layer
-            Which it is.
-        signs : Tensor
-            Desires after the mask, (B, N_o) int8, 0 for samples that are not listed.
-        listed : Listed
-            Samples that are learned.
-        pre, post : Tensor
-            Trains of both sides, (B, N_i) and (B, N_o) words.
-        counted : bool
-            Whether spikes signed by desire are summed as well.
-
-        Returns
-        -------
-        Pairs or Sums
-            For :meth:`update`; sums of a convolution.
+        Signs are desires after the mask, (B, N_o) int8, 0 for samples that are not listed; trains
+        (B, N_i) and (B, N_o) words. Spikes signed by desire are summed as well where `counted`.
+        Returns what :meth:`update` takes: sums of a convolution.
         """
         if isinstance(layer.synapse, Conv2d):
             chosen = signs, listed.active, listed.number
@@ -529,24 +478,11 @@ class TritonBackend(Backend):
     ) -> None:
         """Change the weights by what the listed samples taught (Eq. 4), in one launch.
 
-        Parameters
-        ----------
-        weights : Tensor
-            (N_o, N_i) float32, changed.
-        learning_rate : Tensor
-            η times the layer's factor, one float64 on the device.
-        listed : Listed
-            Samples that are learned.
-        pairs : Pairs
-            What :meth:`pair` has made of them.
-        halves : Tensor, optional
-            Those of :meth:`split`, which are changed with the weights.
-        terms : sequence of pairs of Tensor
-            Factors of what is added, (N_o,) and (N_i,) float32 each, one after the other.
-        average : Average, optional
-            A moving average that takes in the new weights.
-        limit : float
-            Magnitude to which they are clipped; 0 clips none.
+        Weights, (N_o, N_i) float32, change, and with them their `halves` of :meth:`split`.
+        `learning_rate` is η times the layer's factor, one float64 on the device; `terms` are
+        factors, (N_o,) and (N_i,) float32 each, whose products are added one after the other;
+        `average` takes in the new weights, which are clipped to a magnitude of `limit`, where it is
+        not 0.
         """
         if isinstance(pairs, Sums):
             _apply(weights, learning_rate, pairs, terms, average, limit)
@@ -598,16 +534,8 @@ class TritonBackend(Backend):
     ) -> None:
         """Do what :meth:`InputRates.follow` does, in one launch, but for counting the samples.
 
-        Parameters
-        ----------
-        rates : InputRates
-            Whose rates of layer ℓ change; its `num_samples` do not.
-        layer : int
-            ℓ in 1 to L.
-        trains : Tensor
-            Of its inputs, (B, N_{ℓ−1}) words.
-        listed : Listed, optional
-            Samples that are followed; all when not given.
+        Trains of the inputs of layer ℓ are (B, N_{ℓ−1}) words, of which listed samples are
+        followed, or all; `num_samples` of the rates does not change.
         """
         num_samples, num_in = trains.shape
         neurons.follow_kernel[triton.cdiv(num_in, _FOLLOWED),](

@@ -73,12 +73,7 @@ def _store_kept(row, neuron, num_neurons, word, least):
 class DeviceDropout:
     """Draws the masks of a layer's :class:`~lava_desire.randomness.DropoutStream` on a device.
 
-    Parameters
-    ----------
-    stream : DropoutStream
-        The stream whose masks they are; it is not moved.
-    device : torch.device
-        Where the masks are wanted.
+    The stream itself is not moved.
     """
 
     def __init__(self, stream: DropoutStream, device: torch.device) -> None:

@@ -34,21 +34,7 @@ _VERSION = 2
 class Binning:
     """How recordings become spike trains: the arguments of :func:`bin_events`.
 
-    Parameters
-    ----------
-    num_steps : int
-        T.
-    sensor : tuple of int
-        (channels, height, width).
-    duration, start : int, optional
-        µs.
-    late, counts : str
-        What becomes of late events, and of several of an input in a step.
-
-    Raises
-    ------
-    DataError
-        If a value is none of those that :func:`bin_events` takes.
+    Fields are the arguments; raises DataError as it does.
     """
 
     num_steps: int

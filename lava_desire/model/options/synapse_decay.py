@@ -33,17 +33,7 @@ class SynapseDecay(Option):
 def refuse_synapse_decay(config: DesireConfig, target: str) -> None:
     """Refuse a network whose currents are filtered, for a target that cannot.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    target : str
-        What cannot, as ``"nir"``.
-
-    Raises
-    ------
-    ValueError
-        If `synapse_decay` is not 0.
+    Raises ValueError, with the target as ``"nir"``, if `synapse_decay` is not 0.
     """
     config.part(SynapseDecay).refuse(f" for {target}")
 

@@ -70,10 +70,7 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
     def check_inputs(cls, process: DesireConnection, unconnected: frozenset[str]) -> None:
         """Say before a run that the connection will not learn; refuse it without a third factor.
 
-        Raises
-        ------
-        ValueError
-            If the config asks for a third factor and none is connected.
+        Raises ValueError if the config asks for a third factor and none is connected.
         """
         refuse_cut_data(process)
         config = process.proc_params["config"]

@@ -17,13 +17,6 @@ class Sums:
     """What a window computes with the weights that it began with, by the sums of any synapse.
 
     Sums are float64; those of mantissas are whole numbers, and exact.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        β, and what bounds weights.
-    synapse : Synapse
-        The connection.
     """
 
     def __init__(self, config: DesireConfig, synapse: Synapse) -> None:
@@ -50,15 +43,8 @@ class Sums:
     def pairings(self, signed: Any, traces: Any, rows: Any = slice(None)) -> Any:
         """Return the pairs of Eq. 4, the rows of `weight_shape` that are asked for, in float64.
 
-        Parameters
-        ----------
-        signed : ndarray
-            d · s, (T, N_o).
-        traces : ndarray
-            r, (T, N_i), float64 or integers.
-        rows : ndarray or slice
-            Indices (n,) of postsynaptic neurons, or channels; the others have no pairs, or are
-            not asked for.
+        `signed` is d · s, (T, N_o), and traces r, (T, N_i), float64 or integers. `rows` are indices
+        (n,) of postsynaptic neurons, or channels; the others have no pairs, or are not asked for.
         """
         return self.synapse.pair(signed.astype(np.float64), traces.astype(np.float64))[rows]
 
@@ -76,21 +62,10 @@ class Sums:
     ) -> Any:
         """Change weights by Eq. 4 and by further terms, within their bounds, and take them.
 
-        Parameters
-        ----------
-        weights : ndarray
-            `weight_shape` float32, changed in place.
-        rate : float
-            η with the layer's factor.
-        signed, received : ndarray
-            d · s, (T, N_o) int8, and presynaptic spikes, (T, N_i) bool.
-        factors : sequence of pairs of ndarray
-            Of the terms, (N_o,) and (N_i,) float32.
-
-        Returns
-        -------
-        ndarray
-            Σ_i |ΔW| of each neuron, (N_o,) float32; where neurons share weights, of these.
+        Weights, `weight_shape` float32, change in place; `rate` is η with the layer's factor;
+        `signed`, d · s, is (T, N_o) int8, received spikes (T, N_i) bool, and factors of terms
+        (N_o,) and (N_i,) float32. Returns Σ_i |ΔW| of each neuron, (N_o,) float32; where neurons
+        share weights, of these.
         """
         pairings = self.pairings(signed, traces_of(received, self.config))
         changes = [rule.weight_change(pairings, rate)]

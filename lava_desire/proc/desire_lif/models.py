@@ -76,10 +76,8 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
     def _integrate_and_fire(self, current: Any, step: int) -> Any:
         """Advance the potential by a step and return the spikes, (N_ℓ,) bool (Eq. 1 and 16).
 
-        Raises
-        ------
-        ValueError
-            If what ``a_in`` received in this step of the window are no numbers to go on with.
+        Raises ValueError if what ``a_in`` received in this step of the window are no numbers to go
+        on with.
         """
         raise NotImplementedError
 

@@ -28,10 +28,7 @@ class PyEventSourceModel(AbstractPySourceModel):
     def check_inputs(cls, process: EventSource, unconnected: frozenset[str]) -> None:
         """Refuse labels that are listened to and are not there.
 
-        Raises
-        ------
-        ValueError
-            If a network learns from the labels of a source without labels.
+        Raises ValueError if a network learns from the labels of a source without labels.
         """
         heard = {port.name for port in process.label_out.get_dst_ports()}
         if "label_in" in heard and (process.proc_params["samples"][1] < 0).any():

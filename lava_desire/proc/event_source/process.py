@@ -111,14 +111,7 @@ class EventSource(AbstractSource):
 class Recordings:
     """Spike trains that a model reads by their numbers, and shares: they may be larger than memory.
 
-    Parameters
-    ----------
-    spikes : array, SpikeTrains or SpikeSource
-        As :class:`EventSource` takes them.
-    config : DesireConfig
-        Of the network.
-    name : str
-        What errors call them.
+    Errors call the spikes, which are as :class:`EventSource` takes them, by `name`.
     """
 
     def __init__(self, spikes: Any, config: DesireConfig, name: str) -> None:
