@@ -19,6 +19,7 @@ from lava_desire.engine import DesireNetwork, History, default_precision, evalua
 from lava_desire.files import read_file, write_atomically
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.strict_json import parse_json
+from lava_desire.training.history import RUN
 from lava_desire.training.run_folder import holds_run, read_latest, read_records, read_test
 
 RESULT = "result.json"
@@ -65,7 +66,8 @@ def write_report(
         if holds_run(path):
             history, config = read_history(path)
             if history.records:
-                runs.append({**summary(history, config), "tie_break": _read_ties(path)})
+                beside = {"tie_break": _read(path / TIES), "begun_with": _begun_with(path)}
+                runs.append({**summary(history, config), **beside})
                 samples = samples or _samples_of(path)
     if not runs:
         raise ValueError(f"{folder} holds no run with an epoch: nothing to report")
@@ -125,7 +127,7 @@ def write_ties(folder: str | Path, test: Any, device: str = "cpu") -> None:
         return
     weights = BEST if history.test is None else history.test.weights
     known = {"epoch": chosen.epoch, "weights": weights}
-    found = _read_ties(folder) or {}
+    found = _read(Path(folder) / TIES) or {}
     if known == {name: found.get(name) for name in known}:
         return
     path = Path(folder) / weights
@@ -139,11 +141,20 @@ def write_ties(folder: str | Path, test: Any, device: str = "cpu") -> None:
     write_atomically(Path(folder) / TIES, (json.dumps(found, indent=2) + "\n").encode())
 
 
-def _read_ties(folder: str | Path) -> dict[str, Any] | None:
-    path = Path(folder) / TIES
+def _begun_with(folder: Path) -> dict[str, Any]:
+    """Return the command, commit, machine and time that the run in a folder began with."""
+    notes = _read(folder / RUN) or {}
+    names = ("command", "commit", "environment", "begun")
+    return {name: notes[name] for name in names if name in notes}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the object in a JSON file of a run, None where there is no such file."""
     if not path.exists():
         return None
-    found: dict[str, Any] = parse_json(read_file(path, follow=False))
+    found = parse_json(read_file(path, follow=False))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: expected an object")
     return found
 
 

@@ -280,8 +280,9 @@ def _report(asked: _Asked, as_json: bool) -> None:
         )
         tell(
             asked.console,
-            f"mean {mean} %, deviation {deviation} over {reached['seeds']} seeds; chance alone "
-            f"moves {chance} points, one standard error of {report['samples'].get('test')} samples",
+            f"{'last epoch' if asked.protocol == TEST else 'test set'}: mean {mean} %, deviation "
+            f"{deviation} over {reached['seeds']} seeds; chance alone moves {chance} points, one "
+            f"standard error of {report['samples'].get('test')} samples",
         )
     if asked.quick:
         tell(asked.console, "a smoke test on few samples: these accuracies mean nothing")

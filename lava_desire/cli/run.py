@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lava_desire._provenance import commit
 from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import say
@@ -561,6 +562,7 @@ def _notes(run: Run) -> dict[str, bytes]:
         "precision": network.precision,
         "kernels": network.kernels,
         "backend": run.backend,
+        "commit": commit(),
         "environment": environment(),
         "begun": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

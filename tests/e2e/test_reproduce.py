@@ -64,6 +64,7 @@ def test_an_experiment_is_one_command_and_goes_on(
     first = json.loads((tmp_path / "mine" / "result.json").read_text())
     assert (first["quick"], first["protocol"]) == (True, protocol)
     assert first["runs"][0]["epochs_done"] == 1
+    assert {"commit", "environment", "begun"} <= set(first["runs"][0]["begun_with"])
     assert first["runs"][0]["config"]["seed"] == 0
     assert run("reproduce", name, *data, "--epochs", "2", "--quiet") == (0, "", "")
     second = json.loads((tmp_path / "mine" / "result.json").read_text())
