@@ -44,10 +44,13 @@ def _fashion(preset: str, changes: Mapping[str, Any] | None = None, **more: Any)
     return Experiment("fashion-mnist", 0.8756, "Sec. 4.3", preset, changes or {}, **more)
 
 
+_MOVED = {"image_rotation": 10.0, "image_scale": 0.1, "tie_break": "earliest"}
+
 EXPERIMENTS = {
     "mnist": _mnist("mnist"),
     "fashion-mnist": _fashion("fashion-mnist"),
     "mnist-best": _mnist("mnist-best"),
+    "mnist-moved": _mnist("mnist-best", _MOVED),
     "mnist-online": _mnist("mnist-best", {"batch_size": 1}),
     "mnist-integers": _mnist("mnist", precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
