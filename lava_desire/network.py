@@ -464,10 +464,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; (B, C, H, W) where the
-            config has that `input_shape`; uint8, or float brightness in [0, 1].
-            Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
-            :class:`~lava_desire.data.SpikeTrains`.
+            (B, N_0) uint8 or float, or spike trains, as :meth:`forward` takes them.
         labels : array
             (B,) or (B, 1) integers in [0, N_L), or one-hot, (B, N_L) of 0 and 1.
         learning_rate : float
@@ -785,10 +782,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; (B, C, H, W) where the
-            config has that `input_shape`; uint8, or float brightness in [0, 1].
-            Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
-            :class:`~lava_desire.data.SpikeTrains`.
+            (B, N_0) uint8 or float, or spike trains, as :meth:`forward` takes them.
 
         Returns
         -------

@@ -17,7 +17,14 @@ from matplotlib import rcParams
 from matplotlib.ticker import MaxNLocator
 
 from lava_desire.analysis.firing import RUNAWAY, FiringRates
-from lava_desire.analysis.style import SERIES, class_labels, grid, layer_name, plain
+from lava_desire.analysis.style import (
+    SERIES,
+    class_labels,
+    documented,
+    grid,
+    layer_name,
+    plain,
+)
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, DesireNetwork, History, Metrics
 from lava_desire.model.synapses import refuse_synapses
@@ -30,6 +37,7 @@ _FEW = 20  # neurons, each of which has a number
 _MANY_SPIKES = 1000  # in a panel, of which an SVG or PDF holds a picture
 
 
+@documented
 def plot_learning_curve(history: History, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw accuracy and share of active samples over the epochs.
 
@@ -37,22 +45,11 @@ def plot_learning_curve(history: History, path: str | Path | None = None, *, ax:
     ----------
     history : History
         At least one epoch.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    ax : Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
         If there is no epoch to draw.
-    OSError
-        If the file cannot be written.
     """
     best = history.best
     _check_epochs(history)
@@ -99,6 +96,7 @@ def plot_learning_curve(history: History, path: str | Path | None = None, *, ax:
     return sheet.done(path)
 
 
+@documented
 def plot_curves(
     histories: Mapping[str, History],
     path: str | Path | None = None,
@@ -114,26 +112,13 @@ def plot_curves(
     histories : mapping of str to History
         The runs by name; accuracy is that of validation, or else of the test set. Those without
         are left out.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    title : str
-        What stands above.
     against : str, optional
         Name of the run whose accuracy is subtracted, epoch by epoch.
-    ax : Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
         If no run has an accuracy to draw, or none is named `against`.
-    OSError
-        If the file cannot be written.
     """
     curves = {name: _accuracies(history) for name, history in histories.items()}
     curves = {name: curve for name, curve in curves.items() if curve}
@@ -159,6 +144,7 @@ def plot_curves(
     return sheet.done(path)
 
 
+@documented
 def plot_desires(history: History, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw which shares of the samples desired a change, or were undecided, over the epochs.
 
@@ -166,22 +152,11 @@ def plot_desires(history: History, path: str | Path | None = None, *, ax: Any = 
     ----------
     history : History
         At least one epoch.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    ax : Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
         If there is no epoch to draw.
-    OSError
-        If the file cannot be written.
     """
     _check_epochs(history)
     sheet = Sheet(ax)
@@ -205,6 +180,7 @@ def plot_desires(history: History, path: str | Path | None = None, *, ax: Any = 
     return sheet.done(path)
 
 
+@documented
 def plot_rates(
     measured: FiringRates, path: str | Path | None = None, title: str = "", *, ax: Any = None
 ) -> Any:
@@ -214,22 +190,8 @@ def plot_rates(
     ----------
     measured : FiringRates
         What :func:`~lava_desire.analysis.firing_rates` returned.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
     title : str
         What stands above; the number of samples when not given.
-    ax : Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
     """
     sheet = Sheet(ax)
     axes = sheet.one((7, 4.0))
@@ -277,6 +239,7 @@ def _over_epochs(axes: Any, quantity: str) -> None:
     grid(axes)
 
 
+@documented
 def plot_confusion(
     metrics: Metrics,
     path: str | Path | None = None,
@@ -291,26 +254,13 @@ def plot_confusion(
     ----------
     metrics : Metrics
         Result of an evaluation.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    title : str
-        What stands above.
     class_names : sequence of str, optional
         What the K classes are called; as the metrics say, or by number, when not given.
-    ax : Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
         If there are more or fewer names than classes.
-    OSError
-        If the file cannot be written.
     """
     counts = metrics.confusion
     class_names = metrics.class_names if class_names is None else class_names
@@ -340,6 +290,7 @@ def plot_confusion(
     return sheet.done(path)
 
 
+@documented
 def plot_calibration(
     metrics: Metrics, path: str | Path | None = None, title: str = "", *, ax: Any = None
 ) -> Any:
@@ -349,24 +300,13 @@ def plot_calibration(
     ----------
     metrics : Metrics
         Result of an evaluation, with margins.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
     title : str
         What stands above; the expected calibration error when not given.
-    ax : Axes, optional
-        Where to draw; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
         If the metrics have no margins.
-    OSError
-        If the file cannot be written.
     """
     error = metrics.expected_calibration_error
     if error is None:
@@ -392,6 +332,7 @@ def plot_calibration(
     return sheet.done(path)
 
 
+@documented
 def plot_classified_images(
     config: DesireConfig,
     activity: Activity,
@@ -418,24 +359,11 @@ def plot_classified_images(
     image_shape : tuple of int
         (height, width), or (channels, height, width): three are drawn in colour, of others the
         mean.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    class_names : sequence of str, optional
-        What the K classes are called; their numbers when not given.
-    ax : sequence of Axes, optional
-        Where to draw, (L + 1, B) or flat; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or sequence of Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
-        If there are more or fewer names than classes, or axes than are drawn.
-    OSError
-        If the file cannot be written.
+        If there are more or fewer names than classes.
     """
     brightness = np.asarray(images).reshape(len(labels), *image_shape)
     if len(image_shape) == 3:
@@ -444,6 +372,7 @@ def plot_classified_images(
     return _draw_samples(config, activity, labels, brightness, class_names, path, ax)
 
 
+@documented
 def plot_rasters(
     config: DesireConfig,
     activity: Activity,
@@ -463,24 +392,11 @@ def plot_rasters(
         Of the samples; one column of the figure a sample, so a handful.
     labels : sequence of int
         (B,) classes.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    class_names : sequence of str, optional
-        What the K classes are called; their numbers when not given.
-    ax : sequence of Axes, optional
-        Where to draw, (L + 1, B) or flat; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or sequence of Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
-        If there are more or fewer names than classes, or axes than are drawn.
-    OSError
-        If the file cannot be written.
+        If there are more or fewer names than classes.
     """
     return _draw_samples(config, activity, labels, None, class_names, path, ax)
 
@@ -560,6 +476,7 @@ def _draw_spikes(axes: Any, spikes: Any) -> None:
         axes.tick_params(axis="y", labelsize=7)
 
 
+@documented
 def plot_weights(
     network: DesireNetwork,
     path: str | Path | None = None,
@@ -574,28 +491,17 @@ def plot_weights(
     ----------
     network : DesireNetwork
         Its first layer is a convolution, or dense.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
     image_shape : tuple of int, optional
         (height, width) or (channels, height, width) of the inputs of a dense layer; when not given
         the config's `input_shape`, or else a square.
     at_most : int
         Kernels or neurons that are drawn, evenly spaced, their numbers above; the channels of one
         stand side by side.
-    ax : Axes, optional
-        Where to draw all of them; a new figure when not given.
-
-    Returns
-    -------
-    Figure, or Axes
-        The figure, or the axes that were given.
 
     Raises
     ------
     ValueError
         If the layer is of another kind, or its inputs are no such image.
-    OSError
-        If the file cannot be written.
     """
     config = network.config
     refuse_synapses(config.first_layers(1), "plot_weights", ("dense", "conv2d"))

@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lava_desire.palette import BLACK, BLUE, GREEN, ORANGE
 from lava_desire.sheet import Sheet
 
-_PLOTS = """
+_Plot = TypeVar("_Plot", bound=Callable[..., Any])
 
-    Parameters
-    ----------
-    measured : dataclass
-        What was measured.
-    path : path, optional
-        Where a PNG, SVG or PDF goes, as its suffix says.
-    title : str
-        What stands above; something of its own when not given.
-    ax : Axes, or sequence of Axes, optional
-        Where to draw, as many as a new figure would have; a new figure when not given.
+_SHARED = {
+    "path": """
+path : path, optional
+    Where a PNG, SVG or PDF goes, as its suffix says.
+""",
+    "title": """
+title : str
+    What stands above; something of its own when not given.
+""",
+    "class_names": """
+class_names : sequence of str, optional
+    What the K classes are called; their numbers when not given.
+""",
+    "ax": """
+ax : Axes, or sequence of Axes, optional
+    Where to draw, as many as a new figure would have; a new figure when not given.
+""",
+}
+_RETURNS = """
 
-    Returns
-    -------
-    Figure, or Axes
-        The figure, which a notebook shows; the axes that were given.
+Returns
+-------
+Figure, or Axes
+    The figure, which a notebook shows; the axes that were given.
+"""
+_RAISES = """
 
-    Raises
-    ------
-    ValueError
-        If `ax` holds more or fewer axes than are drawn, or `path` ends in no known suffix.
-    OSError
-        If the file cannot be written.
-    """
+Raises
+------
+ValueError
+    {also}If `ax` holds more or fewer axes than are drawn, or `path` ends in no known suffix.
+OSError
+    If the file cannot be written.
+"""
 
 PURPLE = "#CC79A7"
 """Of the Okabe-Ito palette, as the others."""
@@ -69,7 +81,23 @@ def plots(draw: Callable[..., None]) -> Callable[..., Any]:
         draw.__name__,
         draw.__module__,
     )
-    plot.__doc__ = f"{draw.__doc__}{_PLOTS}"
+    own = "\n\nParameters\n----------\nmeasured : dataclass\n    What was measured.\n"
+    plot.__doc__ = f"{draw.__doc__}{own}"
+    return documented(plot)
+
+
+def documented(plot: _Plot) -> _Plot:
+    """Say in the docstring of a plot what all of them take, give and raise.
+
+    Its own has the other parameters, and those of these names that mean something else; a section
+    Raises of one entry, ValueError, where there is more to refuse.
+    """
+    text, _, refused = inspect.cleandoc(plot.__doc__ or "").partition("\n\nRaises\n")
+    told = [name for name in inspect.signature(plot).parameters if name in _SHARED]
+    shared = "".join(_SHARED[name].rstrip() for name in told if f"\n{name} : " not in text)
+    also = refused.partition("ValueError\n    ")[2]
+    raises = _RAISES.format(also=f"{also}\n    " if also else "")
+    plot.__doc__ = "".join((text, shared, _RETURNS.rstrip(), raises))
     return plot
 
 

@@ -33,8 +33,38 @@ _THRESHOLD_LIMIT = 2**THRESHOLD_BITS
 _CURRENT_LIMIT = STATE_LIMIT + 1
 
 
+class ExportedNetwork:
+    """A network as a target computes it, which classifies images by its output spikes."""
+
+    config: DesireConfig
+
+    def predict(self, images: Any) -> Any:
+        """Classify images.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        ndarray
+            Class a sample, (B,) int64; −1 where the network is undecided.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
+        return predict_class(self.config, self._outputs(images))
+
+    def _outputs(self, images: Any) -> Any:
+        """Return output spikes for images, (T, B, N_L)."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class IntegerNetwork:
+class IntegerNetwork(ExportedNetwork):
     """Weights, exponents and thresholds of a network in fixed point.
 
     a = (Σ W·s) · 2^exponent;  v ← trunc(v·(4096 − dv) / 4096) + 64·a;  a spike where v > 64·vth
@@ -163,26 +193,8 @@ class IntegerNetwork:
         ]
         return IntegerNetwork(self.config, self.weights, tuple(thresholds))
 
-    def predict(self, images: Any) -> Any:
-        """Classify images.
-
-        Parameters
-        ----------
-        images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
-
-        Returns
-        -------
-        ndarray
-            Class a sample, (B,) int64; −1 where the network is undecided.
-
-        Raises
-        ------
-        ValueError
-            If the images do not fit the network.
-        """
-        trains = encode_images(images, self.config)
-        return predict_class(self.config, self.spikes(trains)[-1])
+    def _outputs(self, images: Any) -> Any:
+        return self.spikes(encode_images(images, self.config))[-1]
 
 
 def predict_class(config: DesireConfig, spikes: Any) -> Any:

@@ -29,11 +29,11 @@ import numpy as np
 
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.integer_network import (
+    ExportedNetwork,
     IntegerNetwork,
     as_integers,
     encode_images,
     is_floating,
-    predict_class,
 )
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.conv2d import Conv2d
@@ -45,7 +45,7 @@ _LARGEST_SOURCE = 1 << 25  # values in a ring buffer, which is copied between OS
 
 
 @dataclass
-class LavaNetwork:
+class LavaNetwork(ExportedNetwork):
     """Wired Lava processes, ready for a source of spikes and a sink.
 
     Parameters
@@ -117,13 +117,13 @@ class LavaNetwork:
         ValueError
             If the images do not fit the network.
         """
-        return self.output_spikes(self._encode(images)).sum(axis=0)
+        return self._outputs(images).sum(axis=0)
 
-    def _encode(self, images: Any) -> Any:
+    def _outputs(self, images: Any) -> Any:
         if isinstance(self._source, IntegerNetwork):
-            return encode_images(images, self.config)
+            return self.output_spikes(encode_images(images, self.config))
         # In fixed point the engine has an encoder of its own.
-        return self._source.forward(images).spikes[0].cpu().numpy()
+        return self.output_spikes(self._source.forward(images).spikes[0].cpu().numpy())
 
     def output_spikes(self, trains: Any) -> Any:
         """Run spike trains through freshly built processes.
@@ -158,26 +158,6 @@ class LavaNetwork:
         if not parts:
             return np.zeros((config.num_steps, 0, config.num_classes), dtype=bool)
         return np.concatenate(parts, axis=1)
-
-    def predict(self, images: Any) -> Any:
-        """Classify images as :meth:`count_spikes` does.
-
-        Parameters
-        ----------
-        images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
-
-        Returns
-        -------
-        ndarray
-            Class a sample, (B,) int64; −1 where undecided.
-
-        Raises
-        ------
-        ValueError
-            If the images do not fit the network.
-        """
-        return predict_class(self.config, self.output_spikes(self._encode(images)))
 
 
 def to_lava(network: DesireNetwork | IntegerNetwork) -> LavaNetwork:

@@ -10,7 +10,7 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.chips.base import Figure
 from lava_desire.deploy.chips.xylo import CHIP
-from lava_desire.deploy.integer_network import encode_images, predict_class
+from lava_desire.deploy.integer_network import ExportedNetwork, encode_images
 from lava_desire.model.checks import check_array
 from lava_desire.model.synapses import refuse_synapses
 
@@ -46,7 +46,7 @@ class XyloRun:
 
 
 @dataclass(frozen=True)
-class XyloNetwork:
+class XyloNetwork(ExportedNetwork):
     """Weights, decays and thresholds of a network on Xylo Audio 2 (SYNS61201).
 
     i ← i + Σ (W ≪ shift)·n;  i ← i − d(i, dash_syn);  v ← v − d(v, dash_mem) + i;  n = ⌊v / θ⌋
@@ -180,25 +180,8 @@ class XyloNetwork:
         ends = np.cumsum(self.config.neurons[1:-1])
         return [*np.split(run.hidden, ends[:-1], axis=2), run.outputs]
 
-    def predict(self, images: Any) -> Any:
-        """Classify images.
-
-        Parameters
-        ----------
-        images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
-
-        Returns
-        -------
-        ndarray
-            Class a sample, (B,) int64; −1 where the network is undecided.
-
-        Raises
-        ------
-        ValueError
-            If the images do not fit the network.
-        """
-        return predict_class(self.config, self.run(encode_images(images, self.config)).outputs)
+    def _outputs(self, images: Any) -> Any:
+        return self.run(encode_images(images, self.config)).outputs
 
 
 class Population:

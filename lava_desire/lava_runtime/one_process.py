@@ -262,12 +262,7 @@ class OneProcessRuntime(Runtime):
     # Runs
 
     def start(self, run_condition: AbstractRunCondition) -> None:
-        """Run, on the caller's thread where the run is to block, or on one of its own.
-
-        Raises ProcessError if a process failed; RuntimeError if the network runs at this moment, or
-        has ended; ValueError if the condition is none, or its number of steps not whole, or below
-        0.
-        """
+        """See :meth:`SupervisedRuntime.start`: on the caller's thread where the run is to block."""
         check_condition(run_condition)
         self._check_idle("it can run again")
         is_endless = isinstance(run_condition, RunContinuous)
@@ -377,12 +372,7 @@ class OneProcessRuntime(Runtime):
     # Vars
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
-        """Get a Var, or the elements of it that an index selects.
-
-        The index is as NumPy takes it, the result float64, whatever the Var is, as Lava gives it.
-        Raises IndexError if there are no such elements, RuntimeError if the network runs at this
-        moment, or has ended.
-        """
+        """See :meth:`SupervisedRuntime.get_var`."""
         self._check_idle("a Var can be read")
         var, variable, model_class = look_up(self._executable, var_id)
         variable.check_index(idx)
@@ -403,12 +393,9 @@ class OneProcessRuntime(Runtime):
         return np.array(numbers)
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
-        """Set a Var, or the elements of it that an index selects; whatever is refused, it goes on.
+        """See :meth:`SupervisedRuntime.set_var`.
 
-        `value` has the elements, or the whole Var, of which those at `idx` are taken; or is a
-        number for one. Raises IndexError if there are no such elements; ProcessError if the model
-        does not take the value, and the network ends; ValueError if the value is of another shape,
-        or the Var cannot hold it; RuntimeError if the network runs at this moment, or has ended.
+        Raises ProcessError if the model does not take the value, and the network ends.
         """
         self._check_idle("a Var can be set")
         var, variable, model_class = look_up(self._executable, var_id)

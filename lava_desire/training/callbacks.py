@@ -117,17 +117,9 @@ class EarlyStopping(Callback):
             raise ValueError(f"of is {of!r}: expected one of {', '.join(_NUMBERS)}")
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Refuse a run whose records will have no such number, and stop one that had stopped.
+        """See :class:`Callback`; stop a run that had stopped.
 
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-
-        Raises
-        ------
-        ValueError
-            If they will not have it.
+        Raises ValueError if the run's records will have no such number.
         """
         tested = run.watched is not None
         validated = run.validation is not None
@@ -146,15 +138,7 @@ class EarlyStopping(Callback):
         self._look(run)
 
     def on_epoch_end(self, run: TrainingRun, record: EpochRecord) -> None:
-        """Stop the run if this was one epoch too many.
-
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-        record : EpochRecord
-            The epoch's.
-        """
+        """See :class:`Callback`: stop the run if this was one epoch too many."""
         self._look(run)
 
     def _look(self, run: TrainingRun) -> None:
@@ -197,19 +181,9 @@ class EpochCheckpoint(Callback):
         self.folder = None if folder is None else Path(folder)
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Make the folder.
+        """See :class:`Callback`: make the folder.
 
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-
-        Raises
-        ------
-        ValueError
-            If neither this nor the run has one.
-        OSError
-            If it cannot be written.
+        Raises ValueError if neither this nor the run has one, OSError if it cannot be written.
         """
         if self.folder is None and run.folder is None:
             raise ValueError("EpochCheckpoint has no folder, nor has the run: expected one of them")
@@ -218,19 +192,9 @@ class EpochCheckpoint(Callback):
         check_writable(self._into / _file_of(0))
 
     def on_epoch_end(self, run: TrainingRun, record: EpochRecord) -> None:
-        """Write the weights, if it is their turn.
+        """See :class:`Callback`: write the weights, if it is their turn.
 
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-        record : EpochRecord
-            The epoch's.
-
-        Raises
-        ------
-        OSError
-            If they cannot be written; the run's own checkpoint is whole.
+        Raises OSError if they cannot be written; the run's own checkpoint is whole.
         """
         if record.epoch % self.every == 0:
             write_checkpoint(run.network.checkpoint(), self._into / _file_of(record.epoch))

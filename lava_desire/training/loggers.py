@@ -35,35 +35,17 @@ class _FileLogger(Callback):
         raise NotImplementedError
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Write what there is, of a run that is resumed, and refuse a file that cannot be written.
+        """See :class:`Callback`: write what there is of a run that is resumed.
 
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
+        Raises OSError if the file cannot be written.
         """
         check_writable(self.path)
         self._write(run)
 
     def on_epoch_end(self, run: TrainingRun, record: EpochRecord) -> None:
-        """Write the records with that of the epoch.
+        """See :class:`Callback`: write the records with that of the epoch.
 
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-        record : EpochRecord
-            The epoch's.
-
-        Raises
-        ------
-        OSError
-            If they cannot be written; the run's own checkpoint is whole.
+        Raises OSError if they cannot be written; the run's own checkpoint is whole.
         """
         self._write(run)
 
@@ -132,17 +114,9 @@ class TensorBoardLogger(Callback):
         self._open: Any = SummaryWriter
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Open the file of events; epochs that a resumed run does again are taken back.
+        """See :class:`Callback`: open the file of events.
 
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-
-        Raises
-        ------
-        ValueError
-            If there is no folder.
+        Epochs that a resumed run does again are taken back. Raises ValueError without a folder.
         """
         if self.folder is None and run.folder is None:
             raise ValueError(
@@ -152,15 +126,7 @@ class TensorBoardLogger(Callback):
         self._writer = self._open(str(folder), purge_step=run.epoch + 1 if run.epoch else None)
 
     def on_epoch_end(self, run: TrainingRun, record: EpochRecord) -> None:
-        """Write the epoch.
-
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-        record : EpochRecord
-            The epoch's.
-        """
+        """See :class:`Callback`: write the epoch."""
         writer, epoch = self._writer, record.epoch
         for tag, value in _scalars(record).items():
             if value is not None:
@@ -177,13 +143,7 @@ class TensorBoardLogger(Callback):
         writer.flush()
 
     def on_end(self, run: TrainingRun) -> None:
-        """Write what the test set came to, if it was read, and close the file.
-
-        Parameters
-        ----------
-        run : TrainingRun
-            See :meth:`Callback.on_begin`.
-        """
+        """See :class:`Callback`: write what the test set came to, if it was read."""
         if run.history.test is not None:
             self._writer.add_scalar("accuracy/test", run.history.test.accuracy, run.epoch)
         self._writer.close()
