@@ -16,6 +16,7 @@ from lava_desire.model.fields import SHOWN, Part, declared, layer_sizes_of
 from lava_desire.model.option import (
     Augmentation,
     Bound,
+    CurrentFilter,
     DecisionPolicy,
     FeedbackPolicy,
     Filter,
@@ -26,7 +27,7 @@ from lava_desire.model.option import (
 from lava_desire.model.options import found
 from lava_desire.model.options.image_shift import ImageShift
 from lava_desire.model.parts import Layers, Network, Rule, Schedule
-from lava_desire.model.rates import MeanRates
+from lava_desire.model.rates import MeanRates, mean_trace
 from lava_desire.model.synapses import Dense, Synapse, connect
 from lava_desire.strict_json import parse_json
 
@@ -310,6 +311,16 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         shift = self.part(ImageShift)
         moves = any(isinstance(option, Augmentation) for option in self.options)
         return moves and shift.image_shift_share > 0 and epoch >= shift.image_shift_start
+
+    @cached_property
+    def filters_currents(self) -> bool:
+        """Whether synaptic currents last longer than the step of their spikes."""
+        return bool(self._on(CurrentFilter))
+
+    @cached_property
+    def mean_trace(self) -> float:
+        """Mean trace over a window of an input that spikes in every step: ``rule.mean_trace``."""
+        return mean_trace(self.num_steps, self.decay, self.synapse_decay)
 
     @cached_property
     def rates_desired_samples(self) -> bool:

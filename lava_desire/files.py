@@ -223,19 +223,9 @@ class FolderLock:
     """A lock that one process or thread at a time holds for a folder.
 
     The operating system releases it when the process ends, however it ends. A folder on a file
-    system that knows no locks is taken without one.
-
-    Parameters
-    ----------
-    folder : path
-        The folder, which is there.
-
-    Raises
-    ------
-    FolderInUseError
-        When entered, if the folder is being written; the message names the process.
-    OSError
-        When entered, if the folder cannot be written, or the lock's file is a link, or no file.
+    system that knows no locks is taken without one. When entered it raises FolderInUseError, with
+    the process, if the folder is being written; OSError if it cannot be written, or the lock's file
+    is a link, or no file.
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -32,7 +32,7 @@ from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.model.option import LayerUpdate, check_decisions, term_factors
-from lava_desire.model.rates import InputRates, mean_trace
+from lava_desire.model.rates import InputRates
 from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream, feedback_held, initial_weights
@@ -163,7 +163,6 @@ class DesireNetwork:
             config, self.device, self.precision, self.kernels, self.arithmetic, formats
         )
         self._config = config
-        self._mean_trace = mean_trace(config.num_steps, config.decay, config.synapse_decay)
         self._dropout = [
             DropoutStream(size, config.dropout_of(layer), config.seed, layer)
             for layer, size in enumerate(config.neurons[:-1])
@@ -772,7 +771,7 @@ class DesireNetwork:
             pre,
             post,
             desired_spikes,
-            self._mean_trace,
+            self.config.mean_trace,
         )
         yield from term_factors(update)
 

@@ -14,7 +14,7 @@ from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import plots
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.options.synapse_decay import refuse_synapse_decay
+from lava_desire.model.option import refuse_current_filters
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.sheet import Sheet
 
@@ -131,11 +131,11 @@ def count_measured(
     A few samples are enough: this is plain Python. Of each hidden layer `neurons_a_layer` neurons
     are counted, evenly spaced. Returns by process the means of :data:`KINDS`: a hidden neuron's
     forward and backward pass, and the update of a weight to it. Raises ValueError if a layer is not
-    dense, or the config has a `synapse_decay`.
+    dense, or currents are filtered.
     """
     config, tally = network.config, Tally()
     refuse_synapses(config, "the count of operations")
-    refuse_synapse_decay(config, "the count of operations")
+    refuse_current_filters(config, "the count of operations")
     constants = _constants(config, tally)
     activity = network.forward(images)
     desires = [desire.cpu().numpy() for desire in network.desires(activity, labels)]

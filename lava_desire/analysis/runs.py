@@ -25,20 +25,9 @@ _MOST_TEXT = 60  # characters of a value from a file
 class StoredRun:
     """A run as the files of its folder tell of it.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the run.
-    config : DesireConfig or None
-        None where no file says it.
-    history : History
-        Its epochs, none where no file says them.
-    settings : dict of str to str
-        Data, backend, device, precision and kernels, as far as they are noted.
-    environment : dict of str to str
-        Versions and the machine, as they are noted.
-    problems : tuple of str
-        What is missing or damaged.
+    The config is None where no file says it, the history has no epochs where none says them.
+    `settings` are data, backend, device, precision and kernels, `environment` versions and the
+    machine, as far as they are noted; `problems` say what is missing or damaged.
     """
 
     folder: Path
@@ -97,22 +86,9 @@ class StoredRun:
 def find_runs(places: Sequence[str]) -> list[Path]:
     """Return the folders of the runs that are named, or are in the folders that are.
 
-    Parameters
-    ----------
-    places : sequence of str
-        Folders of runs, folders with runs somewhere below, and patterns such as ``runs/seed-*``.
-
-    Returns
-    -------
-    list of Path
-        Each once, in the order given, those of one folder sorted.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing of a name.
-    ValueError
-        If there is no run in a folder.
+    Places are folders of runs, folders with runs somewhere below, and patterns such as
+    ``runs/seed-*``. Each run comes once, in the order given, those of one folder sorted. Raises
+    FileNotFoundError if there is nothing of a name, ValueError if there is no run in a folder.
     """
     found: dict[Path, None] = {}
     for place in places:
@@ -137,17 +113,7 @@ def _runs_in(place: Path) -> Iterator[Path]:
 
 
 def read_run(folder: str | Path) -> StoredRun:
-    """Read what the files of a run's folder tell, and note what is missing or damaged.
-
-    Parameters
-    ----------
-    folder : path
-        Of the run.
-
-    Returns
-    -------
-    StoredRun
-    """
+    """Read what the files of a run's folder tell, and note what is missing or damaged."""
     folder, problems = Path(folder), []
 
     def tried(read: Callable[[], Any]) -> Any:

@@ -96,10 +96,7 @@ class Backend:
     def as_weights(self, weights: Sequence[Any]) -> list[Tensor]:
         """Return copies of the weights of all layers, as the backend holds them.
 
-        Raises
-        ------
-        ValueError
-            If their number, a shape or a value is another than the config asks for.
+        Raises ValueError if their number, a shape or a value is another than the config asks for.
         """
         arranged = [
             self.arrange(tensor)
@@ -120,10 +117,8 @@ class Backend:
     def check_learning(self, learning_rate: float) -> None:
         """Refuse to learn what this backend cannot, before anything has changed.
 
-        Raises
-        ------
-        ValueError
-            If the config asks for what it does not offer, or the learning rate is none for it.
+        Raises ValueError if the config asks for what it does not offer, or the learning rate is
+        none for it.
         """
 
     def encode(self, inputs: Tensor) -> Any:
@@ -367,21 +362,7 @@ def lif_scan(
 ) -> Tensor:
     """Run :func:`~lava_desire.rule.integrate_and_fire` over a window from rest.
 
-    Parameters
-    ----------
-    current : Tensor
-        (T, B, N) float32.
-    decay, threshold : float
-        β and θ.
-    mask : Tensor or None
-        Dropout mask, (B, N) bool.
-    reset : str
-        See :class:`~lava_desire.config.DesireConfig`.
-
-    Returns
-    -------
-    Tensor
-        Spikes, (T, B, N) bool.
+    The current is (T, B, N) float32, the mask (B, N) bool, spikes are (T, B, N) bool.
     """
     potential = torch.zeros_like(current[0])
     spikes = torch.empty(current.shape, dtype=torch.bool, device=current.device)

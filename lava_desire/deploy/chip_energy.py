@@ -53,22 +53,13 @@ _LEARNING = (
 class LayerEnergy:
     """What a plastic layer does for a sample, a mean over samples.
 
-    Parameters
-    ----------
-    layer : int
-        ℓ, 1 to L.
-    events : dict of str to float
-        Counts a window of T + 1 steps: ``spikes`` of its neurons; ``synaptic_operations``,
-        ``neuron_updates``, ``neuron_updates_idle``; ``messages``, ``hops_east_west`` and
-        ``hops_north_south`` of spikes on their way to it.
-    energies : dict of str to dict
-        Picojoules by part (``synapses``, ``somas``, ``network``), for the figures of the makers and
-        of each simulator.
-    learning : dict of str to float
-        Counts a training step of one sample: ``desires``, ``updates_with_desire``,
-        ``updates_of_spiking``, ``weights_changed``, ``updates_dense``, ``errors_back``.
-    learning_energies : dict of str to float
-        Picojoules of those that the makers have a figure for.
+    Counts are of a window of T + 1 steps: ``spikes`` of its neurons; ``synaptic_operations``,
+    ``neuron_updates``, ``neuron_updates_idle``; ``messages``, ``hops_east_west`` and
+    ``hops_north_south`` of spikes on their way to it. Energies are picojoules by part
+    (``synapses``, ``somas``, ``network``), for the figures of the makers and of each simulator.
+    `learning` counts a training step of one sample: ``desires``, ``updates_with_desire``,
+    ``updates_of_spiking``, ``weights_changed``, ``updates_dense``, ``errors_back``; of those that
+    the makers have a figure for there are `learning_energies`.
     """
 
     layer: int

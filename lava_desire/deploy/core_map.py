@@ -35,30 +35,17 @@ _MOST_CORES = 512  # that a layer is spread over, unless a chip has more
 class LayerMap:
     """What a plastic layer takes of a chip.
 
-    Parameters
-    ----------
-    layer : int
-        ℓ, 1 to L.
-    text : str
-        The connection, as ``"200"`` or ``"16c5s2"``.
-    neurons, compartments : int
-        N_ℓ, and what they are made of on the chip.
-    fan_in, fan_out : int
-        Synapses that end at one of its neurons; the most that begin at one of the layer before.
-    synapses, weights : int
-        Synapses that end in the layer; weights that are stored for them, over all cores.
-    weight_bytes, index_bytes, list_bytes, learning_bytes, feedback_bytes : float
-        Synaptic memory over all cores: weights; numbers of neurons; heads of lists and what
-        rounding up to words adds; tags; the synapses of Wᵀ of the next layer, all included.
-    cores : int
-        Cores that it takes; 0 where it fits none, or shares the only one.
-    limited_by : str
-        What one core less would exceed, or ``""`` of a single core.
-    weights_alone : int
-        Cores that its weights would fill, were there nothing else.
-    used : dict of str to tuple of int
-        For each core: its ``neurons`` (compartments), bytes of ``synaptic memory``, ``input axons``
-        and ``output axons``; of a chip of one core, what the layer takes of each of its limits.
+    `text` is the connection, as ``"200"`` or ``"16c5s2"``; `compartments` are what its N_ℓ neurons
+    are made of on the chip. `fan_in` are the synapses that end at one of its neurons, `fan_out` the
+    most that begin at one of the layer before. Over all cores `weights` are stored for its
+    `synapses`, and synaptic memory holds bytes of weights, of numbers of neurons (`index_bytes`),
+    of heads of lists and of what rounding up to words adds (`list_bytes`), of tags
+    (`learning_bytes`), and of the synapses of Wᵀ of the next layer, all included
+    (`feedback_bytes`). `cores` is 0 where it fits none, or shares the only one; `limited_by` says
+    what one core less would exceed, or ``""`` of a single core; `weights_alone` are the cores that
+    its weights would fill, were there nothing else. `used` has for each core its ``neurons``
+    (compartments), bytes of ``synaptic memory``, ``input axons`` and ``output axons``; of a chip of
+    one core, what the layer takes of each of its limits.
     """
 
     layer: int

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lava_desire.config import DesireConfig
-from lava_desire.model.options.synapse_decay import refuse_synapse_decay
+from lava_desire.model.option import refuse_current_filters
 from lava_desire.model.synapses import refuse_synapses
 
 _TRACE_LIMIT, _TAG_LIMIT = 127, 255
@@ -104,12 +104,11 @@ def loihi_learning_rule(
     Raises
     ------
     ValueError
-        If the config changes Eq. 4 (a `trace_baseline`, a `weight_limit`, a `rate_floor`,
-        a `synapse_decay`), has
-        convolutions, whose weights are shared where the engine learns a synapse at a time, its
-        layers learn at different rates and none is given, the window is longer than 2^9 steps, β is
-        0, or η times `weight_scale` is below or above
-        what the engine's integers can hold.
+        If the config changes Eq. 4 (a `trace_baseline`, a `weight_limit`, a `rate_floor`),
+        filters currents, or has convolutions, whose weights are shared where the engine learns a
+        synapse at a time; if its layers learn at different rates and none is given, the window is
+        longer than 2^9 steps, β is 0, or η times `weight_scale` is below or above what the engine's
+        integers can hold.
     ImportError
         If Lava is not installed; the message holds the command that installs it.
     """
@@ -195,7 +194,7 @@ def _write(
 def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:
     """Refuse options that change the rule beyond Eq. 4, and weights that are shared."""
     refuse_synapses(config, "Loihi's learning engine")
-    refuse_synapse_decay(config, "Loihi's learning engine")
+    refuse_current_filters(config, "Loihi's learning engine")
     for option in (*config.terms, *config.bounds):
         option.refuse(", which Loihi's learning engine can do")
     if config.feedback_policy is not None:

@@ -67,7 +67,7 @@ def to_neurobench(network: DesireNetwork | IntegerNetwork) -> Any:
     operations = _neurobench("metrics.workload.neuron_operations")
     # Each step does what one of snnTorch's Leaky does, or Synaptic where currents are filtered.
     table = operations.neuron_ops_reset_operations
-    table[LIF.__name__] = table["Synaptic" if network.config.synapse_decay else "Leaky"]
+    table[LIF.__name__] = table["Synaptic" if network.config.filters_currents else "Leaky"]
     module = to_torch(network)
 
     class Model(models.NeuroBenchModel):  # type: ignore[name-defined]

@@ -128,7 +128,7 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
-def dialect_of(name: str, synapse_decay: float) -> Dialect:
+def dialect_of(name: str, filters_currents: bool) -> Dialect:
     """Return a dialect; a CubaLIF has R = τ_mem/dt, as all its readers know and most ask for."""
     dialect = DIALECTS[name]
-    return replace(dialect, resistance="tau/dt") if synapse_decay else dialect
+    return replace(dialect, resistance="tau/dt") if filters_currents else dialect

@@ -45,7 +45,7 @@ def graph_of(network: DesireNetwork, name: str, dt: float) -> Any:
     """Return the graph of a network in floating point, in the dialect of a name."""
     nir = import_optional("nir")
     config = network.config
-    dialect = dialect_of(name, config.synapse_decay)
+    dialect = dialect_of(name, config.filters_currents)
     first = config.synapses[0]
     shape = first.pre_shape if isinstance(first, Conv2d) else (first.num_pre,)
     nodes = {"input": nir.Input(input_type=np.array(shape))}

@@ -144,7 +144,7 @@ def _own_config(metadata: dict[str, Any]) -> tuple[DesireConfig, float, Dialect]
         dt = dt.item()
     if not isinstance(dt, float) or not 0 < dt < math.inf:
         raise ValueError(f"metadata says dt = {dt!r}: expected seconds, above 0")
-    return config, dt, dialect_of(name, config.synapse_decay)
+    return config, dt, dialect_of(name, config.filters_currents)
 
 
 def _foreign_config(

@@ -27,23 +27,12 @@ _CALIBRATION_SAMPLES = 500
 class LayerReport:
     """Report of one quantised layer.
 
-    Parameters
-    ----------
-    weight_bits, weight_exp, threshold : int
-        Its format, see :class:`~lava_desire.fixed.LayerFormat`.
-    step : float
-        The weight that mantissa 1 stands for.
-    largest_weight : float
-        Largest magnitude before.
-    clipped_share : float
-        Share of the weights that were held at the end of the range.
-    rounding_error : float
-        Root mean square of the change of the other weights, in steps.
-    count_error : float
-        Root mean square deviation of the spike counts from those before, calibration samples, with
-        the layers below in integers.
-    range : LayerRange
-        Integers reached in evaluating the test samples.
+    `weight_bits`, `weight_exp` and `threshold` are its format, see
+    :class:`~lava_desire.fixed.LayerFormat`, and `step` is the weight that mantissa 1 stands for.
+    `clipped_share` of the weights were held at the end of the range; `rounding_error` is the root
+    mean square of the change of the others, in steps, and `count_error` that of the deviation of
+    spike counts from those before, on calibration samples, with the layers below in integers.
+    `range` are integers reached in evaluating the test samples.
     """
 
     weight_bits: int
@@ -61,21 +50,9 @@ class LayerReport:
 class Report:
     """Report of a quantisation.
 
-    Parameters
-    ----------
-    layers : list of LayerReport
-        Layer 1 first, before fine-tuning.
-    accuracy_before, accuracy_after : float
-        On the test samples, in floating point and in integers; after fine-tuning where there was
-        any.
-    accuracy_untuned : float
-        In integers before fine-tuning.
-    num_samples : int
-        Test samples.
-    fine_tune_epochs : int
-        Epochs learned in integers.
-    weight_bytes : int
-        Of all weights, packed.
+    Layers come first to last, before fine-tuning. Accuracies are on the test samples: in floating
+    point, in integers before fine-tuning (`accuracy_untuned`), and after it where there was any.
+    `weight_bytes` are those of all weights, packed.
     """
 
     layers: list[LayerReport]

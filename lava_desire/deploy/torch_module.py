@@ -43,21 +43,11 @@ class Convolution(nn.Conv2d):
 class LIF(nn.Module):
     """Leaky integrate-and-fire neurons, a step a call (Eq. 1).
 
-    Parameters
-    ----------
-    config : DesireConfig
-        β, α, θ and the reset.
-    threshold : int, optional
-        Mantissa in [1, 2^17) of neurons in integers, which compare strictly and round toward zero
-        as :class:`~lava_desire.deploy.IntegerNetwork` says. Floating point when not given.
-    exponent : int
-        e of their weights in integers: sums · 2^e, rounded down.
-
-    Attributes
-    ----------
-    mem, current : Tensor
-        Potentials and filtered currents after the last step, (B, N) float32 or, of potentials in
-        integers, int64; zeros (1,) after :meth:`reset`.
+    β, α, θ and the reset are the config's. With a `threshold`, a mantissa in [1, 2^17), neurons are
+    in integers, compare strictly and round toward zero as
+    :class:`~lava_desire.deploy.IntegerNetwork` says; sums of weights are times 2^exponent, rounded
+    down. `mem` and `current` are potentials and filtered currents after the last step, (B, N)
+    float32 or, of potentials in integers, int64; zeros (1,) after :meth:`reset`.
     """
 
     # What harnesses ask snnTorch's neurons for.

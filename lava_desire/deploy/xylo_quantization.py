@@ -40,19 +40,11 @@ _CALIBRATION_SAMPLES = 500
 class XyloLayerReport:
     """What became of one layer.
 
-    Parameters
-    ----------
-    threshold, weight_shift : int
-        On Xylo.
-    clipped_share : float
-        Share of the weights that were held at the end of the range.
-    count_error : float
-        Root mean square deviation of the spike counts from those in floating point, calibration
-        samples.
-    several_spikes : float
-        Share of the steps with a spike in which a neuron emitted more than one, test samples.
-    saturated : int
-        How often a current or a potential was at the end of its 16 bits, test samples.
+    `threshold` and `weight_shift` are Xylo's. `clipped_share` of the weights were held at the end
+    of the range; `count_error` is the root mean square deviation of spike counts from those in
+    floating point, calibration samples. On test samples a neuron emitted more than one spike in
+    `several_spikes` of the steps with any, and `saturated` says how often a current or a potential
+    was at the end of its 16 bits.
     """
 
     threshold: int

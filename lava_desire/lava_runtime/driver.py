@@ -52,22 +52,10 @@ class Ended(BaseException):
 class ModelState:
     """A model and its state in the driver.
 
-    Attributes
-    ----------
-    model : AbstractPyProcessModel
-        The model.
-    label : str
-        What it is called in messages.
-    random_state : dict or None
-        Its state of NumPy's global generator, if it has drawn from it.
-    is_busy : bool
-        Whether it still has to go through its handler of the present phase.
-    var_ports : list
-        Its connected VarPorts, each with the channel on which requests come.
-    is_loihi : bool
-        Whether the model goes through Lava's phases.
-    polls_by_itself : bool
-        Whether the class of the model decides itself on which ports it is asked.
+    `random_state` is its state of NumPy's global generator, if it has drawn from it. While
+    `is_busy` it still has to go through its handler of the present phase. `var_ports` are its
+    connected VarPorts, each with the channel on which requests come; a class that `polls_by_itself`
+    decides on which of them it is asked. With `is_loihi` the model goes through Lava's phases.
     """
 
     model: Any
@@ -106,16 +94,9 @@ _Ends = list[tuple[LocalChannel, bool]]
 class Driver:
     """Runs the models of one network.
 
-    Attributes
-    ----------
-    ready : deque of greenlet
-        Models that were set aside and whose message, or room for one, has come.
-    has_ended : bool
-        Whether the network has been ended.
-    must_pause, must_stop : bool
-        Set by another thread, and looked at once a step.
-    failed : ModelState or None
-        The model in which an exception was raised.
+    `ready` are models that were set aside and whose message, or room for one, has come.
+    `must_pause` and `must_stop` are set by another thread, and looked at once a step; `failed` is
+    the model in which an exception was raised.
     """
 
     def __init__(self) -> None:

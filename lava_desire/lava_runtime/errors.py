@@ -17,16 +17,9 @@ _SHOWN = 10
 class Failure:
     """How a child process failed.
 
-    Attributes
-    ----------
-    process : str
-        What ran there, in words.
-    reason : str
-        What was raised, how the child was killed, or what it waited for.
-    error : Exception or None
-        What was raised, where that could be sent.
-    traceback : str
-        The child's own, or nothing.
+    `process` says what ran there; `reason` what was raised, how the child was killed, or what it
+    waited for; `error` is what was raised, where that could be sent; `traceback` the child's own,
+    or nothing.
     """
 
     process: str
@@ -53,21 +46,10 @@ class ProcessError(RuntimeError):
 class Waiting:
     """A process that waits on a port.
 
-    Attributes
-    ----------
-    process : str
-        What waits, in words.
-    port : str
-        Name of the port on which it waits.
-    step : int
-        Lava's time step in which it waits, counted from 1 over all runs; 0 before the first, and
-        in processes that count none.
-    partner, partner_port : str
-        The process at the other end, and its port: what should have sent, or should have received.
-    receives : bool
-        Whether a message is waited for; else the channel is full, and room for one is.
-    partner_step : int or None
-        The step that the partner has finished, or None if it has not finished one.
+    `step` is Lava's time step in which it waits, counted from 1 over all runs; 0 before the first,
+    and in processes that count none. It waits for a message where it `receives`, else for room in a
+    full channel; the partner is at the other end, and `partner_step` the last that it has finished,
+    None before.
     """
 
     process: str

@@ -112,27 +112,9 @@ class _Count:
 class LocalChannel(Channel):
     """A channel between two models of one operating-system process.
 
-    Parameters
-    ----------
-    infrastructure : LocalInfrastructure
-        Holds the driver.
-    src_name, dst_name : str
-        The ports' names.
-    shape : tuple of int
-        Shape of a message.
-    dtype : data-type
-        Its type.
-    size : int
-        How many messages are held.
-
-    Attributes
-    ----------
-    queue : deque
-        The messages.
-    waiting : list
-        The greenlet that waits to receive, and the one that waits to send; None where none does.
-    serve : callable or None
-        Where messages are answers of a VarPort: has its owner answer, and returns whether it did.
+    It holds `size` messages. `waiting` are the greenlet that waits to receive, and the one that
+    waits to send. Where messages are answers of a VarPort, `serve` has its owner answer, and
+    returns whether it did.
     """
 
     def __init__(

@@ -30,18 +30,9 @@ _VAR_MODEL = "lava.magma.compiler.var_model"
 class Mend:
     """What is done to one module of Lava.
 
-    Parameters
-    ----------
-    module : str
-        Its full name.
-    reason : str
-        What is wrong with it as released, and where; one sentence.
-    needed : bool
-        Whether it is wrong with this Python and these packages.
-    around : callable, optional
-        Makes a context in which the module's code runs.
-    after : callable, optional
-        Takes the module whose code has run, and changes it.
+    `reason` is a sentence: what is wrong with the module as released, and where; `needed`, whether
+    it is wrong with this Python and these packages. `around` makes a context in which the module's
+    code runs; `after` takes the module whose code has run, and changes it.
     """
 
     module: str

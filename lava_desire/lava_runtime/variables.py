@@ -20,16 +20,9 @@ from lava_desire.lava_runtime.errors import describe
 class Variable:
     """A Var of a process, as the compiled network knows it.
 
-    Attributes
-    ----------
-    name : str
-        What it is called in messages: ``weights of Dense (Process_0)``.
-    shape : tuple of int
-        Its shape; of a sparse matrix (n,), the values that it stores.
-    kind : {"numbers", "text", "sparse"}
-        What it holds.
-    dtype : numpy.dtype or None
-        What the array in its model holds, int64 for an int; None where that is neither.
+    Messages call it by `name`: ``weights of Dense (Process_0)``. The shape of a sparse matrix is
+    (n,), the values that it stores. `kind` is ``"numbers"``, ``"text"`` or ``"sparse"``, and
+    `dtype` what the array in its model holds, int64 for an int; None where that is neither.
     """
 
     name: str

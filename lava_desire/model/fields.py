@@ -61,27 +61,11 @@ BEYOND = "Beyond the paper"
 class Declared:
     """What is declared of a field, in its metadata under ``"declared"``.
 
-    Parameters
-    ----------
-    check : callable
-        ``check(name, value, config)`` returns the value as Python's own, or raises ValueError.
-        The config holds the fields before this one.
-    type : type
-        What the command line reads: int, float or str.
-    kind : str
-        Its type in the documentation.
-    doc : str
-        What it is, its range and unit: the documentation of the configuration.
-    help : str
-        The few words of ``lava-desire train --help``; none: it has no option there.
-    panel : str
-        The panel that it stands in there.
-    example : object
-        Another value than the default, for tests of every field in small networks.
-    parse : callable, optional
-        Makes a value of the command line's text.
-    allowed : FloatRange, optional
-        What a float may be.
+    ``check(name, value, config)`` returns the value as Python's own, or raises ValueError; the
+    config holds the fields before this one. The command line reads a `type`, int, float or str, by
+    `parse` where there is one, in a `panel`, with `help`; without it there is no option. `kind` and
+    `doc` are its type, and what it is, in the documentation; `example` is another value than the
+    default, for tests of every field in small networks; `allowed` says what a float may be.
     """
 
     check: Callable[[str, Any, Any], Any]

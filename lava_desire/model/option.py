@@ -90,6 +90,11 @@ class Augmentation(Option):
                 )
 
 
+@dataclass(frozen=True)
+class CurrentFilter(Option):
+    """What is left of a synaptic current when its step is over."""
+
+
 @dataclass
 class LayerUpdate:
     """What is known of the update of one layer by a minibatch, for :meth:`Term.factors`.
@@ -263,22 +268,9 @@ class Filter(Option, ABC):
 def filtered(config: DesireConfig, images: Array) -> Array:
     """Return images as they are encoded: through all filters that are on.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    images : array
-        (..., N_0) integer levels in [0, 255], or float brightness in [0, 1].
-
-    Returns
-    -------
-    array
-        (..., N_0), uint8 or float32; `images` where no filter is on.
-
-    Raises
-    ------
-    ValueError
-        Naming the option, if a filter returns anything else.
+    Images are (..., N_0) integer levels in [0, 255], or float brightness in [0, 1]; they come back
+    as uint8 or float32, or as they are where no filter is on. Raises ValueError naming the option,
+    if a filter returns anything else.
     """
     if config.filters:
         xp = namespace(images)
@@ -296,19 +288,7 @@ def filtered(config: DesireConfig, images: Array) -> Array:
 def output_desires(config: DesireConfig, counts: Array, labels: Array) -> Array:
     """Return the desire of the output neurons: by Eq. 5 and 11, or what replaces Eq. 11.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    counts : array
-        n, spikes of the window, (B, K) int64.
-    labels : array
-        (B,) integers in [0, K).
-
-    Returns
-    -------
-    array
-        d, (B, K) int8 in {−1, 0, +1}.
+    Counts n are (B, K) int64, labels (B,) integers in [0, K), desires d (B, K) int8 in {−1, 0, +1}.
     """
     policy = config.output_policy
     if policy is not None:
@@ -322,19 +302,8 @@ def output_desires(config: DesireConfig, counts: Array, labels: Array) -> Array:
 def decided(config: DesireConfig, counts: Array, last_spikes: Callable[[], Array]) -> Array:
     """Return the predicted class of each sample: by Sec. 4.2, or what replaces its decision.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    counts : array
-        n, spikes of the window, (..., K) integers.
-    last_spikes : callable
-        Returns the time steps of their last spikes, (..., K) integers; called where needed.
-
-    Returns
-    -------
-    array
-        (...,) int64 in [0, K), or −1 for none.
+    Counts n are (..., K) integers; `last_spikes`, called where needed, returns the time steps of
+    their last spikes, (..., K) integers. Classes are (...,) int64 in [0, K), or −1 for none.
     """
     policy = config.decision_policy
     if policy is not None:
@@ -347,19 +316,8 @@ def decided(config: DesireConfig, counts: Array, last_spikes: Callable[[], Array
 def check_decisions(config: DesireConfig, desires: Array | None, classes: Array | None) -> None:
     """Refuse values that a policy may not return; it asks a device for an answer.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    desires : array or None
-        What :func:`output_desires` returned.
-    classes : array or None
-        What :func:`decided` returned.
-
-    Raises
-    ------
-    ValueError
-        Naming the option and the range.
+    Desires are of :func:`output_desires`, classes of :func:`decided`. Raises ValueError naming the
+    option and the range.
     """
     if desires is not None and config.output_policy is not None:
         _check_range(config.output_policy, "desires", desires, -1, 1)
@@ -370,20 +328,8 @@ def check_decisions(config: DesireConfig, desires: Array | None, classes: Array 
 def term_factors(update: LayerUpdate) -> Iterator[tuple[Array, Array]]:
     """Return the factors of what the config's terms add to the update of a layer, in their order.
 
-    Parameters
-    ----------
-    update : LayerUpdate
-        The layer and what its neurons did.
-
-    Returns
-    -------
-    iterator
-        A pair a term: post, (N_ℓ,) float32, and pre, (N_{ℓ−1},) float32.
-
-    Raises
-    ------
-    ValueError
-        Naming the option, if a factor is of another shape or dtype.
+    A pair a term: post, (N_ℓ,) float32, and pre, (N_{ℓ−1},) float32. Raises ValueError naming the
+    option, if a factor is of another shape or dtype.
     """
     pre_size, post_size = (update.config.num_neurons(update.layer + k) for k in (-1, 0))
     for term in update.config.terms:
@@ -417,35 +363,27 @@ def _check_range(option: Option, name: str, array: Array, smallest: int, largest
 def refuse_in_integers(config: DesireConfig) -> None:
     """Refuse to learn in integers what only floating point offers.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of a network that is to learn.
-
-    Raises
-    ------
-    ValueError
-        Naming the field of the configuration.
+    Raises ValueError naming the field of the configuration.
     """
     for option in config.options:
         if not option.integers:
             option.refuse(" where a network learns in integers")
 
 
+def refuse_current_filters(config: DesireConfig, target: str) -> None:
+    """Refuse a network whose currents are filtered, for a target, as ``"nir"``, that cannot.
+
+    Raises ValueError naming the field of the configuration.
+    """
+    for option in config.options:
+        if isinstance(option, CurrentFilter):
+            option.refuse(f" for {target}")
+
+
 def refuse_augmentation(config: DesireConfig, where: str) -> None:
     """Refuse to move training images.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of a network that is to learn.
-    where : str
-        See :meth:`Option.refuse`.
-
-    Raises
-    ------
-    ValueError
-        Naming the field of the configuration.
+    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
     """
     for option in config.options:
         if isinstance(option, Augmentation):

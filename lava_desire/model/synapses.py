@@ -426,17 +426,7 @@ class Dense(Synapse):
 def delayed(spikes: Array, delay: int) -> Array:
     """Return spike trains as they arrive after a synaptic delay, silence first.
 
-    Parameters
-    ----------
-    spikes : array
-        (T, ...).
-    delay : int
-        In time steps, at most T.
-
-    Returns
-    -------
-    array
-        (T, ...), dtype of `spikes`.
+    Trains are (T, ...), and the delay at most T time steps.
     """
     xp = namespace(spikes)
     return xp.concat([xp.zeros_like(spikes[:delay]), spikes[: len(spikes) - delay]])
@@ -445,10 +435,7 @@ def delayed(spikes: Array, delay: int) -> Array:
 def whole(name: str, given: Any, smallest: int) -> int:
     """Return an integer of at least `smallest`, below 2**31, or refuse it by its name.
 
-    Raises
-    ------
-    ValueError
-        Naming what was given and what is allowed.
+    Raises ValueError naming what was given and what is allowed.
     """
     expected = f"at least {smallest} and below 2**31"
     value = int(number(name, given, expected, integer=True))
@@ -460,20 +447,9 @@ def whole(name: str, given: Any, smallest: int) -> int:
 def layers_of(given: Any) -> tuple[Synapse, ...]:
     """Return the layers of a network as connections, or refuse what is none.
 
-    Parameters
-    ----------
-    given : sequence
-        Of :class:`Synapse`, their texts, and integers, which are dense layers; first to last.
-
-    Returns
-    -------
-    tuple of Synapse
-        Not connected; ``()`` of none.
-
-    Raises
-    ------
-    ValueError
-        Naming what was given and what is allowed.
+    Given are a sequence of :class:`Synapse`, their texts, and integers, which are dense layers;
+    first to last. Returned ones are not connected. Raises ValueError naming what was given and what
+    is allowed.
     """
     spelled = ", ".join(kind.spelling() for kind in Synapse.kinds.values())
     expected = f"expected a sequence of connections, or of texts like {spelled}"
@@ -506,22 +482,8 @@ def layers_of(given: Any) -> tuple[Synapse, ...]:
 def connect(pre_shape: tuple[int, ...], layers: Sequence[Synapse]) -> tuple[Synapse, ...]:
     """Connect the layers of a network, layer 1 first.
 
-    Parameters
-    ----------
-    pre_shape : tuple of int
-        Shape of the input.
-    layers : sequence of Synapse
-        L of them.
-
-    Returns
-    -------
-    tuple of Synapse
-        The same, which now know their shapes.
-
-    Raises
-    ------
-    ValueError
-        If a kind cannot connect the layers on its sides; the message names the layer.
+    Returns the L layers, which now know their shapes. Raises ValueError, with the layer, if a kind
+    cannot connect the layers on its sides.
     """
     made: list[Synapse] = []
     for index, layer in enumerate(layers, start=1):
@@ -540,10 +502,7 @@ def connect(pre_shape: tuple[int, ...], layers: Sequence[Synapse]) -> tuple[Syna
 def refuse_synapses(config: Any, name: str, known: tuple[str, ...] = ("dense",)) -> None:
     """Refuse synapses of other kinds than those `known` to what has the `name`.
 
-    Raises
-    ------
-    ValueError
-        Naming layer and kind.
+    Raises ValueError naming layer and kind.
     """
     for layer, synapse in enumerate(config.synapses, start=1):
         if synapse.name not in known:

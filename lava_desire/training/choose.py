@@ -163,10 +163,7 @@ def fit(
 def check_choice_of_epoch(choose: str, validation: Any = None) -> None:
     """Refuse what is no choice of an epoch, or leaves a validation nothing to choose.
 
-    Raises
-    ------
-    ValueError
-        If it is so.
+    Raises ValueError if it is so.
     """
     if choose not in CHOICES:
         raise ValueError(f"choose is {choose!r}: expected {' or '.join(map(repr, CHOICES))}")
@@ -187,7 +184,9 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     """Return what trains a network, which is imported here alone.
 
     With Triton's kernels its steps are captured. Raises ValueError if there is no such backend, or
-    it is Lava's and torch.distributed has several ranks.
+    it is Lava's and torch.distributed has several ranks. With Triton's kernels its steps are
+    captured. Raises ValueError if there is no such backend, or it is Lava's and torch.distributed
+    has several ranks.
     """
     from torch import distributed
 

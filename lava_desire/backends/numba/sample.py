@@ -70,34 +70,15 @@ def run_samples(
 ) -> Any:
     """Run samples through a network of dense layers one by one, and learn from each (Eq. 1 to 16).
 
-    Parameters
-    ----------
-    trains : ndarray
-        (S, N_0) words: the input's.
-    labels : ndarray
-        (S,) int64.
-    first_number : int
-        Number of the first sample, by which masks are drawn.
-    mode : int
-        0 runs forward alone, without dropout; 1 learns, and looks for desires in layer 1 only
-        where they change weights; 2 looks for all; 3 also takes masks as they are given.
-    addresses : ndarray
-        (L,) int64: of the weights, (N_{ℓ−1}, N_ℓ) float32, by input.
-    rates : ndarray
-        (L,) float64: η of each layer.
-    words, masks, desires : ndarray
-        (N,) uint64, (N − N_L,) bool and (N − N_0,) int8, layer behind layer: what the last sample
-        leaves.
-
-    The rest is what :class:`~.online.Online` keeps.
-
-    Returns
-    -------
-    done : int
-        Samples before the first at which a weight or potential is NaN or infinite; it and those
-        behind it have changed nothing.
-    num_correct, num_active : int
-        Of those done, predicted right (Sec. 4.2), and with desire.
+    Trains of the input are (S, N_0) words, labels (S,) int64; masks are drawn from the number of
+    the first sample on. In `mode` 0 samples run forward alone, without dropout; 1 learns, and looks
+    for desires in layer 1 only where they change weights; 2 looks for all; 3 also takes masks as
+    they are given. `addresses`, (L,) int64, are those of the weights, (N_{ℓ−1}, N_ℓ) float32, by
+    input; `rates`, (L,) float64, η of each layer. `words`, `masks` and `desires`, (N,) uint64, (N −
+    N_L,) bool and (N − N_0,) int8, layer behind layer, are what the last sample leaves. The rest is
+    what :class:`~.online.Online` keeps. Returns the samples before the first at which a weight or
+    potential is NaN or infinite, which with those behind it has changed nothing; and how many of
+    them are predicted right (Sec. 4.2), and have desire.
     """
     num_layers, num_steps = len(delays), errors.shape[1] - 1
     widest = 0

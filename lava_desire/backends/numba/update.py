@@ -75,26 +75,11 @@ def ternarise(
     """Ternarise Wᵀ c as if it had been summed in float64 (Eq. 13 and 15).
 
     Where a sum in float32 is closer to the threshold than its rounding errors allow, it is summed
-    again.
-
-    Parameters
-    ----------
-    rows : ndarray
-        Wᵀ, (N_i, N_o) float32.
-    errors : ndarray
-        c of A samples, (A, N_o) float32.
-    places, values, counts : ndarray
-        What :func:`list_errors` makes of them.
-    threshold : float32
-        θ_hid.
-    samples : ndarray
-        (A,) int64: their numbers in the batch.
-    desires : ndarray
-        Receives their d, (B, N_i) int8.
-    tile : ndarray
-        (N_o, INPUTS) float32, overwritten with the weights of some inputs, side by side.
-    first, last : int
-        Range of inputs.
+    again. Rows are Wᵀ, (N_i, N_o) float32, errors c of A samples, (A, N_o) float32, of which
+    :func:`list_errors` makes places, values and counts; the threshold is θ_hid. `samples`, (A,)
+    int64, are their numbers in the batch, whose d, (B, N_i) int8, are received by `desires` for the
+    inputs from `first` to `last`. `tile`, (N_o, INPUTS) float32, is overwritten with the weights of
+    some inputs, side by side.
     """
     num_samples = len(errors)
     # A sum's terms other than zero pass through fewer additions than there are of them, in any

@@ -70,10 +70,7 @@ class ResetOptions(Options):
     def refuse_subtraction(self, network: Any, who: str) -> None:
         """Refuse reset by subtraction, unless it is to be converted.
 
-        Raises
-        ------
-        ValueError
-            Naming `who` resets to zero, and what to do.
+        Raises ValueError naming `who` resets to zero, and what to do.
         """
         if network.config.reset != "zero" and not self.convert_reset:
             raise ValueError(
@@ -109,8 +106,7 @@ class Target:
     synapses : tuple of str
         The kinds of synapse that it can hold; networks with others are refused.
     filters_currents : bool
-        Whether its neurons have a synaptic filter; else networks with a `synapse_decay` are
-        refused.
+        Whether its neurons have a synaptic filter; else networks with one are refused.
     """
 
     name: str
@@ -137,14 +133,11 @@ class Target:
     def check(self, network: Any, options: Options | None = None) -> None:
         """Refuse what is no network, and a network that the target cannot hold.
 
-        Raises
-        ------
-        ValueError
-            Naming what it cannot hold, and what to do.
+        Raises ValueError naming what it cannot hold, and what to do.
         """
         from lava_desire.deploy.integer_network import IntegerNetwork
         from lava_desire.engine import DesireNetwork
-        from lava_desire.model.options.synapse_decay import refuse_synapse_decay
+        from lava_desire.model.option import refuse_current_filters
         from lava_desire.model.synapses import refuse_synapses
 
         if not isinstance(network, (DesireNetwork, IntegerNetwork)):
@@ -154,7 +147,7 @@ class Target:
             )
         refuse_synapses(network.config, self.name, self.synapses)
         if not self.filters_currents:
-            refuse_synapse_decay(network.config, self.name)
+            refuse_current_filters(network.config, self.name)
         if self.refuse is not None:
             self.refuse(network, options or self.options())
 
@@ -162,10 +155,7 @@ class Target:
 def refuse_integers(network: Any, cure: str) -> None:
     """Refuse a network in integers, for a target that takes floating point only.
 
-    Raises
-    ------
-    ValueError
-        With what to do instead, the `cure`.
+    Raises ValueError with what to do instead, the `cure`.
     """
     from lava_desire.deploy.integer_network import is_floating
 

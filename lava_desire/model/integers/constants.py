@@ -19,7 +19,7 @@ from lava_desire.model.integers.limits import (
     STATE_LIMIT,
     TRACE_LIMIT,
 )
-from lava_desire.model.options.synapse_decay import refuse_synapse_decay
+from lava_desire.model.option import refuse_current_filters
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
@@ -58,12 +58,12 @@ class IntegerRule:
     Raises
     ------
     ValueError
-        If formats do not fit the config, a constant does not fit its bits, or the config has a
-        `synapse_decay`.
+        If formats do not fit the config, a constant does not fit its bits, or currents
+        are filtered.
     """
 
     def __init__(self, config: DesireConfig, formats: Sequence[LayerFormat] | None = None) -> None:
-        refuse_synapse_decay(config, "fixed point")
+        refuse_current_filters(config, "fixed point")
         # First, since no format fits a threshold that is out of range.
         self.encoder_threshold = round(BRIGHTEST * config.threshold)
         if not 1 <= self.encoder_threshold <= STATE_LIMIT - BRIGHTEST:

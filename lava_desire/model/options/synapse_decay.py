@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from lava_desire.model.arrays import Array
 from lava_desire.model.fields import BELOW_1, NETWORK, real
-from lava_desire.model.option import Option
-
-if TYPE_CHECKING:
-    from lava_desire.config import DesireConfig
+from lava_desire.model.option import CurrentFilter
 
 
 @dataclass(frozen=True)
-class SynapseDecay(Option):
+class SynapseDecay(CurrentFilter):
     """A filter between synapses and membrane: :func:`filter_current`. Traces pass it as well."""
 
     is_quiet: ClassVar[bool] = True
@@ -28,14 +25,6 @@ class SynapseDecay(Option):
         panel=NETWORK,
         example=0.5,
     )
-
-
-def refuse_synapse_decay(config: DesireConfig, target: str) -> None:
-    """Refuse a network whose currents are filtered, for a target that cannot.
-
-    Raises ValueError, with the target as ``"nir"``, if `synapse_decay` is not 0.
-    """
-    config.part(SynapseDecay).refuse(f" for {target}")
 
 
 def filter_current(current: Array, activation: Array, decay: float) -> Array:

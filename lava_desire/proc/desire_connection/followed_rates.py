@@ -15,17 +15,8 @@ class FollowedRates:
 
     A model shows them in its Vars ``input_rates``, ``output_rates`` and ``rated_samples``. What is
     set there within a window stays, and the next window begins with it: whether it was set is seen
-    by its value.
-
-    Parameters
-    ----------
-    config : DesireConfig
-        T and the samples of the mean.
-
-    Attributes
-    ----------
-    values : dict
-        ν by the name of the Var, (N_{ℓ−1},) and (N_ℓ,) float64, in spikes a time step.
+    by its value. `values` are ν by the name of the Var, (N_{ℓ−1},) and (N_ℓ,) float64, in spikes a
+    time step.
     """
 
     def __init__(self, config: DesireConfig) -> None:

@@ -39,7 +39,6 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         self._feedback: Any = None  # what is kept for a feedback policy, when first needed
         self._follows_rates = config.follows_rates
         self._rates = FollowedRates(config)
-        self._mean_trace = rule.mean_trace(config.num_steps, config.decay, config.synapse_decay)
 
     def _check_weights(self) -> None:
         if not np.isfinite(self.weights).all():
@@ -116,7 +115,7 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
             input_rates=rates["input_rates"],
             output_rates=rates["output_rates"] if self._layer < config.num_layers else None,
             desired_spikes=lambda: signed.sum(axis=0, dtype=np.int64),
-            mean_trace=self._mean_trace,
+            mean_trace=self._config.mean_trace,
         )
         return list(term_factors(update))
 

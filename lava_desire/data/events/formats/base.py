@@ -24,23 +24,12 @@ Labels = tuple[Sequence[int], tuple[str, ...] | None]
 class Format:
     """A kind of file that holds recordings of events.
 
-    Parameters
-    ----------
-    summary : str
-        What its files are, in a few words.
-    suffixes : tuple of str
-        How the names of its files end, in small letters.
-    chunks : callable
-        ``chunks(path, number)`` yields the :class:`Events` of one of the file's recordings, in the
-        order of their times, about 65536 at a time.
-    magic : bytes
-        What its files begin with, where others may have the suffix too.
-    labels : callable, optional
-        ``labels(path)`` returns the class of each recording that a file holds, and the classes'
-        names or None; or None where it holds one recording whose class it does not know, as all
-        files do where this is not given.
-    table : str
-        How a file beside is called that holds labels: the name, less its suffix, and this.
+    `suffixes` are in small letters; `magic` is what its files begin with, where others may have the
+    suffix too. ``chunks(path, number)`` yields the :class:`Events` of one of the file's recordings,
+    in the order of their times, about 65536 at a time. ``labels(path)`` returns the class of each
+    recording that a file holds, and the classes' names or None; or None where it holds one
+    recording whose class it does not know, as all files do where this is not given. A `table` of
+    labels may lie beside: a file of the name, less its suffix, and this.
     """
 
     summary: str
