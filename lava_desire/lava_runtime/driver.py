@@ -425,6 +425,7 @@ class Driver:
                 self._give_turns()
             if self._model_pauses or self._model_stops or self.must_pause or self.must_stop:
                 return
+            self.generators.let_others()
 
     def _order_by_first_step(self) -> list[_Task]:
         for undo in self._undo_watching:
@@ -589,7 +590,7 @@ class Driver:
             raise self._deadlock()
         if self.must_stop:
             raise Ended
-        self._poked.wait(_EXTERNAL_SECONDS)
+        self.generators.let_others(lambda: self._poked.wait(_EXTERNAL_SECONDS))
         self._poked.clear()
 
     def _deadlock(self) -> HangError:
@@ -662,6 +663,7 @@ class Driver:
                 for state in self._asynchronous.values():
                     if not state.commands.queue:
                         state.commands.queue.append(command)
+            self.generators.let_others()
             if self.ready:
                 self.ready.popleft().switch()
             elif self.must_pause or self.must_stop:

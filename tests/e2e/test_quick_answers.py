@@ -115,6 +115,17 @@ def test_a_refusal_names_the_option_and_not_a_parameter(answers):
         assert named in answers[line][1]
 
 
+def test_help_is_printed_where_output_takes_ascii_only():
+    run = subprocess.run(
+        [sys.executable, "-m", "lava_desire", "map", "--help"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        text=True,
+    )
+    assert "tags, W?" in run.stdout
+
+
 def test_info_tells_the_versions_that_are_imported():
     import numpy
     import torch

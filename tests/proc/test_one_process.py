@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 import weakref
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,7 @@ from oddities.process import SAID, Acting, Counter, Drawer, Spoiler, Writer, hea
 from troublesome.process import Troublesome
 from waiters.process import Echo, PyTalkerModel, Reader, Talker
 
-from lava_desire.lava_runtime import modes
+from lava_desire.lava_runtime import generators, modes
 from lava_desire.lava_runtime.driver import topological_order
 from lava_desire.lava_runtime.modes import VARIABLE, install
 from lava_desire.lava_runtime.one_process import OneProcessRuntime
@@ -544,18 +545,54 @@ def test_a_generator_that_a_model_sets_is_the_programs_no_longer_after_the_run()
     assert np.random.get_bit_generator() is generator
 
 
-def test_two_networks_that_draw_at_once_warn_and_leave_the_programs_state():
+def test_networks_that_run_at_once_draw_what_each_draws_alone():
+    def drawn(at_once):
+        np.random.seed(5)
+        networks = [Acting("draw"), Acting("draw"), Drawer()]
+        for each in networks:
+            each.run(RunSteps(1), SETTINGS)
+            np.random.rand()  # they begin with different states
+        before = np.random.get_state()[1].tobytes()
+        for each in networks:
+            each.run(RunSteps(400, blocking=not at_once), SETTINGS)
+        for each in networks:
+            each.wait()
+        assert np.random.get_state()[1].tobytes() == before
+        numbers = [*networks[0].drawn.get(), *networks[1].drawn.get(), *networks[2].sum.get()]
+        for each in networks:
+            each.stop()
+        return numbers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert drawn(at_once=True) == drawn(at_once=False)
+
+
+def test_a_network_that_another_keeps_waiting_warns_and_leaves_the_programs_state(monkeypatch):
+    monkeypatch.setattr(generators, "_MOST_SECONDS", 0.05)
     np.random.seed(5)
     before = np.random.get_state()[1].tobytes()
-    first, second = Acting("draw"), Acting("draw")
-    for each in (first, second):
-        each.run(RunSteps(4), SETTINGS)
-    first.run(RunContinuous(), SETTINGS)
+    acting = Acting("draw")
+    acting.run(RunSteps(1), SETTINGS)
+    is_inside, may_end = threading.Event(), threading.Event()
+
+    def keep():
+        with generators.Generators().inside():
+            is_inside.set()
+            may_end.wait()
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    is_inside.wait()
     with pytest.warns(RuntimeWarning, match="two networks run at once"):
-        second.run(RunSteps(200), SETTINGS)
-    first.pause()
-    for each in (first, second):
-        each.stop()
+        acting.run(RunSteps(3), SETTINGS)
+    may_end.set()
+    keeper.join()
+    assert np.random.get_state()[1].tobytes() == before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        acting.run(RunSteps(3), SETTINGS)
+    acting.stop()
     assert np.random.get_state()[1].tobytes() == before
 
 
