@@ -39,9 +39,9 @@ def plot_core_map(sheet: Sheet, found: CoreMap, title: str) -> None:
             axes.text(x + 0.42, y - 0.42, name, ha="center", va="center", fontsize=size)
     axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    where = f"{found.cores:,} of {found.chip_cores:,} cores" if found.has_cores else "one core"
-    answer = "" if found.fits else ", does not fit"
-    sheet.title(plain(title or f"{found.network} on {found.title}: {where}{answer}"))
+    where = found.cores_text or "one core, " * (not found.has_cores)
+    answer = f"{where}does not fit" if not found.fits else where.removesuffix(", ")
+    sheet.title(plain(title or f"{found.network} on {found.title}: {answer}"))
     handles = [
         Patch(
             facecolor=_color(each.layer),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.deploy.chips.base import SynapseLists
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.synapses import Synapse
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -39,24 +40,50 @@ class Axons:
 
 
 @lru_cache(maxsize=64)
-def axons(synapse: Synapse, cores: int, backward: bool = False, shares: bool = False) -> Axons:
+def axons(
+    synapse: Synapse, cores: int, backward: bool = False, shares: bool = False, groups: int = 1
+) -> Axons:
     """Count the synapses to each core.
 
-    Postsynaptic neurons are spread over `cores`, or `backward`, where errors go back by Wᵀ, those
-    before the synapse. With `shares` a core stores a list of weights once that several neurons
-    have.
+    Postsynaptic neurons are spread over `cores`, each of the `groups` of channels over so many; or
+    `backward`, where errors go back by Wᵀ, those before the synapse. With `shares` a core stores a
+    list of weights once that several neurons have.
     """
+    if isinstance(synapse, Conv2d) and not backward and cores <= synapse.num_positions:
+        return _of_convolution(synapse, cores, shares, groups)
+    return _counted(synapse, cores, backward, shares, groups)
+
+
+def _of_convolution(synapse: Conv2d, cores: int, shares: bool, groups: int) -> Axons:
+    """Count for one channel of each side; each of those before it has synapses to all of a core."""
+    one = Conv2d(1, synapse.kernel_size, synapse.stride, synapse.padding)
+    found = _counted(one.connected((1, *synapse.pre_shape[1:])), cores, False, shares, 1)
+    channels, before = np.arange(synapse.out_channels), synapse.in_channels
+    return Axons(
+        np.tile(found.number * before, groups),
+        np.tile(found.reached * groups, before),
+        [
+            (lengths * len(group), many * before)
+            for group in np.array_split(channels, groups)
+            for lengths, many in found.lists
+        ],
+        counts_up=False,
+    )
+
+
+def _counted(synapse: Synapse, cores: int, backward: bool, shares: bool, groups: int) -> Axons:
     shape = synapse.pre_shape if backward else synapse.post_shape
     sources = synapse.num_post if backward else synapse.num_pre
     if synapse.num_weights == synapse.num_pre * synapse.num_post:
-        lists = [(np.array([size]), np.array([sources])) for size in sizes(shape, cores)]
-        return Axons(np.full(cores, sources), np.full(sources, cores), lists, counts_up=True)
+        lists = [(np.array([size]), np.array([sources])) for size in sizes(shape, cores, groups)]
+        whole = np.full(len(lists), sources), np.full(sources, len(lists))
+        return Axons(*whole, lists, counts_up=True)
     summed = synapse.forward if backward else synapse.transpose
     ones = np.ones(synapse.weight_shape)
     # Lists of the same weights have the same sum of large random numbers.
     random = np.random.default_rng(0).integers(1, 1 << 40, ones.shape).astype(float)
-    number, reached, lists, parts = [], np.zeros(sources, np.int64), [], split(shape, cores)
-    for first in range(0, cores, _AT_ONCE):
+    number, reached, lists, parts = [], np.zeros(sources, np.int64), [], split(shape, cores, groups)
+    for first in range(0, len(parts), _AT_ONCE):
         some = parts[first : first + _AT_ONCE]
         members = np.zeros((len(some), int(np.prod(shape))))
         for row, part in zip(members, some, strict=True):
@@ -72,22 +99,30 @@ def axons(synapse: Synapse, cores: int, backward: bool = False, shares: bool = F
     return Axons(np.array(number), reached, lists, counts_up=False)
 
 
-def split(shape: tuple[int, ...], cores: int) -> list[Counts]:
-    """Spread neurons evenly over cores, by position, whole positions where there are enough."""
+def split(shape: tuple[int, ...], cores: int, groups: int = 1) -> list[Counts]:
+    """Spread neurons evenly over cores, by position, whole positions where there are enough.
+
+    Of each of the `groups` of channels by itself, one group after the other.
+    """
     by_position = np.moveaxis(np.arange(np.prod(shape)).reshape(shape), 0, -1)
     positions = by_position.reshape(-1, shape[0] if len(shape) > 1 else 1)
-    units = positions if cores <= len(positions) else positions.reshape(-1, 1)
-    return [part.ravel() for part in np.array_split(units, cores)]
+    if cores > len(positions):
+        positions = positions.reshape(-1, 1)
+    return [
+        part.ravel()
+        for group in np.array_split(positions, groups, axis=1)
+        for part in np.array_split(group, cores)
+    ]
 
 
-def sizes(shape: tuple[int, ...], cores: int) -> Counts:
+def sizes(shape: tuple[int, ...], cores: int, groups: int = 1) -> Counts:
     """Return how many neurons each core holds."""
-    return np.array([len(part) for part in split(shape, cores)])
+    return np.array([len(part) for part in split(shape, cores, groups)])
 
 
-def by_core(values: Counts, shape: tuple[int, ...], cores: int) -> Counts:
+def by_core(values: Counts, shape: tuple[int, ...], cores: int, groups: int = 1) -> Counts:
     """Sum a number a neuron over the neurons of each core."""
-    return np.array([values[part].sum() for part in split(shape, cores)])
+    return np.array([values[part].sum() for part in split(shape, cores, groups)])
 
 
 def wide_enough(bits: int, widths: tuple[int, ...]) -> int:

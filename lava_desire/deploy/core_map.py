@@ -2,13 +2,13 @@
 
 A core holds neurons of one layer, spread evenly, and all synapses that end at them; each neuron of
 the layer before takes an input axon there. A layer gets as few cores as its limits allow when it is
-spread so; a convolution is spread by position, and other tilings of it are not tried.
+spread so; a convolution is spread in tiles, a run of positions of a group of channels each.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +46,9 @@ class LayerMap:
     its weights would fill, were there nothing else. `used` has for each core its ``neurons``
     (compartments), bytes of ``synaptic memory``, ``input axons`` and ``output axons``; of a chip of
     one core, what the layer takes of each of its limits.
+
+    The channels of a convolution are divided into `channel_groups`, and its positions spread over
+    ``cores // channel_groups``.
     """
 
     layer: int
@@ -65,6 +68,7 @@ class LayerMap:
     limited_by: str
     weights_alone: int
     used: dict[str, tuple[int, ...]]
+    channel_groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,13 @@ class CoreMap:
     def cores(self) -> int:
         """Cores of all layers, or the only one of the chip."""
         return sum(layer.cores for layer in self.layers) if self.has_cores else 1
+
+    @property
+    def cores_text(self) -> str:
+        """How many of the chip's cores, or nothing where a layer fits none."""
+        if not self.has_cores or not all(layer.cores for layer in self.layers):
+            return ""
+        return f"{self.cores:,} of {self.chip_cores:,} cores, "
 
     @property
     def has_cores(self) -> bool:
@@ -211,7 +222,8 @@ class _Mapping:
             _OUT: chip.output_axons_per_core,
         }
         self.limits = {name: int(limit.value) for name, limit in named.items() if limit}
-        self.cores = [1] * config.num_layers
+        self.cores = [1] * config.num_layers  # of each group of channels
+        self.groups = [1] * config.num_layers
         self.most_cores = max(chip.most("cores", 1), _MOST_CORES)
 
     def run(self) -> CoreMap:
@@ -226,7 +238,7 @@ class _Mapping:
         while before != self.cores:
             before = list(self.cores)
             for index in reversed(layers):
-                self.cores[index], name = self._fewest(index)
+                self.cores[index], self.groups[index], name = self._fewest(index)
                 limited[index] = name or limited[index]
                 if not self.cores[index]:
                     unfit[index], self.cores[index] = name, 1
@@ -319,39 +331,66 @@ class _Mapping:
         placed = (replace(each, used=mine) for each, mine in zip(layers, used, strict=True))
         return self._result(tuple(placed), 1)
 
-    def _fewest(self, index: int) -> tuple[int, str]:
-        """Return the fewest cores of a layer, from those so far on, and what one less exceeds.
+    def _fewest(self, index: int) -> tuple[int, int, str]:
+        """Return the fewest cores of a group of channels, the groups, and what one less exceeds.
 
         0 cores and the limit where it fits none, or takes too many.
         """
+        channels, *plane = self.config.synapses[index].post_shape
+        if self.learning or not plane:
+            channels, plane = 1, [self.config.neurons[index + 1]]
+        found = 0, 1, ""
+        for groups in sorted({ceil(channels / size) for size in range(1, channels + 1)}):
+            fewer = found[0] * found[1] - 1 if found[0] else self.most_cores
+            most = min(prod(plane), fewer // groups)
+            if not most:
+                break
+            cores, name = self._fewest_in(index, groups, most)
+            if cores or not found[0]:
+                found = cores, groups if cores else 1, name or found[2]
+        return found
+
+    def _fewest_in(self, index: int, groups: int, most: int) -> tuple[int, str]:
+        """Return the fewest cores of each group of channels, from those so far on, and the limit.
+
+        0 cores where it takes more than `most`.
+        """
 
         def exceeded(cores: int) -> dict[str, float]:
-            used = self._used(index, cores)[0]
+            used = self._used(index, cores, groups)[0]
             over = {name: used[name].max() / self.limits[name] for name in self.limits}
             return {name: share for name, share in over.items() if share > 1}
 
-        cores, name, neurons = self.cores[index], "", self.config.neurons[index + 1]
         if self.config.synapses[index].fan_in > self.limits.get(_IN, _MANY):
             return 0, _IN
+        low = cores = self.cores[index] if self.learning else 1
+        name = ""
         while over := exceeded(cores):
             name = max(over, key=over.__getitem__)
-            if cores == min(neurons, self.most_cores):
+            if cores == most:
                 return 0, name
-            cores = min(neurons, self.most_cores, max(cores + 1, int(cores * over[name])))
-        while cores > self.cores[index] and not (over := exceeded(cores - 1)):
-            cores -= 1
-        return cores, max(over, key=over.__getitem__) if over else name
+            low, cores = cores, min(most, max(cores + 1, int(cores * over[name])))
+        while cores - low > 1:
+            middle = (low + cores) // 2
+            if over := exceeded(middle):
+                low, name = middle, max(over, key=over.__getitem__)
+            else:
+                cores = middle
+        return cores, name
 
-    def _used(self, index: int, cores: int) -> tuple[dict[str, Counts], dict[str, float]]:
+    def _used(
+        self, index: int, cores: int, groups: int
+    ) -> tuple[dict[str, Counts], dict[str, float]]:
         """Return what a layer takes of each core, and bytes of memory by what they hold."""
         synapse, chip = self.config.synapses[index], self.chip
         shape = synapse.post_shape
-        neurons = sizes(shape, cores)
-        forward = axons(synapse, cores, shares=bool(chip.shares_weights))
+        neurons = sizes(shape, cores, groups)
+        forward = axons(synapse, cores, shares=bool(chip.shares_weights), groups=groups)
         parts, memory = self._memory(forward, index, int(neurons.max()))
-        inputs, outputs = forward.number, np.zeros(cores, np.int64)
+        inputs, outputs = forward.number, np.zeros(len(neurons), np.int64)
         for following in self.config.synapses[index + 1 : index + 2]:
-            outputs += by_core(axons(following, self.cores[index + 1]).reached, shape, cores)
+            ahead = axons(following, self.cores[index + 1], groups=self.groups[index + 1])
+            outputs += by_core(ahead.reached, shape, cores, groups)
             if self.learning:
                 back = axons(following, cores, backward=True)
                 more, there = self._memory(back, index + 1, int(neurons.max()))
@@ -388,8 +427,8 @@ class _Mapping:
         return held | {"lists": memory.sum() - stored.synapses * entry / 8}, np.ceil(memory)
 
     def _layer(self, index: int, limited_by: str, unfit: bool) -> LayerMap:
-        synapse, cores = self.config.synapses[index], self.cores[index]
-        used, parts = self._used(index, cores)
+        synapse, cores, groups = self.config.synapses[index], self.cores[index], self.groups[index]
+        used, parts = self._used(index, cores, groups)
         whole = axons(synapse, 1)
         memory = self.limits.get(_MEMORY)
         return LayerMap(
@@ -406,10 +445,11 @@ class _Mapping:
             list_bytes=parts["lists"],
             learning_bytes=parts["tags"],
             feedback_bytes=parts.get("feedback", 0.0),
-            cores=0 if unfit else cores,
+            cores=0 if unfit else cores * groups,
             limited_by=limited_by,
             weights_alone=ceil(parts["weights"] / memory) if memory else 0,
             used={} if unfit else {name: tuple(map(int, each)) for name, each in used.items()},
+            channel_groups=groups,
         )
 
     def _assumptions(self) -> list[str]:
@@ -442,9 +482,16 @@ class _Mapping:
             else:
                 said.append("Weights of convolutions are stored at every position.")
             said.append(
-                "A convolution is spread by position, all channels of one together where they fit: "
-                "cores that share channels as well could be fewer."
+                "A convolution is spread in tiles, a run of positions of a group of channels each, "
+                "as few as there can be of such, from the last layer to the first; tiles of other "
+                "shapes could be fewer."
             )
+            said += [
+                f"Layer {i + 1}: {groups} groups of channels, each on {cores} "
+                f"core{'s' * (cores > 1)}."
+                for i, (cores, groups) in enumerate(zip(self.cores, self.groups, strict=True))
+                if groups > 1
+            ]
         if self.learning:
             said.append(
                 "Learning: a tag a synapse where the layout knows one, and synapses for Wᵀ, which "

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 def lines_of(found: CoreMap) -> list[str]:
     """Return lines of at most 100 columns, but for names that are longer."""
     bits = "/".join(map(str, dict.fromkeys(found.weight_bits)))
-    where = f"{found.cores:,} of {found.chip_cores:,} cores, " if found.has_cores else ""
     answer = "it fits" if found.fits else "it does not fit"
     lines = [
         f"{found.network} on {found.title}, {bits}-bit weights{', learning' * found.learning}: "
-        f"{where}{answer}",
+        f"{found.cores_text}{answer}",
         "",
     ]
     layers = [(f"{each.layer}: {each.text}", each) for each in found.layers]

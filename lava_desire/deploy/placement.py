@@ -31,9 +31,10 @@ def place(config: DesireConfig, chip: Chip) -> list[Any]:
         raise ValueError(f"{config.shape_text} does not fit one {chip.title}: {why}")
     shapes = [(config.num_inputs,), *(synapse.post_shape for synapse in config.synapses)]
     placed, first = [], 0
-    for shape, cores in zip(shapes, [inputs, *(each.cores for each in found.layers)], strict=True):
+    spread = [(inputs, 1), *((each.cores, each.channel_groups) for each in found.layers)]
+    for shape, (cores, groups) in zip(shapes, spread, strict=True):
         numbers = np.zeros(int(np.prod(shape)), np.int64)
-        for core, part in enumerate(split(shape, cores), start=first):
+        for core, part in enumerate(split(shape, cores // groups, groups), start=first):
             numbers[part] = core
         placed.append(numbers)
         first += cores

@@ -13,6 +13,7 @@ from lava_desire.analysis import plot_core_map
 from lava_desire.deploy import map_network, quantize
 from lava_desire.deploy.axons import axons, list_bits, split
 from lava_desire.deploy.chips import find_chip, find_chips
+from lava_desire.deploy.placement import place
 
 LARGE = DesireConfig((784, 1600, 800, 10), reset="zero")
 LISTS = find_chip("loihi1").lists
@@ -90,12 +91,12 @@ def test_learning_takes_tags_and_a_second_set_of_synapses():
     assert "no document says" in map_network(LARGE, "xylo", learning=True).problems[0]
 
 
-def brute_force(synapse, cores):
+def brute_force(synapse, cores, groups):
     """Return the lists of (weight, neuron relative to the first) that each core stores."""
     names = np.arange(1, synapse.num_weights + 1.0).reshape(synapse.weight_shape)
     connected = np.stack([synapse.transpose(names, row) for row in np.eye(synapse.num_post)])
     found = []
-    for part in split(synapse.post_shape, cores):
+    for part in split(synapse.post_shape, cores, groups):
         lists = [column for column in connected[part].T if column.any()]
         kept = {
             tuple((int(column[i]), int(i - column.nonzero()[0][0])) for i in column.nonzero()[0])
@@ -106,14 +107,31 @@ def brute_force(synapse, cores):
     return found
 
 
-@pytest.mark.parametrize("cores", [1, 3, 7])
-def test_a_core_stores_each_list_of_a_convolution_once(cores):
+@pytest.mark.parametrize(("cores", "groups"), [(1, 1), (3, 1), (7, 1), (1, 3), (4, 2), (25, 1)])
+def test_a_core_stores_each_list_of_a_convolution_once(cores, groups):
     synapse = Conv2d(3, 3, stride=2, padding=1).connected((2, 9, 8))
+    reached = np.zeros(synapse.num_pre, int)
+    for part in split(synapse.post_shape, cores, groups):
+        members = np.isin(np.arange(synapse.num_post), part).astype(float)
+        reached += synapse.transpose(np.ones(synapse.weight_shape), members) > 0
     for shares in (False, True):
-        stored = axons(synapse, cores, shares=shares)
-        for core, (number, every, once) in enumerate(brute_force(synapse, cores)):
+        stored = axons(synapse, cores, shares=shares, groups=groups)
+        assert stored.reached.tolist() == reached.tolist()
+        for core, (number, every, once) in enumerate(brute_force(synapse, cores, groups)):
             assert stored.number[core] == number
             assert np.repeat(*stored.lists[core]).tolist() == (once if shares else every)
+
+
+def test_a_convolution_is_spread_over_channels_where_that_takes_fewer_cores():
+    config = DesireConfig(layers=["64c3"], input_shape=(64, 16, 16), reset="zero")
+    found = map_network(config)
+    (layer,) = found.layers
+    assert (layer.cores, layer.channel_groups, layer.limited_by) == (28, 4, "synaptic memory")
+    assert layer.used["neurons"] == (16 * 2 * 14,) * 28
+    assert layer.used["input axons"] == (64 * 4 * 16,) * 28
+    assert "Layer 1: 4 groups of channels, each on 7 cores." in " ".join(found.report.split())
+    numbers = place(config, find_chip("loihi1"))[1]
+    assert (np.bincount(numbers)[-28:] == 448).all()
 
 
 def test_shared_weights_are_stored_where_the_documents_say_so():
@@ -142,6 +160,7 @@ def test_shared_weights_are_stored_where_the_documents_say_so():
 def test_what_does_not_fit_is_said_with_why(config, chip, said):
     found = map_network(config, chip)
     assert not found.fits
+    assert ("cores, it does not fit" in found.report) == all(each.cores for each in found.layers)
     assert any(re.search(said, problem) for problem in found.problems), found.problems
     said_in_full = " ".join(found.report.split())
     assert all(f"Does not fit: {problem}." in said_in_full for problem in found.problems)
