@@ -88,5 +88,6 @@ CHIP = Chip(
     },
     notes=(
         "No document gives a limit to the synapses of one neuron: the core's memory is the limit.",
+        "A list stores at most 8 bits a weight: of nine, with the sign, the lowest is 0.",
     ),
 )
