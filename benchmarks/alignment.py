@@ -53,17 +53,19 @@ RATES = 0.5, 1.0, 2.0, 4.0
 ADAM = ("squared_error", 1e-3), ("squared_error", 3e-3), ("cross_entropy", 1e-3)
 """Losses and learning rates that are tried with surrogate gradients."""
 
-BETWEEN: dict[str, tuple[str, str, str]] = {
-    "desires, spikes: Eq. 4": ("desire", "spike", ""),
-    "desires, near threshold": ("desire", "near", ""),
-    "no local error, spikes": ("undamped", "spike", ""),
-    "no local error, near threshold": ("undamped", "near", ""),
-    "gradient made ternary, spikes": ("ternary", "spike", "cross_entropy"),
-    "gradient made ternary, derivative": ("ternary", "derivative", "cross_entropy"),
-    "gradient of the ternary output": ("gradient", "derivative", "desires"),
-    "gradient of Eq. 6": ("gradient", "derivative", "squared_error"),
+BETWEEN: dict[str, tuple[str, str, str, float]] = {
+    "desires, spikes (Eq. 4)": ("desire", "spike", "", 1.0),
+    "desires, near threshold": ("desire", "near", "", 1.0),
+    "no Eq. 14, near threshold": ("undamped", "near", "", 1.0),
+    "no Eq. 14, near threshold, steps of a quarter": ("undamped", "near", "", 0.25),
+    "no Eq. 14, spikes": ("undamped", "spike", "", 1.0),
+    "gradient made ternary, spikes": ("ternary", "spike", "squared_error", 1.0),
+    "gradient made ternary, ψ": ("ternary", "derivative", "squared_error", 1.0),
+    "gradient of the ternary output, ψ": ("gradient", "derivative", "desires", 1.0),
+    "gradient of Eq. 6, ψ": ("gradient", "derivative", "squared_error", 1.0),
+    "gradient of Eq. 6, ψ, steps of a quarter": ("gradient", "derivative", "squared_error", 0.25),
 }
-"""Error, postsynaptic factor and loss of what is trained with the step length of Eq. 4."""
+"""Error, postsynaptic factor, loss, and steps as a share of those of Eq. 4 at its best rate."""
 
 _FIELDS = 24
 
@@ -225,20 +227,24 @@ def surrogate_gradients(config: DesireConfig, data: Any) -> dict[str, Any]:
     }
 
 
-def parts_of(config: DesireConfig, data: Any) -> dict[str, Any]:
-    """Return what is measured, by name."""
-    plain = config.replace(rate_floor=0.0)  # a term of its own, for all of these alike
+def between(config: DesireConfig, data: Any, name: str) -> dict[str, Any]:
+    """Train what lies between desires and gradients."""
+    *way, factor = BETWEEN[name]
+    rate = factor * config.learning_rate
+    found = measured(config.replace(learning_rate=rate), data, tuple(way))
+    del found["network"]
+    return found
 
-    def between(way: tuple[str, str, str]) -> dict[str, Any]:
-        found = measured(plain, data, way)
-        del found["network"]
-        return found
 
-    return {
-        "desires": lambda: rule_as_it_is(config, data),
-        "gradients": lambda: surrogate_gradients(plain, data),
-        **{name: lambda way=way: between(way) for name, way in BETWEEN.items()},
-    }
+def measured_part(part: str, config: DesireConfig, data: Any, parts: dict[str, Any]) -> Any:
+    """Measure a part; `parts` are those before."""
+    if part == "desires":
+        return rule_as_it_is(config, data)
+    # A rate floor is a term of its own: without it for all of these alike.
+    plain = config.replace(rate_floor=0.0, learning_rate=parts["desires"]["learning_rate"])
+    if part == "gradients":
+        return surrogate_gradients(plain, data)
+    return between(plain, data, part)
 
 
 def measure(name: str, data_dir: str | None, minutes: float) -> bool:
@@ -264,12 +270,12 @@ def measure(name: str, data_dir: str | None, minutes: float) -> bool:
     if path.exists():
         found["parts"] = json.loads(path.read_text())["parts"]
     began = time.monotonic()
-    for part, measure_it in parts_of(config, data).items():
+    for part in ("desires", "gradients", *BETWEEN):
         if part in found["parts"]:
             continue
         if time.monotonic() - began > 60 * minutes:
             return False
-        found["parts"][part] = measure_it()
+        found["parts"][part] = measured_part(part, config, data, found["parts"])
         print(name, part, found["parts"][part]["epochs"][-1], flush=True)
         PLACE.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(_rounded(found)) + "\n")

@@ -133,9 +133,11 @@ class SurrogatePass:
             return torch.nn.functional.cross_entropy(counts, labels, reduction="sum")
         if kind == "squared_error":
             rate = counts / (config.num_steps - config.error_margin)
-            return rule.local_loss(rule.output_error(rate, labels)).sum()
+            squared: Tensor = rule.local_loss(rule.output_error(rate, labels)).sum()
+            return squared
         if kind == "desires":
-            return -(output_desires(config, counts.detach().long(), labels) * counts).sum()
+            wanted: Tensor = output_desires(config, counts.detach().long(), labels) * counts
+            return -wanted.sum()
         raise ValueError(f"kind is {kind!r}: expected one of {', '.join(LOSSES)}")
 
     def errors(self, loss: Tensor) -> list[Tensor]:
