@@ -57,7 +57,8 @@ BETWEEN: dict[str, tuple[str, str, str, float]] = {
     "desires, spikes (Eq. 4)": ("desire", "spike", "", 1.0),
     "desires, near threshold": ("desire", "near", "", 1.0),
     "no Eq. 14, near threshold": ("undamped", "near", "", 1.0),
-    "no Eq. 14, near threshold, steps of a quarter": ("undamped", "near", "", 0.25),
+    "passed through those near, near threshold": ("gated", "near", "", 1.0),
+    "the same, steps of a quarter": ("gated", "near", "", 0.25),
     "no Eq. 14, spikes": ("undamped", "spike", "", 1.0),
     "gradient made ternary, spikes": ("ternary", "spike", "squared_error", 1.0),
     "gradient made ternary, ψ": ("ternary", "derivative", "squared_error", 1.0),
@@ -307,10 +308,11 @@ COSTS = {
     "passed back": "errors through Wᵀ, no derivative",
     "ternary output": "... of a ternary output",
     "no local error": "... ternary in all layers, no Eq. 14",
-    "desires, derivative": "... with Eq. 14: desires",
+    "gated": "... passed on by those near threshold",
+    "desires, derivative": "... with Eq. 14 instead: desires",
     "near threshold": "near threshold for ψ",
     "spikes": "spikes for ψ",
-    "no local error, near threshold": "desires without Eq. 14, near threshold",
+    "gated, near threshold": "passed through and learned near threshold",
     "desires": "desires, spikes: Eq. 4",
 }
 """Stages that are drawn as bars, from the gradient to Eq. 4."""

@@ -31,10 +31,11 @@ from lava_desire.training.callbacks import Callback
 
 LOSSES = ("cross_entropy", "squared_error", "desires")
 ERRORS = ("gradient", "mean", "sign", "ternary")
-PATHS: dict[str, dict[str, bool]] = {
-    "passed_back": {"output": False, "local": False, "hidden": False},
+PATHS: dict[str, dict[str, Any]] = {
+    "passed_back": {"output": False, "local": "none", "hidden": False},
     "ternary_output": {"hidden": False},
-    "undamped": {"local": False},
+    "undamped": {"local": "none"},
+    "gated": {"local": "near"},
     "desire": {},
 }
 POSTS = ("derivative", "near", "spike")
@@ -146,7 +147,7 @@ class SurrogatePass:
         return [-each for each in found]
 
     def passed_back(
-        self, labels: Tensor, output: bool = True, local: bool = True, hidden: bool = True
+        self, labels: Tensor, output: bool = True, local: str = "rate", hidden: bool = True
     ) -> list[Tensor]:
         """Return what Eq. 11, 13, 14 and 15 bring to each layer, or parts of them.
 
@@ -156,15 +157,16 @@ class SurrogatePass:
             (B,) int64.
         output : bool
             Whether the output has desires (Eq. 11); else −e of Eq. 5.
-        local : bool
-            Whether desires become local errors before they are passed on (Eq. 14).
+        local : {"rate", "none", "near"}
+            What a desire becomes before it is passed on: by the rate, Eq. 14; what it is; or, of
+            hidden neurons, times the share of the window that they are near the threshold.
         hidden : bool
             Whether hidden neurons have desires (Eq. 15); else z of Eq. 13, passed on as it is.
 
         Returns
         -------
         list of Tensor
-            L of (B, N_ℓ) float32, layer 1 first; desires where all three hold.
+            L of (B, N_ℓ) float32, layer 1 first; with the defaults the engine's desires.
         """
         config = self.config
         rates = [
@@ -178,7 +180,9 @@ class SurrogatePass:
             inner = layer < config.num_layers
             mask = self.masks[layer] if self.masks and inner else None
             error = found[0] if mask is None else found[0] * mask
-            if local and (hidden if inner else output):
+            if local == "near" and inner:
+                error = error * self.post(layer, "near").mean(0)
+            elif local == "rate" and (hidden if inner else output):
                 error = rule.local_error(found[0], rates[layer - 1], mask)
             z = rule.backpropagate_error(self.weights[layer - 1].detach().float(), error)
             if hidden:
@@ -406,11 +410,13 @@ STAGES: dict[str, tuple[str, str, bool]] = {
     "passed back": ("passed_back", "derivative", False),
     "ternary output": ("ternary_output", "derivative", False),
     "no local error": ("undamped", "derivative", False),
+    "gated": ("gated", "derivative", False),
     "desires, derivative": ("desire", "derivative", False),
     "near threshold": ("gradient", "near", False),
     "spikes": ("gradient", "spike", False),
     "ternary, spikes": ("ternary", "spike", False),
     "no local error, near threshold": ("undamped", "near", False),
+    "gated, near threshold": ("gated", "near", False),
     "desires, near threshold": ("desire", "near", False),
     "desires": ("desire", "spike", False),
     "baseline": ("gradient", "derivative", True),

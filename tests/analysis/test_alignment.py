@@ -97,6 +97,7 @@ def test_each_path_leaves_out_what_it_says(trained, digits):
         "passed_back": [False, False, False],
         "ternary_output": [False, False, True],
         "undamped": [True, True, True],
+        "gated": [True, True, True],
         "desire": [True, True, True],
     }
     error = passed.errors(passed.loss(labels, "squared_error"))[-1].mean(0)
