@@ -55,16 +55,15 @@ ADAM = ("squared_error", 1e-3), ("squared_error", 3e-3), ("cross_entropy", 1e-3)
 
 BETWEEN: dict[str, tuple[str, str, str, float]] = {
     "desires, spikes (Eq. 4)": ("desire", "spike", "", 1.0),
-    "desires, near threshold": ("desire", "near", "", 1.0),
-    "no Eq. 14, near threshold": ("undamped", "near", "", 1.0),
-    "passed through those near, near threshold": ("gated", "near", "", 1.0),
-    "the same, steps of a quarter": ("gated", "near", "", 0.25),
+    "passed on and learned near threshold": ("gated", "near", "", 1.0),
+    "gradient of Eq. 6": ("gradient", "derivative", "squared_error", 1.0),
+    "gradient of Eq. 6, ternary": ("ternary", "derivative", "squared_error", 1.0),
+    "gradient of Eq. 6, ternary, spikes": ("ternary", "spike", "squared_error", 1.0),
+    "desires, learned near threshold": ("desire", "near", "", 1.0),
+    "no Eq. 14, learned near threshold": ("undamped", "near", "", 1.0),
     "no Eq. 14, spikes": ("undamped", "spike", "", 1.0),
-    "gradient made ternary, spikes": ("ternary", "spike", "squared_error", 1.0),
-    "gradient made ternary, ψ": ("ternary", "derivative", "squared_error", 1.0),
-    "gradient of the ternary output, ψ": ("gradient", "derivative", "desires", 1.0),
-    "gradient of Eq. 6, ψ": ("gradient", "derivative", "squared_error", 1.0),
-    "gradient of Eq. 6, ψ, steps of a quarter": ("gradient", "derivative", "squared_error", 0.25),
+    "passed on and learned near threshold, steps of a quarter": ("gated", "near", "", 0.25),
+    "gradient of Eq. 6, steps of a quarter": ("gradient", "derivative", "squared_error", 0.25),
 }
 """Error, postsynaptic factor, loss, and steps as a share of those of Eq. 4 at its best rate."""
 
@@ -170,7 +169,7 @@ def readouts(network: DesireNetwork, data: Any) -> list[float]:
     steps = network.config.num_steps
     found = []
     for layer in range(1, network.config.num_layers):
-        model = LogisticRegression(max_iter=300)
+        model = LogisticRegression(C=0.1, max_iter=300)
         model.fit(seen[layer].numpy() / steps, labels)
         found.append(float(model.score(held[layer].numpy() / steps, held_labels)))
     return found
@@ -187,10 +186,10 @@ def described(network: DesireNetwork, data: Any, watch: Understanding) -> dict[s
     }
 
 
-def watched(data: Any, satisfies: bool) -> Understanding:
+def watched(data: Any, by_desires: bool) -> Understanding:
     """Return what measures on the first training samples."""
     images, labels = data[0]
-    return Understanding(images[:WATCHED], labels[:WATCHED], satisfies)
+    return Understanding(images[:WATCHED], labels[:WATCHED], by_desires)
 
 
 def rule_as_it_is(config: DesireConfig, data: Any) -> dict[str, Any]:

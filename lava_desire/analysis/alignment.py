@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -190,12 +191,16 @@ class SurrogatePass:
             found.insert(0, z)
         return found
 
-    def traces(self, layer: int) -> Tensor:
-        """Return r of the inputs of layer ℓ, (T, B, N_{ℓ−1}) float32, scaled as in dropout."""
-        config = self.config
-        arrived = delayed(self.trains[layer - 1].detach(), config.delay(layer))
-        gain = config.dropout_gain(layer - 1) if self.masks is not None else 1.0
-        return trace_scan(arrived * gain, config.decay, torch.float32, config.synapse_decay)
+    @cached_property
+    def traces(self) -> list[Tensor]:
+        """Traces of the inputs of the L layers, (T, B, N_{ℓ−1}) float32, scaled as in dropout."""
+        config, found = self.config, []
+        for layer, train in enumerate(self.trains[:-1], start=1):
+            arrived = delayed(train.detach(), config.delay(layer))
+            if self.masks is not None:
+                arrived = arrived * config.dropout_gain(layer - 1)
+            found.append(trace_scan(arrived, config.decay, torch.float32, config.synapse_decay))
+        return found
 
     def post(self, layer: int, kind: str) -> Tensor:
         """Return the postsynaptic factor of layer ℓ, (T, B, N_ℓ) float32.
@@ -382,11 +387,12 @@ def weight_directions(
     """
     found = []
     for layer, signal in enumerate(signals, start=1):
-        traces = passed.traces(layer)
+        traces = passed.traces[layer - 1].flatten(0, 1)
+        factor = (signal * passed.post(layer, post)).flatten(0, 1)
+        direction = factor.T @ traces
         if baseline:
-            traces = traces - baseline * traces.mean((0, 1))
-        factor = signal * passed.post(layer, post)
-        found.append(factor.flatten(0, 1).T @ traces.flatten(0, 1))
+            direction -= torch.outer(factor.sum(0), baseline * traces.mean(0))
+        found.append(direction)
     return found
 
 
@@ -546,18 +552,19 @@ class Understanding(Callback):
     images, labels : array
         Samples to measure with, (S, N_0) and (S,): alignment on all of them, desires that are
         satisfied on minibatches of the config's size.
-    satisfies : bool
+    by_desires : bool
         Whether the network learns by desires.
 
     Attributes
     ----------
     records : list of dict
         One a measurement, JSON types: ``"epoch"``, ``"cross_entropy"`` and ``"squared_error"``
-        of :func:`alignment`, ``"satisfied"``, and ``"silent"`` and ``"runaway"`` neurons a layer.
+        of :func:`alignment`, and ``"satisfied"``, where it learns by desires; ``"silent"`` and
+        ``"runaway"`` neurons a layer.
     """
 
-    def __init__(self, images: Any, labels: Any, satisfies: bool = True) -> None:
-        self._images, self._labels, self._satisfies = images, labels, satisfies
+    def __init__(self, images: Any, labels: Any, by_desires: bool = True) -> None:
+        self._images, self._labels, self._by_desires = images, labels, by_desires
         self.records: list[dict[str, Any]] = []
 
     def on_begin(self, run: Any) -> None:
@@ -581,9 +588,9 @@ class Understanding(Callback):
         images, labels = self._images, self._labels
         rates = firing_rates(network, images)
         record: dict[str, Any] = {"epoch": epoch, "silent": rates.silent, "runaway": rates.runaway}
-        for loss in ("cross_entropy", "squared_error"):
-            record[loss] = alignment(network, images, labels, loss)
-        if self._satisfies:
+        if self._by_desires:
+            for loss in ("cross_entropy", "squared_error"):
+                record[loss] = alignment(network, images, labels, loss)
             size = network.config.batch_size
             rate = network.config.learning_rate_at(max(0, epoch - 1))
             parts = [slice(first, first + size) for first in range(0, len(labels), size)]
