@@ -320,7 +320,7 @@ COSTS = {
 def draw() -> None:
     """Draw what has been measured."""
     found = {
-        name: json.loads(path.read_text())
+        {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}[name]: json.loads(path.read_text())
         for name in LAYERS
         if (path := PLACE / f"{name}.json").exists()
     }
@@ -381,7 +381,9 @@ def draw_costs(found: dict[str, Any]) -> Figure:
         axes.set_yticks(range(len(COSTS)), list(COSTS.values()), fontsize=8)
         axes.set_xlabel("cosine with the gradient of Eq. 6")
         axes.set_title(f"{name}, after the last epoch", fontsize=10)
-        axes.legend(fontsize=8, loc="lower left")
+        axes.set_xlim(-0.55, 1.05)
+        axes.axvline(0, color="0.6", linewidth=0.8)
+        axes.legend(fontsize=8, loc="upper left")
         grid(axes)
     columns[0].invert_yaxis()
     figure.suptitle(
@@ -453,6 +455,8 @@ def draw_between(found: dict[str, Any]) -> Figure:
     columns = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
     names = {"desires": "the preset's rule", **{name: name for name in BETWEEN}}
     names["gradients"] = "surrogate gradients, Adam"
+    parts = [each["parts"] for each in found.values()]
+    names = {part: name for part, name in names.items() if all(part in each for each in parts)}
     for axes, (name, each) in zip(columns, found.items(), strict=True):
         last = [each["parts"][part]["epochs"][-1] for part in names]
         for kind, marker, colour in (("validation", "o", SERIES[0]), ("training", "s", SERIES[1])):
