@@ -50,8 +50,13 @@ ties, of which cross entropy leaves many, are broken for all."""
 RATES = 0.5, 1.0, 2.0, 4.0
 """Factors of the preset's learning rate that are tried with the rule as it is."""
 
-ADAM = ("squared_error", 1e-3), ("squared_error", 3e-3), ("cross_entropy", 1e-3)
-"""Losses and learning rates that are tried with surrogate gradients."""
+ADAM: dict[str, tuple[str, float, bool]] = {
+    "Adam, squared error, 1e-3": ("squared_error", 1e-3, False),
+    "Adam, squared error, 3e-3, baseline": ("squared_error", 3e-3, True),
+    "Adam, cross entropy, 3e-4": ("cross_entropy", 3e-4, False),
+    "Adam, squared error, 3e-4": ("squared_error", 3e-4, False),
+}
+"""Loss, learning rate, and whether traces have their baseline, tried with surrogate gradients."""
 
 BETWEEN: dict[str, tuple[str, str, str, float]] = {
     "desires, spikes (Eq. 4)": ("desire", "spike", "", 1.0),
@@ -67,7 +72,7 @@ BETWEEN: dict[str, tuple[str, str, str, float]] = {
 }
 """Error, postsynaptic factor, loss, and steps as a share of those of Eq. 4 at its best rate."""
 
-_FIELDS = 24
+_FIELDS = 20
 
 
 class Learner:
@@ -182,7 +187,7 @@ def described(network: DesireNetwork, data: Any, watch: Understanding) -> dict[s
     return {
         "records": watch.records,
         "readouts": readouts(network, data),
-        "fields": [[round(float(value), 3) for value in field] for field in chosen],
+        "fields": [[round(float(value), 2) for value in field] for field in chosen],
     }
 
 
@@ -211,20 +216,21 @@ def rule_as_it_is(config: DesireConfig, data: Any) -> dict[str, Any]:
     }
 
 
-def surrogate_gradients(config: DesireConfig, data: Any) -> dict[str, Any]:
-    """Train by surrogate gradients with Adam, with each of the losses and rates; keep the best."""
-    runs = {}
-    for loss, rate in ADAM:
-        watch = watched(data, False)
-        found = measured(config, data, ("gradient", "derivative", loss), rate, watch)
-        runs[loss, rate] = {**described(found.pop("network"), data, watch), **found}
-    best = max(runs, key=lambda tried: runs[tried]["epochs"][-1]["validation"])
-    return {
-        **runs[best],
-        "loss": best[0],
-        "learning_rate": best[1],
-        "tried": {f"{loss}, {rate:g}": run["epochs"] for (loss, rate), run in runs.items()},
-    }
+def surrogate_gradients(config: DesireConfig, data: Any, part: str) -> dict[str, Any]:
+    """Train by surrogate gradients with Adam."""
+    loss, rate, baseline = ADAM[part]
+    watch = watched(data, False)
+    if not baseline:
+        config = config.replace(trace_baseline=0.0)
+    found = measured(config, data, ("gradient", "derivative", loss), rate, watch)
+    return {**described(found.pop("network"), data, watch), **found}
+
+
+def best_gradients(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return what does best of the parts that learned by gradients with Adam."""
+    tried = [parts[part] for part in ADAM if part in parts]
+    best: dict[str, Any] = max(tried, key=lambda part: part["epochs"][-1]["validation"])
+    return best
 
 
 def between(config: DesireConfig, data: Any, name: str) -> dict[str, Any]:
@@ -242,8 +248,8 @@ def measured_part(part: str, config: DesireConfig, data: Any, parts: dict[str, A
         return rule_as_it_is(config, data)
     # A rate floor is a term of its own: without it for all of these alike.
     plain = config.replace(rate_floor=0.0, learning_rate=parts["desires"]["learning_rate"])
-    if part == "gradients":
-        return surrogate_gradients(plain, data)
+    if part in ADAM:
+        return surrogate_gradients(plain, data, part)
     return between(plain, data, part)
 
 
@@ -270,7 +276,7 @@ def measure(name: str, data_dir: str | None, minutes: float) -> bool:
     if path.exists():
         found["parts"] = json.loads(path.read_text())["parts"]
     began = time.monotonic()
-    for part in ("desires", "gradients", *BETWEEN):
+    for part in ("desires", *BETWEEN, *ADAM):
         if part in found["parts"]:
             continue
         if time.monotonic() - began > 60 * minutes:
@@ -397,8 +403,9 @@ def draw_neurons(found: dict[str, Any]) -> Figure:
     figure, rows = _grid_of(found, 3, (10.5, 3.1))
     for row, (name, each) in zip(rows, found.items(), strict=True):
         sizes = each["config"]["layer_sizes"]
-        for part, dashes in (("desires", "-"), ("gradients", ":")):
-            records = each["parts"][part]["records"]
+        runs = {"desires": each["parts"]["desires"], "gradients": best_gradients(each["parts"])}
+        for (part, run), dashes in zip(runs.items(), ("-", ":"), strict=True):
+            records = run["records"]
             epochs = [record["epoch"] for record in records]
             for kind, axes in zip(("silent", "runaway"), row, strict=False):
                 for layer in range(2):
@@ -434,8 +441,9 @@ def draw_features(found: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(10.5, 4.6 * len(found)), layout="constrained")
     rows = figure.subplots(len(found), 2, squeeze=False)
     for row, (name, each) in zip(rows, found.items(), strict=True):
-        for axes, part in zip(row, ("desires", "gradients"), strict=True):
-            fields = np.array(each["parts"][part]["fields"][:20]).reshape(-1, 28, 28)
+        runs = {"desires": each["parts"]["desires"], "gradients": best_gradients(each["parts"])}
+        for axes, (part, run) in zip(row, runs.items(), strict=True):
+            fields = np.array(run["fields"][:20]).reshape(-1, 28, 28)
             padded = np.pad(fields, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
             mosaic = np.concatenate(
                 [np.concatenate(list(padded[first : first + 5]), 1) for first in range(0, 20, 5)]
@@ -453,8 +461,8 @@ def draw_between(found: dict[str, Any]) -> Figure:
     """Accuracies of what lies between desires and gradients."""
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     columns = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
-    names = {"desires": "the preset's rule", **{name: name for name in BETWEEN}}
-    names["gradients"] = "surrogate gradients, Adam"
+    names = {"desires": "the preset's rule, with its floor"}
+    names |= {part: part for part in (*BETWEEN, *ADAM)}
     parts = [each["parts"] for each in found.values()]
     names = {part: name for part, name in names.items() if all(part in each for each in parts)}
     for axes, (name, each) in zip(columns, found.items(), strict=True):
