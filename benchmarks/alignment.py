@@ -342,7 +342,7 @@ def draw() -> None:
 
 def _grid_of(found: dict[str, Any], columns: int, size: tuple[float, float]) -> Any:
     figure = Figure(figsize=(size[0], size[1] * len(found)), layout="constrained")
-    return figure, figure.subplots(len(found), columns, squeeze=False, sharex=True, sharey="col")
+    return figure, figure.subplots(len(found), columns, squeeze=False, sharex=True)
 
 
 def _layer(config: dict[str, Any], layer: int) -> str:
@@ -386,15 +386,16 @@ def draw_costs(found: dict[str, Any]) -> Figure:
             places = np.arange(len(COSTS)) + 0.26 * (layer - 1)
             values = [updates[stage][layer] for stage in COSTS]
             colour = SERIES[layer]["color"]
-            axes.barh(places, values, 0.24, color=colour, label=_layer(each["config"], layer + 1))
+            axes.barh(places, values, 0.24, color=colour, label=f"layer {layer + 1}")
         axes.set_yticks(range(len(COSTS)), list(COSTS.values()), fontsize=8)
         axes.set_xlabel("cosine with the gradient of Eq. 6")
         axes.set_title(f"{name}, after the last epoch", fontsize=10)
         axes.set_xlim(-0.55, 1.05)
         axes.axvline(0, color="0.6", linewidth=0.8)
-        axes.legend(fontsize=8, loc="upper left")
         grid(axes)
     columns[0].invert_yaxis()
+    handles = columns[0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(
         "What each step from the gradient to Eq. 4 leaves of its direction", fontsize=11
     )
@@ -425,23 +426,23 @@ def draw_neurons(found: dict[str, Any]) -> Figure:
                 style = {**SERIES[layer], "linestyle": dashes}
                 label = f"wants {desire}, layer {layer + 1}"
                 row[2].plot(epochs, values, label=label, markersize=4, **style)
-        row[2].set_title(f"{name}: desires satisfied by their own update", fontsize=9)
+        row[2].set_title(f"{name}: desires satisfied at once", fontsize=9)
         row[0].set_ylabel("% of the layer")
         row[2].set_ylabel("% of these neurons and samples")
         for axes in row:
             axes.set_xticks(epochs)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, max(5.0, 1.05 * axes.get_ylim()[1]))
             grid(axes)
     for axes in rows[-1]:
         axes.set_xlabel("epoch")
-    rows[0][0].legend(fontsize=7)
-    rows[0][2].legend(fontsize=7)
+    handles = [line for place in (0, 2) for line in rows[0][place].get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
     return figure
 
 
 def draw_features(found: dict[str, Any]) -> Figure:
     """Weights of first-layer neurons, learned by desires and by gradients."""
-    figure = Figure(figsize=(10.5, 4.6 * len(found)), layout="constrained")
+    figure = Figure(figsize=(10.5, 3.9 * len(found)), layout="constrained")
     rows = figure.subplots(len(found), 2, squeeze=False)
     for row, (name, each) in zip(rows, found.items(), strict=True):
         runs = {"desires": each["parts"]["desires"], "gradients": best_gradients(each["parts"])}
