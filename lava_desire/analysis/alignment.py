@@ -254,7 +254,7 @@ def surrogate_pass(
     spikes : Tensor
         Of the encoder, (T, B, N_0) bool.
     masks : list of Tensor, optional
-        Dropout masks, as :meth:`~lava_desire.DesireNetwork.draw_masks` returns them; none outside
+        Dropout masks, as :meth:`~lava_desire.engine.DesireNetwork.draw_masks` returns them; none outside
         training.
 
     Returns
@@ -439,7 +439,7 @@ def alignment(network: DesireNetwork, images: Any, labels: Any, loss: str) -> di
     network : DesireNetwork
         Of dense layers, in floating point.
     images, labels : array
-        As :meth:`~lava_desire.DesireNetwork.train_step` takes them: (B, N_0), (B,).
+        As :meth:`~lava_desire.engine.DesireNetwork.train_step` takes them: (B, N_0), (B,).
     loss : {"cross_entropy", "squared_error", "desires"}
         See :meth:`SurrogatePass.loss`.
 
