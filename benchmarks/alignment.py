@@ -473,7 +473,7 @@ def draw_between(found: dict[str, Any]) -> Figure:
     columns[0].legend(fontsize=8)
     columns[0].invert_yaxis()
     figure.suptitle(
-        f"{SAMPLES} samples, {EPOCHS} epochs, one seed: the same step length, other directions",
+        f"{SAMPLES} samples, {EPOCHS} epochs, one seed: what learns, and in which direction",
         fontsize=11,
     )
     return figure
