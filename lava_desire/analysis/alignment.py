@@ -254,8 +254,8 @@ def surrogate_pass(
     spikes : Tensor
         Of the encoder, (T, B, N_0) bool.
     masks : list of Tensor, optional
-        Dropout masks, as :meth:`~lava_desire.engine.DesireNetwork.draw_masks` returns them; none outside
-        training.
+        Dropout masks, as :meth:`~lava_desire.engine.DesireNetwork.draw_masks` returns them; none
+        outside training.
 
     Returns
     -------
