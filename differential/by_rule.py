@@ -17,8 +17,8 @@ from lava_desire.model.option import LayerUpdate, decided, filtered, output_desi
 from lava_desire.randomness import (
     DropoutStream,
     RoundingStream,
+    epoch_moves,
     epoch_order,
-    epoch_shifts,
     feedback_held,
 )
 
@@ -227,33 +227,62 @@ def minibatches(case: Case, epoch: int) -> Any:
     """Yield the minibatches of an epoch in its order, moved as it moves them."""
     config, (images, labels) = case.config, case.train
     order = epoch_order(config.seed, epoch, len(labels))
-    shifts = None
-    if config.image_shift and config.image_shift_share and epoch >= config.image_shift_start:
-        shifts = epoch_shifts(
-            config.seed, epoch, len(labels), config.image_shift, config.image_shift_share
-        )
+    moves = _moves(config, epoch, len(labels))
     for start in range(0, len(labels), config.batch_size):
         chosen = order[start : start + config.batch_size]
         shown = images[chosen]
-        if shifts is not None:
+        if moves is not None:
             shown = np.stack(
                 [
-                    _shifted(image, config.input_shape, *shift)
-                    for image, shift in zip(shown, shifts[start:], strict=False)
+                    _moved_image(image, config.input_shape, *move)
+                    for image, move in zip(shown, moves[start:], strict=False)
                 ]
             )
         yield shown, labels[chosen]
 
 
-def _shifted(image: Any, shape: tuple[int, ...], down: int, right: int) -> Any:
+def _moves(config: DesireConfig, epoch: int, num_samples: int) -> list[tuple[int, ...]] | None:
+    """Return what each sample is moved by: pixels down and right, and 2**15 cos θ / f and sin."""
+    largest = config.image_shift, math.radians(config.image_rotation), config.image_scale
+    if not any(largest) or not config.image_shift_share or epoch < config.image_shift_start:
+        return None
+    share = config.image_shift_share
+    shifts, turns = epoch_moves(config.seed, epoch, num_samples, *largest, share=share)
+    return [
+        (
+            int(down),
+            int(right),
+            round(2**15 * (np.cos(angle) / factor)),
+            round(2**15 * (np.sin(angle) / factor)),
+        )
+        for (down, right), (angle, factor) in zip(shifts, turns, strict=True)
+    ]
+
+
+def _moved_image(
+    image: Any, shape: tuple[int, ...], down: int, right: int, cosine: int, sine: int
+) -> Any:
+    """Move an image, a pixel at a time, with places in 1/65,536 of one and shares in 1/256."""
     side = math.isqrt(len(image))
     planes = image.reshape(shape or (1, side, side))
     moved = np.zeros_like(planes)
     _, height, width = planes.shape
+    exact = np.float64 if planes.dtype.kind == "f" else np.int64
     for row in range(height):
         for column in range(width):
-            if 0 <= row - down < height and 0 <= column - right < width:
-                moved[:, row, column] = planes[:, row - down, column - right]
+            y, x = 2 * (row - down) - (height - 1), 2 * (column - right) - (width - 1)
+            places = (
+                cosine * y + sine * x + (height - 1) * 2**15,
+                cosine * x - sine * y + (width - 1) * 2**15,
+            )
+            (i, i_share), (j, j_share) = ((place >> 16, place >> 8 & 255) for place in places)
+            total = np.zeros(len(planes), exact)
+            for k, k_share in ((i, 256 - i_share), (i + 1, i_share)):
+                for m, m_share in ((j, 256 - j_share), (j + 1, j_share)):
+                    if 0 <= k < height and 0 <= m < width:
+                        total += k_share * m_share * planes[:, k, m].astype(exact)
+            rounded = total / 2**16 if exact is np.float64 else (total + 2**15) >> 16
+            moved[:, row, column] = rounded
     return moved.ravel()
 
 

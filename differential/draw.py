@@ -15,6 +15,7 @@ from lava_desire import DesireConfig
 from lava_desire.config import OPTIONS
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import LARGEST_FLOAT, SMALLEST_FLOAT, declared
+from lava_desire.model.option import Augmentation
 from lava_desire.model.options.reset import RESETS
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.model.rates import RATES_OVER
@@ -27,6 +28,7 @@ STEPS_AT_THE_EDGE = (1, 2, 31, 32, 33, 63, 64, 65)
 MAX_STEPS = 65
 BELOW_ONE = 1 - 2.0**-24  # the largest that kernels can tell from 1
 _ONLINE = 3
+NOT_MOVED = {option.switch().name: 0 for option in OPTIONS if issubclass(option, Augmentation)}
 _CONVOLUTIONS = 4  # one case in so many has some
 
 
@@ -60,7 +62,7 @@ class Case:
 
         The command line refuses to train Lava's processes with what is left out here.
         """
-        changes = {"batch_size": 1, "image_shift": 0, "weight_average": 0.0}
+        changes = {"batch_size": 1, "weight_average": 0.0, **NOT_MOVED}
         images, labels = self.train
         held_out, held_out_labels = self.test
         return Case(

@@ -219,6 +219,13 @@ class DesireNetwork:
             stream.seek(sample)
         self.state.samples_seen = sample
 
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """Height and width of the images that were learned, where its card says them."""
+        data = self.card.get("data")
+        shape = data.get("image_shape") if isinstance(data, dict) else None
+        return tuple(shape) if isinstance(shape, list) else None
+
     @torch.inference_mode()
     def forward(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> Activity:
         """Run a batch through the network.
@@ -253,7 +260,7 @@ class DesireNetwork:
         """
         config = self.config
         with self.threads():
-            images = as_input(images, config, self.device)[:]
+            images = as_input(images, config, self.device, image_shape=self.image_shape)[:]
             self.check_scale(images)
             masks = None
             if dropout_masks is not None:
@@ -488,7 +495,7 @@ class DesireNetwork:
                 f"learning_rate is {learning_rate!r}: expected 0 <= learning_rate < 2**128"
             )
         with self.threads():
-            images = as_input(images, config, self.device)[:]
+            images = as_input(images, config, self.device, image_shape=self.image_shape)[:]
             if not len(images):
                 raise ValueError("images hold no sample: expected at least one to learn from")
             self.check_scale(images)

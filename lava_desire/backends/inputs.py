@@ -12,7 +12,7 @@ from torch import Tensor
 from lava_desire.backends.wire import pack_spikes
 from lava_desire.config import DesireConfig
 from lava_desire.data import SpikeSource, SpikeTrains
-from lava_desire.data.checks import check_images, check_labels, refuse_masked
+from lava_desire.data.checks import check_images, check_labels, refuse_masked, refuse_other_shape
 from lava_desire.data.spike_trains import (
     SpikeSubset,
     check_size,
@@ -91,14 +91,19 @@ Inputs = Tensor | StreamedTrains
 
 
 def as_input(
-    given: Any, config: DesireConfig, device: torch.device, name: str = "inputs"
+    given: Any,
+    config: DesireConfig,
+    device: torch.device,
+    name: str = "inputs",
+    image_shape: tuple[int, ...] | None = None,
 ) -> Inputs:
     """Return images or spike trains as a network takes them.
 
     Images become (B, N_0) uint8 or float32; spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
     packed, become (B, ⌈T/8⌉, N_0) uint8, in the layout of :mod:`~lava_desire.backends.wire`. Those
     that are read from disk stay there. Raises ValueError if they are none of these, of other time
-    steps or neurons than the config's, or the config filters images and spike trains are given.
+    steps or neurons than the config's, or the config filters images and spike trains are given, or
+    images are of another shape than a known `image_shape`.
     """
     if _is_plain(given, np.uint8, 2) and given.shape[1] == config.num_inputs:
         return _as_tensor(name, given, device)  # rows of bytes, as a single image often comes
@@ -112,7 +117,7 @@ def as_input(
         counts = len(size) == 3 and size[::2] == (config.num_steps, inputs) and size[1] != 1
         if counts or len(size) == 5:
             check_spikes(given, name)
-        return as_images(given, config, device)
+        return as_images(given, config, device, image_shape=image_shape)
     for each in config.filters:
         each.refuse(f" where {name} are spike trains, which no filter of images maps")
     if isinstance(given, SpikeTrains):
@@ -128,13 +133,18 @@ def as_input(
 
 
 def as_images(
-    images: Any, config: DesireConfig, device: torch.device, name: str = "images"
+    images: Any,
+    config: DesireConfig,
+    device: torch.device,
+    name: str = "images",
+    image_shape: tuple[int, ...] | None = None,
 ) -> Tensor:
     """Return images for a network as a (B, N_0) uint8 or float32 tensor on `device`.
 
     Raises ValueError as :func:`~lava_desire.data.checks.check_images`, which calls them `name`.
     """
-    rows, _ = check_images(images, name, config.num_inputs, config.input_shape)
+    rows, shape = check_images(images, name, config.num_inputs, config.input_shape)
+    refuse_other_shape(shape, image_shape, name)
     return _as_tensor(name, rows, device)
 
 

@@ -96,6 +96,20 @@ def check_planes(
         raise _of_channels(("S", *planes), name, first=True)
 
 
+def refuse_other_shape(
+    shape: tuple[int, ...] | None, known: tuple[int, ...] | None, name: str = "images"
+) -> None:
+    """Refuse images of another shape than those that were learned, where both are known.
+
+    Raises DataError that calls them `name`.
+    """
+    if shape is not None and known is not None and shape != known:
+        hint = "; turned images are .transpose(0, 2, 1)" if shape == known[::-1] else ""
+        raise DataError(
+            f"{name} are {times(shape)}: expected {times(known)}, as those learned{hint}"
+        )
+
+
 def times(shape: Sequence[int]) -> str:
     """Return a shape as messages show it: ``1 x 28 x 28``."""
     return " x ".join(map(str, shape))

@@ -253,6 +253,7 @@ class Dataset:
                     f"{keys[1]} name no class of 3 samples or more, of which a fifth would become "
                     "the test set: expected more, or train_images and train_labels"
                 )
+            _warn_of_untested(labels, labels[test], keys[1])
             halves = (images[train], labels[train], images[test], labels[test])
             fields |= dict(zip(FAMILIES[0], halves, strict=True))
             fields |= {"num_classes": columns, "image_shape": shape}
@@ -525,6 +526,18 @@ def _warn_of_unseen(train: Array, test: Array, names: Sequence[str]) -> None:
             f"{', '.join(unseen[:10])}, which test labels name: it cannot be learned",
             DataWarning,
             stacklevel=2,
+        )
+
+
+def _warn_of_untested(labels: Array, tested: Array, name: str) -> None:
+    """Say which classes have too few samples for a fifth of them to be one."""
+    untested = np.setdiff1d(labels, tested)
+    if len(untested):
+        warnings.warn(
+            f"{name}: of the classes {', '.join(map(str, untested[:10]))} there are too few "
+            "samples for a test set, which a fifth of each class becomes: it says nothing of them",
+            DataWarning,
+            stacklevel=3,
         )
 
 

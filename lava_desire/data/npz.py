@@ -6,6 +6,7 @@ import errno
 import lzma
 import math
 import struct
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from lava_desire.data.checks import DataError
+from lava_desire.data.checks import DataError, DataWarning
 from lava_desire.data.dataset import CLASS_NAMES, NUM_STEPS, Dataset, find_family
 from lava_desire.files import NotRegularError, open_regular
 
@@ -49,7 +50,8 @@ def load_npz(path: str | Path) -> Dataset:
     ``images`` and ``labels``, a fifth of which then becomes the test set, the same every time; or
     the same under the names that keras or scikit-learn give them, or spike trains: see
     :meth:`Dataset.from_arrays`.
-    Nothing is unpickled, and other members of the archive are not read.
+    Nothing is unpickled, and other members of the archive are not read, of which a
+    :class:`DataWarning` tells.
 
     Parameters
     ----------
@@ -70,11 +72,31 @@ def load_npz(path: str | Path) -> Dataset:
         If the file cannot be opened.
     """
     path = Path(path)
-    arrays = read_arrays(path, find_family)
+    unused: list[str] = []
+
+    def find(members: Any) -> tuple[str, ...]:
+        wanted = find_family(members)
+        unused.extend(name for name in members if name not in (*wanted, *CLASS_NAMES, NUM_STEPS))
+        return wanted
+
+    arrays = read_arrays(path, find)
+    if unused:
+        _warn_of_unused(path, unused)
     try:
         return Dataset.from_arrays(arrays, path.stem)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _warn_of_unused(path: Path, names: list[str]) -> None:
+    listed = ", ".join(ascii(name)[1:-1][:40] for name in names[:8])
+    hint = ""
+    if any("val" in name.lower() for name in names):
+        hint = (
+            "; a validation set is a share of the training set, --validation 0.1, or in Python "
+            "fit(..., validation=(images, labels))"
+        )
+    warnings.warn(f"{path} holds {listed}, not used here{hint}", DataWarning, stacklevel=3)
 
 
 def read_arrays(path: Path, find: Callable[[Any], tuple[str, ...]]) -> dict[str, npt.NDArray[Any]]:

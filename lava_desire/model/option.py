@@ -80,7 +80,7 @@ class Augmentation(Option):
     """Training images that are moved, anew in every epoch."""
 
     def check(self, config: DesireConfig) -> None:
-        """See :class:`~lava_desire.model.fields.Part`."""
+        """See `Part`."""
         if self.is_on and len(config.input_shape) != 3:
             name, side = self.switch().name, math.isqrt(config.num_inputs)
             if side * side != config.num_inputs:

@@ -250,7 +250,8 @@ def checked_input(network: DesireNetwork, samples: Any, name: str) -> Inputs:
 
 def _fitting(network: DesireNetwork, samples: Any, name: str) -> Inputs:
     try:
-        return as_input(samples, network.config, network.device)
+        shape = network.image_shape
+        return as_input(samples, network.config, network.device, image_shape=shape)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

@@ -62,7 +62,12 @@ from lava_desire.training.run_folder import (
     holds_run,
     read_latest,
 )
-from lava_desire.training.samples import split_off, training_pairs
+from lava_desire.training.samples import (
+    shape_of_images,
+    split_off,
+    training_pairs,
+    warn_of_one_class,
+)
 
 _SAMPLES_LOOKED_AT = 64  # for layers that fell silent
 _STRETCH_SECONDS = 0.05  # between two looks at interrupts and time, at most about
@@ -100,8 +105,12 @@ class TrainingRun:
         if share is not None:
             self.train, self.validation = split_off(self.train, share, network.config.seed)
         network.class_names = names
+        if network.config.num_classes > 1:
+            warn_of_one_class(self.train[1])
         self._trained_before = cards.before(network.card)
         self._data_name = train.name if isinstance(train, Dataset) else None
+        shape = shape_of_images(train, learned, network.config)
+        self._image_shape = None if shape is None else list(shape)
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
         self.metrics: Metrics | None = None  # of the last epoch, on what is watched
@@ -317,6 +326,7 @@ class TrainingRun:
         data = {
             "name": self._data_name,
             "digest": self._fingerprint or None,
+            "image_shape": self._image_shape,
             "training_samples": len(self.train[1]),
             "validation_samples": self._num_validated,
             "test_samples": None if self.test is None else len(self.test[1]),

@@ -21,7 +21,13 @@ from lava_desire.backends.inputs import Inputs, StreamedTrains
 from lava_desire.backends.wire import pack_spikes
 from lava_desire.config import DesireConfig
 from lava_desire.data import DataError, Dataset, DataWarning, SpikeSource, SpikeTrains
-from lava_desire.data.checks import check_images, check_planes, refuse_masked, times
+from lava_desire.data.checks import (
+    check_images,
+    check_planes,
+    refuse_masked,
+    refuse_other_shape,
+    times,
+)
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.model.option import refuse_augmentation
 from lava_desire.network import DesireNetwork
@@ -87,6 +93,26 @@ def training_pairs(
     return learned, held_out, names
 
 
+def warn_of_one_class(labels: torch.Tensor) -> None:
+    """Say that all samples are of one class, of several, as no network can then be wrong."""
+    if len(labels) > 1 and bool((labels == labels[0]).all()):
+        warnings.warn(
+            f"all {len(labels)} training samples are of class {int(labels[0])}: a network learns "
+            "to give that answer always",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def shape_of_images(train: Any, learned: Pair, config: DesireConfig) -> tuple[int, ...] | None:
+    """Return the shape of images that are learned; None of rows, and of spike trains."""
+    if _are_spikes(learned[0]):
+        return None
+    if isinstance(train, Dataset):
+        return train.image_shape
+    return _image_shape(learned[0], config, "train")
+
+
 def split_off(
     checked: tuple[Inputs, torch.Tensor], share: Any, seed: int
 ) -> tuple[tuple[Inputs, torch.Tensor], tuple[Inputs, torch.Tensor]]:
@@ -124,6 +150,8 @@ def tested_pair(
     if isinstance(data, Dataset):
         numbered = numbered_as(network, data, class_names)
         check_planes(data.image_shape, network.config.input_shape, f"images of {data.name}")
+        if not data.has_spikes:
+            refuse_other_shape(data.image_shape, network.image_shape, f"images of {data.name}")
         return numbered.train if is_source else numbered.test
     return _as_pair(data, name)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lava_desire.data import DataError, load_npz
+from lava_desire.data import DataError, DataWarning, load_npz
 
 IMAGES = np.linspace(0, 1, 80, dtype=np.float32).reshape(20, 4)
 LABELS = np.arange(20) % 2
@@ -104,3 +104,18 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, position, noise, cut):
     except DataError:
         return
     assert data.num_inputs > 0
+
+
+def test_arrays_that_are_not_used_are_named(tmp_path):
+    more = {"x_val": IMAGES, "y_val": LABELS}
+    with pytest.warns(DataWarning, match=r"x_val, y_val, not used here; a validation set is a sh"):
+        load_npz(saved(tmp_path / "mine.npz", **GOOD, **more))
+    with pytest.warns(DataWarning, match="mine.npz holds foo, not used here$"):
+        load_npz(saved(tmp_path / "mine.npz", **GOOD, foo=LABELS))
+
+
+def test_a_class_that_is_not_tested_is_named(tmp_path):
+    labels = np.array(["many"] * 19 + ["one"])
+    with pytest.warns(DataWarning, match="of the classes one there are too few samples for a te"):
+        data = load_npz(saved(tmp_path / "mine.npz", images=IMAGES, labels=labels))
+    assert data.num_classes == 2

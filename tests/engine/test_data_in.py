@@ -368,3 +368,28 @@ def test_without_a_test_set_the_latest_average_is_kept(tmp_path):
     stored = read_checkpoint(tmp_path / CHECKPOINT).average
     for mine, other in zip(average, stored, strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_network_knows_the_shape_of_the_images_that_it_learned(kind, tmp_path):
+    network = DesireNetwork(CONFIG.replace(epochs=1), **kind)
+    assert network.image_shape is None
+    fit(network, (PICTURES, LABELS))
+    network.save(tmp_path / "network.safetensors")
+    turned = PICTURES.transpose(0, 2, 1)
+    for each in (network, DesireNetwork.load(tmp_path / "network.safetensors")):
+        assert each.image_shape == (6, 8)
+        assert torch.equal(each.predict(PICTURES), each.predict(ROWS))
+        for use in (
+            lambda: each.predict(turned),  # noqa: B023
+            lambda: evaluate(each, (turned, LABELS)),  # noqa: B023
+            lambda: evaluate(each, Dataset("turned", turned, LABELS, turned, LABELS)),  # noqa: B023
+            lambda: each.train_step(turned, LABELS, 1e-3),  # noqa: B023
+        ):
+            with pytest.raises(ValueError, match=r"8 x 6: expected 6 x 8.*turned images are"):
+                use()
+
+
+def test_samples_of_one_class_are_said_to_be():
+    with pytest.warns(DataWarning, match="all 40 training samples are of class 2"):
+        fit(DesireNetwork(CONFIG.replace(epochs=0)), (ROWS, np.full(40, 2)))
