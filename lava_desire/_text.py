@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 SHOWN = 200
 """How many characters of a value are shown."""
 
 MESSAGE = 2000
 """How many characters a message has at most."""
+
+
+def listed(names: Sequence[str], most: int = 40) -> str:
+    """Return names as one text, the first of them where there are many.
+
+    What would be read as several names, or as another one, is quoted: with a comma, with spaces at
+    an end, or empty.
+
+    Examples
+    --------
+    >>> print(listed(["Müller, Thurgau", "Pinot Noir", "Riesling"], 2))
+    'Müller, Thurgau', Pinot Noir, ...
+    """
+    shown = [
+        repr(name) if "," in name or name != name.strip() or not name else name
+        for name in names[:most]
+    ]
+    return ", ".join(shown) + (", ..." if len(names) > most else "")
 
 
 def printable(text: object, most: int = SHOWN) -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lava_desire._text import printable
+from lava_desire._text import listed, printable
 from lava_desire.model.fields import SHOWN
 from lava_desire.strict_json import parse_json
 
@@ -80,7 +80,7 @@ def facts(checkpoint: Checkpoint, notes: Mapping[str, Any] | None = None) -> dic
             if data.get(name) is not None
         ),
         "digest of data": data.get("digest"),
-        "classes": ", ".join(checkpoint.class_names),
+        "classes": listed(checkpoint.class_names),
         "epoch": f"{card['epoch']} of {config.epochs}" if "epoch" in card else None,
         "weights": card.get("weights"),
         "accuracy": ", ".join(

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lava_desire.cli.printing import listed, tell
+from lava_desire._text import listed
+from lava_desire.cli.printing import tell
 from lava_desire.cli.run_data import describe
 
 if TYPE_CHECKING:

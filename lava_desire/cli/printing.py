@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from lava_desire._text import MESSAGE, printable
@@ -44,8 +43,3 @@ def make_console(quiet: bool = False) -> Console:
 def terminal_width() -> int:
     """Return the width of the terminal, or 100 where the output goes to a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
-
-
-def listed(names: Sequence[str], most: int = 40) -> str:
-    """Return names as one text, the first of them where there are many."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

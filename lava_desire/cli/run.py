@@ -569,6 +569,7 @@ def _notes(run: Run) -> dict[str, bytes]:
     if Path(sys.argv[0]).stem in ("lava-desire", "__main__"):  # and not called from Python
         fields["command"] = shlex.join(["lava-desire", *sys.argv[1:]])
     fields |= {"classes": list(run.data.names)} if run.data.class_names else {}
+    fields |= {"features": list(run.data.feature_names)} if run.data.feature_names else {}
     fields |= {"image_shape": list(run.data.image_shape)} if run.data.image_shape else {}
     fields |= {"validation": run.validation} if run.validation is not None else {}
     fields |= {"choose": run.choose} if run.choose != "best" else {}

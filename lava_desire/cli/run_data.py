@@ -158,6 +158,7 @@ class Notes:
     settings: dict[str, str]  # device, precision, kernels and backend
     job: str | None  # the name of the torchrun that has begun it
     validation: float | None  # share of the training samples
+    features: list[str]  # of a table, in the order that is learned; empty where they have no names
     choose: str  # whose weights it is for, see fit
     patience: int | None  # epochs without a better one
     tensorboard: bool  # whether it writes events
@@ -227,6 +228,9 @@ def read_notes(path: Path) -> Notes:
     is_logged = fields.get("tensorboard", False)
     if not isinstance(is_logged, bool):
         raise ValueError(f"{path} is damaged: tensorboard is {is_logged!r}: expected true or false")
+    features = fields.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(each, str) for each in features):
+        raise ValueError(f"{path} is damaged: features are {features!r}: expected a list of texts")
     choose = fields.get("choose", "best")
     if choose not in CHOICES:
         raise ValueError(f"{path} is damaged: choose is {choose!r}: expected best or last")
@@ -236,6 +240,7 @@ def read_notes(path: Path) -> Notes:
         settings,
         others["job"],
         share,
+        features,
         choose,
         patience,
         is_logged,
@@ -276,6 +281,7 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
             f"{'--data' if source.events is None else '--events'} with where they are now"
         ) from error
     _check_shape(data.image_shape, notes, source, folder)
+    data = data.with_features(notes.features) if notes is not None and notes.features else data
     is_own = same or not given.is_named
     if is_own and notes is not None and notes.content not in (None, content_of(data)):
         cure = "expected the same" if same else f"to take them all the same, give --data {source}"
@@ -307,6 +313,8 @@ def samples_of(place: Path, given: Source) -> tuple[Source, Samples]:
         if given.events is not None and not samples.has_spikes:
             raise DataError(f"--events {given} holds images: expected spikes, or --data")
     _check_shape(samples.image_shape, notes, given, folder)
+    if notes is not None and notes.features:
+        samples = samples.with_features(notes.features)
     return given.absolute(), samples
 
 

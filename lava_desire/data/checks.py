@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from lava_desire._text import listed
+
 Array = Any
 """A NumPy array or a torch tensor."""
 
@@ -340,6 +342,30 @@ def number_classes(
     numbers = np.argsort(order)[numbers.reshape(-1)].astype(np.int64)
     ordered = tuple(found[number] for number in order)
     return numbers[: len(train)], numbers[len(train) :], ordered
+
+
+def order_of(found: Sequence[str], wanted: Sequence[str], name: str) -> list[int] | None:
+    """Return where the inputs `wanted` stand among those `found`, None where in that order.
+
+    Raises DataError, which calls the samples `name`, if they are not the same names.
+    """
+    if tuple(found) == tuple(wanted):
+        return None
+    faults = [
+        f"{what} {listed(wrong, 8)}"
+        for what, wrong in (
+            ("lacks", [each for each in wanted if each not in set(found)]),
+            ("has besides", [each for each in found if each not in set(wanted)]),
+        )
+        if wrong
+    ]
+    if faults:
+        raise DataError(
+            f"{name} {' and '.join(faults)}: expected the columns that were learned, in any order: "
+            f"{listed(wanted, 8)}"
+        )
+    places = {each: place for place, each in enumerate(found)}
+    return [places[each] for each in wanted]
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:

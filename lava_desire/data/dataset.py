@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lava_desire._text import listed
 from lava_desire.data.checks import (
     DataError,
     DataWarning,
@@ -18,6 +19,7 @@ from lava_desire.data.checks import (
     check_names,
     label_column,
     number_classes,
+    order_of,
     times,
 )
 from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
@@ -66,6 +68,9 @@ class Dataset:
         image; that of the images where they have one.
     class_names : sequence of str, optional
         A name a class, of which texts are some; None where classes are called by their numbers.
+    feature_names : sequence of str, optional
+        A name an input, N_0 of them, each another: those of a table's columns. None where inputs
+        have none.
 
     Raises
     ------
@@ -89,6 +94,7 @@ class Dataset:
     num_classes: int = None  # type: ignore[assignment] # counted when not given
     image_shape: tuple[int, ...] | None = None
     class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         known = self._known_shape()
@@ -107,6 +113,13 @@ class Dataset:
             raise DataError(f"image_shape is {self.image_shape}: train_images are {shape}")
         shape = known or shape
         test_images, test_labels = self._test_part(_num_inputs(train_images), shape)
+        features = None if self.feature_names is None else tuple(map(str, self.feature_names))
+        num_inputs = _num_inputs(train_images)
+        if features is not None and not len(set(features)) == len(features) == num_inputs:
+            raise DataError(
+                f"{len(features)} feature_names, {len(set(features))} of them different: expected "
+                f"{num_inputs}, one an input"
+            )
         labels = self._numbered(self.train_labels, test_labels, len(train_images), len(test_images))
         train_labels, test_labels, num_classes, names = labels
         for name, value in (
@@ -117,6 +130,7 @@ class Dataset:
             ("num_classes", num_classes),
             ("image_shape", shape),
             ("class_names", None if names == _numbers(num_classes) else names),
+            ("feature_names", features),
         ):
             object.__setattr__(self, name, value)
 
@@ -381,6 +395,34 @@ class Dataset:
             class_names=names,
         )
 
+    def with_features(self, names: Sequence[str]) -> Dataset:
+        """Give the inputs the order of another data set, by their names.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The inputs in the order in which they are learned.
+
+        Returns
+        -------
+        Dataset
+            Itself, where its inputs have no names.
+
+        Raises
+        ------
+        DataError
+            If an input of the one is none of the other; the message names it.
+        """
+        order = self.feature_names and order_of(self.feature_names, names, self.name)
+        if not order:
+            return self
+        return replace(
+            self,
+            train_images=self.train_images[:, order],
+            test_images=self.test_images[:, order],
+            feature_names=tuple(names),
+        )
+
 
 def _samples(
     given: Any, name: str, shape: tuple[int, ...] | None = None
@@ -512,8 +554,9 @@ def _renumbered(labels: Array, mine: Sequence[str], theirs: Sequence[str]) -> Ar
     used = np.unique(labels).tolist()
     for number in used:
         if mine[number] not in place:
-            listed = ", ".join(theirs[:20]) + (", ..." if len(theirs) > 20 else "")
-            raise DataError(f"a label is {mine[number]!r}: expected one of the classes {listed}")
+            raise DataError(
+                f"a label is {mine[number]!r}: expected one of the classes {listed(theirs, 20)}"
+            )
     table = np.array([place.get(name, -1) for name in mine], np.int64)
     return table[labels]
 
@@ -523,7 +566,7 @@ def _warn_of_unseen(train: Array, test: Array, names: Sequence[str]) -> None:
     if unseen:
         warnings.warn(
             f"no training sample is of {'class' if len(unseen) == 1 else 'the classes'} "
-            f"{', '.join(unseen[:10])}, which test labels name: it cannot be learned",
+            f"{listed(unseen, 10)}, which test labels name: it cannot be learned",
             DataWarning,
             stacklevel=2,
         )

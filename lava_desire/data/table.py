@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,9 @@ from lava_desire.files import NotRegularError, open_regular
 
 SUFFIXES = (".csv", ".parquet")
 """Endings of the files that :func:`load_table` reads."""
+
+FEATURES = "feature_names"
+"""Under this name :func:`inputs_of` returns what the inputs are called."""
 
 _LABELS = ("label", "labels", "class", "target")
 # What libraries write beside the values: the number of a row is no pixel.
@@ -58,12 +62,13 @@ def load_table(path: str | Path) -> Dataset:
     path = Path(path)
     arrays = read_table(path, _labelled)
     try:
-        return Dataset.from_arrays(arrays, path.stem)
+        data = Dataset.from_arrays(arrays, path.stem)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    return replace(data, feature_names=arrays[FEATURES])
 
 
-def read_table(path: Path, read: Callable[[Any], dict[str, npt.NDArray[Any]]]) -> dict[str, Any]:
+def read_table(path: Path, read: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """Return what `read` makes of a file's table; raises the errors of :func:`load_table`."""
     pyarrow = import_pyarrow()
     try:
@@ -137,7 +142,7 @@ def _check_columns(names: list[str]) -> None:
         raise DataError(f"two columns are called {_shown(twice)}: expected a name for each")
 
 
-def _labelled(table: Any) -> dict[str, npt.NDArray[Any]]:
+def _labelled(table: Any) -> dict[str, Any]:
     """Return the columns as images and labels."""
     names = table.column_names
     _check_columns(names)
@@ -151,8 +156,8 @@ def _labelled(table: Any) -> dict[str, npt.NDArray[Any]]:
     return {**inputs_of(table), "labels": _values(table.column(labels[0]), labels[0], texts=True)}
 
 
-def inputs_of(table: Any) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns that hold no labels as images."""
+def inputs_of(table: Any) -> dict[str, Any]:
+    """Return the columns that hold no labels as images, and their names."""
     names = table.column_names
     _check_columns(names)
     numbers = [name for name in names if name.strip().lower() in _ROW_NUMBERS]
@@ -167,7 +172,7 @@ def inputs_of(table: Any) -> dict[str, npt.NDArray[Any]]:
             f"the table has {table.num_rows} rows and {len(inputs)} inputs: expected some"
         )
     columns = [_values(table.column(name), name, texts=False) for name in inputs]
-    return {"images": _joined(columns, inputs)}
+    return {"images": _joined(columns, inputs), FEATURES: inputs}
 
 
 def _is_label(name: str) -> bool:

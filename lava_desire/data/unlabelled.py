@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lava_desire.data.checks import DataError, check_images
+from lava_desire.data.checks import DataError, check_images, order_of
 from lava_desire.data.dataset import find_inputs, samples_in
 from lava_desire.data.folder import read_inputs
 from lava_desire.data.npz import read_arrays
 from lava_desire.data.sources import is_folder
 from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
-from lava_desire.data.table import SUFFIXES, inputs_of, read_table
+from lava_desire.data.table import FEATURES, SUFFIXES, inputs_of, read_table
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,26 @@ class Samples:
 
     `inputs` are images, (S, N) uint8 or float32 of `image_shape` where that is known, or spike
     trains; messages call them `name`, and `files` has the file of each, where each is a recording
-    in one of its own.
+    in one of its own; `feature_names` those of a table's columns.
     """
 
     name: str
     inputs: Any
     image_shape: tuple[int, ...] | None = None
     files: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] | None = None
 
     @property
     def has_spikes(self) -> bool:
         """Whether they are spike trains, and no images."""
         return isinstance(self.inputs, SpikeTrains | SpikeSource)
+
+    def with_features(self, names: Sequence[str]) -> Samples:
+        """Return them with inputs in the order of `names`, as a ``Dataset`` does."""
+        order = self.feature_names and order_of(self.feature_names, names, self.name)
+        if not order:
+            return self
+        return replace(self, inputs=self.inputs[:, order], feature_names=tuple(names))
 
 
 def load_samples(path: str | Path) -> Samples:
@@ -54,7 +63,8 @@ def load_samples(path: str | Path) -> Samples:
     else:
         arrays = read_arrays(path, find_inputs)
     try:
-        return Samples(path.stem, *samples_in(arrays))
+        names = arrays.get(FEATURES) if path.suffix.lower() in SUFFIXES else None
+        return Samples(path.stem, *samples_in(arrays), feature_names=names and tuple(names))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 

@@ -17,6 +17,7 @@ from torch.utils.data import (
 )
 from torch.utils.data import Dataset as TorchDataset
 
+from lava_desire._text import listed
 from lava_desire.backends.inputs import Inputs, StreamedTrains
 from lava_desire.backends.wire import pack_spikes
 from lava_desire.config import DesireConfig
@@ -172,14 +173,10 @@ def numbered_as(
         if class_names is not None:
             raise
         raise DataError(
-            f"{error}: {data.name} is of the classes {_listed(data.names)}, and a network without "
-            f"names of classes has the integers 0 to {num_classes - 1}; give those as labels, or "
-            "train a network of as many outputs with names"
+            f"{error}: {data.name} is of the classes {listed(data.names, 20)}, and a network "
+            f"without names of classes has the integers 0 to {num_classes - 1}; give those as "
+            "labels, or train a network of as many outputs with names"
         ) from None
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
 def _as_dataset(data: Any) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from lava_desire.data import DataError, load_data, load_table
+from lava_desire.cli import app
+from lava_desire.cli.run_data import Source, data_of, samples_of
+from lava_desire.data import DataError, Dataset, load_data, load_table
+from lava_desire.data.unlabelled import load_samples
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (20, 4))
 LABELS = np.arange(20) % 2
@@ -109,3 +114,48 @@ def test_without_pyarrow_the_command_that_brings_it_is_named(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r'pip install "lava_desire\[tables\]"'):
         load_data(tmp_path / "mine.csv")
+
+
+def test_inputs_are_told_by_the_names_of_their_columns(tmp_path):
+    learned = load_table(write(tmp_path / "mine.csv", columns()))
+    other = columns()
+    path = write(tmp_path / "new.csv", {name: other[name] for name in reversed(other)})
+    data, samples = load_table(path), load_samples(path)
+    assert data.feature_names == tuple(f"pixel{place}" for place in (3, 2, 1, 0))
+    again = data.with_features(learned.feature_names)
+    assert again.feature_names == learned.feature_names
+    np.testing.assert_array_equal(again.train_images, learned.train_images)
+    np.testing.assert_array_equal(again.test_images, learned.test_images)
+    inputs = samples.with_features(learned.feature_names).inputs
+    np.testing.assert_array_equal(inputs, IMAGES)
+    wrong = other | {"a, b": other.pop("pixel1")}
+    path = write(tmp_path / "wrong.parquet", wrong)
+    for found in (load_table(path), load_samples(path)):
+        with pytest.raises(DataError, match="wrong lacks pixel1 and has besides 'a, b': expected"):
+            found.with_features(learned.feature_names)
+    plain = Dataset("plain", learned.train_images, learned.train_labels)
+    assert plain.with_features(learned.feature_names) is plain
+    with pytest.raises(DataError, match="2 feature_names, 1 of them different: expected 4"):
+        Dataset("plain", *learned.train, feature_names=("a", "a"))
+
+
+def test_a_run_takes_the_columns_of_a_table_in_any_order(tmp_path):
+    mine, new, run = tmp_path / "mine.csv", tmp_path / "new.csv", tmp_path / "run"
+    given = columns()
+    write(mine, given)
+    write(new, {name: given[name] for name in reversed(given)})
+    options = ["--layers", "3", "--epochs", "0", "--kernels", "torch", "--output", str(run)]
+    assert CliRunner().invoke(app, ["train", "--data", str(mine), *options]).exit_code == 0
+    learned = load_table(mine)
+    for same in (False, True):
+        data = data_of(run, Source(file=str(new)), same=same)[1]
+        np.testing.assert_array_equal(data.train_images, learned.train_images)
+    np.testing.assert_array_equal(samples_of(run, Source(file=str(new)))[1].inputs, IMAGES)
+    write(new, {name.replace("pixel2", "f2"): given[name] for name in given})
+    for read in (data_of, samples_of):
+        with pytest.raises(DataError, match="new lacks pixel2 and has besides f2"):
+            read(run, Source(file=str(new)))
+    notes = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**notes, "features": [1]}))
+    with pytest.raises(ValueError, match=r"features are \[1\]: expected a list of texts"):
+        data_of(run, Source(file=str(new)))
