@@ -471,6 +471,8 @@ def _as_array(given: Any, name: str, texts: bool = False) -> Array:
             raise DataError(f"{name} are no texts in UTF-8: {error}") from None
     if array.dtype.kind == "O" and texts and all(isinstance(each, str) for each in array.flat):
         array = array.astype("U")
+    elif array.dtype.kind == "O" and texts and all(type(each) is int for each in array.flat):
+        array = np.asarray(array.tolist())
     elif array.dtype.kind == "O" and texts:
         for place, each in enumerate(array.flat):
             # pandas' NA is equal to nothing, NaN not even to itself

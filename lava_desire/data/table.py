@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_desire._text import printable
-from lava_desire.data.checks import DataError, check_names
+from lava_desire.data.checks import DataError, DataWarning, check_names
 from lava_desire.data.dataset import Dataset
 from lava_desire.files import NotRegularError, open_regular
 
@@ -25,6 +26,9 @@ FEATURES = "feature_names"
 _LABELS = ("label", "labels", "class", "target")
 # What libraries write beside the values: the number of a row is no pixel.
 _ROW_NUMBERS = ("", "index", "id", "unnamed: 0", "__index_level_0__")
+_BELOW = " below the names"
+_NOT_UTF_8 = "not in UTF-8: convert the file, as from Latin-1 by iconv -f latin1 -t utf-8 OLD > NEW"
+_COUNTED = 10  # rows whose numbers are no chance
 _SHOWN = 300
 _MAX_BYTES = 1 << 33
 _MAX_COLUMNS = 1 << 20
@@ -77,6 +81,8 @@ def read_table(path: Path, read: Callable[[Any], dict[str, Any]]) -> dict[str, A
     except NotRegularError as error:
         raise DataError(str(error)) from None
     except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
+        if isinstance(error, UnicodeError):
+            raise DataError(f"{path}: the names of its columns are {_NOT_UTF_8}") from None
         raise _damaged(path, error) from None
     except OSError as error:
         # pyarrow's own errors of reading have no number, those of the disk do.
@@ -89,7 +95,10 @@ def read_table(path: Path, read: Callable[[Any], dict[str, Any]]) -> dict[str, A
 
 def _damaged(path: Path, error: Exception) -> DataError:
     kind = path.suffix[1:].lower()
-    return DataError(f"{path} is no {kind} file, or a damaged one: {printable(error, _SHOWN)}")
+    # What a comma in a number makes of a file whose columns are separated by something else.
+    hint = "; columns are separated by ','" if "Expected 1 columns" in str(error) else ""
+    reason = f"{printable(error, _SHOWN)}{hint}"
+    return DataError(f"{path} is no {kind} file, or a damaged one: {reason}")
 
 
 def import_pyarrow() -> Any:
@@ -148,10 +157,15 @@ def _labelled(table: Any) -> dict[str, Any]:
     _check_columns(names)
     labels = [name for name in names if _is_label(name)]
     if len(labels) != 1:
-        listed = ", ".join(map(_shown, names[:8])) + (", ..." if len(names) > 8 else "")
+        shown = labels or names
+        found = ", ".join(map(_shown, shown[:8])) + (", ..." if len(shown) > 8 else "")
+        hint = ""
+        if len(names) == 1 and (other := next((each for each in ";\t|" if each in names[0]), "")):
+            hint = f"; columns are separated by ',', and here {other!r} seems to do so"
         raise DataError(
-            f"{len(labels) or 'none'} of the columns {listed} may be the labels: expected one "
+            f"{len(labels) or 'none'} of the columns {found} may be the labels: expected one "
             f"called {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, in the first line of a CSV file"
+            f"{hint}"
         )
     return {**inputs_of(table), "labels": _values(table.column(labels[0]), labels[0], texts=True)}
 
@@ -160,11 +174,12 @@ def inputs_of(table: Any) -> dict[str, Any]:
     """Return the columns that hold no labels as images, and their names."""
     names = table.column_names
     _check_columns(names)
-    numbers = [name for name in names if name.strip().lower() in _ROW_NUMBERS]
+    lower = {name: name.strip().lower() for name in names}
+    numbers = [name for name in names if lower[name] in _ROW_NUMBERS or lower[name][-3:] == "_id"]
     if numbers:
         raise DataError(
-            f"the column {_shown(numbers[0])} holds the number of a row, which is no input: leave "
-            "it out, as pandas does with index=False"
+            f"the column {_shown(numbers[0])} holds the number of a row, or of a thing, which is "
+            "no input: leave it out, as pandas does with index=False"
         )
     inputs = [name for name in names if not _is_label(name)]
     if not inputs or not table.num_rows:
@@ -172,6 +187,14 @@ def inputs_of(table: Any) -> dict[str, Any]:
             f"the table has {table.num_rows} rows and {len(inputs)} inputs: expected some"
         )
     columns = [_values(table.column(name), name, texts=False) for name in inputs]
+    for column, name in zip(columns, inputs, strict=True):
+        if len(column) >= _COUNTED and (np.diff(column) == 1).all() and column[0] % 1 == 0:
+            warnings.warn(
+                f"the column {_shown(name)} goes up by one from row to row, from {column[0]:.0f}: "
+                "the number of a row is no input; leave it out if it is that",
+                DataWarning,
+                stacklevel=2,
+            )
     return {"images": _joined(columns, inputs), FEATURES: inputs}
 
 
@@ -184,15 +207,22 @@ def _values(column: Any, name: str, texts: bool) -> npt.NDArray[Any]:
     from pyarrow import types
 
     if column.null_count:
-        raise DataError(f"the column {_shown(name)} has {column.null_count} rows without a value")
+        first = column.is_null().index(True).as_py() + 1
+        raise DataError(
+            f"the column {_shown(name)} has {column.null_count} rows without a value, the first of "
+            f"them row {first}{_BELOW}: fill them, or leave those rows out"
+        )
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_binary(kind):
+        raise DataError(f"the column {_shown(name)} holds texts that are {_NOT_UTF_8}")
     if texts and (types.is_string(kind) or types.is_large_string(kind)):
         return _texts(column)
     if types.is_dictionary(column.type):
         column = column.cast(kind)
-    if not (types.is_integer(kind) or types.is_floating(kind)):
+    if not types.is_integer(kind) and (texts or not types.is_floating(kind)):
         wanted = "integers or texts" if texts else "integers from 0 to 255, or floats in [0, 1]"
-        raise DataError(f"the column {_shown(name)} holds {kind}: expected {wanted}")
+        hint = "; whole numbers are written without a point, as 1" if texts else ""
+        raise DataError(f"the column {_shown(name)} holds {kind}: expected {wanted}{hint}")
     array: npt.NDArray[Any] = column.to_numpy()
     return array
 
@@ -200,7 +230,15 @@ def _values(column: Any, name: str, texts: bool) -> npt.NDArray[Any]:
 def _texts(column: Any) -> npt.NDArray[Any]:
     """Return a column of texts, each of which is looked at once before it is repeated."""
     parts = column.dictionary_encode().unify_dictionaries().chunks
-    names = np.array(check_names([name.strip() for name in parts[0].dictionary.to_pylist()]))
+    given = parts[0].dictionary.to_pylist()
+    stripped = [name.strip() for name in given]
+    for name in given:
+        if name != name.strip() and stripped.count(name.strip()) > 1:
+            raise DataError(
+                f"a class is called {_shown(name)}, and another the same without the spaces at its "
+                "ends: expected one of them"
+            )
+    names = np.array(check_names(stripped))
     numbers = np.concatenate([part.indices.to_numpy() for part in parts])
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise DataError("a column of texts counts on texts that it does not hold")
@@ -210,14 +248,17 @@ def _texts(column: Any) -> npt.NDArray[Any]:
 
 def _joined(columns: list[npt.NDArray[Any]], names: list[str]) -> npt.NDArray[Any]:
     """Return the inputs as (S, N) uint8 where all are integers, else float."""
-    if any(column.dtype.kind == "f" for column in columns):
-        return np.stack(columns, axis=1, dtype=np.float64)
-    images = np.empty((len(columns[0]), len(columns)), np.uint8)
+    floats = any(column.dtype.kind == "f" for column in columns)
+    images = np.empty((len(columns[0]), len(columns)), np.float64 if floats else np.uint8)
     for place, (column, name) in enumerate(zip(columns, names, strict=True)):
-        if column.min() < 0 or column.max() > 255:
+        inside = (column >= 0) & (column <= (1 if floats else 255))  # NaN is outside
+        if not inside.all():
+            row = int(np.argmin(inside))
             raise DataError(
-                f"the column {_shown(name)} reaches from {column.min()} to {column.max()}: "
-                "expected integers from 0 to 255, or floats in [0, 1]"
+                f"the column {_shown(name)} reaches from {column.min()} to {column.max()}, with "
+                f"{column[row]} in row {row + 1}{_BELOW}: expected integers from 0 to 255, or "
+                "floats in [0, 1], in all columns; scale each column to [0, 1], as "
+                "docs/your_data.md shows"
             )
         images[:, place] = column
     return images

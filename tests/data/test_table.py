@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lava_desire.cli import app
 from lava_desire.cli.run_data import Source, data_of, samples_of
-from lava_desire.data import DataError, Dataset, load_data, load_table
+from lava_desire.data import DataError, Dataset, DataWarning, load_data, load_table
 from lava_desire.data.unlabelled import load_samples
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (20, 4))
@@ -66,7 +66,17 @@ def test_floats_and_texts_are_taken(tmp_path, suffix):
             {"a": LABELS, "b": LABELS},
             "none of the columns 'a', 'b' may be the labels: expected one",
         ),
-        (columns(target=LABELS), "2 of the columns .* may be the labels"),
+        (columns(target=LABELS), "2 of the columns 'label', 'target' may be the labels"),
+        (columns(sample_id=IMAGES[:, 0]), "the column 'sample_id' holds the number of a row, or"),
+        (
+            {"label": LABELS + 0.5, "a": LABELS},
+            "'label' holds double.* written without a point",
+        ),
+        ({"label": ["a", "b", "a ", "b"] * 5, "a": LABELS}, "a class is called 'a ', and another"),
+        (
+            {"label": LABELS, "a": LABELS / 2, "b": LABELS * 14.23},
+            r"'b' reaches from 0.0 to 14.23, with 14.23 in row 2 below .* scale each column",
+        ),
         (columns(id=np.arange(20)), "the column 'id' holds the number of a row"),
         (columns(pixel1=IMAGES[:, 1] + 1), r"the column 'pixel1' reaches from \d+ to 25[67]|256"),
         (columns(pixel1=["x"] * 20), "the column 'pixel1' holds string: expected integers from 0"),
@@ -85,7 +95,7 @@ def test_a_row_without_a_value_a_name_twice_and_no_table_are_refused(tmp_path):
     path = write(tmp_path / "mine.csv", columns())
     text = path.read_text()
     path.write_text(text.replace("\n1,", "\n,", 1))
-    with pytest.raises(DataError, match="the column 'label' has 1 rows without a value"):
+    with pytest.raises(DataError, match=r"'label' has 1 rows without a value, .* row 2 below"):
         load_table(path)
     path.write_text(text.replace("pixel1", "pixel0", 1))
     with pytest.raises(DataError, match="two columns are called 'pixel0'"):
@@ -114,6 +124,29 @@ def test_without_pyarrow_the_command_that_brings_it_is_named(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r'pip install "lava_desire\[tables\]"'):
         load_data(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"label,M\xfcller\n0,1\n", "the names of its columns are not in UTF-8: convert"),
+        (b"label,a\nGr\xfcn,1\n", "the column 'label' holds texts that are not in UTF-8: convert"),
+        (b"label;a\n0;1\n", "columns are separated by ',', and here ';' seems to do so"),
+        (b"label;a\n0;0,5\n", "got 2: 0;0,5; columns are separated by ','"),
+    ],
+)
+def test_a_table_in_another_form_is_refused_with_the_cure(tmp_path, content, message):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load_table(tmp_path / "mine.csv")
+
+
+def test_numbers_of_rows_are_warned_of_and_objects_that_are_integers_are_labels(tmp_path):
+    path = write(tmp_path / "mine.csv", columns(number=np.arange(20) + 5))
+    with pytest.warns(DataWarning, match="'number' goes up by one from row to row, from 5:"):
+        load_table(path)
+    assert Dataset("mine", IMAGES.astype(np.uint8), LABELS.astype(object)).num_classes == 2
 
 
 def test_inputs_are_told_by_the_names_of_their_columns(tmp_path):
