@@ -67,6 +67,11 @@ def training_pairs(
         learned = train.train
         shape = _spikes_shape(learned[0]) if train.has_spikes else train.image_shape
         check_planes(train.image_shape, network.config.input_shape, f"images of {train.name}")
+        if train.feature_names:
+            given = {
+                name: data.with_features(train.feature_names) if isinstance(data, Dataset) else data
+                for name, data in given.items()
+            }
     else:
         learned = _as_pair(train, "train", network.config.batch_size)
         shape = _image_shape(learned[0], network.config, "train")

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.cli import app
 from lava_desire.cli.run_data import Source, data_of, samples_of
 from lava_desire.data import DataError, Dataset, DataWarning, load_data, load_table
 from lava_desire.data.unlabelled import load_samples
+from lava_desire.training.samples import training_pairs
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (20, 4))
 LABELS = np.arange(20) % 2
@@ -161,6 +163,9 @@ def test_inputs_are_told_by_the_names_of_their_columns(tmp_path):
     np.testing.assert_array_equal(again.test_images, learned.test_images)
     inputs = samples.with_features(learned.feature_names).inputs
     np.testing.assert_array_equal(inputs, IMAGES)
+    network = DesireNetwork(DesireConfig((4, 2)))
+    held_out = training_pairs(network, learned.without_test(), test=data)[1]
+    np.testing.assert_array_equal(held_out["test"][0], learned.test_images)
     wrong = other | {"a, b": other.pop("pixel1")}
     path = write(tmp_path / "wrong.parquet", wrong)
     for found in (load_table(path), load_samples(path)):
