@@ -277,6 +277,9 @@ def eval_(
     confusion: Annotated[
         str | None, option("Draw the confusion matrix into this .png, .pdf or .svg file.")
     ] = None,
+    all_: Annotated[
+        bool, option("Take all samples of the data, not the test set alone.", True, "--all")
+    ] = False,
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -301,6 +304,7 @@ def eval_(
         named = confusion if Path(confusion).suffix else f"{confusion}.png"
         check_output("--confusion", named, FIGURES, path)
     source, samples = data_of(Path(checkpoint), where)
+    samples, part = (samples.as_test(), "samples") if all_ else (samples, "test samples")
 
     from lava_desire.engine import DesireNetwork, default_precision, evaluate
 
@@ -317,7 +321,7 @@ def eval_(
     if confusion is not None:
         from lava_desire.analysis import plot_confusion
 
-        title = f"{printable(samples.name)}, {metrics.num_samples} test samples"
+        title = f"{printable(samples.name)}, {metrics.num_samples} {part}"
         plot_confusion(metrics, confusion, title, network.class_names)
     if json_:
         values: dict[str, Any] = {
@@ -334,10 +338,15 @@ def eval_(
         print(json.dumps(values))
     elif not quiet:
         say(
-            f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} test samples of "
+            f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} {part} of "
             f"{describe(source, samples)} are right, {metrics.num_undecided} undecided "
             f"({path}, {network.precision} on {network.device})"
         )
+        if where.file is not None and not all_:
+            say(
+                f"its other {len(samples.train_labels)} samples are those to train with, and left "
+                "out; --all takes all"
+            )
         say(scores_table(metrics))
         say(reliability_table(metrics))
 

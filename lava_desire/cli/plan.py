@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lava_desire.cli.printing import say
 from lava_desire.cli.run import (
     AUTO,
     Run,
@@ -122,6 +124,12 @@ def make_plan(
     source = bin_events(source, given, **base)
     check()
     samples = load(source)
+    if "patience" in settings and "validation" not in settings:
+        say(
+            "--patience without --validation: what ends the run is the accuracy on the test set, "
+            "which then says too much; --validation 0.1 keeps samples back to choose by",
+            sys.stderr,
+        )
     return Plan(source, make_config(samples, given, **base), **settings), samples
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lava_desire._provenance import commit
+from lava_desire._text import printable
 from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import say
@@ -298,20 +299,40 @@ def config_in(place: Path) -> DesireConfig:
 
 
 def trained_file(place: str) -> Path:
-    """Return a checkpoint, or that of a run folder: its best, or its last where there is none.
+    """Return a checkpoint, or that of a run folder: the one that the test set was read with.
 
-    Raises FileNotFoundError if there is nothing of that name.
+    Where it was not, at the end of a run, its best, or its last where there is none. Raises
+    FileNotFoundError if there is nothing of that name, or the folder holds runs.
     """
     path = Path(place)
     if path.is_dir():
         from lava_desire.checkpoint import BEST, CHECKPOINT
 
-        path = path / BEST if os.path.lexists(path / BEST) else path / CHECKPOINT
+        names = (_tested_weights(path), BEST, CHECKPOINT)
+        there = (name for name in names if name and os.path.lexists(path / name))
+        path /= next(there, CHECKPOINT)
         if os.path.lexists(path):
             check_regular(path, follow=False)
     if not path.exists():
-        raise FileNotFoundError(f"No such file: {path}; expected a checkpoint, or a run folder")
+        expected = "a checkpoint, or a run folder"
+        if path.parent == Path(place):
+            runs = sorted(each.parent.name for each in Path(place).glob(f"*/{path.name}"))
+            listed = ", ".join(map(printable, runs[:5])) + (", ..." if len(runs) > 5 else "")
+            expected += f"; of runs it holds {listed}" if runs else ""
+        raise FileNotFoundError(f"No such file: {path}; expected {expected}")
     return path
+
+
+def _tested_weights(folder: Path) -> str | None:
+    """Return the name of the weights that a run has read its test set with, if it has."""
+    from lava_desire.checkpoint import CheckpointError
+    from lava_desire.training.run_folder import read_history
+
+    try:
+        test = read_history(folder).test
+    except (OSError, CheckpointError):
+        return None
+    return test.weights if test else None
 
 
 def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:

@@ -358,6 +358,25 @@ class Dataset:
         nothing: Any = None
         return replace(self, test_images=nothing, test_labels=nothing)
 
+    def as_test(self) -> Dataset:
+        """Return it with all samples as its test set, those to train with first.
+
+        Raises DataError of spike trains that are read from disk.
+        """
+        if not self.has_test:
+            return replace(self, test_images=self.train_images, test_labels=self.train_labels)
+        images: Any = self.train_images, self.test_images
+        joined: Any
+        if not self.has_spikes:
+            joined = np.concatenate(images)
+        elif all(isinstance(part, SpikeTrains) for part in images):
+            planes = np.concatenate([part.planes for part in images])
+            joined = SpikeTrains(planes, images[0].num_steps, images[0].shape)
+        else:
+            raise DataError(f"{self.name} is read from disk: expected arrays, to take all of it")
+        labels = np.concatenate((self.train_labels, self.test_labels))
+        return replace(self, test_images=joined, test_labels=labels)
+
     @property
     def names(self) -> tuple[str, ...]:
         """What the classes are called: `class_names`, or their numbers."""

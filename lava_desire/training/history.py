@@ -78,7 +78,8 @@ class TestRecord:
     epoch : int
         Whose weights were chosen, from 1: by validation, or as the last.
     weights : str
-        The file in the run's folder that holds them: those of the epoch, or their average.
+        The file in the run's folder that holds them: those of the epoch, or their average. A run
+        without a folder has no such file; the network then holds the last epoch's weights.
     accuracy, loss, undecided_share : float
         See :class:`EpochRecord`.
     num_samples : int

@@ -136,3 +136,43 @@ def test_without_a_test_set_training_says_so(run, tmp_path):
     assert (last["best"], last["last"]["test_accuracy"]) == (None, None)
     status, _, err = run("eval", "mine", "--data", "a.npz")
     assert (status, "a has no test set: expected test_images" in err) == (2, True)
+
+
+def test_all_samples_of_a_file_can_be_asked_for(run, tmp_path):
+    np.savez(tmp_path / "num.npz", images=PICTURES, labels=LABELS)
+    assert run("train", "--data", "num.npz", *SHORT)[0] == 0
+    _, out, _ = run("eval", "mine", "--data", "num.npz")
+    assert "of 8 test samples of num" in out
+    assert "its other 32 samples are those to train with, and left out; --all takes all" in out
+    _, out, _ = run("eval", "mine", "--data", "num.npz", "--all")
+    assert "of 40 samples of num" in out
+    assert "left out" not in out
+    found = json.loads(run("eval", "mine", "--all", "--json")[1])
+    assert np.sum(found["confusion"], axis=1).tolist() == [10] * 4
+
+
+def test_the_weights_of_a_run_are_those_that_met_its_test_set(run, tmp_path):
+    np.savez(tmp_path / "num.npz", images=PICTURES, labels=LABELS)
+    options = ("--validation", "0.25", "--weight-average", "0.5", "--patience", "9")
+    status, _, err = run("train", "--data", "num.npz", *SHORT, *options)
+    assert (status, err) == (0, "")
+    metrics = tmp_path / "mine" / "metrics.json"
+    test = json.loads(metrics.read_text())["test"]
+    found = json.loads(run("eval", "mine", "--json")[1])
+    assert found["checkpoint"] == f"mine/{test['weights']}"
+    assert found["accuracy"] == test["accuracy"]
+    average = tmp_path / "mine" / "best_average.safetensors"
+    average.write_bytes((tmp_path / "mine" / "best.safetensors").read_bytes())
+    metrics.write_text(metrics.read_text().replace(test["weights"], average.name))
+    found = json.loads(run("eval", "mine", "--json")[1])
+    assert found["checkpoint"] == "mine/best_average.safetensors"
+
+
+def test_a_folder_of_seeds_names_its_runs_and_patience_what_it_looks_at(run, tmp_path):
+    np.savez(tmp_path / "num.npz", images=PICTURES, labels=LABELS)
+    options = ("--seeds", "0,1", "--patience", "3")
+    status, _, err = run("train", "--data", "num.npz", *SHORT, *options)
+    assert (status, "--patience without --validation: what ends the run is" in err) == (0, True)
+    status, _, err = run("eval", "mine")
+    assert status == 2
+    assert "expected a checkpoint, or a run folder; of runs it holds seed-0, seed-1" in err
