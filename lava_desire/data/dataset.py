@@ -361,7 +361,14 @@ class Dataset:
     def as_test(self) -> Dataset:
         """Return it with all samples as its test set, those to train with first.
 
-        Raises DataError of spike trains that are read from disk.
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DataError
+            If the samples are spike trains that are read from disk.
         """
         if not self.has_test:
             return replace(self, test_images=self.train_images, test_labels=self.train_labels)
