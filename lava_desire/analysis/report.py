@@ -24,7 +24,7 @@ from lava_desire.analysis.figures import (
 )
 from lava_desire.analysis.firing import RUNAWAY, FiringRates, firing_rates
 from lava_desire.analysis.report_page import Page, Part, Table, Text
-from lava_desire.analysis.runs import StoredRun, differences, ranked
+from lava_desire.analysis.runs import StoredRun, differences, over_seeds, ranked
 from lava_desire.data import Dataset
 from lava_desire.deploy.chip_energy import energy
 from lava_desire.deploy.energy_report import PARTS
@@ -116,6 +116,23 @@ class _Maker(Page):
                 links={each.name: one.anchor for each, one in zip(runs, parts, strict=True)},
             )
         )
+        groups = over_seeds([each.run for each in runs])
+        if groups:
+            names = ("best", "last", "test", "training")
+            part.blocks.append(
+                Table(
+                    "Mean ± standard deviation over runs that differ in nothing but the seed",
+                    ["runs", "seeds", "best", "last", "test, read once", "training"],
+                    [
+                        [
+                            ", ".join(runs[number].name for number in each.runs),
+                            ", ".join(map(str, each.seeds)),
+                            *(_spread(each.means.get(name)) for name in names),
+                        ]
+                        for each in groups
+                    ],
+                )
+            )
         histories = {each.name: each.run.history for each in runs if each.run.best is not None}
         if len(histories) > 1:
             first = next(iter(histories))
@@ -189,7 +206,11 @@ class _Maker(Page):
         )
 
     def _add_first_layer(self, part: Part, network: DesireNetwork, data: Dataset | None) -> None:
-        shape = None if data is None else data.image_shape
+        shape, title = data and data.image_shape, "Weights of the first layer"
+        inputs = network.config.num_inputs
+        if data is not None and data.feature_names:
+            part.add(title, Text(f"They are no images: the data are a table of {inputs} columns."))
+            return
         try:
             shown = self.picture(
                 plot_weights,
@@ -198,10 +219,10 @@ class _Maker(Page):
                 caption="What the first layer looks for: its weights as images, blue to spike, "
                 "red not to; the number of the neuron, or kernel, is above",
             )
-        except ValueError as error:
-            part.add("Weights of the first layer", Text(f"They are no images: {error}"))
+        except ValueError:
+            part.add(title, Text(f"They are no images: {inputs} inputs of no known shape."))
         else:
-            part.add("Weights of the first layer", shown)
+            part.add(title, shown)
 
     def _add_spikes(
         self,
@@ -461,6 +482,10 @@ def _energies(layer: Any, picojoules: Sequence[float]) -> list[Any]:
 
 def _nanojoules(picojoules: float) -> str:
     return f"{picojoules / 1000:,.3g}" if picojoules < 1e6 else f"{picojoules / 1000:,.0f}"
+
+
+def _spread(found: tuple[float, float] | None) -> str:
+    return "-" if found is None else f"{100 * found[0]:.2f} ± {100 * found[1]:.2f} %"
 
 
 def _percent(share: float | None) -> str:

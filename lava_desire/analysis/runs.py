@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,53 @@ class StoredRun:
             if name not in ("layer_sizes", "layers", "input_shape")
         }
         return {"layers": self.config.shape_text, **texts}
+
+    @property
+    def described(self) -> dict[str, str]:
+        """What runs are told apart by: settings, fields, environment; not how many epochs."""
+        described = {**self.settings, **self.fields, **self.environment}
+        described.pop("epochs", None)  # beside those that are done
+        return described
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """Runs that differ in nothing but the seed: their numbers in a list, and their seeds.
+
+    `means` are the mean of each accuracy that all of them have, and its standard deviation (of
+    n − 1), in [0, 1].
+    """
+
+    runs: tuple[int, ...]
+    seeds: tuple[int, ...]
+    means: dict[str, tuple[float, float]]
+
+
+def over_seeds(runs: Sequence[StoredRun]) -> list[OverSeeds]:
+    """Return the groups of two or more runs that differ in nothing but the seed.
+
+    Runs of different length are of different groups; of a seed that is there twice, the first
+    counts; runs whose files say no seed are in none.
+    """
+    groups: dict[Any, dict[str, int]] = {}
+    for number, run in enumerate(runs):
+        described = run.described
+        seed = described.pop("seed", None)
+        if seed is not None and run.history.records:
+            key = (run.progress, *sorted(described.items()))
+            groups.setdefault(key, {}).setdefault(seed, number)
+    found = []
+    for group in groups.values():
+        if len(group) < 2:
+            continue
+        means = {}
+        for name in ("best", "last", "test", "training"):
+            values = [runs[number].accuracies[name] for number in group.values()]
+            known = [value for value in values if value is not None]
+            if len(known) == len(values):
+                means[name] = statistics.fmean(known), statistics.stdev(known)
+        found.append(OverSeeds(tuple(group.values()), tuple(map(int, group)), means))
+    return found
 
 
 def find_runs(places: Sequence[str]) -> list[Path]:

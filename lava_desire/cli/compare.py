@@ -14,6 +14,7 @@ from lava_desire.analysis.runs import (
     StoredRun,
     differences,
     find_runs,
+    over_seeds,
     ranked,
     read_run,
     short_names,
@@ -40,6 +41,7 @@ def compare(
 ) -> None:
     """Print a table of runs, the most accurate first, with what differs between them.
 
+    Below are mean and standard deviation over runs that differ in nothing but the seed.
     Accuracy is that of validation, or else of the test set. Runs that are damaged or unfinished
     are in the table as far as their files tell.
     """
@@ -48,18 +50,31 @@ def compare(
     names = short_names([run.folder for run in found])
     order = [(names[number], found[number]) for number in ranked(found)]
     rows = [_row(name, run) for name, run in order]
-    described = [_described(run) for _, run in order]
+    described = [run.described for _, run in order]
     differing = differences(described)
     for row, each in zip(rows, described, strict=True):
         row["differs"] = {name: each.get(name) for name in differing}
+    groups = over_seeds(found)  # not by rank: of a seed that is there twice not the better
     if output is not None:
         from lava_desire.files import write_atomically
 
         write_atomically(output, _as_csv(rows, differing).encode())
     if json_:
-        print(json.dumps({"runs": rows, "differing": differing}))
+        told = [
+            {"runs": [names[number] for number in each.runs], "seeds": list(each.seeds)}
+            | {name: {"mean": of[0], "deviation": of[1]} for name, of in each.means.items()}
+            for each in groups
+        ]
+        print(json.dumps({"runs": rows, "differing": differing, "over_seeds": told}))
         return
     _show(rows, [run.progress for _, run in order], differing)
+    for group in groups:
+        means = [
+            f"{name} {100 * mean:.2f} ± {100 * deviation:.2f} %"
+            for name, (mean, deviation) in group.means.items()
+        ]
+        named = ", ".join(names[number] for number in group.runs)
+        _say_wrapped(f"mean ± deviation over {len(group.runs)} seeds: {', '.join(means)} ({named})")
     for name, run in order:
         if run.problems:
             complain("warning", f"{name}: {'; '.join(run.problems)}")
@@ -77,13 +92,6 @@ def _row(name: str, run: StoredRun) -> dict[str, Any]:
         "epochs_asked": run.config and run.config.epochs,
         "problems": list(run.problems),
     }
-
-
-def _described(run: StoredRun) -> dict[str, str]:
-    """Return what runs are told apart by."""
-    described = {**run.settings, **run.fields, **run.environment}
-    described.pop("epochs", None)  # beside those that are done
-    return described
 
 
 def _as_csv(rows: list[dict[str, Any]], differing: list[str]) -> str:
@@ -131,12 +139,16 @@ def _show(rows: list[dict[str, Any]], epochs: list[str], differing: list[str]) -
         say("\nnothing differs in configuration, settings and environment")
     if not fits:
         say("\nwhat differs:")
-        for row in rows:
-            found = [f"{name} {value}" for name, value in row["differs"].items() if value]
-            text = f"{row['run']}: {', '.join(found)}"
-            say(
-                textwrap.fill(text, terminal_width(), initial_indent="  ", subsequent_indent="    ")
-            )
+        for name in differing:
+            having: dict[str, list[str]] = {}
+            for row in rows:
+                having.setdefault(row["differs"][name] or "-", []).append(row["run"])
+            values = [f"{value} ({', '.join(those)})" for value, those in having.items()]
+            _say_wrapped(f"  {name}: {', '.join(values)}")
+
+
+def _say_wrapped(text: str) -> None:
+    say(textwrap.fill(text, terminal_width(), subsequent_indent="    "))
 
 
 def _percents(rows: list[dict[str, Any]], name: str) -> list[str]:

@@ -34,6 +34,7 @@ from lava_desire.cli.run import (
     check_choice,
     check_computing,
     interrupted_status,
+    make_folder,
     make_network,
     named_as_options,
     train_run,
@@ -183,7 +184,7 @@ def _train(
     from lava_desire.training.run_folder import holds_run
 
     place = seed_folder(asked.folder, config.seed)
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     run = Run(
         source,
         data,

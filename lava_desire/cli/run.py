@@ -441,13 +441,19 @@ def check_output(
 
 
 def check_folder(output: str | None, force: bool) -> None:
-    """Refuse the folder of another run, unless that may be replaced.
+    """Refuse a file, and the folder of another run, unless that may be replaced.
 
-    Raises FileExistsError if there is a run in the folder, or several.
+    Raises FileExistsError if there is a run in the folder, or several, or it is a file.
     """
     from lava_desire.training.run_folder import holds_run
 
-    if output is None or force:
+    if output is None:
+        return
+    if os.path.lexists(output) and not os.path.isdir(output):
+        raise FileExistsError(
+            f"--output is {output!r}, which is no folder: expected one, or a new name"
+        )
+    if force:
         return
     several = any(os.path.lexists(Path(output) / name) for name in (SEEDS, SWEEP))
     if several or holds_run(Path(output)):
@@ -466,15 +472,26 @@ def new_folder(output: str | None, name: str, force: bool) -> Path:
         return _folder_of_now(name)
     check_folder(output, force)
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with FolderLock(folder):  # refused before anything is said of the run
         return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. Raises OSError that names it and what is expected."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"The folder {folder} cannot be made ({error.strerror}): expected one in a folder that "
+            "can be written in"
+        ) from None
 
 
 def _folder_of_now(name: str) -> Path:
     """Make a folder named for the time that is nobody's, also not of who began in this second."""
     first = Path("runs") / f"{_NOT_IN_NAMES.sub('_', name)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    first.parent.mkdir(exist_ok=True)
+    make_folder(first.parent)
     for number in itertools.count(1):
         folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
         with suppress(FileExistsError):

@@ -211,3 +211,55 @@ def test_runs_are_compared_the_best_first(runs, run, tmp_path):
     assert "seed" not in found["differing"]  # the older checkpoint of the damaged one tells it
     same = run("compare", "runs/whole", "runs/below/unf*")[1]
     assert "nothing differs" in same
+
+
+def test_runs_of_several_seeds_have_a_mean_and_what_differs_is_said_once(runs, run, tmp_path):
+    for seed, accuracy in enumerate((0.5, 0.75)):
+        folder = tmp_path / "runs" / f"seed-{seed}"
+        shutil.copytree(runs / "a", folder)
+        for name, change in (("config.json", seed), ("metrics.json", accuracy)):
+            stored = json.loads((folder / name).read_text())
+            if name == "config.json":
+                stored["seed"] = change
+            else:
+                for epoch in stored["epochs"]:
+                    epoch["test_accuracy"] = change
+            (folder / name).write_text(json.dumps(stored))
+    shutil.copytree(runs / "b", tmp_path / "runs" / "other")
+    shutil.copytree(tmp_path / "runs" / "seed-0", tmp_path / "runs" / "copy")
+    (group,) = json.loads(run("compare", "runs", "--json")[1])["over_seeds"]
+    assert sorted(group["seeds"]) == [0, 1]
+    assert len(group["runs"]) == 2
+    assert "other" not in group["runs"]
+    assert group["last"] == {"mean": 0.625, "deviation": pytest.approx(0.125 * 2**0.5)}
+    out = " ".join(run("compare", "runs")[1].split())
+    assert "mean ± deviation over 2 seeds: best 62.50 ± 17.68 %, last 62.50 ± 17.68 %" in out
+    assert out.count("learning_rate") == 1
+    assert run("report", "runs/seed-0", "runs/seed-1")[0] == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert page.texts["td"].count("62.50 ± 17.68 %") == 2
+
+
+def test_a_report_of_a_table_has_no_images_of_weights(run, tmp_path):
+    rows = [f"{x % 3},{x},{x % 5},{x % 2},{'no' if x % 3 else 'yes'}" for x in range(40)]
+    (tmp_path / "own.csv").write_text("\n".join(["p,q,r,s,label", *rows]))
+    assert (
+        run("train", "--data", "own.csv", "--layers", "8", "--epochs", "1", "--output", "t")[0] == 0
+    )
+    assert run("report", "t")[0] == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert "They are no images: the data are a table of 4 columns." in page.texts["p"]
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_an_output_that_is_a_file_or_cannot_be_made_is_refused_in_a_sentence(run, tmp_path, force):
+    (tmp_path / "wine.csv").write_text("kept")
+    for output, says in (
+        ("wine.csv", "--output is 'wine.csv', which is no folder: expected one, or a new name"),
+        ("wine.csv/runs", "The folder wine.csv/runs cannot be made (Not a directory): expected"),
+    ):
+        status, _, err = run("train", "--dataset", "digits", "--quiet", "--output", output, *force)
+        assert status == 2
+        assert says in err
+        assert "Errno" not in err
+    assert (tmp_path / "wine.csv").read_text() == "kept"
