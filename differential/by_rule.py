@@ -13,7 +13,14 @@ from differential.trace import Trace, note
 from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule
 from lava_desire.model.integers import filtered_brightness
-from lava_desire.model.option import LayerUpdate, decided, filtered, output_desires
+from lava_desire.model.option import (
+    LayerUpdate,
+    decided,
+    filtered,
+    integer_term_factors,
+    output_desires,
+)
+from lava_desire.model.rates import follow_rate_in_integers, whole_rate
 from lava_desire.randomness import (
     DropoutStream,
     RoundingStream,
@@ -311,6 +318,8 @@ def run_integers(case: Case) -> Trace:
         fixed.quantize_weights(array, integers.format_of(layer), config.threshold).astype(np.int64)
         for layer, array in enumerate(case.weights, start=1)
     ]
+    weights = [each.clip(*integers.range_of(layer)) for layer, each in enumerate(weights, start=1)]
+    rates, rated = [np.zeros(size) for size in config.neurons[:-1]], [0]
     streams, seen, number = _streams(case), case.samples_seen, 0
     trace: Trace = {}
     for epoch in range(config.epochs):
@@ -322,11 +331,16 @@ def run_integers(case: Case) -> Trace:
             masks = [stream.draw(len(labels)) for stream in streams]
             trains = _integer_forward(integers, weights, images, masks)
             desires = _integer_desires(integers, weights, trains, labels, masks)
-            _integer_learn(integers, weights, trains, desires, masks, eta, seen)
+            if config.follows_rates:
+                _follow_in_integers(config, rates, rated, trains, desires)
+            factors = _integer_factors(integers, trains, desires, masks, eta, rates)
+            _integer_learn(integers, weights, trains, desires, masks, eta, seen, factors)
             seen += len(labels)
             name = f"minibatch {number}: "
             note_activity(trace, name, trains, _predict(config, trains), desires)
             note_layers(trace, name + "weights", weights)
+            if config.follows_rates:
+                note_layers(trace, name + "rates", rates)
         trains = _integer_forward(integers, weights, case.test[0], None)
         note_activity(trace, f"test {epoch + 1}: ", trains, _predict(config, trains))
     return trace
@@ -396,8 +410,9 @@ def _integer_learn(
     masks: list[Any],
     eta: float,
     seen: int,
+    factors: list[Any],
 ) -> None:
-    """Sum the accumulators of the samples, and round once with the draws of the first."""
+    """Sum accumulators and what terms add, and round once with the draws of the first sample."""
     config = integers.config
     for layer in range(1, config.num_layers + 1):
         wanted = desires[layer - 1]
@@ -424,9 +439,53 @@ def _integer_learn(
             signed = pairings * wanted[sample].astype(np.int64)[:, None]
             pairs = fixed.saturate(fold(signed)).reshape(change.shape)
             change = change + fixed.weight_change(pairs, np.ones(len(pairs), np.int8), mantissa)
+        for post, pre, bits in factors[layer - 1]:
+            pairs = fold(post[:, None] * pre).reshape(change.shape)
+            change = change + np.floor_divide(pairs + 2 ** (bits - 1), 2**bits)
         words = RoundingStream("weight", *change.shape, config.seed, layer).draw(seen)
         before = weights[layer - 1]
         after = fixed.add_change(
             before.reshape(change.shape), change, shift, words, integers.format_of(layer)
         )
+        after = after.clip(*integers.range_of(layer))
         weights[layer - 1] = after.astype(np.int64).reshape(before.shape)
+
+
+def _follow_in_integers(
+    config: Any, rates: list[Any], rated: list[int], trains: list[Any], desires: list[Any]
+) -> None:
+    chosen = desires[-1].any(axis=1) | (not config.rates_desired_samples)
+    batch = int(chosen.sum())
+    rated[0] += batch
+    horizon = max(1, batch, min(rated[0], config.baseline_samples))
+    for layer, rate in enumerate(rates):
+        num_spikes = trains[layer].sum(axis=0)[chosen].sum(axis=0, dtype=np.int64)
+        rates[layer] = follow_rate_in_integers(rate, num_spikes, batch, config.num_steps, horizon)
+
+
+def _integer_factors(
+    integers: IntegerRule,
+    trains: list[Any],
+    desires: list[Any],
+    masks: list[Any],
+    eta: float,
+    rates: list[Any],
+) -> list[list[Any]]:
+    """Return what terms add to the accumulators of each layer."""
+    config, found = integers.config, []
+    whole = [whole_rate(rate) for rate in rates]
+    for layer in range(1, config.num_layers + 1):
+        kept = masks[layer] if layer < config.num_layers else True
+        signed = trains[layer].sum(axis=0, dtype=np.int64) * desires[layer - 1] * kept
+        update = LayerUpdate(
+            config,
+            layer,
+            integers.rate_of(layer, eta)[0],
+            len(signed),
+            whole[layer - 1],
+            whole[layer] if layer < config.num_layers else None,
+            lambda signed=signed: signed.sum(axis=0),
+            integers.mean_trace,
+        )
+        found.append(list(integer_term_factors(update)))
+    return found

@@ -78,7 +78,7 @@ class Case:
         """Return the case without what integers refuse to learn with."""
         switches = [option.switch() for option in OPTIONS if not option.integers]
         changes = {switch.name: switch.default for switch in switches}
-        changes["weight_average"] = 0.0
+        changes["weight_average"] = 0.0  # of which the other account of integers knows nothing
         return Case(
             self.number,
             self.config.replace(**changes),

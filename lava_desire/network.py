@@ -31,7 +31,7 @@ from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
-from lava_desire.model.option import LayerUpdate, check_decisions, term_factors
+from lava_desire.model.option import LayerUpdate, check_decisions
 from lava_desire.model.rates import InputRates
 from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
@@ -175,7 +175,9 @@ class DesireNetwork:
     @property
     def input_rates(self) -> InputRates | None:
         """The mean rates in :attr:`state`, where the config follows any."""
-        return InputRates(self._config, self.state) if self.state.holds("input_rates") else None
+        if not self.state.holds("input_rates"):
+            return None
+        return InputRates(self._config, self.state, self.arithmetic == FIXED_POINT)
 
     @property
     def computing(self) -> Backend:
@@ -716,9 +718,6 @@ class DesireNetwork:
         backend, weights = self.backend, self.weights[layer - 1]
         place, mask = backend.layers[layer - 1], _mask_of(activity.masks, layer)
         pre, post = activity.trains[layer - 1 : layer + 1]
-        with_desire = backend.learn(
-            place, weights, learning_rate, desire, mask, pre, post, self.samples_seen
-        )
         rates = self.input_rates
         if rates is not None:
             if activity.num_spikes is None:
@@ -732,8 +731,9 @@ class DesireNetwork:
             return backend.desired_spikes(desire, mask, post)
 
         rate = backend.rate_of(place, learning_rate)
-        for factors in self.term_factors(layer, rate, len(desire), desired_spikes):
-            backend.add_outer(place, weights, *factors)
+        factors = self.term_factors(layer, rate, len(desire), desired_spikes)
+        sample = (desire, mask, pre, post, self.samples_seen)
+        with_desire = backend.change_weights(factors, place, weights, learning_rate, *sample)
         for bound in self.config.bounds:
             backend.clip(weights, bound.limit())
         return with_desire
@@ -744,7 +744,7 @@ class DesireNetwork:
         learning_rate: float | Tensor,
         num_samples: int,
         desired_spikes: Callable[[], Array],
-    ) -> Iterator[tuple[Array, Array]]:
+    ) -> Iterator[tuple[Any, ...]]:
         """Yield the factors of what the config's terms add to an update, in their order.
 
         Parameters
@@ -778,9 +778,9 @@ class DesireNetwork:
             pre,
             post,
             desired_spikes,
-            self.config.mean_trace,
+            self.backend.mean_trace,
         )
-        yield from term_factors(update)
+        yield from self.backend.term_factors(update)
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, without dropout.

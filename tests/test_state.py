@@ -63,8 +63,7 @@ def test_a_network_has_what_its_config_asks_for_and_a_run_keeps_more():
         "weights",
         "samples_seen",
     ]
-    integers = DesireNetwork(CONFIG, arithmetic="fixed_point").state
-    assert integers.names() == ["weights", "samples_seen"]
+    assert DesireNetwork(CONFIG, arithmetic="fixed_point").state.names() == held
 
 
 def test_a_state_takes_only_what_both_hold():

@@ -7,7 +7,7 @@ at once, and is tested against them. :mod:`lava_desire.backends.registry` knows 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import product
@@ -21,7 +21,13 @@ from lava_desire.backends.inputs import as_weights
 from lava_desire.backends.wire import pack_spikes, unpack_spikes
 from lava_desire.config import DesireConfig
 from lava_desire.model.arrays import Array
-from lava_desire.model.option import decided, filtered, output_desires
+from lava_desire.model.option import (
+    LayerUpdate,
+    decided,
+    filtered,
+    output_desires,
+    term_factors,
+)
 from lava_desire.model.synapses import Synapse, delayed
 
 
@@ -66,6 +72,11 @@ class Backend:
         Where it lives.
     precision : str
         Arithmetic of the sums over synapses.
+
+    Attributes
+    ----------
+    mean_trace : float
+        Mean trace of an input that spikes in every step, as terms of an update are computed with.
     """
 
     name: ClassVar[str]
@@ -87,6 +98,7 @@ class Backend:
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         self.config, self.device, self.precision = config, device, precision
         self.layers = layers_of(config)
+        self.mean_trace = config.mean_trace
         self._table = encode_uint8_table(config.num_steps, config.threshold, device)
 
     def threads(self) -> AbstractContextManager[None]:
@@ -311,6 +323,37 @@ class Backend:
             sums = self._pairings(layer.synapse, signed, arrived)
             weights += rule.weight_change(sums, self.rate_of(layer, learning_rate))
         return with_desire
+
+    def change_weights(
+        self,
+        factors: Iterable[tuple[Any, ...]],
+        layer: Layer,
+        weights: Tensor,
+        learning_rate: float,
+        *sample: Any,
+    ) -> Tensor:
+        """Do what :meth:`learn` does, and add the changes of the config's terms.
+
+        Parameters
+        ----------
+        factors : iterable
+            What :meth:`term_factors` yields; terms are computed as it is gone through.
+        layer, weights, learning_rate, *sample
+            The arguments of :meth:`learn`.
+
+        Returns
+        -------
+        Tensor
+            Samples with desire in a neuron that is kept, (B,) bool.
+        """
+        with_desire = self.learn(layer, weights, learning_rate, *sample)
+        for pair in factors:
+            self.add_outer(layer, weights, *pair)
+        return with_desire
+
+    def term_factors(self, update: LayerUpdate) -> Iterator[tuple[Any, ...]]:
+        """Yield the factors of what terms add to an update, in their order."""
+        yield from term_factors(update)
 
     def rate_of(self, layer: Layer, learning_rate: float) -> float:
         """Return a learning rate with the layer's factor."""

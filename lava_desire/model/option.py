@@ -120,6 +120,10 @@ class LayerUpdate:
     mean_trace : float
         Mean over a window of the trace of an input that spikes in every step,
         :func:`~lava_desire.rule.mean_trace`.
+
+    For :meth:`Term.integer_factors` all of them are integers: the learning rate is its mantissa on
+    the grid of the layer, rates are R = ν · 2**23, (N,) int64, and the mean trace is in 1/256 of a
+    trace's unit.
     """
 
     config: DesireConfig
@@ -129,7 +133,7 @@ class LayerUpdate:
     input_rates: Array | None
     output_rates: Array | None
     desired_spikes: Callable[[], Array]
-    mean_trace: float
+    mean_trace: Any
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,22 @@ class Term(Option, ABC):
         tuple of array, or None
             post, (N_o,) float32, and pre, (N_i,) float32; None where this layer does not change.
         """
+
+    def integer_factors(self, update: LayerUpdate) -> tuple[Array, Array, int] | None:
+        """Return the factors where a network learns in integers; for a term that offers it.
+
+        Parameters
+        ----------
+        update : LayerUpdate
+            The layer and what its neurons did, in integers.
+
+        Returns
+        -------
+        tuple of array and int, or None
+            post, (N_o,) int64, pre, (N_i,) int64, and bits: the accumulator of Eq. 4 gets
+            post[:, None] * pre[None, :] / 2**bits, rounded; None where this layer does not change.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -339,6 +359,28 @@ def term_factors(update: LayerUpdate) -> Iterator[tuple[Array, Array]]:
             _check_returned(term, "post", post, (post_size,), ("float32",))
             _check_returned(term, "pre", pre, (pre_size,), ("float32",))
             yield post, pre
+
+
+def integer_term_factors(update: LayerUpdate) -> Iterator[tuple[Array, Array, int]]:
+    """Return what :func:`term_factors` does for a layer that learns in integers.
+
+    Parameters
+    ----------
+    update : LayerUpdate
+        The layer and what its neurons did, in integers.
+
+    Returns
+    -------
+    iterator
+        A triple a term: post, (N_ℓ,) int64, pre, (N_{ℓ−1},) int64, and bits.
+    """
+    pre_size, post_size = (update.config.num_neurons(update.layer + k) for k in (-1, 0))
+    for term in update.config.terms:
+        factors = term.integer_factors(update)
+        if factors is not None:
+            _check_returned(term, "post", factors[0], (post_size,), ("int64",))
+            _check_returned(term, "pre", factors[1], (pre_size,), ("int64",))
+            yield factors
 
 
 def _check_returned(

@@ -10,6 +10,11 @@ from lava_desire.model.fields import Part, choice, integer
 
 RATES_OVER = ("all", "desired")
 
+RATE_BITS = 23
+"""Bits of a mean rate in integers: R in [0, 2**23 − 1] is ν · 2**23."""
+_MANTISSA_BITS = 8
+_LARGEST_HORIZON = 2**16
+
 
 @dataclass(frozen=True)
 class MeanRates(Part):
@@ -76,6 +81,91 @@ def follow_rate(
     return rate + share * (xp.astype(num_spikes, xp.float64) / slots - rate)
 
 
+def reciprocal(divisor: int) -> tuple[int, int]:
+    """Return 1 / divisor as a mantissa of eight bits, rounded down, and a shift: m / 2^s.
+
+    Parameters
+    ----------
+    divisor : int
+        At least 1.
+
+    Returns
+    -------
+    mantissa, shift : int
+        m in [128, 255] and s.
+
+    Examples
+    --------
+    >>> reciprocal(64), reciprocal(10_000)
+    ((128, 13), (209, 21))
+    """
+    shift = (divisor - 1).bit_length() + _MANTISSA_BITS - 1
+    return (1 << shift) // divisor, shift
+
+
+def whole_rate(rate: Array) -> Array:
+    """Return mean rates as integers, R = ν · 2**23 to the nearest, at most 2**23 − 1.
+
+    Parameters
+    ----------
+    rate : array
+        ν in spikes a time step, (N,) float64 in [0, 1]; a network in integers holds multiples of
+        2**−23, which are exact.
+
+    Returns
+    -------
+    array
+        R, (N,) int64 in [0, 2**23 − 1].
+    """
+    xp = namespace(rate)
+    return xp.clip(xp.astype(xp.round(rate * 2**RATE_BITS), xp.int64), None, 2**RATE_BITS - 1)
+
+
+def share_of(whole: Array, gain: int) -> Array:
+    """Return the product of mean rates with an integer: R·gain / 2**23, rounded, (N,) int64."""
+    return whole * gain + (1 << RATE_BITS - 1) >> RATE_BITS
+
+
+def follow_rate_in_integers(
+    rate: Array, num_spikes: Array, num_samples: int, num_steps: int, horizon: int
+) -> Array:
+    """Do what :func:`follow_rate` does with κ = B / H, in integers.
+
+    R ← sat(R + ((n·U − B·R)·m + 2^(s−1) >> s)), with U = 2**23 / T rounded, what a spike counts,
+    and m / 2^s for 1 / H: :func:`reciprocal`.
+
+    Parameters
+    ----------
+    rate : array
+        ν, (N,) float64, multiples of 2**−23 in [0, 1).
+    num_spikes : array
+        n, spikes of B samples together, (N,) int64.
+    num_samples : int
+        B; without samples the rate stays.
+    num_steps : int
+        T.
+    horizon : int
+        H, at least 1 and B; beyond 2**16 rates could hardly move, and it is taken for that.
+
+    Returns
+    -------
+    array
+        ν afterwards, (N,) float64, multiples of 2**−23 in [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rate, num_spikes = np.array([0.5, 0.0]), np.array([20, 10])
+    >>> follow_rate_in_integers(rate, num_spikes, 1, num_steps=20, horizon=2)
+    array([0.74999952, 0.24999976])
+    """
+    xp, whole = namespace(rate, num_spikes), whole_rate(rate)
+    of_spike = (2**RATE_BITS + num_steps // 2) // num_steps
+    mantissa, shift = reciprocal(min(horizon, max(_LARGEST_HORIZON, num_samples)))
+    moved = (num_spikes * of_spike - num_samples * whole) * mantissa + (1 << shift - 1) >> shift
+    return xp.astype(xp.clip(whole + moved, 0, 2**RATE_BITS - 1), xp.float64) / 2**RATE_BITS
+
+
 def mean_trace(num_steps: int, decay: float, synapse_decay: float = 0.0) -> float:
     """Return the mean over a window of the trace of an input that spikes in every step.
 
@@ -124,6 +214,8 @@ class InputRates:
         Of the network.
     state : NetworkState
         Of the network, with the rates. Nothing here waits for the device that they are on.
+    in_integers : bool
+        Whether the network learns in integers: :func:`follow_rate_in_integers`.
 
     Attributes
     ----------
@@ -133,8 +225,10 @@ class InputRates:
         Samples followed by each layer, (L,) int64: the state's `rated_samples`.
     """
 
-    def __init__(self, config: DesireConfig, state: NetworkState) -> None:
-        self._config = config
+    def __init__(
+        self, config: DesireConfig, state: NetworkState, in_integers: bool = False
+    ) -> None:
+        self._config, self._in_integers = config, in_integers
         self.rates, self.num_samples = state.input_rates, state.rated_samples
 
     def follow(self, layer: int, num_spikes: Array, num_samples: int | Array) -> None:
@@ -153,6 +247,11 @@ class InputRates:
         xp = namespace(rate)
         seen = self.num_samples[layer - 1 : layer]
         seen += num_samples
+        if self._in_integers:
+            batch = int(num_samples)
+            horizon = max(1, batch, min(int(seen[0]), config.baseline_samples))
+            rate[...] = follow_rate_in_integers(rate, num_spikes, batch, config.num_steps, horizon)
+            return
         batch = xp.zeros_like(rate[:1]) + num_samples
         horizon = xp.maximum(batch.clip(min=1), seen.clip(max=config.baseline_samples))
         share = batch / horizon

@@ -122,7 +122,7 @@ class NetworkState:
         kept.
     input_rates : list of array
         L arrays (N_{ℓ−1},) float64, mean firing rates ν of each layer's inputs; empty where they
-        are not followed.
+        are not followed. In integers they are multiples of 2**−23.
     samples_seen : int
         Position of the random streams of dropout.
     minibatches_averaged : int
@@ -146,6 +146,7 @@ class NetworkState:
     input_rates: list[Array] = _layered(
         _input_shape,
         dtype="float64",
+        dtype_in_integers="float64",
         kept_if=lambda config: config.follows_rates,
         in_range=(0, 1, "spikes a time step"),
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lava_desire.backends.registry import FIXED_POINT
+
 if TYPE_CHECKING:
     from lava_desire.network import DesireNetwork
 
@@ -25,38 +27,43 @@ class WeightAverage:
     Attributes
     ----------
     network : DesireNetwork
-        A network of the averaged weights, which are the `average` in the learning one's state.
-
-    Raises
-    ------
-    ValueError
-        If the network computes in integers, whose average is none.
+        A network of the averaged weights, which are the `average` in the learning one's state; in
+        integers that is the average of mantissas, float32, and they are rounded to the nearest.
     """
 
     def __init__(self, network: DesireNetwork) -> None:
-        if network.arithmetic != "floating_point":
-            raise ValueError(
-                f"weight_average is {network.config.weight_average}: expected 0 in "
-                f"{network.arithmetic} arithmetic, where weights are integers"
-            )
+        in_integers = network.arithmetic == FIXED_POINT
         self._learning = network
-        self.network: DesireNetwork = type(network)(
+        self._network: DesireNetwork = type(network)(
             network.config,
             network.device,
             network.weights,
             precision=network.precision,
             kernels=network.kernels,
+            arithmetic=network.arithmetic,
+            formats=network.rule.formats if in_integers else None,
         )
-        weights = self.network.weights
-        network.state.average, network.state.minibatches_averaged = weights, 0
-        self.network.state = replace(network.state, weights=weights, samples_seen=0)
-        self.network.class_names = network.class_names
+        weights = self._network.weights
+        averages = [each.float() for each in weights]  # those themselves, of float32
+        network.state.average, network.state.minibatches_averaged = averages, 0
+        self._network.state = replace(network.state, weights=weights, samples_seen=0)
+        self._network.class_names = network.class_names
+
+    @property
+    def network(self) -> DesireNetwork:
+        """The network of the averages as they are now, in integers rounded to mantissas."""
+        if self._network.arithmetic == FIXED_POINT:
+            averages = self._learning.state.average
+            for weights, average in zip(self._network.weights, averages, strict=True):
+                weights.copy_(average.round())
+        return self._network
 
     @torch.inference_mode()
     def update(self) -> None:
         """Take in the present weights, element by element in float32."""
         (share,) = self.next_shares(1)
-        for average, weights in zip(self.network.weights, self._learning.weights, strict=True):
+        state = self._learning.state
+        for average, weights in zip(state.average, state.weights, strict=True):
             self._learning.backend.move_average(average, weights, share)
 
     def next_shares(self, num_minibatches: int) -> list[float]:

@@ -51,10 +51,15 @@ class StopHereError(Exception):
     pass
 
 
-@pytest.mark.parametrize("minibatch", [1, 19, 20, 33])
-def test_with_all_options_a_run_broken_off_goes_on_to_the_bit(data, tmp_path, minibatch):
+@pytest.mark.parametrize(
+    ("arithmetic", "minibatch"),
+    [*(("floating_point", minibatch) for minibatch in (1, 19, 20, 33)), ("fixed_point", 20)],
+)
+def test_with_all_options_a_run_broken_off_goes_on_to_the_bit(
+    data, tmp_path, arithmetic, minibatch
+):
     config = CONFIG.replace(**OPTIONS)
-    whole = DesireNetwork(config)
+    whole = DesireNetwork(config, arithmetic=arithmetic)
     expected = fit(whole, *data, folder=tmp_path / "whole")
     calls = 0
 
@@ -65,9 +70,10 @@ def test_with_all_options_a_run_broken_off_goes_on_to_the_bit(data, tmp_path, mi
             raise StopHereError
 
     folder = tmp_path / "broken"
+    broken = DesireNetwork(config, arithmetic=arithmetic)
     with pytest.raises(StopHereError):
-        fit(DesireNetwork(config), *data, folder=folder, checkpoint_seconds=0, on_progress=stop)
-    network = DesireNetwork(config)
+        fit(broken, *data, folder=folder, checkpoint_seconds=0, on_progress=stop)
+    network = DesireNetwork(config, arithmetic=arithmetic)
     history = fit(network, *data, folder=folder, resume=True)
     same(network.numpy_weights(), whole.numpy_weights())
     one, other = (
@@ -213,12 +219,56 @@ def test_silent_neurons_spike_again_above_a_floor(data):
     assert (network.input_rates.rates[1][:10] > 0).all()
 
 
-def test_integers_do_not_learn_with_a_baseline(data):
-    network = DesireNetwork(CONFIG.replace(trace_baseline=0.5), arithmetic="fixed_point")
-    assert len(network.predict(data[0][0])) == 300
-    for learn in (lambda: fit(network, *data), lambda: network.train_step(*data[0], 1e-3)):
-        with pytest.raises(ValueError, match=r"trace_baseline is 0\.5: expected 0 where"):
-            learn()
+def test_in_integers_mean_rates_add_what_the_rule_says(data):
+    config = CONFIG.replace(trace_baseline=0.9, rate_floor=0.3, baseline_samples=40)
+    (images, labels), _ = data
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    rates = [np.zeros(64), np.zeros(30)]
+    for first in range(0, 96, 16):
+        one = slice(first, first + 16)
+        result = network.train_step(images[one], labels[one], 3e-4)
+        share = 16 / min(first + 16, 40)
+        for layer, rate in enumerate(rates):
+            num_spikes = result.counts[layer].sum(0).numpy()
+            rates[layer] = rule.follow_rate(rate, num_spikes, 16, config.num_steps, share)
+    rule_of, mean_trace = network.rule, rule.mean_trace(config.num_steps, config.decay)
+    for layer, (mine, expected) in enumerate(
+        zip(network.input_rates.rates, rates, strict=True), start=1
+    ):
+        np.testing.assert_allclose(mine, expected, atol=2e-2)  # a share of 8 bits
+        assert ((mine * 2**23) % 1 == 0).all()
+        rates[layer - 1] = mine.numpy()
+    mantissa, shift = rule_of.rate_of(1, 3e-4)
+    spikes = torch.arange(-15, 15)
+    found = list(network.term_factors(1, mantissa, 16, lambda: spikes))
+    changes = [
+        rule_of.step_of(1) * np.outer(post, pre) / 2.0 ** (bits + shift)
+        for post, pre, bits in found
+    ]
+    baseline = (rates[0] * 0.9 * mean_trace).astype(np.float32)
+    traces = (rates[0] * mean_trace).astype(np.float32)
+    largest = changes[0].max(), changes[1].max()
+    assert min(largest) > 0
+    np.testing.assert_allclose(
+        changes[0], rule.baseline_change(spikes.numpy(), baseline, 3e-4), atol=1e-2 * largest[0]
+    )
+    np.testing.assert_allclose(
+        changes[1],
+        rule.rate_floor_change(rates[1], 0.3, traces, 16, 3e-4),
+        atol=2e-2 * largest[1],
+    )
+
+
+def test_limited_mantissas_stay_within_the_limit(data):
+    config = CONFIG.replace(weight_limit=0.2)
+    formats = DesireNetwork(CONFIG, arithmetic="fixed_point").rule.formats
+    network = DesireNetwork(config, arithmetic="fixed_point", formats=formats)
+    fit(network, *data)
+    for weights, (lowest, highest) in zip(
+        network.float_weights(), map(network.rule.range_of, (1, 2)), strict=True
+    ):
+        assert 0.19 < np.abs(weights).max() <= 0.2
+        assert -lowest == highest < 127
 
 
 @pytest.mark.parametrize("name", ["average", "input_rates"])
@@ -233,10 +283,19 @@ def test_a_checkpoint_without_what_a_run_goes_on_from_is_refused(data, tmp_path,
         fit(DesireNetwork(config), *data, folder=tmp_path, resume=True)
 
 
-def test_integers_are_not_averaged(data):
-    network = DesireNetwork(CONFIG.replace(weight_average=0.9), arithmetic="fixed_point")
-    with pytest.raises(ValueError, match=r"weight_average is 0\.9: expected 0 in fixed_point"):
-        fit(network, *data)
+def test_averages_of_integers_are_rounded_to_mantissas(data, tmp_path):
+    config = CONFIG.replace(weight_average=0.9)
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    history = fit(network, *data, folder=tmp_path)
+    best = DesireNetwork.load(tmp_path / "best_average.safetensors")
+    assert evaluate(best, data[1]).accuracy == history.best_average.average_accuracy
+    assert best.rule.formats == network.rule.formats
+    average = WeightAverage(network)
+    for mantissa in (2, 4, 5):
+        network.weights[0].fill_(mantissa)
+        average.update()
+    assert (network.state.average[0] == torch.tensor(11 / 3)).all()
+    assert (average.network.weights[0] == 4).all()
 
 
 def test_a_layers_learning_rate_is_scaled(data):

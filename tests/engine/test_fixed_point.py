@@ -293,7 +293,7 @@ def test_operations_are_counted_by_the_network_that_ran(digits):
     ("changes", "name"),
     [
         ({"learning_rate_scale": (300.0, 0.01)}, "learning_rate"),
-        ({"rate_floor": 0.1}, "rate_floor"),
+        ({"feedback": "sign"}, "feedback"),
     ],
 )
 def test_a_step_that_one_layer_refuses_changes_nothing(digits, changes, name):

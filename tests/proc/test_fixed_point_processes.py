@@ -108,6 +108,9 @@ class Network:
             below = neurons
         below.s_out.connect(teacher.s_in)
         teacher.desire_out.connect(self.dense[-1].desire_in)
+        if config.rates_desired_samples:
+            for connection in self.dense:
+                teacher.third_factor_out.connect(connection.third_factor_in)
         probe = self._probe
         self.spikes = [probe(encoder.s_out), *(probe(neurons.s_out) for neurons in lif)]
         self.potentials = [probe(neurons.potential) for neurons in lif]
@@ -321,3 +324,34 @@ def test_a_layer_takes_the_activations_of_lavas_own_dense_connection():
 def test_a_wrong_argument_is_named(build, message):
     with pytest.raises(ValueError, match=message):
         build(DesireConfig((4, 6, 3)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"), [((), ()), (("4c3s2", "10"), (1, 8, 8))], ids=["dense", "convolution"]
+)
+def test_what_mean_rates_add_to_an_update_agrees_as_well(layers, shape):
+    config = DesireConfig(
+        () if layers else (64, 30, 10),
+        layers=layers,
+        input_shape=shape,
+        learning_rate=2e-3,
+        seed=4,
+        trace_baseline=0.9,
+        rate_floor=0.2,
+        weight_limit=0.6 if layers else 0.2,
+        rates_over="desired",
+        baseline_samples=20,
+    )
+    images, labels = (array[:30] for array in load_dataset("digits").train)
+    network = Network(config, initial_weights(config), images, labels)
+    network.run()
+    twin = DesireNetwork(config, arithmetic="fixed_point")
+    plain = DesireNetwork(
+        config.replace(trace_baseline=0.0, rate_floor=0.0), arithmetic="fixed_point"
+    )
+    for sample in range(30):
+        plain.train_step(images[sample : sample + 1], labels[sample : sample + 1], 2e-3)
+    assert_twins(network, twin, images, labels)
+    assert all((rates > 0).any() for rates in twin.input_rates.rates)
+    for mine, other in zip(twin.numpy_weights(), plain.numpy_weights(), strict=True):
+        assert (mine != other).mean() > 0.05

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,10 @@ from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers import IntegerRule, LayerFormat
-from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
-from lava_desire.model.option import refuse_in_integers
-from lava_desire.model.synapses import Dense, delayed
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST, TRACE_LIMIT
+from lava_desire.model.option import LayerUpdate, integer_term_factors, refuse_in_integers
+from lava_desire.model.rates import whole_rate
+from lava_desire.model.synapses import Dense, Synapse, delayed
 from lava_desire.randomness import RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
@@ -110,6 +110,7 @@ class IntegerBackend(Backend):
         self._table = torch.from_numpy(table)
         self._trace_words = [self._words_of("trace", layer) for layer in self.layers]
         self._weight_words = [self._words_of("weight", layer) for layer in self.layers]
+        self.mean_trace = self.rule.mean_trace
         self._forget_ranges()
 
     def _words_of(self, purpose: str, layer: Layer) -> RoundingStream:
@@ -146,6 +147,9 @@ class IntegerBackend(Backend):
             )
             for layer, given in zip(self.layers, weights, strict=True)
         ]
+        if self.config.bounds:
+            ranges = [self.rule.range_of(layer.number) for layer in self.layers]
+            mantissas = [array.clip(*ends) for array, ends in zip(mantissas, ranges, strict=True)]
         return [
             torch.from_numpy(np.asfortranarray(array) if array.ndim == 2 else array)
             for array in mantissas
@@ -220,6 +224,12 @@ class IntegerBackend(Backend):
             kernels.run_neurons(sums.numpy(), *filled)
         return torch.from_numpy(spikes)
 
+    def counts(self, trains: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        narrow = np.uint8 if len(trains) < 2**8 else np.int32
+        spikes = trains.numpy().view(np.uint8)
+        return torch.from_numpy(np.add.reduce(spikes, axis=0, dtype=narrow).astype(np.int64))
+
     def traces(self, layer: Layer, pre: Tensor, first_sample: int) -> Tensor:
         """Return the traces of a layer's presynaptic trains, (T, B, N_{ℓ−1}) uint8 (Eq. 3)."""
         stream = self._trace_words[layer.number - 1]
@@ -251,16 +261,45 @@ class IntegerBackend(Backend):
         """See :class:`~lava_desire.backends.base.Backend`."""
         counts, kept = self.counts(trains).numpy(), None if mask is None else mask.numpy()
         error = integers.local_error(desire.numpy(), counts, self.rule.full_count, kept)
+        error_limit = 2**7 * self.config.num_steps
         if isinstance(layer.synapse, Conv2d):
             sums = convolutions.backpropagated(layer.synapse, weights.numpy(), error)
+        elif isinstance(layer.synapse, Dense) and error.shape[1] * error_limit < 2**24:
+            # Integers that float32 holds exactly.
+            sums = (error.astype(np.float32) @ weights.numpy().astype(np.float32)).astype(np.int64)
         else:
             sums = layer.synapse.backward(weights.numpy(), error)
         z = integers.saturate(sums)
         threshold = self.rule.hidden_threshold(layer.number - 1)
         return torch.from_numpy(integers.hidden_desire(z, threshold))
 
-    def learn(
+    def rate_of(self, layer: Layer, learning_rate: float) -> int:
+        """Return the mantissa of a learning rate on the grid of a layer."""
+        return self.rule.rate_of(layer.number, learning_rate)[0]
+
+    def as_array(self, values: Tensor) -> Tensor:
+        """Return mean rates as integers, R = ν · 2**23."""
+        whole: Tensor = whole_rate(values)
+        return whole
+
+    def term_factors(self, update: LayerUpdate) -> Iterator[tuple[Any, ...]]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        yield from integer_term_factors(update)
+
+    def clip(self, weights: Tensor, limit: float) -> None:
+        """Leave weights as they are: no change goes beyond their range."""
+
+    def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
+        """See :class:`~lava_desire.backends.base.Backend`; averages of mantissas are float32."""
+        average.lerp_(weights.float(), share)
+
+    def learn(self, *arguments: Any) -> Tensor:
+        """Change the weights by the summed accumulators of the samples with desire."""
+        return self.change_weights((), *arguments)
+
+    def change_weights(
         self,
+        factors: Iterable[tuple[Any, ...]],
         layer: Layer,
         weights: Tensor,
         learning_rate: float,
@@ -270,67 +309,67 @@ class IntegerBackend(Backend):
         post: Tensor,
         first_sample: int = 0,
     ) -> Tensor:
-        """Change the weights by the summed accumulators of the samples with desire."""
+        """Change the weights by the summed accumulators, to which terms add; rounded once."""
         signs = desire if mask is None else desire * mask
         synapse, number = layer.synapse, layer.number
-        rate = self.rule.rate_of(number, learning_rate)
-        if not isinstance(synapse, (Dense, Conv2d)):
-            self._held[number - 1] += self._learn_any(
-                layer, weights, *rate, signs, pre, post, first_sample
+        rate_mantissa, shift = self.rule.rate_of(number, learning_rate)
+        words, ends = self._weight_words[number - 1], self.rule.range_of(number)
+        rows = weights.view(words.num_rows, words.row_length).T.numpy()
+        rounding = (shift, words.key, words.counter_of(first_sample), *ends)
+        traces, terms = self._trace_words[number - 1], list(factors)
+        drawn = (traces.key, traces.counter_of(first_sample))
+        trains = (pre.numpy(), layer.delay, post.numpy(), signs.numpy())
+        constants = (self.rule.decay, self.rule.impulse, rate_mantissa)
+        if isinstance(synapse, Dense):
+            most = TRACE_LIMIT * signs.shape[0] * self.config.num_steps
+            kind = np.int32 if most < 2**31 else np.int64
+            pairings = np.zeros(synapse.weight_shape, kind)
+            factors = _in_arrays(terms, synapse)
+            held = kernels.learn_dense(
+                rows, *trains, *constants, *drawn, *factors, pairings, rounding
             )
-            return signs.any(dim=1)
-        kernel = kernels.learn_dense
-        if isinstance(synapse, Conv2d):
-            kernel = partial(convolutions.learn_convolution, synapse.geometry)
-        traces, words = self._trace_words[number - 1], self._weight_words[number - 1]
-        form = self.rule.format_of(number)
-        self._held[number - 1] += kernel(
-            weights.view(words.num_rows, words.row_length).T.numpy(),
-            pre.numpy(),
-            layer.delay,
-            post.numpy(),
-            signs.numpy(),
-            self.rule.decay,
-            self.rule.impulse,
-            *rate,
-            traces.key,
-            traces.counter_of(first_sample),
-            words.key,
-            words.counter_of(first_sample),
-            form.lowest,
-            form.highest,
-        )
+        else:
+            changes = self._added(synapse, terms)
+            if isinstance(synapse, Conv2d):
+                convolutions.gather_changes(synapse.geometry, *trains, *constants, *drawn, changes)
+            else:
+                self._gather_any(layer, rate_mantissa, signs, pre, post, first_sample, changes)
+            chosen = np.arange(words.num_rows)
+            held = kernels.add_changes(rows, chosen, changes.reshape(rows.T.shape), *rounding)
+        self._held[number - 1] += held
         return signs.any(dim=1)
 
-    def _learn_any(
+    @staticmethod
+    def _added(synapse: Synapse, terms: list[tuple[Any, ...]]) -> Any:
+        """Return what terms add to the accumulators of any synapse, `weight_shape` int64."""
+        changes = np.zeros(synapse.weight_shape, np.int64)
+        for post, pre, bits in terms:
+            changes += synapse.pairings(post[None], pre[None]).numpy() + (1 << bits - 1) >> bits
+        return changes
+
+    def _gather_any(
         self,
         layer: Layer,
-        weights: Tensor,
         rate_mantissa: int,
-        shift: int,
         signs: Tensor,
         pre: Tensor,
         post: Tensor,
         first_sample: int,
-    ) -> int:
-        """Do what the kernel of dense layers does with the sums of any synapse."""
-        synapse, words = layer.synapse, self._weight_words[layer.number - 1]
-        form, traces = self.rule.format_of(layer.number), self.traces(layer, pre, first_sample)
+        changes: Any,
+    ) -> None:
+        """Do what the kernel of convolutions does with the sums of any synapse."""
+        synapse, traces = layer.synapse, self.traces(layer, pre, first_sample)
         signed = post * signs
-        changes = np.zeros(synapse.weight_shape, np.int64)
         for sample in signed.any(dim=2).any(dim=0).nonzero()[:, 0].tolist():
             pairings = synapse.pairings(signed[:, sample], traces[:, sample]).numpy()
             change = integers.saturate(pairings) * rate_mantissa
             changes += integers.saturate(change, ACCUMULATOR_LIMIT)
-        rows = weights.view(words.num_rows, words.row_length).numpy()
-        held: int = kernels.add_changes(
-            rows.T,
-            np.arange(words.num_rows),
-            changes.reshape(rows.shape),
-            shift,
-            words.key,
-            words.counter_of(first_sample),
-            form.lowest,
-            form.highest,
-        )
-        return held
+
+
+def _in_arrays(terms: list[tuple[Any, ...]], synapse: Synapse) -> tuple[Any, Any, Any]:
+    """Return the factors of terms as arrays: (K, N_o), (K, N_i) and (K,) int64."""
+    posts = np.empty((len(terms), synapse.num_post), np.int64)
+    pres, bits = np.empty((len(terms), synapse.num_pre), np.int64), np.empty(len(terms), np.int64)
+    for term, (post, pre, below) in enumerate(terms):
+        posts[term], pres[term], bits[term] = post, pre, below
+    return posts, pres, bits

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.integers.kernels import add_changes, integrate_and_fire, run_traces
+from lava_desire.backends.integers.kernels import integrate_and_fire, run_traces
 from lava_desire.backends.numba.jit import njit
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
@@ -151,9 +151,8 @@ def gather_pairings(spikes: Any, traces: Any, desire: Any, geometry: Any, pairin
 
 
 @njit(nogil=True)
-def learn_convolution(
+def gather_changes(
     geometry: Any,
-    rows: Any,
     inputs: Any,
     delay: int,
     outputs: Any,
@@ -161,47 +160,36 @@ def learn_convolution(
     decay: int,
     impulse: int,
     rate_mantissa: int,
-    shift: int,
     trace_key: Any,
     trace_counter: int,
-    weight_key: Any,
-    weight_counter: int,
-    lowest: int,
-    highest: int,
-) -> int:
-    """Learn a convolution's weights from a batch: traces, accumulators, one rounding (Eq. 3 and 4).
+    changes: Any,
+) -> None:
+    """Add a batch's changes of a convolution's weights to its accumulators (Eq. 3 and 4).
 
     Parameters
     ----------
     geometry : tuple of int
         C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
-    rows : ndarray
-        Changed: mantissas, input-major, (C · k_h · k_w, C') int8.
-    inputs, delay, outputs, desire, decay, impulse, rate_mantissa, shift
+    inputs, delay, outputs, desire, decay, impulse, rate_mantissa
         See :func:`~lava_desire.backends.integers.kernels.learn_dense`, as the rest.
-
-    Returns
-    -------
-    int
-        Weights that were held at the end of their range.
+    changes : ndarray
+        Extended: (C', C, k_h, k_w) int64.
     """
     num_channels, height, width, num_out, _, _, size_h, size_w, _, _, _, _ = geometry
     num_steps, batch_size, num_in = inputs.shape
     if rate_mantissa == 0:
-        return 0
+        return
     in_order = np.empty((num_steps, num_in), np.uint8)
     traces = np.empty((num_steps, height, width, num_channels), np.uint8)
     planes = in_order.reshape(num_steps, num_channels, height * width)
     places = traces.reshape(num_steps, height * width, num_channels)
     pairings = np.empty((num_out, size_h, size_w, num_channels), np.int64)
-    changes = np.zeros((num_out, num_channels, size_h * size_w), np.int64)
+    sums = changes.reshape(num_out, num_channels, size_h * size_w)
     of_sample = pairings.reshape(num_out, size_h * size_w, num_channels)
     counters_a_sample = num_steps * ((num_in + _EIGHT - 1) // _EIGHT)
-    learns = False
     for sample in range(batch_size):
         if not desire[sample].any():
             continue
-        learns = True
         begin = trace_counter + sample * counters_a_sample
         run_traces(inputs[:, sample], delay, decay, impulse, trace_key, begin, in_order)
         for step in range(num_steps):
@@ -215,19 +203,6 @@ def learn_convolution(
                 for place in range(size_h * size_w):
                     pairs = of_sample[neuron, place, channel]
                     change = min(max(pairs, -STATE_LIMIT), STATE_LIMIT) * rate_mantissa
-                    changes[neuron, channel, place] += min(
+                    sums[neuron, channel, place] += min(
                         max(change, -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT
                     )
-    if not learns:
-        return 0
-    held: int = add_changes(
-        rows,
-        np.arange(num_out),
-        changes.reshape(num_out, len(rows)),
-        shift,
-        weight_key,
-        weight_counter,
-        lowest,
-        highest,
-    )
-    return held

@@ -30,6 +30,8 @@ _DECAY_MASK = 2**DECAY_BITS - 1
 _IMPULSE_MASK = 2**IMPULSE_BITS - 1
 _WORD_BITS = 32
 _EIGHT = 8  # words of a Philox counter
+_TOGETHER = 4  # spikes whose weights or traces are added at once
+_MOST_IN_16_BITS = 256  # mantissas whose sum fits
 
 
 @njit(nogil=True)
@@ -67,17 +69,35 @@ def run_dense(
     """
     num_steps, batch_size, num_in = inputs.shape
     num_out = rows.shape[1]
-    sums = np.empty(num_out, np.int32)
+    sums, partial = np.empty(num_out, np.int32), np.empty(num_out, np.int16)
+    active = np.empty(num_in + _TOGETHER, np.int64)
     potential = np.empty(num_out, np.int64)
     for sample in range(batch_size):
         potential[:] = 0
         for step in range(num_steps):
             sums[:] = 0
             if step >= delay:
+                found = 0
                 for source in range(num_in):
-                    if inputs[step - delay, sample, source]:
+                    active[found] = source
+                    found += inputs[step - delay, sample, source]
+                for first in range(0, found, _MOST_IN_16_BITS):
+                    partial[:] = 0
+                    last = min(first + _MOST_IN_16_BITS, found)
+                    together = last - (last - first) % _TOGETHER
+                    for begin in range(first, together, _TOGETHER):
+                        one, two = rows[active[begin]], rows[active[begin + 1]]
+                        three, four = rows[active[begin + 2]], rows[active[begin + 3]]
                         for neuron in range(num_out):
-                            sums[neuron] += rows[source, neuron]
+                            total = np.int16(one[neuron]) + np.int16(two[neuron])
+                            total += np.int16(three[neuron]) + np.int16(four[neuron])
+                            partial[neuron] += np.int16(total)
+                    for begin in range(together, last):
+                        one = rows[active[begin]]
+                        for neuron in range(num_out):
+                            partial[neuron] += one[neuron]
+                    for neuron in range(num_out):
+                        sums[neuron] += partial[neuron]
             kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
             integrate_and_fire(sums, potential, constants, kept, spikes[step, sample], notes)
             if len(potentials):
@@ -179,41 +199,81 @@ def run_traces(
 
 
 @njit(nogil=True)
-def gather_changes(
-    spikes: Any, traces: Any, desire: Any, chosen: Any, rate_mantissa: int, changes: Any
-) -> None:
-    """Add one sample's change of weights to the accumulators of the chosen neurons (Eq. 4).
+def gather_pairings(spikes: Any, traces: Any, desire: Any, chosen: Any, pairings: Any) -> None:
+    """Add one sample's pairs, signed by desire, to those of the chosen neurons (Eq. 4).
+
+    Neither the 24 bits of a sample's pairs nor the 32 of its accumulator can be full: there are
+    at most 127 · 2**16 pairs, times a rate of at most 255.
 
     Parameters
     ----------
     spikes : ndarray
         Postsynaptic spikes, (T, N_o) bool.
     traces : ndarray
-        (T, N_i) uint8.
+        (T + 1, N_i) uint8, the last row of zeros.
     desire : ndarray
         d · mask, (N_o,) int8.
     chosen : ndarray
         Indices of R neurons, (R,) int64.
-    rate_mantissa : int
-        See :func:`lava_desire.fixed.weight_change`.
-    changes : ndarray
-        Extended: (R, N_i) int64.
+    pairings : ndarray
+        Extended: (R, N_i) int32 or int64.
     """
-    num_steps, num_in = traces.shape
-    pairings = np.empty(num_in, np.int64)
+    num_steps, num_in = len(spikes), traces.shape[1]
+    steps = np.empty(num_steps + _TOGETHER, np.int64)
     for row in range(len(chosen)):
         neuron = chosen[row]
-        if desire[neuron] == 0:
+        sign = np.int32(desire[neuron])
+        if sign == 0:
             continue
-        pairings[:] = 0
+        found = 0
         for step in range(num_steps):
             if spikes[step, neuron]:
-                for source in range(num_in):
-                    pairings[source] += traces[step, source]
-        factor = np.int64(desire[neuron]) * rate_mantissa
-        for source in range(num_in):
-            change = min(pairings[source], STATE_LIMIT) * factor
-            changes[row, source] += min(max(change, -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
+                steps[found] = step
+                found += 1
+        steps[found : found + _TOGETHER] = num_steps
+        sums = pairings[row]
+        for begin in range(0, found, _TOGETHER):
+            one, two = traces[steps[begin]], traces[steps[begin + 1]]
+            three, four = traces[steps[begin + 2]], traces[steps[begin + 3]]
+            for source in range(num_in):
+                pairs = np.int32(one[source]) + np.int32(two[source])
+                pairs += np.int32(three[source]) + np.int32(four[source])
+                sums[source] += sign * pairs
+
+
+@njit(nogil=True)
+def add_row(
+    rows: Any,
+    neuron: int,
+    change_of: Any,
+    shift: int,
+    key: Any,
+    counter: int,
+    lowest: int,
+    highest: int,
+) -> int:
+    """Round a neuron's accumulators, (N_i,) int64, and add them: :func:`add_changes`."""
+    held, drawn = 0, -1
+    words = np.empty(_EIGHT, np.uint32)
+    begin = counter + neuron * ((len(rows) + _EIGHT - 1) // _EIGHT)
+    for source in range(len(rows)):
+        change = change_of[source]
+        if change == 0:
+            continue  # the noise alone never makes a step
+        part = source // _EIGHT
+        if part != drawn:
+            draw_eight(key, begin + part, words)
+            drawn = part
+        change = min(max(change, -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
+        noise = np.int64(words[source - part * _EIGHT]) >> (_WORD_BITS - shift)
+        moved = (change + noise) >> shift
+        if moved != 0:
+            value = rows[source, neuron] + moved
+            if value < lowest or value > highest:
+                held += 1
+                value = min(max(value, lowest), highest)
+            rows[source, neuron] = value
+    return held
 
 
 @njit(nogil=True)
@@ -248,27 +308,8 @@ def add_changes(
         Weights that were held at the end of their range.
     """
     held = 0
-    num_in = len(rows)
-    counters_a_neuron = (num_in + _EIGHT - 1) // _EIGHT
-    words = np.empty(_EIGHT, np.uint32)
     for row in range(len(chosen)):
-        neuron = chosen[row]
-        drawn = -1
-        for source in range(num_in):
-            change = changes[row, source]
-            if change == 0:
-                continue  # the noise alone never makes a step
-            part = source // _EIGHT
-            if part != drawn:
-                draw_eight(key, counter + neuron * counters_a_neuron + part, words)
-                drawn = part
-            change = min(max(change, -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
-            noise = np.int64(words[source - part * _EIGHT]) >> (_WORD_BITS - shift)
-            value = rows[source, neuron] + ((change + noise) >> shift)
-            if value < lowest or value > highest:
-                held += 1
-                value = min(max(value, lowest), highest)
-            rows[source, neuron] = value
+        held += add_row(rows, chosen[row], changes[row], shift, key, counter, lowest, highest)
     return held
 
 
@@ -282,13 +323,13 @@ def learn_dense(
     decay: int,
     impulse: int,
     rate_mantissa: int,
-    shift: int,
     trace_key: Any,
     trace_counter: int,
-    weight_key: Any,
-    weight_counter: int,
-    lowest: int,
-    highest: int,
+    posts: Any,
+    pres: Any,
+    bits: Any,
+    pairings: Any,
+    rounding: tuple[int, Any, int, int, int],
 ) -> int:
     """Learn a dense layer's weights from a batch: traces, accumulators, one rounding (Eq. 3 and 4).
 
@@ -302,10 +343,17 @@ def learn_dense(
         See :func:`run_traces`.
     desire : ndarray
         d · mask, (B, N_o) int8.
-    rate_mantissa, shift, lowest, highest : int
-        See :func:`add_changes`.
-    trace_key, trace_counter, weight_key, weight_counter : ndarray, int
+    rate_mantissa : int
+        See :func:`lava_desire.fixed.weight_change`.
+    trace_key, trace_counter : ndarray, int
         Where the random words of the batch's first sample begin.
+    posts, pres, bits : ndarray
+        Factors of K terms, (K, N_o), (K, N_i) and (K,) int64: the accumulators get
+        posts · pres / 2**bits, rounded.
+    pairings : ndarray
+        Zeros, to be overwritten, (N_o, N_i) int32, or int64 where 127·T·B does not fit.
+    rounding : tuple
+        Arguments of :func:`add_changes` from `shift` on.
 
     Returns
     -------
@@ -322,20 +370,32 @@ def learn_dense(
                 if outputs[step, sample, neuron] and desire[sample, neuron] != 0:
                     takes_part[sample, neuron] = True
                     is_chosen[neuron] = True
+    for term in range(len(bits)):
+        is_chosen |= posts[term] != 0
     chosen = np.flatnonzero(is_chosen)
     if len(chosen) == 0 or rate_mantissa == 0:
         return 0
-    changes = np.zeros((len(chosen), num_in), np.int64)
-    traces = np.empty((num_steps, num_in), np.uint8)
+    traces = np.zeros((num_steps + 1, num_in), np.uint8)
     counters_a_sample = num_steps * ((num_in + _EIGHT - 1) // _EIGHT)
     for sample in range(batch_size):
         if takes_part[sample].any():
             begin = trace_counter + sample * counters_a_sample
-            run_traces(inputs[:, sample], delay, decay, impulse, trace_key, begin, traces)
-            gather_changes(
-                outputs[:, sample], traces, desire[sample], chosen, rate_mantissa, changes
+            run_traces(
+                inputs[:, sample], delay, decay, impulse, trace_key, begin, traces[:num_steps]
             )
-    held: int = add_changes(
-        rows, chosen, changes, shift, weight_key, weight_counter, lowest, highest
-    )
+            gather_pairings(outputs[:, sample], traces, desire[sample], chosen, pairings)
+    held = 0
+    change_of = np.empty(num_in, np.int64)
+    shift, key, counter, lowest, highest = rounding
+    for row in range(len(chosen)):
+        neuron = chosen[row]
+        for source in range(num_in):
+            change_of[source] = np.int64(pairings[row, source]) * rate_mantissa
+        for term in range(len(bits)):
+            post, below = posts[term, neuron], bits[term]
+            if post != 0:
+                half = np.int64(1) << (below - 1)
+                for source in range(num_in):
+                    change_of[source] += (post * pres[term, source] + half) >> below
+        held += add_row(rows, neuron, change_of, shift, key, counter, lowest, highest)
     return held

@@ -20,6 +20,7 @@ from lava_desire.model.integers.limits import (
     TRACE_LIMIT,
 )
 from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.rates import mean_trace
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
@@ -50,6 +51,8 @@ class IntegerRule:
         127.
     encoder_threshold : int
         θ of the encoder, in the unit in which the brightest pixel is 255.
+    mean_trace : int
+        Mean over a window of the trace of an input that spikes in every step, in 1/256 of its unit.
     full_count : int
         T − m, the spikes of a fully active neuron.
     output_threshold : int
@@ -94,6 +97,8 @@ class IntegerRule:
         self.impulse = max(
             (TRACE_LIMIT << IMPULSE_BITS) * (2**DECAY_BITS - self.decay) >> DECAY_BITS, 1
         )
+        steady = mean_trace(config.num_steps, self.decay / 2**DECAY_BITS)
+        self.mean_trace = round(self.impulse * steady)
         self.full_count = config.num_steps - config.error_margin
         self.output_threshold = _whole(config.desire_threshold_output * self.full_count)
         self._gains: list[int] = [self._gain(layer) for layer in range(config.num_layers)]
@@ -121,6 +126,23 @@ class IntegerRule:
             How its weights are written.
         """
         return self.formats[layer - 1]
+
+    def range_of(self, layer: int) -> tuple[int, int]:
+        """Return the smallest and the largest mantissa of a layer, within what bounds weights.
+
+        Parameters
+        ----------
+        layer : int
+            The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        lowest, highest : int
+            Those of its format, or ±⌊limit / Δ⌋ where that is less.
+        """
+        form, step = self.format_of(layer), self.step_of(layer)
+        limits = [_whole(min(bound.limit() / step, 2**7)) for bound in self.config.bounds]
+        return max([form.lowest, *(-limit for limit in limits)]), min([form.highest, *limits])
 
     def step_of(self, layer: int) -> float:
         """Return the weight Δ that mantissa 1 stands for in a plastic layer.

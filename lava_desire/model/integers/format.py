@@ -153,7 +153,7 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     """Choose formats for a network that shall learn from scratch.
 
     The largest mantissa stands for six times the spread of the initial weights, for three times
-    with 6 bits or fewer.
+    with 6 bits or fewer, or for what bounds weights, where that is less.
 
     Parameters
     ----------
@@ -175,9 +175,10 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     if weight_bits not in WEIGHT_BITS:
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
     spreads = _SPREADS_OF_FEW_BITS if weight_bits <= _FEW_BITS else _SPREADS
+    limits = [bound.limit() for bound in config.bounds]
     return tuple(
         LayerFormat.of_step(
-            spreads * synapse.initial_spread / 2 ** (weight_bits - 1),
+            min([spreads * synapse.initial_spread, *limits]) / 2 ** (weight_bits - 1),
             config.threshold,
             weight_bits,
         )

@@ -8,8 +8,10 @@ from typing import ClassVar
 from lava_desire.model.arrays import Array, namespace
 from lava_desire.model.fields import BELOW_1, real
 from lava_desire.model.option import LayerUpdate, Term
+from lava_desire.model.rates import RATE_BITS, reciprocal, share_of
 
-LIFT = 1 / 64
+_LIFT_BITS = 6
+LIFT = 2**-_LIFT_BITS
 """What a sample teaches a silent neuron under a rate floor: as much as this many of its spikes."""
 
 
@@ -18,6 +20,7 @@ class RateFloor(Term):
     """Hidden neurons that hardly spike are lifted: :func:`rate_floor_change`."""
 
     position: ClassVar[int] = 80
+    integers: ClassVar[bool] = True
     follows_rates: ClassVar[bool] = True
 
     rate_floor: float = real(
@@ -38,6 +41,17 @@ class RateFloor(Term):
         mean_traces = xp.astype(update.input_rates * update.mean_trace, xp.float32)
         lift = _lift(update.output_rates, self.rate_floor, update.num_samples, update.learning_rate)
         return lift, mean_traces
+
+    def integer_factors(self, update: LayerUpdate) -> tuple[Array, Array, int] | None:
+        """See :class:`~lava_desire.model.option.Term`; h is :data:`LIFT` · 256, r̄ in 1/256."""
+        if update.output_rates is None:
+            return None
+        xp, floor = namespace(update.output_rates), max(round(self.rate_floor * 2**RATE_BITS), 4)
+        mantissa, shift = reciprocal(floor)
+        missing = xp.clip(floor - update.output_rates, 0, None)
+        lift = missing * mantissa + (1 << shift - 9) >> shift - 8  # in [0, 256]
+        post = update.learning_rate * update.num_samples * lift
+        return post, share_of(update.input_rates, update.mean_trace), _LIFT_BITS + 16
 
 
 def _lift(rate: Array, floor: float, num_samples: int, learning_rate: Array | float) -> Array:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from lava_desire.model.arrays import Array, namespace
 from lava_desire.model.fields import SHARE, real
 from lava_desire.model.option import LayerUpdate, Term
+from lava_desire.model.rates import share_of
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class TraceBaseline(Term):
     """Traces are counted from a share of their mean: :func:`baseline_change`."""
 
     position: ClassVar[int] = 50
+    integers: ClassVar[bool] = True
     follows_rates: ClassVar[bool] = True
 
     trace_baseline: float = real(
@@ -33,6 +35,12 @@ class TraceBaseline(Term):
         gain = self.trace_baseline * update.mean_trace
         baseline = xp.astype(update.input_rates * gain, xp.float32)
         return _deduction(update.desired_spikes(), update.learning_rate), baseline
+
+    def integer_factors(self, update: LayerUpdate) -> tuple[Array, Array, int]:
+        """See :class:`~lava_desire.model.option.Term`; b is in 1/256 of a trace's unit."""
+        gain = round(self.trace_baseline * update.mean_trace)
+        baseline = share_of(update.input_rates, gain)
+        return -update.learning_rate * update.desired_spikes(), baseline, 8
 
 
 def _deduction(desired_spikes: Array, learning_rate: Array | float) -> Array:

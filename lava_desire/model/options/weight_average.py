@@ -13,7 +13,7 @@ from lava_desire.model.option import Option
 class WeightAverage(Option):
     """Average of the weights over minibatches, which is evaluated; learning does not change.
 
-    Training refuses it in integers, which have no average; learning alone has no use for it.
+    In integers it is of mantissas, and rounded to them before it is evaluated or kept.
     """
 
     position: ClassVar[int] = 40

@@ -15,6 +15,7 @@ class WeightLimit(Bound):
     """Weights of limited magnitude: :func:`limit_weights`."""
 
     position: ClassVar[int] = 70
+    integers: ClassVar[bool] = True
 
     weight_limit: float = real(
         0.0,

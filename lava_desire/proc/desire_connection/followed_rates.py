@@ -8,6 +8,7 @@ import numpy as np
 
 from lava_desire import rule
 from lava_desire.config import DesireConfig
+from lava_desire.model.rates import follow_rate_in_integers
 
 
 class FollowedRates:
@@ -19,8 +20,8 @@ class FollowedRates:
     time step.
     """
 
-    def __init__(self, config: DesireConfig) -> None:
-        self._config = config
+    def __init__(self, config: DesireConfig, in_integers: bool = False) -> None:
+        self._config, self._in_integers = config, in_integers
         self.values: dict[str, Any] = {"input_rates": None, "output_rates": None}
         self._num_samples = dict.fromkeys(self.values, -1)
         self._samples_shown = -1
@@ -40,8 +41,12 @@ class FollowedRates:
         """Take in how often the neurons behind a Var spiked in a window, (N,) int64."""
         config, before = self._config, self.values[name]
         self._num_samples[name] += 1
-        share = 1.0 / min(self._num_samples[name], config.baseline_samples)
-        self.values[name] = rule.follow_rate(before, num_spikes, 1, config.num_steps, share)
+        horizon = min(self._num_samples[name], config.baseline_samples)
+        if self._in_integers:
+            after = follow_rate_in_integers(before, num_spikes, 1, config.num_steps, horizon)
+        else:
+            after = rule.follow_rate(before, num_spikes, 1, config.num_steps, 1.0 / horizon)
+        self.values[name] = after
         if np.array_equal(getattr(model, name), before):
             setattr(model, name, self.values[name].copy())
 

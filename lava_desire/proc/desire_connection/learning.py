@@ -10,6 +10,8 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
 from lava_desire.lava_runtime.errors import describe
+from lava_desire.model.option import LayerUpdate
+from lava_desire.proc.desire_connection.followed_rates import FollowedRates
 from lava_desire.proc.desire_connection.process import DesireConnection
 from lava_desire.proc.desire_connection.sums import Sums
 from lava_desire.proc.messages import (
@@ -32,6 +34,8 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
 
     sums: ClassVar[type[Sums]] = Sums
     """What computes the sums over synapses."""
+    in_integers: ClassVar[bool] = False
+    """Whether it learns in integers."""
     number: ClassVar[Any]
     """The dtype of activations and z before they are sent."""
 
@@ -42,6 +46,7 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
     a_out: PyOutPort  # their types are those of the arithmetic
     z_out: PyOutPort
     weights: np.ndarray[Any, Any]
+    _mean_trace: float
     change: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float32)
     learning_rate: np.ndarray[Any, Any] = LavaPyType(np.ndarray, np.float64)
     training: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -56,6 +61,10 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
         self._layer = layer = proc_params["layer"]
         self._synapse = synapse = config.synapses[layer - 1]
         self._step_of_desire = config.num_steps + 1 + config.num_layers - layer
+        # When connection ℓ + 1 follows the rates of the same neurons, its inputs.
+        self._step_of_answers = self._step_of_desire - (layer < config.num_layers)
+        self._rates = FollowedRates(config, self.in_integers)
+        self._num_spikes = np.zeros(synapse.num_pre, np.int64)
         self._desire = np.zeros(synapse.num_post, np.int8)
         self._third_factor = 0
         self._must_learn = False
@@ -98,6 +107,9 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
                 self._check_weights()
                 self._sums.take(self.weights)
                 self._taken = self.weights
+            if self._config.follows_rates:
+                self._rates.begin(self)
+                self._num_spikes.fill(0)
             self._begin_window()
             self.change = np.zeros_like(self.change)
         if step <= num_steps:
@@ -105,7 +117,9 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
         if 2 <= step <= num_steps + 1:
             self._answered[step - 2] = answers
         self._activation = self._current(spikes)
-        self._follow(step, spikes)
+        if self._config.follows_rates:
+            self._follow_rates(step, spikes)
+        self._follow(step)
         if step == self._step_of_desire:
             has_desire = bool(self._desire.any())
             if has_desire and self.z_out.csp_ports:
@@ -150,9 +164,39 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
         """Return the activation, (N_ℓ,), of the arithmetic (Eq. 1)."""
         raise NotImplementedError
 
-    def _follow(self, step: int, spikes: Any) -> None:
+    def _follow(self, step: int) -> None:
         """Take in what came in this step, for what is learned."""
-        raise NotImplementedError
+
+    def _follow_rates(self, step: int, spikes: Any) -> None:
+        """Count spikes, and let mean rates follow them in the steps in which they are needed."""
+        self._num_spikes += spikes  # also one that comes too late for the window
+        is_rated = self._third_factor > 0 or not self._config.rates_desired_samples
+        if is_rated and step in (self._step_of_answers, self._step_of_desire):
+            if self._is_learning() and step == self._step_of_answers:
+                self._rates.follow(self, "output_rates", self._answered.sum(axis=0))
+            if self._is_learning() and step == self._step_of_desire:
+                self._rates.follow(self, "input_rates", self._num_spikes)
+        if step == self._config.window_steps:
+            self._rates.show_samples(self)
+
+    def _update(self, rate: Any, signed: Any) -> LayerUpdate:
+        """Return what the config's terms are computed from, with spikes signed by desire."""
+        config, as_factor = self._config, self._as_factor
+        inputs, outputs = self._rates.values["input_rates"], self._rates.values["output_rates"]
+        return LayerUpdate(
+            config,
+            self._layer,
+            rate,
+            num_samples=1,
+            input_rates=as_factor(inputs),
+            output_rates=as_factor(outputs) if self._layer < config.num_layers else None,
+            desired_spikes=lambda: signed.sum(axis=0, dtype=np.int64),
+            mean_trace=self._mean_trace,
+        )
+
+    def _as_factor(self, rates: Any) -> Any:
+        """Return mean rates as terms are computed with; None where none are followed."""
+        return rates
 
     def _backpropagate(self, counts: Any) -> Any:
         """Return z, (N_{ℓ−1},), of the desire and the spike counts, (N_ℓ,) int64 (Eq. 13, 14)."""

@@ -12,9 +12,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_desire import rule
-from lava_desire.model.option import LayerUpdate, term_factors
+from lava_desire.model.option import term_factors
 from lava_desire.proc.checks import bounded
-from lava_desire.proc.desire_connection.followed_rates import FollowedRates
 from lava_desire.proc.desire_connection.learning import AbstractPyDesireConnectionModel
 from lava_desire.proc.desire_connection.process import DesireConnection
 from lava_desire.randomness import feedback_held
@@ -32,13 +31,9 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         super().__init__(proc_params)
         config = self._config
         self._gain = config.dropout_gain(self._layer - 1)
-        # When connection ℓ + 1 follows the rates of the same neurons, its inputs.
-        self._step_of_answers = self._step_of_desire - (self._layer < config.num_layers)
-        self._num_spikes = np.zeros(len(self._no_z), np.int64)
         self._gain_of_window = 1.0
         self._feedback: Any = None  # what is kept for a feedback policy, when first needed
-        self._follows_rates = config.follows_rates
-        self._rates = FollowedRates(config)
+        self._mean_trace = config.mean_trace
 
     def _check_weights(self) -> None:
         if not np.isfinite(self.weights).all():
@@ -57,9 +52,6 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
 
     def _begin_window(self) -> None:
         self._gain_of_window = self._gain if self.training[0] else 1.0
-        if self._follows_rates:
-            self._rates.begin(self)
-            self._num_spikes.fill(0)
 
     def _current(self, spikes: Any) -> Any:
         total = self._sums.current(spikes)
@@ -67,19 +59,6 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
             total *= self._gain_of_window
         self._activation[...] = total
         return self._activation
-
-    def _follow(self, step: int, spikes: Any) -> None:
-        if not self._follows_rates:
-            return
-        self._num_spikes += spikes  # also one that comes too late for the window
-        is_rated = self._third_factor > 0 or not self._config.rates_desired_samples
-        if is_rated and step in (self._step_of_answers, self._step_of_desire):
-            if self._is_learning() and step == self._step_of_answers:
-                self._rates.follow(self, "output_rates", self._answered.sum(axis=0))
-            if self._is_learning() and step == self._step_of_desire:
-                self._rates.follow(self, "input_rates", self._num_spikes)
-        if step == self._config.window_steps:
-            self._rates.show_samples(self)
 
     def _backpropagate(self, counts: Any) -> Any:
         rate = rule.firing_rate(counts, self._config.num_steps, self._config.error_margin)
@@ -101,23 +80,12 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         rate = float(self.learning_rate[0]) * self._config.learning_rate_scale_of(self._layer)
         signed = self._answered * self._desire
         self.change = self._sums.learn(
-            self.weights, rate, signed, self._received, self._factors(rate, signed)
-        )
-
-    def _factors(self, rate: float, signed: Any) -> list[tuple[Any, Any]]:
-        """Return the factors of what the config's terms add, in their order."""
-        config, rates = self._config, self._rates.values
-        update = LayerUpdate(
-            config,
-            self._layer,
+            self.weights,
             rate,
-            num_samples=1,
-            input_rates=rates["input_rates"],
-            output_rates=rates["output_rates"] if self._layer < config.num_layers else None,
-            desired_spikes=lambda: signed.sum(axis=0, dtype=np.int64),
-            mean_trace=self._config.mean_trace,
+            signed,
+            self._received,
+            list(term_factors(self._update(rate, signed))),
         )
-        return list(term_factors(update))
 
 
 @implements(proc=DesireConnection, protocol=LoihiProtocol)

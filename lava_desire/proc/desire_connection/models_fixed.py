@@ -14,7 +14,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers import IntegerRule
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT
-from lava_desire.model.option import refuse_in_integers
+from lava_desire.model.option import integer_term_factors, refuse_in_integers
+from lava_desire.model.rates import whole_rate
 from lava_desire.proc.desire_connection.learning import AbstractPyDesireConnectionModel
 from lava_desire.proc.desire_connection.process import DesireConnection
 from lava_desire.proc.messages import check_integers
@@ -28,6 +29,7 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
     within a window, they are made up for from its inputs.
     """
 
+    in_integers = True
     number = np.int64
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
@@ -37,7 +39,8 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
         super().__init__(proc_params)
         config, layer, synapse = self._config, self._layer, self._synapse
         self._rule = IntegerRule(config, proc_params["formats"])
-        self._format = self._rule.format_of(layer)
+        self._format, self._mean_trace = self._rule.format_of(layer), self._rule.mean_trace
+        self._ends = self._rule.range_of(layer)
         self._mantissas = fixed.as_mantissas(
             "weights", proc_params["given"], synapse.weight_shape, self._format, config.threshold
         )
@@ -56,7 +59,7 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
             self.weights[:] = self._mantissas
         if self.weights.dtype != np.int32:  # a RefPort puts any array in place of the Var's
             self.weights = check_integers("weights", self.weights, 1).astype(np.int32)
-        np.clip(self.weights, self._format.lowest, self._format.highest, out=self.weights)
+        np.clip(self.weights, *self._ends, out=self.weights)
 
     def on_var_update(self) -> None:
         """Look at the weights anew when the next window begins."""
@@ -76,7 +79,7 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
         total = self._sums.current(spikes).astype(np.int64)
         return fixed.apply_exponent(total, self._format.weight_exp)
 
-    def _follow(self, step: int, spikes: Any) -> None:
+    def _follow(self, step: int) -> None:
         if self._has_traces and step <= self._config.num_steps:
             self._advance_trace(step)
 
@@ -97,7 +100,10 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
             for step in range(1, self._config.num_steps + 1):
                 self._advance_trace(step)
         self._has_learned = True
-        return has_desire
+        return has_desire or bool(self._config.terms)
+
+    def _as_factor(self, rates: Any) -> Any:
+        return None if rates is None else whole_rate(rates)
 
     def run_lrn(self) -> None:
         """Turn the pairs of the neurons with desire into a change, and round it to the grid."""
@@ -105,14 +111,22 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
         signed = self._answered * self._desire
         # The rows of neurons, or of channels, that change.
         of_rows = signed.reshape(len(signed), len(self.weights), -1)
-        (rows,) = of_rows.any(axis=(0, 2)).nonzero()
+        takes_part = of_rows.any(axis=(0, 2))
+        terms = list(integer_term_factors(self._update(mantissa, signed)))
+        for post, _, _ in terms:
+            takes_part |= post.reshape(len(takes_part), -1).any(axis=1)
+        (rows,) = takes_part.nonzero()
         if not len(rows) or mantissa == 0:
             return
         pairings = self._sums.pairings(signed, self._traces, rows).astype(np.int64)
         change = fixed.saturate(fixed.saturate(pairings) * mantissa, ACCUMULATOR_LIMIT)
+        for post, pre, bits in terms:
+            pairs = self._sums.pairings(post[None], pre[None], rows).astype(np.int64)
+            change = fixed.saturate(change + (pairs + (1 << bits - 1) >> bits), ACCUMULATOR_LIMIT)
         words = np.concatenate([self._weight_words.draw(self._sample, int(row), 1) for row in rows])
         before = self.weights[rows]
         after = fixed.add_change(before, change, shift, words.reshape(change.shape), self._format)
+        after = np.clip(after, *self._ends)
         self.weights[rows] = after
         self._sums.take(self.weights, rows)
         moved = np.zeros_like(self.weights)
