@@ -8,7 +8,7 @@ but in the ``run.json`` of the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lava_desire._text import listed, printable
@@ -29,6 +29,11 @@ def before(card: Mapping[str, Any]) -> list[Any]:
     return [*(earlier if isinstance(earlier, list) else []), *([now] if now else [])][
         -_MOST_BEFORE:
     ]
+
+
+def names_kept(names: Sequence[str] | None) -> list[str] | None:
+    """Return names as a card holds them; None where there are none, or more than fit into it."""
+    return list(names) if names and len(json.dumps(names)) < MAX_CHARACTERS // 4 else None
 
 
 def to_json(card: Mapping[str, Any]) -> str:

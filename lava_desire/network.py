@@ -224,9 +224,17 @@ class DesireNetwork:
     @property
     def image_shape(self) -> tuple[int, ...] | None:
         """Height and width of the images that were learned, where its card says them."""
+        return self._learned("image_shape")
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Columns of the table that was learned, in their order, where its card says them."""
+        return self._learned("feature_names")
+
+    def _learned(self, name: str) -> tuple[Any, ...] | None:
         data = self.card.get("data")
-        shape = data.get("image_shape") if isinstance(data, dict) else None
-        return tuple(shape) if isinstance(shape, list) else None
+        found = data.get(name) if isinstance(data, dict) else None
+        return tuple(found) if isinstance(found, list) else None
 
     @torch.inference_mode()
     def forward(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> Activity:

@@ -83,6 +83,8 @@ def predict(
     chosen = default_precision(device or "cpu") if precision in (None, AUTO) else precision
     network = DesireNetwork.load(path, device or "cpu", precision=str(chosen))
     network.config = network.config.replace(**given)
+    if network.feature_names:
+        samples = samples.with_features(network.feature_names)
     console = make_console(quiet or json_)
     num_samples = num_undecided = 0
     with replacing(target) as partial, _WRITERS[target.suffix.lower()](partial) as write:

@@ -111,6 +111,7 @@ class TrainingRun:
         self._data_name = train.name if isinstance(train, Dataset) else None
         shape = shape_of_images(train, learned, network.config)
         self._image_shape = None if shape is None else list(shape)
+        self._feature_names = cards.names_kept(getattr(train, "feature_names", None))
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
         self.metrics: Metrics | None = None  # of the last epoch, on what is watched
@@ -327,6 +328,7 @@ class TrainingRun:
             "name": self._data_name,
             "digest": self._fingerprint or None,
             "image_shape": self._image_shape,
+            "feature_names": self._feature_names,
             "training_samples": len(self.train[1]),
             "validation_samples": self._num_validated,
             "test_samples": None if self.test is None else len(self.test[1]),

@@ -57,6 +57,8 @@ def training_pairs(
         if network.samples_seen == 0 and train.num_classes == network.config.num_classes:
             # Only what has not learned yet takes names: the classes of others are numbers.
             names = names or train.class_names
+        if network.feature_names:
+            train = train.with_features(network.feature_names)
         train = numbered_as(network, train, names)
         if train.has_test and "test" not in given:
             held_out["test"] = train.test
@@ -154,6 +156,8 @@ def tested_pair(
     """
     is_source, data = isinstance(data, SpikeSource), _as_dataset(data)
     if isinstance(data, Dataset):
+        if network.feature_names:
+            data = data.with_features(network.feature_names)
         numbered = numbered_as(network, data, class_names)
         check_planes(data.image_shape, network.config.input_shape, f"images of {data.name}")
         if not data.has_spikes:

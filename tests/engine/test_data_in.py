@@ -393,3 +393,26 @@ def test_a_network_knows_the_shape_of_the_images_that_it_learned(kind, tmp_path)
 def test_samples_of_one_class_are_said_to_be():
     with pytest.warns(DataWarning, match="all 40 training samples are of class 2"):
         fit(DesireNetwork(CONFIG.replace(epochs=0)), (ROWS, np.full(40, 2)))
+
+
+def test_a_network_knows_the_columns_of_the_table_that_it_learned(tmp_path):
+    names = [f"column {place}" for place in range(48)]
+    network = DesireNetwork(CONFIG)
+    learned = Dataset("table", ROWS, LABELS, ROWS, LABELS, feature_names=names)
+    fit(network, learned)
+    network.save(tmp_path / "network.safetensors")
+    back = names[::-1]
+    turned = Dataset("table", ROWS[:, ::-1], LABELS, ROWS[:, ::-1], LABELS, feature_names=back)
+    other = Dataset("table", ROWS, LABELS, ROWS, LABELS, feature_names=["f0", *names[1:]])
+    for each in (network, DesireNetwork.load(tmp_path / "network.safetensors")):
+        expected = evaluate(each, (ROWS, LABELS)).confusion
+        np.testing.assert_array_equal(evaluate(each, turned).confusion, expected)
+        with pytest.raises(DataError, match=r"column 0.*f0"):
+            evaluate(each, other)
+    again = [DesireNetwork.load(tmp_path / "network.safetensors") for _ in range(2)]
+    for one, data in zip(again, (learned, turned), strict=True):
+        fit(one, data)
+    for first, second in zip(*(one.numpy_weights() for one in again), strict=True):
+        np.testing.assert_array_equal(first, second)
+    with pytest.raises(DataError, match=r"column 0.*f0"):
+        fit(again[0], other)
