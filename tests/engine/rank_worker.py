@@ -40,10 +40,7 @@ NUM_SAMPLES = 289
 CASES = {
     "compiled": (BASE, {}),
     "torch operations": (BASE.replace(num_steps=65, epochs=1), {}),
-    "fixed point": (
-        BASE.replace(weight_average=0.0, trace_baseline=0.0, weight_limit=0.0, rate_floor=0.0),
-        {"arithmetic": "fixed_point"},
-    ),
+    "fixed point": (BASE, {"arithmetic": "fixed_point"}),
     "spikes": (BASE.replace(image_shift=0, image_brightness=0.0), {}),
     "bfloat16x2": (BASE, {"precision": "bfloat16x2"}),
     "validated": (BASE, {}),
