@@ -28,7 +28,7 @@ def test_a_trained_network_is_mapped_into_a_table_json_and_a_picture(run):
 def test_layers_are_mapped_before_anything_is_trained(run):
     status, out, _ = run("map", "1x28x28-16c5s2-32c5s2-10", "--reset", "zero")
     assert status == 0
-    assert "8 of 128 cores" in out
+    assert "6 of 128 cores" in out
     assert run("map", "784-1600-800-10", "--quiet") == (0, "", "")
 
 

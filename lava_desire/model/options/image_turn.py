@@ -17,6 +17,7 @@ class ImageRotation(Augmentation):
 
     position: ClassVar[int] = 120
     integers: ClassVar[bool] = True
+    is_quiet: ClassVar[bool] = True
 
     image_rotation: float = real(
         0.0,
@@ -35,6 +36,7 @@ class ImageScale(Augmentation):
 
     position: ClassVar[int] = 121
     integers: ClassVar[bool] = True
+    is_quiet: ClassVar[bool] = True
 
     image_scale: float = real(
         0.0,
