@@ -102,6 +102,10 @@ class LayerUpdate:
     Arrays are NumPy's or torch's. N_i is the number of presynaptic neurons (the inputs), N_o that
     of postsynaptic ones.
 
+    For :meth:`Term.integer_factors` all numbers are integers: the learning rate is its mantissa on
+    the grid of the layer, rates are R = ν · 2**23, (N,) int64, and the mean trace is in 1/256 of a
+    trace's unit.
+
     Parameters
     ----------
     config : DesireConfig
@@ -120,10 +124,6 @@ class LayerUpdate:
     mean_trace : float
         Mean over a window of the trace of an input that spikes in every step,
         :func:`~lava_desire.rule.mean_trace`.
-
-    For :meth:`Term.integer_factors` all of them are integers: the learning rate is its mantissa on
-    the grid of the layer, rates are R = ν · 2**23, (N,) int64, and the mean trace is in 1/256 of a
-    trace's unit.
     """
 
     config: DesireConfig
