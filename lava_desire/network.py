@@ -224,17 +224,19 @@ class DesireNetwork:
     @property
     def image_shape(self) -> tuple[int, ...] | None:
         """Height and width of the images that were learned, where its card says them."""
-        return self._learned("image_shape")
+        return self._learned("image_shape", int)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Columns of the table that was learned, in their order, where its card says them."""
-        return self._learned("feature_names")
+        return self._learned("feature_names", str)
 
-    def _learned(self, name: str) -> tuple[Any, ...] | None:
+    def _learned(self, name: str, kind: type) -> tuple[Any, ...] | None:
         data = self.card.get("data")
         found = data.get(name) if isinstance(data, dict) else None
-        return tuple(found) if isinstance(found, list) else None
+        if not isinstance(found, list) or any(type(each) is not kind for each in found):
+            return None  # a card may come from anywhere
+        return tuple(found)
 
     @torch.inference_mode()
     def forward(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> Activity:

@@ -144,7 +144,7 @@ def as_images(
     Raises ValueError as :func:`~lava_desire.data.checks.check_images`, which calls them `name`.
     """
     rows, shape = check_images(images, name, config.num_inputs, config.input_shape)
-    refuse_other_shape(shape, image_shape, name)
+    refuse_other_shape(shape, image_shape, f"{name} are")
     return _as_tensor(name, rows, device)
 
 

@@ -339,9 +339,13 @@ def _check_shape(
 ) -> None:
     """Refuse images of another shape than those of the run."""
     shape = notes.fields.get("image_shape") if notes is not None else None
-    if isinstance(shape, list) and found is not None and shape != list(found):
-        theirs, ours = (printable(" x ".join(map(str, sizes))) for sizes in (found, shape))
-        raise ValueError(f"images of {source} are {theirs}: expected {ours}, as those of {folder}")
+    if isinstance(shape, list):
+        from lava_desire.data.checks import refuse_other_shape
+
+        known: tuple[Any, ...] = tuple(
+            each if type(each) is int else printable(each) for each in shape
+        )
+        refuse_other_shape(found, known, f"images of {source} are", f"those of {folder}")
 
 
 def _check_folder_is_used(data_dir: str, source: Source, whose: str = "the data") -> None:

@@ -99,17 +99,20 @@ def check_planes(
 
 
 def refuse_other_shape(
-    shape: tuple[int, ...] | None, known: tuple[int, ...] | None, name: str = "images"
+    shape: tuple[int, ...] | None,
+    known: tuple[int, ...] | None,
+    what: str = "images are",
+    whose: str = "those learned",
 ) -> None:
-    """Refuse images of another shape than those that were learned, where both are known.
+    """Refuse samples of another shape than others, where both are known.
 
-    Raises DataError that calls them `name`.
+    Raises DataError, which begins with `what`, and says `whose` shape is expected.
     """
-    if shape is not None and known is not None and shape != known:
-        hint = "; turned images are .transpose(0, 2, 1)" if shape == known[::-1] else ""
-        raise DataError(
-            f"{name} are {times(shape)}: expected {times(known)}, as those learned{hint}"
-        )
+    if shape is None or known is None or shape == known:
+        return
+    is_turned = len(shape) == 2 and shape == known[::-1]
+    hint = "; turned images are .transpose(0, 2, 1)" if is_turned else ""
+    raise DataError(f"{what} {times(shape)}: expected {times(known)}, as {whose}{hint}")
 
 
 def times(shape: Sequence[int]) -> str:

@@ -603,7 +603,7 @@ def _warn_of_untested(labels: Array, tested: Array, name: str) -> None:
     untested = np.setdiff1d(labels, tested)
     if len(untested):
         warnings.warn(
-            f"{name}: of the classes {', '.join(map(str, untested[:10]))} there are too few "
+            f"{name}: of the classes {listed(list(map(str, untested)), 10)} there are too few "
             "samples for a test set, which a fifth of each class becomes: it says nothing of them",
             DataWarning,
             stacklevel=3,

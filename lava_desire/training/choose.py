@@ -184,9 +184,7 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     """Return what trains a network, which is imported here alone.
 
     With Triton's kernels its steps are captured. Raises ValueError if there is no such backend, or
-    it is Lava's and torch.distributed has several ranks. With Triton's kernels its steps are
-    captured. Raises ValueError if there is no such backend, or it is Lava's and torch.distributed
-    has several ranks.
+    it is Lava's and torch.distributed has several ranks.
     """
     from torch import distributed
 

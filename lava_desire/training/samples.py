@@ -27,7 +27,6 @@ from lava_desire.data.checks import (
     check_planes,
     refuse_masked,
     refuse_other_shape,
-    times,
 )
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.model.option import refuse_augmentation
@@ -57,9 +56,7 @@ def training_pairs(
         if network.samples_seen == 0 and train.num_classes == network.config.num_classes:
             # Only what has not learned yet takes names: the classes of others are numbers.
             names = names or train.class_names
-        if network.feature_names:
-            train = train.with_features(network.feature_names)
-        train = numbered_as(network, train, names)
+        train = _as_learned(network, train, names)
         if train.has_test and "test" not in given:
             held_out["test"] = train.test
         elif train.has_test:
@@ -68,7 +65,6 @@ def training_pairs(
             )
         learned = train.train
         shape = _spikes_shape(learned[0]) if train.has_spikes else train.image_shape
-        check_planes(train.image_shape, network.config.input_shape, f"images of {train.name}")
         if train.feature_names:
             given = {
                 name: data.with_features(train.feature_names) if isinstance(data, Dataset) else data
@@ -90,14 +86,13 @@ def training_pairs(
                 f"{name} holds {kinds[0]}, and train {kinds[1]}: expected one kind to train and to "
                 "test with; spike trains are bool, (T, S, N) or (T, S, C, H, W)"
             )
-        other = _image_shape(pair[0], network.config, name)
-        if shape is not None and other is not None and shape != other:
-            samples = "spike trains have neurons of" if spikes else "images are"
-            hint = "" if spikes else "; turned images are .transpose(0, 2, 1)"
-            raise DataError(
-                f"{name} {samples} {times(other)}: expected {times(shape)}, as those to train "
-                f"with{hint}"
-            )
+        data = given.get(name)
+        if isinstance(data, Dataset) and not spikes:
+            other = data.image_shape  # which its rows do not have
+        else:
+            other = _image_shape(pair[0], network.config, name)
+        what = "spike trains have neurons of" if spikes else "images are"
+        refuse_other_shape(other, shape, f"{name} {what}", "those to train with")
     return learned, held_out, names
 
 
@@ -156,14 +151,23 @@ def tested_pair(
     """
     is_source, data = isinstance(data, SpikeSource), _as_dataset(data)
     if isinstance(data, Dataset):
-        if network.feature_names:
-            data = data.with_features(network.feature_names)
-        numbered = numbered_as(network, data, class_names)
-        check_planes(data.image_shape, network.config.input_shape, f"images of {data.name}")
-        if not data.has_spikes:
-            refuse_other_shape(data.image_shape, network.image_shape, f"images of {data.name}")
+        numbered = _as_learned(network, data, class_names)
         return numbered.train if is_source else numbered.test
     return _as_pair(data, name)
+
+
+def _as_learned(
+    network: DesireNetwork, data: Dataset, class_names: tuple[str, ...] | None
+) -> Dataset:
+    """Give a data set the columns and classes of a network; refuse images of another shape."""
+    if network.feature_names:
+        data = data.with_features(network.feature_names)
+    data = numbered_as(network, data, class_names)
+    images = f"images of {data.name}"
+    check_planes(data.image_shape, network.config.input_shape, images)
+    if not data.has_spikes:
+        refuse_other_shape(data.image_shape, network.image_shape, f"{images} are")
+    return data
 
 
 def numbered_as(

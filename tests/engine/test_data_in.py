@@ -385,9 +385,27 @@ def test_a_network_knows_the_shape_of_the_images_that_it_learned(kind, tmp_path)
             lambda: evaluate(each, (turned, LABELS)),  # noqa: B023
             lambda: evaluate(each, Dataset("turned", turned, LABELS, turned, LABELS)),  # noqa: B023
             lambda: each.train_step(turned, LABELS, 1e-3),  # noqa: B023
+            lambda: fit(each, (turned, LABELS)),  # noqa: B023
+            lambda: fit(each, Dataset("turned", turned, LABELS)),  # noqa: B023
         ):
             with pytest.raises(ValueError, match=r"8 x 6: expected 6 x 8.*turned images are"):
                 use()
+
+
+def test_held_out_data_sets_of_turned_images_are_refused():
+    turned = Dataset("turned", PICTURES.transpose(0, 2, 1), LABELS).as_test()
+    for train in ((PICTURES, LABELS), Dataset("straight", PICTURES, LABELS)):
+        for part in ("test", "validation"):
+            with pytest.raises(DataError, match=f"{part} images are 8 x 6: expected 6 x 8, as tho"):
+                fit(DesireNetwork(CONFIG), train, **{part: turned})
+
+
+@pytest.mark.parametrize("found", [5, "6", [6, "8"], [[6], [8]], {"6": 8}, None])
+def test_a_card_that_says_something_else_says_nothing(found):
+    network = DesireNetwork(CONFIG)
+    network.card = {"data": {"image_shape": found, "feature_names": found}}
+    assert (network.image_shape, network.feature_names) == (None, None)
+    assert len(network.predict(PICTURES)) == 40
 
 
 def test_samples_of_one_class_are_said_to_be():
