@@ -22,6 +22,7 @@ from lava_desire.model.option import (
     Filter,
     Option,
     OutputPolicy,
+    RatePolicy,
     Term,
 )
 from lava_desire.model.options import found
@@ -199,6 +200,11 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def feedback_policy(self) -> FeedbackPolicy | None:
         """What errors come back through in place of the weights, or None."""
         return next(iter(self._on(FeedbackPolicy)), None)
+
+    @cached_property
+    def rate_policy(self) -> RatePolicy | None:
+        """What replaces the course of the learning rate of Sec. 4.2, or None."""
+        return next(iter(self._on(RatePolicy)), None)
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:
@@ -420,6 +426,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def learning_rate_at(self, epoch: int) -> float:
         """Return the learning rate of an epoch: η_e = η_0 · exp(−λ·e)  (Sec. 4.2).
 
+        Or that of `learning_rate_schedule`.
+
         Parameters
         ----------
         epoch : int
@@ -436,6 +444,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         >>> [round(config.learning_rate_at(epoch) * 1e6, 2) for epoch in (0, 1, 50)]
         [10.0, 9.61, 1.35]
         """
+        if self.rate_policy is not None:
+            return self.rate_policy.learning_rate(self, epoch)
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 
     def learning_rate_scale_of(self, layer: int) -> float:

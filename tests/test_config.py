@@ -143,6 +143,16 @@ def test_the_learning_rate_decays_exponentially():
     assert config.learning_rate_at(4) == pytest.approx(2.0 * math.exp(-2))
 
 
+def test_the_learning_rate_follows_half_a_cosine():
+    config = DesireConfig((2, 1), learning_rate=2.0, epochs=6, learning_rate_schedule="cosine")
+    rates = [config.learning_rate_at(epoch) for epoch in range(8)]
+    half = math.sqrt(3) / 2
+    expected = [2, 1 + half, 1.5, 1, 0.5, 1 - half, 0, 0]
+    assert rates == pytest.approx(expected, abs=1e-15)
+    assert config.replace(learning_rate_decay=3.0).learning_rate_at(2) == rates[2]
+    assert config.replace(epochs=0).learning_rate_at(0) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "more"),
     [

@@ -24,6 +24,7 @@ from lava_desire.model.option import (
     FeedbackPolicy,
     Filter,
     OutputPolicy,
+    RatePolicy,
     Term,
 )
 from lava_desire.model.options.image_brightness import ImageBrightness
@@ -281,6 +282,7 @@ def as_loihi_rule(config):
 MOVES = fields_of(Augmentation)
 RATES = {"baseline_samples", "rates_over"}
 SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | MOVES
+SCHEDULE |= fields_of(RatePolicy)
 LEARNING = (
     SCHEDULE
     | RATES

@@ -91,6 +91,15 @@ class Augmentation(Option):
 
 
 @dataclass(frozen=True)
+class RatePolicy(Option, ABC):
+    """Another course of the learning rate over the epochs than that of Sec. 4.2."""
+
+    @abstractmethod
+    def learning_rate(self, config: DesireConfig, epoch: int) -> float:
+        """Return η ≥ 0 of an epoch, counted from 0."""
+
+
+@dataclass(frozen=True)
 class CurrentFilter(Option):
     """What is left of a synaptic current when its step is over."""
 

@@ -84,7 +84,7 @@ def find_learning_rate(
     Parameters
     ----------
     config : DesireConfig
-        Of the network; its `learning_rate`, `learning_rate_decay` and `epochs` do not count.
+        Of the network; its `epochs`, and learning rate with decay and schedule, do not count.
     train : tuple, Dataset, mapping, torch Dataset or DataLoader, SpikeSource
         As of :func:`~lava_desire.engine.fit`; a fifth of it, at most `samples` / 4, is not learned
         but classified. Test samples are not looked at.
@@ -132,7 +132,12 @@ def find_learning_rate(
     tried = []
     for index in range(count):
         rate = bounds[0] * step**index
-        short = config.replace(learning_rate=rate, learning_rate_decay=0.0, epochs=epochs)
+        short = config.replace(
+            learning_rate=rate,
+            learning_rate_decay=0.0,
+            learning_rate_schedule="exponential",
+            epochs=epochs,
+        )
         tried.append(_try(DesireNetwork(short, **options), train, samples))
         if on_tried is not None:
             on_tried(tried[-1])

@@ -70,7 +70,11 @@ COMPLETIONS = {
     "train --resume a": ["a", "a/best.safetensors"],
     "eval a/": ["a/best.safetensors"],
     "info ": ["a", "a/best.safetensors", "runs/b"],
-    "config explain learning_rate_": ["learning_rate_decay", "learning_rate_scale"],
+    "config explain learning_rate_": [
+        "learning_rate_decay",
+        "learning_rate_scale",
+        "learning_rate_schedule",
+    ],
     "config w": ["write"],
     "reproduce fig": ["figures"],
     "export a --to ne": ["nest", "netx"],

@@ -12,7 +12,7 @@ from torch import Tensor
 from lava_desire.backends.base import Layer, error_table
 from lava_desire.backends.numba.sample import run_samples
 from lava_desire.config import DesireConfig
-from lava_desire.model.option import Augmentation, Filter, output_desires
+from lava_desire.model.option import Augmentation, Filter, RatePolicy, output_desires
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
@@ -29,7 +29,7 @@ class Online:
 
     def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
         self.learns = all(
-            isinstance(option, Augmentation | Filter) or option.switch().name in _KNOWN
+            isinstance(option, Augmentation | Filter | RatePolicy) or option.switch().name in _KNOWN
             for option in config.options
         )
         numbers = range(config.num_layers)
