@@ -45,6 +45,8 @@ def _fashion(preset: str, changes: Mapping[str, Any] | None = None, **more: Any)
 
 
 _MOVED = {"image_rotation": 10.0, "image_scale": 0.1, "tie_break": "earliest"}
+_COSINE = {"learning_rate_schedule": "cosine", "tie_break": "earliest", "dropout_hidden": 0.1}
+_FASHION_COSINE = _COSINE | {"epochs": 48, "image_shift_start": 12}
 
 EXPERIMENTS = {
     "mnist": _mnist("mnist"),
@@ -55,6 +57,10 @@ EXPERIMENTS = {
     "mnist-integers": _mnist("mnist-best", precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
+    "fashion-mnist-cosine": _fashion("fashion-mnist-best", _FASHION_COSINE),
+    "fashion-mnist-cosine-large": _fashion(
+        "fashion-mnist-best", _FASHION_COSINE | {"layer_sizes": (784, 1600, 800, 10)}
+    ),
     "fashion-mnist-integers": _fashion("fashion-mnist-best", precision="fixed_point"),
 }
 """The paper's two, and what exceeds them, by name: a row is a recipe."""
