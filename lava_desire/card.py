@@ -26,7 +26,7 @@ def before(card: Mapping[str, Any]) -> list[Any]:
     """Return what a network that has this card has learned when it is trained once more."""
     earlier = card.get("before", [])
     now = {name: card[name] for name in ("data", "epoch") if name in card}
-    return [*(earlier if isinstance(earlier, list) else []), *([now] if now else [])][
+    return [*(earlier if isinstance(earlier, list) else []), *([now] if "epoch" in now else [])][
         -_MOST_BEFORE:
     ]
 
@@ -34,6 +34,14 @@ def before(card: Mapping[str, Any]) -> list[Any]:
 def names_kept(names: Sequence[str] | None) -> list[str] | None:
     """Return names as a card holds them; None where there are none, or more than fit into it."""
     return list(names) if names and len(json.dumps(names)) < MAX_CHARACTERS // 4 else None
+
+
+def learned(card: Mapping[str, Any], name: str, kind: type) -> tuple[Any, ...] | None:
+    """Return a list of what is said of the data, all of a kind; None where there is none."""
+    found = _object(card.get("data")).get(name)
+    if not isinstance(found, list) or any(type(each) is not kind for each in found):
+        return None  # a card may come from anywhere
+    return tuple(found)
 
 
 def to_json(card: Mapping[str, Any]) -> str:

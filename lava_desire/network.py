@@ -18,6 +18,7 @@ from lava_desire.backends.inputs import Inputs, as_input, as_labels, as_masks, r
 from lava_desire.backends.numba.philox import draw_kept
 from lava_desire.backends.numba.threads import in_parallel
 from lava_desire.backends.registry import FIXED_POINT, FLOATING_POINT, make_backend
+from lava_desire.card import learned
 from lava_desire.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -224,19 +225,12 @@ class DesireNetwork:
     @property
     def image_shape(self) -> tuple[int, ...] | None:
         """Height and width of the images that were learned, where its card says them."""
-        return self._learned("image_shape", int)
+        return learned(self.card, "image_shape", int)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Columns of the table that was learned, in their order, where its card says them."""
-        return self._learned("feature_names", str)
-
-    def _learned(self, name: str, kind: type) -> tuple[Any, ...] | None:
-        data = self.card.get("data")
-        found = data.get(name) if isinstance(data, dict) else None
-        if not isinstance(found, list) or any(type(each) is not kind for each in found):
-            return None  # a card may come from anywhere
-        return tuple(found)
+        return learned(self.card, "feature_names", str)
 
     @torch.inference_mode()
     def forward(self, images: Any, dropout_masks: Sequence[Any] | None = None) -> Activity:

@@ -172,7 +172,7 @@ def has_one_input(process: AbstractProcess, unconnected: frozenset[str]) -> bool
 
     Raises ValueError if it is fed both, or spikes where the config filters images.
     """
-    owner = _owner(process, "brightness_in")
+    owner = owner_of(process, "brightness_in")
     if "s_in" in unconnected:
         if "brightness_in" not in unconnected:
             return True
@@ -194,11 +194,11 @@ def say_unconnected(process: AbstractProcess, port: str, consequence: str) -> No
 
     The process may be a part of a whole network; `consequence` says what follows.
     """
-    owner = describe(_owner(process, port))
+    owner = describe(owner_of(process, port))
     warnings.warn(f"{port} of {owner} is not connected: {consequence}", stacklevel=2)
 
 
-def _owner(process: AbstractProcess, port: str) -> AbstractProcess:
+def owner_of(process: AbstractProcess, port: str) -> AbstractProcess:
     """Return the network that a process is a part of, if it has a port of that name."""
     parent = process.parent_proc
     return parent if parent is not None and hasattr(parent, port) else process

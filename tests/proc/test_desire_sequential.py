@@ -306,7 +306,7 @@ def test_a_process_without_a_model_for_the_tag_is_named():
         ({"nam": "net"}, "'nam': did you mean 'name'[?]"),
         (
             {"zzz": 1},
-            "'zzz': expected some of config, weights, .*, rated_samples, name, log_config",
+            "'zzz': expected some of config, .*, rated_samples, image_shape, name, log_config",
         ),
     ],
 )

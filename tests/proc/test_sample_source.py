@@ -11,7 +11,9 @@ pytest.importorskip("lava.magma", reason="Lava is not installed")
 
 from lava_desire import DesireConfig
 from lava_desire.data import DataWarning
-from lava_desire.proc import SampleSource
+from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
+
+from lava.magma.core.run_conditions import RunSteps  # isort: skip
 
 CONFIG = DesireConfig((48, 4))
 PICTURES = np.random.default_rng(5).integers(0, 256, (8, 6, 8), dtype=np.uint8)
@@ -71,3 +73,38 @@ def test_bytes_on_a_scale_of_their_own_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         samples_of(ROWS % 17, LABELS, config=CONFIG.replace(image_brightness=0.2))
+
+
+def run(network, pictures, tag, config=CONFIG):
+    source = SampleSource(config=config, images=pictures, labels=LABELS)
+    source.brightness_out.connect(network.brightness_in)
+    source.label_out.connect(network.label_in)
+    network.run(RunSteps(config.window_steps), DesireSimCfg(tag))
+
+
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt", "torch"])
+def test_turned_images_are_refused_by_a_network_that_knows_what_it_learned(tag, tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    from lava_desire import DesireNetwork
+
+    config, first = CONFIG.replace(num_steps=4, error_margin=1), tmp_path / "first.safetensors"
+    network = DesireNetwork(config)
+    network.card = {"data": {"image_shape": [6, 8]}}
+    network.save(first)
+    paths = [first]
+    for name in ("second", "new"):  # on rows, and one that has learned in Lava alone
+        is_new, path = name == "new", tmp_path / f"{name}.safetensors"
+        process = (
+            DesireSequential(config=config) if is_new else DesireSequential.from_checkpoint(first)
+        )
+        try:
+            run(process, PICTURES if is_new else ROWS, tag, config)
+            process.to_checkpoint(path)
+        finally:
+            process.stop()
+        paths.append(path)
+    turned = PICTURES.transpose(0, 2, 1)
+    for path in paths:
+        assert DesireNetwork.load(path).image_shape == (6, 8)
+        with pytest.raises(ValueError, match=r"SampleSource .* are 8 x 6: expected 6 x 8"):
+            run(DesireSequential.from_checkpoint(path), turned, tag, config)

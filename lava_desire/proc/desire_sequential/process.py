@@ -12,6 +12,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
+from lava_desire.card import learned
 from lava_desire.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
@@ -82,6 +83,9 @@ class DesireSequential(AbstractProcess):
         follows them goes on; see :class:`~lava_desire.proc.DesireConnection`.
     rated_samples : int
         Samples that they are the mean of.
+    image_shape : tuple of int, optional
+        Height and width of the images that it has learned. A run in which a
+        :class:`~lava_desire.proc.SampleSource` sends others is refused.
 
     Ports
     -----
@@ -159,6 +163,7 @@ class DesireSequential(AbstractProcess):
         formats: Sequence[LayerFormat] | None = None,
         input_rates: Sequence[Any] | None = None,
         rated_samples: int = 0,
+        image_shape: tuple[int, ...] | None = None,
         **options: Any,
     ) -> None:
         check_layer(config, 1)
@@ -191,6 +196,7 @@ class DesireSequential(AbstractProcess):
             precision=precision,
             formats=formats,
             kept=(*arrays, *counters),
+            image_shape=image_shape,
             **options,
         )
         num_classes = config.num_classes
@@ -247,6 +253,13 @@ class DesireSequential(AbstractProcess):
         layers = range(1, self.config.num_layers + 1)
         return [getattr(self, f"input_rates_{layer}") for layer in layers]
 
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """Height and width of the images that it has learned or is sent, where they are known."""
+        sources = [port.process for port in self.brightness_in.get_src_ports()]
+        known = (process.proc_params.get("image_shape") for process in (self, *sources))
+        return next(filter(None, known), None)
+
     @classmethod
     def from_checkpoint(cls, path: str | Path | Checkpoint, **options: Any) -> DesireSequential:
         """Build the network that a training run, or :meth:`to_checkpoint`, has written.
@@ -279,6 +292,7 @@ class DesireSequential(AbstractProcess):
             options.setdefault(name, max(value) if is_each else value)
         if checkpoint.formats:
             options.setdefault("formats", formats_from_dicts(checkpoint.formats))
+        options.setdefault("image_shape", learned(checkpoint.card, "image_shape", int))
         return cls(config=checkpoint.config, **options)
 
     def to_checkpoint(self, path: str | Path) -> None:
@@ -299,7 +313,8 @@ class DesireSequential(AbstractProcess):
         formats: list[dict[str, int]] = []
         if self._runs_in_fixed_point():
             formats = IntegerRule(self.config, self.proc_params["formats"]).to_dicts()
-        checkpoint = Checkpoint(self.config, formats=formats, **vars(self.state()))
+        card = {"data": {"image_shape": list(self.image_shape)}} if self.image_shape else {}
+        checkpoint = Checkpoint(self.config, formats=formats, card=card, **vars(self.state()))
         write_checkpoint(checkpoint, path)
 
     def state(self) -> NetworkState:

@@ -61,7 +61,8 @@ class SampleSource(AbstractSource):
     Raises
     ------
     ValueError
-        If an argument is not as above, or no pixel can ever spike.
+        If an argument is not as above, or no pixel can ever spike; when a run begins, if images
+        have another shape than those that the network they go to has learned.
     TypeError
         If a parameter has another name than these, `name` and `log_config`.
     """
@@ -95,6 +96,7 @@ class SampleSource(AbstractSource):
             shuffle=shuffle,
             batch_size=batch_size,
             position=position,
+            image_shape=shape,
             **options,
         )
         self.brightness_out = OutPort(shape=sample_shape(batch_size, config.num_inputs))
