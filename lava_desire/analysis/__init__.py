@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         plot_learning_curve,
         plot_rasters,
         plot_rates,
+        plot_seeds,
         plot_weights,
     )
     from lava_desire.analysis.firing import FiringRates, firing_rates
@@ -54,6 +55,7 @@ __all__ = [
     "plot_rasters",
     "plot_rates",
     "plot_scaling",
+    "plot_seeds",
     "plot_weights",
     "plot_window",
 ]
@@ -65,7 +67,8 @@ _HOMES = {
     "analysis.contribution": "plot_contribution",
     "analysis.core_map": "plot_core_map",
     "analysis.figures": "plot_calibration plot_classified_images plot_confusion plot_curves "
-    "plot_desires plot_learning_curve plot_rasters plot_rates plot_weights",
+    "plot_desires plot_learning_curve plot_rasters plot_rates plot_seeds "
+    "plot_weights",
     "analysis.firing": "FiringRates firing_rates",
     "analysis.local_losses": "plot_local_losses",
     "analysis.scaling": "plot_scaling",

@@ -23,6 +23,7 @@ from lava_desire.training.history import RUN
 from lava_desire.training.run_folder import holds_run, read_latest, read_records, read_test
 
 RESULT = "result.json"
+CURVES = "learning_curves.png"
 TIES = "tie_break.json"
 _SEED_FOLDER = "seed-"
 
@@ -54,6 +55,7 @@ def write_report(
 ) -> dict[str, Any]:
     """Gather the runs of all seeds in a folder into ``result.json``, beside the paper's number.
 
+    ``learning_curves.png`` shows them, where there are several.
     `notes` (command, commit, environment: JSON types) are written into it, whether it was a
     `quick` trial, and the `protocol` of the runs. What is given over seeds is their mean, their
     standard deviation, and the standard error that a share of so many samples has by chance.
@@ -61,6 +63,7 @@ def write_report(
     cannot be read or written.
     """
     runs: list[dict[str, Any]] = []
+    histories = []
     samples: dict[str, int] = {}
     for path in sorted(Path(folder).glob(f"{_SEED_FOLDER}*")):
         if holds_run(path):
@@ -68,6 +71,7 @@ def write_report(
             if history.records:
                 beside = {"tie_break": _read(path / TIES), "begun_with": _begun_with(path)}
                 runs.append({**summary(history, config), **beside})
+                histories.append(history)
                 samples = samples or _samples_of(path)
     if not runs:
         raise ValueError(f"{folder} holds no run with an epoch: nothing to report")
@@ -89,6 +93,10 @@ def write_report(
         report["mean_minus_paper"] = over_seeds["test"]["mean"] - experiment.paper_accuracy
     text = json.dumps(report, indent=2) + "\n"
     write_atomically(Path(folder) / RESULT, text.encode())
+    if len(runs) > 1:
+        from lava_desire.analysis.figures import plot_seeds
+
+        plot_seeds(histories, Path(folder) / CURVES)
     return report
 
 

@@ -145,6 +145,57 @@ def plot_curves(
 
 
 @documented
+def plot_seeds(
+    histories: Sequence[History],
+    path: str | Path | None = None,
+    title: str = "",
+    *,
+    ax: Any = None,
+) -> Any:
+    """Draw the accuracies of runs that differ by their seed: mean, and from least to largest.
+
+    Parameters
+    ----------
+    histories : sequence of History
+        The runs, in training and, where there is one, on the validation or else the test set; a
+        test set that was read once is a star for each run.
+
+    Raises
+    ------
+    ValueError
+        If there is no run, or one without an epoch to draw.
+    """
+    if not histories:
+        raise ValueError("histories hold no run: expected at least one to draw")
+    for history in histories:
+        _check_epochs(history)
+    training = [{r.epoch: 100 * r.train_accuracy for r in each.records} for each in histories]
+    held_out = [_accuracies(each) for each in histories]
+    is_validation = histories[0].records[-1].validation_accuracy is not None
+    curves = {
+        "validation" if is_validation else "test": held_out,
+        "training, under dropout": training,
+    }
+    sheet = Sheet(ax)
+    axes = sheet.one((7, 4.2))
+    for (name, runs), style in zip(curves.items(), SERIES, strict=False):
+        epochs = sorted(set.intersection(*(set(run) for run in runs)))
+        if epochs:
+            values = np.array([[run[epoch] for epoch in epochs] for run in runs])
+            axes.plot(epochs, values.mean(axis=0), label=name, **style, markersize=3)
+            bounds = values.min(axis=0), values.max(axis=0)
+            axes.fill_between(epochs, *bounds, color=style["color"], alpha=0.25, linewidth=0)
+    tests = [(each.test.epoch, 100 * each.test.accuracy) for each in histories if each.test]
+    if tests:
+        label = "test set, read once"
+        axes.plot(*zip(*tests, strict=True), "*", color=rcParams["text.color"], label=label)
+    _over_epochs(axes, "accuracy (%)")
+    sheet.title(plain(title) or f"mean and range of {len(histories)} runs")
+    sheet.legend(axes.get_lines(), 3)
+    return sheet.done(path)
+
+
+@documented
 def plot_desires(history: History, path: str | Path | None = None, *, ax: Any = None) -> Any:
     """Draw which shares of the samples desired a change, or were undecided, over the epochs.
 

@@ -21,6 +21,7 @@ from lava_desire.analysis.scaling import PHASES, Scaling
 from lava_desire.analysis.spike_activity import ActivityByClass
 from lava_desire.deploy import map_network
 from lava_desire.engine import EpochRecord, History
+from lava_desire.training.history import TestRecord
 
 NAMES = ("cat", "a $dog$", "<owl>")
 CONFIG = DesireConfig((16, 8, 3), num_steps=6, reset="zero")
@@ -80,6 +81,7 @@ def arguments():
         "plot_rasters": (samples, named, 6),
         "plot_rates": ((firing_rates(network, IMAGES),), {}, 1),
         "plot_scaling": ((scaling,), {}, 2),
+        "plot_seeds": (([HISTORY, ANOTHER],), {}, 1),
         "plot_weights": ((network,), {}, 1),
         "plot_window": ((window(),), {"label": 0, **named}, 8),
     }
@@ -145,6 +147,19 @@ def test_a_difference_of_curves_is_epoch_by_epoch():
         analysis.plot_curves({"a": History()})
     with pytest.raises(ValueError, match="history holds no epoch"):
         analysis.plot_desires(History())
+
+
+def test_seeds_are_drawn_as_mean_and_range_of_the_epochs_they_share():
+    read_once = replace(ANOTHER, test=TestRecord(3, "latest.safetensors", 0.5, 0.1, 0.0, 8))
+    axes = analysis.plot_seeds([HISTORY, read_once]).axes[0]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert lines == {
+        "test": [[1, 31.25], [2, 43.75]],
+        "training, under dropout": [[1, 40], [2, 40]],
+        "test set, read once": [[3, 50]],
+    }
+    with pytest.raises(ValueError, match="histories hold no run"):
+        analysis.plot_seeds([])
 
 
 def test_silent_and_runaway_neurons_are_counted_and_named():

@@ -83,6 +83,7 @@ def test_a_report_stands_beside_the_papers_number(digits, tmp_path):
     assert report["best_minus_paper"] == pytest.approx(max(best) - 0.9841)
     assert (report["protocol"], report["samples"]) == ("test", {"training": 1438, "test": 359})
     assert [run["finished"] for run in report["runs"]] == [True, True]
+    assert (tmp_path / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="nothing to report"):
         write_report(EXPERIMENTS["mnist"], tmp_path / "seed-0", {}, quick=True)
 
