@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -50,6 +51,7 @@ from lava_desire.cli.run import (
     compile_ahead,
     make_config,
     make_network,
+    named_as_options,
     new_folder,
     on_backend,
     open_run,
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 
     from lava_desire.engine import Metrics
 
+_EVALUATED_ON = ("fixed", "lava")
 _CONFUSION = "confusion.png"  # of a demo
 _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 
@@ -272,7 +275,11 @@ def eval_(
     ] = None,
     backend: Annotated[
         str | None,
-        option("fixed: in integers, quantised where the network is not.", values=("fixed",)),
+        option(
+            "fixed: in integers, quantised where the network is not; lava: as Lava processes, a "
+            "sample at a time, with the same result.",
+            values=_EVALUATED_ON,
+        ),
     ] = None,
     confusion: Annotated[
         str | None, option("Draw the confusion matrix into this .png, .pdf or .svg file.")
@@ -285,7 +292,7 @@ def eval_(
     **fields: Any,
 ) -> None:
     """Classify the test images with a trained network."""
-    check_choice("--backend", backend, ("fixed",))
+    check_choice("--backend", backend, _EVALUATED_ON)
     given = given_fields(fields)
     check_fields(given)
     if precision == FIXED_POINT:
@@ -293,7 +300,7 @@ def eval_(
     check_choice("--precision", precision, (AUTO, *PRECISIONS))
     check_computing(device)
     precision = None if precision == AUTO else precision
-    if precision is not None and backend is not None:
+    if precision is not None and backend == "fixed":
         raise ValueError(
             f"--precision {precision} is given with --backend {backend}, which computes in "
             "integers: expected one of the two"
@@ -316,8 +323,13 @@ def eval_(
             "--precision out"
         )
     network.config = network.config.replace(**given)
-    network = on_backend(network, backend, samples)
-    metrics = evaluate(network, samples)
+    if backend == "lava":
+        shown = sys.stderr.isatty() and not (quiet or json_)
+        with named_as_options():
+            metrics = evaluate(network, samples, backend=backend, progress=shown)
+    else:
+        network = on_backend(network, backend, samples)
+        metrics = evaluate(network, samples)
     if confusion is not None:
         from lava_desire.analysis import plot_confusion
 
@@ -340,7 +352,8 @@ def eval_(
         say(
             f"{100 * metrics.accuracy:.2f} % of {metrics.num_samples} {part} of "
             f"{describe(source, samples)} are right, {metrics.num_undecided} undecided "
-            f"({path}, {network.precision} on {network.device})"
+            f"({path}, {network.precision} "
+            f"{'as Lava processes' if backend == 'lava' else f'on {network.device}'})"
         )
         if where.file is not None and not all_:
             say(

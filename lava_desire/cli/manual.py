@@ -35,6 +35,7 @@ MANUAL = {
         {
             "lava-desire eval runs/a": "on the run's own test samples, with its best weights",
             "lava-desire eval runs/a --backend fixed": "the same network in 8-bit integers",
+            "lava-desire eval runs/a --backend lava": "as Lava processes, spike by spike",
             "lava-desire eval runs/a/checkpoint.safetensors --data other.npz --json": (
                 "the last weights on other samples, for programs"
             ),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lava_desire.backends.inputs import StreamedTrains
-from lava_desire.checkpoint import read_checkpoint
+from lava_desire.checkpoint import Checkpoint, read_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.data import SpikeSource, SpikeTrains
 from lava_desire.data.spike_trains import is_spikes
@@ -32,7 +32,6 @@ from lava_desire.training.evaluation import Metrics
 from lava_desire.training.loop import TrainingRun
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
-from lava.proc.monitor.process import Monitor  # isort: skip
 
 _WINDOWS_A_RUN = 16  # between two looks at progress and interrupts
 
@@ -54,26 +53,59 @@ def source_of(
     return source
 
 
-def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
+def classified(
+    checkpoint: str | Path | Checkpoint, images: Any, labels: Any
+) -> Iterator[tuple[Any, int]]:
     """Classify images, or spike trains, with a stored network as Lava processes.
 
     They are as :class:`~lava_desire.proc.SampleSource` takes them, or
-    :class:`~lava_desire.proc.EventSource`. Returns (S,) int64 classes, −1 where the network is
-    undecided.
+    :class:`~lava_desire.proc.EventSource`. Yields, of each sample in order, the spikes of the
+    output neurons, (N_L,) int64, and the class, −1 where the network is undecided.
     """
     network = DesireSequential.from_checkpoint(checkpoint, training=False, learning_enabled=False)
     source = source_of(images, labels, network.config, network)
     source.label_out.connect(network.label_in)
-    config, num_steps = network.config, len(labels) * network.config.window_steps
-    monitor = Monitor()
-    monitor.probe(network.prediction_out, num_steps)
+    window = RunSteps(network.config.window_steps)
+    settings = DesireSimCfg("fixed_pt" if network.proc_params["formats"] else "floating_pt")
     try:
-        network.run(RunSteps(num_steps), DesireSimCfg())
-        sent = monitor.get_data()[network.name][network.prediction_out.name]
+        for _ in range(len(labels)):
+            network.run(window, settings)
+            yield network.counts.get().astype(np.int64), int(network.prediction.get()[0])
     finally:
         network.stop()
-    windows = np.reshape(sent, (len(labels), config.window_steps))
-    return windows[:, config.num_steps].astype(np.int64)
+
+
+def predict_in_lava(checkpoint: str | Path, images: Any, labels: Any) -> Any:
+    """Return the classes, (S,) int64, that :func:`classified` yields."""
+    return np.array([found for _, found in classified(checkpoint, images, labels)], np.int64)
+
+
+def classified_checked(network: Any, inputs: Any, labels: Any) -> Iterator[tuple[Any, int]]:
+    """Do what :func:`classified` does, with samples that passed the engine's checks before.
+
+    Raises ValueError if the network computes what the processes do not.
+    """
+    _check_arithmetic(network, "classifying")
+    yield from classified(network.checkpoint(), *_as_sent(inputs, labels, network.config))
+
+
+def _as_sent(inputs: Any, labels: Any, config: DesireConfig) -> tuple[Any, Any]:
+    """Return samples that passed the engine's checks as sources take them."""
+    if isinstance(inputs, StreamedTrains):
+        return inputs.source, labels.numpy()
+    if inputs.ndim == 2:
+        return inputs.numpy(), labels.numpy()
+    return SpikeTrains(inputs.numpy(), config.num_steps, (config.num_inputs,)), labels.numpy()
+
+
+def _check_arithmetic(network: Any, doing: str) -> None:
+    """Refuse a network that computes elsewhere, or in another way, than the processes."""
+    if str(network.device) != "cpu":
+        raise ValueError(f"device is {network.device}: {doing} in Lava expects cpu")
+    if network.precision not in ("float32", "fixed_point"):
+        raise ValueError(
+            f"precision is {network.precision}: {doing} in Lava expects float32 or fixed_point"
+        )
 
 
 def draw_window_in_lava(checkpoint: str | Path, image: Any, label: int, path: str | Path) -> None:
@@ -118,18 +150,14 @@ class LavaTrainingRun(TrainingRun):
         choose: str = "best",
     ) -> None:
         config = network.config
+        _check_arithmetic(network, "training")
         for name, value, expected in (
-            ("device", str(network.device), "cpu"),
             ("batch_size", config.batch_size, 1),
             ("weight_average", config.weight_average, 0),
         ):
             if value != expected:
                 raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
         refuse_augmentation(config, " where a network trains in Lava, which moves no images")
-        if network.precision not in ("float32", "fixed_point"):
-            raise ValueError(
-                f"precision is {network.precision}: training in Lava expects float32 or fixed_point"
-            )
         super().__init__(network, train, test, folder, validation, choose)
         held_out = self.watched
         if held_out and len({getattr(part[0], "ndim", 3) for part in (self.train, held_out)}) > 1:
@@ -197,25 +225,15 @@ class LavaTrainingRun(TrainingRun):
         self._sequential = DesireSequential.from_checkpoint(network.checkpoint())
         self._sequential.learning_rate.init = np.array([config.learning_rate_at(self.epoch)])
         self._source = source_of(
-            *self._samples(self.train),
+            *_as_sent(*self.train, config),
             config,
             self._sequential,
-            held_out=self.watched and self._samples(self.watched),
+            held_out=self.watched and _as_sent(*self.watched, config),
             shuffle=True,
             position=self.epoch * len(self.train[1]) + self.samples_done,
         )
         self._source.label_out.connect(self._sequential.label_in)
         return self._sequential
-
-    def _samples(self, checked: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Return samples that passed the engine's checks as sources take them."""
-        inputs, labels = checked[0], checked[1].numpy()
-        if isinstance(inputs, StreamedTrains):
-            return inputs.source, labels
-        if inputs.ndim == 2:
-            return inputs.numpy(), labels
-        config = self.network.config
-        return SpikeTrains(inputs.numpy(), config.num_steps, (config.num_inputs,)), labels
 
     def _run_windows(self, num_windows: int) -> None:
         sequential = self._start()

@@ -173,6 +173,12 @@ def check_choice_of_epoch(choose: str, validation: Any = None) -> None:
         )
 
 
+def check_backend(backend: str) -> None:
+    """Refuse what is no place to learn or classify in: ValueError."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}: expected {' or '.join(map(repr, BACKENDS))}")
+
+
 def _is_first() -> bool:
     from torch import distributed
 
@@ -188,8 +194,7 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     """
     from torch import distributed
 
-    if backend not in BACKENDS:
-        raise ValueError(f"backend is {backend!r}: expected {' or '.join(map(repr, BACKENDS))}")
+    check_backend(backend)
     in_group = distributed.is_available() and distributed.is_initialized()
     num_ranks = distributed.get_world_size() if in_group else 1
     if backend == "lava" and num_ranks > 1:

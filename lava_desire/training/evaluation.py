@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from lava_desire import rule
 from lava_desire.backends.inputs import Inputs, as_input, as_labels
+from lava_desire.config import DesireConfig
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.errors import is_out_of_memory
 from lava_desire.model.fields import number
 from lava_desire.network import DesireNetwork
+from lava_desire.training.choose import check_backend
+from lava_desire.training.progress import bar_class
 from lava_desire.training.samples import tested_pair
 from lava_desire.training.scores import (
     ClassScores,
@@ -101,7 +105,14 @@ class Metrics:
 
 
 @torch.inference_mode()
-def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BATCH) -> Metrics:
+def evaluate(
+    network: DesireNetwork,
+    data: Any,
+    batch_size: int = EVALUATION_BATCH,
+    *,
+    backend: str = "torch",
+    progress: bool = False,
+) -> Metrics:
     """Classify a data set without dropout.
 
     Parameters
@@ -115,6 +126,12 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     batch_size : int
         Samples a forward pass, at least 1; it does not change the result, and is halved as often as
         the device has too little memory for it.
+    backend : {"torch", "lava"}
+        Where samples are classified: in bulk, or by Lava processes, one at a time, in floating
+        point or in integers as the network computes. The latter asks for Lava, and a network on the
+        CPU with sums in ``float32`` or integers. Metrics are the same.
+    progress : bool
+        Show a bar, in a terminal as in a notebook, while Lava classifies.
 
     Returns
     -------
@@ -129,8 +146,10 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     ------
     ValueError
         If the data do not fit the network, are empty, or no pixel can ever spike, if weights are
-        NaN or infinite, or if
-        `batch_size` is no integer of at least 1.
+        NaN or infinite, if `batch_size` is no integer of at least 1, or if the backend does not
+        offer what the network asks for.
+    ImportError
+        If Lava is asked for and not installed.
 
     Examples
     --------
@@ -142,11 +161,31 @@ def evaluate(network: DesireNetwork, data: Any, batch_size: int = EVALUATION_BAT
     batch_size = int(number("batch_size", batch_size, "at least 1", integer=True))
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: expected batch_size >= 1")
+    check_backend(backend)
     pair = tested_pair(network, data, "data", network.class_names)
     with network.threads():
         images, labels = checked_data(network, pair, "data")
-        found = evaluate_checked(network, images, labels, batch_size)
+        if backend == "lava":
+            found = _evaluate_in_lava(network, images, labels, progress)
+        else:
+            found = evaluate_checked(network, images, labels, batch_size)
     return replace(found, class_names=network.class_names)
+
+
+def _evaluate_in_lava(
+    network: DesireNetwork, images: Inputs, labels: Tensor, progress: bool
+) -> Metrics:
+    network.check_finite()
+    lava = import_module("lava_desire.proc.training")
+    seen = lava.classified_checked(network, images, labels)
+    seen = bar_class()(seen, total=len(labels), unit=" samples", disable=not progress)
+    counts, prediction = (torch.from_numpy(np.stack(each)) for each in zip(*seen, strict=True))
+    return tally_up(
+        [
+            tally(network.config, counts[part], prediction[part], labels[part])
+            for part in chunks(labels, EVALUATION_BATCH)
+        ]
+    )
 
 
 @torch.inference_mode()
@@ -198,12 +237,18 @@ def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[An
     They are (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes, and labels (B,). Returns confusion and
     margins, see :class:`Metrics`, and the squared output error, summed over classes and samples.
     """
-    num_classes, num_steps = network.config.num_classes, network.config.num_steps
-    counts, prediction = decide(network, images)
+    return tally(network.config, *decide(network, images), labels)
+
+
+def tally(
+    config: DesireConfig, counts: Tensor, prediction: Tensor, labels: Tensor
+) -> tuple[Any, Any, float]:
+    """Return what :func:`classify` does, of what :func:`decide` returns."""
+    num_classes, num_steps = config.num_classes, config.num_steps
     column = torch.where(prediction < 0, num_classes, prediction)
     confusion = _counted(labels * (num_classes + 1) + column, (num_classes, num_classes + 1))
     margins = _counted(2 * margin_of(counts) + (prediction == labels), (num_steps + 1, 2))
-    rate = rule.firing_rate(counts, num_steps, network.config.error_margin)
+    rate = rule.firing_rate(counts, num_steps, config.error_margin)
     return confusion, margins, float(rule.local_loss(rule.output_error(rate, labels)).sum())
 
 

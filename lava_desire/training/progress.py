@@ -9,18 +9,21 @@ if TYPE_CHECKING:
     from lava_desire.training.history import Progress
 
 
+def bar_class() -> Any:
+    """Return tqdm's bar: a widget in a notebook that has ipywidgets."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # without widgets it is text, there as well
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 class ProgressBar:
-    """Shows all samples of a run as one bar of tqdm: a widget in a notebook that has ipywidgets."""
+    """Shows all samples of a run as one bar of tqdm."""
 
     def __init__(self) -> None:
-        from tqdm import TqdmWarning
-
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", TqdmWarning
-            )  # without widgets it is text, there as well
-            from tqdm.auto import tqdm
-        self._make: Any = tqdm
+        self._make = bar_class()
         self._bar: Any = None
 
     def __enter__(self) -> ProgressBar:

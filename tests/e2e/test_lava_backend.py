@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from every_save import assert_same_run, go_on, save_everywhere
 from lava_desire import DesireConfig
 from lava_desire.checkpoint import read_checkpoint
 from lava_desire.data import SpikeTrains
-from lava_desire.engine import DesireNetwork, fit
+from lava_desire.engine import DesireNetwork, evaluate, fit
 from lava_desire.proc import training as lava_training
 from lava_desire.training.loop import TrainingRun
 
@@ -42,6 +43,19 @@ def table(folder):
     return [{name: value for name, value in row.items() if "second" not in name} for row in rows]
 
 
+def same_evaluation(run, folder):
+    """Let Lava classify what the engine does: the same numbers, calibration and loss too."""
+    engine, lava = (
+        json.loads(run("eval", str(folder), "--json", "--tie-break", "earliest", *on)[1])
+        for on in ((), ("--backend", "lava"))
+    )
+    assert engine == lava
+    assert engine["num_correct"] > 0
+    shown = run("eval", str(folder), "--backend", "lava")[1]
+    assert " as Lava processes)" in shown
+    assert "expected calibration error" in shown
+
+
 def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_path):
     def train(*arguments):
         return run("train", "--quiet", *arguments)[0]
@@ -63,6 +77,9 @@ def test_both_backends_write_the_same_run_and_resume_each_other(run, data, tmp_p
         for field in ("weights", "input_rates"):
             for mine, theirs in zip(getattr(one, field), getattr(other, field), strict=True):
                 np.testing.assert_array_equal(mine, theirs)
+    same_evaluation(run, lava)
+    status, _, errors = run("eval", str(lava), "--backend", "lava", "--precision", "bfloat16x2")
+    assert (status, "--precision is bfloat16x2: classifying in Lava" in errors) == (2, True)
 
 
 @pytest.mark.parametrize("validation", [None, 0.5])
@@ -94,6 +111,8 @@ def test_a_backend_that_is_none_or_cannot_be_shared_is_refused(monkeypatch):
     network = DesireNetwork(DesireConfig((9, 3)))
     with pytest.raises(ValueError, match="backend is 'gpu': expected 'torch' or 'lava'"):
         fit(network, (), backend="gpu")
+    with pytest.raises(ValueError, match="backend is 'gpu': expected 'torch' or 'lava'"):
+        evaluate(network, (), backend="gpu")
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
     with pytest.raises(ValueError, match="backend is 'lava' in a group of 2 ranks"):
@@ -125,6 +144,7 @@ def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
         for folder in ("torch", "lava")
     )
     assert one.formats == other.formats != []
+    same_evaluation(run, "lava")
     untrained = DesireNetwork(one.config, arithmetic="fixed_point").numpy_weights()
     for mine, theirs, before in zip(one.weights, other.weights, untrained, strict=True):
         assert mine.dtype == theirs.dtype == np.int8
@@ -201,6 +221,8 @@ def test_spike_trains_are_learned_in_lava_as_by_the_engine(tmp_path, arithmetic)
     if arithmetic == "floating_point":
         seen = lava_training.predict_in_lava(folder / "checkpoint.safetensors", mapped, labels)
         np.testing.assert_array_equal(seen, network.predict(spikes))
+        metrics = [evaluate(network, (mapped, labels), backend=on) for on in ("torch", "lava")]
+        assert metrics[0].to_dict() == metrics[1].to_dict()
         lava_training.draw_window_in_lava(
             folder / "checkpoint.safetensors", mapped[:1], 0, tmp_path / "window.png"
         )

@@ -149,7 +149,7 @@ def test_eval_says_in_what_it_computed_and_ignores_no_precision(run, own):
         ((own, "--backend", "fixed", "--precision", "float32"), "with --backend fixed"),
         (("i.safetensors", *data, "--precision", "float32"), "i.safetensors is in integers"),
         ((own, "--precision", "fixed_point"), "expected --backend fixed for integers"),
-        ((own, "--backend", "torch"), "expected fixed, or leave it out"),
+        ((own, "--backend", "torch"), "expected fixed or lava"),
         ((own, *data, "--data-dir", "."), "--data-dir . is given, and the data are a file"),
         ((own, "--dataset", "digits", "--data-dir", "."), "the data are digits"),
     ):
