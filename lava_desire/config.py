@@ -302,7 +302,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return any(option.follows_rates for option in self.options)
 
     def moves_images(self, epoch: int) -> bool:
-        """Say whether an epoch moves training images: shifts, turns or scales them.
+        """Say whether an epoch moves training images: shifts, turns, scales or bends them.
 
         Parameters
         ----------

@@ -206,8 +206,10 @@ def epoch_moves(
     angle: float = 0.0,
     scale: float = 0.0,
     share: float = 1.0,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Draw how an epoch shifts, turns and scales its images.
+    bend: int = 0,
+    num_bends: int = 0,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """Draw how an epoch shifts, turns, scales and bends its images.
 
     Parameters
     ----------
@@ -219,6 +221,8 @@ def epoch_moves(
         Largest share that an image is enlarged or made smaller by, in [0, 1).
     share : float
         Probability that a sample is moved, in [0, 1]; the others stay.
+    bend, num_bends : int
+        Largest displacement b, below 2**31, and number D of them a sample.
 
     Returns
     -------
@@ -227,14 +231,17 @@ def epoch_moves(
     turns : ndarray
         (S, 2) float64: the angle in [−angle, angle], anticlockwise, and the factor in
         [1 − scale, 1 + scale].
+    bends : ndarray
+        (S, D) int32 in [−b, b].
     """
     generator = _generator(seed, _SHIFTS, epoch)
     shifts = generator.integers(-largest, largest + 1, (num_samples, 2))
     stays = generator.random(num_samples) >= share if share < 1 else np.zeros(num_samples, bool)
     turns = generator.uniform(-1, 1, (num_samples, 2)) * (angle, scale)
-    shifts[stays], turns[stays] = 0, 0
+    bends = generator.integers(-bend, bend + 1, (num_samples, num_bends), np.int32)
+    shifts[stays], turns[stays], bends[stays] = 0, 0, 0
     turns[:, 1] += 1
-    return shifts, turns
+    return shifts, turns, bends
 
 
 class DropoutStream:

@@ -74,6 +74,7 @@ def test_a_configuration_survives_json(name):
         ("image_rotation", 180.5),
         ("image_scale", -0.1),
         ("image_scale", 1.0),
+        ("image_bend", 1001),
         ("image_brightness", 1.0),
         ("image_brightness", -0.1),
         ("weight_average", 1.0),
@@ -186,7 +187,7 @@ def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, mor
 
 
 @pytest.mark.parametrize(
-    "change", [{"image_shift": 1}, {"image_rotation": 2}, {"image_scale": 0.5}]
+    "change", [{"image_shift": 1}, {"image_rotation": 2}, {"image_scale": 0.5}, {"image_bend": 1}]
 )
 def test_images_that_are_not_square_are_not_moved(change):
     (given,) = [f"{name} is {value}" for name, value in change.items()]
@@ -201,6 +202,7 @@ def test_images_move_from_an_epoch_on():
     assert not config.replace(image_shift=0).moves_images(2)
     assert not config.replace(image_shift_share=0).moves_images(2)
     assert config.replace(image_shift=0, image_scale=0.1).moves_images(2)
+    assert config.replace(image_shift=0, image_bend=0.5).moves_images(2)
     assert not config.replace(image_shift=0, image_rotation=5).moves_images(1)
 
 

@@ -1,10 +1,11 @@
-"""Augmentation: training images that are shifted, turned and scaled."""
+"""Augmentation: training images that are shifted, turned, scaled and bent."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from lava_desire.randomness import epoch_moves
 
 _ONE = 2**15
 """Half a pixel, in 1/65,536 of one."""
+_APART = 7
+"""Pixels between the places whose displacements bend an image."""
 
 
 def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | None:
@@ -21,7 +24,7 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | N
     Parameters
     ----------
     config : DesireConfig
-        Seed, largest shift, angle and scale, share and first epoch.
+        Seed, largest shift, angle, scale and bend, share and first epoch.
     epoch : int
         Counted from 0.
     num_samples : int
@@ -32,11 +35,14 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | N
     Tensor or None
         On the CPU, int64, for :func:`move_images`: (S, 2), shifts, those of
         :func:`~lava_desire.randomness.epoch_shifts`; where images are turned or scaled as well,
-        (S, 4) with the two numbers of :func:`turn_images`. None where all images stay.
+        (S, 4) with the two numbers of :func:`turn_images`; where they are bent, (S, 4 + D) int32
+        with its D. None where all images stay.
     """
     if not config.moves_images(epoch):
         return None
-    shifts, turns = epoch_moves(
+    bend = round(config.image_bend * 2 * _ONE)
+    side = math.isqrt(config.num_inputs)
+    shifts, turns, bends = epoch_moves(
         config.seed,
         epoch,
         num_samples,
@@ -44,16 +50,21 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | N
         math.radians(config.image_rotation),
         config.image_scale,
         config.image_shift_share,
+        bend,
+        _num_bends(*(config.input_shape[1:] or (side, side))) if bend else 0,
     )
-    if not config.image_rotation and not config.image_scale:
+    if not (config.image_rotation or config.image_scale or bend):
         return torch.from_numpy(shifts)
     angles, factors = turns.T
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) / factors[:, None]
-    return torch.from_numpy(np.hstack([shifts, np.rint(steps * _ONE).astype(np.int64)]))
+    steps = np.rint(steps * _ONE).astype(np.int64)
+    if not bend:
+        return torch.from_numpy(np.hstack([shifts, steps]))
+    return torch.from_numpy(np.hstack([shifts.astype(np.int32), steps.astype(np.int32), bends]))
 
 
 def move_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
-    """Move images as drawn, by :func:`shift_images`, or :func:`turn_images` of four numbers each.
+    """Move images as drawn: by :func:`shift_images`, or :func:`turn_images` of four or more.
 
     Parameters and errors are theirs.
     """
@@ -102,21 +113,24 @@ def shift_images(images: Tensor, shifts: Tensor, input_shape: tuple[int, ...] = 
 
 
 def turn_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
-    """Turn and scale images about their centre, then shift them.
+    """Bend images, turn and scale them about their centre, then shift them.
 
     Not in the paper. A pixel takes the brightness at the place that is brought to it, (a·y + b·x,
-    a·x − b·y) with a = cos θ / f, b = sin θ / f and (y, x) its place from the centre less the
-    shift, from the four pixels around, each by its share (bilinear). What lies outside is dark.
-    Places are integers, in 1/65,536 of a pixel, and shares in 1/256, so that the result is the
-    same on all devices.
+    a·x − b·y) + u(y, x) with a = cos θ / f, b = sin θ / f and (y, x) its place from the centre less
+    the shift, from the four pixels around, each by its share (bilinear). What lies outside is dark.
+    u is a cubic B-spline of displacements of places 7 pixels apart, about as smooth as the elastic
+    distortions of Simard et al. 2003 ("Best practices for convolutional neural networks", σ = 4
+    pixels). Places are integers, in 1/65,536 of a pixel, and shares in 1/256, so that the result is
+    the same on all devices.
 
     Parameters
     ----------
     images : Tensor
         (B, N_0) of any dtype; integers are rounded to the nearest.
     moves : Tensor
-        (B, 4) int64: pixels down and to the right, then 32,768·a and 32,768·b; θ anticlockwise,
-        f > 1 enlarges.
+        (B, 4 + D) integers: pixels down and to the right, then 32,768·a and 32,768·b; θ
+        anticlockwise, f > 1 enlarges. D is 0, or 2·(⌈(H − 1)/7⌉ + 3)·(⌈(W − 1)/7⌉ + 3):
+        displacements in 1/65,536 of a pixel, those down first.
     input_shape : tuple of int
         (C, H, W), whose channels move together; of others N_0 is the square of the width.
 
@@ -131,33 +145,76 @@ def turn_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()
         If the images are not square and have no known planes, or shapes do not fit.
     """
     channels, height, width = _planes(images, input_shape)
-    if moves.shape != (len(images), 4):
-        raise ValueError(f"moves have shape {tuple(moves.shape)}: expected ({len(images)}, 4)")
-    down, right, cosine, sine = moves.T[:, :, None, None]
+    sizes = [4, 4 + _num_bends(height, width)]
+    if moves.shape not in [(len(images), size) for size in sizes]:
+        raise ValueError(
+            f"moves have shape {tuple(moves.shape)}: expected ({len(images)}, {sizes[0]}) or "
+            f"({len(images)}, {sizes[1]})"
+        )
+    moves = moves.long()
+    down, right, cosine, sine = moves.T[:4, :, None, None]
     # From the centre, in halves of a pixel: integers whether there is a pixel at the centre or not.
     rows = 2 * (torch.arange(height, device=images.device)[:, None] - down) - (height - 1)
     columns = 2 * (torch.arange(width, device=images.device) - right) - (width - 1)
     from_row = cosine * rows + sine * columns + (height - 1) * _ONE
     from_column = cosine * columns - sine * rows + (width - 1) * _ONE
-    planes = images.reshape(len(images), channels, -1)
+    if moves.shape[1] > 4:
+        bent_rows, bent_columns = _bends(moves[:, 4:], height, width)
+        from_row, from_column = from_row + bent_rows, from_column + bent_columns
     exact = torch.float64 if images.is_floating_point() else torch.int64
-    total = torch.zeros(planes.shape, dtype=exact, device=images.device)
-    for row, row_share in _neighbours(from_row):
-        for column, column_share in _neighbours(from_column):
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            source = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-            share = (row_share * column_share * inside).flatten(1)[:, None]
-            found = planes.gather(2, source.flatten(1)[:, None].expand(-1, channels, -1))
-            total += share * found
+    exact = torch.int32 if images.dtype == torch.uint8 else exact
+    # Two dark pixels around, so that what lies outside is found there.
+    planes = images.new_zeros((len(images), channels, height + 4, width + 4), dtype=exact)
+    planes[:, :, 2:-2, 2:-2] = images.view(len(images), channels, height, width)
+    planes = planes.flatten(2)
+    first_row = (from_row >> 16).clamp_(-2, height) + 2
+    first_column = (from_column >> 16).clamp_(-2, width) + 2
+    source = (first_row * (width + 4) + first_column).flatten(1)[:, None]
+
+    def found(offset: int) -> Tensor:
+        return planes.gather(2, (source + offset).expand(-1, channels, -1))
+
+    def between(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
+        share = ((place >> 8) & 255).to(exact).flatten(1)[:, None]
+        return first * (256 - share) + second * share
+
+    below = width + 4
+    total = between(
+        between(found(0), found(1), from_column),
+        between(found(below), found(below + 1), from_column),
+        from_row,
+    )
     if images.is_floating_point():
         return (total / 2**16).to(images.dtype).flatten(1)
     return ((total + 2**15) >> 16).to(images.dtype).flatten(1)
 
 
-def _neighbours(place: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return the pixels before and after places in 1/65,536, and their shares in 1/256."""
-    first, share = place >> 16, (place >> 8) & 255
-    return [(first, 256 - share), (first + 1, share)]
+def _num_bends(height: int, width: int) -> int:
+    """Return how many displacements bend an image."""
+    return 2 * math.prod(-(-(size - 1) // _APART) + 3 for size in (height, width))
+
+
+def _bends(displacements: Tensor, height: int, width: int) -> Tensor:
+    """Return u of all pixels, (2, B, H, W) int64 in the unit of the displacements, (B, D) int64."""
+    shares = np.kron(_spline(height), _spline(width)).T
+    # Whole numbers below 2**53, whose sums float64 holds exactly in any order.
+    places = displacements.double().view(-1, len(shares))
+    sums = places @ torch.from_numpy(shares).to(places.device)
+    bends = torch.floor(sums / 2**24).long()
+    return bends.view(-1, 2, height, width).transpose(0, 1)
+
+
+def _spline(size: int) -> npt.NDArray[np.float64]:
+    """Return shares of the places in the pixels of a side, whole numbers that add up to 4,096."""
+    first, along = np.divmod(np.arange(size), _APART)
+    x = along / _APART
+    cubes = [(1 - x) ** 3, 3 * x**3 - 6 * x**2 + 4, 3 * x * (1 + x - x**2) + 1, x**3]
+    shares = np.rint(np.stack(cubes, axis=1) * 4096 / 6)
+    shares[:, 1] += 4096 - shares.sum(axis=1)
+    found = np.zeros((size, -(-(size - 1) // _APART) + 3))
+    for place in range(4):
+        found[np.arange(size), np.minimum(first + place, found.shape[1] - 1)] += shares[:, place]
+    return found
 
 
 def _planes(images: Tensor, input_shape: tuple[int, ...]) -> tuple[int, ...]:

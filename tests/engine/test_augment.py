@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import BSpline
 
 from lava_desire import DesireConfig, DesireNetwork, fit
 from lava_desire.randomness import epoch_moves, epoch_order, epoch_shifts
@@ -183,7 +185,7 @@ def test_turned_images_are_those_of_the_equation_but_for_the_rounding_of_places(
 
 
 def test_turns_are_drawn_after_the_shifts_and_leave_who_stays():
-    shifts, turns = epoch_moves(3, 5, 1000, 2, 0.5, 0.25, share=0.5)
+    shifts, turns, _ = epoch_moves(3, 5, 1000, 2, 0.5, 0.25, share=0.5)
     np.testing.assert_array_equal(shifts, epoch_shifts(3, 5, 1000, 2, share=0.5))
     stays = (turns == (0, 1)).all(axis=1)
     assert not shifts[stays].any()
@@ -197,6 +199,40 @@ def test_turns_are_drawn_after_the_shifts_and_leave_who_stays():
     assert not moves[:, [0, 1, 3]].any()
     expected = 2**15 / epoch_moves(3, 5, 10, 0, 0, 0.25)[1][:, 1]
     np.testing.assert_array_equal(moves[:, 2], np.rint(expected))
+
+
+def test_an_image_is_bent_by_a_cubic_spline_of_displacements():
+    height, width = 9, 16
+    places = np.random.default_rng(4).integers(-(2**17), 2**17, (2, 5, 6))  # of 5 x 6 places
+    rows, columns = (
+        BSpline(np.arange(-3, count + 1) * 7.0, np.eye(count), 3)(np.arange(size))
+        for size, count in ((height, 5), (width, 6))
+    )
+    down, across = rows @ places @ columns.T / 2**16
+    image = np.random.default_rng(5).integers(0, 256, (height, width))
+    expected = np.zeros((height, width))
+    for y, x in np.ndindex(height, width):
+        place = y + down[y, x], x + across[y, x]
+        for i, j in itertools.product(*((math.floor(p), math.floor(p) + 1) for p in place)):
+            if 0 <= i < height and 0 <= j < width:
+                share = (1 - abs(place[0] - i)) * (1 - abs(place[1] - j))
+                expected[y, x] += share * image[i, j]
+    move = torch.tensor([[0, 0, 2**15, 0, *places.flatten()]], dtype=torch.int32)
+    found = turn_images(torch.from_numpy(image.reshape(1, -1)).double(), move, (1, height, width))
+    np.testing.assert_allclose(found.view(height, width), expected, atol=2.5)
+
+
+def test_displacements_are_drawn_last_and_the_same_everywhere_they_shift():
+    config = DesireConfig((784, 2), image_rotation=5, image_bend=1.5, image_shift_share=0.5)
+    moves = draw_moves(config, 0, 400)
+    assert (tuple(moves.shape), moves.dtype) == ((400, 4 + 2 * 49), torch.int32)
+    assert torch.equal(moves[:, :4], draw_moves(config.replace(image_bend=0), 0, 400))
+    stays = (moves[:, 3:] == 0).all(axis=1)
+    assert stays.double().mean() == pytest.approx(0.5, abs=0.1)
+    assert moves[~stays, 4:].abs().max() == pytest.approx(1.5 * 2**16, rel=0.01)
+    image = torch.arange(784).view(1, 784) % 251
+    everywhere = torch.tensor([[0, 0, 2**15, 0] + [2**16] * 49 + [-(2**17)] * 49])
+    assert torch.equal(turn_images(image, everywhere), shift_images(image, torch.tensor([[-1, 2]])))
 
 
 def test_moves_that_do_not_fit_are_refused():

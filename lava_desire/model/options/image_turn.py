@@ -1,4 +1,4 @@
-"""Training images that are turned and scaled."""
+"""Training images that are turned, scaled and bent."""
 
 from __future__ import annotations
 
@@ -46,4 +46,25 @@ class ImageScale(Augmentation):
         "leaves their size. `image_shift_share` and `image_shift_start` hold here as well.",
         help="Scale images, share.",
         example=0.3,
+    )
+
+
+@dataclass(frozen=True)
+class ImageBend(Augmentation):
+    """Images bent elastically: :func:`~lava_desire.training.augment.turn_images`."""
+
+    position: ClassVar[int] = 122
+    integers: ClassVar[bool] = True
+    is_quiet: ClassVar[bool] = True
+
+    image_bend: float = real(
+        0.0,
+        FloatRange("0 <= {name} <= 1000", lambda value: 0 <= value <= 1000),
+        doc="Largest distance in pixels, in [0, 1000], that a training image is bent by: places 7 "
+        "pixels apart are displaced at random, anew in every epoch, by up to so much down and "
+        "across, and a cubic spline bends the image between them; a pixel's displacement has a "
+        "standard deviation of about 0.28 of it. 0, the paper's rule, bends none. "
+        "`image_shift_share` and `image_shift_start` hold here as well.",
+        help="Bend images, pixels.",
+        example=2.0,
     )
