@@ -983,14 +983,16 @@ class DesireNetwork:
         return self._integers().rule
 
     def float_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Return the weights that mantissas stand for: L float32 arrays of `weight_shape`.
+        """Return the weights as numbers, in fixed point those that mantissas stand for.
 
-        Raises
-        ------
-        ValueError
-            In floating point.
+        Returns
+        -------
+        list of ndarray
+            L float32 arrays of `weight_shape`.
         """
-        return self._integers().float_weights(self.weights)
+        backend: Any = self.backend
+        in_integers = self.arithmetic == FIXED_POINT
+        return backend.float_weights(self.weights) if in_integers else self.numpy_weights()
 
     def take_ranges(self) -> list[LayerRange]:
         """Return what integers each layer has reached in fixed point, and observe anew.

@@ -24,6 +24,7 @@ from lava_desire import rule
 from lava_desire.analysis.firing import firing_rates
 from lava_desire.backends.base import trace_scan
 from lava_desire.backends.inputs import as_input, as_labels
+from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.option import output_desires
@@ -455,9 +456,15 @@ def alignment(network: DesireNetwork, images: Any, labels: Any, loss: str) -> di
     Raises
     ------
     ValueError
-        If images or labels do not fit, or a layer is not dense.
+        If images or labels do not fit, the network is in fixed point, a layer is not dense, or the
+        config has another `feedback` than the weights.
     """
-    inputs = as_input(images, network.config, network.device)[:]
+    if network.arithmetic == FIXED_POINT:
+        raise ValueError("network is in fixed point: expected one in floating point")
+    if network.config.feedback_policy is not None:
+        network.config.feedback_policy.refuse(", as errors come back through Wᵀ here")
+    shape = network.image_shape
+    inputs = as_input(images, network.config, network.device, image_shape=shape)[:]
     targets = as_labels(labels, len(inputs), network.config.num_classes, network.device)
     spikes = network.backend.unpack(network.backend.encode(inputs))
     weights = [each.double().requires_grad_() for each in network.weights]

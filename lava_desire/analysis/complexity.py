@@ -12,9 +12,12 @@ from lava_desire import rule
 from lava_desire.analysis import operations
 from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import plots
+from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.options.feedback import Feedback
+from lava_desire.model.options.reset import Reset
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.sheet import Sheet
 
@@ -66,7 +69,7 @@ def count_most() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _constants(config: DesireConfig, tally: Tally) -> Constants:
+def _constants(config: DesireConfig, tally: Tally, layer: int = 1) -> Constants:
     def single(value: float) -> Counted:
         return Counted(np.float32(value), tally)
 
@@ -75,7 +78,7 @@ def _constants(config: DesireConfig, tally: Tally) -> Constants:
         one=single(1),
         decay=single(config.decay),
         threshold=single(config.threshold),
-        desire_threshold=single(config.desire_threshold_of(1) if config.num_layers > 1 else 0),
+        desire_threshold=single(config.desire_threshold_of(layer) if config.num_layers > 1 else 0),
         learning_rate=Counted(np.float64(config.learning_rate), tally),
     )
 
@@ -130,13 +133,17 @@ def count_measured(
 
     A few samples are enough: this is plain Python. Of each hidden layer `neurons_a_layer` neurons
     are counted, evenly spaced. Returns by process the means of :data:`KINDS`: a hidden neuron's
-    forward and backward pass, and the update of a weight to it. Raises ValueError if a layer is not
-    dense, or currents are filtered.
+    forward and backward pass, and the update of a weight to it. Raises ValueError if the network is
+    in fixed point, a layer is not dense, or currents are filtered, potentials set to 0 at a spike,
+    or errors passed back by other weights.
     """
     config, tally = network.config, Tally()
+    if network.arithmetic == FIXED_POINT:
+        raise ValueError("network is in fixed point: expected one in floating point")
     refuse_synapses(config, "the count of operations")
     refuse_current_filters(config, "the count of operations")
-    constants = _constants(config, tally)
+    for option in (config.part(Reset), config.part(Feedback)):
+        option.refuse(" for the count of operations")
     activity = network.forward(images)
     desires = [desire.cpu().numpy() for desire in network.desires(activity, labels)]
     spikes = [
@@ -150,7 +157,7 @@ def count_measured(
     weights = network.numpy_weights()
     rows: dict[str, list[tuple[int, int, int]]] = {process: [] for process in PROCESSES}
     for layer in range(1, config.num_layers):
-        size = config.num_neurons(layer)
+        constants, size = _constants(config, tally, layer), config.num_neurons(layer)
         chosen = range(0, size, max(1, size // neurons_a_layer))
         for sample in range(len(labels)):
             inputs = [_counted(step, tally) for step in spikes[layer - 1][:, sample]]

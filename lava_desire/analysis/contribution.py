@@ -52,7 +52,8 @@ def input_contribution(
         for counts, margin in zip(activity.counts[:2], (0, config.error_margin), strict=True)
     ]
     errors = rule.local_error(desire, rates[1])
-    z = config.synapses[0].backward(network.weights[0], errors)
+    weights = torch.from_numpy(network.float_weights()[0]).to(network.device)
+    z = config.synapses[0].backward(weights, errors)
     contribution: npt.NDArray[np.float32] = (rates[0] * z).cpu().numpy()
     return contribution
 

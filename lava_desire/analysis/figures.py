@@ -556,7 +556,7 @@ def plot_weights(
     """
     config = network.config
     refuse_synapses(config.first_layers(1), "plot_weights", ("dense", "conv2d"))
-    weights, synapse = network.numpy_weights()[0], config.synapses[0]
+    weights, synapse = network.float_weights()[0], config.synapses[0]
     side = math.isqrt(config.num_inputs)
     shape = image_shape or config.input_shape or (side, side)
     if synapse.name == "dense" and math.prod(shape) != config.num_inputs:

@@ -73,7 +73,7 @@ def firing_rates(network: DesireNetwork, images: Any) -> FiringRates:
     ([20, 10], 359)
     """
     config = network.config
-    inputs = as_input(images, config, network.device)
+    inputs = as_input(images, config, network.device, image_shape=network.image_shape)
     if not len(inputs):
         raise ValueError("images hold no sample: expected at least one")
     sums = [np.zeros(size) for size in config.neurons[1:]]

@@ -26,6 +26,7 @@ from lava_desire.analysis.firing import RUNAWAY, FiringRates, firing_rates
 from lava_desire.analysis.report_page import Page, Part, Table, Text
 from lava_desire.analysis.runs import StoredRun, differences, over_seeds, ranked
 from lava_desire.data import Dataset
+from lava_desire.data.spike_trains import first_samples
 from lava_desire.deploy.chip_energy import energy
 from lava_desire.deploy.energy_report import PARTS
 from lava_desire.engine import DesireNetwork, Metrics, count_operations, evaluate
@@ -94,9 +95,9 @@ class _Maker(Page):
             self._add_classes(part, network, images, labels, kind)
         self._add_first_layer(part, network, each.data)
         if samples is not None:
-            images, labels, kind = samples
+            images, labels = first_samples(images, _LOOKED_AT), labels[:_LOOKED_AT]
             self._add_spikes(part, network, each.data, images, labels, kind)
-            self._add_rates(part, network, images[:_LOOKED_AT], labels[:_LOOKED_AT], kind)
+            self._add_rates(part, network, images, labels, kind)
             _add_operations(part, network, images[:_COUNTED], kind)
             _add_energy(part, network, each.data)
         return part
@@ -350,7 +351,7 @@ def _samples_of(data: Dataset | None) -> tuple[Any, Any, str] | None:
     if data.has_test:
         return (*data.test, "test")
     images, labels = data.train
-    return images[:_WITHOUT_TEST], labels[:_WITHOUT_TEST], "training"
+    return first_samples(images, _WITHOUT_TEST), labels[:_WITHOUT_TEST], "training"
 
 
 def _names_of(network: DesireNetwork) -> Sequence[str] | None:

@@ -207,6 +207,13 @@ def read_samples(source: SpikeSource | SpikeTrains, samples: Any, name: str) -> 
     return found
 
 
+def first_samples(samples: Any, count: int) -> Any:
+    """Return the first of a data set's samples, as :attr:`Dataset.train` has them, in memory."""
+    if isinstance(samples, SpikeSource):
+        return samples.spikes(np.arange(min(count, len(samples))))
+    return samples[:count]
+
+
 def check_size(
     num_steps: int,
     shape: tuple[int, ...],

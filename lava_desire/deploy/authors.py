@@ -52,9 +52,9 @@ def from_authors(path: str | Path, config: DesireConfig | None = None) -> Desire
     path : path
         The file, as ``models/mnist.pt``.
     config : DesireConfig, optional
-        All but the layers is taken from it. When not given, from the arguments that are in the
-        file; without any from the preset of these layers, whose values are the authors', or
-        from the defaults, which are as well.
+        What the file does not say is taken from it: its layers, and the arguments of the script
+        where they are in it, are the file's in any case. When not given, from the defaults, or of a
+        file without arguments from the preset of these layers; both are the authors' values.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_desire.data.spike_trains import first_samples
 from lava_desire.deploy.chips import find_chip, find_chips
 from lava_desire.deploy.chips.base import Chip, Figure
 from lava_desire.deploy.energy_report import EVENTS, PARTS, lines_of
@@ -220,7 +221,7 @@ def energy(
     if test is None or not len(test[1]):
         raise ValueError("the data have no test samples: expected some to count events on")
     train, (images, labels) = (
-        (pair[0][:samples], np.asarray(pair[1])[:samples]) for pair in (train, test)
+        (first_samples(pair[0], samples), np.asarray(pair[1])[:samples]) for pair in (train, test)
     )
     window = _Window(network, images, placed)
     if simulated is not None:
@@ -439,6 +440,11 @@ def _assumptions(network: DesireNetwork) -> tuple[str, ...]:
         "pairwise STDP; neurons that carry errors back, and traces, are not counted",
         "leakage of the chip, its x86 cores, and images on their way to it are not counted",
     ]
+    if any(map(network.config.dropout_of, range(network.config.num_layers))):
+        said.append(
+            "desires, and neurons that spiked, are those of a pass without dropout; the steps that "
+            "change weights have it"
+        )
     if network.arithmetic != "fixed_point":
         said.append("a neuron keeps a potential once a spike has arrived (in integers: counted)")
     return tuple(each for each in said if each)

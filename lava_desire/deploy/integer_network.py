@@ -21,7 +21,7 @@ from lava_desire.model.integers.limits import (
     THRESHOLD_BITS,
     WEIGHT_EXPONENTS,
 )
-from lava_desire.model.option import decided
+from lava_desire.model.option import decided, refuse_current_filters
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.scale import warn_of_scale
 
@@ -87,9 +87,9 @@ class IntegerNetwork(ExportedNetwork):
     Raises
     ------
     ValueError
-        If an argument is not as above, or a network that resets to zero could, with all inputs of
-        one sign spiking, sum to more than the 24 bits at which the current of Lava's LIF wraps
-        around. ``DesireLIF``, for the other reset, saturates.
+        If an argument is not as above, the config filters currents, or a network that resets to
+        zero could, with all inputs of one sign spiking, sum to more than the 24 bits at which the
+        current of Lava's LIF wraps around. ``DesireLIF``, for the other reset, saturates.
     """
 
     config: DesireConfig
@@ -99,6 +99,7 @@ class IntegerNetwork(ExportedNetwork):
 
     def __post_init__(self) -> None:
         refuse_synapses(self.config, "an IntegerNetwork", ("dense", "conv2d"))
+        refuse_current_filters(self.config, "fixed point")
         num_layers = self.config.num_layers
         exponents = tuple(self.weight_exponents) or (0,) * num_layers
         lengths = {"weights": self.weights, "thresholds": self.thresholds}
@@ -259,7 +260,7 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     Raises
     ------
     ValueError
-        If a weight exceeds the threshold 127 times.
+        If a weight exceeds the threshold 127 times, or the network filters currents.
 
     Examples
     --------

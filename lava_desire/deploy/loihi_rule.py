@@ -178,6 +178,12 @@ def _write(
         if not isinstance(weight_scale, (int, float)) or not 0 < weight_scale < math.inf:
             raise ValueError(f"weight_scale is {weight_scale!r}: expected a number above 0")
         impulse = float(math.floor(_TRACE_LIMIT * (1 - config.decay)))
+        if impulse < 1:
+            most = 1 - 1 / _TRACE_LIMIT
+            raise ValueError(
+                f"decay is {config.decay}: expected at most {most:.4f}, with which a trace keeps "
+                "within the engine's 7 bits"
+            )
         if backward:  # so that the tag has the range that it has forward
             impulse = max(1.0, float(math.floor(impulse * config.decay)))
         sent_impulse = impulse

@@ -51,6 +51,8 @@ $body
 def encode(images):
     """Turn brightness into spikes: integrate, fire at the threshold, deduct it."""
     brightest = images.max()
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32)
     if SETTINGS["image_brightness"]:  # every image is scaled to this mean, in whole levels
         levels = images if images.dtype == np.uint8 else np.rint(images.astype(float) * 255)
         levels = levels.astype(np.int64)
@@ -60,12 +62,10 @@ def encode(images):
         images = np.minimum(levels, 255).astype(np.uint8)
     if SETTINGS["brightest"] is not None:  # an encoder in integers
         if images.dtype != np.uint8:
-            images = np.rint(images * SETTINGS["brightest"])
+            images = np.rint(images.astype(float) * SETTINGS["brightest"])
         images = images.astype(np.int64)
     elif images.dtype == np.uint8:
         images = images.astype(np.float32) / np.float32(255)
-    else:
-        images = images.astype(np.float32)
     threshold = SETTINGS["encoder_threshold"]
     potential, trains = np.zeros_like(images), []
     for _ in range(SETTINGS["num_steps"]):

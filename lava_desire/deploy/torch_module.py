@@ -128,9 +128,11 @@ class SpikingModule(nn.Module):
         Returns (T, B, N_0) bool of what :meth:`~lava_desire.DesireNetwork.forward` takes; spikes
         remain what they are. Raises ValueError if they do not fit the network.
         """
-        checked = as_input(images, self.config, self._encoder.device)[:]
-        self._encoder.check_scale(checked)
-        return self._encoder.backend.unpack(self._encoder.backend.encode(checked)).bool()
+        encoder = self._encoder
+        shape = encoder.image_shape
+        checked = as_input(images, self.config, encoder.device, image_shape=shape)[:]
+        encoder.check_scale(checked)
+        return encoder.backend.unpack(encoder.backend.encode(checked)).bool()
 
     def predict(self, images: Any) -> Tensor:
         """Classify images, or spikes, as :meth:`encode` takes them: (B,) int64, −1 undecided."""

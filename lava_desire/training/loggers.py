@@ -131,7 +131,7 @@ class TensorBoardLogger(Callback):
         for tag, value in _scalars(record).items():
             if value is not None:
                 writer.add_scalar(tag, value, epoch)
-        for layer, weights in enumerate(run.network.numpy_weights(), start=1):
+        for layer, weights in enumerate(run.network.float_weights(), start=1):
             writer.add_histogram(f"weights/layer {layer}", weights, epoch)
         picture = weights_picture(run.network)
         writer.add_image("weights of layer 1", picture, epoch, dataformats="HW")
@@ -171,7 +171,7 @@ def weights_picture(network: DesireNetwork) -> np.ndarray[Any, np.dtype[np.float
     Channels of the input are averaged. Returns (height, width) float32 in [0, 1]: 0.5 is a weight
     of 0, 0 and 1 the largest magnitude.
     """
-    weights = network.numpy_weights()[0][:_MOST_NEURONS].astype(np.float32)
+    weights = network.float_weights()[0][:_MOST_NEURONS]
     count, shape = len(weights), network.config.input_shape
     if weights.ndim == 4:
         tiles = weights.mean(axis=1)

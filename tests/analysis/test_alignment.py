@@ -112,6 +112,14 @@ def test_alignment_of_an_output_is_known(trained, digits):
     assert found["neurons"]["ternary"][0] >= found["neurons"]["desire"][0]
 
 
+def test_networks_that_compute_otherwise_are_refused(trained, digits):
+    pair = digits.train_images[:4], digits.train_labels[:4]
+    with pytest.raises(ValueError, match="network is in fixed point: expected one in floating"):
+        alignment(DesireNetwork(trained.config, arithmetic="fixed_point"), *pair, "desires")
+    with pytest.raises(ValueError, match="feedback is sign: expected transpose, as errors come"):
+        alignment(DesireNetwork(trained.config.replace(feedback="sign")), *pair, "desires")
+
+
 def test_what_is_learned_satisfies_desires_and_leaves_the_network_as_it_is(trained, digits):
     before = [each.clone() for each in trained.weights]
     pair = digits.train_images[:32], digits.train_labels[:32]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from lava_desire import DesireConfig, rule
+from lava_desire.analysis import plot_weights
 from lava_desire.analysis.accuracy import (
     HIDDEN_NEURONS,
     TIME_STEPS,
@@ -34,6 +36,7 @@ from lava_desire.analysis.spike_activity import (
     summarise_activity,
 )
 from lava_desire.analysis.storage import load_measurement, save_measurement
+from lava_desire.deploy import quantize
 from lava_desire.engine import DesireNetwork, evaluate
 
 
@@ -140,6 +143,24 @@ def test_a_contribution_is_positive_where_a_spike_helps():
     assert activity.counts[1].tolist() == [[0, 20]]
     contribution = input_contribution(network, activity, [0])[0]
     assert contribution[0] > 0 > contribution[1]
+
+
+def test_integers_are_shown_as_the_weights_that_they_stand_for(trained, digits):
+    images, labels = digits.train_images[:50], digits.train_labels[:50]
+    network = quantize(trained, (images, labels), weight_bits=4).network
+    weights, activity = network.float_weights(), network.forward(images)
+    errors = rule.local_error(
+        network.desires(activity, labels)[0], rule.firing_rate(activity.counts[1], 20, 4)
+    )
+    wanted = activity.counts[0].numpy() / 20 * (errors.numpy() @ weights[0])
+    np.testing.assert_allclose(
+        input_contribution(network, activity, labels), wanted, rtol=1e-4, atol=1e-6
+    )
+    axes = plot_weights(network, ax=plt.figure().subplots())
+    shown = np.nanmax(np.abs(np.ma.filled(axes.images[0].get_array(), np.nan)))
+    assert shown == np.abs(weights[0]).max() < 5
+    same = zip(trained.float_weights(), trained.numpy_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in same)
 
 
 def test_contributions_are_means_of_bins(digits, tmp_path):

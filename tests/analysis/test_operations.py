@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lava_desire import DesireConfig, rule
+from lava_desire import DesireConfig, DesireNetwork, rule
 from lava_desire.analysis import operations
 from lava_desire.analysis.complexity import (
     PAPER,
@@ -21,6 +21,21 @@ from lava_desire.analysis.operations import Counted, Tally
 
 def counted(values, tally):
     return [Counted(value, tally) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "network is in fixed point: expected one in floating point"),
+        ({"reset": "zero"}, "reset is zero: expected subtract for the count of operations"),
+        ({"feedback": "sign"}, "feedback is sign: expected transpose for the count"),
+    ],
+)
+def test_neurons_of_another_kind_are_not_counted_as_the_papers(changes, message):
+    arithmetic = "floating_point" if changes else "fixed_point"
+    network = DesireNetwork(DesireConfig((4, 3, 2), **changes), arithmetic=arithmetic)
+    with pytest.raises(ValueError, match=message):
+        count_measured(network, np.ones((1, 4), np.float32), [0])
 
 
 @pytest.fixture

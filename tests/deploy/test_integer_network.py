@@ -115,6 +115,17 @@ def test_a_network_without_weights_never_fires():
     assert network.predict(np.ones((2, 4), np.float32)).tolist() == [-1, -1]
 
 
+def test_filtered_currents_are_refused_where_integers_do_not_filter():
+    """They were left out: other spikes, without a word."""
+    config = CONFIG.replace(synapse_decay=0.5)
+    for make in (
+        lambda: scale_to_integers(DesireNetwork(config)),
+        lambda: IntegerNetwork(config, WEIGHTS, (5,)),
+    ):
+        with pytest.raises(ValueError, match=r"synapse_decay is 0\.5: expected 0 for fixed point"):
+            make()
+
+
 def test_a_floating_network_is_no_integer_network():
     with pytest.raises(ValueError, match="expected an IntegerNetwork or a network in fixed point"):
         as_integers(DesireNetwork(CONFIG))

@@ -24,9 +24,15 @@ from lava.proc.dense.process import Dense, LearningDense  # isort: skip
 from lava.proc.io.source import RingBuffer  # isort: skip
 
 CONFIG = DesireConfig((6, 4), num_steps=10, error_margin=2, learning_rate=1e-2)
-SAMPLES = 3
+SAMPLES, MARGIN = 3, 3
 DEEP = DesireConfig(
-    (8, 6, 5, 4), num_steps=10, error_margin=2, learning_rate=1e-2, dropout_hidden=0.0, batch_size=1
+    (8, 6, 5, 4),
+    num_steps=10,
+    error_margin=2,
+    learning_rate=1e-2,
+    dropout_hidden=0.0,
+    batch_size=1,
+    desire_threshold_hidden=(0.05, 0.2),
 )
 
 
@@ -140,7 +146,7 @@ class Loop:
         self.source = RingBuffer(data=windows.reshape(-1, sizes[0]).T)
         teacher = RingBuffer(data=targets.reshape(-1, sizes[-1]).T)
         options = {"weight_scale": self.scale if fixed else None, "window_steps": self.window}
-        units = self.scale * DEEP.desire_threshold_hidden * (DEEP.num_steps - DEEP.error_margin)
+        units = self.scale * np.array(DEEP.desire_threshold_hidden) * 8  # T − m
         below, feedback = self.source.s_out, None
         self.forward, self.backward, self.errors = [], [], []
         for layer, weights in enumerate(self.start, start=1):
@@ -151,11 +157,11 @@ class Loop:
                 config=DEEP, layer=layer, rule=chosen, threshold=int(self.scale) if fixed else None
             )
             errors = DesireErrors(
-                config=DEEP,
+                config=DEEP.replace(class_margin=MARGIN * learns),
                 layer=layer,
                 rule=chosen,
                 feedback_rule=backward,
-                threshold=round(units) if fixed and layer < 3 else None,
+                threshold=round(units[layer - 1]) if fixed and layer < 3 else None,
             )
             below.connect(dense.s_in)
             dense.a_out.connect(neurons.a_in)
@@ -210,10 +216,12 @@ def test_errors_come_back_through_all_layers_within_lava(fixed, learns):
         label = loop.labels[sample : sample + 1]
         rates = [rule.firing_rate(n[None], DEEP.num_steps, DEEP.error_margin) for n in counts]
         desire = rule.output_desire(rates[-1], label, DEEP.desire_threshold_output)
+        if learns:
+            desire = rule.margin_desire(counts[-1][None], label, MARGIN)
         np.testing.assert_array_equal(wanted[-1], desire[0])
         for layer in (1, 0):
             z = back[layer] @ rule.local_error(desire, rates[layer + 1])[0].astype(float)
-            desire = rule.hidden_desire(z[None], DEEP.desire_threshold_hidden)
+            desire = rule.hidden_desire(z[None], DEEP.desire_threshold_hidden[layer])
             np.testing.assert_array_equal(wanted[layer], desire[0])
             moved += np.abs(desire).sum()
             # The synapses that lead backward change as those that lead forward.
@@ -264,6 +272,10 @@ def test_a_window_is_the_power_of_two_that_holds_spikes_and_desires():
         ({"window_steps": 20}, "window_steps is 20: expected one of 16, 32"),
         ({"window_steps": 8}, "window_steps is 8: expected one of 16, 32"),
         ({"config": CONFIG.replace(decay=0.0)}, "decay is 0"),
+        (
+            {"config": CONFIG.replace(decay=0.995), "weight_scale": 60.0},
+            "decay is 0.995: expected at most 0.9921",
+        ),
         ({"learning_rate": 0}, "learning_rate is 0: expected a number above 0"),
         ({"weight_scale": -1.0}, "weight_scale is -1.0"),
         ({"weight_scale": 1e-6}, r"needs a factor of .* in the engine"),

@@ -189,3 +189,15 @@ def test_a_script_has_no_name_of_a_package_and_prints_classes_alone(tmp_path):
         refused = call(*arguments)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.splitlines()[-1].startswith(said)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_a_script_rounds_brightness_as_the_network_does(dtype, arithmetic, tmp_path, monkeypatch):
+    config = DesireConfig((64, 12, 10), reset="zero")
+    network = DesireNetwork(config, arithmetic=arithmetic)
+    export(network, tmp_path / "net.py", to="nest")
+    monkeypatch.setitem(sys.modules, "nest", Nest())
+    encode = runpy.run_path(str(tmp_path / "net.py"))["encode"]
+    images = np.random.default_rng(0).random((100, 64)).astype(dtype)
+    np.testing.assert_array_equal(encode(images), network.forward(images).spikes[0].numpy())

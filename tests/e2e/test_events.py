@@ -58,6 +58,12 @@ def test_a_folder_of_recordings_is_learned_evaluated_and_gone_on_with(run, folde
     status, out, _ = run("eval", "mine", "--json")
     found = json.loads(out)
     assert found["accuracy"] == evaluate(network, test).accuracy
+    assert run("energy", "mine", "--quiet", "--json", "energy.json")[0] == 0
+    derived = json.loads((tmp_path / "energy.json").read_text())
+    activity = network.forward(test.spikes(np.arange(4)))
+    assert (derived["accuracy"], derived["samples"], derived["steps"]) == (found["accuracy"], 4, 11)
+    assert derived["input_spikes"] == int(activity.counts[0].sum()) / 4
+    assert derived["layers"][0]["events"]["synaptic_operations"] == derived["input_spikes"] * 10
     # They have moved: both commands take the new place, with the run's own bins.
     shutil.move(folder, tmp_path / "moved")
     assert "are not there" in run("eval", "mine")[2]

@@ -91,7 +91,9 @@ class StoredRecordings:
         for chunk in iterate_events(path, part):
             found.append(chunk)
             if binning.late == "drop" and binning.duration is not None and len(chunk):
-                first = found[0].t[0] if binning.start is None else binning.start
+                first = binning.start
+                if first is None:
+                    first = next(each.t[0] for each in found if len(each))
                 if chunk.t[-1] >= first + binning.duration:
                     break
         return Events.joined(found)

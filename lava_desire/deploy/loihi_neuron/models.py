@@ -10,6 +10,7 @@ from lava_desire import rule as equations
 from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers.limits import ALIGNMENT_BITS
+from lava_desire.model.option import output_desires
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
 from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
@@ -163,8 +164,8 @@ class _Errors(PyLoihiProcessModel):
     def _output_desire(self: Any, target: Any) -> Any:
         if not target.any():
             return self.desire
-        label, threshold = np.array([np.argmax(target)]), self._config.desire_threshold_output
-        return equations.output_desire(self._rate()[None], label, threshold)[0]
+        label = np.array([np.argmax(target)])
+        return output_desires(self._config, self.count[None].astype(np.int64), label)[0]
 
     def _local_error(self: Any) -> Any:
         return equations.local_error(self.desire.astype(np.int8), self._rate())
@@ -191,7 +192,8 @@ class PyDesireErrorsModelFloat(_Errors):
     _error = _Errors._local_error
 
     def _hidden_desire(self, z: Any) -> Any:
-        return equations.hidden_desire(z.astype(np.float32), self._config.desire_threshold_hidden)
+        threshold = self._config.desire_threshold_of(self._layer)
+        return equations.hidden_desire(z.astype(np.float32), threshold)
 
     def _follow(self, spikes: Any) -> None:
         self.trace = self._config.decay * self.trace + spikes

@@ -109,7 +109,7 @@ class DesireErrors(AbstractProcess):
     Parameters
     ----------
     config : DesireConfig
-        Sizes, T, m, θ_out, θ_hid, and β where feedback learns.
+        Sizes, T, m, θ_out or the `class_margin`, θ_hid, and β where feedback learns.
     layer : int
         ℓ in 1 to L.
     rule : LoihiRule

@@ -18,7 +18,7 @@ from lava_desire.data.events import (
     read_events,
     stored,
 )
-from lava_desire.data.spike_trains import SpikeSource
+from lava_desire.data.spike_trains import SpikeSource, first_samples
 
 SENSOR = (2, 3, 4)
 HOW = {"duration": 1000, "late": "drop", "counts": "clip"}
@@ -54,6 +54,15 @@ def binned(recordings, num_steps=20, **options):
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "pets"
+
+
+def test_a_recording_may_begin_with_a_part_without_events(folder, monkeypatch):
+    folder_of(folder)
+    parts = [Events([], [], sensor=SENSOR), Events([500, 600, 5000], x=[0, 1, 2], sensor=SENSOR)]
+    monkeypatch.setattr(stored, "iterate_events", lambda path, part: iter(parts))
+    data = EventDataset(folder, 20, cache=False, **HOW)
+    assert first_samples(data, 2).unpack().sum((0, 2)).tolist() == [2, 2]
+    assert len(first_samples(data, 99)) == len(data) == 18
 
 
 @pytest.mark.parametrize("cache", [True, False])
