@@ -42,6 +42,7 @@ from lava_desire.state_dict import IncompatibleKeys, collect, load
 
 if TYPE_CHECKING:
     from lava_desire.backends.integers.backend import IntegerBackend, LayerRange
+    from lava_desire.training.average import WeightAverage
 
 
 class DesireNetwork:
@@ -559,7 +560,11 @@ class DesireNetwork:
 
     @torch.inference_mode()
     def learn_in_turn(
-        self, images: Tensor, labels: Tensor, learning_rate: float
+        self,
+        images: Tensor,
+        labels: Tensor,
+        learning_rate: float,
+        average: WeightAverage | None = None,
     ) -> tuple[int, int]:
         """Do what :meth:`train_step_checked` does of one sample with each, in their order.
 
@@ -571,6 +576,8 @@ class DesireNetwork:
             (S,) int64, on the device.
         learning_rate : float
             η ≥ 0.
+        average : WeightAverage, optional
+            Of this network's weights; takes them in after each sample.
 
         Returns
         -------
@@ -586,14 +593,19 @@ class DesireNetwork:
         if self.learns_in_turn:
             first, trains = self.samples_seen, self.backend.encode(images)
             self._pass_masks(len(images))
+            averaged = self.state.minibatches_averaged
+            shares = average.next_shares(len(images)) if average else []
             done, num_correct, num_active = self.backend.online.learn(
-                self.weights, trains, labels, learning_rate, first
+                self.state, trains, labels, learning_rate, first, shares
             )
             if done < len(images):
                 self.samples_seen = first + done
+                self.state.minibatches_averaged = averaged + done if average else averaged
         for sample in range(done, len(images)):
             one = slice(sample, sample + 1)
             result = self.train_step_checked(images[one], labels[one], learning_rate)
+            if average:
+                average.update()
             num_correct += result.num_correct
             num_active += result.num_active
         return num_correct, num_active
@@ -605,7 +617,7 @@ class DesireNetwork:
         first, trains = self.samples_seen, self.backend.encode(images)
         if masks is None:
             self._pass_masks(1)
-        found = self.backend.online.step(self.weights, trains, labels, learning_rate, first, masks)
+        found = self.backend.online.step(self.state, trains, labels, learning_rate, first, masks)
         if found is None:
             self.samples_seen = first
             return None

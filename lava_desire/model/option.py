@@ -180,6 +180,23 @@ class Term(Option, ABC):
         """
         raise NotImplementedError
 
+    def numbers(self, mean_trace: float) -> tuple[float, float, float] | None:
+        """Return what a compiled loop over single samples computes the factors from.
+
+        Parameters
+        ----------
+        mean_trace : float
+            As of :class:`LayerUpdate`.
+
+        Returns
+        -------
+        tuple of float, or None
+            a, c and g, where the factors are post = η · a · x and pre = g · ν_i, each rounded
+            once: x_o are the neuron's spikes signed by desire, d_o · n_o, or, where c is above 0,
+            what its rate ν_o lacks of c, which changes no output layer. None where they are others.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Bound(Option, ABC):

@@ -449,7 +449,7 @@ class TrainingRun:
         order = order.to(labels.device)
         learning_rate = config.learning_rate_at(self.epoch)
         moves = self._moves()
-        in_turn = config.batch_size == 1 and self.average is None and self.network.learns_in_turn
+        in_turn = config.batch_size == 1 and self.network.learns_in_turn
         while self.samples_done < len(labels):
             size = self._stretch if in_turn else config.batch_size
             part = slice(self.samples_done, self.samples_done + size)
@@ -457,7 +457,7 @@ class TrainingRun:
             num_correct, num_active = learn(
                 chosen, None if moves is None else moves[part], learning_rate
             )
-            if self.average is not None:
+            if self.average is not None and not in_turn:
                 self.average.update()
             self.samples_done += len(chosen)
             self.num_correct += num_correct
@@ -476,9 +476,10 @@ class TrainingRun:
 
         The next stretch is as long as the run may go without looking up.
         """
-        began = time.perf_counter()
-        found = self.network.learn_in_turn(*self._shown(chosen, moves), learning_rate)
-        seconds = max(time.perf_counter() - began, 1e-9) / len(chosen)
+        began = time.thread_time()  # where others take the processors, as many samples
+        shown = self._shown(chosen, moves)
+        found = self.network.learn_in_turn(*shown, learning_rate, self.average)
+        seconds = max(time.thread_time() - began, 1e-9) / len(chosen)
         wanted = max(1, int(_STRETCH_SECONDS / seconds))
         self._stretch = min(2 * self._stretch, wanted, self._longest_stretch)
         return found

@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire.backends.numba.sample import _MOST_WAITING
 from lava_desire.data import SpikeTrains
 from lava_desire.engine import Interrupted, Progress
 from lava_desire.errors import NotFiniteError
+from lava_desire.model.state import COUNTERS
+from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
 from lava_desire.training.loop import TrainingRun
 
@@ -30,7 +33,21 @@ CONFIGS = {
     ),
     "tiny": DesireConfig((30, 1, 2), desire_threshold_hidden=0.0),
     "equalised": DesireConfig((30, 40, 4), image_brightness=0.4),
-    "not known to the loop": DesireConfig((30, 40, 4), trace_baseline=1.0, weight_limit=0.5),
+    "averaged": DesireConfig((30, 40, 4), weight_average=0.95),
+    "traces from their mean": DesireConfig((30, 150, 40, 3), trace_baseline=1.0, weight_limit=0.5),
+    "every option": DesireConfig(
+        (30, 150, 40, 3),
+        learning_rate_scale=(0.02, 0.05, 1.0),
+        trace_baseline=0.9,
+        baseline_samples=20,
+        rate_floor=0.2,
+        weight_limit=0.3,
+        weight_average=0.99,
+    ),
+    "rates of samples with desire": DesireConfig(
+        (30, 40, 20, 4), seed=2, rate_floor=0.3, rates_over="desired", synapse_decay=0.3
+    ),
+    "not known to the loop": DesireConfig((30, 40, 4), feedback="random"),
     "another decision": DesireConfig((30, 40, 4), tie_break="earliest", class_margin=2),
 }
 
@@ -51,9 +68,14 @@ def pair(config: DesireConfig, weights: Any = None) -> tuple[DesireNetwork, Desi
 
 
 def assert_same(one: DesireNetwork, other: DesireNetwork) -> None:
-    assert one.samples_seen == other.samples_seen
-    for mine, theirs in zip(one.weights, other.weights, strict=True):
-        assert mine.numpy().tobytes() == theirs.numpy().tobytes()
+    mine, theirs = (each.state.copy() for each in (one, other))
+    assert mine.names() == theirs.names()
+    for (name, array), (_, other_array) in zip(
+        mine.named_arrays(), theirs.named_arrays(), strict=True
+    ):
+        assert array.tobytes() == other_array.tobytes(), name
+    for name in COUNTERS:
+        assert getattr(mine, name) == getattr(theirs, name), name
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -144,17 +166,33 @@ def test_weights_that_lie_otherwise_are_learned_as_well() -> None:
     assert_same(network, batched)
 
 
+@pytest.mark.parametrize("name", ["every option", "rates of samples with desire"])
+def test_weights_wait_for_more_samples_than_are_kept(name: str) -> None:
+    config = CONFIGS[name]
+    images, labels = (torch.from_numpy(np.tile(each.T, 4).T) for each in data(config))
+    assert len(images) > 2 * _MOST_WAITING
+    networks = pair(config)
+    for each in networks:
+        average = WeightAverage(each) if config.weight_average else None
+        assert each.learn_in_turn(images, labels, RATE, average)[1] > _MOST_WAITING
+    assert_same(*networks)
+    rates = torch.cat(networks[0].state.input_rates[1:])
+    assert bool(((rates > 0) & (rates < config.rate_floor)).any())
+
+
+@pytest.mark.parametrize("name", ["paper", "every option"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
-def test_a_stretch_ends_where_a_sample_cannot_be_learned(value: float) -> None:
-    config = CONFIGS["paper"]
+def test_a_stretch_ends_where_a_sample_cannot_be_learned(value: float, name: str) -> None:
+    config = CONFIGS[name].replace(weight_limit=0.0)  # which would make all weights finite
     images, labels = data(config)
     images[:, 4] = 0
     images[25, 4] = 255  # the first sample that meets the weights of input 4
     states: list[DesireNetwork] = []
     for network in pair(config):
+        average = WeightAverage(network) if config.weight_average else None
         network.weights[0][:, 4] = value
         with pytest.raises(NotFiniteError, match="layer 1"):
-            network.learn_in_turn(torch.from_numpy(images), torch.from_numpy(labels), RATE)
+            network.learn_in_turn(torch.from_numpy(images), torch.from_numpy(labels), RATE, average)
         assert network.samples_seen == 26
         states.append(network)
     assert_same(*states)
@@ -174,7 +212,7 @@ def test_a_callback_that_watches_is_called_after_every_sample() -> None:
 
 @pytest.mark.parametrize("after_each", [True, False])
 def test_an_interrupted_run_goes_on_from_where_it_was(tmp_path: Path, after_each: bool) -> None:
-    config = CONFIGS["paper"].replace(batch_size=1, epochs=2, learning_rate=RATE)
+    config = CONFIGS["every option"].replace(batch_size=1, epochs=2, learning_rate=RATE)
     whole, broken = DesireNetwork(config), DesireNetwork(config)
     fit(whole, data(config))
     seen: list[int] = []

@@ -12,7 +12,17 @@ from torch import Tensor
 from lava_desire.backends.base import Layer, error_table
 from lava_desire.backends.numba.sample import run_samples
 from lava_desire.config import DesireConfig
-from lava_desire.model.option import Augmentation, Filter, RatePolicy, output_desires
+from lava_desire.model.option import (
+    Augmentation,
+    Bound,
+    Filter,
+    Option,
+    RatePolicy,
+    Term,
+    output_desires,
+)
+from lava_desire.model.rates import MeanRates
+from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
@@ -23,15 +33,13 @@ _KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "weight_average"}
 class Online:
     """Runs a network of dense layers one sample at a time, and lets it learn.
 
-    `learns` says whether it does all that the config asks for in learning. The average of
-    `weight_average`, and what image_shift moves, are the training run's.
+    `learns` says whether it does all that the config asks for in learning. What image_shift moves
+    is the training run's.
     """
 
     def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
-        self.learns = all(
-            isinstance(option, Augmentation | Filter | RatePolicy) or option.switch().name in _KNOWN
-            for option in config.options
-        )
+        terms = [term.numbers(config.mean_trace) for term in config.terms]
+        self.learns = None not in terms and all(map(_is_known, config.options))
         numbers = range(config.num_layers)
         streams = [
             DropoutStream(config.neurons[k], config.dropout_of(k), config.seed, k) for k in numbers
@@ -59,9 +67,13 @@ class Online:
                     config.synapse_decay,
                     config.threshold,
                     config.reset == "subtract",
+                    min((bound.limit() for bound in config.bounds), default=0),
+                    config.part(MeanRates).baseline_samples,
+                    config.rates_desired_samples,
                 ],
                 np.float64,
             ),
+            np.array(terms if self.learns else [], np.float64).reshape(-1, 3),
         )
         self._scales = np.array([config.learning_rate_scale_of(k + 1) for k in numbers])
 
@@ -79,12 +91,12 @@ class Online:
         weight or potential is NaN or infinite.
         """
         no_labels = np.zeros(1, np.int64)
-        outputs = self._run(weights, trains, no_labels, 0.0, 0, _FORWARD)
+        outputs = self._run(NetworkState(list(weights)), trains, no_labels, 0.0, 0, _FORWARD)
         return self._by_layer(outputs[1]) if outputs and outputs[0][0] else None
 
     def step(
         self,
-        weights: Sequence[Tensor],
+        state: NetworkState,
         trains: Any,
         label: Tensor,
         learning_rate: float,
@@ -93,16 +105,16 @@ class Online:
     ) -> tuple[list[Any], list[Tensor], list[Tensor], int, int] | None:
         """Learn from one sample (Eq. 1 to 16).
 
-        Weights, L of (N_ℓ, N_{ℓ−1}) float32, change in place. The input's trains are (1, N_0)
-        words, the label (1,) int64; `learning_rate` is η before a layer's factor, and masks, L of
-        (1, N_ℓ) bool, are drawn by the sample's number where none are given. Returns trains of L +
-        1 layers, L masks, L desires, and how many samples are predicted right (Sec. 4.2), and have
-        desire; None, with nothing changed, as :meth:`forward`.
+        The state's weights and mean rates change in place. The input's trains are (1, N_0) words,
+        the label (1,) int64; `learning_rate` is η before a layer's factor, and masks, L of (1, N_ℓ)
+        bool, are drawn by the sample's number where none are given. Returns trains of L + 1 layers,
+        L masks, L desires, and how many samples are predicted right (Sec. 4.2), and have desire;
+        None, with nothing changed, as :meth:`forward`.
         """
         mode = _LEARNS_AND_TELLS if masks is None else _LEARNS_WITH_MASKS
         given = None if masks is None else torch.cat(list(masks), dim=1).numpy()[0]
         labels = label.numpy()
-        outputs = self._run(weights, trains, labels, learning_rate, number, mode, given)
+        outputs = self._run(state, trains, labels, learning_rate, number, mode, given)
         if outputs is None or not outputs[0][0]:
             return None
         (_, num_correct, num_active), words, kept, desires = outputs
@@ -114,33 +126,42 @@ class Online:
 
     def learn(
         self,
-        weights: Sequence[Tensor],
+        state: NetworkState,
         trains: Any,
         labels: Tensor,
         learning_rate: float,
         number: int,
+        shares: Sequence[float],
     ) -> tuple[int, int, int]:
         """Learn from samples one after the other, as :meth:`step` does from each.
 
         Trains are (S, N_0) words, labels (S,) int64; masks are drawn from the first sample's number
-        on. Returns the samples before the first that cannot be learned, and of these predicted
-        right, and with desire.
+        on. `shares`, S of them or none, say by how much each sample moves the state's average.
+        Returns the samples before the first that cannot be learned, and of these predicted right,
+        and with desire.
         """
-        outputs = self._run(weights, trains, labels.numpy(), learning_rate, number, _LEARNS)
+        outputs = self._run(
+            state, trains, labels.numpy(), learning_rate, number, _LEARNS, shares=shares
+        )
         return (0, 0, 0) if outputs is None else outputs[0]
 
     def _run(
         self,
-        weights: Sequence[Tensor],
+        state: NetworkState,
         trains: Any,
         labels: Any,
         learning_rate: float,
         number: int,
         mode: int,
         masks: Any = None,
+        shares: Sequence[float] = (),
     ) -> tuple[tuple[int, int, int], Any, Any, Any] | None:
-        if not all(each.T.is_contiguous() for each in weights):
+        averages = state.average if len(shares) else []
+        if not all(each.T.is_contiguous() for each in (*state.weights, *averages)):
             return None
+        rates, rated = np.empty(0), np.empty(0, np.int64)
+        if mode and state.holds("input_rates"):
+            rates, rated = torch.cat(state.input_rates).numpy(), state.rated_samples.numpy()
         neurons = self._neurons
         words = np.empty(sum(neurons), np.uint64)
         if masks is None:
@@ -151,13 +172,21 @@ class Online:
             labels,
             number,
             mode,
-            np.array([each.data_ptr() for each in weights], np.int64),
+            np.array([each.data_ptr() for each in state.weights], np.int64),
             learning_rate * self._scales,
             words,
             masks,
             desires,
             *self._plan,
+            np.array([each.data_ptr() for each in averages], np.int64),
+            np.array(shares, np.float32),
+            rates,
+            rated,
         )
+        begin = 0
+        for each in state.input_rates if len(rates) else ():
+            each.copy_(torch.from_numpy(rates[begin : begin + len(each)]))
+            begin += len(each)
         return counts, words, masks, desires
 
     def _by_layer(self, words: Any) -> list[Any]:
@@ -167,3 +196,9 @@ class Online:
             parts.append(words[None, begin : begin + size])
             begin += size
         return parts
+
+
+def _is_known(option: Option) -> bool:
+    """Tell whether the loop, or the run around it, does what an option asks for; terms apart."""
+    kinds = Augmentation | Bound | Filter | RatePolicy | Term
+    return isinstance(option, kinds) or option.switch().name in _KNOWN

@@ -4,6 +4,10 @@ Of a single sample, what would be copied for a batch is read where it lies, and 
 read: the rows of inputs that spike, and of desires in the first layer those of neurons that spike,
 as no other's weights change. Bits are those of the functions for batches: where float32 decides,
 within the same bounds on errors, and else sums in float64 in the same order.
+
+What terms, a bound and an average do to all weights after every sample waits, in a list of what
+each sample asks for, until a sample reads the row: then that is done to the row in the same order,
+while it is in the cache.
 """
 
 from __future__ import annotations
@@ -39,9 +43,14 @@ from lava_desire.backends.numba.update import (
     _pair,
     _product,
     _trace_back,
+    add_outer,
+    clip_rows,
+    move_rows,
 )
 
 _SILENCE = 1 << 20  # steps, of which so many are listed by no unit where it is silent
+_MOST_WAITING = 64  # samples that weights wait for at most
+_WAITING_NUMBERS = 1 << 22  # factors that are kept for them at most, 16 MiB
 
 _add_rows = make_add_rows(TILE)
 _add_narrow_rows = make_add_rows(NARROW)
@@ -67,6 +76,11 @@ def run_samples(
     errors: Any,
     outputs: Any,
     numbers: Any,
+    terms: Any,
+    averages: Any,
+    shares: Any,
+    mean_rates: Any,
+    rated: Any,
 ) -> Any:
     """Run samples through a network of dense layers one by one, and learn from each (Eq. 1 to 16).
 
@@ -75,7 +89,11 @@ def run_samples(
     for desires in layer 1 only where they change weights; 2 looks for all; 3 also takes masks as
     they are given. `addresses`, (L,) int64, are those of the weights, (N_{ℓ−1}, N_ℓ) float32, by
     input; `rates`, (L,) float64, η of each layer. `words`, `masks` and `desires`, (N,) uint64, (N −
-    N_L,) bool and (N − N_0,) int8, layer behind layer, are what the last sample leaves. The rest is
+    N_L,) bool and (N − N_0,) int8, layer behind layer, are what the last sample leaves. `averages`,
+    (L,) int64, are the addresses of the weights' averages, each like the weights, and `shares`,
+    (S,) float32, by how much samples move them; both empty where there are none. `mean_rates`, (N −
+    N_L,) float64, layer behind layer, and `rated`, (L,) int64, are the state's input_rates and
+    rated_samples, which go on; both empty where rates are not followed. The rest is
     what :class:`~.online.Online` keeps. Returns the samples before the first at which a weight or
     potential is NaN or infinite, which with those behind it has changed nothing; and how many of
     them are predicted right (Sec. 4.2), and have desire.
@@ -103,6 +121,17 @@ def run_samples(
     scratch = scratch[(-scratch.ctypes.data & 63) >> 2 :]
     kept = masks[:0]
     num_correct, num_active = 0, 0
+    num_terms, limit = len(terms), np.float32(numbers[4])
+    num_kept = min(
+        len(trains), _MOST_WAITING, 1 + _WAITING_NUMBERS // (num_layers * (num_terms + 1) * widest)
+    )
+    posts = np.empty((num_layers, num_terms, num_kept, widest), np.float32)
+    pres = np.empty((num_layers, num_terms, num_kept, widest), np.float32)
+    is_asked = np.zeros((num_layers, num_terms, num_kept), np.bool_)
+    moves = np.empty(num_kept, np.float32)
+    since = np.zeros(len(masks), np.int64)
+    waiting: Any = 0
+    held = (addresses, averages, sizes, ends, since, pres, posts, is_asked, moves, limit)
     for sample in range(len(trains)):
         if mode == 1 or mode == 2:
             for layer in range(num_layers):
@@ -118,6 +147,8 @@ def run_samples(
         for layer in range(num_layers):
             pre = words[ends[layer] - sizes[layer] : ends[layer]]
             post = words[ends[layer] : ends[layer + 1]]
+            if waiting:
+                _bring_up(held, layer, pre, waiting)
             num_inputs[layer] = _arriving(
                 pre, delays[layer], num_steps, inputs[layer], unit_words[layer]
             )
@@ -162,6 +193,7 @@ def run_samples(
                 scratch,
                 post,
             ):
+                _bring_all_up(held, words[:0], waiting)
                 return sample, num_correct, num_active
         if mode == 0:
             continue
@@ -170,25 +202,27 @@ def run_samples(
             last, labels[sample], outputs, desires[len(desires) - len(last) :]
         )
         num_correct += is_correct
+        num_active += is_active
         if not is_active:
             desires[: len(desires) - len(last)] = 0
-            continue
-        num_active += 1
-        for layer in range(num_layers - 1, 0, -1):
+        for layer in range(num_layers - 1 if is_active else 0, 0, -1):
             begin, middle, end = ends[layer] - sizes[layer], ends[layer], ends[layer + 1]
             rows = carray(floats_at(addresses[layer]), (sizes[layer], sizes[layer + 1]))
+            all_of_them = layer > 1 or mode != 1
+            if waiting and all_of_them:
+                _bring_up(held, layer, words[:0], waiting)
             _pass_back(
                 rows,
                 words[middle:end],
                 desires[middle - sizes[0] : end - sizes[0]],
                 masks[middle:end] if layer + 1 < num_layers else masks[:0],
                 words[begin:middle],
-                layer > 1 or mode != 1,
+                all_of_them,
                 errors,
                 thresholds[layer - 1],
                 desires[begin - sizes[0] : middle - sizes[0]],
             )
-        for layer in range(num_layers):
+        for layer in range(num_layers if is_active else 0):
             middle, end = ends[layer], ends[layer + 1]
             rows = carray(floats_at(addresses[layer]), (sizes[layer], sizes[layer + 1]))
             _learn(
@@ -203,7 +237,117 @@ def run_samples(
                 numbers[0],
                 numbers[1],
             )
+        if len(mean_rates) and (is_active or not numbers[6]):
+            for layer in range(num_layers):
+                begin, end = ends[layer] - sizes[layer], ends[layer]
+                rated[layer] += 1
+                share = 1 / max(1.0, min(np.float64(rated[layer]), numbers[5]))
+                _follow(mean_rates[begin:end], words[begin:end], num_steps, share)
+        changes: Any = len(averages) > 0 or (is_active and limit > 0)
+        for layer in range(num_layers if num_terms else 0):
+            begin, middle, end = ends[layer] - sizes[layer], ends[layer], ends[layer + 1]
+            for term in range(num_terms):
+                of_rates = terms[term, 1] > 0
+                is_asked[layer, term, waiting] = (
+                    layer + 1 < num_layers if of_rates else is_active
+                ) and _ask(
+                    terms[term],
+                    rates[layer],
+                    mean_rates[begin:middle],
+                    mean_rates[middle:end] if of_rates else mean_rates[:0],
+                    words[middle:end],
+                    desires[middle - sizes[0] : end - sizes[0]],
+                    pres[layer, term, waiting],
+                    posts[layer, term, waiting],
+                )
+                changes |= is_asked[layer, term, waiting]
+        if changes:
+            if len(averages):
+                moves[waiting] = shares[sample]
+            waiting += 1
+        if waiting == num_kept:
+            _bring_all_up(held, words[:0], waiting)
+            waiting = 0
+    _bring_all_up(held, words[:0], waiting)
     return len(trains), num_correct, num_active
+
+
+@compiled
+def _follow(mean_rates: Any, words: Any, num_steps: int, share: float) -> None:
+    """Let mean rates follow a sample; see :func:`~lava_desire.model.rates.follow_rate`."""
+    for j in range(len(mean_rates)):
+        rate = np.float64(popcount(words[j])) / np.float64(num_steps)
+        mean_rates[j] += share * (rate - mean_rates[j])
+
+
+@compiled
+def _ask(
+    term: Any,
+    learning_rate: float,
+    input_rates: Any,
+    output_rates: Any,
+    trains: Any,
+    desire: Any,
+    pre: Any,
+    post: Any,
+) -> Any:
+    """Fill in the factors of a term, and tell whether it changes anything.
+
+    `term` are the numbers of :meth:`~lava_desire.model.option.Term.numbers`.
+    """
+    scale, floor = learning_rate * term[0], term[1]
+    changes: Any = False
+    for j in range(len(trains)):
+        if floor > 0:
+            post[j] = scale * min(max(floor - output_rates[j], 0.0), floor)
+        else:
+            post[j] = scale * np.float64(np.int64(desire[j]) * np.int64(popcount(trains[j])))
+        changes |= post[j] != 0
+    if changes:
+        for j in range(len(input_rates)):
+            pre[j] = input_rates[j] * term[2]
+    return changes
+
+
+@compiled
+def _bring_up(held: Any, layer: int, words: Any, waiting: int) -> None:
+    """Do with the weights of a layer's inputs that spike what they wait for since they were read.
+
+    Without `words`, (N_{ℓ−1},), do so with those of all. Sample by sample it is what a network does
+    after Eq. 4: terms, the bound, and the average. `held` is of :func:`run_samples`.
+    """
+    addresses, averages, sizes, ends, since, pres, posts, is_asked, moves, limit = held
+    begin, num_out = ends[layer] - sizes[layer], sizes[layer + 1]
+    rows = carray(floats_at(addresses[layer]), (sizes[layer], num_out))
+    means = rows
+    if len(averages):
+        means = carray(floats_at(averages[layer]), (sizes[layer], num_out))
+    for row in range(len(rows)):
+        first = since[begin + row]
+        if first == waiting or (len(words) and not words[row]):
+            continue
+        since[begin + row] = waiting
+        for sample in range(first, waiting):
+            changes = sample == first  # as it was read then, Eq. 4 may have changed it
+            for term in range(pres.shape[1]):
+                if is_asked[layer, term, sample]:
+                    post = posts[layer, term, sample, :num_out]
+                    add_outer(rows, pres[layer, term, sample], post, row, row + 1)
+                    changes = True
+            if changes and limit > 0:
+                clip_rows(rows, limit, row, row + 1)
+            if len(averages):
+                move_rows(means, rows, moves[sample], row, row + 1)
+
+
+@compiled
+def _bring_all_up(held: Any, nothing: Any, waiting: int) -> None:
+    """Do with all weights what they wait for, so that they wait for nothing."""
+    addresses, since = held[0], held[4]
+    if waiting:
+        for layer in range(len(addresses)):
+            _bring_up(held, layer, nothing, waiting)
+        since[:] = 0
 
 
 @compiled

@@ -53,6 +53,10 @@ class RateFloor(Term):
         post = update.learning_rate * update.num_samples * lift
         return post, share_of(update.input_rates, update.mean_trace), _LIFT_BITS + 16
 
+    def numbers(self, mean_trace: float) -> tuple[float, float, float]:
+        """See :class:`~lava_desire.model.option.Term`."""
+        return LIFT / self.rate_floor, self.rate_floor, mean_trace
+
 
 def _lift(rate: Array, floor: float, num_samples: int, learning_rate: Array | float) -> Array:
     """Return η · B · h · max(0, 1 − ν_o / ν_min), (N_o,) float32."""

@@ -42,6 +42,10 @@ class TraceBaseline(Term):
         baseline = share_of(update.input_rates, gain)
         return -update.learning_rate * update.desired_spikes(), baseline, 8
 
+    def numbers(self, mean_trace: float) -> tuple[float, float, float]:
+        """See :class:`~lava_desire.model.option.Term`."""
+        return -1.0, 0.0, self.trace_baseline * mean_trace
+
 
 def _deduction(desired_spikes: Array, learning_rate: Array | float) -> Array:
     """Return −η · Σ_b d_o n_o, (N_o,) float32."""
