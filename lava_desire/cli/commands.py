@@ -24,6 +24,7 @@ from lava_desire.cli.fields import (
     Duration,
     Events,
     Json,
+    LabelColumn,
     Late,
     Quiet,
     Sensor,
@@ -83,6 +84,7 @@ _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 def train(
     dataset: Dataset = None,
     data: DataFile = None,
+    label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
     bins: Bins = None,
@@ -162,7 +164,8 @@ def train(
     size = None if sensor is None else parse_sensor(sensor)
     binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration, "start": start}
     binning |= {"late": late, "counts": counts}
-    where = Source.given(dataset, data_dir, data, events, binning if resume is None else None)
+    binned = binning if resume is None else None
+    where = Source.given(dataset, data_dir, data, events, binned, label_column)
     if resume is not None:
         others = [*(name for name in given if name != "epochs")]
         options: dict[str, Any] = {"preset": preset, "config": config, "output": output}
@@ -174,6 +177,7 @@ def train(
             "validation": validation,
             "seeds": seeds,
             "patience": patience,
+            "label_column": label_column,
             **binning,
         }
         others += [name for name, value in options.items() if value is not None]
@@ -266,6 +270,7 @@ def eval_(
     checkpoint: Trained,
     dataset: Dataset = None,
     data: DataFile = None,
+    label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
     device: Device = None,
@@ -305,7 +310,7 @@ def eval_(
             f"--precision {precision} is given with --backend {backend}, which computes in "
             "integers: expected one of the two"
         )
-    where = Source.given(dataset, data_dir, data, events)
+    where = Source.given(dataset, data_dir, data, events, label_column=label_column)
     path = trained_file(checkpoint)
     if confusion is not None:
         named = confusion if Path(confusion).suffix else f"{confusion}.png"

@@ -32,6 +32,7 @@ def _options_of(target: Target) -> dict[str, tuple[Any, str, Any]]:
         text = field.metadata["help"]
         if field.name == target.samples:
             found["data"] = str, f"a file or folder {text}.", None
+            found["label_column"] = str, "the column of a table with the labels.", "the run's"
             found["dataset"] = str, "the same, by name.", "the run's"
             found["data_dir"] = str, "folder of the IDX files.", None
         else:
@@ -78,7 +79,8 @@ def export(
         if name not in OPTIONS[to]:
             others = " or ".join(each for each in TARGETS if name in OPTIONS[each])
             raise ValueError(f"{option_of(name)} is given with --to {to}: it is for {others}")
-    where = [given.pop(name, None) for name in ("dataset", "data_dir", "data")]
+    asked = ("dataset", "data_dir", "data", "events", "binning", "label_column")
+    where = [given.pop(name, None) for name in asked]
     with _words_of_the_command():
         chosen = target.options(**given)
     checkpoint = trained_file(run)

@@ -78,6 +78,9 @@ Dataset = Annotated[
 DataFile = Annotated[
     str | None, option("Your own: .npz, .csv, .parquet, or a folder of IDX files.", True, "--data")
 ]
+LabelColumn = Annotated[
+    str | None, option("Column of --data, a table, with the labels.", "the run's, or by its name")
+]
 DataDir = Annotated[
     str | None, option("Folder of the IDX files; else LAVA_DESIRE_DATA, else a download.")
 ]

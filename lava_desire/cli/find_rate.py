@@ -13,6 +13,7 @@ from lava_desire.cli.fields import (
     Device,
     Events,
     Json,
+    LabelColumn,
     Quiet,
     given_fields,
     option,
@@ -36,6 +37,7 @@ def find_rate(
     samples: Annotated[int, option("Learned at most, by each.")] = 2000,
     dataset: Dataset = None,
     data: DataFile = None,
+    label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
@@ -57,7 +59,7 @@ def find_rate(
     check_computing(device, precision or AUTO, kernels or AUTO)
     epochs = given.pop("epochs", 1)
     plan, loaded = make_plan(
-        Source.given(dataset, data_dir, data, events),
+        Source.given(dataset, data_dir, data, events, label_column=label_column),
         given,
         data_dir=data_dir,
         preset=preset,

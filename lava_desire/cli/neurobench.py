@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from lava_desire.cli.fields import DataDir, DataFile, Dataset, Events, Json, Trained, option
+from lava_desire.cli.fields import (
+    DataDir,
+    DataFile,
+    Dataset,
+    Events,
+    Json,
+    LabelColumn,
+    Trained,
+    option,
+)
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, on_backend, trained_file
 from lava_desire.cli.run_data import Source, data_of, describe
@@ -17,6 +26,7 @@ def neurobench(
     run: Trained,
     dataset: Dataset = None,
     data: DataFile = None,
+    label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
     backend: Annotated[
@@ -29,7 +39,7 @@ def neurobench(
     Needs the package neurobench.
     """
     check_choice("--backend", backend, ("fixed",))
-    where = Source.given(dataset, data_dir, data, events)
+    where = Source.given(dataset, data_dir, data, events, label_column=label_column)
     checkpoint = trained_file(run)
     source, samples = data_of(Path(run), where)
 

@@ -16,6 +16,7 @@ from lava_desire.cli.fields import (
     Dataset,
     Device,
     Json,
+    LabelColumn,
     Quiet,
     Trained,
     check_fields,
@@ -45,6 +46,7 @@ def predict(
         str | None,
         option(".npz, .csv, .parquet, or a folder of IDX files; no labels needed.", "the run's"),
     ] = None,
+    label_column: LabelColumn = None,
     dataset: Dataset = None,
     data_dir: DataDir = None,
     events: Annotated[
@@ -68,7 +70,7 @@ def predict(
     check_fields(given)
     check_choice("--precision", precision, (AUTO, *PRECISIONS))
     check_computing(device)
-    where = Source.given(dataset, data_dir, data, events)
+    where = Source.given(dataset, data_dir, data, events, label_column=label_column)
     path = trained_file(checkpoint)
     target = check_output("--output", output, tuple(_WRITERS), path)
     given_file = where.file or where.events

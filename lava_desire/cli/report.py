@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lava_desire._text import printable
 from lava_desire.analysis.runs import StoredRun, find_runs, read_run, short_names
 from lava_desire.cli.compare import Runs
-from lava_desire.cli.fields import DataDir, DataFile, Events, option
+from lava_desire.cli.fields import DataDir, DataFile, Events, LabelColumn, option
 from lava_desire.cli.printing import complain, say
 from lava_desire.cli.run import check_output, trained_file
 from lava_desire.cli.run_data import Source, data_of
@@ -21,6 +21,7 @@ def report(
     runs: Runs,
     output: Annotated[str, option("The page, an .html file.")] = "report.html",
     data: DataFile = None,
+    label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
     quiet: Annotated[bool, option("Print nothing but errors.", True, "--quiet")] = False,
@@ -32,7 +33,7 @@ def report(
     --data-dir tell where the samples are now.
     """
     path = check_output("--output", output, (".html", ".htm"))
-    where = Source.given(None, data_dir, data, events)
+    where = Source.given(None, data_dir, data, events, label_column=label_column)
     folders = find_runs(runs)
 
     from lava_desire.analysis.report import write_report

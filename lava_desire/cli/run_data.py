@@ -40,6 +40,7 @@ class Source:
     The first three are what ``--dataset``, ``--data-dir`` and ``--data`` say; `quick` takes only
     the first samples, as ``reproduce --quick`` does. `events` is what ``--events`` says, and
     `binning` how they become spikes: arguments of :func:`~lava_desire.data.events.load_events`.
+    `label_column` is the column of a table that holds the labels, where its name does not say so.
     """
 
     dataset: str | None = None
@@ -48,6 +49,7 @@ class Source:
     quick: bool = False
     events: str | None = None
     binning: dict[str, Any] | None = None
+    label_column: str | None = None
 
     def __post_init__(self) -> None:
         named = {"data": self.file, "dataset": self.dataset, "events": self.events}
@@ -71,20 +73,40 @@ class Source:
         file: str | None,
         events: str | None = None,
         binning: Mapping[str, Any] | None = None,
+        label_column: str | None = None,
     ) -> Source:
         """Return what the options say, each of which has to be of use.
 
-        Raises ValueError if a folder is given for samples that are not in one, or `binning` for
-        what is no recordings.
+        Raises ValueError if a folder is given for samples that are not in one, `binning` for what
+        is no recordings, or a `label_column` for what is no table.
         """
         given = {name: value for name, value in (binning or {}).items() if value is not None}
-        source = cls(dataset, data_dir, file, events=events, binning=given or None)
+        options: Any = {"binning": given or None, "label_column": label_column}
+        source = cls(dataset, data_dir, file, events=events, **options)
+        if label_column is not None and not source.is_table:
+            what = "without --data" if file is None else f"with {file}"
+            raise ValueError(
+                f"--label-column {label_column} is given {what}: expected a .csv or .parquet file"
+            )
         if given and not source.is_binned:
             what = "without --events" if events is None else f"with {events}"
             raise ValueError(f"--{next(iter(given))} is given {what}: expected recordings to bin")
         if data_dir is not None:
             _check_folder_is_used(data_dir, source)
         return source
+
+    @property
+    def is_table(self) -> bool:
+        """Whether they are a file with columns."""
+        from lava_desire.data.sources import is_table
+
+        return self.file is not None and is_table(Path(self.file))
+
+    def labelled_as(self, other: Source) -> Source:
+        """Return a table with the label column of another source, unless it says its own."""
+        if self.label_column is not None or not self.is_table:
+            return self
+        return dataclasses.replace(self, label_column=other.label_column)
 
     @property
     def is_named(self) -> bool:
@@ -113,7 +135,7 @@ class Source:
         if self.events is not None:
             return self._load_events(self.events)
         if self.file is not None:
-            return load_data(self.file)
+            return load_data(self.file, self.label_column)
         data = load_dataset(self.dataset or "digits", self.data_dir)
         if self.quick:
             from lava_desire.analysis.experiments import quick_data
@@ -215,7 +237,8 @@ def read_notes(path: Path) -> Notes:
         others = {name: fields.get(name) for name in ("content", "job")}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    texts = [source.dataset, source.data_dir, source.file, source.events, *others.values()]
+    names = ("dataset", "data_dir", "file", "events", "label_column")
+    texts = [*(getattr(source, name) for name in names), *others.values()]
     texts = [*settings.values(), *(text for text in texts if text is not None)]
     if not all(isinstance(text, str) for text in texts) or not isinstance(source.quick, bool):
         raise ValueError(f"{path} is damaged: expected texts as source and settings")
@@ -260,7 +283,7 @@ def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, 
     if given.is_binned:
         source = _binned_as(notes, given, place)
     elif given.is_named:
-        source = given
+        source = given if notes is None else given.labelled_as(notes.source)
     elif notes is None:
         raise ValueError(
             f"{place} is in no folder of a run, whose {RUN} would tell its data: expected --data "
@@ -309,7 +332,8 @@ def samples_of(place: Path, given: Source) -> tuple[Source, Samples]:
         except DataError as error:
             raise DataError(_ARGUMENT.sub(_as_option, str(error))) from None
     else:
-        samples = load_samples(str(given))
+        given = given if notes is None else given.labelled_as(notes.source)
+        samples = load_samples(str(given), given.label_column)
         if given.events is not None and not samples.has_spikes:
             raise DataError(f"--events {given} holds images: expected spikes, or --data")
     _check_shape(samples.image_shape, notes, given, folder)

@@ -95,7 +95,8 @@ def resume_seeds(
         plan = replace(
             plan, config=plan.config.replace(epochs=given.pop("epochs", plan.config.epochs))
         )
-    plan = replace(plan, source=where if where.is_named else plan.source, **given)
+    source = where.labelled_as(plan.source) if where.is_named else plan.source
+    plan = replace(plan, source=source, **given)
     data = plan.source.load()
     train_seeds(plan, data, seeds, folder, quiet=quiet, as_json=as_json)
 

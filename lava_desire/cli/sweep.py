@@ -34,6 +34,7 @@ from lava_desire.cli.fields import (
     Duration,
     Events,
     Json,
+    LabelColumn,
     Late,
     Quiet,
     Sensor,
@@ -93,6 +94,7 @@ def sweep(
     ] = None,
     dataset: Dataset = None,
     data: DataFile = None,
+    label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
     bins: Bins = None,
@@ -146,10 +148,9 @@ def sweep(
         if sampler == "grid" and space.grid is None:
             raise ValueError("--sampler is 'grid', and a range is given: expected choices alone")
         size = None if sensor is None else parse_sensor(sensor)
-        binning = {"bins": bins, "sensor": size, "duration": duration, "start": start}
-        where = Source.given(
-            dataset, data_dir, data, events, {**binning, "late": late, "counts": counts}
-        )
+        binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration}
+        binning |= {"start": start, "late": late, "counts": counts}
+        where = Source.given(dataset, data_dir, data, events, binning, label_column)
         plan, samples = make_plan(
             where,
             given,

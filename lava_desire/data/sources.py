@@ -67,7 +67,7 @@ _ARCHIVE_MD5 = {
 }
 
 
-def load_data(path: str | Path) -> Dataset:
+def load_data(path: str | Path, label_column: str | None = None) -> Dataset:
     """Load a data set of one's own: what ``lava-desire train --data`` takes.
 
     Parameters
@@ -75,6 +75,8 @@ def load_data(path: str | Path) -> Dataset:
     path : path
         A folder of IDX files (:func:`load_folder`), a ``.csv`` or ``.parquet`` file
         (:func:`load_table`), or an ``.npz`` file, whatever its name (:func:`load_npz`).
+    label_column : str, optional
+        The column of a table that holds the labels.
 
     Returns
     -------
@@ -83,16 +85,24 @@ def load_data(path: str | Path) -> Dataset:
     Raises
     ------
     DataError
-        If it is none of these, or damaged, or does not hold images and labels.
+        If it is none of these, or damaged, or does not hold images and labels, or a `label_column`
+        is given for what is no table.
     ImportError
         If it is a table, and pyarrow is not installed.
     OSError
         If it cannot be read.
     """
     path = Path(path)
-    if is_folder(path):
-        return load_folder(path)
-    return load_table(path) if path.suffix.lower() in SUFFIXES else load_npz(path)
+    if is_table(path):
+        return load_table(path, label_column)
+    if label_column is not None:
+        raise DataError(f"label_column is {label_column!r}, and {path} is no .csv or .parquet file")
+    return load_folder(path) if is_folder(path) else load_npz(path)
+
+
+def is_table(path: Path) -> bool:
+    """Say whether it is a file with columns, by its name."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
 def is_folder(path: Path) -> bool:

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,23 +31,26 @@ _BELOW = " below the names"
 _NOT_UTF_8 = "not in UTF-8: convert the file, as from Latin-1 by iconv -f latin1 -t utf-8 OLD > NEW"
 _COUNTED = 10  # rows whose numbers are no chance
 _SHOWN = 300
+_LISTED = 20  # columns in an error
 _MAX_BYTES = 1 << 33
 _MAX_COLUMNS = 1 << 20
 _MAX_RATIO, _RATIO_COUNTS_ABOVE = 100, 1 << 26
 
 
-def load_table(path: str | Path) -> Dataset:
+def load_table(path: str | Path, label_column: str | None = None) -> Dataset:
     """Load a data set from a CSV or Parquet file.
 
-    One column, called ``label``, ``labels``, ``class`` or ``target``, holds the labels: integers or
-    texts. All others are the inputs, in their order: integers from 0 to 255, or floats in [0, 1].
-    A CSV file has the names of its columns in the first line. A fifth of each class becomes the
-    test set, the same every time.
+    One column, `label_column`, or the one called ``label``, ``labels``, ``class`` or ``target``,
+    holds the labels: integers or texts. All others are the inputs, in their order: integers from 0
+    to 255, or floats in [0, 1]. A CSV file has the names of its columns in the first line. A fifth
+    of each class becomes the test set, the same every time.
 
     Parameters
     ----------
     path : path
         The file, ``.csv`` or ``.parquet``.
+    label_column : str, optional
+        The name of the column that holds the labels. No other may then be called as labels are.
 
     Returns
     -------
@@ -56,15 +60,15 @@ def load_table(path: str | Path) -> Dataset:
     Raises
     ------
     DataError
-        If the file is damaged, no or several columns may be the labels, a column holds something
-        else, or nothing, or two have one name.
+        If the file is damaged, no column is called `label_column`, without one no or several
+        columns may be the labels, a column holds something else, or nothing, or two have one name.
     ImportError
         If pyarrow is not installed; the message has the command.
     OSError
         If the file cannot be read.
     """
     path = Path(path)
-    arrays = read_table(path, _labelled)
+    arrays = read_table(path, partial(_labelled, label_column=label_column))
     try:
         data = Dataset.from_arrays(arrays, path.stem)
     except DataError as error:
@@ -151,29 +155,40 @@ def _check_columns(names: list[str]) -> None:
         raise DataError(f"two columns are called {_shown(twice)}: expected a name for each")
 
 
-def _labelled(table: Any) -> dict[str, Any]:
+def _labelled(table: Any, label_column: str | None) -> dict[str, Any]:
     """Return the columns as images and labels."""
     names = table.column_names
     _check_columns(names)
-    labels = [name for name in names if _is_label(name)]
+    labels = [name for name in names if _is_label(name, label_column)]
     if len(labels) != 1:
         shown = labels or names
-        found = ", ".join(map(_shown, shown[:8])) + (", ..." if len(shown) > 8 else "")
+        found = ", ".join(map(_shown, shown[:_LISTED])) + (", ..." if len(shown) > _LISTED else "")
+        if label_column is not None:
+            raise DataError(
+                f"no column is called {_shown(label_column)}, as the labels are said to be: there "
+                f"are {found}"
+            )
         hint = ""
         if len(names) == 1 and (other := next((each for each in ";\t|" if each in names[0]), "")):
             hint = f"; columns are separated by ',', and here {other!r} seems to do so"
         raise DataError(
             f"{len(labels) or 'none'} of the columns {found} may be the labels: expected one "
-            f"called {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, in the first line of a CSV file"
-            f"{hint}"
+            f"called {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, in the first line of a CSV file, "
+            f"or a name for it, label_column or --label-column{hint}"
         )
-    return {**inputs_of(table), "labels": _values(table.column(labels[0]), labels[0], texts=True)}
+    inputs = inputs_of(table, label_column)
+    return {**inputs, "labels": _values(table.column(labels[0]), labels[0], texts=True)}
 
 
-def inputs_of(table: Any) -> dict[str, Any]:
+def inputs_of(table: Any, label_column: str | None = None) -> dict[str, Any]:
     """Return the columns that hold no labels as images, and their names."""
-    names = table.column_names
-    _check_columns(names)
+    _check_columns(table.column_names)
+    names = [name for name in table.column_names if not _is_label(name, label_column)]
+    if others := [name for name in names if _is_label(name)]:
+        raise DataError(
+            f"the column {_shown(others[0])} is called as labels are, which are in "
+            f"{_shown(str(label_column))}: leave it out, or give it another name if it is an input"
+        )
     lower = {name: name.strip().lower() for name in names}
     numbers = [name for name in names if lower[name] in _ROW_NUMBERS or lower[name][-3:] == "_id"]
     if numbers:
@@ -181,13 +196,12 @@ def inputs_of(table: Any) -> dict[str, Any]:
             f"the column {_shown(numbers[0])} holds the number of a row, or of a thing, which is "
             "no input: leave it out, as pandas does with index=False"
         )
-    inputs = [name for name in names if not _is_label(name)]
-    if not inputs or not table.num_rows:
+    if not names or not table.num_rows:
         raise DataError(
-            f"the table has {table.num_rows} rows and {len(inputs)} inputs: expected some"
+            f"the table has {table.num_rows} rows and {len(names)} inputs: expected some"
         )
-    columns = [_values(table.column(name), name, texts=False) for name in inputs]
-    for column, name in zip(columns, inputs, strict=True):
+    columns = [_values(table.column(name), name, texts=False) for name in names]
+    for column, name in zip(columns, names, strict=True):
         if len(column) >= _COUNTED and (np.diff(column) == 1).all() and column[0] % 1 == 0:
             warnings.warn(
                 f"the column {_shown(name)} goes up by one from row to row, from {column[0]:.0f}: "
@@ -195,10 +209,12 @@ def inputs_of(table: Any) -> dict[str, Any]:
                 DataWarning,
                 stacklevel=2,
             )
-    return {"images": _joined(columns, inputs), FEATURES: inputs}
+    return {"images": _joined(columns, names), FEATURES: names}
 
 
-def _is_label(name: str) -> bool:
+def _is_label(name: str, label_column: str | None = None) -> bool:
+    if label_column is not None:
+        return name == label_column
     return name.strip().lower() in _LABELS
 
 

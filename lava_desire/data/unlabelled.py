@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,12 @@ class Samples:
         return replace(self, inputs=self.inputs[:, order], feature_names=tuple(names))
 
 
-def load_samples(path: str | Path) -> Samples:
+def load_samples(path: str | Path, label_column: str | None = None) -> Samples:
     """Load samples to classify from a file or folder, as ``load_data`` takes it, without labels.
 
-    Of what has samples to test with beside others it is these; labels are left alone. An ``.npz``
-    file holds one array of samples under a name of :meth:`~lava_desire.data.Dataset.from_arrays`.
+    Of what has samples to test with beside others it is these; labels are left alone, of a table
+    the `label_column` if it has one. An ``.npz`` file holds one array of samples under a name of
+    :meth:`~lava_desire.data.Dataset.from_arrays`.
     Raises DataError if it is no such file, table or folder of IDX files, is damaged, or holds
     several arrays of samples; ImportError if it is a table, and pyarrow is not installed; OSError
     if it cannot be read.
@@ -59,7 +61,7 @@ def load_samples(path: str | Path) -> Samples:
     if is_folder(path):
         return Samples(path.resolve().name, *check_images(read_inputs(path), "images"))
     if path.suffix.lower() in SUFFIXES:
-        arrays = read_table(path, inputs_of)
+        arrays = read_table(path, partial(inputs_of, label_column=label_column))
     else:
         arrays = read_arrays(path, find_inputs)
     try:

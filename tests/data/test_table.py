@@ -197,3 +197,40 @@ def test_a_run_takes_the_columns_of_a_table_in_any_order(tmp_path):
     (run / "run.json").write_text(json.dumps({**notes, "features": [1]}))
     with pytest.raises(ValueError, match=r"features are \[1\]: expected a list of texts"):
         data_of(run, Source(file=str(new)))
+
+
+def test_a_column_of_labels_that_has_another_name_is_told_once_for_a_run(tmp_path):
+    table = {f"pixel{place}": IMAGES[:, place] for place in range(4)}
+    table["species"] = np.array(["cat", "dog"])[LABELS].tolist()
+    mine, new, run = (str(tmp_path / name) for name in ("mine.csv", "new.parquet", "run"))
+    write(tmp_path / "mine.csv", table)
+    write(tmp_path / "new.parquet", table)
+    data = load_data(mine, "species")
+    assert (data.class_names, data.num_inputs) == (("cat", "dog"), 4)
+    np.testing.assert_array_equal(load_samples(mine, "species").inputs, IMAGES)
+    asked = ["train", "--data", mine, "--layers", "3", "--epochs", "1", "--kernels", "torch"]
+    named = ["--label-column", "species"]
+    out = ["--seeds", "0", "--output", run]
+    assert CliRunner().invoke(app, [*asked, *named, *out]).exit_code == 0
+    for arguments in (
+        ["eval", f"{run}/seed-0", "--data", new],  # the run knows it
+        ["predict", f"{run}/seed-0", "--data", new, "--output", str(tmp_path / "found.csv")],
+        ["train", "--resume", run, "--data", mine, "--epochs", "2"],
+        ["eval", f"{run}/seed-0/best.safetensors", "--data", new, *named],
+    ):
+        result = CliRunner().invoke(app, arguments)
+        assert (result.exit_code, result.exception) == (0, None)
+    assert len((tmp_path / "found.csv").read_text().splitlines()) == 21
+    for arguments, message in (
+        ([*asked, "--label-column", "kind"], "no column is called 'kind', .* 'pixel3', 'species'"),
+        (["train", *named], "--label-column species is given without --data: expected a .csv"),
+        ([*asked[:2], "mine.npz", *named], r"is given with mine.npz: expected a .csv or"),
+        (["train", "--resume", run, "--data", mine, *named], "--label-column is given: expected"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            CliRunner().invoke(app, arguments, catch_exceptions=False)
+    with pytest.raises(DataError, match=r"label_column is 'a', and .*mine is no .csv or .parquet"):
+        load_data(tmp_path / "mine", "a")
+    doubtful = write(tmp_path / "doubt.csv", {**table, "Class": LABELS})
+    with pytest.raises(DataError, match="'Class' is called as labels are, which are in 'species'"):
+        load_table(doubtful, "species")
