@@ -62,7 +62,7 @@ from lava_desire.cli.run import (
     trained_file,
 )
 from lava_desire.cli.run_data import Source, data_of, describe
-from lava_desire.cli.scores import reliability_table, scores_table
+from lava_desire.cli.scores import reliability_table, scores_table, write_confusion
 from lava_desire.cli.seeds import check_seeds, parse_seeds, resume_seeds, train_seeds
 from lava_desire.config import PRESETS
 from lava_desire.model.fields import NETWORK, Part
@@ -287,7 +287,8 @@ def eval_(
         ),
     ] = None,
     confusion: Annotated[
-        str | None, option("Draw the confusion matrix into this .png, .pdf or .svg file.")
+        str | None,
+        option("Draw the confusion matrix into this .png, .pdf or .svg file, or write a .csv."),
     ] = None,
     all_: Annotated[
         bool, option("Take all samples of the data, not the test set alone.", True, "--all")
@@ -314,7 +315,7 @@ def eval_(
     path = trained_file(checkpoint)
     if confusion is not None:
         named = confusion if Path(confusion).suffix else f"{confusion}.png"
-        check_output("--confusion", named, FIGURES, path)
+        target = check_output("--confusion", named, (*FIGURES, ".csv"), path, where)
     source, samples = data_of(Path(checkpoint), where)
     samples, part = (samples.as_test(), "samples") if all_ else (samples, "test samples")
 
@@ -335,7 +336,9 @@ def eval_(
     else:
         network = on_backend(network, backend, samples)
         metrics = evaluate(network, samples)
-    if confusion is not None:
+    if confusion is not None and target.suffix.lower() == ".csv":
+        write_confusion(metrics, target)
+    elif confusion is not None:
         from lava_desire.analysis import plot_confusion
 
         title = f"{printable(samples.name)}, {metrics.num_samples} {part}"

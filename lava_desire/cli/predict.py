@@ -72,10 +72,7 @@ def predict(
     check_computing(device)
     where = Source.given(dataset, data_dir, data, events, label_column=label_column)
     path = trained_file(checkpoint)
-    target = check_output("--output", output, tuple(_WRITERS), path)
-    given_file = where.file or where.events
-    if given_file is not None and os.path.realpath(target) == os.path.realpath(given_file):
-        raise ValueError(f"--output is {output!r}, the data: expected the name of another file")
+    target = check_output("--output", output, tuple(_WRITERS), path, where)
     if os.path.lexists(target) and not force:
         raise FileExistsError(f"{output} is there already: choose another name, or give --force")
     source, samples = samples_of(Path(checkpoint), where)

@@ -408,9 +408,13 @@ def on_backend(network: DesireNetwork, backend: str | None, data: Dataset) -> De
 
 
 def check_output(
-    option: str, output: str, suffixes: Sequence[str], trained: Path | None = None
+    option: str,
+    output: str,
+    suffixes: Sequence[str],
+    trained: Path | None = None,
+    data: Source | None = None,
 ) -> Path:
-    """Return the file that an option names, for a command that reads the checkpoint `trained`.
+    """Return the file that an option names, for a command that reads a checkpoint and `data`.
 
     Raises ValueError if its name ends in none of the `suffixes`, there is no such folder, or a file
     would be lost: one of a run, its data, or the checkpoint itself.
@@ -429,6 +433,9 @@ def check_output(
         folder = each.parent
         if each.name in FILES and (holds_run(folder) or os.path.lexists(folder / RUN)):
             raise ValueError(f"{option} is {output!r}, a file of the run in {folder}: {elsewhere}")
+    given = data and (data.file or data.events)
+    if given is not None and place == Path(os.path.realpath(given)):
+        raise ValueError(f"{option} is {output!r}, the data: {elsewhere}")
     if trained is None:
         return path
     if place == Path(os.path.realpath(trained)):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lava_desire._text import printable
+from lava_desire.files import replacing
 
 if TYPE_CHECKING:
     from lava_desire.engine import Metrics
@@ -14,10 +17,23 @@ if TYPE_CHECKING:
 _MOST = 40  # rows of classes
 
 
+def write_confusion(metrics: Metrics, path: Path) -> None:
+    """Write the confusion matrix as CSV: a row a class of samples, a column a prediction."""
+    names = _names(metrics)
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["label", *names, "undecided"])
+        writer.writerows([name, *row] for name, row in zip(names, metrics.confusion, strict=True))
+
+
+def _names(metrics: Metrics) -> tuple[str, ...]:
+    return metrics.class_names or tuple(map(str, range(len(metrics.confusion))))
+
+
 def scores_table(metrics: Metrics) -> str:
     """Return precision, recall and F1 of the classes that have samples, and their means."""
     scores, confusion = metrics.by_class, metrics.confusion
-    names = metrics.class_names or tuple(map(str, range(len(confusion))))
+    names = _names(metrics)
     there = [number for number in range(len(confusion)) if scores.support[number]]
     rows = [
         [

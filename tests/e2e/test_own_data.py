@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
@@ -41,6 +42,13 @@ def test_classes_that_do_not_count_from_0_are_named_everywhere(run, shared_dir, 
     assert DesireNetwork.load(tmp_path / "mine" / "best.safetensors").class_names == tuple(names)
     status, out, _ = run("eval", "mine", "--data", path, "--confusion", "confusion.png")
     assert (status, (tmp_path / "confusion.png").read_bytes()[:4]) == (0, b"\x89PNG")
+    asked = ("eval", "mine", "--data", path, "--confusion", "confusion.csv", "--json")
+    confusion = json.loads(run(*asked)[1])["confusion"]
+    table = list(csv.reader((tmp_path / "confusion.csv").read_text().splitlines()))
+    assert table[0] == ["label", *names, "undecided"]
+    assert table[1:] == [[name, *map(str, row)] for name, row in zip(names, confusion, strict=True)]
+    status, _, err = run("eval", "mine", "--data", "new.csv", "--confusion", "new.csv")
+    assert (status, "--confusion is 'new.csv', the data: expected the name" in err) == (2, True)
     rows = [line.split() for line in out.splitlines()]
     assert [row[0] for row in rows if row[0] in names] == names  # precision, recall and F1 of each
     _, out, _ = run("eval", "mine", "--data", path, "--json")

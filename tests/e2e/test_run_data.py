@@ -132,7 +132,7 @@ def test_an_output_replaces_no_file_of_the_run(run, own, tmp_path):
         (("export", "bare.safetensors", *fixed, "bare.safetensors"), "the checkpoint that is read"),
         (("export", own, "--to", "nir", "--output", named), "the data of the run"),
         (("eval", own, "--confusion", own / "learning_curve.png"), "a file of the run in"),
-        (("eval", own, "--confusion", "m.csv"), "expected a name that ends in .png or .pdf or"),
+        (("eval", own, "--confusion", "m.txt"), "expected a name that ends in .png or .pdf or"),
     ):
         status, out, err = run(*command)
         assert (status, out) == (2, "")
