@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from lava_desire.backends.inputs import as_input
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import declared
+from lava_desire.model.option import refuse_augmentation
 from lava_desire.network import DesireNetwork
 from lava_desire.training.callbacks import Callback, EarlyStopping
 from lava_desire.training.choose import fit
@@ -227,7 +228,10 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
             shape = {"layer_sizes": (num_inputs, *hidden, len(self.classes_))}
         else:
             shape = {"layers": (*hidden, len(self.classes_))}
-        return DesireConfig(**shape, **fields, seed=int(seed))
+        config = DesireConfig(**shape, **fields, seed=int(seed))
+        if self._adds_complement:
+            refuse_augmentation(config, " beside a complement, with which inputs are no image")
+        return config
 
     def _columns(self, features: Array) -> Array:
         """Return features as the scaler sees them: all in one column, or each in its own."""

@@ -212,3 +212,5 @@ def test_what_is_set_after_fit_waits_for_the_next():
     model.set_params(complement=True, scale="feature")
     np.testing.assert_array_equal(model.predict_proba(images[:20]), before)
     assert model.fit(images[:100], labels[:100]).network_.config.num_inputs == 128
+    with pytest.raises(ValueError, match="image_shift is 1: expected 0 beside a complement"):
+        model.set_params(image_shift=1).fit(images[:100, :32], labels[:100])

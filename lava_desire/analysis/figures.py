@@ -544,7 +544,7 @@ def plot_weights(
         Its first layer is a convolution, or dense.
     image_shape : tuple of int, optional
         (height, width) or (channels, height, width) of the inputs of a dense layer; when not given
-        the config's `input_shape`, or else a square.
+        the config's `input_shape`, that of the images which were learned, or else a square.
     at_most : int
         Kernels or neurons that are drawn, evenly spaced, their numbers above; the channels of one
         stand side by side.
@@ -558,7 +558,9 @@ def plot_weights(
     refuse_synapses(config.first_layers(1), "plot_weights", ("dense", "conv2d"))
     weights, synapse = network.float_weights()[0], config.synapses[0]
     side = math.isqrt(config.num_inputs)
-    shape = image_shape or config.input_shape or (side, side)
+    if network.feature_names and image_shape is None:
+        raise ValueError("inputs are columns of a table: expected an image_shape, if they are one")
+    shape = image_shape or config.input_shape or network.image_shape or (side, side)
     if synapse.name == "dense" and math.prod(shape) != config.num_inputs:
         raise ValueError(f"image_shape is {shape}: expected height x width = {config.num_inputs}")
     fields = weights if weights.ndim == 4 else weights.reshape(len(weights), -1, *shape[-2:])

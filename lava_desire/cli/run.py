@@ -29,11 +29,11 @@ from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import say
 from lava_desire.cli.run_data import Notes, Source, content_of, data_of, notes_file, read_notes
-from lava_desire.config import PRESETS, DesireConfig
+from lava_desire.config import OPTIONS, PRESETS, DesireConfig
 from lava_desire.files import FolderLock, check_regular
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import MAX_NEURONS
-from lava_desire.model.option import refuse_augmentation
+from lava_desire.model.option import Augmentation, refuse_augmentation
 from lava_desire.model.synapses import Synapse, layers_of
 from lava_desire.training.choose import BACKENDS, training_class
 from lava_desire.training.history import LEARNING_CURVE, RUN
@@ -161,7 +161,11 @@ def sized(
         f"{'--layers is' if is_whole else '--config has the layers'} {' '.join(map(str, kinds))!r}"
     )
     changes = dict(given)
-    if kinds or len(config.input_shape) == 3:
+    # A dense network that moves images has to know those that are not square.
+    names = (option.switch().name for option in OPTIONS if issubclass(option, Augmentation))
+    moves = any(given.get(name, getattr(config, name)) for name in names)
+    is_oblong = len(input_shape) == 3 and input_shape[1] != input_shape[2]
+    if kinds or len(config.input_shape) == 3 or (moves and is_oblong):
         known = input_shape
         if not known and math.prod(config.input_shape) == num_inputs:
             known = config.input_shape

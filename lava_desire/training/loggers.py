@@ -172,15 +172,16 @@ def weights_picture(network: DesireNetwork) -> np.ndarray[Any, np.dtype[np.float
     of 0, 0 and 1 the largest magnitude.
     """
     weights = network.float_weights()[0][:_MOST_NEURONS]
-    count, shape = len(weights), network.config.input_shape
+    count, size = len(weights), weights[0].size
+    side = math.isqrt(size)
+    known = (network.config.input_shape, network.image_shape or (), (side, side))
+    shape = next((each for each in known if len(each) > 1 and math.prod(each) == size), ())
     if weights.ndim == 4:
         tiles = weights.mean(axis=1)
-    elif len(shape) == 3:
-        tiles = weights.reshape(count, *shape).mean(axis=1)
+    elif shape and not network.feature_names:
+        tiles = weights.reshape(count, -1, *shape[-2:]).mean(axis=1)
     else:
-        side = math.isqrt(weights.shape[1])
-        is_square = side * side == weights.shape[1]
-        tiles = weights.reshape(count, side, side) if is_square else weights[:, None]
+        tiles = weights[:, None]
     height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
     columns = math.ceil(math.sqrt(count)) if tiles.shape[1] > 1 else 1
     rows = math.ceil(count / columns)

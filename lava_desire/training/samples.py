@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from lava_desire.data.checks import (
     check_planes,
     refuse_masked,
     refuse_other_shape,
+    times,
 )
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.model.option import refuse_augmentation
@@ -75,9 +77,17 @@ def training_pairs(
         shape = _image_shape(learned[0], network.config, "train")
     held_out |= {name: tested_pair(network, data, name, names) for name, data in given.items()}
     spikes = _are_spikes(learned[0])
+    planes = network.config.input_shape[1:] or (math.isqrt(network.config.num_inputs),) * 2
     if spikes:
         refuse_augmentation(
             network.config, " where what is learned are spike trains, which are not moved"
+        )
+    elif isinstance(train, Dataset) and train.feature_names:
+        refuse_augmentation(network.config, " where inputs are columns of a table")
+    elif shape is not None and shape[-2:] != planes:
+        known = (1, *shape)[-3:]
+        refuse_augmentation(
+            network.config, f" where images are {times(shape)} and input_shape is not {known}"
         )
     for name, pair in held_out.items():
         if spikes != _are_spikes(pair[0]):

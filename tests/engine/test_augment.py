@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire.analysis import plot_weights
+from lava_desire.cli.run import make_config
+from lava_desire.data import Dataset
 from lava_desire.randomness import epoch_moves, epoch_order, epoch_shifts
 from lava_desire.training.augment import draw_moves, move_images, shift_images, turn_images
+from lava_desire.training.loggers import weights_picture
 
 
 def shifted(image, down, right):
@@ -238,3 +242,32 @@ def test_displacements_are_drawn_last_and_the_same_everywhere_they_shift():
 def test_moves_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"moves have shape \(1, 3\): expected \(1, 4\)"):
         turn_images(torch.zeros(1, 9), torch.zeros(1, 3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"image_shape": (4, 16)}, r"where images are 4 x 16 and input_shape is not \(1, 4, 16\)"),
+        ({"feature_names": [f"c{place}" for place in range(64)]}, "inputs are columns of a table"),
+    ],
+)
+def test_what_is_no_square_image_is_not_moved_as_one(fields, message):
+    """64 inputs were taken for 8 x 8, whatever they are."""
+    data = Dataset("mine", np.eye(8, 64, dtype=np.float32), np.arange(8) % 2, **fields)
+    config = DesireConfig((64, 2), image_shift=1, epochs=1)
+    with pytest.raises(ValueError, match=message):
+        fit(DesireNetwork(config), data)
+    made = make_config(data, {"image_shift": 1, "epochs": 1})
+    if data.image_shape:
+        assert made.input_shape == (1, 4, 16)
+        fit(DesireNetwork(config.replace(input_shape=(1, 4, 16))), data)
+    assert make_config(data).input_shape == ()
+    network = DesireNetwork(config.replace(image_shift=0))
+    fit(network, data)
+    # Nor is it drawn as one.
+    assert weights_picture(network).shape == ((6, 35) if data.image_shape else (5, 66))
+    if data.image_shape:
+        assert plot_weights(network).axes[0].images[0].get_array().shape == (5, 33)
+    else:
+        with pytest.raises(ValueError, match="inputs are columns of a table"):
+            plot_weights(network)
