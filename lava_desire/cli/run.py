@@ -437,7 +437,7 @@ def check_output(
         folder = each.parent
         if each.name in FILES and (holds_run(folder) or os.path.lexists(folder / RUN)):
             raise ValueError(f"{option} is {output!r}, a file of the run in {folder}: {elsewhere}")
-    given = data and (data.file or data.events)
+    given = None if data is None else data.file or data.events
     if given is not None and place == Path(os.path.realpath(given)):
         raise ValueError(f"{option} is {output!r}, the data: {elsewhere}")
     if trained is None:
