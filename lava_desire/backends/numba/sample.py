@@ -27,10 +27,15 @@ from lava_desire.backends.numba.events import (
 from lava_desire.backends.numba.philox import draw_kept
 from lava_desire.backends.numba.scan import _LARGE, NARROW, TILE, _error_bound
 from lava_desire.backends.numba.simd import (
+    ADDS,
+    CLIPS,
+    IS_NEAR,
+    MOVES,
     float_of,
     floats_at,
     largest_magnitude,
     make_add_rows,
+    make_replay,
     trailing_zeros,
 )
 from lava_desire.backends.numba.update import (
@@ -43,17 +48,16 @@ from lava_desire.backends.numba.update import (
     _pair,
     _product,
     _trace_back,
-    add_outer,
-    clip_rows,
-    move_rows,
 )
 
 _SILENCE = 1 << 20  # steps, of which so many are listed by no unit where it is silent
 _MOST_WAITING = 64  # samples that weights wait for at most
+_LANES = 64  # weights of an input that are changed together
 _WAITING_NUMBERS = 1 << 22  # factors that are kept for them at most, 16 MiB
 
 _add_rows = make_add_rows(TILE)
 _add_narrow_rows = make_add_rows(NARROW)
+_replay = make_replay(_LANES // 16)
 
 
 @compiled
@@ -125,7 +129,8 @@ def run_samples(
     num_kept = min(
         len(trains), _MOST_WAITING, 1 + _WAITING_NUMBERS // (num_layers * (num_terms + 1) * widest)
     )
-    posts = np.empty((num_layers, num_terms, num_kept, widest), np.float32)
+    width = _LANES * ((widest + _LANES - 1) // _LANES)
+    posts = np.zeros((num_layers, num_terms, num_kept, width), np.float32)
     pres = np.empty((num_layers, num_terms, num_kept, widest), np.float32)
     is_asked = np.zeros((num_layers, num_terms, num_kept), np.bool_)
     moves = np.empty(num_kept, np.float32)
@@ -317,27 +322,63 @@ def _bring_up(held: Any, layer: int, words: Any, waiting: int) -> None:
     after Eq. 4: terms, the bound, and the average. `held` is of :func:`run_samples`.
     """
     addresses, averages, sizes, ends, since, pres, posts, is_asked, moves, limit = held
-    begin, num_out = ends[layer] - sizes[layer], sizes[layer + 1]
-    rows = carray(floats_at(addresses[layer]), (sizes[layer], num_out))
-    means = rows
-    if len(averages):
-        means = carray(floats_at(averages[layer]), (sizes[layer], num_out))
+    num_terms, num_kept, width = posts.shape[1:]
+    begin, shape = ends[layer] - sizes[layer], (sizes[layer], sizes[layer + 1])
+    rows = carray(floats_at(addresses[layer]), shape)
+    means = carray(floats_at(averages[layer]), shape) if len(averages) else rows
+    steps = np.empty((waiting * (num_terms + 1), 4), np.int32)
+    factors = steps.view(np.float32)
+    rest = np.zeros((2, _LANES), np.float32)  # of a row and its average, behind whole vectors
+    blocks = shape[1] // _LANES
+    whole = _LANES * blocks
     for row in range(len(rows)):
         first = since[begin + row]
         if first == waiting or (len(words) and not words[row]):
             continue
         since[begin + row] = waiting
+        num_steps: Any = 0
         for sample in range(first, waiting):
-            changes = sample == first  # as it was read then, Eq. 4 may have changed it
-            for term in range(pres.shape[1]):
-                if is_asked[layer, term, sample]:
-                    post = posts[layer, term, sample, :num_out]
-                    add_outer(rows, pres[layer, term, sample], post, row, row + 1)
-                    changes = True
-            if changes and limit > 0:
-                clip_rows(rows, limit, row, row + 1)
+            for term in range(num_terms):
+                pre = pres[layer, term, sample, row]
+                if is_asked[layer, term, sample] and pre != 0:
+                    steps[num_steps, 0] = ADDS
+                    steps[num_steps, 1] = (layer * num_terms + term) * num_kept + sample
+                    factors[num_steps, 2] = pre
+                    num_steps += 1
+            steps[num_steps, 0] = CLIPS if limit > 0 else 0
             if len(averages):
-                move_rows(means, rows, moves[sample], row, row + 1)
+                is_near = moves[sample] < np.float32(0.5)
+                steps[num_steps, 0] |= MOVES | (IS_NEAR if is_near else 0)
+                factors[num_steps, 3] = moves[sample] - np.float32(0 if is_near else 1)
+            num_steps += steps[num_steps, 0] != 0
+        if num_steps == 0:
+            continue
+        _replay(
+            rows[row].ctypes.data,
+            means[row].ctypes.data,
+            posts.ctypes.data,
+            width,
+            steps.ctypes.data,
+            num_steps,
+            blocks,
+            limit,
+        )
+        if whole < shape[1]:
+            for j in range(whole, shape[1]):
+                rest[0, j - whole], rest[1, j - whole] = rows[row, j], means[row, j]
+            _replay(
+                rest[0].ctypes.data,
+                rest[1].ctypes.data,
+                posts.ctypes.data + 4 * whole,
+                width,
+                steps.ctypes.data,
+                num_steps,
+                1,
+                limit,
+            )
+            for j in range(whole, shape[1]):
+                means[row, j] = rest[1, j - whole]
+                rows[row, j] = rest[0, j - whole]
 
 
 @compiled

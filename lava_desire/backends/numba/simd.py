@@ -179,6 +179,108 @@ def make_weigh_rows(width: int) -> Callable[..., None]:
     return weigh_rows  # type: ignore[no-any-return]
 
 
+ADDS, CLIPS, MOVES, IS_NEAR = 1, 2, 4, 8
+"""What a step of :func:`make_replay` does, as bits."""
+
+
+def make_replay(num_vectors: int) -> Callable[..., None]:
+    """Return a function that changes weights and their means step by step, in registers.
+
+    Compiled functions may call it. It takes addresses of weights and means (float32) and of rows of
+    `width` float32, the width, the address of steps, (S, 4) int32, S, how often `num_vectors`
+    vectors of 64 bytes are changed, and a limit. A step is bits of what it does, the number of a
+    row, and two numbers of float32, a and b. It adds the row times a to the weights, which rounds
+    twice; it clips them to the limit; and it moves the means towards them by the share b from where
+    they are, or, unless it is near, by 1 + b from the weights, as
+    :func:`~lava_desire.backends.numba.update.move_rows` does. Means that do not move may lie where
+    the weights do.
+    """
+    number, whole, word = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+    lanes = _VECTOR_BITS // 32
+    vector = ir.VectorType(number, lanes)
+    parts = range(num_vectors)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        weights, means, rows = (
+            builder.inttoptr(each, number.as_pointer()) for each in arguments[:3]
+        )
+        width, steps, num_steps, num_blocks, limit = arguments[3:]
+        steps = builder.inttoptr(steps, whole.as_pointer())
+        upper = _splat(builder, limit, lanes)
+        lower = _splat(builder, builder.fneg(limit), lanes)
+        fma = builder.module.declare_intrinsic(
+            f"llvm.fma.v{lanes}f32", (), ir.FunctionType(vector, [vector] * 3)
+        )
+        values, averages = ([cgutils.alloca_once(builder, vector) for _ in parts] for _ in "wm")
+
+        def at(pointer: Any, place: Any, part: int) -> Any:
+            moved = builder.gep(pointer, [builder.add(place, ir.Constant(word, lanes * part))])
+            return builder.bitcast(moved, vector.as_pointer())
+
+        with cgutils.for_range(builder, num_blocks) as block:
+            place = builder.mul(block.index, ir.Constant(word, lanes * num_vectors))
+            for part in parts:
+                for pointer, kept in ((weights, values), (means, averages)):
+                    builder.store(builder.load(at(pointer, place, part), align=4), kept[part])
+            with cgutils.for_range(builder, num_steps) as loop:
+                step = builder.gep(steps, [builder.mul(loop.index, ir.Constant(word, 4))])
+                kind, row, first, second = (
+                    builder.load(builder.gep(step, [ir.Constant(word, field)]))
+                    for field in range(4)
+                )
+                factor, share = (
+                    _splat(builder, builder.bitcast(each, number), lanes)
+                    for each in (first, second)
+                )
+
+                def does(bit: int, kind: Any = kind) -> Any:
+                    found = builder.and_(kind, ir.Constant(whole, bit))
+                    return builder.icmp_signed("!=", found, ir.Constant(whole, 0))
+
+                with builder.if_then(does(ADDS)):
+                    begin = builder.add(place, builder.mul(builder.sext(row, word), width))
+                    for part in parts:
+                        added = builder.load(at(rows, begin, part), align=4)
+                        total = builder.fadd(
+                            builder.load(values[part]), builder.fmul(added, factor)
+                        )
+                        builder.store(total, values[part])
+                with builder.if_then(does(CLIPS)):
+                    for part in parts:
+                        value = builder.load(values[part])
+                        for sign, bound in (("<", lower), (">", upper)):
+                            beyond = builder.fcmp_ordered(sign, value, bound)
+                            value = builder.select(beyond, bound, value)
+                        builder.store(value, values[part])
+                with builder.if_then(does(MOVES)):
+                    is_near = does(IS_NEAR)
+                    for part in parts:
+                        value, mean = builder.load(values[part]), builder.load(averages[part])
+                        nearer = builder.select(is_near, mean, value)
+                        moved = builder.call(fma, [share, builder.fsub(value, mean), nearer])
+                        builder.store(moved, averages[part])
+            for part in parts:
+                for pointer, kept in ((means, averages), (weights, values)):
+                    builder.store(builder.load(kept[part]), at(pointer, place, part), align=4)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def replay(
+        context: Any,
+        weights: Any,
+        means: Any,
+        rows: Any,
+        width: Any,
+        steps: Any,
+        num_steps: Any,
+        num_blocks: Any,
+        limit: Any,
+    ) -> Any:
+        return types.void(*[types.intp] * 7, types.float32), generate
+
+    return replay  # type: ignore[no-any-return]
+
+
 SQUARE = _VECTOR_BITS // 32
 """Rows, and columns, of what :func:`transpose_square` transposes."""
 
