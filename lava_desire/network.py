@@ -511,7 +511,9 @@ class DesireNetwork:
             if dropout_masks is not None:
                 masks = as_masks(dropout_masks, len(images), config.neurons, self.device)
             self._check_unseen()
-            return self.train_step_checked(images, labels, learning_rate, masks)
+            result = self.train_step_checked(images, labels, learning_rate, masks)
+            self._forget_accuracy()
+            return result
 
     @torch.inference_mode()
     def train_step_checked(
@@ -974,7 +976,16 @@ class DesireNetwork:
         >>> bool((network.weights[0] == other.weights[0]).all())
         True
         """
-        return load(self, state_dict, strict)
+        keys = load(self, state_dict, strict)
+        self._forget_accuracy()
+        return keys
+
+    def _forget_accuracy(self) -> None:
+        """Take accuracies off the card, which are of the weights before."""
+        if "accuracy" in self.card:
+            said = (self.card.get("note"), "weights were changed since its epochs")
+            self.card = {name: each for name, each in self.card.items() if name != "accuracy"}
+            self.card["note"] = "; ".join(each for each in said if isinstance(each, str))
 
     def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the weights as L NumPy arrays of `weight_shape`, of their own dtype."""

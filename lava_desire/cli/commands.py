@@ -250,11 +250,11 @@ def train(
         summary |= {"test": asdict(history.test)} if history.test else {}
         print(json.dumps(summary))
     if run.is_finished:
-        asked = run.network.config.epochs
+        asked, is_open = run.network.config.epochs, run.network.config.rate_policy is None
         tell(
             console,
             f"{run.epochs_done} epochs are done already, of {asked} asked for: nothing is left to "
-            "train; more are trained with a higher --epochs",
+            "train" + "; more are trained with a higher --epochs" * is_open,
         )
     if last is None:
         tell(console, f"no epoch was trained, as --epochs is 0; the network is in {run.folder}")

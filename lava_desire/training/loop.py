@@ -258,10 +258,13 @@ class TrainingRun:
         theirs = checkpoint.config.to_dict()
         for name in {**mine, **theirs}:
             given, expected = theirs.get(name), mine.get(name)  # None where it is left out
-            # More epochs may be asked for; all else would make it another run.
-            if name != "epochs" and given != expected:
+            # More epochs may be asked for, unless learning rates follow how many there are; all
+            # else would make it another run.
+            policy = self.network.config.rate_policy if name == "epochs" else None
+            if given != expected and (name != "epochs" or policy is not None):
+                why = f", by which {policy.switch().name} sets learning rates" if policy else ""
                 raise CheckpointError(
-                    f"{path} was trained with {name} = {given}: expected {expected}"
+                    f"{path} was trained with {name} = {given}{why}: expected {expected}"
                 )
         state = checked_state(checkpoint, path, len(self.train[1]))
         if checkpoint.formats != self.network.format_fields():

@@ -85,6 +85,30 @@ def test_a_minibatch_later_no_accuracy_is_claimed(tmp_path):
     assert "accuracy" not in network.card
 
 
+@pytest.mark.parametrize("change", ["train_step", "load_state_dict"])
+def test_nor_is_one_of_weights_that_were_changed(run, change, tmp_path):
+    network = DesireNetwork.load(run[0] / CHECKPOINT)
+    network.forward(IMAGES[:4])
+    assert "accuracy" in network.card
+    if change == "train_step":
+        network.train_step(IMAGES[:4], LABELS[:4], 1e-3)
+    else:
+        network.load_state_dict(DesireNetwork(network.config).state_dict())
+    network.save(tmp_path / "a.safetensors")
+    card = read_checkpoint(tmp_path / "a.safetensors").card
+    assert card["note"] == "weights were changed since its epochs"
+    assert "accuracy" not in card
+
+
+def test_more_epochs_are_refused_where_learning_rates_follow_them(tmp_path):
+    config = CONFIG.replace(epochs=1, learning_rate_schedule="cosine")
+    fit(DesireNetwork(config), DATA, folder=tmp_path / "a")
+    fit(DesireNetwork(config), DATA, folder=tmp_path / "a", resume=True)
+    more = DesireNetwork(config.replace(epochs=2))
+    with pytest.raises(CheckpointError, match="epochs = 1, by which learning_rate_schedule sets"):
+        fit(more, DATA, folder=tmp_path / "a", resume=True)
+
+
 def test_a_network_that_was_not_trained_has_none(tmp_path):
     network = DesireNetwork(CONFIG)
     network.save(tmp_path / "a.safetensors")
