@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, fixed, load_dataset, rule
 from lava_desire.backends.integers import kernels as fixed_kernels
-from lava_desire.backends.numba.philox import draw_eight
+from lava_desire.backends.numba.philox import draw_eight, draw_parts
 from lava_desire.checkpoint import CheckpointError
 from lava_desire.engine import read_checkpoint
 from lava_desire.fixed import LayerFormat, default_formats
+from lava_desire.model.integers.arithmetic import apply_exponent
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
 from lava_desire.operations import count_operations
 from lava_desire.randomness import RoundingStream
+
+from .threads import threads
 
 CONFIG = DesireConfig(
     (64, 30, 10), learning_rate=1e-3, dropout_input=0.1, batch_size=8, epochs=2, seed=3
@@ -158,6 +161,59 @@ def test_the_compiled_philox_is_numpys(seed, sample, length, rows):
         draw_eight(stream.key, stream.counter_of(sample, row) + part, drawn)
         expected = words[8 * part : 8 * part + 8]
         np.testing.assert_array_equal(drawn[: len(expected)], expected)
+    parts = np.arange(0, stream.counters_a_row, 2)
+    together = np.zeros(8 * stream.counters_a_row, np.uint32)
+    draw_parts(stream.key, stream.counter_of(sample, row), parts, together)
+    chosen = np.arange(length) // 8 % 2 == 0
+    np.testing.assert_array_equal(together[:length], np.where(chosen, words, 0))
+
+
+NEAR_ENDS = st.sampled_from([0, 1, 2**15, 2**22, 2**23 - 2, 2**23 - 1, 2**23, 2**31 - 400])
+
+
+@given(
+    st.lists(st.tuples(NEAR_ENDS, st.integers(-300, 300)), min_size=1, max_size=9),
+    st.integers(-8, 7),
+    st.one_of(st.integers(64, 200), st.integers(64, 2**40)),
+    st.integers(0, 4095),
+    st.integers(1, 2**17 - 1),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_neurons_saturate_as_those_of_fixed(sums, exponent, gain, decay, mantissa, subtract):
+    """Also where products would not fit 32 bits, in which the kernel computes."""
+    signed = np.array([near * (1 if off % 2 else -1) + off for near, off in sums])
+    steps = np.stack([signed, -signed, signed, signed])[:, None]
+    found, reached = np.empty(steps.shape, bool), np.empty(steps.shape, np.int32)
+    constants = exponent, gain, decay, mantissa << 6, subtract
+    notes = np.zeros(5, np.int64)
+    fixed_kernels.run_neurons(steps, constants, np.empty((0, 0), bool), found, reached, notes)
+    potential, overflows = np.zeros(signed.shape, np.int64), 0
+    for step, now in enumerate(steps[:, 0]):
+        activation = apply_exponent(now, exponent)
+        overflows += (activation != (now << exponent if exponent >= 0 else now >> -exponent)).sum()
+        spikes, potential = fixed.integrate_and_fire(
+            potential,
+            activation,
+            gain,
+            decay,
+            mantissa << 6,
+            reset="subtract" if subtract else "zero",
+        )
+        np.testing.assert_array_equal(found[step, 0], spikes)
+        np.testing.assert_array_equal(reached[step, 0], potential)
+    assert notes[fixed_kernels.ACTIVATIONS_SATURATED] == overflows
+
+
+def test_threads_change_no_integer(digits):
+    weights = []
+    for count in (1, 3):
+        network = integer_network(CONFIG.replace(trace_baseline=1.0, rate_floor=0.1))
+        with threads(count):
+            network.train_step(digits.train_images[:9], digits.train_labels[:9], 1e-3)
+        weights.append([*network.numpy_weights(), *map(vars, network.take_ranges())])
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_equal(one, other)
 
 
 def test_a_sample_of_a_batch_has_the_draws_that_it_has_alone(digits):

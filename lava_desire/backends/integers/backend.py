@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,15 @@ from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer
 from lava_desire.backends.integers import convolutions, kernels
-from lava_desire.backends.numba.threads import own_threads
+from lava_desire.backends.numba.threads import Workspace, in_parallel, own_threads
+from lava_desire.backends.numba.update import move_rows
 from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers import IntegerRule, LayerFormat
-from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST, TRACE_LIMIT
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
 from lava_desire.model.option import LayerUpdate, integer_term_factors, refuse_in_integers
 from lava_desire.model.rates import whole_rate
 from lava_desire.model.synapses import Dense, Synapse, delayed
@@ -28,6 +30,7 @@ from lava_desire.randomness import RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
 _ALL_KEPT = np.empty((0, 0), np.bool_)
+_GRAIN = 64  # neurons, whose weights of an input lie in a line of the cache
 
 
 @dataclass
@@ -106,8 +109,8 @@ class IntegerBackend(Backend):
         super().__init__(config, device, FIXED_POINT)
         self.rule = IntegerRule(config, formats)
         levels = np.arange(BRIGHTEST + 1)
-        table = integers.encode(levels, config.num_steps, self.rule.encoder_threshold)
-        self._table = torch.from_numpy(table)
+        self._table = integers.encode(levels, config.num_steps, self.rule.encoder_threshold)
+        self._workspace = Workspace()
         self._trace_words = [self._words_of("trace", layer) for layer in self.layers]
         self._weight_words = [self._words_of("weight", layer) for layer in self.layers]
         self.mean_trace = self.rule.mean_trace
@@ -175,7 +178,9 @@ class IntegerBackend(Backend):
     def encode_images(self, images: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
         levels = integers.filtered_brightness(self.config, images.numpy())
-        return self._table[:, torch.from_numpy(levels)]
+        spikes = np.empty((self.config.num_steps, *levels.shape), np.bool_)
+        kernels.look_up(self._table, levels, spikes)
+        return torch.from_numpy(spikes)
 
     def run(
         self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None
@@ -215,7 +220,17 @@ class IntegerBackend(Backend):
         filled = (constants, kept, spikes, potentials, notes)
         synapse, arrived = layer.synapse, (trains.numpy(), layer.delay)
         if isinstance(synapse, Dense):
-            kernels.run_dense(weights.T.numpy(), *arrived, *filled)
+            rows, seen = weights.T.numpy(), []
+
+            def piece(first: int, last: int) -> None:
+                seen.append(np.zeros_like(notes))
+                kernels.run_dense(rows, *arrived, *filled[:-1], seen[-1], first, last)
+
+            in_parallel(piece, spikes.shape[1])
+            for own in seen:
+                notes[:1] = np.minimum(notes[:1], own[:1])
+                notes[1:3] = np.maximum(notes[1:3], own[1:3])
+                notes[3:] += own[3:]
         elif isinstance(synapse, Conv2d):
             rows = np.ascontiguousarray(weights.flatten(1).T.numpy())
             convolutions.run_convolution(synapse.geometry, rows, *arrived, *filled)
@@ -226,25 +241,34 @@ class IntegerBackend(Backend):
 
     def counts(self, trains: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        narrow = np.uint8 if len(trains) < 2**8 else np.int32
-        spikes = trains.numpy().view(np.uint8)
-        return torch.from_numpy(np.add.reduce(spikes, axis=0, dtype=narrow).astype(np.int64))
+        return torch.from_numpy(self._counts(trains, np.arange(trains.shape[1])))
+
+    def _counts(self, trains: Tensor, chosen: Any) -> Any:
+        return kernels.count(trains.contiguous().numpy().view(np.uint8), chosen)
+
+    def desired_spikes(self, desire: Tensor, mask: Tensor | None, trains: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        signs = (desire if mask is None else desire * mask).numpy()
+        (chosen,) = signs.any(axis=1).nonzero()
+        return torch.from_numpy((signs[chosen] * self._counts(trains, chosen)).sum(0))
 
     def traces(self, layer: Layer, pre: Tensor, first_sample: int) -> Tensor:
         """Return the traces of a layer's presynaptic trains, (T, B, N_{ℓ−1}) uint8 (Eq. 3)."""
         stream = self._trace_words[layer.number - 1]
-        trains, traces = pre.numpy(), np.empty(pre.shape, np.uint8)
-        for sample in range(pre.shape[1]):
+        trains = pre.contiguous().numpy()
+        traces = np.empty((trains.shape[1], len(trains), trains.shape[2]), np.uint8)
+        for sample in range(len(traces)):
             kernels.run_traces(
-                trains[:, sample],
+                trains,
+                sample,
                 layer.delay,
                 self.rule.decay,
                 self.rule.impulse,
                 stream.key,
                 stream.counter_of(first_sample + sample),
-                traces[:, sample],
+                traces[sample],
             )
-        return torch.from_numpy(traces)
+        return torch.from_numpy(traces).transpose(0, 1)
 
     def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
@@ -259,19 +283,23 @@ class IntegerBackend(Backend):
         self, layer: Layer, weights: Tensor, desire: Tensor, trains: Tensor, mask: Tensor | None
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        counts, kept = self.counts(trains).numpy(), None if mask is None else mask.numpy()
-        error = integers.local_error(desire.numpy(), counts, self.rule.full_count, kept)
-        error_limit = 2**7 * self.config.num_steps
-        if isinstance(layer.synapse, Conv2d):
-            sums = convolutions.backpropagated(layer.synapse, weights.numpy(), error)
-        elif isinstance(layer.synapse, Dense) and error.shape[1] * error_limit < 2**24:
-            # Integers that float32 holds exactly.
-            sums = (error.astype(np.float32) @ weights.numpy().astype(np.float32)).astype(np.int64)
+        signs, synapse, steps = desire.numpy(), layer.synapse, self.config.num_steps
+        (chosen,) = signs.any(axis=1).nonzero()
+        counts, kept = self._counts(trains, chosen), None if mask is None else mask.numpy()[chosen]
+        error = integers.local_error(signs[chosen], counts, self.rule.full_count, kept)
+        if isinstance(synapse, Conv2d):
+            sums = convolutions.backpropagated(synapse, weights.numpy(), error)
+        elif isinstance(synapse, Dense):
+            is_narrow = steps < 2**15 and synapse.num_post * steps << 7 < 2**31
+            error = error.astype(np.int16 if is_narrow else np.int64)
+            sums = np.empty((len(chosen), synapse.num_pre), np.int32 if is_narrow else np.int64)
+            in_parallel(partial(kernels.pass_back, weights.T.numpy(), error, sums), synapse.num_pre)
         else:
-            sums = layer.synapse.backward(weights.numpy(), error)
-        z = integers.saturate(sums)
+            sums = synapse.backward(weights.numpy(), error)
+        desires = np.zeros((len(signs), synapse.num_pre), np.int8)
         threshold = self.rule.hidden_threshold(layer.number - 1)
-        return torch.from_numpy(integers.hidden_desire(z, threshold))
+        desires[chosen] = integers.hidden_desire(integers.saturate(sums), threshold)
+        return torch.from_numpy(desires)
 
     def rate_of(self, layer: Layer, learning_rate: float) -> int:
         """Return the mantissa of a learning rate on the grid of a layer."""
@@ -291,7 +319,8 @@ class IntegerBackend(Backend):
 
     def move_average(self, average: Tensor, weights: Tensor, share: float) -> None:
         """See :class:`~lava_desire.backends.base.Backend`; averages of mantissas are float32."""
-        average.lerp_(weights.float(), share)
+        means, rows = (by_input(array) for array in (average, weights))
+        in_parallel(partial(move_rows, means, rows, np.float32(share)), len(rows))
 
     def learn(self, *arguments: Any) -> Tensor:
         """Change the weights by the summed accumulators of the samples with desire."""
@@ -318,16 +347,10 @@ class IntegerBackend(Backend):
         rounding = (shift, words.key, words.counter_of(first_sample), *ends)
         traces, terms = self._trace_words[number - 1], list(factors)
         drawn = (traces.key, traces.counter_of(first_sample))
-        trains = (pre.numpy(), layer.delay, post.numpy(), signs.numpy())
+        trains = (pre.contiguous().numpy(), layer.delay, post.numpy(), signs.numpy())
         constants = (self.rule.decay, self.rule.impulse, rate_mantissa)
         if isinstance(synapse, Dense):
-            most = TRACE_LIMIT * signs.shape[0] * self.config.num_steps
-            kind = np.int32 if most < 2**31 else np.int64
-            pairings = np.zeros(synapse.weight_shape, kind)
-            factors = _in_arrays(terms, synapse)
-            held = kernels.learn_dense(
-                rows, *trains, *constants, *drawn, *factors, pairings, rounding
-            )
+            held = self._learn_dense(layer, rows, *trains, rate_mantissa, *drawn, terms, rounding)
         else:
             changes = self._added(synapse, terms)
             if isinstance(synapse, Conv2d):
@@ -338,6 +361,46 @@ class IntegerBackend(Backend):
             held = kernels.add_changes(rows, chosen, changes.reshape(rows.T.shape), *rounding)
         self._held[number - 1] += held
         return signs.any(dim=1)
+
+    def _learn_dense(
+        self,
+        layer: Layer,
+        rows: Any,
+        inputs: Any,
+        delay: int,
+        outputs: Any,
+        signs: Any,
+        rate_mantissa: int,
+        key: Any,
+        counter: int,
+        terms: list[tuple[Any, ...]],
+        rounding: tuple[Any, ...],
+    ) -> int:
+        if rate_mantissa == 0:
+            return 0
+        samples, begin, places = kernels.list_pairs(outputs, signs)
+        steps, size = len(inputs), layer.synapse.num_pre
+        traces = self._workspace.take("traces", (len(samples), steps, size), np.uint8)
+        counters = steps * self._trace_words[layer.number - 1].counters_a_row
+
+        def trace(first: int, last: int) -> None:
+            for row in range(first, last):
+                place = (key, counter + int(samples[row]) * counters, traces[row])
+                kernels.run_traces(
+                    inputs, samples[row], delay, self.rule.decay, self.rule.impulse, *place
+                )
+
+        in_parallel(trace, len(samples))
+        flat, held = traces.reshape(-1, size), []
+        posts, pres, bits = _in_arrays(terms, layer.synapse)
+        parts = kernels.changing_parts(flat, pres)
+
+        def learn(first: int, last: int) -> None:
+            changed = (rate_mantissa, posts, pres, bits, parts, rounding, first, last)
+            held.append(kernels.learn_dense(rows, flat, begin, places, *changed))
+
+        in_parallel(learn, rows.shape[1], _GRAIN)
+        return sum(held)
 
     @staticmethod
     def _added(synapse: Synapse, terms: list[tuple[Any, ...]]) -> Any:
@@ -373,3 +436,8 @@ def _in_arrays(terms: list[tuple[Any, ...]], synapse: Synapse) -> tuple[Any, Any
     for term, (post, pre, below) in enumerate(terms):
         posts[term], pres[term], bits[term] = post, pre, below
     return posts, pres, bits
+
+
+def by_input(weights: Tensor) -> Any:
+    """Return the array of a tensor; of a matrix (N_o, N_i), held by input, (N_i, N_o)."""
+    return weights.T.numpy() if weights.ndim == 2 else weights.view(len(weights), -1).numpy()

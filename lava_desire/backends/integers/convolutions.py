@@ -46,8 +46,9 @@ def run_convolution(
     num_steps, batch_size, num_in = inputs.shape
     sums = np.empty((out_h * out_w, num_out), np.int32)
     in_order = np.empty(num_out * out_h * out_w, np.int32)
-    potential = np.empty(len(in_order), np.int64)
+    potential, everyone = np.empty(len(in_order), np.int32), np.ones(len(in_order), np.bool_)
     for sample in range(batch_size):
+        kept = mask[sample] if len(mask) else everyone
         potential[:] = 0
         for step in range(num_steps):
             sums[:] = 0
@@ -69,7 +70,6 @@ def run_convolution(
             for neuron in range(num_out):
                 for place in range(len(sums)):
                     in_order[neuron * len(sums) + place] = sums[place, neuron]
-            kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
             integrate_and_fire(in_order, potential, constants, kept, spikes[step, sample], notes)
             if len(potentials):
                 potentials[step, sample] = potential
@@ -191,7 +191,7 @@ def gather_changes(
         if not desire[sample].any():
             continue
         begin = trace_counter + sample * counters_a_sample
-        run_traces(inputs[:, sample], delay, decay, impulse, trace_key, begin, in_order)
+        run_traces(inputs, sample, delay, decay, impulse, trace_key, begin, in_order)
         for step in range(num_steps):
             for channel in range(num_channels):
                 for place in range(height * width):

@@ -1,9 +1,9 @@
 """The hot loops in integers, compiled with numba; event-driven as those of ``backends.numba``.
 
 Each does for a whole window what functions of :mod:`lava_desire.fixed` do for one step, and is
-tested against them. Sums are held in 32 bits where the limits of
-:class:`~lava_desire.fixed.IntegerRule` keep them inside, else in 64; states are saturated
-explicitly.
+tested against them. Loops over neighbours have no branch, so that they are done by vectors; numbers
+are as narrow as the limits of :class:`~lava_desire.fixed.IntegerRule` allow; states are saturated
+explicitly. No result depends on how samples or neurons are shared among threads.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from lava_desire.backends.numba.jit import njit
-from lava_desire.backends.numba.philox import draw_eight
+from lava_desire.backends.numba.philox import draw_parts
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
     DECAY_BITS,
     IMPULSE_BITS,
+    STATE_BITS,
     STATE_LIMIT,
     TRACE_LIMIT,
 )
@@ -26,12 +27,58 @@ LOWEST, HIGHEST, LARGEST_ACTIVATION, ACTIVATIONS_SATURATED, POTENTIALS_SATURATED
 """What :func:`run_dense` notes: range of the potential before its reset, largest magnitude of an
 activation before its gain, saturations."""
 
-_DECAY_MASK = 2**DECAY_BITS - 1
-_IMPULSE_MASK = 2**IMPULSE_BITS - 1
+_DECAY_MASK = np.int32(2**DECAY_BITS - 1)
+_IMPULSE_MASK = np.int32(2**IMPULSE_BITS - 1)
 _WORD_BITS = 32
-_EIGHT = 8  # words of a Philox counter
+_EIGHT = 8  # words of a Philox counter, and spikes that are looked at together
 _TOGETHER = 4  # spikes whose weights or traces are added at once
-_MOST_IN_16_BITS = 256  # mantissas whose sum fits
+_MOST_IN_16_BITS = 256  # mantissas or traces whose sum fits
+_MOST_IN_8_BITS = 255
+_BEYOND = 2**STATE_BITS  # by so much any potential is saturated, whatever it was
+_FAR = 256  # no mantissa moves farther before the end of its range
+
+
+@njit(nogil=True)
+def look_up(table: Any, levels: Any, spikes: Any) -> None:
+    """Look up the trains of brightness, (B, N) int64, in (T, 256) bool: fill (T, B, N) bool."""
+    for step in range(len(spikes)):
+        of_level = table[step]
+        for sample in range(len(levels)):
+            for pixel in range(levels.shape[1]):
+                spikes[step, sample, pixel] = of_level[levels[sample, pixel]]
+
+
+@njit(nogil=True)
+def count(spikes: Any, chosen: Any) -> Any:
+    """Count the spikes, (T, B, N) uint8, of chosen samples, (A,) int64: (A, N) int64."""
+    num_steps, _, size = spikes.shape
+    counts, few = np.zeros((len(chosen), size), np.int64), np.empty(size, np.uint8)
+    for row in range(len(chosen)):
+        for first in range(0, num_steps, _MOST_IN_8_BITS):
+            few[:] = 0
+            for step in range(first, min(first + _MOST_IN_8_BITS, num_steps)):
+                fired = spikes[step, chosen[row]]
+                for neuron in range(size):
+                    few[neuron] += fired[neuron]
+            for neuron in range(size):
+                counts[row, neuron] += few[neuron]
+    return counts
+
+
+@njit(nogil=True)
+def list_active(spikes: Any, active: Any) -> Any:
+    """Write which of (N,) bool spike to `active`, (N + 1,) int64, and return how many do."""
+    found, whole = 0, len(spikes) // _EIGHT
+    eights = spikes[: whole * _EIGHT].view(np.uint64)
+    for part in range(whole):
+        if eights[part]:
+            for neuron in range(part * _EIGHT, part * _EIGHT + _EIGHT):
+                active[found] = neuron
+                found += spikes[neuron]
+    for neuron in range(whole * _EIGHT, len(spikes)):
+        active[found] = neuron
+        found += spikes[neuron]
+    return found
 
 
 @njit(nogil=True)
@@ -44,8 +91,10 @@ def run_dense(
     spikes: Any,
     potentials: Any,
     notes: Any,
+    first_sample: int,
+    last_sample: int,
 ) -> None:
-    """Run a dense layer over a window from rest (Eq. 1 and 16).
+    """Run some samples of a dense layer over a window from rest (Eq. 1 and 16).
 
     Parameters
     ----------
@@ -66,42 +115,45 @@ def run_dense(
         Filled, where it has steps: (T, B, N_o) int32, after the reset.
     notes : ndarray
         Extended: (5,) int64, see above.
+    first_sample, last_sample : int
+        The first of the samples, and the one behind the last.
     """
-    num_steps, batch_size, num_in = inputs.shape
+    num_steps, _, num_in = inputs.shape
     num_out = rows.shape[1]
     sums, partial = np.empty(num_out, np.int32), np.empty(num_out, np.int16)
-    active = np.empty(num_in + _TOGETHER, np.int64)
-    potential = np.empty(num_out, np.int64)
-    for sample in range(batch_size):
+    active = np.empty(num_in + 1, np.int64)
+    potential, everyone = np.empty(num_out, np.int32), np.ones(num_out, np.bool_)
+    for sample in range(first_sample, last_sample):
+        kept = mask[sample] if len(mask) else everyone
         potential[:] = 0
         for step in range(num_steps):
             sums[:] = 0
-            if step >= delay:
-                found = 0
-                for source in range(num_in):
-                    active[found] = source
-                    found += inputs[step - delay, sample, source]
-                for first in range(0, found, _MOST_IN_16_BITS):
-                    partial[:] = 0
-                    last = min(first + _MOST_IN_16_BITS, found)
-                    together = last - (last - first) % _TOGETHER
-                    for begin in range(first, together, _TOGETHER):
-                        one, two = rows[active[begin]], rows[active[begin + 1]]
-                        three, four = rows[active[begin + 2]], rows[active[begin + 3]]
-                        for neuron in range(num_out):
-                            total = np.int16(one[neuron]) + np.int16(two[neuron])
-                            total += np.int16(three[neuron]) + np.int16(four[neuron])
-                            partial[neuron] += np.int16(total)
-                    for begin in range(together, last):
-                        one = rows[active[begin]]
-                        for neuron in range(num_out):
-                            partial[neuron] += one[neuron]
-                    for neuron in range(num_out):
-                        sums[neuron] += partial[neuron]
-            kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
+            found = list_active(inputs[step - delay, sample], active) if step >= delay else 0
+            for first in range(0, found, _MOST_IN_16_BITS):
+                add_rows(rows, active[first : min(first + _MOST_IN_16_BITS, found)], partial)
+                for neuron in range(num_out):
+                    sums[neuron] += partial[neuron]
             integrate_and_fire(sums, potential, constants, kept, spikes[step, sample], notes)
             if len(potentials):
                 potentials[step, sample] = potential
+
+
+@njit(nogil=True)
+def add_rows(rows: Any, chosen: Any, sums: Any) -> None:
+    """Add up chosen rows, of int8 or of uint8 below 128, at most 256: `sums` are int16."""
+    sums[:] = 0
+    together = len(chosen) - len(chosen) % _TOGETHER
+    for begin in range(0, together, _TOGETHER):
+        one, two = rows[chosen[begin]], rows[chosen[begin + 1]]
+        three, four = rows[chosen[begin + 2]], rows[chosen[begin + 3]]
+        for place in range(len(sums)):
+            total = np.int16(one[place]) + np.int16(two[place])
+            total += np.int16(three[place]) + np.int16(four[place])
+            sums[place] += np.int16(total)
+    for begin in range(together, len(chosen)):
+        one = rows[chosen[begin]]
+        for place in range(len(sums)):
+            sums[place] += one[place]
 
 
 @njit(nogil=True)
@@ -114,11 +166,11 @@ def run_neurons(
     notes: Any,
 ) -> None:
     """Do what :func:`run_dense` does, with sums of mantissas at hand, (T, B, N_o) int64."""
-    potential = np.empty(sums.shape[2], np.int64)
+    potential, everyone = np.empty(sums.shape[2], np.int32), np.ones(sums.shape[2], np.bool_)
     for sample in range(sums.shape[1]):
+        kept = mask[sample] if len(mask) else everyone
         potential[:] = 0
         for step in range(sums.shape[0]):
-            kept = mask[sample] if len(mask) else mask[:0].reshape(-1)
             fired = spikes[step, sample]
             integrate_and_fire(sums[step, sample], potential, constants, kept, fired, notes)
             if len(potentials):
@@ -129,43 +181,83 @@ def run_neurons(
 def integrate_and_fire(
     sums: Any, potential: Any, constants: Any, kept: Any, fired: Any, notes: Any
 ) -> None:
-    """Advance one sample's neurons by a step (Eq. 1 and 16); arguments as of :func:`run_dense`."""
+    """Advance one sample's neurons by a step (Eq. 1 and 16); arguments as of :func:`run_dense`.
+
+    All is done in 32 bits: what would not fit is saturated before, as it will be behind.
+    """
     weight_exp, gain, decay, threshold, subtract = constants
-    for neuron in range(len(sums)):
-        activation = np.int64(sums[neuron])
-        if weight_exp >= 0:
-            activation <<= weight_exp
-        else:
-            activation >>= -weight_exp
-        if abs(activation) > STATE_LIMIT:
-            activation = STATE_LIMIT if activation > 0 else -STATE_LIMIT
-            notes[ACTIVATIONS_SATURATED] += 1
-        notes[LARGEST_ACTIVATION] = max(notes[LARGEST_ACTIVATION], abs(activation))
+    gain, decay, threshold = np.int32(min(gain, _BEYOND)), np.int32(decay), np.int32(threshold)
+    left, right = np.int32(max(weight_exp, 0)), np.int32(max(-weight_exp, 0))
+    most = sums.dtype.type((STATE_LIMIT >> left) + 1 if left else 2**31 - 1)
+    limit, reach = np.int32(STATE_LIMIT), np.int32(min(_BEYOND // gain + 1, STATE_LIMIT))
+    least, floor, least_reach = sums.dtype.type(-most), np.int32(-limit), np.int32(-reach)
+    deducted = threshold if subtract else np.int32(0)
+    left_over = np.int32(-1 if subtract else 0)
+    lowest = highest = largest = num_activations = num_potentials = np.int32(0)
+    for neuron in range(len(sums)):  # each number is cast, as numba would make it of 64 bits
+        total = np.int32(min(max(sums[neuron], least), most))
+        activation = np.int32(np.int32(total << left) >> right)
+        held = min(max(activation, floor), limit)
+        num_activations = np.int32(num_activations + np.int32(held != activation))
+        largest = max(largest, max(held, np.int32(-held)))
+        added = np.int32(min(max(held, least_reach), reach) * gain)
         value = potential[neuron]
-        decayed = (abs(value) * decay) >> DECAY_BITS
-        value = (decayed if value >= 0 else -decayed) + activation * gain
-        if abs(value) > STATE_LIMIT:
-            value = STATE_LIMIT if value > 0 else -STATE_LIMIT
-            notes[POTENTIALS_SATURATED] += 1
-        notes[LOWEST] = min(notes[LOWEST], value)
-        notes[HIGHEST] = max(notes[HIGHEST], value)
-        fires = value > threshold and (len(kept) == 0 or kept[neuron])
+        magnitude = max(value, np.int32(-value))
+        low = np.int32(np.int32(magnitude & _DECAY_MASK) * decay)
+        high = np.int32(np.int32(magnitude >> DECAY_BITS) * decay)
+        decayed = np.int32(high + np.int32(low >> DECAY_BITS))
+        value = np.int32((decayed if value >= 0 else np.int32(-decayed)) + added)
+        held = min(max(value, floor), limit)
+        num_potentials = np.int32(num_potentials + np.int32(held != value))
+        lowest, highest = min(lowest, held), max(highest, held)
+        fires = (held > threshold) & kept[neuron]
         fired[neuron] = fires
-        if fires:
-            value = value - threshold if subtract else 0
-        potential[neuron] = value
+        potential[neuron] = np.int32(np.int32(held & left_over) - deducted) if fires else held
+    notes[LOWEST] = min(notes[LOWEST], lowest)
+    notes[HIGHEST] = max(notes[HIGHEST], highest)
+    notes[LARGEST_ACTIVATION] = max(notes[LARGEST_ACTIVATION], largest)
+    notes[ACTIVATIONS_SATURATED] += num_activations
+    notes[POTENTIALS_SATURATED] += num_potentials
+
+
+@njit(nogil=True)
+def pass_back(rows: Any, errors: Any, sums: Any, first: int, last: int) -> None:
+    """Send errors back to the inputs from first to last (Eq. 13).
+
+    `rows` are mantissas, (N_i, N_o) int8; `errors`, (A, N_o), int16 where the sums of 32 bits hold
+    any, else int64; `sums`, (A, N_i) of int32 or int64, are filled.
+    """
+    for source in range(first, last):
+        row = rows[source]
+        for sample in range(len(errors)):
+            error, total = errors[sample], sums.dtype.type(0)
+            for neuron in range(len(row)):
+                total += sums.dtype.type(sums.dtype.type(row[neuron]) * error[neuron])
+            sums[sample, source] = total
 
 
 @njit(nogil=True)
 def run_traces(
-    inputs: Any, delay: int, decay: int, impulse: int, key: Any, counter: int, traces: Any
+    inputs: Any,
+    sample: int,
+    delay: int,
+    decay: Any,
+    impulse: Any,
+    key: Any,
+    counter: int,
+    traces: Any,
 ) -> None:
     """Run the traces of one sample's input over a window (Eq. 3).
+
+    Words are drawn for eight neighbours where one of them spikes or has a trace: without either
+    nothing changes, whatever is drawn.
 
     Parameters
     ----------
     inputs : ndarray
-        (T, N_i) bool.
+        (T, B, N_i) bool.
+    sample : int
+        Which of them.
     delay, decay, impulse : int
         See :func:`run_dense` and :func:`lava_desire.fixed.decay_trace`.
     key, counter : ndarray, int
@@ -173,72 +265,84 @@ def run_traces(
     traces : ndarray
         Filled: (T, N_i) uint8 in [0, 127].
     """
-    num_steps, num_in = inputs.shape
-    counters_a_step = (num_in + _EIGHT - 1) // _EIGHT
-    trace = np.empty(_EIGHT, np.int64)
-    words = np.empty(_EIGHT, np.uint32)
-    for part in range(counters_a_step):
-        begin, end = part * _EIGHT, min(part * _EIGHT + _EIGHT, num_in)
-        trace[:] = 0
-        began = False
-        for step in range(num_steps):
-            if not began:
-                for source in range(begin, end):
-                    began = began or (step >= delay and inputs[step - delay, source])
-            if not began:  # zero decays to zero whatever is drawn
-                traces[step, begin:end] = 0
-                continue
-            draw_eight(key, counter + step * counters_a_step + part, words)
-            for lane in range(end - begin):
-                word = np.int64(words[lane])
-                value = (trace[lane] * decay + (word & _DECAY_MASK)) >> DECAY_BITS
-                if step >= delay and inputs[step - delay, begin + lane]:
-                    value += (impulse + (word >> DECAY_BITS & _IMPULSE_MASK)) >> IMPULSE_BITS
-                trace[lane] = min(value, TRACE_LIMIT)
-                traces[step, begin + lane] = trace[lane]
+    num_steps, _, num_in = inputs.shape
+    num_parts, whole = (num_in + _EIGHT - 1) // _EIGHT, num_in // _EIGHT
+    words, drawn = np.zeros(num_parts * _EIGHT, np.uint32), np.empty(num_parts, np.int64)
+    before, silent = np.zeros(num_in, np.uint8), np.zeros(num_in, np.bool_)
+    decay, impulse = np.int32(decay), np.int32(impulse)
+    for step in range(num_steps):
+        arrived = inputs[step - delay, sample] if step >= delay else silent
+        spiking = arrived[: whole * _EIGHT].view(np.uint64)
+        traced, found = before[: whole * _EIGHT].view(np.uint64), 0
+        for part in range(whole):
+            drawn[found] = part
+            found += (spiking[part] | traced[part]) != 0
+        drawn[found] = whole
+        found += num_parts - whole
+        draw_parts(key, counter + step * num_parts, drawn[:found], words)
+        after = traces[step]
+        for source in range(num_in):
+            word, spike = np.int32(words[source]), np.int32(arrived[source])
+            value = np.int32(np.int32(before[source]) * decay) + np.int32(word & _DECAY_MASK)
+            noise = np.int32(np.int32(word >> DECAY_BITS) & _IMPULSE_MASK)
+            added = np.int32(np.int32(impulse + noise) >> IMPULSE_BITS)
+            value = np.int32(np.int32(value) >> DECAY_BITS) + np.int32(spike * added)
+            after[source] = min(np.int32(value), np.int32(TRACE_LIMIT))
+        before = after
 
 
 @njit(nogil=True)
-def gather_pairings(spikes: Any, traces: Any, desire: Any, chosen: Any, pairings: Any) -> None:
-    """Add one sample's pairs, signed by desire, to those of the chosen neurons (Eq. 4).
-
-    Neither the 24 bits of a sample's pairs nor the 32 of its accumulator can be full: there are
-    at most 127 · 2**16 pairs, times a rate of at most 255.
+def list_pairs(outputs: Any, desire: Any) -> tuple[Any, Any, Any]:
+    """List the spikes with desire, neuron by neuron.
 
     Parameters
     ----------
-    spikes : ndarray
-        Postsynaptic spikes, (T, N_o) bool.
-    traces : ndarray
-        (T + 1, N_i) uint8, the last row of zeros.
+    outputs : ndarray
+        (T, B, N_o) bool.
     desire : ndarray
-        d · mask, (N_o,) int8.
-    chosen : ndarray
-        Indices of R neurons, (R,) int64.
-    pairings : ndarray
-        Extended: (R, N_i) int32 or int64.
+        d · mask, (B, N_o) int8.
+
+    Returns
+    -------
+    samples : ndarray
+        Those with such a spike, (A,) int64.
+    begin : ndarray
+        Where spikes begin that a neuron wants more of, and those that it wants less of,
+        (2 · N_o + 1,) int64.
+    places : ndarray
+        Their rows in (A, T, N_i) traces: the place in `samples` times T, and the step, (S,) int64.
     """
-    num_steps, num_in = len(spikes), traces.shape[1]
-    steps = np.empty(num_steps + _TOGETHER, np.int64)
-    for row in range(len(chosen)):
-        neuron = chosen[row]
-        sign = np.int32(desire[neuron])
-        if sign == 0:
-            continue
-        found = 0
-        for step in range(num_steps):
-            if spikes[step, neuron]:
-                steps[found] = step
-                found += 1
-        steps[found : found + _TOGETHER] = num_steps
-        sums = pairings[row]
-        for begin in range(0, found, _TOGETHER):
-            one, two = traces[steps[begin]], traces[steps[begin + 1]]
-            three, four = traces[steps[begin + 2]], traces[steps[begin + 3]]
-            for source in range(num_in):
-                pairs = np.int32(one[source]) + np.int32(two[source])
-                pairs += np.int32(three[source]) + np.int32(four[source])
-                sums[source] += sign * pairs
+    num_steps, batch_size, size = outputs.shape
+    begin, active = np.zeros(2 * size + 1, np.int64), np.empty(size + 1, np.int64)
+    samples, places = np.empty(batch_size, np.int64), np.empty(0, np.int64)
+    num_samples = 0
+    for listing in range(2):  # they are counted before
+        num_samples = 0
+        for sample in range(batch_size):
+            signs, takes_part = desire[sample], False
+            if not signs.any():
+                continue
+            for step in range(num_steps):
+                for k in range(list_active(outputs[step, sample], active)):
+                    sign = signs[active[k]]
+                    if sign == 0:
+                        continue
+                    takes_part = True
+                    kind = 2 * active[k] + (sign < 0)
+                    if listing:
+                        places[begin[kind]] = num_samples * num_steps + step
+                        begin[kind] += 1
+                    else:
+                        begin[kind + 1] += 1
+            samples[num_samples] = sample
+            num_samples += takes_part
+        if listing:
+            begin[1:] = begin[:-1].copy()
+            begin[0] = 0
+        else:
+            begin = begin.cumsum()
+            places = np.empty(begin[-1], np.int64)
+    return samples[:num_samples], begin, places
 
 
 @njit(nogil=True)
@@ -246,33 +350,36 @@ def add_row(
     rows: Any,
     neuron: int,
     change_of: Any,
+    parts: Any,
+    words: Any,
+    moves: Any,
     shift: int,
     key: Any,
     counter: int,
     lowest: int,
     highest: int,
 ) -> int:
-    """Round a neuron's accumulators, (N_i,) int64, and add them: :func:`add_changes`."""
-    held, drawn = 0, -1
-    words = np.empty(_EIGHT, np.uint32)
-    begin = counter + neuron * ((len(rows) + _EIGHT - 1) // _EIGHT)
-    for source in range(len(rows)):
-        change = change_of[source]
-        if change == 0:
-            continue  # the noise alone never makes a step
-        part = source // _EIGHT
-        if part != drawn:
-            draw_eight(key, begin + part, words)
-            drawn = part
-        change = min(max(change, -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
-        noise = np.int64(words[source - part * _EIGHT]) >> (_WORD_BITS - shift)
-        moved = (change + noise) >> shift
-        if moved != 0:
-            value = rows[source, neuron] + moved
-            if value < lowest or value > highest:
-                held += 1
-                value = min(max(value, lowest), highest)
-            rows[source, neuron] = value
+    """Round a neuron's accumulators, (N_i,) int64, and add them: :func:`add_changes`.
+
+    `parts` are the eights of inputs with a change other than zero, to which noise alone adds
+    nothing; `words`, (N_i,) uint32, and `moves`, (N_i,) int16, of whole eights, are overwritten.
+    """
+    num_in = len(rows)
+    num_parts, held = (num_in + _EIGHT - 1) // _EIGHT, 0
+    draw_parts(key, counter + neuron * num_parts, parts, words)
+    for source in range(num_in):
+        change = min(max(change_of[source], -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
+        noise = np.int64(words[source]) >> (_WORD_BITS - shift)
+        moves[source] = min(max((change + noise) >> shift, -_FAR), _FAR)
+    fours = moves.view(np.uint64)
+    for four in range(len(fours)):
+        if fours[four]:
+            for source in range(4 * four, min(4 * four + 4, num_in)):
+                value = rows[source, neuron] + moves[source]
+                if value < lowest or value > highest:
+                    held += 1
+                    value = min(max(value, lowest), highest)
+                rows[source, neuron] = value
     return held
 
 
@@ -307,51 +414,64 @@ def add_changes(
     int
         Weights that were held at the end of their range.
     """
-    held = 0
+    held, parts = 0, np.arange((len(rows) + _EIGHT - 1) // _EIGHT)
+    words = np.empty(len(parts) * _EIGHT, np.uint32)
+    moves = np.zeros(len(words), np.int16)
+    rounding = shift, key, counter, lowest, highest
     for row in range(len(chosen)):
-        held += add_row(rows, chosen[row], changes[row], shift, key, counter, lowest, highest)
+        held += add_row(rows, chosen[row], changes[row], parts, words, moves, *rounding)
     return held
+
+
+@njit(nogil=True)
+def changing_parts(traces: Any, pres: Any) -> Any:
+    """Return the eights of inputs with any trace, (R, N_i) uint8, or factor, (K, N_i) int64."""
+    num_in = traces.shape[1]
+    seen = np.zeros(num_in, np.uint8)
+    for row in range(len(traces)):
+        for source in range(num_in):
+            seen[source] |= traces[row, source]
+    for term in range(len(pres)):
+        for source in range(num_in):
+            seen[source] |= np.uint8(pres[term, source] != 0)
+    parts = np.empty((num_in + _EIGHT - 1) // _EIGHT, np.bool_)
+    for part in range(len(parts)):
+        parts[part] = seen[part * _EIGHT : part * _EIGHT + _EIGHT].any()
+    return np.flatnonzero(parts)
 
 
 @njit(nogil=True)
 def learn_dense(
     rows: Any,
-    inputs: Any,
-    delay: int,
-    outputs: Any,
-    desire: Any,
-    decay: int,
-    impulse: int,
+    traces: Any,
+    begin: Any,
+    places: Any,
     rate_mantissa: int,
-    trace_key: Any,
-    trace_counter: int,
     posts: Any,
     pres: Any,
     bits: Any,
-    pairings: Any,
+    parts: Any,
     rounding: tuple[int, Any, int, int, int],
+    first: int,
+    last: int,
 ) -> int:
-    """Learn a dense layer's weights from a batch: traces, accumulators, one rounding (Eq. 3 and 4).
+    """Learn the weights of neurons first to last of a dense layer, rounding once (Eq. 4).
 
     Parameters
     ----------
     rows : ndarray
         Changed: mantissas, input-major, (N_i, N_o) int8.
-    inputs, outputs : ndarray
-        (T, B, N_i) and (T, B, N_o) bool.
-    delay, decay, impulse : int
-        See :func:`run_traces`.
-    desire : ndarray
-        d · mask, (B, N_o) int8.
+    traces : ndarray
+        (A · T, N_i) uint8.
+    begin, places : ndarray
+        See :func:`list_pairs`.
     rate_mantissa : int
         See :func:`lava_desire.fixed.weight_change`.
-    trace_key, trace_counter : ndarray, int
-        Where the random words of the batch's first sample begin.
     posts, pres, bits : ndarray
         Factors of K terms, (K, N_o), (K, N_i) and (K,) int64: the accumulators get
         posts · pres / 2**bits, rounded.
-    pairings : ndarray
-        Zeros, to be overwritten, (N_o, N_i) int32, or int64 where 127·T·B does not fit.
+    parts : ndarray
+        See :func:`changing_parts`.
     rounding : tuple
         Arguments of :func:`add_changes` from `shift` on.
 
@@ -360,42 +480,27 @@ def learn_dense(
     int
         Weights that were held at the end of their range.
     """
-    num_steps, batch_size, num_in = inputs.shape
-    num_out = outputs.shape[2]
-    takes_part = np.zeros((batch_size, num_out), np.bool_)
-    is_chosen = np.zeros(num_out, np.bool_)
-    for step in range(num_steps):
-        for sample in range(batch_size):
-            for neuron in range(num_out):
-                if outputs[step, sample, neuron] and desire[sample, neuron] != 0:
-                    takes_part[sample, neuron] = True
-                    is_chosen[neuron] = True
-    for term in range(len(bits)):
-        is_chosen |= posts[term] != 0
-    chosen = np.flatnonzero(is_chosen)
-    if len(chosen) == 0 or rate_mantissa == 0:
-        return 0
-    traces = np.zeros((num_steps + 1, num_in), np.uint8)
-    counters_a_sample = num_steps * ((num_in + _EIGHT - 1) // _EIGHT)
-    for sample in range(batch_size):
-        if takes_part[sample].any():
-            begin = trace_counter + sample * counters_a_sample
-            run_traces(
-                inputs[:, sample], delay, decay, impulse, trace_key, begin, traces[:num_steps]
-            )
-            gather_pairings(outputs[:, sample], traces, desire[sample], chosen, pairings)
-    held = 0
-    change_of = np.empty(num_in, np.int64)
-    shift, key, counter, lowest, highest = rounding
-    for row in range(len(chosen)):
-        neuron = chosen[row]
-        for source in range(num_in):
-            change_of[source] = np.int64(pairings[row, source]) * rate_mantissa
+    held, num_in = 0, len(rows)
+    partial, change_of = np.empty(num_in, np.int16), np.empty(num_in, np.int64)
+    words = np.zeros((num_in + _EIGHT - 1) // _EIGHT * _EIGHT, np.uint32)
+    moves = np.zeros(len(words), np.int16)
+    for neuron in range(first, last):
+        changes, kind = False, 2 * neuron
+        change_of[:] = 0
+        for sign in (1, -1):
+            for at in range(begin[kind], begin[kind + 1], _MOST_IN_16_BITS):
+                changes = True
+                add_rows(traces, places[at : min(at + _MOST_IN_16_BITS, begin[kind + 1])], partial)
+                for source in range(num_in):
+                    change_of[source] += sign * rate_mantissa * partial[source]
+            kind += 1
         for term in range(len(bits)):
             post, below = posts[term, neuron], bits[term]
             if post != 0:
+                changes = True
                 half = np.int64(1) << (below - 1)
                 for source in range(num_in):
                     change_of[source] += (post * pres[term, source] + half) >> below
-        held += add_row(rows, neuron, change_of, shift, key, counter, lowest, highest)
+        if changes:
+            held += add_row(rows, neuron, change_of, parts, words, moves, *rounding)
     return held

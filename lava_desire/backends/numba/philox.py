@@ -24,6 +24,8 @@ _SECOND_BUMP = np.uint64(0xBB67AE8584CAA73B)
 _HALF = np.uint64(32)
 _UNUSED_BITS = np.uint32(8)  # a float32 in [0, 1) is made of 24 bits
 _LOW = np.uint64(0xFFFFFFFF)
+_WORDS_A_COUNTER = 4  # of 64 bits
+_TOGETHER = 16  # counters: two vectors, so that one goes on while the other waits
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -84,3 +86,86 @@ def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
             draw_eight(key, (sample + row) * counters + part, words)
             for k in range(min(8, num_neurons - 8 * part)):
                 keep[row, 8 * part + k] = (words[k] >> _UNUSED_BITS) >= least
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _draw_together(
+    context: Any, first_key: Any, second_key: Any, counter: Any, parts: Any, words: Any
+) -> Any:
+    """Do what :func:`draw_parts` does for `_TOGETHER` parts in vector registers.
+
+    `parts` and `words` are addresses. Products of 64 bits are put together from those of 32, as
+    vectors have no others; the machine is little-endian.
+    """
+    word, lanes = ir.IntType(64), range(_TOGETHER)
+    vector, four = ir.VectorType(word, _TOGETHER), ir.VectorType(word, _WORDS_A_COUNTER)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def every(value: Any) -> Any:
+            return ir.Constant(vector, [int(value)] * _TOGETHER)
+
+        def spread(value: Any) -> Any:
+            one = builder.insert_element(
+                ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+            )
+            return builder.shuffle_vector(one, one, ir.Constant(indices(_TOGETHER), None))
+
+        def indices(count: int) -> Any:
+            return ir.VectorType(ir.IntType(32), count)
+
+        def chosen(one: Any, other: Any, which: list[int]) -> Any:
+            return builder.shuffle_vector(one, other, ir.Constant(indices(len(which)), which))
+
+        def product(value: Any, factor: Any) -> Any:
+            low, half = every(_LOW), every(_HALF)
+            values = builder.and_(value, low), builder.lshr(value, half)
+            factors = every(factor & _LOW), every(factor >> _HALF)
+            lowest = builder.mul(values[0], factors[0])
+            middle = builder.add(builder.mul(values[1], factors[0]), builder.lshr(lowest, half))
+            other = builder.add(builder.mul(values[0], factors[1]), builder.and_(middle, low))
+            carried = builder.add(builder.lshr(middle, half), builder.lshr(other, half))
+            high = builder.add(builder.mul(values[1], factors[1]), carried)
+            return high, builder.or_(builder.shl(other, half), builder.and_(lowest, low))
+
+        *keys, counter, parts, words = arguments
+        keys = [spread(key) for key in keys]
+        parts = builder.inttoptr(parts, word.as_pointer())
+        words = builder.inttoptr(words, word.as_pointer())
+        numbers = builder.load(builder.bitcast(parts, vector.as_pointer()), align=8)
+        first = builder.add(builder.add(numbers, spread(counter)), every(1))
+        second = third = fourth = every(0)
+        for _ in range(ROUNDS):
+            high, low = product(first, _FIRST_MULTIPLIER)
+            other_high, other_low = product(third, _SECOND_MULTIPLIER)
+            first = builder.xor(builder.xor(other_high, second), keys[0])
+            third = builder.xor(builder.xor(high, fourth), keys[1])
+            second, fourth = other_low, low
+            bumps = every(_FIRST_BUMP), every(_SECOND_BUMP)
+            keys = [builder.add(key, bump) for key, bump in zip(keys, bumps, strict=True)]
+        for odd in range(2):
+            pairs = [k + odd + side for k in lanes[::2] for side in (0, _TOGETHER)]
+            one, other = chosen(first, second, pairs), chosen(third, fourth, pairs)
+            for lane in lanes[::2]:
+                drawn = chosen(
+                    one, other, [lane + side for side in (0, 1, _TOGETHER, _TOGETHER + 1)]
+                )
+                part = builder.load(builder.gep(parts, [ir.Constant(word, lane + odd)]))
+                place = builder.gep(words, [builder.mul(part, ir.Constant(word, _WORDS_A_COUNTER))])
+                builder.store(drawn, builder.bitcast(place, four.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    whole = types.uint64
+    return types.void(whole, whole, whole, types.intp, types.intp), generate
+
+
+@njit(nogil=True)
+def draw_parts(key: Any, counter: int, parts: Any, words: Any) -> None:
+    """Draw some of the counters that follow one another: of number k the words from 8·k on.
+
+    `parts` are their numbers, int64, `words` uint32, see :func:`draw_eight`.
+    """
+    some = np.empty(_TOGETHER, np.int64)
+    for begin in range(0, len(parts), _TOGETHER):
+        for k in range(_TOGETHER):  # the last again and again, where there are fewer
+            some[k] = parts[min(begin + k, len(parts) - 1)]
+        _draw_together(key[0], key[1], np.uint64(counter), some.ctypes.data, words.ctypes.data)

@@ -307,7 +307,7 @@ def clip_rows(rows: Any, limit: Any, first: int, last: int) -> None:
 
 @compiled
 def move_rows(average: Any, rows: Any, share: Any, first: int, last: int) -> None:
-    """Move the averages of the weights of inputs first to last towards them, float32.
+    """Move the averages, float32, of the weights of inputs first to last towards them.
 
     As torch's lerp does it: from the nearer end, with one rounding of product and sum.
     """
@@ -315,7 +315,7 @@ def move_rows(average: Any, rows: Any, share: Any, first: int, last: int) -> Non
     factor = share if near else share - np.float32(1)
     for row in range(first, last):
         for j in range(rows.shape[1]):
-            mean, weight = average[row, j], rows[row, j]
+            mean, weight = average[row, j], np.float32(rows[row, j])
             average[row, j] = fused(factor, weight - mean, mean if near else weight)
 
 
