@@ -76,7 +76,8 @@ Dataset = Annotated[
     ),
 ]
 DataFile = Annotated[
-    str | None, option("Your own: .npz, .csv, .parquet, or a folder of IDX files.", True, "--data")
+    str | None,
+    option("Your own: .npz, .csv, .parquet, a folder of IDX or PNG files.", True, "--data"),
 ]
 LabelColumn = Annotated[
     str | None, option("Column of --data, a table, with the labels.", "the run's, or by its name")

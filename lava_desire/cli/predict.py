@@ -44,7 +44,9 @@ def predict(
     output: Annotated[str, option("The file to write: .csv, .json or .parquet.")],
     data: Annotated[
         str | None,
-        option(".npz, .csv, .parquet, or a folder of IDX files; no labels needed.", "the run's"),
+        option(
+            ".npz, .csv, .parquet, a folder of IDX or PNG files; no labels needed.", "the run's"
+        ),
     ] = None,
     label_column: LabelColumn = None,
     dataset: Dataset = None,

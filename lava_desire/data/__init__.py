@@ -5,6 +5,7 @@ from lava_desire.data.dataset import Dataset
 from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
 from lava_desire.data.npz import load_npz
+from lava_desire.data.pictures import load_pictures
 from lava_desire.data.sources import DATASETS, load_data, load_dataset
 from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
 from lava_desire.data.table import load_table
@@ -20,6 +21,7 @@ __all__ = [
     "load_dataset",
     "load_folder",
     "load_npz",
+    "load_pictures",
     "load_table",
     "read_idx",
 ]

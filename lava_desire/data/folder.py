@@ -73,6 +73,11 @@ def read_inputs(path: Path) -> npt.NDArray[Any]:
     return images.transpose(0, 2, 1) if _is_turned(prefix) else images
 
 
+def holds_idx(folder: Path) -> bool:
+    """Say whether a folder has IDX files where :func:`load_folder` looks for them."""
+    return bool(_find(folder)[1])
+
+
 def _is_turned(prefix: str) -> bool:
     """Whether rows and columns are exchanged: EMNIST's are."""
     return prefix.startswith("emnist")
@@ -90,7 +95,8 @@ def _find_one(path: Path) -> tuple[Path, str, Files]:
             f"{place} holds {len(found)} data sets: expected the name of one, as {listed}"
             if found
             else f"{path} holds no IDX files: expected train-images-idx3-ubyte, "
-            "train-labels-idx1-ubyte and the same of t10k or test, plain or as .gz"
+            "train-labels-idx1-ubyte and the same of t10k or test, plain or as .gz; or a folder a "
+            "class, with .png files"
         )
     ((prefix, files),) = found.items()
     return place, prefix.rstrip("-"), files

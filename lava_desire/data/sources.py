@@ -15,6 +15,7 @@ from lava_desire.data.dataset import Dataset
 from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
 from lava_desire.data.npz import load_npz
+from lava_desire.data.pictures import holds_pictures, load_pictures
 from lava_desire.data.table import SUFFIXES, load_table
 
 DATASETS = ("digits", "mnist", "fashion-mnist")
@@ -73,8 +74,9 @@ def load_data(path: str | Path, label_column: str | None = None) -> Dataset:
     Parameters
     ----------
     path : path
-        A folder of IDX files (:func:`load_folder`), a ``.csv`` or ``.parquet`` file
-        (:func:`load_table`), or an ``.npz`` file, whatever its name (:func:`load_npz`).
+        A folder of IDX files (:func:`load_folder`) or of pictures, a folder a class
+        (:func:`load_pictures`), a ``.csv`` or ``.parquet`` file (:func:`load_table`), or an
+        ``.npz`` file, whatever its name (:func:`load_npz`).
     label_column : str, optional
         The column of a table that holds the labels.
 
@@ -97,6 +99,8 @@ def load_data(path: str | Path, label_column: str | None = None) -> Dataset:
         return load_table(path, label_column)
     if label_column is not None:
         raise DataError(f"label_column is {label_column!r}, and {path} is no .csv or .parquet file")
+    if holds_pictures(path):
+        return load_pictures(path)
     return load_folder(path) if is_folder(path) else load_npz(path)
 
 

@@ -13,6 +13,7 @@ from lava_desire.data.checks import DataError, check_images, order_of
 from lava_desire.data.dataset import find_inputs, samples_in
 from lava_desire.data.folder import read_inputs
 from lava_desire.data.npz import read_arrays
+from lava_desire.data.pictures import find_pictures, holds_pictures, read_pictures
 from lava_desire.data.sources import is_folder
 from lava_desire.data.spike_trains import SpikeSource, SpikeTrains
 from lava_desire.data.table import FEATURES, SUFFIXES, inputs_of, read_table
@@ -52,12 +53,17 @@ def load_samples(path: str | Path, label_column: str | None = None) -> Samples:
     Of what has samples to test with beside others it is these; labels are left alone, of a table
     the `label_column` if it has one. An ``.npz`` file holds one array of samples under a name of
     :meth:`~lava_desire.data.Dataset.from_arrays`.
-    Raises DataError if it is no such file, table or folder of IDX files, is damaged, or holds
-    several arrays of samples; ImportError if it is a table, and pyarrow is not installed; OSError
-    if it cannot be read.
+    Raises DataError if it is no such file, table, folder of IDX files or of pictures, is damaged,
+    or holds several arrays of samples; ImportError if it is a table, and pyarrow is not installed;
+    OSError if it cannot be read.
     """
     path = Path(path)
     arrays: Any
+    if holds_pictures(path):
+        files = find_pictures(path)
+        relative = tuple(os.path.relpath(file, path) for file in files)
+        images = check_images(read_pictures(files), "images")
+        return Samples(path.resolve().name, *images, files=relative)
     if is_folder(path):
         return Samples(path.resolve().name, *check_images(read_inputs(path), "images"))
     if path.suffix.lower() in SUFFIXES:
