@@ -167,6 +167,7 @@ def train(
     binned = binning if resume is None else None
     where = Source.given(dataset, data_dir, data, events, binned, label_column)
     if resume is not None:
+        has_seeds = holds_plan(resume, SEEDS)
         others = [*(name for name in given if name != "epochs")]
         options: dict[str, Any] = {"preset": preset, "config": config, "output": output}
         options |= {
@@ -175,7 +176,7 @@ def train(
             "kernels": kernels,
             "force": force or None,
             "validation": validation,
-            "seeds": seeds,
+            "seeds": None if has_seeds else seeds,
             "patience": patience,
             "label_column": label_column,
             **binning,
@@ -187,9 +188,10 @@ def train(
                 f"--resume goes on with the settings of the run, and {named} is given: "
                 "expected --epochs, --backend, --device, --data, --events, or nothing beside it"
             )
-        if holds_plan(resume, SEEDS):
+        if has_seeds:
             changes = {"epochs": given.get("epochs"), "device": device, "backend": backend}
-            resume_seeds(Path(resume), where, changes, quiet=quiet, as_json=json_)
+            more = parse_seeds(seeds) if seeds is not None else []
+            resume_seeds(Path(resume), where, changes, more, quiet=quiet, as_json=json_)
             return
         run = open_run(Path(resume), device, given.get("epochs"), backend, where, team)
         if team is not None:

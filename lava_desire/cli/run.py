@@ -467,10 +467,11 @@ def check_folder(output: str | None, force: bool) -> None:
     if force:
         return
     several = any(os.path.lexists(Path(output) / name) for name in (SEEDS, SWEEP))
+    more = ", with more of them by --seeds" if os.path.lexists(Path(output) / SEEDS) else ""
     if several or holds_run(Path(output)):
         raise FileExistsError(
             f"{output} already holds {'runs' if several else 'a run'}: go on with --resume "
-            f"{output}, choose another folder, or replace it with --force"
+            f"{output}{more}, choose another folder, or replace it with --force"
         )
 
 

@@ -83,13 +83,20 @@ def train_seeds(
 
 
 def resume_seeds(
-    folder: Path, where: Source, settings: Mapping[str, Any], *, quiet: bool, as_json: bool
+    folder: Path,
+    where: Source,
+    settings: Mapping[str, Any],
+    more: Sequence[int],
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Go on with the runs of a folder, to more epochs if they are asked for; begin what is not."""
+    """Go on with the runs of a folder, to more epochs or with more seeds if they are asked for."""
     plan, others = Plan.read(folder / SEEDS, "seeds")
     seeds = others["seeds"]
     if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
         raise ValueError(f"{folder / SEEDS} is damaged: seeds is {seeds!r}")
+    seeds = list(dict.fromkeys([*seeds, *more]))
     given = {name: value for name, value in settings.items() if value is not None}
     with named_as_options():
         plan = replace(

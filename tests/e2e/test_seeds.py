@@ -68,6 +68,14 @@ def test_resumed_they_go_on_to_more_epochs_and_begin_what_is_missing(run, whole,
     assert "test, read once" in lines[-6]
     for seed in (3, 1):
         assert read_checkpoint(tmp_path / f"seed-{seed}" / CHECKPOINT).state["epoch"] == 3
+    before = (tmp_path / "seed-1" / CHECKPOINT).read_bytes()
+    status, out, err = run("train", "--resume", str(tmp_path), "--seeds", "1,5", "--json")
+    assert (status, err) == (0, "")
+    assert [each["seed"] for each in last_line(out)["runs"]] == [3, 1, 5]
+    assert (tmp_path / "seed-1" / CHECKPOINT).read_bytes() == before
+    stored = read_checkpoint(tmp_path / "seed-5" / CHECKPOINT)
+    assert (stored.config.seed, stored.state["epoch"]) == (5, 3)
+    assert json.loads((tmp_path / "seeds.json").read_text())["seeds"] == [3, 1, 5]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +85,12 @@ def test_resumed_they_go_on_to_more_epochs_and_begin_what_is_missing(run, whole,
         (("--seeds", "0;1"), "--seeds is '0;1': expected different integers >= 0"),
         (("--seeds", "-1"), "--seeds is '-1': expected different integers >= 0"),
         (("--seeds", "0", "--seed", "1"), "--seed 1 and --seeds 0 are given: expected one"),
-        (("--seeds", "0", "--resume", "{folder}"), "and --seeds is given"),
-        (("--output", "{folder}"), "already holds runs"),
+        (("--seeds", "0", "--resume", "{folder}/seed-3"), "and --seeds is given"),
+        (("--seeds", "0,0", "--resume", "{folder}"), "--seeds is '0,0': expected different"),
+        (
+            ("--output", "{folder}"),
+            "already holds runs: go on with --resume {folder}, with more of",
+        ),
         (("--seeds", "0", "--validation", "2.0"), "--validation is 2.0: expected a share"),
     ],
 )
@@ -87,7 +99,7 @@ def test_what_cannot_be_meant_is_refused(run, whole, arguments, said):
     given = [each.format(folder=folder) for each in arguments]
     status, out, err = run("train", *given)
     assert (status, out) == (2, "")
-    assert said in err
+    assert said.format(folder=folder) in err
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"seeds": [0]}', b"[]"])
