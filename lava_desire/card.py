@@ -44,6 +44,11 @@ def learned(card: Mapping[str, Any], name: str, kind: type) -> tuple[Any, ...] |
     return tuple(found)
 
 
+def in_floats(card: Mapping[str, Any]) -> bool:
+    """Return whether a table of floats in [0, 1] was learned, as far as is said."""
+    return _object(card.get("data")).get("floats") is True
+
+
 def to_json(card: Mapping[str, Any]) -> str:
     """Return a card as it stands in a file.
 

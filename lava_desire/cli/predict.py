@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lava_desire.backends.registry import PRECISIONS
+from lava_desire.card import in_floats
 from lava_desire.cli.fields import (
     DataDir,
     Dataset,
@@ -86,6 +87,8 @@ def predict(
     network.config = network.config.replace(**given)
     if network.feature_names:
         samples = samples.with_features(network.feature_names)
+    if in_floats(network.card):
+        samples = samples.in_floats()
     console = make_console(quiet or json_)
     num_samples = num_undecided = 0
     with replacing(target) as partial, _WRITERS[target.suffix.lower()](partial) as write:

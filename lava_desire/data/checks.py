@@ -371,6 +371,22 @@ def order_of(found: Sequence[str], wanted: Sequence[str], name: str) -> list[int
     return [places[each] for each in wanted]
 
 
+def as_floats(images: Array, name: str) -> Array:
+    """Return bytes of 0 and 1 as float32: what a table holds where all its floats are whole.
+
+    Floats are returned as they are. Raises DataError, which calls the samples `name`, if a byte is
+    larger.
+    """
+    if images.dtype != np.uint8:
+        return images
+    if images.size and images.max() > 1:
+        raise DataError(
+            f"{name} holds whole numbers up to {images.max()}: expected numbers in [0, 1], as "
+            "those that were learned"
+        )
+    return images.astype(np.float32)
+
+
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return class names, or refuse them.
 

@@ -14,6 +14,7 @@ from lava_desire._text import listed
 from lava_desire.data.checks import (
     DataError,
     DataWarning,
+    as_floats,
     check_images,
     check_labels,
     check_names,
@@ -420,6 +421,24 @@ class Dataset:
             num_classes=len(names),
             class_names=names,
         )
+
+    def in_floats(self) -> Dataset:
+        """Return a table with numbers in [0, 1], whose whole ones were taken for bytes.
+
+        Returns
+        -------
+        Dataset
+            Itself, where it is no table.
+
+        Raises
+        ------
+        DataError
+            If a whole number is larger than 1.
+        """
+        if not self.feature_names:
+            return self
+        parts = {name: getattr(self, name) for name in ("train_images", "test_images")}
+        return replace(self, **{name: as_floats(part, self.name) for name, part in parts.items()})
 
     def with_features(self, names: Sequence[str]) -> Dataset:
         """Give the inputs the order of another data set, by their names.

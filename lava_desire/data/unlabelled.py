@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lava_desire.data.checks import DataError, check_images, order_of
+from lava_desire.data.checks import DataError, as_floats, check_images, order_of
 from lava_desire.data.dataset import find_inputs, samples_in
 from lava_desire.data.folder import read_inputs
 from lava_desire.data.npz import read_arrays
@@ -38,6 +38,11 @@ class Samples:
     def has_spikes(self) -> bool:
         """Whether they are spike trains, and no images."""
         return isinstance(self.inputs, SpikeTrains | SpikeSource)
+
+    def in_floats(self) -> Samples:
+        """Return a table with numbers in [0, 1], as a ``Dataset`` does."""
+        inputs = as_floats(self.inputs, self.name) if self.feature_names else self.inputs
+        return replace(self, inputs=inputs)
 
     def with_features(self, names: Sequence[str]) -> Samples:
         """Return them with inputs in the order of `names`, as a ``Dataset`` does."""

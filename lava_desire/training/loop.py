@@ -112,6 +112,8 @@ class TrainingRun:
         shape = shape_of_images(train, learned, network.config)
         self._image_shape = None if shape is None else list(shape)
         self._feature_names = cards.names_kept(getattr(train, "feature_names", None))
+        train_images = self.train[0]
+        self._has_floats = isinstance(train_images, Tensor) and train_images.is_floating_point()
         self.folder = folder
         self.notes: dict[str, bytes] = {}  # further files that describe the run, by name
         self.metrics: Metrics | None = None  # of the last epoch, on what is watched
@@ -332,6 +334,7 @@ class TrainingRun:
             "digest": self._fingerprint or None,
             "image_shape": self._image_shape,
             "feature_names": self._feature_names,
+            "floats": (self._feature_names and self._has_floats) or None,
             "training_samples": len(self.train[1]),
             "validation_samples": self._num_validated,
             "test_samples": None if self.test is None else len(self.test[1]),

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 from lava_desire._text import listed
 from lava_desire.backends.inputs import Inputs, StreamedTrains
 from lava_desire.backends.wire import pack_spikes
+from lava_desire.card import in_floats
 from lava_desire.config import DesireConfig
 from lava_desire.data import DataError, Dataset, DataWarning, SpikeSource, SpikeTrains
 from lava_desire.data.checks import (
@@ -69,7 +70,7 @@ def training_pairs(
         shape = _spikes_shape(learned[0]) if train.has_spikes else train.image_shape
         if train.feature_names:
             given = {
-                name: data.with_features(train.feature_names) if isinstance(data, Dataset) else data
+                name: _like(train, data) if isinstance(data, Dataset) else data
                 for name, data in given.items()
             }
     else:
@@ -104,6 +105,12 @@ def training_pairs(
         what = "spike trains have neurons of" if spikes else "images are"
         refuse_other_shape(other, shape, f"{name} {what}", "those to train with")
     return learned, held_out, names
+
+
+def _like(train: Dataset, data: Dataset) -> Dataset:
+    """Return a table with the columns, and on the scale, of that which is learned."""
+    data = data.with_features(train.feature_names or ())
+    return data.in_floats() if train.train_images.dtype.kind == "f" else data
 
 
 def warn_of_one_class(labels: torch.Tensor) -> None:
@@ -172,6 +179,8 @@ def _as_learned(
     """Give a data set the columns and classes of a network; refuse images of another shape."""
     if network.feature_names:
         data = data.with_features(network.feature_names)
+    if in_floats(network.card):
+        data = data.in_floats()
     data = numbered_as(network, data, class_names)
     images = f"images of {data.name}"
     check_planes(data.image_shape, network.config.input_shape, images)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from lava_desire import DesireConfig, DesireNetwork, fit
+from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
 from lava_desire.card import as_markdown, facts
 from lava_desire.checkpoint import BEST, CHECKPOINT, Checkpoint, CheckpointError, read_checkpoint
 from lava_desire.data import Dataset
@@ -98,6 +98,24 @@ def test_nor_is_one_of_weights_that_were_changed(run, change, tmp_path):
     card = read_checkpoint(tmp_path / "a.safetensors").card
     assert card["note"] == "weights were changed since its epochs"
     assert "accuracy" not in card
+
+
+def test_whole_numbers_of_a_table_are_floats_where_floats_were_learned(tmp_path):
+    """They were taken for bytes, of which 1 is nearly black."""
+    names, halves = tuple("abcdef"), np.tile(np.float32([0, 0.5, 1]), (8, 2))
+    network = DesireNetwork(CONFIG)
+    fit(network, Dataset("halves", halves, LABELS[:8], feature_names=names))
+    network.save(tmp_path / "a.safetensors")
+    network = DesireNetwork.load(tmp_path / "a.safetensors")
+    whole = np.eye(6, dtype=np.uint8)
+    table = Dataset("whole", whole, LABELS[:6], feature_names=names).as_test()
+    loss = evaluate(network, (whole.astype(np.float32), LABELS[:6])).loss
+    assert evaluate(network, table).loss == loss
+    more = DesireNetwork(CONFIG.replace(epochs=1, learning_rate=0.0))
+    fit(more, Dataset("halves", halves, LABELS[:8], feature_names=names), table)
+    large = Dataset("large", 9 * whole, LABELS[:6], feature_names=names).as_test()
+    with pytest.raises(ValueError, match="large holds whole numbers up to 9: expected numbers in"):
+        evaluate(network, large)
 
 
 def test_more_epochs_are_refused_where_learning_rates_follow_them(tmp_path):
