@@ -220,7 +220,7 @@ class IntegerBackend(Backend):
         filled = (constants, kept, spikes, potentials, notes)
         synapse, arrived = layer.synapse, (trains.numpy(), layer.delay)
         if isinstance(synapse, Dense):
-            rows, seen = weights.T.numpy(), []
+            rows, seen = np.ascontiguousarray(weights.T.numpy()), []
 
             def piece(first: int, last: int) -> None:
                 seen.append(np.zeros_like(notes))

@@ -14,6 +14,7 @@ import numpy as np
 
 from lava_desire.backends.numba.jit import njit
 from lava_desire.backends.numba.philox import draw_parts
+from lava_desire.backends.numba.simd import BYTES, sum_bytes
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
     DECAY_BITS,
@@ -31,7 +32,6 @@ _DECAY_MASK = np.int32(2**DECAY_BITS - 1)
 _IMPULSE_MASK = np.int32(2**IMPULSE_BITS - 1)
 _WORD_BITS = 32
 _EIGHT = 8  # words of a Philox counter, and spikes that are looked at together
-_TOGETHER = 4  # spikes whose weights or traces are added at once
 _MOST_IN_16_BITS = 256  # mantissas or traces whose sum fits
 _MOST_IN_8_BITS = 255
 _BEYOND = 2**STATE_BITS  # by so much any potential is saturated, whatever it was
@@ -140,20 +140,17 @@ def run_dense(
 
 @njit(nogil=True)
 def add_rows(rows: Any, chosen: Any, sums: Any) -> None:
-    """Add up chosen rows, of int8 or of uint8 below 128, at most 256: `sums` are int16."""
-    sums[:] = 0
-    together = len(chosen) - len(chosen) % _TOGETHER
-    for begin in range(0, together, _TOGETHER):
-        one, two = rows[chosen[begin]], rows[chosen[begin + 1]]
-        three, four = rows[chosen[begin + 2]], rows[chosen[begin + 3]]
-        for place in range(len(sums)):
-            total = np.int16(one[place]) + np.int16(two[place])
-            total += np.int16(three[place]) + np.int16(four[place])
-            sums[place] += np.int16(total)
-    for begin in range(together, len(chosen)):
-        one = rows[chosen[begin]]
-        for place in range(len(sums)):
-            sums[place] += one[place]
+    """Add up chosen rows, of int8 or of uint8 below 128, at most 256: `sums` are int16.
+
+    All are contiguous; `chosen` are int64.
+    """
+    size, count = len(sums), len(chosen)
+    sum_bytes(rows.ctypes.data, size, chosen.ctypes.data, count, 0, size, sums.ctypes.data)
+    behind = size - size % BYTES
+    sums[behind:] = 0
+    for k in range(count):
+        for place in range(behind, size):
+            sums[place] += rows[chosen[k], place]
 
 
 @njit(nogil=True)

@@ -281,6 +281,54 @@ def make_replay(num_vectors: int) -> Callable[..., None]:
     return replay  # type: ignore[no-any-return]
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def sum_bytes(
+    context: Any, rows: Any, length: Any, chosen: Any, count: Any, first: Any, last: Any, sums: Any
+) -> Any:
+    """Sum elements first to last of chosen rows of int8 in int16, as many as make whole vectors.
+
+    At the addresses are rows of `length` int8, `count` numbers of rows, int64, and as many sums as
+    a row is long, overwritten. A run of eight vectors stays in registers, then single ones.
+    """
+    lanes, word = _VECTOR_BITS // 16, ir.IntType(64)
+    byte, vector = ir.IntType(8), ir.VectorType(ir.IntType(16), lanes)
+    narrow = ir.VectorType(byte, lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, length, chosen, count, first, last, sums = arguments
+        rows = builder.inttoptr(rows, byte.as_pointer())
+        chosen = builder.inttoptr(chosen, word.as_pointer())
+        sums = builder.inttoptr(sums, ir.IntType(16).as_pointer())
+        for num_vectors in (8, 1):
+            width = ir.Constant(word, num_vectors * lanes)
+            behind = builder.add(
+                first, builder.mul(builder.sdiv(builder.sub(last, first), width), width)
+            )
+            totals = [cgutils.alloca_once(builder, vector) for _ in range(num_vectors)]
+            with cgutils.for_range_slice(builder, first, behind, width) as (place, _):
+                for total in totals:
+                    builder.store(ir.Constant(vector, None), total)
+                with cgutils.for_range(builder, count) as loop:
+                    row = builder.load(builder.gep(chosen, [loop.index]))
+                    start = builder.gep(rows, [builder.add(builder.mul(row, length), place)])
+                    start = builder.bitcast(start, narrow.as_pointer())
+                    for part, total in enumerate(totals):
+                        values = builder.gep(start, [ir.Constant(word, part)])
+                        wide = builder.sext(builder.load(values, align=1), vector)
+                        builder.store(builder.add(builder.load(total), wide), total)
+                target = builder.bitcast(builder.gep(sums, [place]), vector.as_pointer())
+                for part, total in enumerate(totals):
+                    target_part = builder.gep(target, [ir.Constant(word, part)])
+                    builder.store(builder.load(total), target_part, align=2)
+            first = behind
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 7), generate
+
+
+BYTES = _VECTOR_BITS // 16
+"""Elements of a vector of :func:`sum_bytes`."""
+
 SQUARE = _VECTOR_BITS // 32
 """Rows, and columns, of what :func:`transpose_square` transposes."""
 
