@@ -143,6 +143,12 @@ class RuleNetwork:
             )
 
 
+def _learning_rate(config: DesireConfig, epoch: int) -> float:
+    if config.learning_rate_schedule == "cosine":
+        return config.learning_rate * (1 + math.cos(math.pi * (epoch / config.epochs))) / 2
+    return config.learning_rate * math.exp(-config.learning_rate_decay * epoch)
+
+
 def _bounded(config: DesireConfig, weights: Any) -> Any:
     for bound in config.bounds:
         weights = rule.limit_weights(weights, bound.limit())
@@ -174,7 +180,7 @@ def run_rule(case: Case) -> Trace:
     trace: Trace = {}
     number = 0
     for epoch in range(config.epochs):
-        eta = config.learning_rate * math.exp(-config.learning_rate_decay * epoch)
+        eta = _learning_rate(config, epoch)
         for images, labels in minibatches(case, epoch):
             number += 1
             name = f"minibatch {number}: "
@@ -323,7 +329,7 @@ def run_integers(case: Case) -> Trace:
     streams, seen, number = _streams(case), case.samples_seen, 0
     trace: Trace = {}
     for epoch in range(config.epochs):
-        eta = config.learning_rate * math.exp(-config.learning_rate_decay * epoch)
+        eta = _learning_rate(config, epoch)
         for images, labels in minibatches(case, epoch):
             number += 1
             for layer in range(1, config.num_layers + 1):
