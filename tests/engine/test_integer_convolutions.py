@@ -118,3 +118,12 @@ def test_a_sum_over_positions_is_held_to_24_bits(monkeypatch):
     exact = STATE_LIMIT * mantissa / 2**shift
     assert changed[0] == changed[1]
     assert np.abs(np.array(changed[0]) - [exact, exact, -exact, -exact]).max() <= 1
+
+
+def test_a_batch_without_desire_changes_nothing():
+    network = network_of("padded", desire_threshold_output=1.0)
+    before = network.numpy_weights()
+    result = network.train_step(*data_of(network.config), 0.1)
+    assert not any(desire.any() for desire in result.desires)
+    for one, other in zip(before, network.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -285,6 +285,9 @@ class IntegerBackend(Backend):
         """See :class:`~lava_desire.backends.base.Backend`."""
         signs, synapse, steps = desire.numpy(), layer.synapse, self.config.num_steps
         (chosen,) = signs.any(axis=1).nonzero()
+        desires = np.zeros((len(signs), synapse.num_pre), np.int8)
+        if not len(chosen):
+            return torch.from_numpy(desires)
         counts, kept = self._counts(trains, chosen), None if mask is None else mask.numpy()[chosen]
         error = integers.local_error(signs[chosen], counts, self.rule.full_count, kept)
         if isinstance(synapse, Conv2d):
@@ -296,7 +299,6 @@ class IntegerBackend(Backend):
             in_parallel(partial(kernels.pass_back, weights.T.numpy(), error, sums), synapse.num_pre)
         else:
             sums = synapse.backward(weights.numpy(), error)
-        desires = np.zeros((len(signs), synapse.num_pre), np.int8)
         threshold = self.rule.hidden_threshold(layer.number - 1)
         desires[chosen] = integers.hidden_desire(integers.saturate(sums), threshold)
         return torch.from_numpy(desires)
