@@ -1,8 +1,9 @@
 """Time one sample at a time: runs of training, steps, and classification, beside another checkout.
 
 ``python -m benchmarks.online --data-dir DIR --against ../other`` prints a table and writes
-``benchmarks/results/online.json``. As in ``benchmarks.engine`` every competitor is a process of its
-own; they take turns, and the best round of each counts.
+``benchmarks/results/online.json``, or what ``--output`` says; ``--only`` times some of it. As in
+``benchmarks.engine`` every competitor is a process of its own; they take turns, and the best round
+of each counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,8 +26,10 @@ import numpy as np
 LAYERS = (784, 1600, 800, 10)
 RATE = 1e-5
 HERE = Path(__file__).parent
+BEST = "training run of mnist-best, B = 1"
 WAYS = {
     "training run, B = 1": 640,
+    BEST: 320,
     "train_step, B = 1": 128,
     "predict, one at a time": 128,
     "evaluate": 2560,
@@ -37,7 +41,8 @@ def build(way: str, weights: list[np.ndarray] | None) -> Callable[[Any, Any], li
     """Return what takes images and labels, and returns the seconds of each of its calls."""
     from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
 
-    config = DesireConfig(LAYERS, batch_size=1, epochs=1, learning_rate=RATE)
+    config = DesireConfig.preset("mnist-best" if way == BEST else "mnist")
+    config = config.replace(batch_size=1, epochs=1, learning_rate=RATE)
     network = DesireNetwork(config, weights=weights)
 
     def run(images: Any, labels: Any) -> list[float]:
@@ -166,6 +171,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--against", type=Path, help="another checkout, measured in the same run")
     parser.add_argument("--weights", type=Path, help="of a network in training, .npz")
+    parser.add_argument("--only", default="", help="pattern of the ways and states to time")
+    parser.add_argument("--output", default="online.json", help="name of the file of results")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -196,6 +203,7 @@ def main() -> None:
             for way in WAYS
             for state, weights in states.items()
             for checkout, path in checkouts.items()
+            if re.search(options.only, f"{way}, {state}")
         ]
         for _ in range(options.rounds):
             for competitor in competitors:
@@ -217,6 +225,7 @@ def main() -> None:
         )
     report = {
         "command": "python -m benchmarks.online",
+        "only": options.only,
         "commit": commit(),
         "against": options.against and commit_of(options.against),
         "network": "-".join(map(str, LAYERS)),
@@ -229,7 +238,7 @@ def main() -> None:
         "results": results,
         "floor": floors,
     }
-    path = HERE / "results" / "online.json"
+    path = HERE / "results" / options.output
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(path)
 
