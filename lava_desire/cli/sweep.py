@@ -133,8 +133,14 @@ def sweep(
     if resume is not None:
         others = {**given, "over": over, "sampler": sampler, "seeds": seeds, "prune": prune or None}
         others |= {"output": output, "validation": validation, "layers": layers, "preset": preset}
-        others["patience"] = patience
-        named = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+        others |= {"patience": patience, "dataset": dataset, "data": data, "events": events}
+        others |= {"label-column": label_column, "data-dir": data_dir, "config": config}
+        others |= {"bins": bins, "sensor": sensor, "duration": duration, "start": start}
+        others |= {"late": late, "counts": counts, "device": device, "precision": precision}
+        others["kernels"] = kernels
+        named = [
+            f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None
+        ]
         if named:
             raise ValueError(
                 f"--resume goes on with the settings of the sweep, and {', '.join(named)} is "

@@ -168,8 +168,9 @@ def test_several_processes_share_the_trials(run, tmp_path):
 def test_a_sweep_that_is_none_or_is_given_other_settings_is_refused(run, tmp_path):
     status, _, err = run("sweep", "--resume", str(tmp_path))
     assert (status, "holds no sweep to resume" in err) == (2, True)
-    status, _, err = run("sweep", "--resume", str(tmp_path), "--epochs", "3", *RATES)
-    assert (status, "--epochs, --over is given" in err) == (2, True)
+    given = ["--epochs", "3", *RATES, "--data", "other.csv", "--label-column", "kind"]
+    status, _, err = run("sweep", "--resume", str(tmp_path), *given)
+    assert (status, "--epochs, --over, --data, --label-column is given" in err) == (2, True)
     (tmp_path / "sweep.json").write_text('{"seeds": []}')
     status, _, err = run("sweep", "--resume", str(tmp_path))
     assert (status, "sweep.json is damaged" in err) == (2, True)
