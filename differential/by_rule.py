@@ -254,26 +254,63 @@ def minibatches(case: Case, epoch: int) -> Any:
         yield shown, labels[chosen]
 
 
-def _moves(config: DesireConfig, epoch: int, num_samples: int) -> list[tuple[int, ...]] | None:
-    """Return what each sample is moved by: pixels down and right, and 2**15 cos θ / f and sin."""
+def _moves(config: DesireConfig, epoch: int, num_samples: int) -> list[tuple[Any, ...]] | None:
+    """Return what each sample is moved by.
+
+    Pixels down and right, 2**15 cos θ / f and sin, and what bends it: displacements down and
+    across, (2, places down, places across), or nothing.
+    """
     largest = config.image_shift, math.radians(config.image_rotation), config.image_scale
-    if not any(largest) or not config.image_shift_share or epoch < config.image_shift_start:
+    bend = round(2**16 * config.image_bend)
+    moves = any(largest) or bend
+    if not moves or not config.image_shift_share or epoch < config.image_shift_start:
         return None
     share = config.image_shift_share
-    shifts, turns = epoch_moves(config.seed, epoch, num_samples, *largest, share=share)
+    planes = config.input_shape[1:] or (math.isqrt(config.num_inputs),) * 2
+    places = [math.ceil((size - 1) / 7) + 3 for size in planes]
+    drawn = epoch_moves(
+        config.seed, epoch, num_samples, *largest, share, bend, 2 * math.prod(places) * (bend > 0)
+    )
     return [
         (
             int(down),
             int(right),
             round(2**15 * (np.cos(angle) / factor)),
             round(2**15 * (np.sin(angle) / factor)),
+            bends.reshape(2, *places) if bend else None,
         )
-        for (down, right), (angle, factor) in zip(shifts, turns, strict=True)
+        for (down, right), (angle, factor), bends in zip(*drawn, strict=True)
     ]
 
 
+def _bent(displacements: Any, row: int, column: int) -> int:
+    """Return the displacement of a pixel, of those of places 7 pixels apart."""
+    total = 0
+    for i, down in _spline(row):
+        for j, across in _spline(column):
+            total += down * across * int(displacements[i, j])
+    return total >> 24
+
+
+def _spline(pixel: int) -> list[tuple[int, int]]:
+    """Return the places around a pixel of a side, and their shares of a cubic spline in 1/4096."""
+    first, x = pixel // 7, pixel % 7 / 7
+    outer, inner = (1 - x) ** 3, 4 - 6 * x**2 + 3 * x**3
+    y = 1 - x
+    shares = [outer, inner, 4 - 6 * y**2 + 3 * y**3, x**3]
+    shares = [round(4096 * share / 6) for share in shares]
+    shares[1] = 4096 - shares[0] - shares[2] - shares[3]
+    return [(first + k, share) for k, share in enumerate(shares) if share]
+
+
 def _moved_image(
-    image: Any, shape: tuple[int, ...], down: int, right: int, cosine: int, sine: int
+    image: Any,
+    shape: tuple[int, ...],
+    down: int,
+    right: int,
+    cosine: int,
+    sine: int,
+    bends: Any,
 ) -> Any:
     """Move an image, a pixel at a time, with places in 1/65,536 of one and shares in 1/256."""
     side = math.isqrt(len(image))
@@ -288,6 +325,11 @@ def _moved_image(
                 cosine * y + sine * x + (height - 1) * 2**15,
                 cosine * x - sine * y + (width - 1) * 2**15,
             )
+            if bends is not None:
+                places = tuple(
+                    place + _bent(each, row, column)
+                    for place, each in zip(places, bends, strict=True)
+                )
             (i, i_share), (j, j_share) = ((place >> 16, place >> 8 & 255) for place in places)
             total = np.zeros(len(planes), exact)
             for k, k_share in ((i, 256 - i_share), (i + 1, i_share)):
