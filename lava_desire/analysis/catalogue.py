@@ -55,7 +55,9 @@ EXPERIMENTS = {
     "mnist-best": _mnist("mnist-best"),
     "mnist-moved": _mnist("mnist-best", _MOVED),
     "mnist-cosine": _mnist("mnist-best", _MNIST_COSINE),
-    "mnist-online": _mnist("mnist-best", _MNIST_COSINE | {"batch_size": 1, "weight_average": 0.0}),
+    "mnist-online": _mnist(
+        "mnist-best", _MNIST_COSINE | {"batch_size": 1, "tie_break": "undecided"}
+    ),
     "mnist-integers": _mnist("mnist-best", _MNIST_COSINE, precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
