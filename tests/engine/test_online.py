@@ -45,7 +45,12 @@ CONFIGS = {
         weight_average=0.99,
     ),
     "rates of samples with desire": DesireConfig(
-        (30, 40, 20, 4), seed=2, rate_floor=0.3, rates_over="desired", synapse_decay=0.3
+        (30, 40, 20, 4),
+        seed=2,
+        rate_floor=0.3,
+        rates_over="desired",
+        synapse_decay=0.3,
+        tie_break="earliest",
     ),
     "not known to the loop": DesireConfig((30, 40, 4), feedback="random"),
     "another decision": DesireConfig((30, 40, 4), tie_break="earliest", class_margin=2),

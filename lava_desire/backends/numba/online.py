@@ -27,7 +27,7 @@ from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
 _FORWARD, _LEARNS, _LEARNS_AND_TELLS, _LEARNS_WITH_MASKS = range(4)
-_KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "weight_average"}
+_KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "weight_average", "tie_break"}
 
 
 class Online:
@@ -70,6 +70,7 @@ class Online:
                     min((bound.limit() for bound in config.bounds), default=0),
                     config.part(MeanRates).baseline_samples,
                     config.rates_desired_samples,
+                    config.breaks_ties,
                 ],
                 np.float64,
             ),

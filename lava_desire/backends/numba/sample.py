@@ -204,7 +204,7 @@ def run_samples(
             continue
         last = words[ends[num_layers - 1] :]
         is_correct, is_active = _judge(
-            last, labels[sample], outputs, desires[len(desires) - len(last) :]
+            last, labels[sample], outputs, desires[len(desires) - len(last) :], numbers[7] != 0
         )
         num_correct += is_correct
         num_active += is_active
@@ -670,7 +670,7 @@ def _exact_train(
 
 
 @compiled
-def _judge(trains: Any, label: int, table: Any, desire: Any) -> Any:
+def _judge(trains: Any, label: int, table: Any, desire: Any, breaks_ties: bool) -> Any:
     """Fill in the desires of the output neurons; tell whether label is predicted, and any desires.
 
     See :func:`~lava_desire.rule.predict` and :func:`~lava_desire.rule.output_desire`.
@@ -682,7 +682,9 @@ def _judge(trains: Any, label: int, table: Any, desire: Any) -> Any:
         spikes = np.int64(popcount(trains[j]))
         desire[j] = table[np.int64(j == label), spikes]
         is_active |= desire[j] != 0
-        is_correct &= j == label or spikes < own
+        # Whether its last spike is later, the highest bit of the one word above the other's.
+        loses = breaks_ties and spikes == own and trains[j] & ~trains[label] > trains[label]
+        is_correct &= j == label or spikes < own or loses
     return is_correct, is_active
 
 
