@@ -111,7 +111,7 @@ def _read(
     file: Path, shape: tuple[int, ...] | None, files: Sequence[Path]
 ) -> npt.NDArray[np.uint8]:
     """Return a picture, of which nothing is unpacked before its size is known to fit."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with open_regular(file) as opened, Image.open(opened, formats=["PNG"]) as picture:
@@ -137,7 +137,9 @@ def _read(
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, DataError) or getattr(error, "errno", None) is not None:
             raise
-        raise DataError(f"{file} is no PNG file, or a damaged one: {printable(error)}") from None
+        # Pillow's own words of what it does not know name a Python object.
+        said = "" if isinstance(error, UnidentifiedImageError) else f": {printable(error)}"
+        raise DataError(f"{file} is no PNG file, or a damaged one{said}") from None
 
 
 def _check_memory(shape: tuple[int, ...], files: Sequence[Path]) -> None:
@@ -176,7 +178,11 @@ def _of_classes(path: Path) -> tuple[list[Path], list[str]]:
         strange = [each for each in inside if each.suffix.lower() != _SUFFIX or each.is_dir()]
         if strange or not inside:
             found = strange[0] if strange else f"{folder}, which is empty,"
-            raise DataError(f"{found} is no picture: expected files {path}/CLASS/NAME{_SUFFIX}")
+            alone = {each.name.lower() for each in _folders(path)} & {"train", "test"}
+            hint = f"; beside {min(alone)} the other one of train and test" if alone else ""
+            raise DataError(
+                f"{found} is no picture: expected files {path}/CLASS/NAME{_SUFFIX}{hint}"
+            )
         files += inside
         labels += [folder.name] * len(inside)
     if not files:

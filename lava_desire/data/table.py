@@ -162,7 +162,8 @@ def _labelled(table: Any, label_column: str | None) -> dict[str, Any]:
     labels = [name for name in names if _is_label(name, label_column)]
     if len(labels) != 1:
         shown = labels or names
-        found = ", ".join(map(_shown, shown[:_LISTED])) + (", ..." if len(shown) > _LISTED else "")
+        some = [*map(_shown, shown[:_LISTED]), "...", *map(_shown, shown[-1:])]
+        found = ", ".join(some if len(shown) > _LISTED else map(_shown, shown))
         if label_column is not None:
             raise DataError(
                 f"no column is called {_shown(label_column)}, as the labels are said to be: there "

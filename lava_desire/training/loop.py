@@ -264,9 +264,13 @@ class TrainingRun:
             # else would make it another run.
             policy = self.network.config.rate_policy if name == "epochs" else None
             if given != expected and (name != "epochs" or policy is not None):
-                why = f", by which {policy.switch().name} sets learning rates" if policy else ""
+                if policy is not None:
+                    raise CheckpointError(
+                        f"epochs is {expected}: expected {given}, with which {path} was begun, as "
+                        f"{policy.switch().name} sets learning rates by them"
+                    )
                 raise CheckpointError(
-                    f"{path} was trained with {name} = {given}{why}: expected {expected}"
+                    f"{path} was trained with {name} = {given}: expected {expected}"
                 )
         state = checked_state(checkpoint, path, len(self.train[1]))
         if checkpoint.formats != self.network.format_fields():

@@ -96,7 +96,8 @@ def start(*groups: str, say: Callable[[str], None] | None = None) -> None:
     first = next(filter(None, missing.values()), None)
     if first is not None and say is not None:
         number, place = sum(map(len, missing.values())), first[0].function.stats.cache_path
-        say(f"compiling {number} kernels for this machine, once; they are kept in {place}")
+        what = "kernels" if number > 1 else "kernel"
+        say(f"compiling {number} {what} for this machine, once; kept in {place}")
 
 
 def finish(group: str) -> None:
