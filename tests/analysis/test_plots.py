@@ -61,7 +61,9 @@ def arguments():
     losses = LossCurve([16, 8, 3], [0, 1], [[1, 0]] * 2, [[[0, 1, 2]] * 2] * 2, [0.1, 0.5])
     by_class = ActivityByClass([0, 1], [[0, 1], [0]], [np.ones((2, 3, 2)), np.ones((2, 3, 1))])
     ablation = Ablation(["base"], [[0]], [[0.5]], [[0.6]], [[0.4]], [{}], {})
-    operations = OperationCounts(count_most(), count_measured(network, IMAGES, LABELS), "here")
+    subtracting = DesireNetwork(CONFIG.replace(reset="subtract"))
+    measured = count_measured(subtracting, IMAGES, LABELS)
+    operations = OperationCounts(count_most(), measured, "here")
     times = {phase: [1.0, 2.0] for phase in PHASES}
     scaling = Scaling([10, 20], times, [1.0, 2.0], "16-N-3", 1, 1)
     return {

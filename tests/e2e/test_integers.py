@@ -34,4 +34,4 @@ def test_an_unknown_backend_is_refused(run):
     run("train", "--layers", "5", "--epochs", 1, "--output", "mine", "--quiet")
     status, _, err = run("eval", "mine", "--backend", "analogue")
     assert status == 2
-    assert "--backend is 'analogue': expected fixed, or leave it out" in err
+    assert "--backend is 'analogue': expected fixed or lava" in err
