@@ -995,6 +995,17 @@ class DesireNetwork:
         """Return how the weights are written in fixed point, for a checkpoint; else nothing."""
         return self.backend.format_fields()
 
+    def check_floating(self) -> None:
+        """Refuse a network that computes in integers.
+
+        Raises
+        ------
+        ValueError
+            In fixed point.
+        """
+        if self.arithmetic != FLOATING_POINT:
+            raise ValueError("network is in fixed point: expected one in floating point")
+
     def _integers(self) -> IntegerBackend:
         if self.arithmetic == FLOATING_POINT:
             raise ValueError("arithmetic is floating_point: expected fixed_point, for integers")

@@ -67,8 +67,7 @@ _HOMES = {
     "analysis.contribution": "plot_contribution",
     "analysis.core_map": "plot_core_map",
     "analysis.figures": "plot_calibration plot_classified_images plot_confusion plot_curves "
-    "plot_desires plot_learning_curve plot_rasters plot_rates plot_seeds "
-    "plot_weights",
+    "plot_desires plot_learning_curve plot_rasters plot_rates plot_seeds plot_weights",
     "analysis.firing": "FiringRates firing_rates",
     "analysis.local_losses": "plot_local_losses",
     "analysis.scaling": "plot_scaling",

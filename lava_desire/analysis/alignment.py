@@ -24,7 +24,6 @@ from lava_desire import rule
 from lava_desire.analysis.firing import firing_rates
 from lava_desire.backends.base import trace_scan
 from lava_desire.backends.inputs import as_input, as_labels
-from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.option import output_desires
@@ -459,8 +458,7 @@ def alignment(network: DesireNetwork, images: Any, labels: Any, loss: str) -> di
         If images or labels do not fit, the network is in fixed point, a layer is not dense, or the
         config has another `feedback` than the weights.
     """
-    if network.arithmetic == FIXED_POINT:
-        raise ValueError("network is in fixed point: expected one in floating point")
+    network.check_floating()
     if network.config.feedback_policy is not None:
         network.config.feedback_policy.refuse(", as errors come back through Wᵀ here")
     shape = network.image_shape

@@ -12,7 +12,6 @@ from lava_desire import rule
 from lava_desire.analysis import operations
 from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import plots
-from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.option import refuse_current_filters
@@ -138,8 +137,7 @@ def count_measured(
     or errors passed back by other weights.
     """
     config, tally = network.config, Tally()
-    if network.arithmetic == FIXED_POINT:
-        raise ValueError("network is in fixed point: expected one in floating point")
+    network.check_floating()
     refuse_synapses(config, "the count of operations")
     refuse_current_filters(config, "the count of operations")
     for option in (config.part(Reset), config.part(Feedback)):

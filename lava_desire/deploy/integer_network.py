@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lava_desire import rule, scale
 from lava_desire.config import DesireConfig
-from lava_desire.data.checks import check_images
+from lava_desire.data.checks import check_images, refuse_other_shape
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array
@@ -83,6 +83,8 @@ class IntegerNetwork(ExportedNetwork):
         L mantissas vth in [1, 2^17).
     weight_exponents : sequence of int, optional
         L exponents in [−8, 7]; 0 when not given.
+    image_shape : tuple of int, optional
+        Height and width of the images that were learned; others are refused.
 
     Raises
     ------
@@ -96,6 +98,7 @@ class IntegerNetwork(ExportedNetwork):
     weights: tuple[Any, ...]
     thresholds: tuple[int, ...]
     weight_exponents: tuple[int, ...] = ()
+    image_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         refuse_synapses(self.config, "an IntegerNetwork", ("dense", "conv2d"))
@@ -192,10 +195,10 @@ class IntegerNetwork(ExportedNetwork):
             round(threshold / 2.0**exponent)
             for threshold, exponent in zip(self.thresholds, self.weight_exponents, strict=True)
         ]
-        return IntegerNetwork(self.config, self.weights, tuple(thresholds))
+        return replace(self, thresholds=tuple(thresholds), weight_exponents=())
 
     def _outputs(self, images: Any) -> Any:
-        return self.spikes(encode_images(images, self.config))[-1]
+        return self.spikes(encode_images(images, self.config, self.image_shape))[-1]
 
 
 def predict_class(config: DesireConfig, spikes: Any) -> Any:
@@ -221,6 +224,7 @@ def as_integers(network: Any) -> IntegerNetwork:
         tuple(network.numpy_weights()),
         tuple(layer.threshold for layer in formats),
         tuple(layer.weight_exp for layer in formats),
+        network.image_shape,
     )
 
 
@@ -230,12 +234,16 @@ def is_floating(network: Any) -> bool:
     return isinstance(network, DesireNetwork) and arithmetic == "floating_point"
 
 
-def encode_images(images: Any, config: DesireConfig) -> Any:
+def encode_images(
+    images: Any, config: DesireConfig, image_shape: tuple[int, ...] | None = None
+) -> Any:
     """Return the spikes of the rate encoder for images, (B, N_0) → (T, B, N_0) bool.
 
-    Raises ValueError if the images do not fit the network.
+    Raises ValueError if the images do not fit the network, or are of another shape than
+    `image_shape`, where both are known.
     """
-    rows, _ = check_images(images, "images", config.num_inputs, config.input_shape)
+    rows, shape = check_images(images, "images", config.num_inputs, config.input_shape)
+    refuse_other_shape(shape, image_shape)
     rows = np.asarray(rows)
     warn_of_scale(config, rows)
     return scale.encode_images(config, rows)
@@ -281,7 +289,9 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
             )
         weights.append(np.rint(in_thresholds * threshold).astype(np.int64))
         thresholds.append(threshold)
-    return IntegerNetwork(network.config, tuple(weights), tuple(thresholds))
+    return IntegerNetwork(
+        network.config, tuple(weights), tuple(thresholds), image_shape=network.image_shape
+    )
 
 
 def _is_integer(value: Any) -> bool:

@@ -121,7 +121,7 @@ class LavaNetwork(ExportedNetwork):
 
     def _outputs(self, images: Any) -> Any:
         if isinstance(self._source, IntegerNetwork):
-            return self.output_spikes(encode_images(images, self.config))
+            return self.output_spikes(encode_images(images, self.config, self._source.image_shape))
         # In fixed point the engine has an encoder of its own.
         return self.output_spikes(self._source.forward(images).spikes[0].cpu().numpy())
 

@@ -153,8 +153,7 @@ def quantize(
     >>> found.network.arithmetic, found.network.weights[0].dtype
     ('fixed_point', torch.int8)
     """
-    if network.arithmetic != "floating_point":
-        raise ValueError("network is in fixed point: expected one in floating point")
+    network.check_floating()
     if weight_bits not in WEIGHT_BITS:
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
     if fine_tune_epochs < 0:

@@ -72,6 +72,8 @@ class XyloNetwork(ExportedNetwork):
         Decays of currents, (H,) and (N_L,) integers in [0, 15].
     weight_shift_in, weight_shift_rec, weight_shift_out : int
         Shifts of the weights, in [0, 7].
+    image_shape : tuple of int, optional
+        Height and width of the images that were learned; others are refused.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class XyloNetwork(ExportedNetwork):
     weight_shift_in: int = 0
     weight_shift_rec: int = 0
     weight_shift_out: int = 0
+    image_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         refuse_what_does_not_fit(self.config)
@@ -125,8 +128,8 @@ class XyloNetwork(ExportedNetwork):
         _refuse_recurrent(self.weights_rec)
 
     def arrays(self) -> dict[str, Any]:
-        """Return all but the configuration by name, as rockpool takes them: int64 arrays, ints."""
-        return {each.name: getattr(self, each.name) for each in fields(self)[1:]}
+        """Return what the chip holds by name, as rockpool takes it: int64 arrays, ints."""
+        return {each.name: getattr(self, each.name) for each in fields(self)[1:-1]}
 
     def run(self, counts: Any) -> XyloRun:
         """Run the network.
@@ -181,7 +184,7 @@ class XyloNetwork(ExportedNetwork):
         return [*np.split(run.hidden, ends[:-1], axis=2), run.outputs]
 
     def _outputs(self, images: Any) -> Any:
-        return self.run(encode_images(images, self.config)).outputs
+        return self.run(encode_images(images, self.config, self.image_shape)).outputs
 
 
 class Population:

@@ -164,7 +164,7 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     images, labels = checked_data(network, held_out.get("test", data), "test")
     with torch.inference_mode():
         chosen = _on_best_scales(network, learned)
-        on_chip = _assembled(network.config, chosen)
+        on_chip = _assembled(network, chosen)
         report = _report(network, on_chip, chosen, images, labels)
     return XyloQuantized(on_chip, report)
 
@@ -266,8 +266,9 @@ def _population(config: DesireConfig, layer: _Layer, number: int) -> Population:
     )
 
 
-def _assembled(config: DesireConfig, layers: list[_Layer]) -> XyloNetwork:
+def _assembled(network: DesireNetwork, layers: list[_Layer]) -> XyloNetwork:
     """Return the chain of layers as Xylo holds it: all hidden ones are one recurrent group."""
+    config = network.config
     sizes = config.neurons[1:-1]
     ends = np.cumsum((0, *sizes))
     weights_in = np.zeros((config.num_inputs, ends[-1]), np.int64)
@@ -294,6 +295,7 @@ def _assembled(config: DesireConfig, layers: list[_Layer]) -> XyloNetwork:
         weight_shift_in=layers[0].shift,
         weight_shift_rec=layers[1].shift if len(layers) > 2 else 0,
         weight_shift_out=layers[-1].shift,
+        image_shape=network.image_shape,
     )
 
 

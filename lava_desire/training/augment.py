@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ _ONE = 2**15
 """Half a pixel, in 1/65,536 of one."""
 _APART = 7
 """Pixels between the places whose displacements bend an image."""
+_LARGEST = 2**31 - 1
 
 
 def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | None:
@@ -60,6 +62,8 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | N
     steps = np.rint(steps * _ONE).astype(np.int64)
     if not bend:
         return torch.from_numpy(np.hstack([shifts, steps]))
+    # A step beyond 32 bits leads out of any image, as the largest does.
+    steps = np.clip(steps, -_LARGEST, _LARGEST)
     return torch.from_numpy(np.hstack([shifts.astype(np.int32), steps.astype(np.int32), bends]))
 
 
@@ -191,17 +195,27 @@ def turn_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()
 
 def _num_bends(height: int, width: int) -> int:
     """Return how many displacements bend an image."""
-    return 2 * math.prod(-(-(size - 1) // _APART) + 3 for size in (height, width))
+    return 2 * _num_places(height) * _num_places(width)
+
+
+def _num_places(size: int) -> int:
+    """Return how many places lie along a side, and around its ends."""
+    return math.ceil((size - 1) / _APART) + 3
 
 
 def _bends(displacements: Tensor, height: int, width: int) -> Tensor:
     """Return u of all pixels, (2, B, H, W) int64 in the unit of the displacements, (B, D) int64."""
-    shares = np.kron(_spline(height), _spline(width)).T
+    shares = _spline_shares(height, width, displacements.device)
     # Whole numbers below 2**53, whose sums float64 holds exactly in any order.
-    places = displacements.double().view(-1, len(shares))
-    sums = places @ torch.from_numpy(shares).to(places.device)
+    sums = displacements.double().view(-1, len(shares)) @ shares
     bends = torch.floor(sums / 2**24).long()
     return bends.view(-1, 2, height, width).transpose(0, 1)
+
+
+@cache
+def _spline_shares(height: int, width: int, device: torch.device) -> Tensor:
+    """Return shares of all places in all pixels, (places, H·W) float64."""
+    return torch.from_numpy(np.kron(_spline(height), _spline(width)).T).to(device)
 
 
 def _spline(size: int) -> npt.NDArray[np.float64]:
@@ -211,7 +225,7 @@ def _spline(size: int) -> npt.NDArray[np.float64]:
     cubes = [(1 - x) ** 3, 3 * x**3 - 6 * x**2 + 4, 3 * x * (1 + x - x**2) + 1, x**3]
     shares = np.rint(np.stack(cubes, axis=1) * 4096 / 6)
     shares[:, 1] += 4096 - shares.sum(axis=1)
-    found = np.zeros((size, -(-(size - 1) // _APART) + 3))
+    found = np.zeros((size, _num_places(size)))
     for place in range(4):
         found[np.arange(size), np.minimum(first + place, found.shape[1] - 1)] += shares[:, place]
     return found

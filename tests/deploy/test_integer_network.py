@@ -23,6 +23,19 @@ def test_a_neuron_by_hand():
     assert spikes.tolist() == [False, True, False, True, False, True]
 
 
+def test_turned_images_are_refused_by_what_knows_what_was_learned():
+    network = DesireNetwork(DesireConfig((6, 5, 2), num_steps=6, reset="zero"))
+    network.card = {"data": {"image_shape": [2, 3]}}
+    straight, turned = np.full((1, 2, 3), 200, np.uint8), np.full((1, 3, 2), 200, np.uint8)
+    integers = scale_to_integers(network)
+    quantised = DesireNetwork(integers.config, arithmetic="fixed_point")
+    quantised.card = network.card
+    for each in (integers, integers.without_exponents(), as_integers(quantised)):
+        assert len(each.predict(straight)) == len(each.predict(straight.reshape(1, 6))) == 1
+        with pytest.raises(ValueError, match=r"images are 3 x 2: expected 2 x 3.*turned images"):
+            each.predict(turned)
+
+
 def test_a_potential_that_meets_the_threshold_does_not_fire():
     network = IntegerNetwork(
         CONFIG.replace(layer_sizes=(1, 1), decay=0.0), (np.array([[60]]),), (60,)

@@ -239,6 +239,16 @@ def test_displacements_are_drawn_last_and_the_same_everywhere_they_shift():
     assert torch.equal(turn_images(image, everywhere), shift_images(image, torch.tensor([[-1, 2]])))
 
 
+def test_images_that_nearly_vanish_are_bent_as_small_as_others():
+    config = DesireConfig((16, 2), image_scale=1 - 2**-24)
+    moves, bent = (draw_moves(config.replace(image_bend=bend), 0, 200_000) for bend in (0, 1e-5))
+    smallest = moves[:, 2].argmax()[None]
+    assert moves[smallest, 2] > 2**31
+    assert bent[smallest, 2] == 2**31 - 1
+    images = torch.full((1, 16), 200, dtype=torch.uint8)
+    assert torch.equal(turn_images(images, moves[smallest]), turn_images(images, bent[smallest]))
+
+
 def test_moves_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"moves have shape \(1, 3\): expected \(1, 4\)"):
         turn_images(torch.zeros(1, 9), torch.zeros(1, 3, dtype=torch.int64))
