@@ -55,6 +55,7 @@ EXPERIMENTS = {
     "mnist-best": _mnist("mnist-best"),
     "mnist-moved": _mnist("mnist-best", _MOVED),
     "mnist-cosine": _mnist("mnist-best", _MNIST_COSINE),
+    "mnist-long": _mnist("mnist-best", _MOVED | _COSINE | {"epochs": 80}),
     "mnist-online": _mnist(
         "mnist-best", _MNIST_COSINE | {"batch_size": 1, "tie_break": "undecided"}
     ),
@@ -63,7 +64,9 @@ EXPERIMENTS = {
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
     "fashion-mnist-cosine": _fashion("fashion-mnist-best", _FASHION_COSINE),
     "fashion-mnist-cosine-large": _fashion(
-        "fashion-mnist-best", _FASHION_COSINE | {"layer_sizes": (784, 1600, 800, 10)}
+        "fashion-mnist-best",
+        _FASHION_COSINE
+        | {"layer_sizes": (784, 1600, 800, 10), "epochs": 60, "dropout_hidden": 0.2},
     ),
     "fashion-mnist-integers": _fashion(
         "fashion-mnist-best", _FASHION_COSINE, precision="fixed_point"
