@@ -55,7 +55,7 @@ EXPERIMENTS = {
     "mnist-best": _mnist("mnist-best"),
     "mnist-moved": _mnist("mnist-best", _MOVED),
     "mnist-cosine": _mnist("mnist-best", _MNIST_COSINE),
-    "mnist-long": _mnist("mnist-best", _MOVED | _COSINE | {"epochs": 80}),
+    "mnist-long": _mnist("mnist-best", _MOVED | _COSINE | {"epochs": 80, "learning_rate": 4e-5}),
     "mnist-online": _mnist(
         "mnist-best", _MNIST_COSINE | {"batch_size": 1, "tie_break": "undecided"}
     ),
