@@ -24,7 +24,7 @@ from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.randomness import epoch_order
-from lava_desire.training.augment import draw_moves, move_images
+from lava_desire.training.augment import draw_moves, move_samples
 from lava_desire.training.average import WeightAverage
 
 SYNCHRONIZED = 50  # steps of each variant between two waits for the device
@@ -64,7 +64,7 @@ class Variant:
             moves = draw_moves(config, self.epoch, len(labels))
             if moves is not None:
                 moves = moves[:size].to(self.device)
-                shown = move_images(shown, moves, config.input_shape)
+                shown = move_samples(shown, moves, config)
             rate = config.learning_rate_at(self.epoch)
             self.step.begin(shown, labels[order], rate, self.epoch * size)
         self.done = 0

@@ -10,7 +10,8 @@ import numpy as np
 from differential.by_rule import note_layers
 from differential.draw import Case
 from differential.trace import Trace, note
-from lava_desire.proc import DesireSequential, DesireSimCfg, SampleSource
+from lava_desire.proc import DesireSequential, DesireSimCfg
+from lava_desire.proc.training import source_of
 
 from lava.magma.core.run_conditions import RunSteps  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
@@ -60,19 +61,18 @@ class _Running:
     ) -> None:
         self._case, self._tag = case, tag
         config = case.config
-        self.source = SampleSource(
-            config=config,
-            images=case.train[0],
-            labels=case.train[1],
-            held_out=case.test,
-            shuffle=True,
-            position=epoch * len(case.train[1]),
-        )
         if path is None:
             self.network = DesireSequential(config=config, **options)
         else:
             self.network = DesireSequential.from_checkpoint(path)
-        self.source.brightness_out.connect(self.network.brightness_in)
+        self.source = source_of(
+            *case.train,
+            config,
+            self.network,
+            held_out=case.test,
+            shuffle=True,
+            position=epoch * len(case.train[1]),
+        )
         self.source.label_out.connect(self.network.label_in)
         left = (config.epochs - epoch) * (len(case.train[1]) + len(case.test[1]))
         self._monitor = Monitor()

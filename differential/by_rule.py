@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from differential.draw import Case
+from differential.draw import Case, taken
 from differential.matrix import Matrix
 from differential.trace import Trace, note
 from lava_desire import DesireConfig, fixed, rule
@@ -27,6 +27,7 @@ from lava_desire.randomness import (
     epoch_moves,
     epoch_order,
     feedback_held,
+    kept_spikes,
 )
 
 
@@ -43,10 +44,12 @@ class RuleNetwork:
     def forward(self, images: Any, masks: list[Any] | None) -> list[Any]:
         """Return the trains of all layers, (T, B, N) bool."""
         config = self.config
-        images = filtered(config, images)
-        if images.dtype == np.uint8:
-            images = images.astype(np.float32) / np.float32(255)
-        trains = [rule.encode(images, config.num_steps, config.threshold)]
+        trains = [images]
+        if images.dtype != bool:
+            images = filtered(config, images)
+            if images.dtype == np.uint8:
+                images = images.astype(np.float32) / np.float32(255)
+            trains = [rule.encode(images, config.num_steps, config.threshold)]
         if masks is not None:
             trains[0] = trains[0] & masks[0]
         for layer in range(1, config.num_layers + 1):
@@ -54,7 +57,7 @@ class RuleNetwork:
             received = trains[-1] if layer == 1 else _delayed(trains[-1])
             gain = 1.0 if masks is None else config.dropout_gain(layer - 1)
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
-            potential = current = np.zeros((images.shape[0], len(weights)), np.float32)
+            potential = current = np.zeros((received.shape[1], len(weights)), np.float32)
             spikes = []
             for step in range(config.num_steps):
                 arrived = rule.synaptic_current(weights, received[step], gain)
@@ -243,44 +246,74 @@ def minibatches(case: Case, epoch: int) -> Any:
     moves = _moves(config, epoch, len(labels))
     for start in range(0, len(labels), config.batch_size):
         chosen = order[start : start + config.batch_size]
-        shown = images[chosen]
-        if moves is not None:
+        shown = taken(images, chosen)
+        if moves is not None and shown.dtype == bool:
+            samples = range(start, start + len(chosen))
+            trains = [
+                _changed_train(config, epoch, sample, moves[sample], shown[:, number])
+                for number, sample in enumerate(samples)
+            ]
+            shown = np.stack(trains, axis=1)
+        elif moves is not None:
             shown = np.stack(
                 [
-                    _moved_image(image, config.input_shape, *move)
+                    _moved_image(image, config.input_shape, *move[0])
                     for image, move in zip(shown, moves[start:], strict=False)
                 ]
             )
         yield shown, labels[chosen]
 
 
-def _moves(config: DesireConfig, epoch: int, num_samples: int) -> list[tuple[Any, ...]] | None:
-    """Return what each sample is moved by.
+def _changed_train(config: DesireConfig, epoch: int, sample: int, move: Any, train: Any) -> Any:
+    """Change the spikes of a sample, (T, N) bool, step by step."""
+    places, delay, stays = move
+    changed = np.zeros_like(train)
+    for step in range(len(train)):
+        if 0 <= step - delay < len(train):
+            changed[step] = train[step - delay]
+            if config.image_shift or config.image_mirror:
+                changed[step] = _moved_image(
+                    changed[step].astype(np.uint8), config.input_shape, *places
+                )
+    if config.spike_drop and not stays:
+        planes = -(-len(train) // 8)
+        kept = kept_spikes(config.seed, epoch, sample, planes, train.shape[1], config.spike_drop)
+        for step in range(len(train)):
+            changed[step] &= (kept[step // 8] >> step % 8 & 1).astype(bool)
+    return changed
 
-    Pixels down and right, 2**15 cos θ / f and sin, and what bends it: displacements down and
-    across, (2, places down, places across), or nothing.
+
+def _moves(config: DesireConfig, epoch: int, num_samples: int) -> list[tuple[Any, ...]] | None:
+    """Return what each sample is moved by: in its plane, in time, and whether it stays.
+
+    In its plane: pixels down and right, 2**15 cos θ / f and sin, what bends it, displacements down
+    and across, (2, places down, places across), or nothing, and whether it is mirrored.
     """
     largest = config.image_shift, math.radians(config.image_rotation), config.image_scale
     bend = round(2**16 * config.image_bend)
-    moves = any(largest) or bend
+    others = config.image_mirror, config.time_shift, config.spike_drop
+    moves = any(largest) or bend or any(others)
     if not moves or not config.image_shift_share or epoch < config.image_shift_start:
         return None
     share = config.image_shift_share
     planes = config.input_shape[1:] or (math.isqrt(config.num_inputs),) * 2
     places = [math.ceil((size - 1) / 7) + 3 for size in planes]
+    num_bends = 2 * math.prod(places) * (bend > 0)
     drawn = epoch_moves(
-        config.seed, epoch, num_samples, *largest, share, bend, 2 * math.prod(places) * (bend > 0)
+        config.seed, epoch, num_samples, *largest, share, bend, num_bends, *others[:2]
     )
-    return [
-        (
+    found = []
+    for (down, right), (angle, factor), bends, mirrored, delay, stays in zip(*drawn, strict=True):
+        place = (
             int(down),
             int(right),
             round(2**15 * (np.cos(angle) / factor)),
             round(2**15 * (np.sin(angle) / factor)),
             bends.reshape(2, *places) if bend else None,
+            bool(mirrored),
         )
-        for (down, right), (angle, factor), bends in zip(*drawn, strict=True)
-    ]
+        found.append((place, int(delay), bool(stays)))
+    return found
 
 
 def _bent(displacements: Any, row: int, column: int) -> int:
@@ -311,10 +344,12 @@ def _moved_image(
     cosine: int,
     sine: int,
     bends: Any,
+    mirrored: bool,
 ) -> Any:
     """Move an image, a pixel at a time, with places in 1/65,536 of one and shares in 1/256."""
     side = math.isqrt(len(image))
-    planes = image.reshape(shape or (1, side, side))
+    planes = image.reshape(shape if len(shape) == 3 else (1, side, side))
+    planes = planes[:, :, ::-1] if mirrored else planes
     moved = np.zeros_like(planes)
     _, height, width = planes.shape
     exact = np.float64 if planes.dtype.kind == "f" else np.int64
@@ -398,15 +433,17 @@ def _integer_forward(
     integers: IntegerRule, weights: list[Any], images: Any, masks: list[Any] | None
 ) -> list[Any]:
     config = integers.config
-    levels = filtered_brightness(config, images)
-    trains = [fixed.encode(levels, config.num_steps, integers.encoder_threshold)]
+    trains = [images]
+    if images.dtype != bool:
+        levels = filtered_brightness(config, images)
+        trains = [fixed.encode(levels, config.num_steps, integers.encoder_threshold)]
     matrices = _unrolled(config, weights)
     if masks is not None:
         trains[0] = trains[0] & masks[0]
     for layer in range(1, config.num_layers + 1):
         received = trains[-1] if layer == 1 else _delayed(trains[-1])
         mask = masks[layer] if masks is not None and layer < config.num_layers else None
-        potential = np.zeros((len(images), config.layer_sizes[layer]), np.int64)
+        potential = np.zeros((received.shape[1], config.layer_sizes[layer]), np.int64)
         spikes = []
         for step in range(config.num_steps):
             fires, potential = fixed.integrate_and_fire(

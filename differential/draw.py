@@ -15,7 +15,7 @@ from lava_desire import DesireConfig
 from lava_desire.config import OPTIONS
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import LARGEST_FLOAT, SMALLEST_FLOAT, declared
-from lava_desire.model.option import Augmentation
+from lava_desire.model.option import Augmentation, Filter
 from lava_desire.model.options.reset import RESETS
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.model.rates import RATES_OVER
@@ -30,6 +30,7 @@ BELOW_ONE = 1 - 2.0**-24  # the largest that kernels can tell from 1
 _ONLINE = 3
 NOT_MOVED = {option.switch().name: 0 for option in OPTIONS if issubclass(option, Augmentation)}
 _CONVOLUTIONS = 4  # one case in so many has some
+_SPIKES, _IS_OF_SPIKES = 7, 5  # one case in so many is of spike trains: that which leaves so much
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Case:
     weights : list of ndarray
         L arrays (N_ℓ, N_{ℓ−1}), of convolutions (C', C, k_h, k_w), float32, before any limit.
     train, test : tuple of ndarray
-        (S, N_0) uint8 or float32 and (S,) int64.
+        (S, N_0) uint8 or float32, or spike trains, (T, S, N_0) bool; and (S,) int64.
     samples_seen : int
         Where the random streams begin.
     """
@@ -69,8 +70,8 @@ class Case:
             self.number,
             self.config.replace(**changes),
             self.weights,
-            (images[:_ONLINE], labels[:_ONLINE]),
-            (held_out[:2], held_out_labels[:2]),
+            (taken(images, slice(_ONLINE)), labels[:_ONLINE]),
+            (taken(held_out, slice(2)), held_out_labels[:2]),
             self.samples_seen,
         )
 
@@ -109,14 +110,23 @@ def draw(number: int) -> Case:
     config = config.replace(synapse_decay=_draw_synapse_decay(np.random.default_rng([21, number])))
     weights = _draw_weights(rng, config)
     num_samples = _num_samples(rng, config)
-    return Case(
-        number,
-        config,
-        weights,
-        _draw_data(rng, config, num_samples),
-        _draw_data(rng, config, int(rng.integers(1, 7))),
-        int(_one_of(rng, (0, 0, 0, 1, 5, 2**33 + 3, 2**40))),
-    )
+    train = _draw_data(rng, config, num_samples)
+    test = _draw_data(rng, config, int(rng.integers(1, 7)))
+    seen = int(_one_of(rng, (0, 0, 0, 1, 5, 2**33 + 3, 2**40)))
+    more = np.random.default_rng([22, number])
+    is_moved = config.input_shape or math.isqrt(config.num_inputs) ** 2 == config.num_inputs
+    config = config.replace(image_mirror=_one_of(more, (0.0, 0.5, 1.0)) if is_moved else 0.0)
+    if number % _SPIKES == _IS_OF_SPIKES:
+        config = _with_spikes(more, config)
+        train, test = (
+            (_draw_spikes(more, config, len(labels)), labels) for _, labels in (train, test)
+        )
+    return Case(number, config, weights, train, test, seen)
+
+
+def taken(samples: Any, chosen: Any) -> Any:
+    """Return some of the images, (S, N_0), or of the spike trains, (T, S, N_0)."""
+    return samples[:, chosen] if samples.dtype == bool else samples[chosen]
 
 
 def _one_of(rng: Any, values: Sequence[Any]) -> Any:
@@ -195,7 +205,9 @@ def _draw_config(rng: Any) -> DesireConfig:
         "rate_floor": _one_of(rng, (0.0, 0.0, 0.01, 0.2, BELOW_ONE)),
         "class_margin": _one_of(rng, (0, 0, 0, 1, int(rng.integers(num_steps + 1)), num_steps)),
         "tie_break": _one_of(rng, TIE_BREAKS),
-        "synapse_decay": 0.0,  # drawn apart, as convolutions are: what came before stays as it was
+        # Drawn apart, as convolutions are: what came before stays as it was.
+        "synapse_decay": 0.0,
+        **dict.fromkeys(("image_mirror", "time_shift", "spike_drop"), 0),
     }
     for field in dataclasses.fields(DesireConfig):
         example = declared(field).example
@@ -233,6 +245,29 @@ def _with_convolutions(rng: Any, config: DesireConfig) -> DesireConfig:
         dropout_conv=_one_of(rng, (0.0, 0.0, 0.2)),
         **({"desire_threshold_hidden": thetas} if hidden and rng.random() < 0.3 else {}),
     )
+
+
+def _with_spikes(rng: Any, config: DesireConfig) -> DesireConfig:
+    """Leave out what is for images, and change spike trains."""
+    changes: dict[str, Any] = {
+        option.switch().name: option.switch().default
+        for option in OPTIONS
+        if issubclass(option, Filter) or (issubclass(option, Augmentation) and not option.of_spikes)
+    }
+    side = math.isqrt(config.num_inputs)
+    if side * side == config.num_inputs and not config.input_shape:
+        changes["input_shape"] = (1, side, side)  # which makes planes of what is flat
+    changes["time_shift"] = int(rng.integers(min(config.num_steps, 12)))
+    changes["spike_drop"] = _one_of(rng, (0.0, 0.25, 2.0**-16, 0.9))
+    return config.replace(**changes)
+
+
+def _draw_spikes(rng: Any, config: DesireConfig, num_samples: int) -> Any:
+    """Draw spike trains, (T, S, N_0) bool: some silent, some that spike in every step."""
+    share = _one_of(rng, (0.0, 0.05, 0.3, 1.0)) * np.ones(num_samples)
+    share[1::3] = 0.2
+    shape = (config.num_steps, num_samples, config.num_inputs)
+    return rng.random(shape) < share[:, None]
 
 
 def _draw_synapse_decay(rng: Any) -> float:

@@ -302,7 +302,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return any(option.follows_rates for option in self.options)
 
     def moves_images(self, epoch: int) -> bool:
-        """Say whether an epoch moves training images: shifts, turns, scales or bends them.
+        """Say whether an epoch changes training samples, images or spike trains: moves them, say.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         Returns
         -------
         bool
-            Whether some may be moved.
+            Whether some may be changed.
         """
         shift = self.part(ImageShift)
         moves = any(isinstance(option, Augmentation) for option in self.options)

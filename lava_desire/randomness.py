@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ from lava_desire.config import DesireConfig
 from lava_desire.model.fields import MOST_SAMPLES
 
 _WEIGHTS, _DROPOUT, _ORDER, _SHIFTS, _TRACE_ROUNDING, _WEIGHT_ROUNDING = range(6)
-_FEEDBACK, _SPLIT = 6, 7
-_ROUNDINGS = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING}
+_FEEDBACK, _SPLIT, _SPIKE_DROP = 6, 7, 8
+_TABLES = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING, "spike": _SPIKE_DROP}
 _WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
 _DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
 _COUNTER_PERIOD = 2**256
@@ -198,6 +198,17 @@ def epoch_shifts(
     return epoch_moves(seed, epoch, num_samples, largest, share=share)[0]
 
 
+class EpochMoves(NamedTuple):
+    """What :func:`epoch_moves` returns."""
+
+    shifts: npt.NDArray[np.int64]
+    turns: npt.NDArray[np.float64]
+    bends: npt.NDArray[np.int32]
+    mirrored: npt.NDArray[np.bool_]
+    delays: npt.NDArray[np.int64]
+    stays: npt.NDArray[np.bool_]
+
+
 def epoch_moves(
     seed: int,
     epoch: int,
@@ -208,8 +219,10 @@ def epoch_moves(
     share: float = 1.0,
     bend: int = 0,
     num_bends: int = 0,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Draw how an epoch shifts, turns, scales and bends its images.
+    mirror: float = 0.0,
+    delay: int = 0,
+) -> EpochMoves:
+    """Draw how an epoch changes its samples: images, or spike trains.
 
     Parameters
     ----------
@@ -223,6 +236,10 @@ def epoch_moves(
         Probability that a sample is moved, in [0, 1]; the others stay.
     bend, num_bends : int
         Largest displacement b, below 2**31, and number D of them a sample.
+    mirror : float
+        Probability that a sample that is moved is mirrored, in [0, 1].
+    delay : int
+        Largest shift in time, steps.
 
     Returns
     -------
@@ -233,15 +250,53 @@ def epoch_moves(
         [1 − scale, 1 + scale].
     bends : ndarray
         (S, D) int32 in [−b, b].
+    mirrored : ndarray
+        (S,) bool.
+    delays : ndarray
+        (S,) int64 in [−delay, delay], time steps to a later time.
+    stays : ndarray
+        (S,) bool: samples that nothing changes.
     """
     generator = _generator(seed, _SHIFTS, epoch)
     shifts = generator.integers(-largest, largest + 1, (num_samples, 2))
     stays = generator.random(num_samples) >= share if share < 1 else np.zeros(num_samples, bool)
     turns = generator.uniform(-1, 1, (num_samples, 2)) * (angle, scale)
     bends = generator.integers(-bend, bend + 1, (num_samples, num_bends), np.int32)
-    shifts[stays], turns[stays], bends[stays] = 0, 0, 0
+    mirrored = generator.random(num_samples) < mirror
+    delays = generator.integers(-delay, delay + 1, num_samples)
+    for drawn in (shifts, turns, bends, mirrored, delays):
+        drawn[stays] = 0
     turns[:, 1] += 1
-    return shifts, turns, bends
+    return EpochMoves(shifts, turns, bends, mirrored, delays, stays)
+
+
+def kept_spikes(
+    seed: int, epoch: int, sample: int, num_planes: int, num_inputs: int, probability: float
+) -> npt.NDArray[np.uint8]:
+    """Draw which spikes of a sample are kept.
+
+    Parameters
+    ----------
+    seed, epoch : int
+        The run's seed, and the epoch, counted from 0.
+    sample : int
+        Its place in the order in which the epoch visits the samples, from 0.
+    num_planes, num_inputs : int
+        P and N of packed spikes.
+    probability : float
+        p in [0, 1), that a spike is lost.
+
+    Returns
+    -------
+    ndarray
+        (P, N) uint8: bit t % 8 of plane t // 8 is 1 where a spike of step t is kept, which is where
+        the t % 8-th of eight draws, in [0, 65,536), is at least 65,536·p, rounded. It depends on
+        the arguments alone.
+    """
+    stream = RoundingStream("spike", 1, 4 * num_planes * num_inputs, seed, epoch)
+    draws = stream.draw(sample).astype("<u4", copy=False).view("<u2")
+    kept = np.packbits(draws[0] >= round(probability * 2**16), bitorder="little")
+    return kept.reshape(num_planes, num_inputs)
 
 
 class DropoutStream:
@@ -371,20 +426,21 @@ class DropoutStream:
 
 
 class RoundingStream:
-    """Random words of stochastic rounding: a table of them for every sample that is learned.
+    """Random words of stochastic rounding, and of spikes that are lost: a table a sample.
 
     Any row of any sample can be drawn, and is the same whatever was drawn before.
 
     Parameters
     ----------
-    purpose : {"trace", "weight"}
+    purpose : {"trace", "weight", "spike"}
         Trace: a row a time step and a word an input. Weight: a row a neuron and a word a synapse.
+        Spike: a row, see :func:`kept_spikes`.
     num_rows, row_length : int
         Shape of a sample's table.
     seed : int
         The run's seed.
     layer : int
-        The plastic layer's number, from 1.
+        The plastic layer's number, from 1; of spikes the epoch, from 0.
 
     Raises
     ------
@@ -393,12 +449,12 @@ class RoundingStream:
     """
 
     def __init__(self, purpose: str, num_rows: int, row_length: int, seed: int, layer: int) -> None:
-        if purpose not in _ROUNDINGS:
-            raise ValueError(f"purpose is {purpose!r}: expected one of {', '.join(_ROUNDINGS)}")
+        if purpose not in _TABLES:
+            raise ValueError(f"purpose is {purpose!r}: expected one of {', '.join(_TABLES)}")
         self.num_rows = num_rows
         self.row_length = row_length
         self.counters_a_row = -(-row_length // _DRAWS_A_COUNT)
-        self.key = _key(seed, _ROUNDINGS[purpose], layer)
+        self.key = _key(seed, _TABLES[purpose], layer)
         self._philox = np.random.Philox(key=self.key)
         self._counter = 0
 

@@ -70,6 +70,11 @@ def test_a_configuration_survives_json(name):
         ("image_shift_share", 1.5),
         ("image_shift_start", -1),
         ("image_shift_start", 0.5),
+        ("image_mirror", 1.5),
+        ("time_shift", -1),
+        ("time_shift", 20),
+        ("spike_drop", 1),
+        ("spike_drop", 2**-17),
         ("image_rotation", -1),
         ("image_rotation", 180.5),
         ("image_scale", -0.1),
@@ -187,7 +192,14 @@ def test_a_best_preset_has_the_papers_network_and_says_what_it_changes(name, mor
 
 
 @pytest.mark.parametrize(
-    "change", [{"image_shift": 1}, {"image_rotation": 2}, {"image_scale": 0.5}, {"image_bend": 1}]
+    "change",
+    [
+        {"image_shift": 1},
+        {"image_rotation": 2},
+        {"image_scale": 0.5},
+        {"image_bend": 1},
+        {"image_mirror": 0.5},
+    ],
 )
 def test_images_that_are_not_square_are_not_moved(change):
     (given,) = [f"{name} is {value}" for name, value in change.items()]

@@ -136,6 +136,17 @@ def trained(config, **options):
     )
 
 
+def trained_with_spikes(config):
+    """Train with spike trains in planes: what images are, in each of them."""
+    draw = np.random.default_rng(4)
+    learned, tested = (
+        draw.random((config.num_steps, count, config.num_inputs)) < 0.3 for count in (12, 40)
+    )
+    network = DesireNetwork(config)
+    train, test = (learned, TRAIN[1]), (tested, TEST[1])
+    return outcome(training_class(network)(network, train, test, None))
+
+
 def trained_by_ranks(config, group):
     return group(config)
 
@@ -279,6 +290,13 @@ def as_loihi_rule(config):
     return [np.array(repr((numbers, rule.x1_impulse, rule.x1_tau, str(rule.dw_str))))]
 
 
+def is_of(option, *, spikes):
+    """Say whether an option is of spike trains alone, or of images alone."""
+    if issubclass(option, Augmentation):
+        return not (option.of_images if spikes else option.of_spikes)
+    return issubclass(option, Filter) and not spikes
+
+
 MOVES = fields_of(Augmentation)
 RATES = {"baseline_samples", "rates_over"}
 SCHEDULE = {"batch_size", "epochs", "learning_rate_decay", "weight_average"} | MOVES
@@ -290,6 +308,8 @@ LEARNING = (
     | {"desire_threshold_hidden", "desire_threshold_output", "dropout_input", "dropout_hidden"}
     | {"learning_rate", "learning_rate_scale", "seed"}
 )
+OF_SPIKES = {option.switch().name for option in OPTIONS if is_of(option, spikes=True)}
+OF_IMAGES = {option.switch().name for option in OPTIONS if is_of(option, spikes=False)}
 NOT_IN_INTEGERS = {option.switch().name for option in OPTIONS if not option.integers}
 FLOATING = BASE
 INTEGERS = BASE.replace(**{name: DEFAULTS[name] for name in NOT_IN_INTEGERS})
@@ -325,15 +345,21 @@ def door(base, use, idle=(), refused=(), needs=None, **others):
 
 LAVA = "lava.magma"
 DOORS = {
-    "compiled kernels": door(FLOATING, lambda c: trained(c, kernels="compiled")),
-    "torch operations": door(FLOATING, lambda c: trained(c, kernels="torch")),
-    "bfloat16x2": door(FLOATING, lambda c: trained(c, precision="bfloat16x2")),
+    "compiled kernels": door(FLOATING, lambda c: trained(c, kernels="compiled"), refused=OF_SPIKES),
+    "torch operations": door(FLOATING, lambda c: trained(c, kernels="torch"), refused=OF_SPIKES),
+    "bfloat16x2": door(FLOATING, lambda c: trained(c, precision="bfloat16x2"), refused=OF_SPIKES),
+    "spike trains": door(
+        FLOATING.replace(image_brightness=0.0, input_shape=(1, 3, 3)),
+        trained_with_spikes,
+        refused=OF_IMAGES,
+        layer_sizes=(9, 11, 8, 3),
+    ),
     "integers": door(
         INTEGERS,
         lambda c: trained(c, arithmetic="fixed_point"),
-        refused=NOT_IN_INTEGERS,
+        refused=NOT_IN_INTEGERS | OF_SPIKES,
     ),
-    "two ranks": door(FLOATING, trained_by_ranks),
+    "two ranks": door(FLOATING, trained_by_ranks, refused=OF_SPIKES),
     "--backend lava, floating_pt": door(
         FLOATING.replace(**SMALL),
         trained_by_lava,

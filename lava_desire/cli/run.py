@@ -33,7 +33,7 @@ from lava_desire.config import OPTIONS, PRESETS, DesireConfig
 from lava_desire.files import FolderLock, check_regular
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import MAX_NEURONS
-from lava_desire.model.option import Augmentation, refuse_augmentation
+from lava_desire.model.option import Augmentation, refuse_augmentation_of
 from lava_desire.model.synapses import Synapse, layers_of
 from lava_desire.training.choose import BACKENDS, training_class
 from lava_desire.training.history import LEARNING_CURVE, RUN
@@ -106,9 +106,8 @@ def make_config(
     if data.has_spikes and data.input_shape:
         given["input_shape"] = data.input_shape  # spikes in another order of axes are refused then
     config = sized(config, layers, given, data.num_inputs, data.num_classes, data.input_shape)
-    if data.has_spikes:
-        with named_as_options():
-            refuse_augmentation(config, " where samples are spike trains, which are not moved")
+    with named_as_options():
+        refuse_augmentation_of(config, spikes=data.has_spikes)
     return config
 
 
@@ -162,7 +161,8 @@ def sized(
     )
     changes = dict(given)
     # A dense network that moves images has to know those that are not square.
-    names = (option.switch().name for option in OPTIONS if issubclass(option, Augmentation))
+    kinds_of_moves = (option for option in OPTIONS if issubclass(option, Augmentation))
+    names = (option.switch().name for option in kinds_of_moves if option.needs_planes)
     moves = any(given.get(name, getattr(config, name)) for name in names)
     is_oblong = len(input_shape) == 3 and input_shape[1] != input_shape[2]
     if kinds or len(config.input_shape) == 3 or (moves and is_oblong):

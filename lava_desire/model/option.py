@@ -77,11 +77,24 @@ class Option(Part):
 
 @dataclass(frozen=True)
 class Augmentation(Option):
-    """Training images that are moved, anew in every epoch."""
+    """Training samples that are changed, anew in every epoch.
+
+    Attributes
+    ----------
+    of_images, of_spikes : bool
+        Whether it changes images, and spike trains; else it is refused by name where these are
+        learned.
+    needs_planes : bool
+        Whether it needs to know which inputs lie beside each other.
+    """
+
+    of_images: ClassVar[bool] = True
+    of_spikes: ClassVar[bool] = False
+    needs_planes: ClassVar[bool] = True
 
     def check(self, config: DesireConfig) -> None:
         """See `Part`."""
-        if self.is_on and len(config.input_shape) != 3:
+        if self.is_on and self.needs_planes and len(config.input_shape) != 3:
             name, side = self.switch().name, math.isqrt(config.num_inputs)
             if side * side != config.num_inputs:
                 raise ValueError(
@@ -448,11 +461,28 @@ def refuse_current_filters(config: DesireConfig, target: str) -> None:
             option.refuse(f" for {target}")
 
 
-def refuse_augmentation(config: DesireConfig, where: str) -> None:
-    """Refuse to move training images.
+def refuse_augmentation(config: DesireConfig, where: str, *, planes_alone: bool = False) -> None:
+    """Refuse to change training samples, or to do what needs planes of inputs.
 
     Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
     """
     for option in config.options:
-        if isinstance(option, Augmentation):
+        if isinstance(option, Augmentation) and (option.needs_planes or not planes_alone):
             option.refuse(where)
+
+
+def refuse_augmentation_of(config: DesireConfig, *, spikes: bool) -> None:
+    """Refuse to change training samples as only those of the other kind are changed.
+
+    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
+    """
+    for option in config.options:
+        if not isinstance(option, Augmentation):
+            continue
+        if spikes and not option.of_spikes:
+            option.refuse(
+                " where what is learned are spike trains, whose spikes cannot be shared among "
+                "pixels as an image's brightness is"
+            )
+        if not spikes and not option.of_images:
+            option.refuse(" where what is learned are images: it changes spike trains alone")

@@ -1,9 +1,12 @@
-"""Augmentation: training images that are shifted, turned, scaled and bent."""
+"""Augmentation: training images that are moved and bent, and spike trains that are changed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lava_desire.config import DesireConfig
-from lava_desire.randomness import epoch_moves
+from lava_desire.randomness import EpochMoves, epoch_moves, kept_spikes
 
 _ONE = 2**15
 """Half a pixel, in 1/65,536 of one."""
@@ -20,13 +23,54 @@ _APART = 7
 _LARGEST = 2**31 - 1
 
 
-def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | None:
-    """Draw how an epoch moves its images, as a configuration says.
+@dataclass(frozen=True)
+class Moves:
+    """How an epoch changes its samples, in the order in which it visits them.
+
+    Attributes
+    ----------
+    places : Tensor or None
+        For :func:`move_images`: (S, 2), shifts, int64; where images are turned or scaled as well,
+        (S, 4) with the two numbers of :func:`turn_images`; where they are bent, (S, 4 + D) int32
+        with its D. None where all stay in their places.
+    mirrored : Tensor or None
+        (S,) bool.
+    delays : Tensor or None
+        (S,) int64, for :func:`shift_steps`.
+    losing : Tensor or None
+        (S,) int64, the places of samples that lose spikes among those of the epoch, −1 for those
+        that lose none: for :func:`drop_spikes`.
+    epoch : int
+        Counted from 0.
+    """
+
+    places: Tensor | None
+    mirrored: Tensor | None
+    delays: Tensor | None
+    losing: Tensor | None
+    epoch: int
+
+    def __getitem__(self, part: slice) -> Moves:
+        """Return those of some samples."""
+        return self._each(lambda moves: moves[part])
+
+    def to(self, device: torch.device) -> Moves:
+        """Return them on a device."""
+        return self._each(lambda moves: moves.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Moves:
+        drawn = {name: each for name, each in vars(self).items() if isinstance(each, Tensor)}
+        changed: Any = {name: change(each) for name, each in drawn.items()}
+        return replace(self, **changed)
+
+
+def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Moves | None:
+    """Draw how an epoch changes its samples, as a configuration says.
 
     Parameters
     ----------
     config : DesireConfig
-        Seed, largest shift, angle, scale and bend, share and first epoch.
+        Seed, and its augmentations, with their share and first epoch.
     epoch : int
         Counted from 0.
     num_samples : int
@@ -34,17 +78,15 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | N
 
     Returns
     -------
-    Tensor or None
-        On the CPU, int64, for :func:`move_images`: (S, 2), shifts, those of
-        :func:`~lava_desire.randomness.epoch_shifts`; where images are turned or scaled as well,
-        (S, 4) with the two numbers of :func:`turn_images`; where they are bent, (S, 4 + D) int32
-        with its D. None where all images stay.
+    Moves or None
+        On the CPU, those of :func:`~lava_desire.randomness.epoch_moves`. None where all samples
+        stay as they are.
     """
     if not config.moves_images(epoch):
         return None
     bend = round(config.image_bend * 2 * _ONE)
     side = math.isqrt(config.num_inputs)
-    shifts, turns, bends = epoch_moves(
+    drawn = epoch_moves(
         config.seed,
         epoch,
         num_samples,
@@ -54,17 +96,159 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Tensor | N
         config.image_shift_share,
         bend,
         _num_bends(*(config.input_shape[1:] or (side, side))) if bend else 0,
+        config.image_mirror,
+        config.time_shift,
     )
+    losing = np.where(drawn.stays, -1, np.arange(num_samples))
+    return Moves(
+        _places(config, drawn, bend),
+        torch.from_numpy(drawn.mirrored) if config.image_mirror else None,
+        torch.from_numpy(drawn.delays) if config.time_shift else None,
+        torch.from_numpy(losing) if config.spike_drop else None,
+        epoch,
+    )
+
+
+def _places(config: DesireConfig, drawn: EpochMoves, bend: int) -> Tensor | None:
+    shifts = drawn.shifts
     if not (config.image_rotation or config.image_scale or bend):
-        return torch.from_numpy(shifts)
-    angles, factors = turns.T
+        return torch.from_numpy(shifts) if config.image_shift else None
+    angles, factors = drawn.turns.T
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) / factors[:, None]
     steps = np.rint(steps * _ONE).astype(np.int64)
     if not bend:
         return torch.from_numpy(np.hstack([shifts, steps]))
     # A step beyond 32 bits leads out of any image, as the largest does.
     steps = np.clip(steps, -_LARGEST, _LARGEST)
-    return torch.from_numpy(np.hstack([shifts.astype(np.int32), steps.astype(np.int32), bends]))
+    places = [shifts.astype(np.int32), steps.astype(np.int32), drawn.bends]
+    return torch.from_numpy(np.hstack(places))
+
+
+def move_samples(samples: Tensor, moves: Moves, config: DesireConfig) -> Tensor:
+    """Change training samples as drawn: mirror and move them, and what is for spike trains.
+
+    Parameters
+    ----------
+    samples : Tensor
+        Images, (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8, as they are in
+        :mod:`~lava_desire.backends.wire`.
+    moves : Moves
+        Of these samples.
+    config : DesireConfig
+        Its planes, T, and seed.
+
+    Returns
+    -------
+    Tensor
+        As the samples, which are left as they are.
+
+    Raises
+    ------
+    ValueError
+        As :func:`shift_images` and :func:`turn_images`.
+    """
+    moved, shape = samples.flatten(1), config.input_shape
+    if samples.ndim == 3 and (moves.places is not None or moves.mirrored is not None):
+        # Steps of a byte move together, and the bytes of a neuron are channels.
+        channels, height, width = _planes(samples[:, 0], shape)
+        shape = (samples.shape[1] * channels, height, width)
+    if moves.mirrored is not None:
+        moved = mirror_images(moved, moves.mirrored, shape)
+    if moves.places is not None:
+        moved = move_images(moved, moves.places, shape)
+    moved = moved.view(samples.shape)
+    if moves.delays is not None:
+        moved = shift_steps(moved, moves.delays, config.num_steps)
+    if moves.losing is not None:
+        moved = drop_spikes(moved, moves.losing, config.spike_drop, config.seed, moves.epoch)
+    return moved
+
+
+def mirror_images(images: Tensor, mirrored: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
+    """Exchange left and right of some images.
+
+    Parameters
+    ----------
+    images : Tensor
+        (B, N_0) of any dtype.
+    mirrored : Tensor
+        (B,) bool.
+    input_shape : tuple of int
+        (C, H, W); of others N_0 is the square of the width.
+
+    Returns
+    -------
+    Tensor
+        (B, N_0), a new tensor of the images' dtype.
+
+    Raises
+    ------
+    ValueError
+        If the images are not square and have no known planes.
+    """
+    planes = images.view(len(images), *_planes(images, input_shape))
+    return torch.where(mirrored[:, None, None, None], planes.flip(3), planes).flatten(1)
+
+
+def shift_steps(planes: Tensor, delays: Tensor, num_steps: int) -> Tensor:
+    """Shift spike trains in time; what leaves the window is lost, what is uncovered is silent.
+
+    Parameters
+    ----------
+    planes : Tensor
+        Packed spikes, (B, ⌈T/8⌉, N_0) uint8.
+    delays : Tensor
+        (B,) int64, time steps to a later time, any number.
+    num_steps : int
+        T.
+
+    Returns
+    -------
+    Tensor
+        As the planes, a new one.
+    """
+    # A byte takes the upper bits of the byte so many bytes before, and some of the one before that.
+    whole, bits = delays >> 3, (delays & 7).int()[:, None, None]
+    samples, numbers = (torch.arange(size, device=planes.device) for size in planes.shape[:2])
+    source = numbers - whole[:, None]
+
+    def found(place: Tensor) -> Tensor:
+        is_there = (place >= 0) & (place < len(numbers))
+        place = place.clamp(0, len(numbers) - 1)
+        return planes[samples[:, None], place] * is_there[:, :, None]
+
+    pair = (found(source).int() << 8) | found(source - 1)
+    moved = ((pair >> (8 - bits)) & 255).to(torch.uint8)
+    if num_steps % 8:
+        moved[:, -1] &= (1 << num_steps % 8) - 1
+    return moved
+
+
+def drop_spikes(
+    planes: Tensor, losing: Tensor, probability: float, seed: int, epoch: int
+) -> Tensor:
+    """Take single spikes away at random.
+
+    Parameters
+    ----------
+    planes : Tensor
+        Packed spikes, (B, P, N_0) uint8.
+    losing : Tensor
+        (B,) int64, the places of the samples in the epoch, −1 for those that keep all.
+    probability, seed, epoch
+        As of :func:`~lava_desire.randomness.kept_spikes`.
+
+    Returns
+    -------
+    Tensor
+        As the planes, a new one.
+    """
+    _, num_planes, num_inputs = planes.shape
+    kept = np.full(planes.shape, 255, np.uint8)
+    for number, sample in enumerate(losing.tolist()):
+        if sample >= 0:
+            kept[number] = kept_spikes(seed, epoch, sample, num_planes, num_inputs, probability)
+    return planes & torch.from_numpy(kept).to(planes.device)
 
 
 def move_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:

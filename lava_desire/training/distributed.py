@@ -27,6 +27,7 @@ from lava_desire.backends.inputs import Inputs
 from lava_desire.backends.wire import num_planes
 from lava_desire.checkpoint import Checkpoint
 from lava_desire.network import DesireNetwork
+from lava_desire.training.augment import Moves
 from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, chunks, classify, tally_up
 from lava_desire.training.history import History, Progress
 from lava_desire.training.interrupt import Interrupted
@@ -140,7 +141,7 @@ class DistributedRun(TrainingRun):
                     )
 
     @torch.inference_mode()
-    def _learn(self, chosen: Tensor, moves: Tensor | None, learning_rate: float) -> tuple[int, int]:
+    def _learn(self, chosen: Tensor, moves: Moves | None, learning_rate: float) -> tuple[int, int]:
         """Run this rank's share of a minibatch, and learn all of it."""
         network, batch_size = self.network, len(chosen)
         mine = self._ranks.share_of(batch_size)

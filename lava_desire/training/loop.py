@@ -40,7 +40,7 @@ from lava_desire.files import (
 from lava_desire.model.state import ARRAYS
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import epoch_order
-from lava_desire.training.augment import draw_moves, move_images
+from lava_desire.training.augment import Moves, draw_moves, move_samples
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
 from lava_desire.training.choose import check_choice_of_epoch
@@ -474,13 +474,13 @@ class TrainingRun:
             self.num_active += num_active
             yield
 
-    def _learn(self, chosen: Tensor, moves: Tensor | None, learning_rate: float) -> tuple[int, int]:
+    def _learn(self, chosen: Tensor, moves: Moves | None, learning_rate: float) -> tuple[int, int]:
         """Learn one minibatch; return how many samples were right, and how many had desire."""
         result = self.network.train_step_checked(*self._shown(chosen, moves), learning_rate)
         return result.num_correct, result.num_active
 
     def _learn_in_turn(
-        self, chosen: Tensor, moves: Tensor | None, learning_rate: float
+        self, chosen: Tensor, moves: Moves | None, learning_rate: float
     ) -> tuple[int, int]:
         """Learn a stretch of samples, each a minibatch; return what :meth:`_learn` does.
 
@@ -494,15 +494,15 @@ class TrainingRun:
         self._stretch = min(2 * self._stretch, wanted, self._longest_stretch)
         return found
 
-    def _shown(self, chosen: Tensor, moves: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return images, moved where they are, and labels of the chosen training samples."""
-        images, labels = self.train[0][chosen], self.train[1][chosen]
+    def _shown(self, chosen: Tensor, moves: Moves | None) -> tuple[Tensor, Tensor]:
+        """Return the chosen training samples, changed where they are, and their labels."""
+        samples, labels = self.train[0][chosen], self.train[1][chosen]
         if moves is not None:
-            images = move_images(images, moves, self.network.config.input_shape)
-        return images, labels
+            samples = move_samples(samples, moves, self.network.config)
+        return samples, labels
 
-    def _moves(self) -> Tensor | None:
-        """Return how this epoch moves its samples, in its order; None where they stay."""
+    def _moves(self) -> Moves | None:
+        """Return how this epoch changes its samples, in its order; None where they stay."""
         labels = self.train[1]
         moves = draw_moves(self.network.config, self.epoch, len(labels))
         return None if moves is None else moves.to(labels.device)

@@ -32,7 +32,7 @@ from lava_desire.data.checks import (
     times,
 )
 from lava_desire.data.spike_trains import is_spikes
-from lava_desire.model.option import refuse_augmentation
+from lava_desire.model.option import refuse_augmentation, refuse_augmentation_of
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import validation_split
 
@@ -79,16 +79,22 @@ def training_pairs(
     held_out |= {name: tested_pair(network, data, name, names) for name, data in given.items()}
     spikes = _are_spikes(learned[0])
     planes = network.config.input_shape[1:] or (math.isqrt(network.config.num_inputs),) * 2
-    if spikes:
+    refuse_augmentation_of(network.config, spikes=spikes)
+    if spikes and shape is None and len(network.config.input_shape) != 3:
         refuse_augmentation(
-            network.config, " where what is learned are spike trains, which are not moved"
+            network.config,
+            " where neurons of spike trains are in a row; input_shape says which planes they are",
+            planes_alone=True,
         )
     elif isinstance(train, Dataset) and train.feature_names:
         refuse_augmentation(network.config, " where inputs are columns of a table")
     elif shape is not None and shape[-2:] != planes:
         known = (1, *shape)[-3:]
+        what = "planes of spikes" if spikes else "images"
         refuse_augmentation(
-            network.config, f" where images are {times(shape)} and input_shape is not {known}"
+            network.config,
+            f" where {what} are {times(shape)} and input_shape is not {known}",
+            planes_alone=True,
         )
     for name, pair in held_out.items():
         if spikes != _are_spikes(pair[0]):

@@ -189,7 +189,7 @@ def test_turned_images_are_those_of_the_equation_but_for_the_rounding_of_places(
 
 
 def test_turns_are_drawn_after_the_shifts_and_leave_who_stays():
-    shifts, turns, _ = epoch_moves(3, 5, 1000, 2, 0.5, 0.25, share=0.5)
+    shifts, turns, *_ = epoch_moves(3, 5, 1000, 2, 0.5, 0.25, share=0.5)
     np.testing.assert_array_equal(shifts, epoch_shifts(3, 5, 1000, 2, share=0.5))
     stays = (turns == (0, 1)).all(axis=1)
     assert not shifts[stays].any()
@@ -198,7 +198,7 @@ def test_turns_are_drawn_after_the_shifts_and_leave_who_stays():
     for ends, drawn in (((-0.5, 0.5), angles), ((0.75, 1.25), factors)):
         np.testing.assert_allclose((drawn.min(), drawn.max()), ends, atol=0.02)
     config = DesireConfig((9, 2), image_scale=0.25, seed=3)
-    moves = draw_moves(config, 5, 10)
+    moves = draw_moves(config, 5, 10).places
     assert moves.shape == (10, 4)
     assert not moves[:, [0, 1, 3]].any()
     expected = 2**15 / epoch_moves(3, 5, 10, 0, 0, 0.25)[1][:, 1]
@@ -228,9 +228,9 @@ def test_an_image_is_bent_by_a_cubic_spline_of_displacements():
 
 def test_displacements_are_drawn_last_and_the_same_everywhere_they_shift():
     config = DesireConfig((784, 2), image_rotation=5, image_bend=1.5, image_shift_share=0.5)
-    moves = draw_moves(config, 0, 400)
+    moves = draw_moves(config, 0, 400).places
     assert (tuple(moves.shape), moves.dtype) == ((400, 4 + 2 * 49), torch.int32)
-    assert torch.equal(moves[:, :4], draw_moves(config.replace(image_bend=0), 0, 400))
+    assert torch.equal(moves[:, :4], draw_moves(config.replace(image_bend=0), 0, 400).places)
     stays = (moves[:, 3:] == 0).all(axis=1)
     assert stays.double().mean() == pytest.approx(0.5, abs=0.1)
     assert moves[~stays, 4:].abs().max() == pytest.approx(1.5 * 2**16, rel=0.01)
@@ -241,7 +241,9 @@ def test_displacements_are_drawn_last_and_the_same_everywhere_they_shift():
 
 def test_images_that_nearly_vanish_are_bent_as_small_as_others():
     config = DesireConfig((16, 2), image_scale=1 - 2**-24)
-    moves, bent = (draw_moves(config.replace(image_bend=bend), 0, 200_000) for bend in (0, 1e-5))
+    moves, bent = (
+        draw_moves(config.replace(image_bend=bend), 0, 200_000).places for bend in (0, 1e-5)
+    )
     smallest = moves[:, 2].argmax()[None]
     assert moves[smallest, 2] > 2**31
     assert bent[smallest, 2] == 2**31 - 1

@@ -215,7 +215,9 @@ def test_sources_are_refused_before_anything_is_learned(tmp_path):
     with pytest.raises(ValueError, match=r"returned 0 samples for 1 samples: expected SpikeTrains"):
         fit(network, short, folder=tmp_path / "run")
     wide = np.zeros((13, 40, 49), bool)
-    with pytest.raises(ValueError, match="image_shift is 1: expected 0 where what is learned are"):
+    with pytest.raises(
+        ValueError, match="image_shift is 1: expected 0 where neurons of spike trains are in a row"
+    ):
         fit(DesireNetwork(MOVED), (wide, LABELS), folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.warns(DataWarning, match="data spike trains hold no spike"):

@@ -1,4 +1,4 @@
-"""Training images that are moved by whole pixels."""
+"""Training images, and planes of spikes, that are moved by whole pixels."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class ImageShift(Augmentation):
 
     position: ClassVar[int] = 25
     integers: ClassVar[bool] = True
+    of_spikes: ClassVar[bool] = True
 
     image_shift: int = integer(
         0,
@@ -26,21 +27,23 @@ class ImageShift(Augmentation):
         doc="Largest shift s of a training image: in every epoch each is moved by a whole number "
         "of pixels in [−s, s] down and across, drawn at random, and what it uncovers is dark. 0, "
         "the paper's rule, moves none; more needs `input_shape` or square images, whose channels "
-        "move together, and s below their height and width.",
+        "move together, and s below their height and width. Planes of spikes, (C, H, W), are moved "
+        "alike, all time steps of a recording by the same.",
         help="Shift images, pixels.",
         example=1,
     )
     image_shift_share: float = real(
         1.0,
         SHARE,
-        doc="Probability, in [0, 1], that an epoch moves an image; the others stay.",
+        doc="Probability, in [0, 1], that an epoch moves an image; the others stay. So for all "
+        "that is changed in training samples, spike trains as well.",
         help="Of images moved.",
         example=0.5,
     )
     image_shift_start: int = integer(
         0,
         0,
-        doc="First epoch, counted from 0, that moves images, in [0, 2**31).",
+        doc="First epoch, counted from 0, that moves images or spike trains, in [0, 2**31).",
         help="First epoch moved.",
         example=1,
     )
