@@ -1,4 +1,4 @@
-"""Draw docs/images: `python docs/figures.py [window|timeline|digits|cores|gallery]`."""
+"""Draw docs/images: `python docs/figures.py [window|timeline|digits|cores|events|gallery]`."""
 
 from __future__ import annotations
 
@@ -212,6 +212,48 @@ def draw_digits(path: Path) -> None:
     )
 
 
+def draw_changed_events(path: Path) -> None:
+    """Draw a recording of a digit as it is, and changed as training changes it."""
+    import torch
+
+    from lava_desire.data.events import EventDataset, synthetic
+    from lava_desire.training.augment import draw_moves, move_samples
+
+    digits = load_dataset("digits")
+    recordings = synthetic.saccades(digits.train_images[2:3].reshape(-1, 8, 8))
+    data = EventDataset(recordings, 20, labels=[0], start=0, duration=300_000, counts="clip")
+    planes = torch.from_numpy(data.spikes([0]).planes)
+    changes: dict[str, dict[str, Any]] = {
+        "as it is": {},
+        "image_shift=3": {"image_shift": 3},
+        "image_mirror=1": {"image_mirror": 1.0},
+        "time_shift=6": {"time_shift": 6},
+        "spike_drop=0.5": {"spike_drop": 0.5},
+    }
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(2, len(changes), height_ratios=(2, 1), sharey="row")
+    for (title, change), (seen, times) in zip(changes.items(), axes.T, strict=True):
+        config = DesireConfig((392, 10), input_shape=data.shape, num_steps=20, seed=31, **change)
+        moves = draw_moves(config, 0, 1)
+        shown = planes if moves is None else move_samples(planes, moves, config)
+        spikes = np.unpackbits(shown.numpy()[0], axis=0, count=20, bitorder="little")
+        spikes = spikes.reshape(20, *data.shape)
+        # Of the first saccade: later ones cover what it drew.
+        darker, brighter = spikes[:6].sum(0) / 3
+        picture = np.ones((*darker.shape, 3))
+        picture[..., :2] -= np.clip(brighter, 0, 1)[..., None] * (1, 0.55)
+        picture[..., 1:] -= np.clip(darker, 0, 1)[..., None] * (0.55, 1)
+        seen.imshow(np.clip(picture, 0, 1))
+        seen.set_title(title, fontsize=10, family="monospace" if change else None)
+        seen.set_xticks([])
+        seen.set_yticks([])
+        times.bar(range(20), spikes.sum((1, 2, 3)), width=1, color=BLUE)
+        times.set_xlabel("time step")
+        times.spines[["top", "right"]].set_visible(False)
+    axes[1, 0].set_ylabel("spikes")
+    figure.savefig(path, dpi=110)
+
+
 def draw_cores(path: Path) -> None:
     """Draw how the paper's network for MNIST would lie on the cores of Loihi."""
     config = DesireConfig.preset("mnist").replace(reset="zero")
@@ -239,6 +281,7 @@ DRAWN = {
     "timeline": (draw_timeline, "timeline.svg"),
     "digits": (draw_digits, "digits.png"),
     "cores": (draw_cores, "cores.png"),
+    "events": (draw_changed_events, "changed_events.png"),
     "gallery": (draw_gallery, "gallery"),
 }
 

@@ -99,6 +99,7 @@ def test_every_field_of_the_configuration_is_an_option(run, tmp_path):
         "image_rotation": 10.0,
         "image_scale": 0.1,
         "image_bend": 1.5,
+        "image_mirror": 0.25,
         "learning_rate_schedule": "cosine",
         "weight_average": 0.5,
         "trace_baseline": 0.75,

@@ -26,5 +26,5 @@ class ImageMirror(Augmentation):
         "Planes of spikes, (C, H, W), are mirrored alike. `image_shift_share` and "
         "`image_shift_start` hold here as well.",
         help="Mirror images, share.",
-        example=0.5,
+        example=1.0,
     )
