@@ -140,7 +140,7 @@ def trained_with_spikes(config):
     """Train with spike trains in planes: what images are, in each of them."""
     draw = np.random.default_rng(4)
     learned, tested = (
-        draw.random((config.num_steps, count, config.num_inputs)) < 0.3 for count in (12, 40)
+        draw.random((config.num_steps, count, config.num_inputs)) < 0.2 for count in (12, 40)
     )
     network = DesireNetwork(config)
     train, test = (learned, TRAIN[1]), (tested, TEST[1])
