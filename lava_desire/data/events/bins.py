@@ -54,7 +54,7 @@ def bin_events(
         Where the first step begins, µs; at the first event when not given.
     late : {"refuse", "drop", "last"}
         Events outside the `duration` are refused, or left out; or late ones are spikes of the last
-        step, and early ones refused.
+        step, and early ones refused, as are late ones where there are no others.
     counts : {"refuse", "clip"}
         Where an input has several events in a step, they are refused, or are one spike.
 
@@ -200,6 +200,12 @@ def _within(events: Events, start: int, duration: int, late: Late) -> Events:
     num_outside = len(events) - len(inside)
     early = int(np.searchsorted(events.t, start))
     if late == "last" and not early:
+        if not len(inside):
+            raise DataError(
+                f"all {len(events)} events lie behind the {duration} µs from {start}, the first at "
+                f"{events.t[0]}, and would all be in the last step: expected a start near it, as "
+                'of absolute times, or late="drop" to leave them out'
+            )
         return events
     if num_outside and late != "drop":
         outside = int(events.t[0] if early else events.t[-1])

@@ -150,3 +150,13 @@ def test_a_stream_that_goes_back_is_refused():
     chunks = [recording([5, 9]), recording([8, 12])]
     with pytest.raises(DataError, match="events go on at 8 µs: expected none before 9"):
         list(stream_windows(chunks, 2, 4))
+
+
+def test_a_recording_of_late_events_alone_has_another_start():
+    """Absolute times, as of AEDAT4, with start=0: all events were in the last step."""
+    absolute = Events([1_700_000_000_000_000, 1_700_000_000_000_010], x=[0, 1], sensor=(1, 1, 2))
+    options = {"duration": 100, "counts": "clip"}
+    with pytest.raises(DataError, match=r"all 2 events lie behind the 100 µs from 0, the first at"):
+        bin_events(absolute, 4, start=0, late="last", **options)
+    assert not bin_events(absolute, 4, start=0, late="drop", **options).any()
+    assert bin_events(absolute, 4, late="last", **options)[0].tolist() == [[[True, True]]]
