@@ -444,14 +444,19 @@ def _integer_forward(
         received = trains[-1] if layer == 1 else _delayed(trains[-1])
         mask = masks[layer] if masks is not None and layer < config.num_layers else None
         potential = np.zeros((received.shape[1], config.layer_sizes[layer]), np.int64)
-        spikes = []
+        current, spikes = np.zeros_like(potential), []
         for step in range(config.num_steps):
+            arrived = fixed.synaptic_activation(
+                matrices[layer - 1], received[step], integers.format_of(layer).weight_exp
+            )
+            gain = integers.gain_into(layer, masks is not None)
+            if integers.synapse_decay:
+                current = fixed.filter_current(current, arrived, gain, integers.synapse_decay)
+                arrived, gain = current, 1
             fires, potential = fixed.integrate_and_fire(
                 potential,
-                fixed.synaptic_activation(
-                    matrices[layer - 1], received[step], integers.format_of(layer).weight_exp
-                ),
-                integers.gain_into(layer, masks is not None),
+                arrived,
+                gain,
                 integers.decay,
                 integers.threshold_of(layer),
                 mask,
@@ -478,7 +483,14 @@ def _integer_desires(
         desire = fixed.output_desire(
             counts[-1], labels, integers.full_count, integers.output_threshold
         )
-    desires, matrices = [desire], _unrolled(config, weights)
+    policy, matrices = config.feedback_policy, _unrolled(config, weights)
+    if policy is not None:
+        for layer in range(2, config.num_layers + 1):
+            step = integers.step_of(layer)
+            kept = fixed.feedback_kept(feedback_held(config, layer), step)
+            back = fixed.feedback_mantissas(policy, weights[layer - 1], kept)
+            matrices[layer - 1] = Matrix(config.synapses[layer - 1]).unroll(back.astype(np.int64))
+    desires = [desire]
     for layer in range(config.num_layers, 1, -1):
         mask = masks[layer] if layer < config.num_layers else None
         error = fixed.local_error(desires[0], counts[layer], integers.full_count, mask)
@@ -511,15 +523,20 @@ def _integer_learn(
         change = np.zeros(synapse.weight_table, np.int64)
         for sample in np.flatnonzero(wanted.any(axis=1)):
             pairings, trace = np.zeros(shape, np.int64), np.zeros(shape[1], np.int64)
-            words = rounding.draw(seen + int(sample))
+            words, current = rounding.draw(seen + int(sample)), np.zeros_like(trace)
             for step in range(config.num_steps):
-                trace = fixed.decay_trace(
-                    trace,
+                before = current if integers.synapse_decay else trace
+                current = fixed.decay_trace(
+                    before,
                     received[step, sample],
-                    integers.decay,
+                    integers.synapse_decay or integers.decay,
                     integers.impulse,
                     words[step],
                 )
+                if integers.synapse_decay:
+                    trace = fixed.filter_trace(trace, current, integers.decay, words[step])
+                else:
+                    trace = current
                 pairings = fixed.gather_pairings(pairings, trains[layer][step, sample], trace)
             signed = pairings * wanted[sample].astype(np.int64)[:, None]
             pairs = fixed.saturate(fold(signed)).reshape(change.shape)

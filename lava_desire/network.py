@@ -446,23 +446,23 @@ class DesireNetwork:
         Returns
         -------
         Tensor
-            B, `weight_shape`, of the weights' dtype.
+            B, `weight_shape` float32; in fixed point mantissas, those of the weights int8, others
+            int16 of 10 bits.
 
         Raises
         ------
         ValueError
-            In fixed point, if the config asks for other feedback than the weights.
+            In fixed point, if the config asks for feedback that integers do not offer.
         """
         weights, policy = self.weights[layer - 1], self.config.feedback_policy
         if policy is None:
             return weights
-        if self.arithmetic == FIXED_POINT:
+        if self.arithmetic == FIXED_POINT and not policy.integers:
             policy.refuse(" where a network learns in integers")
         if layer not in self._feedback:
             held = torch.from_numpy(feedback_held(self.config, layer)).to(self.device)
-            self._feedback[layer] = self.backend.arrange(held)
-        matrix: Tensor = policy.matrix(weights, self._feedback[layer])
-        return matrix
+            self._feedback[layer] = self.backend.keep_feedback(layer, held)
+        return self.backend.feedback(weights, self._feedback[layer])
 
     @torch.inference_mode()
     def train_step(

@@ -63,6 +63,8 @@ EQUATIONS = {
         "encode_step": ["Sec. 4.1"],
         "encode": ["Sec. 4.1"],
         "synaptic_activation": ["Eq. 1"],
+        "filter_current": ["Eq. 1"],
+        "filter_trace": ["Eq. 3"],
         "integrate_and_fire": ["Eq. 1 and 16"],
         "decay_trace": ["Eq. 3"],
         "output_desire": ["Eq. 11"],

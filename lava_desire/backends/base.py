@@ -122,6 +122,16 @@ class Backend:
         """Return weights in the memory layout that the backend likes best."""
         return weights
 
+    def keep_feedback(self, layer: int, held: Tensor) -> Tensor:
+        """Return what a feedback policy keeps of layer ℓ as :meth:`feedback` takes it."""
+        return self.arrange(held)
+
+    def feedback(self, weights: Tensor, kept: Tensor) -> Tensor:
+        """Return what takes the place of the weights where errors come back (Eq. 13)."""
+        policy: Any = self.config.feedback_policy
+        matrix: Tensor = policy.matrix(weights, kept)
+        return matrix
+
     def format_fields(self) -> list[dict[str, int]]:
         """Return how weights are written in integers, for a checkpoint; else nothing."""
         return []

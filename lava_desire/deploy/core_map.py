@@ -483,8 +483,9 @@ class _Mapping:
                 said.append("Weights of convolutions are stored at every position.")
             said.append(
                 "A convolution is spread in tiles, a run of positions of a group of channels each, "
-                "as few as there can be of such, from the last layer to the first; tiles of other "
-                "shapes could be fewer."
+                "as few as there can be of such, from the last layer to the first: where it takes "
+                "more than one, its cores are an upper bound, and tiles of other shapes could be "
+                "fewer."
             )
             said += [
                 f"Layer {i + 1}: {groups} groups of channels, each on {cores} "

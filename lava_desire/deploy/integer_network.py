@@ -16,12 +16,13 @@ from lava_desire.model.checks import check_array
 from lava_desire.model.integers import LayerFormat
 from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
+    BRIGHTEST,
     DECAY_BITS,
     STATE_LIMIT,
     THRESHOLD_BITS,
     WEIGHT_EXPONENTS,
 )
-from lava_desire.model.option import decided, refuse_current_filters
+from lava_desire.model.option import decided
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.scale import warn_of_scale
 
@@ -69,6 +70,7 @@ class IntegerNetwork(ExportedNetwork):
 
     a = (Σ W·s) · 2^exponent;  v ← trunc(v·(4096 − dv) / 4096) + 64·a;  a spike where v > 64·vth
 
+    With a `synapse_decay` α, i ← trunc(i·4096·α / 4096) + 64·a takes the place of 64·a.
     The comparison is strict and a spike sets v to 0, as in Lava's ``LIF`` with the tag
     ``fixed_pt``, so that its arithmetic is this one to the bit; or it deducts 64·vth, by the
     configuration's reset.
@@ -89,9 +91,9 @@ class IntegerNetwork(ExportedNetwork):
     Raises
     ------
     ValueError
-        If an argument is not as above, the config filters currents, or a network that resets to
-        zero could, with all inputs of one sign spiking, sum to more than the 24 bits at which the
-        current of Lava's LIF wraps around. ``DesireLIF``, for the other reset, saturates.
+        If an argument is not as above, or a network that resets to zero could, with all inputs of
+        one sign spiking in every step, have a current of more than the 24 bits at which that of
+        Lava's LIF wraps around. ``DesireLIF``, for the other reset, saturates.
     """
 
     config: DesireConfig
@@ -102,7 +104,6 @@ class IntegerNetwork(ExportedNetwork):
 
     def __post_init__(self) -> None:
         refuse_synapses(self.config, "an IntegerNetwork", ("dense", "conv2d"))
-        refuse_current_filters(self.config, "fixed point")
         num_layers = self.config.num_layers
         exponents = tuple(self.weight_exponents) or (0,) * num_layers
         lengths = {"weights": self.weights, "thresholds": self.thresholds}
@@ -129,7 +130,8 @@ class IntegerNetwork(ExportedNetwork):
                     f"<= exponent <= {high}"
                 )
             if self.config.reset == "zero":
-                _refuse_overflow(layer, checked[-1], int(exponent))
+                lasting = _DECAY_UNIT / (_DECAY_UNIT - self.synapse_decay)
+                _refuse_overflow(layer, checked[-1], int(exponent), lasting)
         object.__setattr__(self, "weights", tuple(checked))
         object.__setattr__(self, "thresholds", tuple(int(value) for value in self.thresholds))
         object.__setattr__(self, "weight_exponents", tuple(int(value) for value in exponents))
@@ -138,6 +140,11 @@ class IntegerNetwork(ExportedNetwork):
     def voltage_decay(self) -> int:
         """Return dv, what a step takes of the potential: 1 − β to the nearest 1/4096."""
         return _DECAY_UNIT - min(round(_DECAY_UNIT * self.config.decay), _DECAY_UNIT - 1)
+
+    @property
+    def synapse_decay(self) -> int:
+        """Return what a step leaves of a synaptic current: α to the nearest 1/4096."""
+        return min(round(_DECAY_UNIT * self.config.synapse_decay), _DECAY_UNIT - 1)
 
     @property
     def formats(self) -> tuple[LayerFormat, ...]:
@@ -165,14 +172,19 @@ class IntegerNetwork(ExportedNetwork):
             zip(self.config.synapses, self.weights, strict=True)
         ):
             potential = np.zeros((inputs.shape[1], synapse.num_post), np.int64)
+            current = np.zeros_like(potential)
             outputs = np.zeros((*inputs.shape[:2], synapse.num_post), dtype=bool)
             for step, pre in enumerate(delayed(inputs, self.config.delay(layer + 1))):
                 sums = synapse.current(weights, pre)
                 activation = fixed.apply_exponent(sums, self.weight_exponents[layer])
+                gain = 1 << ALIGNMENT_BITS
+                if self.synapse_decay:
+                    current = fixed.filter_current(current, activation, gain, self.synapse_decay)
+                    activation, gain = current, 1
                 outputs[step], potential = fixed.integrate_and_fire(
                     potential,
                     activation,
-                    1 << ALIGNMENT_BITS,
+                    gain,
                     decay,
                     self.thresholds[layer] << ALIGNMENT_BITS,
                     reset=self.config.reset,
@@ -209,7 +221,7 @@ def predict_class(config: DesireConfig, spikes: Any) -> Any:
 def as_integers(network: Any) -> IntegerNetwork:
     """Return a network in fixed point as an :class:`IntegerNetwork`, or one as it is.
 
-    Raises ValueError if the network computes in floating point, or is none.
+    Raises ValueError if the network computes in floating point, has neurons of Xylo, or is none.
     """
     if isinstance(network, IntegerNetwork):
         return network
@@ -219,6 +231,7 @@ def as_integers(network: Any) -> IntegerNetwork:
             "fixed point"
         )
     formats = network.rule.formats
+    fixed.refuse_xylo(formats, "here; export --to xylo has the other")
     return IntegerNetwork(
         network.config,
         tuple(network.numpy_weights()),
@@ -235,9 +248,14 @@ def is_floating(network: Any) -> bool:
 
 
 def encode_images(
-    images: Any, config: DesireConfig, image_shape: tuple[int, ...] | None = None
+    images: Any,
+    config: DesireConfig,
+    image_shape: tuple[int, ...] | None = None,
+    in_integers: bool = False,
 ) -> Any:
     """Return the spikes of the rate encoder for images, (B, N_0) → (T, B, N_0) bool.
+
+    `in_integers` are those of a network that has learned in fixed point.
 
     Raises ValueError if the images do not fit the network, or are of another shape than
     `image_shape`, where both are known.
@@ -246,6 +264,9 @@ def encode_images(
     refuse_other_shape(shape, image_shape)
     rows = np.asarray(rows)
     warn_of_scale(config, rows)
+    if in_integers:
+        levels = fixed.filtered_brightness(config, rows)
+        return fixed.encode(levels, config.num_steps, round(BRIGHTEST * config.threshold))
     return scale.encode_images(config, rows)
 
 
@@ -268,7 +289,7 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     Raises
     ------
     ValueError
-        If a weight exceeds the threshold 127 times, or the network filters currents.
+        If a weight exceeds the threshold 127 times.
 
     Examples
     --------
@@ -298,14 +319,17 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _refuse_overflow(layer: int, weights: Any, exponent: int) -> None:
-    """Refuse weights whose sum could leave the 24 bits of Lava's current, which wraps around."""
+def _refuse_overflow(layer: int, weights: Any, exponent: int, lasting: float) -> None:
+    """Refuse weights whose sum could leave the 24 bits of Lava's current, which wraps around.
+
+    A current comes to `lasting` times what a step adds, 1 / (1 − α).
+    """
     table = weights.reshape(len(weights), -1)
     largest = max(
         int(np.where(table > 0, table, 0).sum(axis=1).max()),
         int(-np.where(table < 0, table, 0).sum(axis=1).min()),
     )
-    reached = largest * 2.0**exponent * 2**ALIGNMENT_BITS
+    reached = largest * 2.0**exponent * 2**ALIGNMENT_BITS * lasting
     if reached >= _CURRENT_LIMIT:
         raise ValueError(
             f"layer {layer} can sum its weights to {largest} · 2^{exponent}, {reached:.0f} in the "

@@ -221,7 +221,7 @@ def on_stock(network: Any) -> tuple[str, list[tuple[Any, dict[str, Any]]], list[
     else:
         tag, weights, exponents = FIXED, integers.weights, integers.weight_exponents
         # Lava adds 1 to du: 4095 keeps nothing of the current.
-        rest = {"du": 4095, "dv": integers.voltage_decay}
+        rest = {"du": 4095 - integers.synapse_decay, "dv": integers.voltage_decay}
         parameters = [{"vth": threshold, **rest} for threshold in integers.thresholds]
     parameters = [{**each, "reset_offset": layer} for layer, each in enumerate(parameters, start=1)]
     parts = enumerate(zip(config.synapses, weights, exponents, strict=True), start=1)

@@ -81,8 +81,12 @@ class LIF(nn.Module):
             return spikes.float()
         whole, exponent, unit = sums.long(), self._exponent, 1 << DECAY_BITS
         shifted = whole << exponent if exponent >= 0 else whole >> -exponent
-        decayed = potential.abs() * min(round(unit * config.decay), unit - 1) >> DECAY_BITS
-        held = _held(potential.sign() * decayed + (_held(shifted) << ALIGNMENT_BITS))
+        current = _held(shifted) << ALIGNMENT_BITS
+        if left := min(round(unit * config.synapse_decay), unit - 1):
+            before = self.current.to(sums.device).long()
+            self.current = current = _held(_decayed(before, left) + current)
+        left = min(round(unit * config.decay), unit - 1)
+        held = _held(_decayed(potential, left) + current)
         threshold = self._threshold << ALIGNMENT_BITS
         spikes = held > threshold
         self.mem = held - spikes * (held if config.reset == "zero" else threshold)
@@ -173,6 +177,11 @@ class SpikingModule(nn.Module):
 def encoder_of(network: DesireNetwork | IntegerNetwork) -> DesireNetwork:
     """Return a network of the engine that encodes images as `network` does."""
     return network if isinstance(network, DesireNetwork) else DesireNetwork(network.config)
+
+
+def _decayed(values: Tensor, decay: int) -> Tensor:
+    """Return integers times decay / 4096, rounded toward zero."""
+    return values.sign() * (values.abs() * decay >> DECAY_BITS)
 
 
 def _held(values: Tensor) -> Tensor:

@@ -12,16 +12,11 @@ from lava_desire.deploy.chips.base import Figure
 from lava_desire.deploy.chips.xylo import CHIP
 from lava_desire.deploy.integer_network import ExportedNetwork, encode_images
 from lava_desire.model.checks import check_array
+from lava_desire.model.integers.xylo import DASHES, STATE_LIMITS, Population
 from lava_desire.model.synapses import refuse_synapses
 
 WEIGHT_SHIFTS = range(8)
 """Bits by which weights may be shifted, so that a shifted one stays in 16 bits."""
-
-DASHES = range(16)
-"""Decays of 4 bits: a step takes v ≫ dash."""
-
-STATE_LIMITS = (-(2**15), 2**15 - 1)
-"""Currents and potentials saturate at 16 bits."""
 
 INPUT_SPIKES, HIDDEN_SPIKES, OUTPUT_SPIKES = 15, 31, 1
 """The most spikes in a step."""
@@ -74,6 +69,8 @@ class XyloNetwork(ExportedNetwork):
         Shifts of the weights, in [0, 7].
     image_shape : tuple of int, optional
         Height and width of the images that were learned; others are refused.
+    encodes_integers : bool
+        Whether images are encoded in integers, as by a network that has learned in them.
 
     Raises
     ------
@@ -97,6 +94,7 @@ class XyloNetwork(ExportedNetwork):
     weight_shift_rec: int = 0
     weight_shift_out: int = 0
     image_shape: tuple[int, ...] | None = None
+    encodes_integers: bool = False
 
     def __post_init__(self) -> None:
         refuse_what_does_not_fit(self.config)
@@ -129,7 +127,7 @@ class XyloNetwork(ExportedNetwork):
 
     def arrays(self) -> dict[str, Any]:
         """Return what the chip holds by name, as rockpool takes it: int64 arrays, ints."""
-        return {each.name: getattr(self, each.name) for each in fields(self)[1:-1]}
+        return {each.name: getattr(self, each.name) for each in fields(self)[1:-2]}
 
     def run(self, counts: Any) -> XyloRun:
         """Run the network.
@@ -184,70 +182,9 @@ class XyloNetwork(ExportedNetwork):
         return [*np.split(run.hidden, ends[:-1], axis=2), run.outputs]
 
     def _outputs(self, images: Any) -> Any:
-        return self.run(encode_images(images, self.config, self.image_shape)).outputs
-
-
-class Population:
-    """Neurons that one set of synapses leads to, in Xylo's arithmetic; its state is of a batch.
-
-    Weights are (K, N) int64, shifted, the other arrays (N,) int64; `most` bounds spikes a step.
-    """
-
-    def __init__(self, weights: Any, threshold: Any, dash_mem: Any, dash_syn: Any, most: int):
-        self.weights = weights
-        # Sums are exact in float64, whose products of matrices are fast.
-        self._exact = weights.astype(np.float64)
-        self._largest = int(np.abs(weights).max(initial=0))
-        self.threshold, self.dash_mem, self.dash_syn = threshold, dash_mem, dash_syn
-        self.most = most
-
-    def clear(self, batch: int) -> None:
-        """Begin windows of a batch: no current, no potential."""
-        self.current = np.zeros((batch, self.weights.shape[1]), np.int64)
-        self.potential = np.zeros_like(self.current)
-        self.saturated = np.zeros(self.weights.shape[1], np.int64)
-
-    def run(self, counts: Any) -> Any:
-        """Return spikes (T, B, N) uint8 for those that arrive, (T, B, K) integers."""
-        self.clear(counts.shape[1])
-        return np.stack([self.step(each) for each in counts])
-
-    def step(self, counts: Any) -> Any:
-        """Return the spikes of a step, (B, N) int64, for those that arrive, (B, K) integers."""
-        self._deliver(counts.astype(np.int64))
-        self.saturated += np.isin(self.current, STATE_LIMITS).sum(axis=0)
-        self.current -= _decay(self.current, self.dash_syn)
-        change = np.clip(self.current - _decay(self.potential, self.dash_mem), *STATE_LIMITS)
-        self.potential = np.clip(self.potential + change, *STATE_LIMITS)
-        self.saturated += np.isin(self.potential, STATE_LIMITS).sum(axis=0)
-        spikes = np.clip(self.potential // self.threshold, 0, self.most)
-        self.potential -= spikes * self.threshold
-        return spikes
-
-    def _deliver(self, counts: Any) -> None:
-        """Add the weights of arriving spikes to the currents, which saturate spike by spike."""
-        arrived = int(counts.sum(axis=1).max(initial=0)) * self._largest
-        reached = int(np.abs(self.current).max(initial=0)) + arrived
-        sums = (counts.astype(np.float64) @ self._exact).astype(np.int64)
-        if reached <= STATE_LIMITS[1]:
-            self.current += sums
-            return
-        sizes = (counts.astype(np.float64) @ np.abs(self._exact)).astype(np.int64)
-        low = self.current + (sums - sizes) // 2
-        high = self.current + (sums + sizes) // 2
-        sample, neuron = np.nonzero((low < STATE_LIMITS[0]) | (high > STATE_LIMITS[1]))
-        # Where the order could matter, it is that of the simulator: source by source.
-        held = self.current[sample, neuron]
-        for source, weights in enumerate(self.weights):
-            held = np.clip(held + counts[sample, source] * weights[neuron], *STATE_LIMITS)
-        self.current += sums
-        self.current[sample, neuron] = held
-
-
-def _decay(states: Any, dash: Any) -> Any:
-    """Return what a step takes of states, x ≫ dash, at least 1 towards zero."""
-    shifted = states >> dash
-    return np.where(shifted == 0, np.sign(states), shifted)
+        return self.run(
+            encode_images(images, self.config, self.image_shape, self.encodes_integers)
+        ).outputs
 
 
 def refuse_what_does_not_fit(config: DesireConfig) -> None:

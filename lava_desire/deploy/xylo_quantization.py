@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,16 +12,14 @@ import torch
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.integer_network import is_floating, predict_class
 from lava_desire.deploy.xylo_network import (
-    DASHES,
     HIDDEN_SPIKES,
     OUTPUT_SPIKES,
-    STATE_LIMITS,
     WEIGHT_SHIFTS,
-    Population,
     XyloNetwork,
     refuse_what_does_not_fit,
 )
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.integers.xylo import STATE_LIMITS, Population, dash_of
 from lava_desire.model.synapses import delayed
 from lava_desire.training.evaluation import EVALUATION_BATCH, checked_data, evaluate_checked
 from lava_desire.training.samples import training_pairs
@@ -69,6 +66,9 @@ class XyloReport:
         Test samples.
     filter_added : bool
         Whether Xylo filters the currents of a network that was trained without a filter.
+    differing, bits : int
+        Of a network that has neurons of Xylo: spikes of hidden and output neurons on the test
+        samples that are others on Xylo, and how many steps of neurons were compared.
     """
 
     layers: list[XyloLayerReport]
@@ -76,15 +76,18 @@ class XyloReport:
     accuracy_after: float
     num_samples: int
     filter_added: bool
+    differing: int = 0
+    bits: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""
         return asdict(self)
 
     def __str__(self) -> str:
+        before = "its own integers" if self.bits else "floating point"
         lines = [
             f"accuracy on {self.num_samples} samples: {100 * self.accuracy_before:.2f} % in "
-            f"floating point, {100 * self.accuracy_after:.2f} % in Xylo's integers",
+            f"{before}, {100 * self.accuracy_after:.2f} % in Xylo's integers",
             "layer threshold shift  clipped  count error  several spikes  saturated",
         ]
         lines += [
@@ -93,6 +96,8 @@ class XyloReport:
             f"{100 * layer.several_spikes:13.2f} % {layer.saturated:10}"
             for number, layer in enumerate(self.layers, start=1)
         ]
+        if self.bits:
+            lines.append(f"{self.differing} of {self.bits} spikes of its layers differ on Xylo")
         if self.filter_added:
             lines.append(
                 "Xylo filters synaptic currents, which cannot be switched off, and the network was "
@@ -130,10 +135,13 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     switched off. A network of ``synapse_decay`` 1 − 2^−k gets dash_syn = k; one without it gets 1,
     and weights that put the same charge into the potential, over several steps.
 
+    A network in fixed point that has neurons of Xylo, by
+    :func:`~lava_desire.fixed.xylo_formats`, is written as it is, and repeated to the bit.
+
     Parameters
     ----------
     network : DesireNetwork
-        A network in floating point that resets by subtraction.
+        A network that resets by subtraction, in floating point or with neurons of Xylo.
     data : tuple, Dataset, mapping, torch Dataset or DataLoader
         To choose scales with; as :func:`~lava_desire.engine.fit` takes it.
     test : the same, optional
@@ -146,8 +154,8 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     Raises
     ------
     ValueError
-        If the network does not fit the chip, see :class:`XyloNetwork`, is in fixed point, resets to
-        zero, or has a decay that is not 1 − 2^−k.
+        If the network does not fit the chip, see :class:`XyloNetwork`, has neurons of Loihi in
+        fixed point, resets to zero, or has a decay that is not 1 − 2^−k.
 
     Examples
     --------
@@ -163,40 +171,55 @@ def to_xylo(network: DesireNetwork, data: Any, *, test: Any = None) -> XyloQuant
     learned, _ = checked_data(network, data, "data")
     images, labels = checked_data(network, held_out.get("test", data), "test")
     with torch.inference_mode():
-        chosen = _on_best_scales(network, learned)
+        floating = is_floating(network)
+        chosen = _on_best_scales(network, learned) if floating else _as_they_are(network)
         on_chip = _assembled(network, chosen)
         report = _report(network, on_chip, chosen, images, labels)
     return XyloQuantized(on_chip, report)
 
 
+def repeat_on_xylo(network: DesireNetwork) -> tuple[XyloNetwork, str]:
+    """Return a network that has neurons of Xylo as it is there, and what drawn images say of both.
+
+    Raises ValueError as :func:`to_xylo`.
+    """
+    refuse_for_xylo(network)
+    layers = _as_they_are(network)
+    on_chip = _assembled(network, layers)
+    shape = (_CALIBRATION_SAMPLES, network.config.num_inputs)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8))
+    with torch.inference_mode():
+        report = _report(
+            network, on_chip, layers, images, torch.zeros(len(images), dtype=torch.long)
+        )
+    return on_chip, f"{report.differing} of {report.bits} spikes of its layers differ on Xylo"
+
+
 def refuse_for_xylo(network: DesireNetwork) -> None:
     """Refuse a network that Xylo cannot hold.
 
-    Raises ValueError if it does not fit the chip, is in fixed point, resets to zero, or has a decay
-    that is not 1 − 2^−k, k in [1, 15].
+    Raises ValueError if it does not fit the chip, has neurons of Loihi in fixed point, or layers
+    between hidden ones that are shifted by different bits, resets to zero, or has a decay that is
+    not 1 − 2^−k, k in [1, 15].
     """
     config = network.config
     refuse_what_does_not_fit(config)
-    if not is_floating(network):
+    rule = None if is_floating(network) else getattr(network, "rule", None)
+    if not is_floating(network) and (rule is None or rule.neuron != "xylo"):
         raise ValueError(
-            "the network is in fixed point already: write the one in floating point, from which "
-            "scales for Xylo are chosen"
+            "the network has neurons of Loihi in fixed point: write the one in floating point, "
+            "from which scales for Xylo are chosen, or learn with formats of xylo_formats(config)"
+        )
+    if rule is not None and len({form.weight_exp for form in rule.formats[1:-1]}) > 1:
+        raise ValueError(
+            "weight_exp differs among the layers between hidden neurons: expected the same on "
+            "Xylo, which has one shift for them"
         )
     if config.reset != "subtract":
         raise ValueError("reset is 'zero', and neurons of Xylo deduct θ: train with 'subtract'")
-    _dash("decay", config.decay)
+    dash_of("decay", config.decay)
     if config.synapse_decay:
-        _dash("synapse_decay", config.synapse_decay)
-
-
-def _dash(name: str, decay: float) -> int:
-    """Return k of a decay 1 − 2^−k, or refuse it by its name."""
-    dash = round(-math.log2(1 - decay)) if 0 < decay < 1 else 0
-    if dash not in DASHES[1:] or decay != 1 - 2.0**-dash:
-        raise ValueError(
-            f"{name} is {decay}: expected 1 - 2^-k on Xylo, as 0.5, 0.75, 0.875 or 0.9375"
-        )
-    return dash
+        dash_of("synapse_decay", config.synapse_decay)
 
 
 @dataclass(frozen=True)
@@ -238,6 +261,15 @@ def _on_best_scales(network: DesireNetwork, images: Any) -> list[_Layer]:
     return chosen
 
 
+def _as_they_are(network: DesireNetwork) -> list[_Layer]:
+    """Return the layers of a network that has neurons of Xylo."""
+    pairs = zip(network.numpy_weights(), network.rule.formats, strict=True)
+    return [
+        _Layer(weights.astype(np.int64), form.threshold, form.weight_exp, 0.0)
+        for weights, form in pairs
+    ]
+
+
 def _candidates(weights: Any, threshold: float, shift: int | None) -> Iterator[_Layer]:
     """Yield a layer on all scales; with the `shift` of its group where that is decided."""
     largest = float(np.abs(weights).max()) or threshold
@@ -251,7 +283,7 @@ def _candidates(weights: Any, threshold: float, shift: int | None) -> Iterator[_
 
 
 def _dash_syn(config: DesireConfig) -> int:
-    return _dash("synapse_decay", config.synapse_decay) if config.synapse_decay else 1
+    return dash_of("synapse_decay", config.synapse_decay) if config.synapse_decay else 1
 
 
 def _population(config: DesireConfig, layer: _Layer, number: int) -> Population:
@@ -260,7 +292,7 @@ def _population(config: DesireConfig, layer: _Layer, number: int) -> Population:
     return Population(
         layer.mantissas.T << layer.shift,
         ones * layer.threshold,
-        ones * _dash("decay", config.decay),
+        ones * dash_of("decay", config.decay),
         ones * _dash_syn(config),
         OUTPUT_SPIKES if number == config.num_layers else HIDDEN_SPIKES,
     )
@@ -280,7 +312,7 @@ def _assembled(network: DesireNetwork, layers: list[_Layer]) -> XyloNetwork:
         weights_rec[slice(*rows), slice(*columns)] = layer.mantissas.T
     weights_out[ends[-2] :] = layers[-1].mantissas.T
     hidden, outputs = np.ones(ends[-1], np.int64), np.ones(config.num_classes, np.int64)
-    dash_mem, dash_syn = _dash("decay", config.decay), _dash_syn(config)
+    dash_mem, dash_syn = dash_of("decay", config.decay), _dash_syn(config)
     return XyloNetwork(
         config,
         weights_in,
@@ -296,6 +328,7 @@ def _assembled(network: DesireNetwork, layers: list[_Layer]) -> XyloNetwork:
         weight_shift_rec=layers[1].shift if len(layers) > 2 else 0,
         weight_shift_out=layers[-1].shift,
         image_shape=network.image_shape,
+        encodes_integers=not is_floating(network),
     )
 
 
@@ -306,14 +339,18 @@ def _report(
     config, right = network.config, 0
     ends = np.cumsum(config.neurons[1:-1])[:-1]
     spiking, several, saturated = (np.zeros(len(layers), np.int64) for _ in range(3))
+    differing = bits = 0
     for start in range(0, len(labels), _CALIBRATION_SAMPLES):
         batch = slice(start, start + _CALIBRATION_SAMPLES)
-        run = on_chip.run(network.forward_checked(images[batch]).spikes[0].cpu().numpy())
+        trains = [train.cpu().numpy() for train in network.forward_checked(images[batch]).spikes]
+        run = on_chip.run(trains[0])
         found = predict_class(config, run.outputs)
         right += int((found == labels[batch].cpu().numpy()).sum())
         for index, spikes in enumerate([*np.split(run.hidden, ends, axis=2), run.outputs]):
             spiking[index] += np.count_nonzero(spikes)
             several[index] += np.count_nonzero(spikes > 1)
+            differing += int(np.count_nonzero(spikes != trains[index + 1]))
+            bits += spikes.size
         parts = [*np.split(run.hidden_saturated, ends), run.outputs_saturated]
         saturated += [int(part.sum()) for part in parts]
     reports = [
@@ -328,4 +365,6 @@ def _report(
         for index, layer in enumerate(layers)
     ]
     before = evaluate_checked(network, images, labels, EVALUATION_BATCH).accuracy
-    return XyloReport(reports, before, right / len(labels), len(labels), not config.synapse_decay)
+    compared = (0, 0) if is_floating(network) else (differing, bits)
+    after, filters = right / len(labels), bool(config.synapse_decay)
+    return XyloReport(reports, before, after, len(labels), not filters, *compared)

@@ -294,12 +294,13 @@ class FeedbackPolicy(Option, ABC):
         Parameters
         ----------
         weights, held : array
-            `weight_shape` float32: weights before this sample's update, and what is kept.
+            `weight_shape` float32: weights before this sample's update, and what is kept. Of a
+            policy that offers integers int16 as well: mantissas, and what is kept on their grid.
 
         Returns
         -------
         array
-            B, `weight_shape` float32.
+            B, `weight_shape`, of the same dtype.
         """
 
 

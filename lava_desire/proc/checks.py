@@ -167,6 +167,7 @@ def in_both_arithmetics(
     """
     if formats is None and weights.dtype.kind == "f":
         return weights, weights
+    fixed.refuse_xylo(formats, "in Lava")
     form = IntegerRule(config, formats).format_of(layer)
     given = fixed.as_mantissas("weights", weights, weights.shape, form, config.threshold)
     if weights.dtype.kind == "f":

@@ -128,15 +128,25 @@ def test_a_network_without_weights_never_fires():
     assert network.predict(np.ones((2, 4), np.float32)).tolist() == [-1, -1]
 
 
-def test_filtered_currents_are_refused_where_integers_do_not_filter():
-    """They were left out: other spikes, without a word."""
-    config = CONFIG.replace(synapse_decay=0.5)
-    for make in (
-        lambda: scale_to_integers(DesireNetwork(config)),
-        lambda: IntegerNetwork(config, WEIGHTS, (5,)),
-    ):
-        with pytest.raises(ValueError, match=r"synapse_decay is 0\.5: expected 0 for fixed point"):
-            make()
+def test_filtered_currents_go_on_by_half_and_round_toward_zero():
+    """They were left out once: other spikes, without a word."""
+    config = DesireConfig((1, 2), num_steps=7, decay=0, synapse_decay=0.5, error_margin=1)
+    network = IntegerNetwork(config, (np.array([[9], [-9]]),), (1,))
+    spikes = network.spikes(np.arange(7)[:, None, None] == 0)[0][:, 0]
+    # 576, 288, 144, 72 are above 64, then 36 is not; a spike takes 64, of which β = 0 leaves none.
+    assert spikes.T.tolist() == [[True] * 4 + [False] * 3, [False] * 7]
+
+
+@pytest.mark.parametrize(("alpha", "is_refused"), [(0.5, False), (0.75, True)])
+def test_a_current_that_lasts_is_refused_where_it_would_wrap(alpha, is_refused):
+    config = DesireConfig((400, 1), synapse_decay=alpha, reset="zero")
+    build = {"weights": (np.full((1, 400), 127),), "thresholds": (1,), "weight_exponents": (0,)}
+    assert 400 * 127 * 64 / (1 - 0.5) < 2**23 < 400 * 127 * 64 / (1 - 0.75)
+    if is_refused:
+        with pytest.raises(ValueError, match="layer 1 can sum its weights to 50800"):
+            IntegerNetwork(config, **build)
+    else:
+        assert IntegerNetwork(config, **build).synapse_decay == 2048
 
 
 def test_a_floating_network_is_no_integer_network():

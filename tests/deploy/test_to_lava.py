@@ -40,9 +40,11 @@ def test_floating_point_repeats_the_engine(reset, alpha):
     np.testing.assert_array_equal(given, wanted)
 
 
-@pytest.mark.parametrize("reset", ["zero", "subtract"])
-def test_fixed_point_repeats_the_integers_window_after_window(reset):
-    integers = scale_to_integers(learned(reset=reset))
+@pytest.mark.parametrize(
+    ("reset", "alpha"), [("zero", 0), ("subtract", 0), ("zero", 0.7), ("subtract", 0.5)]
+)
+def test_fixed_point_repeats_the_integers_window_after_window(reset, alpha):
+    integers = scale_to_integers(learned(reset=reset, synapse_decay=alpha))
     trains = encode_images(IMAGES, CONFIG)
     wanted = integers.spikes(trains)[-1]
     assert wanted.any()

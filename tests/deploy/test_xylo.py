@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,8 @@ import pytest
 
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
 from lava_desire.deploy import XyloNetwork, export, to_xylo
-from lava_desire.deploy.integer_network import encode_images
+from lava_desire.deploy.integer_network import as_integers, encode_images
+from lava_desire.fixed import LayerFormat, xylo_formats
 
 RECORDING = Path(__file__).with_name("xylosim.npz")
 """Written by ``python -m benchmarks.xylo record``."""
@@ -114,3 +116,98 @@ def test_arrays_of_another_size_or_range_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             XyloNetwork(network.config, **{**arrays, name: value})
+
+
+XYLO = DesireConfig(
+    (16, 40, 12, 4), decay=0.75, synapse_decay=0.5, num_steps=10, learning_rate=2e-3
+)
+
+
+def learner(config=XYLO, **changes):
+    formats = xylo_formats(config)
+    return DesireNetwork(config.replace(**changes), arithmetic="fixed_point", formats=formats)
+
+
+def test_a_network_that_learned_on_neurons_of_xylo_is_repeated_to_the_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((60, 16), dtype=np.float32), np.arange(60) % 4
+    network = learner()
+    before = network.numpy_weights()
+    for _ in range(3):
+        network.train_step(images, labels, 2e-3)
+    assert all((old != new).any() for old, new in zip(before, network.numpy_weights(), strict=True))
+    found = to_xylo(network, (images, labels))
+    assert (found.report.differing, found.report.bits) == (0, 10 * 60 * 56)
+    trains = [train.numpy() for train in network.forward(images).spikes]
+    for mine, there in zip(trains[1:], found.network.spikes(trains[0]), strict=True):
+        assert mine.any()
+        np.testing.assert_array_equal(mine, there)
+    np.testing.assert_array_equal(found.network.predict(images), network.predict(images).numpy())
+    said = export(network, tmp_path / "net.py", to="xylo")
+    assert said.startswith(f"0 of {10 * 500 * 56} spikes of its layers differ on Xylo")
+    network.save(tmp_path / "net.safetensors")
+    again = DesireNetwork.load(tmp_path / "net.safetensors")
+    assert again.rule.formats == network.rule.formats
+    np.testing.assert_array_equal(again.predict(images), network.predict(images))
+
+
+def test_weights_of_floating_point_keep_their_charge_on_neurons_of_xylo():
+    """A current of Xylo has α of a spike at once: its weights are larger by 1 / α."""
+    real = DesireNetwork(XYLO)
+    network = DesireNetwork(
+        XYLO, weights=real.numpy_weights(), arithmetic="fixed_point", formats=xylo_formats(XYLO)
+    )
+    form = network.rule.format_of(2)
+    assert network.rule.step_of(2) == 0.5 * 2**7 / form.threshold
+    inside = np.abs(real.numpy_weights()[1]) < 127 * network.rule.step_of(2)
+    error = np.abs(network.float_weights()[1] - real.numpy_weights()[1])[inside]
+    assert error.max() <= network.rule.step_of(2) / 2 + 1e-6
+    potentials = network.potentials(np.ones((1, 16), np.float32))
+    assert (
+        max(int(each.max()) for each in potentials) < 2**14
+    )  # below one threshold: no second spike
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reset": "zero"}, "reset is 'zero', and neurons of Xylo deduct θ"),
+        ({"decay": 0.7}, r"decay is 0\.7: expected 1 - 2\^-k on Xylo"),
+        ({"synapse_decay": 0.0}, r"synapse_decay is 0\.0: expected 1 - 2\^-k on Xylo"),
+    ],
+)
+def test_what_neurons_of_xylo_cannot_do_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        learner(**changes)
+
+
+def test_others_refuse_neurons_of_xylo_by_name(tmp_path):
+    network, xylo = learner(), xylo_formats(XYLO)
+    mixed = (*xylo[:-1], LayerFormat(0, 500))
+    message = "formats have the neuron 'xylo': expected 'loihi'"
+    with pytest.raises(ValueError, match=message):
+        as_integers(network)
+    with pytest.raises(ValueError, match="formats have neurons of loihi and xylo"):
+        DesireNetwork(XYLO, arithmetic="fixed_point", formats=mixed)
+    with pytest.raises(
+        ValueError, match=r"threshold is 5000: expected an integer in \[16384, 32767\]"
+    ):
+        LayerFormat(7, 5000, 8, "xylo")
+    with pytest.raises(ValueError, match="neuron is 'brain': expected one of loihi, xylo"):
+        LayerFormat(7, 20000, 8, "brain")
+    with pytest.raises(ValueError, match="the network has neurons of Loihi in fixed point"):
+        export(DesireNetwork(XYLO, arithmetic="fixed_point"), tmp_path / "net.py", to="xylo")
+
+
+@pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
+def test_lava_refuses_neurons_of_xylo_by_name():
+    from lava_desire.proc import DesireLIF, DesireSequential
+
+    for make in (
+        lambda: DesireSequential(config=XYLO, formats=xylo_formats(XYLO)),
+        lambda: DesireLIF(config=XYLO, layer=1, formats=xylo_formats(XYLO)),
+    ):
+        with pytest.raises(
+            ValueError, match="formats have the neuron 'xylo': expected 'loihi' in Lava"
+        ):
+            make()

@@ -175,27 +175,37 @@ NEAR_ENDS = st.sampled_from([0, 1, 2**15, 2**22, 2**23 - 2, 2**23 - 1, 2**23, 2*
     st.lists(st.tuples(NEAR_ENDS, st.integers(-300, 300)), min_size=1, max_size=9),
     st.integers(-8, 7),
     st.one_of(st.integers(64, 200), st.integers(64, 2**40)),
+    st.sampled_from([0, 1, 2048, 4095]),
     st.integers(0, 4095),
     st.integers(1, 2**17 - 1),
     st.booleans(),
 )
 @settings(max_examples=100, deadline=None)
-def test_neurons_saturate_as_those_of_fixed(sums, exponent, gain, decay, mantissa, subtract):
+def test_neurons_saturate_as_those_of_fixed(
+    sums, exponent, gain, filtering, decay, mantissa, subtract
+):
     """Also where products would not fit 32 bits, in which the kernel computes."""
     signed = np.array([near * (1 if off % 2 else -1) + off for near, off in sums])
     steps = np.stack([signed, -signed, signed, signed])[:, None]
     found, reached = np.empty(steps.shape, bool), np.empty(steps.shape, np.int32)
-    constants = exponent, gain, decay, mantissa << 6, subtract
+    constants = exponent, gain, filtering, decay, mantissa << 6, subtract
     notes = np.zeros(5, np.int64)
     fixed_kernels.run_neurons(steps, constants, np.empty((0, 0), bool), found, reached, notes)
     potential, overflows = np.zeros(signed.shape, np.int64), 0
+    current, largest = np.zeros_like(potential), 0
     for step, now in enumerate(steps[:, 0]):
         activation = apply_exponent(now, exponent)
-        overflows += (activation != (now << exponent if exponent >= 0 else now >> -exponent)).sum()
+        is_held = activation != (now << exponent if exponent >= 0 else now >> -exponent)
+        largest = max(largest, int(np.abs(activation).max()))
+        if filtering:
+            kept = fixed.decay_toward_zero(current, filtering)
+            current = fixed.filter_current(current, activation, gain, filtering)
+            is_held |= current != kept + activation * gain
+        overflows += is_held.sum()
         spikes, potential = fixed.integrate_and_fire(
             potential,
-            activation,
-            gain,
+            current if filtering else activation,
+            1 if filtering else gain,
             decay,
             mantissa << 6,
             reset="subtract" if subtract else "zero",
@@ -203,6 +213,7 @@ def test_neurons_saturate_as_those_of_fixed(sums, exponent, gain, decay, mantiss
         np.testing.assert_array_equal(found[step, 0], spikes)
         np.testing.assert_array_equal(reached[step, 0], potential)
     assert notes[fixed_kernels.ACTIVATIONS_SATURATED] == overflows
+    assert notes[fixed_kernels.LARGEST_ACTIVATION] == largest
 
 
 def test_threads_change_no_integer(digits):
@@ -349,7 +360,6 @@ def test_operations_are_counted_by_the_network_that_ran(digits):
     ("changes", "name"),
     [
         ({"learning_rate_scale": (300.0, 0.01)}, "learning_rate"),
-        ({"feedback": "sign"}, "feedback"),
     ],
 )
 def test_a_step_that_one_layer_refuses_changes_nothing(digits, changes, name):

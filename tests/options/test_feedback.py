@@ -11,7 +11,7 @@ import torch
 
 from differential.accounts import Examination
 from differential.draw import draw
-from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, fixed
 from lava_desire.model.options.feedback import FEEDBACKS
 from lava_desire.randomness import feedback_held, initial_weights
 
@@ -43,11 +43,29 @@ def test_backends_learn_the_same(feedback, pair):
     assert examination(feedback).compare(pair)
 
 
+@pytest.mark.parametrize("alpha", [0, 0.625])
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_integers_learn_what_their_equations_do(feedback, alpha):
+    found = examination(feedback)
+    config = found.case.config.replace(synapse_decay=alpha)
+    found.case = dataclasses.replace(found.case, config=config)
+    assert found.compare(("the engine in integers", "fixed on NumPy"))
+
+
 @pytest.mark.parametrize("feedback", OTHERS)
 @pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
 def test_lava_learns_what_the_engine_does(feedback):
     for account in ("Lava floating_pt", "Lava torch"):
         assert examination(feedback).compare(("the engine online", account))
+
+
+@pytest.mark.parametrize("alpha", [0, 0.625])
+@pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
+def test_lava_learns_what_the_engine_does_in_integers(alpha):
+    found = examination("learned" if alpha else "sign")
+    config = found.case.config.replace(synapse_decay=alpha)
+    found.case = dataclasses.replace(found.case, config=config)
+    assert found.compare(("the engine online in integers", "Lava fixed_pt"))
 
 
 def passed_back(network, layer):
@@ -104,14 +122,31 @@ def test_learned_feedback_gets_the_changes_of_the_weights():
         torch.testing.assert_close(given, network.weights[layer - 1] + difference)
 
 
-def test_integers_refuse_it_by_name():
-    network = DesireNetwork(DesireConfig(LAYERS, feedback="sign"), arithmetic="fixed_point")
-    images = np.full((1, 64), 200, np.uint8)
-    message = "feedback is sign: expected transpose where a network learns in integers"
-    with pytest.raises(ValueError, match=message):
-        network.train_step(images, np.array([1]), 0.01)
-    with pytest.raises(ValueError, match=message):
-        network.desires(network.forward(images), np.array([1]))
+@pytest.mark.parametrize("feedback", OTHERS)
+def test_integers_have_it_on_the_grid_of_the_weights(feedback):
+    config = DesireConfig(LAYERS, feedback=feedback)
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    real = DesireNetwork(config, weights=network.float_weights())
+    for layer in (2, 3):
+        found, step = network.feedback_matrix(layer), network.rule.step_of(layer)
+        assert found.dtype == torch.int16
+        assert len(found.unique()) > 2
+        np.testing.assert_allclose(
+            found.numpy(), real.feedback_matrix(layer).numpy() / step, atol=0.51
+        )
+    before = [network.feedback_matrix(2), network.weights[1].short()]
+    network.train_step(np.random.default_rng(0).random((20, 64)), np.arange(20) % 10, 0.01)
+    moved = network.weights[1].short() - before[1]
+    assert moved.any()
+    if feedback == "learned":
+        torch.testing.assert_close(network.feedback_matrix(2), before[0] + moved)
+
+
+def test_feedback_in_integers_is_held_to_ten_bits():
+    kept = fixed.feedback_kept(np.float32([[300.0, -0.26]]), 0.5)
+    assert kept.tolist() == [[511, -1]]
+    policy = DesireConfig(LAYERS, feedback="learned").feedback_policy
+    assert fixed.feedback_mantissas(policy, np.int8([[127, -128]]), kept).tolist() == [[511, -129]]
 
 
 def test_what_is_no_feedback_is_refused():

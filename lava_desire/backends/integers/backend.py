@@ -22,7 +22,8 @@ from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers import IntegerRule, LayerFormat
-from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, BRIGHTEST
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, ALIGNMENT_BITS, BRIGHTEST
+from lava_desire.model.integers.xylo import Population
 from lava_desire.model.option import LayerUpdate, integer_term_factors, refuse_in_integers
 from lava_desire.model.rates import whole_rate
 from lava_desire.model.synapses import Dense, Synapse, delayed
@@ -146,7 +147,7 @@ class IntegerBackend(Backend):
                 np.asarray(given),
                 layer.synapse.weight_shape,
                 self.rule.format_of(layer.number),
-                self.config.threshold,
+                self.rule.weight_unit,
             )
             for layer, given in zip(self.layers, weights, strict=True)
         ]
@@ -161,9 +162,20 @@ class IntegerBackend(Backend):
     def float_weights(self, weights: Sequence[Tensor]) -> list[Any]:
         """Return the weights that mantissas stand for: L float32 arrays (N_ℓ, N_{ℓ−1})."""
         return [
-            integers.dequantize_weights(mantissas.numpy(), form, self.config.threshold)
+            integers.dequantize_weights(mantissas.numpy(), form, self.rule.weight_unit)
             for mantissas, form in zip(weights, self.rule.formats, strict=True)
         ]
+
+    def keep_feedback(self, layer: int, held: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        kept = integers.feedback_kept(held.numpy(), self.rule.step_of(layer))
+        return torch.from_numpy(np.asfortranarray(kept) if kept.ndim == 2 else kept)
+
+    def feedback(self, weights: Tensor, kept: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        policy: Any = self.config.feedback_policy
+        matrix: Tensor = integers.feedback_mantissas(policy, weights, kept)
+        return matrix
 
     def format_fields(self) -> list[dict[str, int]]:
         """See :class:`~lava_desire.backends.base.Backend`."""
@@ -208,10 +220,13 @@ class IntegerBackend(Backend):
         notes: Any,
     ) -> Tensor:
         integer, number = self.rule, layer.number
+        if integer.neuron == "xylo":
+            return self._scan_xylo(layer, weights, trains, gain, mask, potentials, notes)
         spikes = np.empty((*trains.shape[:2], layer.synapse.num_post), np.bool_)
         constants = (
             integer.format_of(number).weight_exp,
             integer.gain_into(number, gain != 1),
+            integer.synapse_decay,
             integer.decay,
             integer.threshold_of(number),
             self.config.reset == "subtract",
@@ -239,6 +254,41 @@ class IntegerBackend(Backend):
             kernels.run_neurons(sums.numpy(), *filled)
         return torch.from_numpy(spikes)
 
+    def _scan_xylo(
+        self,
+        layer: Layer,
+        weights: Tensor,
+        trains: Tensor,
+        gain: float,
+        mask: Tensor | None,
+        potentials: Any,
+        notes: Any,
+    ) -> Tensor:
+        """Do what :meth:`_scan` does; dropout's gain is of the shifted weights, rounded down."""
+        integer, number = self.rule, layer.number
+        form, ones = integer.format_of(number), np.ones(layer.synapse.num_post, np.int64)
+        shifted = weights.T.numpy().astype(np.int64) << form.weight_exp
+        neurons = Population(
+            shifted * integer.gain_into(number, gain != 1) >> ALIGNMENT_BITS,
+            ones * form.threshold,
+            ones * integer.dash_mem,
+            ones * integer.dash_syn,
+            most=1,
+        )
+        kept = True if mask is None else mask.numpy()
+        spikes = np.empty((*trains.shape[:2], len(ones)), np.bool_)
+        neurons.clear(trains.shape[1])
+        for step, arrived in enumerate(delayed(trains.numpy(), layer.delay)):
+            spikes[step] = neurons.step(arrived, kept)
+            if len(potentials):
+                potentials[step] = neurons.potential
+        notes[kernels.LOWEST] = min(notes[kernels.LOWEST], neurons.lowest)
+        notes[kernels.HIGHEST] = max(notes[kernels.HIGHEST], neurons.highest)
+        reached = max(notes[kernels.LARGEST_ACTIVATION], neurons.largest_current)
+        notes[kernels.LARGEST_ACTIVATION] = reached
+        notes[kernels.POTENTIALS_SATURATED] += neurons.saturated.sum()
+        return torch.from_numpy(spikes)
+
     def counts(self, trains: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
         return torch.from_numpy(self._counts(trains, np.arange(trains.shape[1])))
@@ -262,8 +312,7 @@ class IntegerBackend(Backend):
                 trains,
                 sample,
                 layer.delay,
-                self.rule.decay,
-                self.rule.impulse,
+                self.rule.trace_constants,
                 stream.key,
                 stream.counter_of(first_sample + sample),
                 traces[sample],
@@ -293,7 +342,7 @@ class IntegerBackend(Backend):
         if isinstance(synapse, Conv2d):
             sums = convolutions.backpropagated(synapse, weights.numpy(), error)
         elif isinstance(synapse, Dense):
-            is_narrow = steps < 2**15 and synapse.num_post * steps << 7 < 2**31
+            is_narrow = steps < 2**15 and synapse.num_post * steps << 9 < 2**31
             error = error.astype(np.int16 if is_narrow else np.int64)
             sums = np.empty((len(chosen), synapse.num_pre), np.int32 if is_narrow else np.int64)
             in_parallel(partial(kernels.pass_back, weights.T.numpy(), error, sums), synapse.num_pre)
@@ -350,7 +399,7 @@ class IntegerBackend(Backend):
         traces, terms = self._trace_words[number - 1], list(factors)
         drawn = (traces.key, traces.counter_of(first_sample))
         trains = (pre.contiguous().numpy(), layer.delay, post.numpy(), signs.numpy())
-        constants = (self.rule.decay, self.rule.impulse, rate_mantissa)
+        constants = (self.rule.trace_constants, rate_mantissa)
         if isinstance(synapse, Dense):
             held = self._learn_dense(layer, rows, *trains, rate_mantissa, *drawn, terms, rounding)
         else:
@@ -388,9 +437,7 @@ class IntegerBackend(Backend):
         def trace(first: int, last: int) -> None:
             for row in range(first, last):
                 place = (key, counter + int(samples[row]) * counters, traces[row])
-                kernels.run_traces(
-                    inputs, samples[row], delay, self.rule.decay, self.rule.impulse, *place
-                )
+                kernels.run_traces(inputs, samples[row], delay, self.rule.trace_constants, *place)
 
         in_parallel(trace, len(samples))
         flat, held = traces.reshape(-1, size), []

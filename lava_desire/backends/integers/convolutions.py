@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.integers.kernels import integrate_and_fire, run_traces
+from lava_desire.backends.integers.kernels import advance, run_traces
 from lava_desire.backends.numba.jit import njit
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
@@ -25,7 +25,7 @@ def run_convolution(
     rows: Any,
     inputs: Any,
     delay: int,
-    constants: tuple[int, int, int, int, bool],
+    constants: tuple[int, int, int, int, int, bool],
     mask: Any,
     spikes: Any,
     potentials: Any,
@@ -46,10 +46,10 @@ def run_convolution(
     num_steps, batch_size, num_in = inputs.shape
     sums = np.empty((out_h * out_w, num_out), np.int32)
     in_order = np.empty(num_out * out_h * out_w, np.int32)
-    potential, everyone = np.empty(len(in_order), np.int32), np.ones(len(in_order), np.bool_)
+    states, everyone = np.empty((2, len(in_order)), np.int32), np.ones(len(in_order), np.bool_)
     for sample in range(batch_size):
         kept = mask[sample] if len(mask) else everyone
-        potential[:] = 0
+        states[:] = 0
         for step in range(num_steps):
             sums[:] = 0
             if step >= delay:
@@ -70,9 +70,9 @@ def run_convolution(
             for neuron in range(num_out):
                 for place in range(len(sums)):
                     in_order[neuron * len(sums) + place] = sums[place, neuron]
-            integrate_and_fire(in_order, potential, constants, kept, spikes[step, sample], notes)
+            advance(in_order, states, constants, kept, spikes[step, sample], notes)
             if len(potentials):
-                potentials[step, sample] = potential
+                potentials[step, sample] = states[1]
 
 
 def backpropagated(synapse: Conv2d, weights: Any, errors: Any) -> Any:
@@ -157,8 +157,7 @@ def gather_changes(
     delay: int,
     outputs: Any,
     desire: Any,
-    decay: int,
-    impulse: int,
+    constants: tuple[int, int, int],
     rate_mantissa: int,
     trace_key: Any,
     trace_counter: int,
@@ -170,7 +169,7 @@ def gather_changes(
     ----------
     geometry : tuple of int
         C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
-    inputs, delay, outputs, desire, decay, impulse, rate_mantissa
+    inputs, delay, outputs, desire, constants, rate_mantissa
         See :func:`~lava_desire.backends.integers.kernels.learn_dense`, as the rest.
     changes : ndarray
         Extended: (C', C, k_h, k_w) int64.
@@ -191,7 +190,7 @@ def gather_changes(
         if not desire[sample].any():
             continue
         begin = trace_counter + sample * counters_a_sample
-        run_traces(inputs, sample, delay, decay, impulse, trace_key, begin, in_order)
+        run_traces(inputs, sample, delay, constants, trace_key, begin, in_order)
         for step in range(num_steps):
             for channel in range(num_channels):
                 for place in range(height * width):

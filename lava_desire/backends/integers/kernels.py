@@ -86,7 +86,7 @@ def run_dense(
     rows: Any,
     inputs: Any,
     delay: int,
-    constants: tuple[int, int, int, int, bool],
+    constants: tuple[int, int, int, int, int, bool],
     mask: Any,
     spikes: Any,
     potentials: Any,
@@ -105,7 +105,7 @@ def run_dense(
     delay : int
         Steps by which the input arrives later than it was sent.
     constants : tuple
-        Exponent of the weights, gain, decay, threshold, see
+        Exponent of the weights, gain, decay of currents, of potentials, threshold, see
         :func:`lava_desire.fixed.integrate_and_fire`, and whether a spike deducts the threshold.
     mask : ndarray
         (B, N_o) bool, or of no rows where all are kept.
@@ -122,10 +122,10 @@ def run_dense(
     num_out = rows.shape[1]
     sums, partial = np.empty(num_out, np.int32), np.empty(num_out, np.int16)
     active = np.empty(num_in + 1, np.int64)
-    potential, everyone = np.empty(num_out, np.int32), np.ones(num_out, np.bool_)
+    states, everyone = np.empty((2, num_out), np.int32), np.ones(num_out, np.bool_)
     for sample in range(first_sample, last_sample):
         kept = mask[sample] if len(mask) else everyone
-        potential[:] = 0
+        states[:] = 0
         for step in range(num_steps):
             sums[:] = 0
             found = list_active(inputs[step - delay, sample], active) if step >= delay else 0
@@ -133,9 +133,9 @@ def run_dense(
                 add_rows(rows, active[first : min(first + _MOST_IN_16_BITS, found)], partial)
                 for neuron in range(num_out):
                     sums[neuron] += partial[neuron]
-            integrate_and_fire(sums, potential, constants, kept, spikes[step, sample], notes)
+            advance(sums, states, constants, kept, spikes[step, sample], notes)
             if len(potentials):
-                potentials[step, sample] = potential
+                potentials[step, sample] = states[1]
 
 
 @njit(nogil=True)
@@ -156,31 +156,70 @@ def add_rows(rows: Any, chosen: Any, sums: Any) -> None:
 @njit(nogil=True)
 def run_neurons(
     sums: Any,
-    constants: tuple[int, int, int, int, bool],
+    constants: tuple[int, int, int, int, int, bool],
     mask: Any,
     spikes: Any,
     potentials: Any,
     notes: Any,
 ) -> None:
     """Do what :func:`run_dense` does, with sums of mantissas at hand, (T, B, N_o) int64."""
-    potential, everyone = np.empty(sums.shape[2], np.int32), np.ones(sums.shape[2], np.bool_)
+    states, everyone = np.empty((2, sums.shape[2]), np.int32), np.ones(sums.shape[2], np.bool_)
     for sample in range(sums.shape[1]):
         kept = mask[sample] if len(mask) else everyone
-        potential[:] = 0
+        states[:] = 0
         for step in range(sums.shape[0]):
             fired = spikes[step, sample]
-            integrate_and_fire(sums[step, sample], potential, constants, kept, fired, notes)
+            advance(sums[step, sample], states, constants, kept, fired, notes)
             if len(potentials):
-                potentials[step, sample] = potential
+                potentials[step, sample] = states[1]
+
+
+@njit(nogil=True)
+def advance(sums: Any, states: Any, constants: Any, kept: Any, fired: Any, notes: Any) -> None:
+    """Advance one sample's neurons by a step: currents where they are filtered, then potentials.
+
+    `states`, (2, N_o) int32, are both; other arguments as of :func:`run_dense`.
+    """
+    weight_exp, gain, synapse_decay, decay, threshold, subtract = constants
+    current, potential = states[0], states[1]
+    if synapse_decay == 0:
+        neuron = (weight_exp, gain, decay, threshold, subtract)
+        integrate_and_fire(sums, potential, neuron, kept, fired, notes)
+        return
+    filter_current(sums, current, weight_exp, gain, synapse_decay, notes)
+    largest = notes[LARGEST_ACTIVATION]
+    integrate_and_fire(current, potential, (0, 1, decay, threshold, subtract), kept, fired, notes)
+    notes[LARGEST_ACTIVATION] = largest  # the other is of a current, after its gain
+
+
+@njit(nogil=True)
+def filter_current(
+    sums: Any, current: Any, weight_exp: int, gain: int, decay: int, notes: Any
+) -> None:
+    """Let what is left of currents, (N_o,) int32, add to those of a step.
+
+    Saturations of a current count as those of activations; arguments as of :func:`run_dense`.
+    """
+    left, right, limit = max(weight_exp, 0), max(-weight_exp, 0), np.int64(STATE_LIMIT)
+    for neuron in range(len(sums)):
+        activation = np.int64(sums[neuron]) << left >> right
+        held = min(max(activation, -limit), limit)
+        notes[LARGEST_ACTIVATION] = max(notes[LARGEST_ACTIVATION], abs(held))
+        kept = abs(np.int64(current[neuron])) * decay >> DECAY_BITS
+        value = (kept if current[neuron] >= 0 else -kept) + held * gain
+        after = min(max(value, -limit), limit)
+        notes[ACTIVATIONS_SATURATED] += held != activation or after != value
+        current[neuron] = after
 
 
 @njit(nogil=True)
 def integrate_and_fire(
     sums: Any, potential: Any, constants: Any, kept: Any, fired: Any, notes: Any
 ) -> None:
-    """Advance one sample's neurons by a step (Eq. 1 and 16); arguments as of :func:`run_dense`.
+    """Advance one sample's neurons by a step (Eq. 1 and 16).
 
-    All is done in 32 bits: what would not fit is saturated before, as it will be behind.
+    `constants` are those of :func:`run_dense` without the decay of currents. All is done in 32
+    bits: what would not fit is saturated before, as it will be behind.
     """
     weight_exp, gain, decay, threshold, subtract = constants
     gain, decay, threshold = np.int32(min(gain, _BEYOND)), np.int32(decay), np.int32(threshold)
@@ -221,8 +260,8 @@ def integrate_and_fire(
 def pass_back(rows: Any, errors: Any, sums: Any, first: int, last: int) -> None:
     """Send errors back to the inputs from first to last (Eq. 13).
 
-    `rows` are mantissas, (N_i, N_o) int8; `errors`, (A, N_o), int16 where the sums of 32 bits hold
-    any, else int64; `sums`, (A, N_i) of int32 or int64, are filled.
+    `rows` are mantissas, (N_i, N_o) int8, or int16 of 10 bits; `errors`, (A, N_o), int16 where the
+    sums of 32 bits hold any, else int64; `sums`, (A, N_i) of int32 or int64, are filled.
     """
     for source in range(first, last):
         row = rows[source]
@@ -238,8 +277,7 @@ def run_traces(
     inputs: Any,
     sample: int,
     delay: int,
-    decay: Any,
-    impulse: Any,
+    constants: tuple[int, int, int],
     key: Any,
     counter: int,
     traces: Any,
@@ -255,8 +293,11 @@ def run_traces(
         (T, B, N_i) bool.
     sample : int
         Which of them.
-    delay, decay, impulse : int
-        See :func:`run_dense` and :func:`lava_desire.fixed.decay_trace`.
+    delay : int
+        See :func:`run_dense`.
+    constants : tuple
+        Decay of currents and of traces, and the impulse: see :func:`lava_desire.fixed.decay_trace`
+        and, where the first is not 0, :func:`lava_desire.fixed.filter_trace`.
     key, counter : ndarray, int
         Where the random words of the sample begin; a step takes ⌈N_i / 8⌉ counters.
     traces : ndarray
@@ -266,7 +307,11 @@ def run_traces(
     num_parts, whole = (num_in + _EIGHT - 1) // _EIGHT, num_in // _EIGHT
     words, drawn = np.zeros(num_parts * _EIGHT, np.uint32), np.empty(num_parts, np.int64)
     before, silent = np.zeros(num_in, np.uint8), np.zeros(num_in, np.bool_)
-    decay, impulse = np.int32(decay), np.int32(impulse)
+    currents = np.zeros(num_in, np.uint8)  # where they are filtered; a trace is no smaller
+    of_currents, of_traces, impulse = constants
+    filters = of_currents != 0
+    decay = np.int32(of_currents if filters else of_traces)
+    impulse, of_traces = np.int32(impulse), np.int32(of_traces)
     for step in range(num_steps):
         arrived = inputs[step - delay, sample] if step >= delay else silent
         spiking = arrived[: whole * _EIGHT].view(np.uint64)
@@ -277,14 +322,22 @@ def run_traces(
         drawn[found] = whole
         found += num_parts - whole
         draw_parts(key, counter + step * num_parts, drawn[:found], words)
-        after = traces[step]
+        after = currents if filters else traces[step]
+        earlier = currents if filters else before
         for source in range(num_in):
             word, spike = np.int32(words[source]), np.int32(arrived[source])
-            value = np.int32(np.int32(before[source]) * decay) + np.int32(word & _DECAY_MASK)
+            value = np.int32(np.int32(earlier[source]) * decay) + np.int32(word & _DECAY_MASK)
             noise = np.int32(np.int32(word >> DECAY_BITS) & _IMPULSE_MASK)
             added = np.int32(np.int32(impulse + noise) >> IMPULSE_BITS)
             value = np.int32(np.int32(value) >> DECAY_BITS) + np.int32(spike * added)
             after[source] = min(np.int32(value), np.int32(TRACE_LIMIT))
+        if filters:
+            after = traces[step]
+            for source in range(num_in):
+                noise = np.int32(words[source] >> np.uint32(_WORD_BITS - DECAY_BITS))
+                value = np.int32(np.int32(before[source]) * of_traces) + noise
+                value = np.int32(np.int32(value) >> DECAY_BITS) + np.int32(currents[source])
+                after[source] = min(np.int32(value), np.int32(TRACE_LIMIT))
         before = after
 
 

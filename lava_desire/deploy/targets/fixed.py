@@ -41,4 +41,5 @@ TARGET = base.Target(
     refuse=refuse,
     options=Options,
     synapses=("dense", "conv2d"),
+    filters_currents=True,
 )

@@ -24,16 +24,23 @@ def refuse(network: Any, options: Options) -> None:
 
 
 def write(network: Any, path: Path, options: Options) -> str:
-    """Choose scales from data, and write the script and the arrays; tell what differs."""
+    """Choose scales from data, and write the script and the arrays; tell what differs.
+
+    A network that has neurons of Xylo needs no data; without any, images are drawn to compare.
+    """
     from lava_desire.deploy.script import check_script
-    from lava_desire.deploy.xylo_quantization import to_xylo
+    from lava_desire.deploy.xylo_quantization import repeat_on_xylo, to_xylo
     from lava_desire.deploy.xylo_script import write_xylo_script
 
     check_script(network, path)
-    found = to_xylo(network, options.data)
-    script, arrays = write_xylo_script(network, found.network, path)
+    if options.data is None:
+        found, report = repeat_on_xylo(network)
+    else:
+        chosen = to_xylo(network, options.data)
+        found, report = chosen.network, str(chosen.report)
+    script, arrays = write_xylo_script(network, found, path)
     return (
-        f"{found.report}\n{script} runs {network.config.shape_text} on xylosim, with {arrays}, "
+        f"{report}\n{script} runs {network.config.shape_text} on xylosim, with {arrays}, "
         f"which holds what rockpool's config_from_specification takes: python {script} images.npz"
     )
 

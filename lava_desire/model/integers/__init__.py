@@ -8,6 +8,8 @@ from lava_desire.model.integers.arithmetic import (
     decay_trace,
     encode,
     encode_step,
+    filter_current,
+    filter_trace,
     filtered_brightness,
     gather_pairings,
     hidden_desire,
@@ -25,8 +27,12 @@ from lava_desire.model.integers.format import (
     as_mantissas,
     default_formats,
     dequantize_weights,
+    feedback_kept,
+    feedback_mantissas,
     formats_from_dicts,
     quantize_weights,
+    refuse_xylo,
+    xylo_formats,
 )
 
 __all__ = [
@@ -42,6 +48,10 @@ __all__ = [
     "dequantize_weights",
     "encode",
     "encode_step",
+    "feedback_kept",
+    "feedback_mantissas",
+    "filter_current",
+    "filter_trace",
     "filtered_brightness",
     "formats_from_dicts",
     "gather_pairings",
@@ -51,7 +61,9 @@ __all__ = [
     "local_error",
     "output_desire",
     "quantize_weights",
+    "refuse_xylo",
     "saturate",
     "synaptic_activation",
     "weight_change",
+    "xylo_formats",
 ]

@@ -205,6 +205,38 @@ def decay_toward_zero(values: Array, decay: int) -> Array:
     return np.sign(values) * (np.abs(values) * decay >> DECAY_BITS)
 
 
+def filter_current(current: Array, activation: Array, gain: int, decay: int) -> Array:
+    """Let what is left of synaptic currents add to those of a time step: i ← sat(α·i + g·a).
+
+    Beyond the paper, between the sum of Eq. 1 and the rest of it:
+    :func:`lava_desire.rule.filter_current` in integers. i is on the scale of the
+    potential, and takes the place of g·a in :func:`integrate_and_fire`, whose gain is 1 then. The
+    product is rounded toward zero, as in Lava's LIF, whose ``du`` is 4095 − decay.
+
+    Parameters
+    ----------
+    current : ndarray
+        i, (..., N) int64, 24 bits; 0 when a window begins.
+    activation : ndarray
+        a, (..., N) int64, 24 bits.
+    gain : int
+        g in 1/64 of the input.
+    decay : int
+        α in 1/4096, in [0, 4095].
+
+    Returns
+    -------
+    ndarray
+        i after the step, (..., N) int64, saturated to 24 bits.
+
+    Examples
+    --------
+    >>> filter_current(np.array([5, -5]), np.array([1, 0]), gain=64, decay=2048)
+    array([66, -2])
+    """
+    return saturate(decay_toward_zero(current, decay) + activation * gain)
+
+
 def integrate_and_fire(
     potential: Array,
     activation: Array,
@@ -279,6 +311,32 @@ def decay_trace(trace: Array, spikes: Array, decay: int, impulse: int, words: Ar
     decayed = trace.astype(np.int64) * decay + (words & (2**DECAY_BITS - 1)) >> DECAY_BITS
     added = impulse + (words >> DECAY_BITS & (2**IMPULSE_BITS - 1)) >> IMPULSE_BITS
     return np.minimum(decayed + spikes * added, TRACE_LIMIT)
+
+
+def filter_trace(trace: Array, current: Array, decay: int, words: Array) -> Array:
+    """Advance the traces behind a filter of currents by one step: r ← β·r + x (Eq. 3).
+
+    Beyond the paper: where currents are filtered, :func:`decay_trace` with α in place of β gives
+    x, and r ← ⌊(r·decay + ξ₃) / 4096⌋ + x, held to 127, with ξ₃ the high twelve bits of its words.
+
+    Parameters
+    ----------
+    trace : ndarray
+        r, (..., N) integers in [0, 127].
+    current : ndarray
+        x of this step, (..., N) integers in [0, 127].
+    decay : int
+        β in 1/4096.
+    words : ndarray
+        (..., N) uint32, those of x in this step.
+
+    Returns
+    -------
+    ndarray
+        r after the step, (..., N) int64 in [0, 127].
+    """
+    noise = words.astype(np.int64) >> _WORD_BITS - DECAY_BITS
+    return np.minimum((trace.astype(np.int64) * decay + noise >> DECAY_BITS) + current, TRACE_LIMIT)
 
 
 def output_desire(counts: Array, labels: Array, full_count: int, threshold: int) -> Array:

@@ -19,8 +19,9 @@ from lava_desire.model.integers.limits import (
     STATE_LIMIT,
     TRACE_LIMIT,
 )
-from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.integers.xylo import dash_of
 from lava_desire.model.rates import mean_trace
+from lava_desire.model.synapses import refuse_synapses
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
@@ -46,11 +47,18 @@ class IntegerRule:
     ----------
     decay : int
         β in 1/4096, in [0, 4095], of membrane potential and trace.
+    synapse_decay : int
+        α in 1/4096, in [0, 4095], of synaptic current and trace; 0 where nothing is filtered.
     impulse : int
         What a spike adds to a trace in 1/256, in [1, 127 · 256]: a train without a gap comes to
-        127.
+        127, with a `synapse_decay` behind both filters.
     encoder_threshold : int
         θ of the encoder, in the unit in which the brightest pixel is 255.
+    neuron : str
+        Whose arithmetic neurons have, ``"loihi"`` or ``"xylo"``. Of the latter there are `dash_mem`
+        and `dash_syn`, the k of its decays 1 − 2^−k.
+    weight_unit : float
+        θ, or α·θ on Xylo: what a weight is compared with, :meth:`LayerFormat.step`.
     mean_trace : int
         Mean over a window of the trace of an input that spikes in every step, in 1/256 of its unit.
     full_count : int
@@ -61,12 +69,11 @@ class IntegerRule:
     Raises
     ------
     ValueError
-        If formats do not fit the config, a constant does not fit its bits, or currents
-        are filtered.
+        If formats do not fit the config, a constant does not fit its bits, or neurons of Xylo
+        cannot do what the config says.
     """
 
     def __init__(self, config: DesireConfig, formats: Sequence[LayerFormat] | None = None) -> None:
-        refuse_current_filters(config, "fixed point")
         # First, since no format fits a threshold that is out of range.
         self.encoder_threshold = round(BRIGHTEST * config.threshold)
         if not 1 <= self.encoder_threshold <= STATE_LIMIT - BRIGHTEST:
@@ -82,6 +89,8 @@ class IntegerRule:
         for layer in formats:
             if not isinstance(layer, LayerFormat):
                 raise ValueError(f"formats holds {layer!r}: expected LayerFormat")
+        if len({layer.neuron for layer in formats}) > 1:
+            raise ValueError("formats have neurons of loihi and xylo: expected the same in all")
         if config.num_steps > MAX_STEPS:
             raise ValueError(
                 f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} in fixed point"
@@ -93,11 +102,22 @@ class IntegerRule:
             )
         self.config = config
         self.formats = tuple(formats)
-        self.decay = min(round(config.decay * 2**DECAY_BITS), 2**DECAY_BITS - 1)
-        self.impulse = max(
-            (TRACE_LIMIT << IMPULSE_BITS) * (2**DECAY_BITS - self.decay) >> DECAY_BITS, 1
+        self.neuron, self.weight_unit = formats[0].neuron, config.threshold
+        if self.neuron == "xylo":
+            refuse_synapses(config, "a neuron of Xylo")
+            if config.reset != "subtract":
+                raise ValueError("reset is 'zero', and neurons of Xylo deduct θ: use 'subtract'")
+            self.dash_mem = dash_of("decay", config.decay)
+            self.dash_syn = dash_of("synapse_decay", config.synapse_decay)
+            self.weight_unit *= config.synapse_decay
+        self.decay, self.synapse_decay = (
+            min(round(decay * 2**DECAY_BITS), 2**DECAY_BITS - 1)
+            for decay in (config.decay, config.synapse_decay)
         )
-        steady = mean_trace(config.num_steps, self.decay / 2**DECAY_BITS)
+        taken = (2**DECAY_BITS - self.decay) * (2**DECAY_BITS - self.synapse_decay)
+        self.impulse = max((TRACE_LIMIT << IMPULSE_BITS) * taken >> 2 * DECAY_BITS, 1)
+        decays = (decay / 2**DECAY_BITS for decay in (self.decay, self.synapse_decay))
+        steady = mean_trace(config.num_steps, *decays)
         self.mean_trace = round(self.impulse * steady)
         self.full_count = config.num_steps - config.error_margin
         self.output_threshold = _whole(config.desire_threshold_output * self.full_count)
@@ -111,6 +131,11 @@ class IntegerRule:
                 f"{1 - 2**ALIGNMENT_BITS / _LARGEST_GAIN:.4f} in fixed point"
             )
         return gain
+
+    @property
+    def trace_constants(self) -> tuple[int, int, int]:
+        """What advances a trace: `synapse_decay`, `decay` and `impulse`."""
+        return self.synapse_decay, self.decay, self.impulse
 
     def format_of(self, layer: int) -> LayerFormat:
         """Return the format of a plastic layer.
@@ -157,7 +182,7 @@ class IntegerRule:
         float
             Δ > 0.
         """
-        return self.format_of(layer).step(self.config.threshold)
+        return self.format_of(layer).step(self.weight_unit)
 
     def threshold_of(self, layer: int) -> int:
         """Return the threshold of a plastic layer on the scale of its membrane potential.
@@ -170,9 +195,10 @@ class IntegerRule:
         Returns
         -------
         int
-            The mantissa, shifted left by 6 bits.
+            The mantissa, shifted left by 6 bits; that of Xylo as it is.
         """
-        return self.format_of(layer).threshold << ALIGNMENT_BITS
+        shift = 0 if self.neuron == "xylo" else ALIGNMENT_BITS
+        return self.format_of(layer).threshold << shift
 
     def gain_into(self, layer: int, training: bool) -> int:
         """Return the gain of the input of a plastic layer in 1/64.
@@ -270,8 +296,12 @@ class IntegerRule:
             )
 
     def to_dicts(self) -> list[dict[str, int]]:
-        """Return the formats as plain JSON types."""
-        return [asdict(layer) for layer in self.formats]
+        """Return the formats as plain JSON types; the neuron only where it is not Loihi's."""
+        fields = [asdict(layer) for layer in self.formats]
+        if self.neuron == "loihi":
+            for each in fields:
+                del each["neuron"]
+        return fields
 
 
 def _whole(limit: float) -> int:

@@ -14,14 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_desire.model.arrays import namespace
 from lava_desire.model.checks import check_array
-from lava_desire.model.integers.limits import THRESHOLD_BITS, WEIGHT_BITS, WEIGHT_EXPONENTS
+from lava_desire.model.integers.limits import (
+    FEEDBACK_LIMIT,
+    THRESHOLD_BITS,
+    WEIGHT_BITS,
+    WEIGHT_EXPONENTS,
+    XYLO_SHIFTS,
+    XYLO_THRESHOLDS,
+)
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
+    from lava_desire.model.option import FeedbackPolicy
 
 Array = Any
 """A NumPy array."""
+
+NEURONS = ("loihi", "xylo")
 
 # An integer threshold above the first is within 0.1 % of the one that was meant; below the second a
 # membrane potential can reach 16 thresholds.
@@ -46,6 +57,10 @@ class LayerFormat:
         Mantissa of the firing threshold, in [1, 2**17 − 1]; six bits below the membrane potential.
     weight_bits : int
         Bits of a weight's mantissa with its sign, in [2, 8].
+    neuron : {"loihi", "xylo"}
+        Whose arithmetic a neuron has. That of Xylo filters currents, which decay in the step in
+        which they arrive: a weight is α times as much, for the same charge. Its exponent is in
+        [0, 7], its threshold the potential's own, in [2^14, 2^15 − 1]: one spike a step at most.
 
     Raises
     ------
@@ -56,11 +71,15 @@ class LayerFormat:
     weight_exp: int
     threshold: int
     weight_bits: int = 8
+    neuron: str = "loihi"
 
     def __post_init__(self) -> None:
+        if self.neuron not in NEURONS:
+            raise ValueError(f"neuron is {self.neuron!r}: expected one of {', '.join(NEURONS)}")
+        is_xylo = self.neuron == "xylo"
         allowed = {
-            "weight_exp": WEIGHT_EXPONENTS,
-            "threshold": range(1, 2**THRESHOLD_BITS),
+            "weight_exp": XYLO_SHIFTS if is_xylo else WEIGHT_EXPONENTS,
+            "threshold": XYLO_THRESHOLDS if is_xylo else range(1, 2**THRESHOLD_BITS),
             "weight_bits": WEIGHT_BITS,
         }
         for name, values in allowed.items():
@@ -91,7 +110,7 @@ class LayerFormat:
         Returns
         -------
         float
-            Δ = θ · 2^e / v, what mantissa 1 stands for.
+            Δ = θ · 2^e / v, what mantissa 1 stands for; α times that where θ is, on Xylo.
         """
         return threshold * 2.0**self.weight_exp / self.threshold
 
@@ -176,14 +195,76 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
     spreads = _SPREADS_OF_FEW_BITS if weight_bits <= _FEW_BITS else _SPREADS
     limits = [bound.limit() for bound in config.bounds]
+    spread = math.sqrt(1 - config.synapse_decay)  # of initial weights, by which they are smaller
     return tuple(
         LayerFormat.of_step(
-            min([spreads * synapse.initial_spread, *limits]) / 2 ** (weight_bits - 1),
+            min([spreads * spread * synapse.initial_spread, *limits]) / 2 ** (weight_bits - 1),
             config.threshold,
             weight_bits,
         )
         for synapse in config.synapses
     )
+
+
+def xylo_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFormat, ...]:
+    """Choose formats for a network that shall learn with the neurons of Xylo, or move there.
+
+    Shifts are 7, and thresholds such that the largest mantissa stands for what it does in
+    :func:`default_formats`, or for as much as the thresholds allow: 127 · α · θ · 2^7 / v.
+
+    Parameters
+    ----------
+    config : DesireConfig
+        Of the network, with a `synapse_decay`.
+    weight_bits : int
+        Bits of a mantissa, in [2, 8].
+
+    Returns
+    -------
+    tuple of LayerFormat
+        L formats, layer 1 first.
+
+    Raises
+    ------
+    ValueError
+        If `weight_bits` is out of range.
+
+    Examples
+    --------
+    >>> from lava_desire import DesireConfig
+    >>> config = DesireConfig((16, 200, 8), decay=0.75, synapse_decay=0.5)
+    >>> [layer.threshold for layer in xylo_formats(config)]
+    [16384, 19309]
+    """
+    shift = XYLO_SHIFTS[-1]
+    steps = [
+        layer.step(config.threshold) / config.threshold
+        for layer in default_formats(config, weight_bits)
+    ]
+    wanted = [round(config.synapse_decay * 2**shift / step) for step in steps]
+    ends = XYLO_THRESHOLDS[0], XYLO_THRESHOLDS[-1]
+    return tuple(
+        LayerFormat(shift, min(max(each, ends[0]), ends[1]), weight_bits, "xylo") for each in wanted
+    )
+
+
+def refuse_xylo(formats: Sequence[LayerFormat] | None, where: str) -> None:
+    """Refuse neurons of Xylo.
+
+    Parameters
+    ----------
+    formats : sequence of LayerFormat or None
+        Of a network.
+    where : str
+        What has none of them, as it goes on in the message: ``"in Lava"``.
+
+    Raises
+    ------
+    ValueError
+        If a format has such neurons.
+    """
+    if any(getattr(layer, "neuron", "") == "xylo" for layer in formats or ()):
+        raise ValueError(f"formats have the neuron 'xylo': expected 'loihi' {where}")
 
 
 def formats_from_dicts(fields: Sequence[Mapping[str, Any]]) -> tuple[LayerFormat, ...]:
@@ -249,6 +330,47 @@ def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -
         W = m · Δ, (N_o, N_i) float32.
     """
     return (mantissas.astype(np.float64) * layer.step(threshold)).astype(np.float32)
+
+
+def feedback_kept(held: Array, step: float) -> Array:
+    """Return what a feedback policy keeps of a layer, on the grid of its weights.
+
+    Parameters
+    ----------
+    held : ndarray
+        Of :meth:`~lava_desire.model.option.FeedbackPolicy.held`, `weight_shape` float.
+    step : float
+        Δ, what mantissa 1 stands for.
+
+    Returns
+    -------
+    ndarray
+        round(held / Δ), `weight_shape` int16 in ±(2^9 − 1).
+    """
+    mantissas = np.rint(np.asarray(held, np.float64) / step)
+    return np.clip(mantissas, -FEEDBACK_LIMIT, FEEDBACK_LIMIT).astype(np.int16)
+
+
+def feedback_mantissas(policy: FeedbackPolicy, weights: Array, kept: Array) -> Array:
+    """Return what errors come back through in place of mantissas: B of 10 bits.
+
+    Parameters
+    ----------
+    policy : FeedbackPolicy
+        One that offers integers.
+    weights : array
+        m, `weight_shape` int8 or wider.
+    kept : array
+        Of :func:`feedback_kept`.
+
+    Returns
+    -------
+    array
+        `weight_shape` int16 in ±(2^9 − 1); saturated.
+    """
+    xp = namespace(kept)
+    found = policy.matrix(xp.astype(weights, xp.int16), kept)
+    return xp.clip(found, -FEEDBACK_LIMIT, FEEDBACK_LIMIT)
 
 
 def as_mantissas(

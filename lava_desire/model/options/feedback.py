@@ -44,6 +44,7 @@ class Feedback(FeedbackPolicy):
 
     position: ClassVar[int] = 110
     is_quiet: ClassVar[bool] = True
+    integers: ClassVar[bool] = True
 
     feedback: str = choice(
         "transpose",

@@ -15,6 +15,7 @@ class SynapseDecay(CurrentFilter):
     """A filter between synapses and membrane: :func:`filter_current`. Traces pass it as well."""
 
     is_quiet: ClassVar[bool] = True
+    integers: ClassVar[bool] = True
 
     synapse_decay: float = real(
         0.0,

@@ -19,7 +19,7 @@ from lava_desire.model.rates import whole_rate
 from lava_desire.proc.desire_connection.learning import AbstractPyDesireConnectionModel
 from lava_desire.proc.desire_connection.process import DesireConnection
 from lava_desire.proc.messages import check_integers
-from lava_desire.randomness import RoundingStream
+from lava_desire.randomness import RoundingStream, feedback_held
 
 
 class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
@@ -49,9 +49,10 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
         rows, row_length = synapse.weight_table
         self._weight_words = RoundingStream("weight", rows, row_length, config.seed, layer)
         self._sample = proc_params["samples_seen"]
+        self._feedback: Any = None  # what is kept for a feedback policy, when first needed
         self._has_traces = self._has_learned = False
         self._traces = np.zeros((num_steps, num_in), np.int64)
-        self.trace = np.zeros(num_in, np.int64)
+        self.trace, self._filtered = np.zeros(num_in, np.int64), np.zeros(num_in, np.int64)
 
     def _check_weights(self) -> None:
         if self.time_step == 1:
@@ -73,7 +74,7 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
             # Here, so that no layer has changed by then.
             refuse_in_integers(self._config)
             self._rule.check_rate(self._layer, float(self.learning_rate[0]))
-        self.trace = np.zeros_like(self.trace)
+        self.trace, self._filtered = np.zeros_like(self.trace), np.zeros_like(self._filtered)
 
     def _current(self, spikes: Any) -> Any:
         total = self._sums.current(spikes).astype(np.int64)
@@ -86,13 +87,24 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
     def _advance_trace(self, step: int) -> None:
         words = self._trace_words.draw(self._sample, step - 1, 1)[0]
         spikes = self._received[step - 1]
-        decay, impulse = self._rule.decay, self._rule.impulse
-        self.trace = fixed.decay_trace(self.trace, spikes, decay, impulse, words)
+        filtering, decay, impulse = self._rule.trace_constants
+        if filtering:
+            self._filtered = fixed.decay_trace(self._filtered, spikes, filtering, impulse, words)
+            self.trace = fixed.filter_trace(self.trace, self._filtered, decay, words)
+        else:
+            self.trace = fixed.decay_trace(self.trace, spikes, decay, impulse, words)
         self._traces[step - 1] = self.trace
 
     def _backpropagate(self, counts: Any) -> Any:
         error = fixed.local_error(self._desire, counts, self._rule.full_count)
-        return fixed.saturate(self._sums.backward(error).astype(np.int64))
+        policy = self._config.feedback_policy
+        if policy is None or self._layer == 1:
+            return fixed.saturate(self._sums.backward(error).astype(np.int64))
+        if self._feedback is None:
+            held = feedback_held(self._config, self._layer)
+            self._feedback = fixed.feedback_kept(held, self._rule.step_of(self._layer))
+        matrix = fixed.feedback_mantissas(policy, self._sums.weights, self._feedback)
+        return fixed.saturate(self._synapse.backward(matrix, error).astype(np.int64))
 
     def _prepare(self, has_desire: bool) -> bool:
         if not self._has_traces:  # they are made up for where learning was switched on since

@@ -35,16 +35,22 @@ class PyDesireLIFModelFixed(AbstractPyDesireLIFModel):
         super().__init__(proc_params)
         self._rule = IntegerRule(self._config, proc_params["formats"])
         self._gain = self._rule.gain_into(self._layer, False)
+        self._current = np.zeros(len(self._no_spikes), np.int64)
 
     def _begin_window(self, training: bool) -> None:
         super()._begin_window(training)
         self._gain = self._rule.gain_into(self._layer, training)
+        self._current = np.zeros_like(self._current)
 
     def _integrate_and_fire(self, current: Any, step: int) -> Any:
+        arrived, gain = fixed.saturate(check_integers("a_in", current, step)), self._gain
+        if self._rule.synapse_decay:
+            arrived = fixed.filter_current(self._current, arrived, gain, self._rule.synapse_decay)
+            self._current, gain = arrived, 1
         spikes, potential = fixed.integrate_and_fire(
             self.potential.astype(np.int64),
-            fixed.saturate(check_integers("a_in", current, step)),
-            self._gain,
+            arrived,
+            gain,
             self._rule.decay,
             self._rule.threshold_of(self._layer),
             self.mask,

@@ -11,7 +11,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from lava_desire.config import DesireConfig
-from lava_desire.model.integers import IntegerRule, LayerFormat
+from lava_desire.model.integers import IntegerRule, LayerFormat, refuse_xylo
 from lava_desire.model.integers.limits import STATE_LIMIT
 from lava_desire.proc.checked_var import TERNARY, CheckedVar, finite
 from lava_desire.proc.checks import check_count, check_layer, check_masks, check_options
@@ -22,7 +22,7 @@ class DesireLIF(AbstractProcess):
 
     p ← β·p + a;  s = [p ≥ θ] · m;  p ← p − θ·s  (Eq. 1 and 16);  d = T_θ(z)  (Eq. 15)
 
-    With a `synapse_decay` the current i ← α·i + a takes the place of a, in floating point.
+    With a `synapse_decay` the current i ← α·i + a takes the place of a.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ class DesireLIF(AbstractProcess):
         masks = check_masks(dropout_masks, size)
         samples_seen = check_count("samples_seen", samples_seen, 0)
         if formats is not None:
+            refuse_xylo(formats, "in Lava")
             IntegerRule(config, formats)
         super().__init__(
             config=config,
