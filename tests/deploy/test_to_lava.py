@@ -44,7 +44,8 @@ def test_floating_point_repeats_the_engine(reset, alpha):
     ("reset", "alpha"), [("zero", 0), ("subtract", 0), ("zero", 0.7), ("subtract", 0.5)]
 )
 def test_fixed_point_repeats_the_integers_window_after_window(reset, alpha):
-    integers = scale_to_integers(learned(reset=reset, synapse_decay=alpha))
+    network = learned(reset=reset, synapse_decay=alpha, trace_baseline=float(alpha > 0))
+    integers = scale_to_integers(network)
     trains = encode_images(IMAGES, CONFIG)
     wanted = integers.spikes(trains)[-1]
     assert wanted.any()

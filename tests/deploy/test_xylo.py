@@ -118,9 +118,7 @@ def test_arrays_of_another_size_or_range_are_refused():
             XyloNetwork(network.config, **{**arrays, name: value})
 
 
-XYLO = DesireConfig(
-    (16, 40, 12, 4), decay=0.75, synapse_decay=0.5, num_steps=10, learning_rate=2e-3
-)
+XYLO = DesireConfig((16, 40, 12, 4), decay=0.75, synapse_decay=0.5, num_steps=10)
 
 
 def learner(config=XYLO, **changes):
@@ -134,7 +132,7 @@ def test_a_network_that_learned_on_neurons_of_xylo_is_repeated_to_the_bit(tmp_pa
     network = learner()
     before = network.numpy_weights()
     for _ in range(3):
-        network.train_step(images, labels, 2e-3)
+        network.train_step(images, labels, 1e-4)
     assert all((old != new).any() for old, new in zip(before, network.numpy_weights(), strict=True))
     found = to_xylo(network, (images, labels))
     assert (found.report.differing, found.report.bits) == (0, 10 * 60 * 56)

@@ -277,7 +277,7 @@ def run_traces(
     inputs: Any,
     sample: int,
     delay: int,
-    constants: tuple[int, int, int],
+    constants: Any,
     key: Any,
     counter: int,
     traces: Any,
