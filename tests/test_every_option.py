@@ -378,7 +378,7 @@ DOORS = {
     ),
     "DesireSequential, torch": door(FLOATING, trained_by_one_process, idle=SCHEDULE, needs=LAVA),
     "evaluate": door(TRAINED, evaluated, idle=LEARNING - BOUNDS),
-    "export, fixed": door(TRAINED, quantized, idle=GIVEN, refused={"synapse_decay"}),
+    "export, fixed": door(TRAINED, quantized, idle=GIVEN),
     "to_lava": door(
         TRAINED.replace(reset="zero"), as_processes, idle=GIVEN, needs=LAVA, reset="subtract"
     ),

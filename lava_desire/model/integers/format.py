@@ -361,7 +361,7 @@ def feedback_mantissas(policy: FeedbackPolicy, weights: Array, kept: Array) -> A
     weights : array
         m, `weight_shape` int8 or wider.
     kept : array
-        Of :func:`feedback_kept`.
+        Of :func:`feedback_kept`, `weight_shape` int16.
 
     Returns
     -------
