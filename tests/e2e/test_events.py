@@ -118,8 +118,8 @@ def test_a_file_of_spike_trains_is_learned_with_as_many_steps_as_it_has(run, tmp
             "--image-brightness",
         ),
         (
-            ["--events", "dots", "--counts", "clip", "--image-shift", "1"],
-            "--image-shift is 1: expected 0 where samples are spike trains, which are not moved",
+            ["--events", "dots", "--counts", "clip", "--image-bend", "1"],
+            "--image-bend is 1.0: expected 0 where what is learned are spike trains, whose spikes",
         ),
         (["--resume", "mine", "--bins", "3"], "--bins is given: expected --epochs, --backend"),
     ],
