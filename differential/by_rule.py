@@ -40,10 +40,12 @@ class RuleNetwork:
         self.weights = [_bounded(config, w).copy() for w in weights]
         self.rates = [np.zeros(size) for size in config.layer_sizes[:-1]]
         self.rated = 0
+        self.eligible: list[Any] = []  # of the last forward pass: steps that may be learned at
 
     def forward(self, images: Any, masks: list[Any] | None) -> list[Any]:
         """Return the trains of all layers, (T, B, N) bool."""
         config = self.config
+        self.eligible = []
         trains = [images]
         if images.dtype != bool:
             images = filtered(config, images)
@@ -58,15 +60,19 @@ class RuleNetwork:
             gain = 1.0 if masks is None else config.dropout_gain(layer - 1)
             mask = masks[layer] if masks is not None and layer < config.num_layers else None
             potential = current = np.zeros((received.shape[1], len(weights)), np.float32)
-            spikes = []
+            spikes, eligible = [], []
             for step in range(config.num_steps):
                 arrived = rule.synaptic_current(weights, received[step], gain)
                 current = rule.filter_current(current, arrived, config.synapse_decay)
+                before = config.decay * potential + current
                 fires, potential = rule.integrate_and_fire(
                     potential, current, config.decay, config.threshold, mask, config.reset
                 )
                 spikes.append(fires)
+                near = rule.near_threshold(before, config.threshold, config.eligibility_width)
+                eligible.append(near if mask is None else near & mask)
             trains.append(np.stack(spikes))
+            self.eligible.append(np.stack(eligible if config.eligibility_width else spikes))
         return trains
 
     def desires(self, trains: list[Any], labels: Any, masks: list[Any]) -> list[Any]:
@@ -78,6 +84,10 @@ class RuleNetwork:
         for layer in range(config.num_layers, 1, -1):
             mask = masks[layer] if layer < config.num_layers else None
             error = rule.local_error(found[0], rates[layer], mask)
+            if config.eligibility_width:
+                steps = self.eligible[layer - 1].sum(axis=0)
+                share = rule.firing_rate(steps, config.num_steps, error_margin=0)
+                error = rule.eligible_error(found[0], share, mask)
             z = rule.backpropagate_error(self._feedback(layer), error)
             found.insert(0, rule.hidden_desire(z, config.desire_threshold_of(layer - 1)))
         return found
@@ -114,10 +124,11 @@ class RuleNetwork:
                 trace = rule.decay_trace(trace, current, config.decay)
                 traces.append(trace)
             rate = eta * config.learning_rate_scale_of(layer)
-            sums = rule.desired_pairings(desire, trains[layer], np.stack(traces))
+            post = self.eligible[layer - 1]
+            sums = rule.desired_pairings(desire, post, np.stack(traces))
             fold = self._matrices[layer - 1].fold
             weights += rule.weight_change(fold(sums), rate)
-            spikes = (desire * counts[layer]).sum(axis=0)
+            spikes = (desire * post.sum(axis=0, dtype=np.int64)).sum(axis=0)
             update = LayerUpdate(
                 config,
                 layer,

@@ -107,7 +107,12 @@ def draw(number: int) -> Case:
     config = _draw_config(rng)
     if number % _CONVOLUTIONS == 2:
         config = _with_convolutions(np.random.default_rng([20, number]), config)
-    config = config.replace(synapse_decay=_draw_synapse_decay(np.random.default_rng([21, number])))
+    config = config.replace(
+        synapse_decay=_draw_synapse_decay(np.random.default_rng([21, number])),
+        eligibility_width=_one_of(
+            np.random.default_rng([23, number]), (0.0, 0.0, 0.0, 0.25, 0.5, 0.9, 1.0, 2.0**-10)
+        ),
+    )
     weights = _draw_weights(rng, config)
     num_samples = _num_samples(rng, config)
     train = _draw_data(rng, config, num_samples)
@@ -208,6 +213,7 @@ def _draw_config(rng: Any) -> DesireConfig:
         # Drawn apart, as convolutions are: what came before stays as it was.
         "synapse_decay": 0.0,
         **dict.fromkeys(("image_mirror", "time_shift", "spike_drop"), 0),
+        "eligibility_width": 0.0,
     }
     for field in dataclasses.fields(DesireConfig):
         example = declared(field).example

@@ -28,6 +28,9 @@ class Activity:
     num_spikes : list of Tensor or None
         Spikes of the inputs of each plastic layer, all samples together, L of (N_{ℓ−1},) int64,
         where `trains` lack samples; None where they can be counted.
+    eligible : list or None
+        Steps in which the neurons of layers 1 to L are eligible, in the form of `trains`; None
+        where they learn at spikes, or nothing was to be learned.
     """
 
     trains: list[Any]
@@ -35,6 +38,7 @@ class Activity:
     masks: list[Tensor] | None
     backend: Backend
     num_spikes: list[Tensor] | None = None
+    eligible: list[Any] | None = None
 
     @property
     def kernels(self) -> Backend:

@@ -18,6 +18,7 @@ from lava_desire.model.option import (
     Bound,
     CurrentFilter,
     DecisionPolicy,
+    EligibilityPolicy,
     FeedbackPolicy,
     Filter,
     Option,
@@ -200,6 +201,11 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def feedback_policy(self) -> FeedbackPolicy | None:
         """What errors come back through in place of the weights, or None."""
         return next(iter(self._on(FeedbackPolicy)), None)
+
+    @cached_property
+    def eligibility_policy(self) -> EligibilityPolicy | None:
+        """What marks the steps in which synapses may learn in place of spikes, or None."""
+        return next(iter(self._on(EligibilityPolicy)), None)
 
     @cached_property
     def rate_policy(self) -> RatePolicy | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
-from lava_desire.model.option import LayerUpdate, check_decisions
+from lava_desire.model.option import LayerUpdate, check_decisions, refuse_eligibility
 from lava_desire.model.rates import InputRates
 from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
@@ -303,11 +304,18 @@ class DesireNetwork:
                 return self._decided(found, None)
         if masks is not None:
             trains[0] = backend.drop(trains[0], masks[0])
+        learns = masks is not None and self.config.eligibility_policy is not None
+        learns = learns and self.arithmetic != FIXED_POINT
+        eligible: list[Any] = []
         for layer, weights in zip(backend.layers, self.weights, strict=True):
+            passed = (layer, weights, trains[-1], *self._dropout_of(masks, layer))
             try:
-                trains.append(
-                    backend.run(layer, weights, trains[-1], *self._dropout_of(masks, layer))
-                )
+                if learns:
+                    spikes, steps = backend.run_eligible(*passed)
+                    eligible.append(steps)
+                else:
+                    spikes = backend.run(*passed)
+                trains.append(spikes)
             except FloatingPointError:
                 self.check_finite()
                 largest = float(weights.abs().max())
@@ -315,12 +323,48 @@ class DesireNetwork:
                     f"weights of layer {layer.number} reach {largest:.3g}, and potentials are no "
                     "longer finite: expected smaller ones, as a smaller learning_rate keeps them"
                 ) from None
-        return self._decided(trains, masks)
+        return self._decided(trains, masks, eligible or None)
 
-    def _decided(self, trains: list[Any], masks: list[Tensor] | None) -> Activity:
+    def _decided(
+        self, trains: list[Any], masks: list[Tensor] | None, eligible: list[Any] | None = None
+    ) -> Activity:
         prediction = self.backend.predict(trains[-1])
         check_decisions(self.config, None, prediction)
-        return Activity(trains, prediction, masks, self.backend)
+        return Activity(trains, prediction, masks, self.backend, eligible=eligible)
+
+    def learning_trains(self, activity: Activity) -> list[Any]:
+        """Return the steps in which the neurons of layers 1 to L may learn (Eq. 4).
+
+        Parameters
+        ----------
+        activity : Activity
+            A forward pass of this network. Of one without dropout masks eligible steps are found
+            with the present weights.
+
+        Returns
+        -------
+        list
+            L trains in the form of the backend: the spikes, or eligible steps where the config has
+            an `eligibility_width`.
+
+        Raises
+        ------
+        ValueError
+            If it has one, and the network computes in integers.
+        """
+        if self.config.eligibility_policy is None:
+            return activity.trains[1:]
+        if self.arithmetic == FIXED_POINT:
+            refuse_eligibility(self.config, " where a network learns in integers")
+        if activity.eligible is not None:
+            return activity.eligible
+        runs = zip(self.backend.layers, self.weights, activity.trains, strict=False)
+        return [
+            self.backend.run_eligible(
+                layer, weights, train, *self._dropout_of(activity.masks, layer)
+            )[1]
+            for layer, weights, train in runs
+        ]
 
     def _dropout_of(
         self, masks: Sequence[Tensor] | None, layer: Layer
@@ -425,14 +469,15 @@ class DesireNetwork:
         return self._desires(activity, labels)
 
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
-        backend, trains = self.backend, activity.trains
-        desires = [backend.output_desire(backend.counts(trains[-1]), labels)]
+        backend, steps = self.backend, self.learning_trains(activity)
+        desires = [backend.output_desire(backend.counts(activity.trains[-1]), labels)]
         check_decisions(self.config, desires[0], None)
         for layer in backend.layers[:0:-1]:
             number = layer.number
             mask = _mask_of(activity.masks, number)
             matrix = self.feedback_matrix(number)
-            desires.insert(0, backend.pass_back(layer, matrix, desires[0], trains[number], mask))
+            desire = backend.pass_back(layer, matrix, desires[0], steps[number - 1], mask)
+            desires.insert(0, desire)
         return desires
 
     def feedback_matrix(self, layer: int) -> Tensor:
@@ -678,6 +723,8 @@ class DesireNetwork:
             Samples with a desire in neurons that are kept.
         """
         self.backend.check_learning(learning_rate)
+        if self.config.eligibility_policy is not None:  # before a weight changes
+            activity = replace(activity, eligible=self.learning_trains(activity))
         with_desire = torch.zeros_like(activity.prediction, dtype=torch.bool)
         rated = self.rated(desires[-1])
         # From the last: a layer's own rates, followed as its successor's inputs, come first.
@@ -735,7 +782,7 @@ class DesireNetwork:
         """
         backend, weights = self.backend, self.weights[layer - 1]
         place, mask = backend.layers[layer - 1], _mask_of(activity.masks, layer)
-        pre, post = activity.trains[layer - 1 : layer + 1]
+        pre, post = activity.trains[layer - 1], self.learning_trains(activity)[layer - 1]
         rates = self.input_rates
         if rates is not None:
             if activity.num_spikes is None:

@@ -24,6 +24,7 @@ from lava_desire.model.desire import (
 from lava_desire.model.encoding import encode, encode_step
 from lava_desire.model.neurons import firing_rate, integrate_and_fire
 from lava_desire.model.options.class_margin import margin_desire
+from lava_desire.model.options.eligibility import eligible_error, near_threshold
 from lava_desire.model.options.image_brightness import equalize_brightness
 from lava_desire.model.options.rate_floor import LIFT, rate_floor_change
 from lava_desire.model.options.synapse_decay import filter_current
@@ -40,6 +41,7 @@ __all__ = [
     "baseline_change",
     "decay_trace",
     "desired_pairings",
+    "eligible_error",
     "encode",
     "encode_step",
     "equalize_brightness",
@@ -54,6 +56,7 @@ __all__ = [
     "local_loss",
     "margin_desire",
     "mean_trace",
+    "near_threshold",
     "output_desire",
     "output_error",
     "predict",

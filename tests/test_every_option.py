@@ -21,6 +21,7 @@ from lava_desire.model.option import (
     Augmentation,
     Bound,
     DecisionPolicy,
+    EligibilityPolicy,
     FeedbackPolicy,
     Filter,
     OutputPolicy,
@@ -304,7 +305,7 @@ SCHEDULE |= fields_of(RatePolicy)
 LEARNING = (
     SCHEDULE
     | RATES
-    | fields_of(Term, Bound, OutputPolicy, FeedbackPolicy)
+    | fields_of(Term, Bound, OutputPolicy, FeedbackPolicy, EligibilityPolicy)
     | {"desire_threshold_hidden", "desire_threshold_output", "dropout_input", "dropout_hidden"}
     | {"learning_rate", "learning_rate_scale", "seed"}
 )
@@ -324,7 +325,8 @@ TRAINED = BASE.replace(**{name: DEFAULTS[name] for name in BOUNDS})
 GIVEN = LEARNING - BOUNDS | {"error_margin"}
 # What a chip's script or graph leaves to whoever sends images and reads counts.
 OUTSIDE = fields_of(Filter, DecisionPolicy)
-NOT_ON_LOIHI = fields_of(Term, Bound, FeedbackPolicy) | {"learning_rate_scale", "synapse_decay"}
+NOT_ON_LOIHI = fields_of(Term, Bound, FeedbackPolicy, EligibilityPolicy)
+NOT_ON_LOIHI |= {"learning_rate_scale", "synapse_decay"}
 
 
 @dataclasses.dataclass(frozen=True)

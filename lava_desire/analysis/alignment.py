@@ -26,7 +26,7 @@ from lava_desire.backends.base import trace_scan
 from lava_desire.backends.inputs import as_input, as_labels
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.option import output_desires
+from lava_desire.model.option import output_desires, refuse_eligibility
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.training.callbacks import Callback
 
@@ -459,6 +459,7 @@ def alignment(network: DesireNetwork, images: Any, labels: Any, loss: str) -> di
         config has another `feedback` than the weights.
     """
     network.check_floating()
+    refuse_eligibility(network.config, ", as spikes are one of the stages here")
     if network.config.feedback_policy is not None:
         network.config.feedback_policy.refuse(", as errors come back through Wᵀ here")
     shape = network.image_shape

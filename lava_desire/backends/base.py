@@ -25,6 +25,7 @@ from lava_desire.model.option import (
     LayerUpdate,
     decided,
     filtered,
+    local_errors,
     output_desires,
     term_factors,
 )
@@ -231,6 +232,34 @@ class Backend:
         FloatingPointError
             If a potential is NaN or infinite, where the backend :attr:`checks_weights`.
         """
+        current, config = self._currents(layer, weights, trains, gain), self.config
+        return self.pack(lif_scan(current, config.decay, config.threshold, mask, config.reset))
+
+    def run_eligible(
+        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
+    ) -> tuple[Any, Any]:
+        """Do what :meth:`run` does, where the config has an `eligibility_policy`.
+
+        Parameters
+        ----------
+        layer, weights, trains, gain, mask
+            As of :meth:`run`.
+
+        Returns
+        -------
+        object, object
+            Postsynaptic trains, and the steps in which the neurons are eligible, none of those that
+            the mask drops; both in the form of trains.
+        """
+        current, config = self._currents(layer, weights, trains, gain), self.config
+        potentials, policy = torch.empty_like(current), config.eligibility_policy
+        assert policy is not None
+        spikes = lif_scan(current, config.decay, config.threshold, mask, config.reset, potentials)
+        eligible = policy.eligible(potentials, config.threshold)
+        return self.pack(spikes), self.pack(eligible if mask is None else eligible & mask)
+
+    def _currents(self, layer: Layer, weights: Tensor, trains: Any, gain: float) -> Tensor:
+        """Return the currents of a layer over the window, (T, B, N_ℓ) float32, filtered."""
         spikes = delayed(self.unpack(trains), layer.delay)
         config = self.config
         current = self._current(layer.synapse, weights, spikes.flatten(0, 1), gain)
@@ -238,7 +267,7 @@ class Backend:
         filter_in_place(current, config.synapse_decay)
         if not bool(torch.isfinite(current).all()):
             raise FloatingPointError("a current is NaN or infinite")
-        return self.pack(lif_scan(current, config.decay, config.threshold, mask, config.reset))
+        return current
 
     def _current(self, synapse: Synapse, weights: Tensor, spikes: Tensor, gain: float) -> Tensor:
         """Return W (g·u): (R, N_i) bool → (R, N_o) float32 (Eq. 1)."""
@@ -273,7 +302,7 @@ class Backend:
         desire : Tensor
             d of its neurons, (B, N_ℓ) int8.
         trains : object
-            Their trains.
+            Their trains, or eligible steps where the config has an `eligibility_policy`.
         mask : Tensor or None
             Their dropout mask, (B, N_ℓ) bool.
 
@@ -283,8 +312,8 @@ class Backend:
             d of the presynaptic neurons, (B, N_{ℓ−1}) int8.
         """
         config = self.config
-        rate = rule.firing_rate(self.counts(trains), config.num_steps, config.error_margin)
-        z = layer.synapse.backward(weights, rule.local_error(desire, rate, mask))
+        errors = local_errors(config, desire, self.counts(trains), mask)
+        z = layer.synapse.backward(weights, errors)
         desires: Tensor = rule.hidden_desire(z, config.desire_threshold_of(layer.number - 1))
         return desires
 
@@ -314,7 +343,8 @@ class Backend:
         mask : Tensor or None
             Dropout mask of the layer, (B, N_ℓ) bool.
         pre, post : object
-            Trains of both sides of the synapses.
+            Trains of both sides of the synapses; eligible steps as post where the config has an
+            `eligibility_policy`.
         first_sample : int
             Number of the first sample, where learning :attr:`draws`.
 
@@ -411,15 +441,23 @@ class Backend:
 
 
 def lif_scan(
-    current: Tensor, decay: float, threshold: float, mask: Tensor | None, reset: str
+    current: Tensor,
+    decay: float,
+    threshold: float,
+    mask: Tensor | None,
+    reset: str,
+    potentials: Tensor | None = None,
 ) -> Tensor:
     """Run :func:`~lava_desire.rule.integrate_and_fire` over a window from rest.
 
-    The current is (T, B, N) float32, the mask (B, N) bool, spikes are (T, B, N) bool.
+    The current is (T, B, N) float32, the mask (B, N) bool, spikes are (T, B, N) bool; `potentials`,
+    as the current, receives those before the reset.
     """
     potential = torch.zeros_like(current[0])
     spikes = torch.empty(current.shape, dtype=torch.bool, device=current.device)
     for step, step_current in enumerate(current):
+        if potentials is not None:
+            potentials[step] = decay * potential + step_current
         spikes[step], potential = rule.integrate_and_fire(
             potential, step_current, decay, threshold, mask, reset
         )
@@ -455,9 +493,8 @@ def encode_uint8_table(num_steps: int, threshold: float, device: torch.device) -
 
 
 def error_table(config: DesireConfig) -> Tensor:
-    """Tabulate local errors by desire + 1 and spike count: (3, T + 1) float32 (Eq. 14)."""
-    counts = torch.arange(config.num_steps + 1)
-    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
+    """Tabulate local errors by desire + 1 and count: (3, T + 1) float32 (Eq. 14)."""
+    counts = torch.arange(config.num_steps + 1).expand(3, -1)
     desires = torch.tensor([[-1], [0], [1]], dtype=torch.int8)
-    errors: Tensor = rule.local_error(desires.expand(3, len(counts)), rates)
+    errors: Tensor = local_errors(config, desires.expand_as(counts), counts)
     return errors.contiguous()

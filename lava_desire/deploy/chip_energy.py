@@ -383,7 +383,7 @@ def _tile(core: int) -> Any:
 def _learning(network: DesireNetwork, images: Any, labels: Any) -> list[dict[str, float]]:
     """Count what learning one sample at a time does, a mean over samples, a dict a layer."""
     config, activity = network.config, network.forward(images)
-    desires = network.desires(activity, labels)
+    desires, trains = network.desires(activity, labels), network.learning_trains(activity)
     pupil, samples = copy.deepcopy(network), len(images)
     changed = np.zeros(config.num_layers)
     for sample in range(samples):
@@ -396,7 +396,7 @@ def _learning(network: DesireNetwork, images: Any, labels: Any) -> list[dict[str
     for layer, synapse in enumerate(config.synapses):
         ending = synapse.forward(np.ones(synapse.weight_shape), np.ones(synapse.num_pre))
         wanted = desires[layer].cpu().numpy() != 0
-        spiking = wanted & (activity.counts[layer + 1].cpu().numpy() > 0)
+        spiking = wanted & (network.backend.counts(trains[layer]).cpu().numpy() > 0)
         found.append(
             {
                 "desires": float(wanted.sum() / samples),

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lava_desire.config import DesireConfig
-from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.option import refuse_current_filters, refuse_eligibility
 from lava_desire.model.synapses import refuse_synapses
 
 _TRACE_LIMIT, _TAG_LIMIT = 127, 255
@@ -203,6 +203,7 @@ def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> No
     refuse_current_filters(config, "Loihi's learning engine")
     for option in (*config.terms, *config.bounds):
         option.refuse(", which Loihi's learning engine can do")
+    refuse_eligibility(config, ", as Loihi's learning engine pairs spikes")
     if config.feedback_policy is not None:
         config.feedback_policy.refuse(", as errors come back by the weights that DesireErrors hear")
     if learning_rate is None and set(config.learning_rate_scale) - {1.0}:

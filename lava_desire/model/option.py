@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lava_desire.model.arrays import Array, namespace
 from lava_desire.model.decision import predict
-from lava_desire.model.desire import output_desire
+from lava_desire.model.desire import local_error, output_desire
 from lava_desire.model.fields import Part
 from lava_desire.model.neurons import firing_rate
 
@@ -115,6 +115,63 @@ class RatePolicy(Option, ABC):
 @dataclass(frozen=True)
 class CurrentFilter(Option):
     """What is left of a synaptic current when its step is over."""
+
+
+@dataclass(frozen=True)
+class EligibilityPolicy(Option, ABC):
+    """Another mark than a spike of the steps in which a neuron's synapses may learn (Eq. 4, 14)."""
+
+    @abstractmethod
+    def band(self, threshold: float) -> tuple[float, float]:
+        """Return the potentials between which a neuron is eligible, for compiled code.
+
+        Parameters
+        ----------
+        threshold : float
+            θ > 0.
+
+        Returns
+        -------
+        tuple of float
+            Rounded to float32, both are outside; the lower one is at least 0, so that a neuron
+            without input is never eligible.
+        """
+
+    @abstractmethod
+    def eligible(self, potential: Array, threshold: float) -> Array:
+        """Tell which neurons are eligible.
+
+        Parameters
+        ----------
+        potential : array
+            p before its reset, (..., N) float32.
+        threshold : float
+            θ > 0.
+
+        Returns
+        -------
+        array
+            e, (..., N) bool.
+        """
+
+    @abstractmethod
+    def error(self, desire: Array, share: Array, mask: Array | None = None) -> Array:
+        """Return what a neuron passes back in place of Eq. 14.
+
+        Parameters
+        ----------
+        desire : array
+            d, (..., N) int8.
+        share : array
+            ē, eligible steps by T, (..., N) float32.
+        mask : array, optional
+            Dropout mask, (..., N) bool.
+
+        Returns
+        -------
+        array
+            c, (..., N) float32.
+        """
 
 
 @dataclass
@@ -359,6 +416,21 @@ def output_desires(config: DesireConfig, counts: Array, labels: Array) -> Array:
     return output_desire(rate, labels, config.desire_threshold_output)
 
 
+def local_errors(
+    config: DesireConfig, desire: Array, counts: Array, mask: Array | None = None
+) -> Array:
+    """Return what neurons pass back: by Eq. 14, or what replaces it.
+
+    Desires d are (..., N) int8, counts (..., N) integers in [0, T], of spikes or of eligible steps,
+    a dropout mask (..., N) bool; errors c come back as (..., N) float32.
+    """
+    policy = config.eligibility_policy
+    if policy is not None:
+        return policy.error(desire, firing_rate(counts, config.num_steps, 0), mask)
+    rate = firing_rate(counts, config.num_steps, config.error_margin)
+    return local_error(desire, rate, mask)
+
+
 def decided(config: DesireConfig, counts: Array, last_spikes: Callable[[], Array]) -> Array:
     """Return the predicted class of each sample: by Sec. 4.2, or what replaces its decision.
 
@@ -460,6 +532,15 @@ def refuse_current_filters(config: DesireConfig, target: str) -> None:
     for option in config.options:
         if isinstance(option, CurrentFilter):
             option.refuse(f" for {target}")
+
+
+def refuse_eligibility(config: DesireConfig, where: str) -> None:
+    """Refuse to learn in other steps than those of spikes.
+
+    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
+    """
+    if config.eligibility_policy is not None:
+        config.eligibility_policy.refuse(where)
 
 
 def refuse_augmentation(config: DesireConfig, where: str, *, planes_alone: bool = False) -> None:

@@ -133,6 +133,8 @@ class DesireChain:
             below.s_out.connect(connection.s_in)
             connection.a_out.connect(layer.a_in)
             layer.s_out.connect(connection.s_post_in)
+            if self.config.eligibility_policy is not None:
+                layer.eligible_out.connect(connection.eligible_in)
             below = layer
         below.s_out.connect(self.teacher.s_in)
         # And backward: desire into a connection, z out of it, from which the next desire is made.

@@ -207,7 +207,9 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     elif num_ranks > 1:
         kind = "ranks"
     else:
-        captured = network.backend.captures and network.config.feedback_policy is None
+        config = network.config
+        others = (config.feedback_policy, config.eligibility_policy)
+        captured = network.backend.captures and others == (None, None)
         kind = "captured" if captured else "alone"
     module, name = _RUNS[kind]
     found: type[TrainingRun] = getattr(import_module(module), name)

@@ -239,7 +239,7 @@ def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tenso
     Desires are L of (B, N_ℓ) int8, before the dropout mask; `first` is the place of the first
     sample in the whole minibatch. Returns (R · row,) uint8, R ≤ B. A row is the sample's place, its
     L + 1 trains, a bit a spike, and its L desires after the mask: 4 + ⌈T/8⌉·(N_0 + … + N_L) + N_1 +
-    … + N_L bytes.
+    … + N_L bytes; and behind the trains, where the network learns at them, its L eligible steps.
     """
     masks = activity.masks or []
     kept = [
@@ -249,7 +249,8 @@ def pack_samples(activity: Activity, desires: list[Tensor], first: int) -> Tenso
     chosen = torch.stack([desire.any(dim=1) for desire in kept]).any(dim=0).nonzero().squeeze(1)
     places = (chosen + first).to(torch.int32).unsqueeze(1)
     parts = [places.view(torch.uint8)]
-    parts += [activity.backend.to_bytes(trains, chosen).flatten(1) for trains in activity.trains]
+    sent = [*activity.trains, *(activity.eligible or ())]
+    parts += [activity.backend.to_bytes(trains, chosen).flatten(1) for trains in sent]
     parts += [desire[chosen].view(torch.uint8) for desire in kept]
     return torch.cat(parts, dim=1).flatten()
 
@@ -267,19 +268,22 @@ def unpack_samples(
     prediction is not known, and −1; desires are L of (B, N_ℓ) int8, after the dropout mask.
     """
     sizes, planes = network.config.neurons, num_planes(network.config.num_steps)
-    widths = [_PLACE_BYTES, *(planes * size for size in sizes), *sizes[1:]]
+    is_eligible = network.config.eligibility_policy is not None
+    sent = sizes + sizes[1:] if is_eligible else sizes
+    widths = [_PLACE_BYTES, *(planes * size for size in sent), *sizes[1:]]
     columns = torch.split(packed.view(-1, sum(widths)), widths, dim=1)
     # A copy: a single row counts as contiguous with the stride of the whole, which no view takes.
     places = columns[0].clone(memory_format=torch.contiguous_format).view(torch.int32)
     places = places.squeeze(1).to(torch.int64)
     trains = [
         network.backend.from_bytes(column.reshape(-1, planes, size), places, batch_size)
-        for column, size in zip(columns[1:], sizes, strict=False)
+        for column, size in zip(columns[1:], sent, strict=False)
     ]
     desires = []
-    for column, size in zip(columns[1 + len(sizes) :], sizes[1:], strict=True):
+    for column, size in zip(columns[1 + len(sent) :], sizes[1:], strict=True):
         desire = torch.zeros(batch_size, size, dtype=torch.int8, device=network.device)
         desire[places] = column.view(torch.int8)
         desires.append(desire)
     prediction = torch.full((batch_size,), -1, dtype=torch.int64, device=network.device)
-    return Activity(trains, prediction, None, network.backend, num_spikes), desires
+    spikes, eligible = trains[: len(sizes)], trains[len(sizes) :] or None
+    return Activity(spikes, prediction, None, network.backend, num_spikes, eligible), desires

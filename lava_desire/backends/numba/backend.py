@@ -27,6 +27,7 @@ from lava_desire.backends.base import Backend, Layer, error_table
 from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.convolution import (
     add_outer_convolution,
+    as_convolution,
     learn_convolution,
     pass_back_convolution,
     run_convolution,
@@ -82,6 +83,7 @@ class NumbaBackend(Backend):
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         super().__init__(config, device, precision)
         planes = any(isinstance(layer.synapse, Conv2d) for layer in self.layers)
+        planes = planes or config.eligibility_policy is not None
         ahead.start(*ahead.groups_of(config.batch_size, planes), say=ahead.say)
         for group in "dense", "planes":
             ahead.finish(group)
@@ -203,6 +205,30 @@ class NumbaBackend(Backend):
         if not all(are_finite):
             raise FloatingPointError("a potential is NaN or infinite")
         return spikes
+
+    def run_eligible(
+        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
+    ) -> tuple[Any, Any]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        synapse, kernels = layer.synapse, weights
+        if isinstance(synapse, Dense):
+            synapse = as_convolution(synapse.num_pre, synapse.num_post)
+            kernels = weights.contiguous()[:, :, None, None]
+        if not isinstance(synapse, Conv2d):
+            return super().run_eligible(layer, weights, trains, gain, mask)
+        masks = _NO_MASK if mask is None else mask.contiguous().numpy()
+        found: tuple[Any, Any] = run_convolution(
+            self.config,
+            synapse,
+            layer.delay,
+            kernels.numpy(),
+            trains,
+            gain,
+            masks,
+            self._workspace,
+            eligible=True,
+        )
+        return found
 
     def predict(self, trains: Any) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""

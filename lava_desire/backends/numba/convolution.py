@@ -12,18 +12,25 @@ of (channel, row, column).
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from lava_desire.backends.numba.events import compiled
-from lava_desire.backends.numba.simd import LANES, add_vectors, integrate_vectors, trailing_zeros
+from lava_desire.backends.numba.simd import (
+    LANES,
+    add_vectors,
+    integrate_vectors,
+    mark_vectors,
+    trailing_zeros,
+)
 from lava_desire.backends.numba.threads import Workspace, in_parallel
 from lava_desire.config import DesireConfig
 from lava_desire.model.conv2d import Conv2d
 
+_NO_STEPS = np.empty((0, 0), np.uint64)
 _BLOCKS = 8  # parts of a minibatch whose changes are summed apart, whatever the number of threads
 
 
@@ -36,11 +43,14 @@ def run_convolution(
     gain: float,
     masks: Any,
     workspace: Workspace,
+    *,
+    eligible: bool = False,
 ) -> Any:
     """Return the trains of a layer, see :meth:`~lava_desire.backends.base.Backend.run`.
 
     `weights` are (C', C, k_h, k_w) float32, `trains` (B, N_i) words, `masks` (B, N_o) bool or
-    empty.
+    empty. With `eligible` also the steps in which neurons are, words as well. A layer that is
+    connected all to all is a convolution of planes of one neuron.
     """
     geometry = synapse.geometry
     lanes = _whole_vectors(synapse.out_channels)
@@ -48,6 +58,10 @@ def run_convolution(
     reach = lay_out_by_input(weights, geometry, gain, rows)
     spikes = np.empty((len(trains), synapse.num_post), np.uint64)
     room = (config.num_steps, synapse.out_width * lanes)
+    steps, low, high = _NO_STEPS, 0.0, 0.0
+    if eligible and config.eligibility_policy is not None:
+        steps = np.empty_like(spikes)
+        low, high = config.eligibility_policy.band(config.threshold)
     are_finite: list[bool] = []
 
     def piece(first: int, last: int) -> None:
@@ -61,8 +75,11 @@ def run_convolution(
             np.float32(config.synapse_decay),
             np.float32(config.threshold),
             config.reset == "subtract",
+            np.float32(low),
+            np.float32(high),
             masks,
             spikes,
+            steps,
             workspace.take("current", room, np.float64),
             first,
             last,
@@ -72,7 +89,7 @@ def run_convolution(
     in_parallel(piece, len(trains))
     if not all(are_finite):
         raise FloatingPointError("a potential is NaN or infinite")
-    return spikes
+    return (spikes, steps) if eligible else spikes
 
 
 def pass_back_convolution(
@@ -154,6 +171,12 @@ def add_outer_convolution(
     in_parallel(partial(apply_sums, 1.0, sums, weights), len(weights))
 
 
+@cache
+def as_convolution(num_pre: int, num_post: int) -> Conv2d:
+    """Return the convolution that connects all neurons of a layer to all of another."""
+    return Conv2d(num_post, 1).connected((num_pre, 1, 1))
+
+
 def _whole_vectors(size: int) -> int:
     return -LANES * (-size // LANES)
 
@@ -233,8 +256,11 @@ def run_windows(
     synapse_decay: Any,
     threshold: Any,
     subtract: bool,
+    low: Any,
+    high: Any,
     masks: Any,
     spikes: Any,
+    eligible: Any,
     current: Any,
     first_sample: int,
     last_sample: int,
@@ -242,14 +268,15 @@ def run_windows(
     """Run a layer over the window, for some samples, a row of neurons at a time (Eq. 1 and 16).
 
     Tell whether all potentials are finite. `rows` and `reach` are of :func:`lay_out_by_input`,
-    `masks` are (B, N) bool or empty, `spikes` receives the trains, (B, N) words; `current`,
-    (T, W'·lanes) float64, is overwritten.
+    `masks` are (B, N) bool or empty, `spikes` receives the trains, (B, N) words, and `eligible`,
+    unless it is empty, the steps in which potentials before the reset are between `low` and `high`;
+    `current`, (T, W'·lanes) float64, is overwritten.
     """
     channels, height, width, maps, out_height, out_width, k_h, _, s_h, _, p_h, _ = geometry
     num_steps, lanes = len(current), rows.shape[3]
     window = ~np.uint64(0) >> np.uint64(64 - num_steps)
     potential = np.empty(current.shape[1], np.float32)
-    words = np.empty((2, current.shape[1]), np.uint32)
+    words, marks = np.empty((2, 2, current.shape[1]), np.uint32)
     # Whatever is not finite stays so until the end.
     kept, offset = (np.float32(1), threshold) if subtract else (np.float32(0), np.float32(0))
     is_finite = True
@@ -279,7 +306,19 @@ def run_windows(
                 _filter(current, synapse_decay)
             potential[:] = 0
             words[:] = 0
+            marks[:] = 0
             for step in range(0 if silent else num_steps):
+                if eligible.size:
+                    mark_vectors(
+                        potential.ctypes.data,
+                        start + step * step_size,
+                        marks[step >> 5].ctypes.data,
+                        np.uint32(1) << np.uint32(step & 31),
+                        decay,
+                        low,
+                        high,
+                        len(potential) // LANES,
+                    )
                 integrate_vectors(
                     potential.ctypes.data,
                     start + step * step_size,
@@ -300,6 +339,11 @@ def run_windows(
                     word = np.uint64(words[0, lane]) | (np.uint64(words[1, lane]) << np.uint64(32))
                     passes = masks.size == 0 or masks[sample, begin + x]
                     spikes[sample, begin + x] = word * np.uint64(passes)
+                    if eligible.size:
+                        word = np.uint64(marks[0, lane]) | (
+                            np.uint64(marks[1, lane]) << np.uint64(32)
+                        )
+                        eligible[sample, begin + x] = word * np.uint64(passes)
     return is_finite
 
 

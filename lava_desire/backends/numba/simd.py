@@ -633,6 +633,46 @@ def integrate_vectors(
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def mark_vectors(
+    context: Any,
+    potential: Any,
+    current: Any,
+    words: Any,
+    bit: Any,
+    decay: Any,
+    low: Any,
+    high: Any,
+    count: Any,
+) -> Any:
+    """Set a bit in the words of those neurons whose next potential is between two numbers.
+
+    At the addresses are what :func:`integrate_vectors` then runs for the step; nothing of it but
+    the words is changed.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bit, decay, low, high = (_splat(builder, each) for each in arguments[3:7])
+        elements = ir.FloatType(), ir.DoubleType(), ir.IntType(32)
+        pointers = [
+            _vectors(builder, address, element)
+            for address, element in zip(arguments[:3], elements, strict=True)
+        ]
+        with cgutils.for_range(builder, arguments[7]) as loop:
+            potential, current, words = (builder.gep(each, [loop.index]) for each in pointers)
+            narrow = builder.fptrunc(builder.load(current, align=8), decay.type)
+            value = builder.fadd(builder.fmul(decay, builder.load(potential, align=4)), narrow)
+            above = builder.fcmp_ordered(">", value, low)
+            between = builder.and_(above, builder.fcmp_ordered("<", value, high))
+            bits = builder.select(between, bit, ir.Constant(bit.type, None))
+            builder.store(builder.or_(builder.load(words, align=4), bits), words, align=4)
+        return context.get_dummy_value()
+
+    address, number = types.intp, types.float32
+    taken = (address, address, address, types.uint32, number, number, number, address)
+    return types.void(*taken), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(context: Any, word: Any) -> Any:
     """Return the place of the lowest bit of a word that is not zero."""
 

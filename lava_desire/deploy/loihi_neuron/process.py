@@ -9,7 +9,7 @@ import numpy as np
 import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.loihi_rule import LoihiRule
-from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.option import refuse_current_filters, refuse_eligibility
 from lava_desire.proc.checks import check_layer, check_options
 
 from lava.magma.core.process.ports.ports import InPort, OutPort  # isort: skip
@@ -74,6 +74,7 @@ class DesireLearningLIF(LearningLIF):
         check_options(type(self), options)
         check_layer(config, layer)
         refuse_current_filters(config, "DesireLearningLIF")
+        refuse_eligibility(config, ", as DesireLearningLIF passes errors back by Eq. 14")
         if not isinstance(rule, LoihiRule):
             raise ValueError(f"rule is a {type(rule).__name__}: expected a LoihiRule")
         fixed = rule.arithmetic == "fixed_pt"

@@ -41,6 +41,7 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     s_post_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
+    eligible_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     desire_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
     third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8)
     a_out: PyOutPort  # their types are those of the arithmetic
@@ -72,6 +73,9 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
         self._z = self._no_z = np.zeros(synapse.num_pre, self.number)
         self._received = np.zeros((config.num_steps, synapse.num_pre), dtype=bool)
         self._answered = np.zeros((config.num_steps, synapse.num_post), dtype=bool)
+        # What is paired with traces: spikes, or steps in which neurons are eligible.
+        self._is_eligible = config.eligibility_policy is not None
+        self._paired = self._answered.copy() if self._is_eligible else self._answered
         self._sums = self.sums(config, synapse)
         self._taken: Any = None  # the Var's array, while the window's weights are in it
 
@@ -88,7 +92,8 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
                 f"third_factor_in of {describe(process)} is not connected: {_EXPECTED}"
             )
         learns: Any = process.vars.learning_enabled.init
-        for port in ("s_in", "s_post_in", "desire_in"):
+        marks = () if config.eligibility_policy is None else ("eligible_in",)
+        for port in ("s_in", "s_post_in", *marks, "desire_in"):
             if port in unconnected and learns[0]:
                 say_unconnected(process, port, "the connection does not learn")
 
@@ -123,13 +128,17 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
         if step == self._step_of_desire:
             has_desire = bool(self._desire.any())
             if has_desire and self.z_out.csp_ports:
-                self._z = self._backpropagate(self._answered.sum(axis=0, dtype=np.int64))
+                self._z = self._backpropagate(self._paired.sum(axis=0, dtype=np.int64))
             self._must_learn = self._is_learning() and self._prepare(has_desire)
 
     def _hear(self, step: int) -> tuple[Any, Any]:
         """Receive, and return spikes (N_{ℓ−1},) and answers (N_ℓ,), bool."""
         spikes = check_spikes("s_in", self.s_in.recv(), step)
         answers = check_spikes("s_post_in", self.s_post_in.recv(), step)
+        if self._is_eligible:
+            marks = check_spikes("eligible_in", self.eligible_in.recv(), step)
+            if 2 <= step <= self._config.num_steps + 1:
+                self._paired[step - 2] = marks
         desire = self.desire_in.recv()
         if step == self._step_of_desire:
             self._desire = check_ternary("desire_in", desire, step)
@@ -145,7 +154,9 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
 
     def _is_learning(self) -> bool:
         """Return whether learning is enabled, and its inputs are enough to learn from."""
-        inputs = (self.s_in, self.s_post_in, self.desire_in)
+        inputs = [self.s_in, self.s_post_in, self.desire_in]
+        if self._is_eligible:
+            inputs.append(self.eligible_in)
         return (
             bool(self.learning_enabled[0])
             and self._third_factor != UNLABELLED
@@ -199,7 +210,7 @@ class AbstractPyDesireConnectionModel(PyLoihiProcessModel):
         return rates
 
     def _backpropagate(self, counts: Any) -> Any:
-        """Return z, (N_{ℓ−1},), of the desire and the spike counts, (N_ℓ,) int64 (Eq. 13, 14)."""
+        """Return z, (N_{ℓ−1},), of the desire and the counts, (N_ℓ,) int64 (Eq. 13, 14)."""
         raise NotImplementedError
 
     def _prepare(self, has_desire: bool) -> bool:

@@ -11,8 +11,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_desire import rule
-from lava_desire.model.option import term_factors
+from lava_desire.model.option import local_errors, term_factors
 from lava_desire.proc.checks import bounded
 from lava_desire.proc.desire_connection.learning import AbstractPyDesireConnectionModel
 from lava_desire.proc.desire_connection.process import DesireConnection
@@ -61,8 +60,8 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         return self._activation
 
     def _backpropagate(self, counts: Any) -> Any:
-        rate = rule.firing_rate(counts, self._config.num_steps, self._config.error_margin)
-        error, policy = rule.local_error(self._desire, rate), self._config.feedback_policy
+        config = self._config
+        error, policy = local_errors(config, self._desire, counts), config.feedback_policy
         if policy is None or self._layer == 1:
             return self._sums.backward(error).astype(np.float32)
         if self._feedback is None:
@@ -78,7 +77,7 @@ class AbstractPyDesireConnectionModelFloat(AbstractPyDesireConnectionModel):
         if self._taken is not self.weights:
             self._keep_within_bounds()
         rate = float(self.learning_rate[0]) * self._config.learning_rate_scale_of(self._layer)
-        signed = self._answered * self._desire
+        signed = self._paired * self._desire
         self.change = self._sums.learn(
             self.weights,
             rate,

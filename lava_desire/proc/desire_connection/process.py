@@ -72,12 +72,14 @@ class DesireConnection(AbstractProcess):
     -----
     s_in : (N_{ℓ−1},), presynaptic spikes, 0 or 1.
     s_post_in : (N_ℓ,), postsynaptic spikes, 0 or 1.
+    eligible_in : (N_ℓ,), steps in which the neurons may learn, 0 or 1, from their ``eligible_out``;
+        where the config has an `eligibility_width`, in floating point.
     a_out : (N_ℓ,) float32, activation; int32 in fixed point.
     desire_in : (N_ℓ,), desire of the neurons that are kept, −1, 0 or 1, read in the layer's step.
     third_factor_in : (1,) int8, from the teacher; to be connected where the config follows mean
         rates, and where these are over samples with desire alone (`rates_over`) a run is refused
         without it.
-        Where one of the other three is not connected, the connection does not learn, and a warning
+        Where one of the other inputs is not connected, the connection does not learn, and a warning
         says so.
     z_out : (N_{ℓ−1},) float32, one step after the desire has arrived, with the weights before it;
         int32 in fixed point.
@@ -169,6 +171,7 @@ class DesireConnection(AbstractProcess):
         )
         self.s_in = InPort(shape=pre)
         self.s_post_in = InPort(shape=post)
+        self.eligible_in = InPort(shape=post)
         self.a_out = OutPort(shape=post)
         self.desire_in = InPort(shape=post)
         self.z_out = OutPort(shape=pre)

@@ -23,6 +23,7 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
     """What the layer does in either arithmetic."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
+    eligible_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     desire_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8)
     potential: np.ndarray[Any, Any]  # its type is that of the arithmetic
     mask: np.ndarray[Any, Any] = LavaPyType(np.ndarray, bool)
@@ -42,6 +43,7 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         self._step_of_desire = steps if is_hidden else None
         size = config.num_neurons(layer)
         self._no_spikes = np.zeros(size, dtype=bool)
+        self._eligible = self._no_spikes
         self._no_desire = np.zeros(size, dtype=np.int8)
 
     @classmethod
@@ -62,6 +64,9 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
             self.s_out.send(self._integrate_and_fire(current, step))
         else:
             self.s_out.send(self._no_spikes)
+            self._eligible = self._no_spikes
+        if self._config.eligibility_policy is not None:
+            self.eligible_out.send(self._eligible)
         z = self.z_in.recv()
         if step == self._step_of_desire:
             self.desire = self._hidden_desire(z, step)
@@ -121,6 +126,9 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
         if not np.logical_and.reduce(np.isfinite(potential, out=self._spikes)):
             check_finite("a_in", current, step)
             raise ValueError("the membrane potential is no longer finite")
+        policy = self._config.eligibility_policy
+        if policy is not None:
+            self._eligible = policy.eligible(potential, self._config.threshold) & self.mask
         spikes = np.greater_equal(potential, self._threshold, out=self._spikes)
         spikes &= self.mask
         (fired,) = spikes.nonzero()
