@@ -1,0 +1,177 @@
+"""Learning near the threshold in place of at spikes: the equations, and every backend with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, rule
+from lava_desire.analysis.alignment import alignment
+from lava_desire.analysis.complexity import count_measured
+from lava_desire.analysis.contribution import input_contribution
+from lava_desire.deploy import to_nir
+
+DRAW = np.random.default_rng(7)
+DENSE = DesireConfig(
+    (20, 15, 9, 4),
+    num_steps=9,
+    threshold=0.4,
+    desire_threshold_hidden=0.01,
+    dropout_hidden=0.2,
+    batch_size=6,
+    epochs=2,
+    eligibility_width=0.5,
+)
+PLANES = DENSE.replace(
+    layer_sizes=(),
+    layers=("3c2", "4c2", "6", "4"),
+    input_shape=(1, 4, 5),
+    desire_threshold_conv=0.01,
+)
+IMAGES = DRAW.integers(0, 256, (24, 20)).astype(np.uint8)
+LABELS = DRAW.integers(0, 4, 24)
+
+
+def test_a_band_is_open_at_both_ends_and_of_float32():
+    theta = np.float32(0.1)
+    low, high = np.float32(0.1 * 0.5), np.float32(0.1 * 1.5)
+    edges = [low, np.nextafter(low, theta), theta, np.nextafter(high, theta), high]
+    found = rule.near_threshold(np.array(edges, np.float32), threshold=0.1, width=0.5)
+    assert found.tolist() == [False, True, True, True, False]
+
+
+def test_a_neuron_without_input_is_never_eligible():
+    assert not rule.near_threshold(np.zeros(1, np.float32), threshold=1.0, width=1.0).any()
+
+
+@pytest.mark.parametrize("width", [-0.5, 1.5, 2.0**-11, float("nan")])
+def test_other_widths_are_refused(width):
+    with pytest.raises(ValueError, match=r"eligibility_width is .*: expected .*0, or 2\*\*-10 <="):
+        DesireConfig((4, 3), eligibility_width=width)
+
+
+def by_hand(config, weights, images, labels, masks, rate):
+    """Return desires, eligible steps and changed weights of a dense network, of one minibatch."""
+    trains = [rule.encode(images / np.float32(255), config.num_steps, config.threshold)]
+    trains[0] = trains[0] & masks[0]
+    steps = []
+    for layer, w in enumerate(weights, start=1):
+        arrived = trains[-1]
+        if layer > 1:
+            arrived = np.concatenate([np.zeros_like(arrived[:1]), arrived[:-1]])
+        mask = masks[layer] if layer < len(masks) else np.ones((len(images), len(w)), bool)
+        gain = config.dropout_gain(layer - 1)
+        p, spikes, near = np.zeros((len(images), len(w)), np.float32), [], []
+        for t in range(config.num_steps):
+            p = np.float32(config.decay) * p + rule.synaptic_current(w, arrived[t], gain)
+            low, high = (np.float32(config.threshold * side) for side in (0.5, 1.5))
+            near.append((p > low) & (p < high) & mask)
+            fires = (p >= np.float32(config.threshold)) & mask
+            p = p - np.float32(config.threshold) * fires
+            spikes.append(fires)
+        trains.append(np.stack(spikes))
+        steps.append(np.stack(near))
+    rho = rule.firing_rate(trains[-1].sum(0), config.num_steps, config.error_margin)
+    desires = [rule.output_desire(rho, labels, config.desire_threshold_output)]
+    for layer in range(len(weights), 1, -1):
+        mask = masks[layer] if layer < len(masks) else True
+        share = steps[layer - 1].sum(0).astype(np.float32) / np.float32(config.num_steps)
+        z = rule.backpropagate_error(weights[layer - 1], desires[0] * mask * share)
+        desires.insert(0, rule.hidden_desire(z, config.desire_threshold_of(layer - 1)))
+    changed = []
+    for layer, w in enumerate(weights, start=1):
+        arrived = trains[layer - 1]
+        if layer > 1:
+            arrived = np.concatenate([np.zeros_like(arrived[:1]), arrived[:-1]])
+        r, total = np.zeros(arrived.shape[1:]), np.zeros(w.shape)
+        mask = masks[layer] if layer < len(masks) else True
+        for t in range(config.num_steps):
+            r = config.decay * r + arrived[t]
+            total += (desires[layer - 1] * mask * steps[layer - 1][t]).T.astype(float) @ r
+        changed.append(w + (rate * total).astype(np.float32))
+    return desires, steps, changed
+
+
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+def test_a_minibatch_is_learned_as_written_out_by_hand(kernels):
+    network = DesireNetwork(DENSE, kernels=kernels)
+    weights = network.numpy_weights()
+    masks = [DRAW.random((6, size)) > 0.2 for size in DENSE.neurons[:-1]]
+    result = network.train_step(IMAGES[:6], LABELS[:6], 0.01, masks)
+    desires, steps, changed = by_hand(DENSE, weights, IMAGES[:6], LABELS[:6], masks, 0.01)
+    for found, expected in zip(result.desires, desires, strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected)
+    for found, expected in zip(result.activity.eligible, steps, strict=True):
+        np.testing.assert_array_equal(network.backend.unpack(found).numpy(), expected)
+    for layer, (found, expected) in enumerate(zip(network.numpy_weights(), changed, strict=True)):
+        assert (found != weights[layer]).any()
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("config", [DENSE, PLANES], ids=["dense", "planes"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"reset": "zero"},
+        {"synapse_decay": 0.5},
+        {"num_steps": 40},
+        {"trace_baseline": 0.8, "rate_floor": 0.1, "weight_limit": 0.5},
+        {"batch_size": 1},
+        {"feedback": "sign"},
+    ],
+    ids=str,
+)
+def test_compiled_kernels_learn_what_torch_operations_do(config, changes):
+    found = []
+    for kernels in ("torch", "compiled"):
+        network = DesireNetwork(config.replace(**changes), kernels=kernels)
+        fit(network, (IMAGES, LABELS))
+        found.append(network.numpy_weights())
+    at_spikes = DesireNetwork(config.replace(eligibility_width=0.0, **changes))
+    fit(at_spikes, (IMAGES, LABELS))
+    for one, other, without in zip(*found, at_spikes.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert (one != without).any()
+
+
+def test_a_pass_without_masks_has_desires_too():
+    network = DesireNetwork(DENSE.replace(dropout_hidden=0.0))
+    masks = [np.ones((24, size), bool) for size in DENSE.neurons[:-1]]
+    seen, trained = network.forward(IMAGES), network.forward(IMAGES, masks)
+    assert seen.eligible is None
+    for one, other in zip(
+        network.desires(seen, LABELS), network.desires(trained, LABELS), strict=True
+    ):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    before = network.numpy_weights()
+    network.update(seen, network.desires(seen, LABELS), 0.01)
+    after = network.numpy_weights()
+    network.load_state_dict({f"weights.{i}": w for i, w in enumerate(before, 1)}, strict=False)
+    network.update(trained, network.desires(trained, LABELS), 0.01)
+    for one, other in zip(after, network.numpy_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_integers_evaluate_such_a_network_and_refuse_to_learn():
+    network = DesireNetwork(DENSE, arithmetic="fixed_point")
+    evaluate(network, (IMAGES, LABELS))
+    refused = r"eligibility_width is 0\.5: expected 0 where a network learns in integers"
+    with pytest.raises(ValueError, match=refused):
+        network.train_step(IMAGES, LABELS, 0.01)
+    with pytest.raises(ValueError, match=refused):
+        network.desires(network.forward(IMAGES), LABELS)
+
+
+@pytest.mark.parametrize("look", [alignment, count_measured, input_contribution])
+def test_what_goes_by_spikes_refuses_it(look):
+    network = DesireNetwork(DENSE)
+    samples = network.forward(IMAGES) if look is input_contribution else IMAGES
+    with pytest.raises(ValueError, match=r"eligibility_width is 0\.5: expected 0"):
+        look(network, samples, LABELS)
+
+
+def test_a_graph_for_others_has_nothing_of_it():
+    pytest.importorskip("nir", reason="nir is not installed")
+    found = to_nir(DesireNetwork(DENSE)), to_nir(DesireNetwork(DENSE.replace(eligibility_width=0)))
+    assert found[0].nodes.keys() == found[1].nodes.keys()
