@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -163,7 +165,9 @@ def test_integers_evaluate_such_a_network_and_refuse_to_learn():
         network.desires(network.forward(IMAGES), LABELS)
 
 
-@pytest.mark.parametrize("look", [alignment, count_measured, input_contribution])
+@pytest.mark.parametrize(
+    "look", [partial(alignment, loss="squared_error"), count_measured, input_contribution]
+)
 def test_what_goes_by_spikes_refuses_it(look):
     network = DesireNetwork(DENSE)
     samples = network.forward(IMAGES) if look is input_contribution else IMAGES
