@@ -61,6 +61,7 @@ EXPERIMENTS = {
     ),
     "mnist-integers": _mnist("mnist-best", _MNIST_COSINE, precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
+    "mnist-conv-best": _mnist("mnist-conv-best"),
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
     "fashion-mnist-cosine": _fashion("fashion-mnist-best", _FASHION_COSINE),
     "fashion-mnist-cosine-large": _fashion(

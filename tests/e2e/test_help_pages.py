@@ -63,7 +63,7 @@ def test_the_versions_are_told(run):
 
 COMPLETIONS = {
     "ev": ["eval"],
-    "train --preset mnist-": ["mnist-best", "mnist-conv"],
+    "train --preset mnist-": ["mnist-best", "mnist-conv", "mnist-conv-best"],
     "train --dataset ": ["digits", "mnist", "fashion-mnist"],
     "train --tie-br": ["--tie-break"],
     "train --tie-break ": ["undecided", "earliest"],
