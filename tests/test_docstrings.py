@@ -58,6 +58,8 @@ EQUATIONS = {
         "limit_weights": ["Eq. 4"],
         "margin_desire": ["Eq. 11"],
         "filter_current": ["Eq. 1", "Eq. 3"],
+        "near_threshold": ["Eq. 4"],
+        "eligible_error": ["Eq. 14"],
     },
     "lava_desire.model.integers.arithmetic": {
         "encode_step": ["Sec. 4.1"],
