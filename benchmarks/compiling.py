@@ -73,7 +73,7 @@ def record() -> str:
         config = DesireConfig(**settings, num_steps=5, epochs=1, learning_rate=0.1)
         images = np.random.default_rng(0).integers(0, 256, (24, config.neurons[0]), np.uint8)
         labels = np.arange(24) % 3
-        network = DesireNetwork(config)
+        network = DesireNetwork(config, kernels="compiled")
         fit(network, (images, labels), (images, labels))
         evaluate(network, (images, labels))
         network.forward(images[:2])

@@ -43,7 +43,7 @@ class Bench:
     """A rank with a network and a minibatch."""
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.network = DesireNetwork(DesireConfig(LAYERS))
+        self.network = DesireNetwork(DesireConfig(LAYERS), kernels="compiled")
         self.ranks = Ranks(self.network.device)
         self.images, self.labels = images, labels
         self.sums = [

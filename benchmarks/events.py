@@ -82,7 +82,8 @@ def train(folder: str, cache: str, report: Any) -> None:
     """Train an epoch, and report the most memory held after any minibatch."""
     from lava_desire import DesireConfig, DesireNetwork
 
-    network = DesireNetwork(DesireConfig((2312, 100, 10), batch_size=64))
+    config = DesireConfig((2312, 100, 10), batch_size=64)
+    network = DesireNetwork(config, kernels="compiled")
     before, begin = memory(), time.perf_counter()
     options: Any = {"duration": 300_000, "start": 0, "counts": "clip", "cache": cache}
     data = EventDataset(folder, 20, SENSOR, **options)

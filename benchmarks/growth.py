@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
+from lava_desire.backends.registry import MAX_STEPS
 from lava_desire.cli.machine import environment
 
 HERE = Path(__file__).parent
@@ -43,7 +44,8 @@ def measure(size: dict[str, Any], images: np.ndarray, labels: np.ndarray) -> dic
     config = DesireConfig(
         [784, *size["hidden"], 10], num_steps=size["num_steps"], batch_size=size["batch_size"]
     )
-    network = DesireNetwork(config)
+    kernels = "compiled" if size["num_steps"] <= MAX_STEPS else "auto"
+    network = DesireNetwork(config, kernels=kernels)
     images, labels = images[: config.batch_size], labels[: config.batch_size]
     started, times = time.perf_counter(), []
     while len(times) < 2 or (len(times) <= ROUNDS and time.perf_counter() - started < SECONDS):

@@ -38,7 +38,14 @@ def main() -> None:
     config = DesireConfig.preset("mnist-best")
     images, labels = load_dataset("mnist", asked.data_dir).train
     order = np.random.default_rng(0).permutation(len(images))
-    networks = {name: DesireNetwork(config, arithmetic=kind) for name, kind in KINDS.items()}
+    networks = {
+        name: DesireNetwork(
+            config,
+            arithmetic=kind,
+            kernels="compiled" if kind == "floating_point" else "auto",
+        )
+        for name, kind in KINDS.items()
+    }
     averages = {name: [w.float().clone() for w in net.weights] for name, net in networks.items()}
 
     def learn(name: str, first: int, count: int) -> float:

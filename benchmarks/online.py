@@ -43,10 +43,10 @@ def build(way: str, weights: list[np.ndarray] | None) -> Callable[[Any, Any], li
 
     config = DesireConfig.preset("mnist-best" if way == BEST else "mnist")
     config = config.replace(batch_size=1, epochs=1, learning_rate=RATE)
-    network = DesireNetwork(config, weights=weights)
+    network = DesireNetwork(config, weights=weights, kernels="compiled")
 
     def run(images: Any, labels: Any) -> list[float]:
-        learner = DesireNetwork(config, weights=network.numpy_weights())
+        learner = DesireNetwork(config, weights=network.numpy_weights(), kernels="compiled")
         return [fit(learner, (images, labels)).last.seconds]
 
     def timed(call: Callable[[], Any]) -> float:

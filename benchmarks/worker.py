@@ -41,9 +41,13 @@ def engine(layers: tuple[Any, ...], weights: list[np.ndarray] | None, option: st
     if option == "run":
         config = config.replace(batch_size=1, epochs=1, learning_rate=LEARNING_RATE)
         start = DesireNetwork(config, weights=weights).numpy_weights()
-        return lambda images, labels: fit(DesireNetwork(config, weights=start), (images, labels))
-    kernels = "torch" if option.startswith("torch:") else "auto"
+        return lambda images, labels: fit(
+            DesireNetwork(config, weights=start, kernels="compiled"), (images, labels)
+        )
     precision = "float32" if option == "predict" else option.removeprefix("torch:")
+    kernels = "compiled" if precision == "float32" else "auto"  # which waits for no compiler
+    if option.startswith("torch:"):
+        kernels = "torch"
     network = DesireNetwork(config, weights=weights, precision=precision, kernels=kernels)
     if option == "predict":
         return lambda images, labels: network.predict(images)

@@ -16,8 +16,6 @@ from torch import Tensor
 from lava_desire.activity import Activity, StepResult
 from lava_desire.backends.base import Backend, Layer
 from lava_desire.backends.inputs import Inputs, as_input, as_labels, as_masks, resolve_device
-from lava_desire.backends.numba.philox import draw_kept
-from lava_desire.backends.numba.threads import in_parallel
 from lava_desire.backends.registry import FIXED_POINT, FLOATING_POINT, make_backend
 from lava_desire.card import learned
 from lava_desire.checkpoint import (
@@ -694,14 +692,7 @@ class DesireNetwork:
             L masks, input to last hidden layer, (samples of the share, N_ℓ) bool.
         """
         start, stop = (0, num_samples) if share is None else (share.start, share.stop)
-        masks = [np.empty((stop - start, stream.num_neurons), bool) for stream in self._dropout]
-        begin = self.samples_seen + start
-
-        def piece(first: int, last: int) -> None:
-            for stream, keep in zip(self._dropout, masks, strict=True):
-                draw_kept(stream.key, begin + first, stream.least, keep[first:last])
-
-        in_parallel(piece, stop - start)
+        masks = self.backend.draw_kept(self._dropout, self.samples_seen + start, stop - start)
         self._pass_masks(num_samples)
         return [torch.from_numpy(keep).to(self.device) for keep in masks]
 

@@ -30,6 +30,7 @@ from lava_desire.model.option import (
     term_factors,
 )
 from lava_desire.model.synapses import Synapse, delayed
+from lava_desire.randomness import DropoutStream
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,31 @@ class Backend:
         Raises ValueError if the config asks for what it does not offer, or the learning rate is
         none for it.
         """
+
+    def draw_kept(
+        self, streams: Sequence[DropoutStream], first_sample: int, num_samples: int
+    ) -> list[Any]:
+        """Draw dropout masks, whatever the streams' positions, which stay.
+
+        Parameters
+        ----------
+        streams : sequence of DropoutStream
+            A layer each.
+        first_sample, num_samples : int
+            Which samples.
+
+        Returns
+        -------
+        list of ndarray
+            (num_samples, N) bool a stream, true where a neuron is kept.
+        """
+        masks = []
+        for stream in streams:
+            position = stream.position
+            stream.seek(first_sample)
+            masks.append(stream.draw(num_samples))
+            stream.seek(position)
+        return masks
 
     def encode(self, inputs: Tensor) -> Any:
         """Return images, or spikes that came packed, as trains.

@@ -26,11 +26,12 @@ KERNELS = ("auto", "torch", "compiled", "triton")
 """What computes; in the same precision all give the same results.
 
 ``auto``
-    ``compiled`` where it applies on a CPU, ``triton`` where it does on CUDA, else ``torch``.
+    ``compiled`` where it applies on a CPU, ``triton`` where it does on CUDA, else ``torch``. While
+    other processes compile for ``compiled``, once in an installation, torch operations compute.
 ``torch``
     Torch operations, on any device.
 ``compiled``
-    Event-driven, for the CPU, in float32, up to 64 time steps.
+    Event-driven, for the CPU, in float32, up to 64 time steps. Waits until it is compiled.
 ``triton``
     For CUDA, up to 64 time steps, training steps captured as CUDA graphs.
 """
@@ -104,10 +105,16 @@ class _Entry:
     home: str
     chosen_on: tuple[str, ...]
     refuses: Callable[[_Place], str | None]
+    home_of_auto: str = ""  # where ``auto`` takes another class
 
 
 _ENTRIES = {
-    "compiled": _Entry("numba.backend:NumbaBackend", ("cpu",), _refuses_compiled),
+    "compiled": _Entry(
+        "numba.backend:NumbaBackend",
+        ("cpu",),
+        _refuses_compiled,
+        "numba.starting:StartingBackend",
+    ),
     "triton": _Entry("triton.backend:TritonBackend", ("cuda",), _refuses_triton),
     "torch": _Entry("torch_ops:TorchBackend", ("cpu", "cuda"), _refuses_nothing),
 }
@@ -151,16 +158,19 @@ def make_backend(
     if kernels not in KERNELS:
         raise ValueError(f"kernels is {kernels!r}: expected one of {', '.join(KERNELS)}")
     place = _Place(config, device, precision)
-    if kernels == "auto":
+    is_auto = kernels == "auto"
+    if is_auto:
         kernels = next(
             name
             for name, entry in _ENTRIES.items()
             if device.type in entry.chosen_on and entry.refuses(place) is None
         )
-    refusal = _ENTRIES[kernels].refuses(place)
+    entry = _ENTRIES[kernels]
+    refusal = entry.refuses(place)
     if refusal is not None:
         raise ValueError(refusal)
-    return _class_of(_ENTRIES[kernels].home)(config, device, precision)  # type: ignore[no-any-return]
+    home = (entry.home_of_auto if is_auto else "") or entry.home
+    return _class_of(home)(config, device, precision)  # type: ignore[no-any-return]
 
 
 def _class_of(home: str) -> Any:

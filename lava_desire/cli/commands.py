@@ -344,7 +344,7 @@ def eval_(
         from lava_desire.analysis import plot_confusion
 
         title = f"{printable(samples.name)}, {metrics.num_samples} {part}"
-        plot_confusion(metrics, confusion, title, network.class_names)
+        plot_confusion(metrics, target, title, network.class_names)
     if json_:
         values: dict[str, Any] = {
             "checkpoint": str(path),
@@ -372,6 +372,8 @@ def eval_(
             )
         say(scores_table(metrics))
         say(reliability_table(metrics))
+        if confusion is not None:
+            say(f"the confusion matrix is in {target}")
 
 
 def demo(

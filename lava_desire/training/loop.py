@@ -459,8 +459,9 @@ class TrainingRun:
         order = order.to(labels.device)
         learning_rate = config.learning_rate_at(self.epoch)
         moves = self._moves()
-        in_turn = config.batch_size == 1 and self.network.learns_in_turn
         while self.samples_done < len(labels):
+            # Asked anew: the loop over single samples may have been compiled meanwhile.
+            in_turn = config.batch_size == 1 and self.network.learns_in_turn
             size = self._stretch if in_turn else config.batch_size
             part = slice(self.samples_done, self.samples_done + size)
             chosen, learn = order[part], self._learn_in_turn if in_turn else self._learn

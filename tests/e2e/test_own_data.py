@@ -40,8 +40,9 @@ def test_classes_that_do_not_count_from_0_are_named_everywhere(run, shared_dir, 
     names = ["1", "2", "3", "4"]
     assert json.loads((tmp_path / "mine" / "run.json").read_text())["classes"] == names
     assert DesireNetwork.load(tmp_path / "mine" / "best.safetensors").class_names == tuple(names)
-    status, out, _ = run("eval", "mine", "--data", path, "--confusion", "confusion.png")
+    status, out, _ = run("eval", "mine", "--data", path, "--confusion", "confusion")
     assert (status, (tmp_path / "confusion.png").read_bytes()[:4]) == (0, b"\x89PNG")
+    assert out.splitlines()[-1] == "the confusion matrix is in confusion.png"
     asked = ("eval", "mine", "--data", path, "--confusion", "confusion.csv", "--json")
     confusion = json.loads(run(*asked)[1])["confusion"]
     table = list(csv.reader((tmp_path / "confusion.csv").read_text().splitlines()))

@@ -41,9 +41,17 @@ class Child:
 
 
 @pytest.fixture
+def clock(monkeypatch):
+    """Times that are appended to it, the last of which it is."""
+    times = [0.0]
+    monkeypatch.setattr(ahead.time, "monotonic", lambda: times[-1])
+    return times
+
+
+@pytest.fixture
 def begun(monkeypatch):
     begun = []
-    monkeypatch.setattr(ahead, "_children", {})
+    monkeypatch.setattr(ahead, "_groups", {})
     monkeypatch.setattr(ahead, "_processors", lambda: 2)
     monkeypatch.setattr(ahead.Kernel, "is_missing", lambda kernel: True)
     monkeypatch.setattr(ahead, "_begin", lambda share: begun.append(Child(share)) or begun[-1])
@@ -75,12 +83,79 @@ def test_everything_that_is_missing_is_shared_out_once(begun):
     assert ahead.is_done("planes")
 
 
-@pytest.mark.parametrize(("processors", "rank"), [(1, "0"), (2, "1")])
-def test_nothing_is_begun_by_one_processor_nor_by_other_ranks(begun, monkeypatch, processors, rank):
-    monkeypatch.setattr(ahead, "_processors", lambda: processors)
-    monkeypatch.setenv("LOCAL_RANK", rank)
-    ahead.start(*GROUPS, say=pytest.fail)
-    assert not begun
+def test_one_processor_has_one_process_a_group(begun, monkeypatch):
+    monkeypatch.setattr(ahead, "_processors", lambda: 1)
+    ahead.start(*GROUPS)
+    assert [child.kernels[0].group for child in begun] == list(GROUPS)
+
+
+def test_who_trains_meanwhile_is_told_what_computes(begun):
+    said = []
+    ahead.start("single", say=said.append, meanwhile=True)
+    assert len(said) == 1
+    assert said[0].startswith("compiling 1 kernel for this machine, once; kept in ")
+    assert said[0].endswith("; until then torch operations compute the same, slower")
+
+
+def arrive(monkeypatch, *kernels):
+    """Put kernels into the cache."""
+    monkeypatch.setattr(ahead.Kernel, "is_missing", lambda kernel: kernel not in kernels)
+
+
+def test_a_group_is_ready_when_the_cache_has_all_of_it_though_its_processes_go_on(
+    begun, monkeypatch, clock
+):
+    assert not ahead.is_ready("dense")
+    assert len(begun) == 2
+    first, *others = ahead.listed(["dense"])
+    arrive(monkeypatch, first)
+    clock.append(1.0)
+    assert not ahead.is_ready("dense")
+    arrive(monkeypatch, *others)  # what was there before is not looked at again
+    assert not ahead.is_ready("dense"), "the cache is looked into at intervals"
+    clock.append(2.0)
+    assert ahead.is_ready("dense")
+    arrive(monkeypatch)
+    assert ahead.is_ready("dense")
+    assert not ahead.has_failed("dense")
+    assert len(begun) == 2
+
+
+def test_what_could_not_be_compiled_is_told_once(begun, monkeypatch, clock):
+    assert not ahead.is_ready("dense")
+    arrive(monkeypatch, *ahead.listed(["dense"])[2:])
+    ahead.finish("dense")
+    with pytest.warns(RuntimeWarning, match="events.look_up, numba.events.pack; kernels='comp"):
+        assert not ahead.is_ready("dense")
+    assert ahead.has_failed("dense")
+    clock.append(100.0)
+    assert not ahead.is_ready("dense")
+    assert len(begun) == 2
+
+
+@pytest.mark.parametrize("how", ["rank", "fork"])
+def test_other_ranks_and_forked_processes_wait_a_while_before_they_compile(
+    how, begun, monkeypatch, clock
+):
+    if how == "rank":
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        ahead.start("dense", say=pytest.fail)
+    else:
+        ahead.start("dense")
+        monkeypatch.setattr(ahead.os, "getpid", lambda: 1)
+    count = len(begun)
+    assert count == (0 if how == "rank" else 2)
+    ahead.finish("dense")  # which are none of its own
+    assert not any(child.status == 0 for child in begun)
+    clock.append(59.0)
+    assert not ahead.is_ready("dense")
+    assert len(begun) == count
+    clock.append(61.0)
+    assert not ahead.is_ready("dense")
+    assert len(begun) == count + 2
+    ahead.finish("dense")
+    arrive(monkeypatch, *ahead.listed(["dense"]))
+    assert ahead.is_ready("dense")
 
 
 def test_a_child_leaves_what_it_compiles_in_the_cache(tmp_path, monkeypatch):

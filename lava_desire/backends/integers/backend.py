@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer
 from lava_desire.backends.integers import convolutions, kernels
+from lava_desire.backends.numba.philox import draw_masks
 from lava_desire.backends.numba.threads import Workspace, in_parallel, own_threads
 from lava_desire.backends.numba.update import move_rows
 from lava_desire.backends.registry import FIXED_POINT
@@ -27,7 +28,7 @@ from lava_desire.model.integers.xylo import Population
 from lava_desire.model.option import LayerUpdate, integer_term_factors, refuse_in_integers
 from lava_desire.model.rates import whole_rate
 from lava_desire.model.synapses import Dense, Synapse, delayed
-from lava_desire.randomness import RoundingStream
+from lava_desire.randomness import DropoutStream, RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
 _ALL_KEPT = np.empty((0, 0), np.bool_)
@@ -133,6 +134,12 @@ class IntegerBackend(Backend):
         ranges = [LayerRange(*(*reached, held)) for reached, held in notes]
         self._forget_ranges()
         return ranges
+
+    def draw_kept(
+        self, streams: Sequence[DropoutStream], first_sample: int, num_samples: int
+    ) -> list[Any]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        return draw_masks(streams, first_sample, num_samples)
 
     def threads(self) -> AbstractContextManager[None]:
         """See :class:`~lava_desire.backends.base.Backend`."""

@@ -14,8 +14,8 @@ uses, and no result depends on how many those are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire.backends.base import Backend, Layer, error_table
+from lava_desire.backends.base import Layer, error_table
 from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.convolution import (
     add_outer_convolution,
@@ -44,13 +44,13 @@ from lava_desire.backends.numba.events import (
     split_words,
 )
 from lava_desire.backends.numba.online import Online
+from lava_desire.backends.numba.philox import draw_masks
 from lava_desire.backends.numba.scan import NARROW, TILE, scan_layer
 from lava_desire.backends.numba.threads import (
     Workspace,
     in_parallel,
     in_parallel_tiles,
     num_threads,
-    own_threads,
 )
 from lava_desire.backends.numba.update import (
     BLOCK,
@@ -66,45 +66,52 @@ from lava_desire.backends.numba.update import (
     signs_of,
     ternarise,
 )
+from lava_desire.backends.numba.words import WordBackend
 from lava_desire.backends.wire import num_planes
 from lava_desire.config import DesireConfig
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.synapses import Dense
+from lava_desire.randomness import DropoutStream
 
 _PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
 _NO_MASK = np.empty((0, 0), np.bool_)
 
 
-class NumbaBackend(Backend):
+class NumbaBackend(WordBackend):
     """Event-driven functions for the CPU. Trains are (B, N) words, of at most 64 time steps."""
-
-    name = "compiled"
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         super().__init__(config, device, precision)
         planes = any(isinstance(layer.synapse, Conv2d) for layer in self.layers)
         planes = planes or config.eligibility_policy is not None
-        ahead.start(*ahead.groups_of(config.batch_size, planes), say=ahead.say)
-        for group in "dense", "planes":
-            ahead.finish(group)
-        self._words = pack(self._table.numpy()[:, None])[0]
+        self._groups = ahead.groups_of(config.batch_size, planes)
+        self._needed = [group for group in self._groups if group != "single"]
+        self._begin()
         self._errors = error_table(config).numpy()
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
         self._online = Online.of(config, self.layers)
+
+    def _begin(self) -> None:
+        """Let other processes compile, and wait for them."""
+        ahead.start(*self._groups, say=ahead.say)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait for what other processes compile, but for the loop over single samples."""
+        for group in self._needed:
+            ahead.finish(group)
 
     @property
     def online(self) -> Online | None:
         """What runs single samples, where it can and from when on it is compiled."""
         return self._online if ahead.is_done("single") else None
 
-    def threads(self) -> AbstractContextManager[None]:
+    def draw_kept(
+        self, streams: Sequence[DropoutStream], first_sample: int, num_samples: int
+    ) -> list[Any]:
         """See :class:`~lava_desire.backends.base.Backend`."""
-        return own_threads()
-
-    def arrange(self, weights: Tensor) -> Tensor:
-        """Return matrices with the presynaptic neurons outermost in memory."""
-        return weights.T.contiguous().T if weights.ndim == 2 else weights
+        return draw_masks(streams, first_sample, num_samples)
 
     def _look_up(self, images: Tensor) -> Any:
         return look_up(self._words, images.numpy())
@@ -112,11 +119,6 @@ class NumbaBackend(Backend):
     def pack(self, spikes: Tensor) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
         return pack(spikes.numpy())
-
-    def unpack(self, trains: Any) -> Tensor:
-        """See :class:`~lava_desire.backends.base.Backend`."""
-        steps = np.arange(self.config.num_steps, dtype=np.uint64)[:, None, None]
-        return torch.from_numpy(((trains >> steps) & np.uint64(1)).astype(bool))
 
     def drop(self, trains: Any, mask: Tensor) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
@@ -345,10 +347,6 @@ class NumbaBackend(Backend):
         """See :class:`~lava_desire.backends.base.Backend`."""
         masks = _NO_MASK if mask is None else mask.numpy()
         return desired_spikes_of(desire.numpy(), masks, trains)
-
-    def as_array(self, values: Tensor) -> Any:
-        """See :class:`~lava_desire.backends.base.Backend`."""
-        return values.numpy()
 
     def add_outer(self, layer: Layer, weights: Tensor, post: Any, pre: Any) -> None:
         """See :class:`~lava_desire.backends.base.Backend`."""

@@ -7,6 +7,7 @@ counter and a key into four 64-bit words. The tests compare every word with thos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from lava_desire.backends.numba.jit import njit
+from lava_desire.backends.numba.threads import in_parallel
+from lava_desire.randomness import DropoutStream
 
 ROUNDS = 10
 _FIRST_MULTIPLIER = np.uint64(0xD2E7470EE14C6C93)
@@ -86,6 +89,18 @@ def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
             draw_eight(key, (sample + row) * counters + part, words)
             for k in range(min(8, num_neurons - 8 * part)):
                 keep[row, 8 * part + k] = (words[k] >> _UNUSED_BITS) >= least
+
+
+def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples: int) -> list[Any]:
+    """Draw the dropout masks of consecutive samples, (num_samples, N) bool a stream."""
+    masks = [np.empty((num_samples, stream.num_neurons), bool) for stream in streams]
+
+    def piece(first: int, last: int) -> None:
+        for stream, keep in zip(streams, masks, strict=True):
+            draw_kept(stream.key, first_sample + first, stream.least, keep[first:last])
+
+    in_parallel(piece, num_samples)
+    return masks
 
 
 @intrinsic  # type: ignore[untyped-decorator]
