@@ -125,7 +125,7 @@ def test_what_could_not_be_compiled_is_told_once(begun, monkeypatch, clock):
     assert not ahead.is_ready("dense")
     arrive(monkeypatch, *ahead.listed(["dense"])[2:])
     ahead.finish("dense")
-    with pytest.warns(RuntimeWarning, match="events.look_up, numba.events.pack; kernels='comp"):
+    with pytest.warns(RuntimeWarning, match="events.count, numba.events.look_up; kernels='comp"):
         assert not ahead.is_ready("dense")
     assert ahead.has_failed("dense")
     clock.append(100.0)
