@@ -53,6 +53,7 @@ CONFIGS = {
     "planes": PLANES,
     "planes, with terms": PLANES.replace(trace_baseline=0.8, rate_floor=0.1),
     "rounded sums": DENSE.replace(decay=0.9),
+    "near the threshold": DENSE.replace(eligibility_width=0.5),
 }
 NEVER = 10**9
 
