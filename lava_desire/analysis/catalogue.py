@@ -62,12 +62,20 @@ EXPERIMENTS = {
     "mnist-integers": _mnist("mnist-best", _MNIST_COSINE, precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
     "mnist-conv-best": _mnist("mnist-conv-best"),
+    "mnist-conv-large": _mnist(
+        "mnist-conv-best",
+        {"layers": ("32c5s2", "64c5s2", "10"), "epochs": 16, "learning_rate": 7e-4},
+    ),
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
     "fashion-mnist-cosine": _fashion("fashion-mnist-best", _FASHION_COSINE),
     "fashion-mnist-cosine-large": _fashion(
         "fashion-mnist-best",
         _FASHION_COSINE
         | {"layer_sizes": (784, 1600, 800, 10), "epochs": 60, "dropout_hidden": 0.2},
+    ),
+    "fashion-mnist-conv": _fashion(
+        "mnist-conv-best",
+        {"epochs": 12, "learning_rate": 3e-4, "image_shift": 0, "image_brightness": 0.2},
     ),
     "fashion-mnist-integers": _fashion(
         "fashion-mnist-best", _FASHION_COSINE, precision="fixed_point"
