@@ -62,10 +62,6 @@ EXPERIMENTS = {
     "mnist-integers": _mnist("mnist-best", _MNIST_COSINE, precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
     "mnist-conv-best": _mnist("mnist-conv-best"),
-    "mnist-conv-large": _mnist(
-        "mnist-conv-best",
-        {"layers": ("32c5s2", "64c5s2", "10"), "epochs": 16, "learning_rate": 7e-4},
-    ),
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
     "fashion-mnist-cosine": _fashion("fashion-mnist-best", _FASHION_COSINE),
     "fashion-mnist-cosine-large": _fashion(
