@@ -14,6 +14,7 @@ from lava_desire import rule
 from lava_desire.analysis.style import SERIES, grid, layer_name, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.option import refuse_eligibility
 from lava_desire.palette import BLACK
 from lava_desire.sheet import Sheet
 from lava_desire.training.evaluation import checked_data, chunks
@@ -42,11 +43,13 @@ class LossCurve:
 def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray[np.float64]]:
     """Measure every neuron's local loss, mean over samples, without dropout (Eq. 5, 6 and 14).
 
+    Raises ValueError if errors are passed back otherwise, with an `eligibility_width`.
     Returns ``"1"`` to ``"L"``, (N_ℓ,) float64 losses of the layer's neurons, and ``"accuracy"``, ()
     float.
     """
     images, labels = checked_data(network, data, "data")
     config = network.config
+    refuse_eligibility(config, ", as errors are those of Eq. 14 here")
     sums = [torch.zeros(size, dtype=torch.float64) for size in config.neurons[1:]]
     correct = 0
     for part in chunks(labels, _BATCH):

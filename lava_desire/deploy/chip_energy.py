@@ -19,6 +19,8 @@ from lava_desire.deploy.chips.base import Chip, Figure
 from lava_desire.deploy.energy_report import EVENTS, PARTS, lines_of
 from lava_desire.deploy.placement import place
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.integers.format import refuse_xylo
+from lava_desire.model.option import refuse_eligibility
 from lava_desire.model.synapses import delayed
 from lava_desire.training.samples import training_pairs
 
@@ -215,6 +217,12 @@ def energy(
         )
     if not isinstance(samples, int) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
+    if network.arithmetic == "fixed_point":
+        refuse_eligibility(
+            network.config,
+            " where what a network in integers learns is counted: count the run that it came from",
+        )
+        refuse_xylo(network.rule.formats, f"on {chip.title}")
     placed = place(network.config, chip)
     train, held_out, _ = training_pairs(network, data)
     test = held_out.get("test")
@@ -332,7 +340,7 @@ class _Window:
             sent, before, here = spikes[layer].sum((0, 1)), placed[layer], placed[layer + 1]
             arriving = delayed(spikes[layer], config.delay(layer + 1))
             heard = synapse.forward(ones, arriving) > 0
-            if potentials is None:
+            if potentials is None or config.synapse_decay:  # a current outlasts its potential
                 active = np.logical_or.accumulate(heard)
             else:
                 rest = potentials[layer].cpu().numpy() != 0

@@ -13,6 +13,7 @@ from lava_desire.engine import DesireNetwork, evaluate, fit
 from lava_desire.errors import RangeWarning
 from lava_desire.model.integers import LayerFormat, default_formats
 from lava_desire.model.integers.limits import LOIHI_SUM_LIMIT, WEIGHT_BITS
+from lava_desire.model.option import refuse_in_integers
 from lava_desire.training.evaluation import checked_data
 from lava_desire.training.samples import training_pairs
 
@@ -158,6 +159,8 @@ def quantize(
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
     if fine_tune_epochs < 0:
         raise ValueError(f"fine_tune_epochs is {fine_tune_epochs}: expected at least 0")
+    if fine_tune_epochs:
+        refuse_in_integers(network.config)
     data, held_out, names = training_pairs(network, data, test=test)
     test = held_out.get("test", data)
     images = checked_data(network, data, "data")[0][:_CALIBRATION_SAMPLES].cpu()

@@ -157,7 +157,7 @@ class LavaTrainingRun(TrainingRun):
         ):
             if value != expected:
                 raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
-        refuse_augmentation(config, " where a network trains in Lava, which moves no images")
+        refuse_augmentation(config, " where a network trains in Lava, which changes no samples")
         super().__init__(network, train, test, folder, validation, choose)
         held_out = self.watched
         if held_out and len({getattr(part[0], "ndim", 3) for part in (self.train, held_out)}) > 1:

@@ -574,14 +574,14 @@ class TrainingRun:
         return [float(each.double().mean()) / network.config.num_steps for each in counts]
 
     def _warn_of_silence(self, rates: list[float]) -> None:
-        """Say which layer spikes for none of these samples: only neurons that spike learn."""
+        """Say which layer spikes for none of these samples, and so learns little or nothing."""
         silent = next((layer for layer, rate in enumerate(rates, start=1) if not rate), None)
         if silent is not None:
             warnings.warn(
                 f"none of the {self.network.config.neurons[silent]} neurons of layer {silent} "
                 f"spikes for any of {min(_SAMPLES_LOOKED_AT, len(self.train[1]))} training samples "
-                "after the first epoch, and only neurons that spike learn: see docs/symptoms.md, "
-                "The network is silent",
+                "after the first epoch, and silent neurons learn little or nothing: see "
+                "docs/symptoms.md, The network is silent",
                 DataWarning,
                 stacklevel=2,
             )

@@ -11,7 +11,9 @@ from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, rule
 from lava_desire.analysis.alignment import alignment
 from lava_desire.analysis.complexity import count_measured
 from lava_desire.analysis.contribution import input_contribution
-from lava_desire.deploy import to_nir
+from lava_desire.analysis.local_losses import local_losses
+from lava_desire.deploy import energy, quantize, to_nir
+from lava_desire.fixed import xylo_formats
 
 DRAW = np.random.default_rng(7)
 DENSE = DesireConfig(
@@ -173,6 +175,23 @@ def test_what_goes_by_spikes_refuses_it(look):
     samples = network.forward(IMAGES) if look is input_contribution else IMAGES
     with pytest.raises(ValueError, match=r"eligibility_width is 0\.5: expected 0"):
         look(network, samples, LABELS)
+
+
+def test_it_is_refused_before_anything_is_done_in_integers():
+    network, data = DesireNetwork(DENSE), (IMAGES, LABELS)
+    with pytest.raises(ValueError, match=r"eligibility_width is 0\.5: expected 0"):
+        quantize(network, data, fine_tune_epochs=1)
+    with pytest.raises(ValueError, match="count the run that it came from"):
+        energy(quantize(network, data).network, data, samples=4)
+    with pytest.raises(ValueError, match=r"errors are those of Eq\. 14"):
+        local_losses(network, data)
+
+
+def test_energy_refuses_neurons_that_the_chip_has_not():
+    config = DesireConfig((20, 6, 4), decay=0.75, synapse_decay=0.5)
+    network = DesireNetwork(config, arithmetic="fixed_point", formats=xylo_formats(config))
+    with pytest.raises(ValueError, match="Loihi"):
+        energy(network, (IMAGES, LABELS), samples=4)
 
 
 def test_a_graph_for_others_has_nothing_of_it():
