@@ -48,6 +48,22 @@ def test_every_function_has_its_properties_here():
     assert public <= tested
 
 
+@given(st.floats(0.015625, 1.0, width=32), st.floats(-4.0, 4.0, width=32))
+def test_near_threshold__holds_between_the_ends_alone(width, potential):
+    found = rule.near_threshold(np.array([potential], np.float32), 1.0, width)
+    low, high = np.float32(1.0 - width), np.float32(1.0 + width)
+    assert found.dtype == bool
+    assert bool(found[0]) == bool(low < np.float32(potential) < high)
+
+
+@given(st.sampled_from((-1, 0, 1)), st.floats(0.0, 1.0, width=32), st.booleans())
+def test_eligible_error__is_a_share_with_the_sign_of_the_desire(desire, share, kept):
+    d, e = np.array([desire], np.int8), np.array([share], np.float32)
+    found = rule.eligible_error(d, e, np.array([kept]))
+    assert found.dtype == np.float32
+    assert found[0] == (desire * np.float32(share) if kept else 0)
+
+
 @given(levels, means, orders)
 def test_equalize_brightness__gives_all_images_the_same_mean(k, mean, order):
     equal = rule.equalize_brightness(k, mean)

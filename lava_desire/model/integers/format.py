@@ -145,7 +145,7 @@ class LayerFormat:
         --------
         >>> layer = LayerFormat.of_step(0.004, threshold=1.0)
         >>> layer
-        LayerFormat(weight_exp=2, threshold=1000, weight_bits=8)
+        LayerFormat(weight_exp=2, threshold=1000, weight_bits=8, neuron='loihi')
         >>> layer.step(1.0)
         0.004
         """
@@ -234,7 +234,7 @@ def xylo_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerForma
     >>> from lava_desire import DesireConfig
     >>> config = DesireConfig((16, 200, 8), decay=0.75, synapse_decay=0.5)
     >>> [layer.threshold for layer in xylo_formats(config)]
-    [16384, 19309]
+    [16384, 19296]
     """
     shift = XYLO_SHIFTS[-1]
     steps = [

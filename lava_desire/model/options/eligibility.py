@@ -9,9 +9,12 @@ from lava_desire.model.arrays import Array, namespace
 from lava_desire.model.fields import FloatRange, real
 from lava_desire.model.option import EligibilityPolicy
 
-# A narrower band may hold no float32, and nothing would ever learn.
 _WIDTH = FloatRange(
-    "0, or 2**-10 <= {name} <= 1", lambda value: value == 0 or 2.0**-10 <= value <= 1
+    "0 <= {name} <= 1",
+    lambda value: 0 <= value <= 1,
+    "0, or 2**-10 <= {name} <= 1, as narrower bands may hold no float32",
+    2.0**-10,
+    1.0,
 )
 
 

@@ -65,8 +65,7 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         else:
             self.s_out.send(self._no_spikes)
             self._eligible = self._no_spikes
-        if self._config.eligibility_policy is not None:
-            self.eligible_out.send(self._eligible)
+        self.eligible_out.send(self._eligible)
         z = self.z_in.recv()
         if step == self._step_of_desire:
             self.desire = self._hidden_desire(z, step)
