@@ -14,6 +14,7 @@ from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array
 from lava_desire.model.integers import LayerFormat
+from lava_desire.model.integers.constants import whole_decay
 from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
     BRIGHTEST,
@@ -139,12 +140,12 @@ class IntegerNetwork(ExportedNetwork):
     @property
     def voltage_decay(self) -> int:
         """Return dv, what a step takes of the potential: 1 − β to the nearest 1/4096."""
-        return _DECAY_UNIT - min(round(_DECAY_UNIT * self.config.decay), _DECAY_UNIT - 1)
+        return _DECAY_UNIT - whole_decay(self.config.decay)
 
     @property
     def synapse_decay(self) -> int:
         """Return what a step leaves of a synaptic current: α to the nearest 1/4096."""
-        return min(round(_DECAY_UNIT * self.config.synapse_decay), _DECAY_UNIT - 1)
+        return whole_decay(self.config.synapse_decay)
 
     @property
     def formats(self) -> tuple[LayerFormat, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lava_desire.deploy.integer_network import as_integers, is_floating
 from lava_desire.files import write_atomically
+from lava_desire.model.integers.constants import whole_decay
 from lava_desire.model.integers.limits import ALIGNMENT_BITS, DECAY_BITS, STATE_LIMIT
 
 OPSET, IR_VERSION = 18, 9
@@ -74,15 +75,14 @@ def write_onnx(network: Any, path: Path) -> None:
             ],
         )
 
-    unit = 1 << DECAY_BITS
     if config.reset == "zero":
         constant("zero", 0)
     if floating:
         constant("decay", config.decay)
     else:
         for name, value in {
-            "decay": min(round(unit * config.decay), unit - 1),
-            "unit": unit,
+            "decay": whole_decay(config.decay),
+            "unit": 1 << DECAY_BITS,
             "alignment": 1 << ALIGNMENT_BITS,
             "lowest": -STATE_LIMIT,
             "highest": STATE_LIMIT,

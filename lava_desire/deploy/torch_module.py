@@ -19,6 +19,7 @@ from lava_desire.deploy.integer_network import (
 )
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.conv2d import Conv2d
+from lava_desire.model.integers.constants import whole_decay
 from lava_desire.model.integers.limits import ALIGNMENT_BITS, DECAY_BITS, STATE_LIMIT
 from lava_desire.model.option import decided
 from lava_desire.model.synapses import Synapse, delayed, refuse_synapses
@@ -79,14 +80,13 @@ class LIF(nn.Module):
                 potential, self.current, config.decay, config.threshold, reset=config.reset
             )
             return spikes.float()
-        whole, exponent, unit = sums.long(), self._exponent, 1 << DECAY_BITS
+        whole, exponent = sums.long(), self._exponent
         shifted = whole << exponent if exponent >= 0 else whole >> -exponent
         current = _held(shifted) << ALIGNMENT_BITS
-        if left := min(round(unit * config.synapse_decay), unit - 1):
+        if left := whole_decay(config.synapse_decay):
             before = self.current.to(sums.device).long()
             self.current = current = _held(_decayed(before, left) + current)
-        left = min(round(unit * config.decay), unit - 1)
-        held = _held(_decayed(potential, left) + current)
+        held = _held(_decayed(potential, whole_decay(config.decay)) + current)
         threshold = self._threshold << ALIGNMENT_BITS
         spikes = held > threshold
         self.mem = held - spikes * (held if config.reset == "zero" else threshold)

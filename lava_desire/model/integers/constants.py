@@ -33,6 +33,28 @@ _LARGEST_RATE = 2**_RATE_BITS - 0.5  # what would be rounded to a mantissa of ni
 _NEARLY = 1e-9
 
 
+def whole_decay(decay: float) -> int:
+    """Round a decay to whole numbers.
+
+    Parameters
+    ----------
+    decay : float
+        In [0, 1).
+
+    Returns
+    -------
+    int
+        To the nearest 1/4096, in [0, 4095].
+
+    Examples
+    --------
+    >>> whole_decay(0.75), whole_decay(0.99999)
+    (3072, 4095)
+    """
+    unit = 1 << DECAY_BITS
+    return min(round(decay * unit), unit - 1)
+
+
 class IntegerRule:
     """Every constant of one network's rule, as integers.
 
@@ -111,8 +133,7 @@ class IntegerRule:
             self.dash_syn = dash_of("synapse_decay", config.synapse_decay)
             self.weight_unit *= config.synapse_decay
         self.decay, self.synapse_decay = (
-            min(round(decay * 2**DECAY_BITS), 2**DECAY_BITS - 1)
-            for decay in (config.decay, config.synapse_decay)
+            whole_decay(decay) for decay in (config.decay, config.synapse_decay)
         )
         taken = (2**DECAY_BITS - self.decay) * (2**DECAY_BITS - self.synapse_decay)
         self.impulse = max((TRACE_LIMIT << IMPULSE_BITS) * taken >> 2 * DECAY_BITS, 1)
