@@ -350,19 +350,19 @@ class DesireNetwork:
         ValueError
             If it has one, and the network computes in integers.
         """
+        layers = range(1, self.config.num_layers + 1)
+        return [self._learning_train(activity, layer) for layer in layers]
+
+    def _learning_train(self, activity: Activity, layer: int) -> Any:
         if self.config.eligibility_policy is None:
-            return activity.trains[1:]
+            return activity.trains[layer]
         if self.arithmetic == FIXED_POINT:
             refuse_eligibility(self.config, " where a network learns in integers")
         if activity.eligible is not None:
-            return activity.eligible
-        runs = zip(self.backend.layers, self.weights, activity.trains, strict=False)
-        return [
-            self.backend.run_eligible(
-                layer, weights, train, *self._dropout_of(activity.masks, layer)
-            )[1]
-            for layer, weights, train in runs
-        ]
+            return activity.eligible[layer - 1]
+        place, weights = self.backend.layers[layer - 1], self.weights[layer - 1]
+        dropout = self._dropout_of(activity.masks, place)
+        return self.backend.run_eligible(place, weights, activity.trains[layer - 1], *dropout)[1]
 
     def _dropout_of(
         self, masks: Sequence[Tensor] | None, layer: Layer
@@ -467,14 +467,14 @@ class DesireNetwork:
         return self._desires(activity, labels)
 
     def _desires(self, activity: Activity, labels: Tensor) -> list[Tensor]:
-        backend, steps = self.backend, self.learning_trains(activity)
+        backend, posts = self.backend, self.learning_trains(activity)
         desires = [backend.output_desire(backend.counts(activity.trains[-1]), labels)]
         check_decisions(self.config, desires[0], None)
         for layer in backend.layers[:0:-1]:
             number = layer.number
             mask = _mask_of(activity.masks, number)
             matrix = self.feedback_matrix(number)
-            desire = backend.pass_back(layer, matrix, desires[0], steps[number - 1], mask)
+            desire = backend.pass_back(layer, matrix, desires[0], posts[number - 1], mask)
             desires.insert(0, desire)
         return desires
 
@@ -773,7 +773,7 @@ class DesireNetwork:
         """
         backend, weights = self.backend, self.weights[layer - 1]
         place, mask = backend.layers[layer - 1], _mask_of(activity.masks, layer)
-        pre, post = activity.trains[layer - 1], self.learning_trains(activity)[layer - 1]
+        pre, post = activity.trains[layer - 1], self._learning_train(activity, layer)
         rates = self.input_rates
         if rates is not None:
             if activity.num_spikes is None:

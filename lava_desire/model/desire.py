@@ -117,11 +117,15 @@ def local_error(desire: Array, rate: Array, mask: Array | None = None) -> Array:
     >>> local_error(desire, rate)
     array([ 0.75, -0.25,  0.  ], dtype=float32)
     """
-    xp = namespace(desire, rate)
-    direction = xp.astype(desire, rate.dtype)
-    if mask is not None:
-        direction = direction * xp.astype(mask, rate.dtype)
-    return direction * xp.abs((direction + 1) / 2 - rate)
+    direction = kept_desire(desire, rate, mask)
+    return direction * namespace(rate).abs((direction + 1) / 2 - rate)
+
+
+def kept_desire(desire: Array, like: Array, mask: Array | None) -> Array:
+    """Return d · m as numbers of the dtype of an array; arguments as of :func:`local_error`."""
+    xp = namespace(desire, like)
+    direction = xp.astype(desire, like.dtype)
+    return direction if mask is None else direction * xp.astype(mask, like.dtype)
 
 
 def hidden_desire(z: Array, threshold: float) -> Array:

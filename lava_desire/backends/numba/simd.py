@@ -589,6 +589,23 @@ def add_vectors(context: Any, target: Any, source: Any, factor: Any, count: Any)
     return types.void(address, address, types.float64, address), generate
 
 
+def _state_pointers(builder: Any, arguments: Any) -> list[Any]:
+    """Return pointers to vectors of potentials, float32, currents, float64, and words, uint32."""
+    elements = ir.FloatType(), ir.DoubleType(), ir.IntType(32)
+    return [
+        _vectors(builder, address, element)
+        for address, element in zip(arguments[:3], elements, strict=True)
+    ]
+
+
+def _integrated(builder: Any, pointers: Any, index: Any, decay: Any) -> tuple[Any, Any, Any]:
+    """Return pointers to a vector of potentials and its words, and the potentials to come."""
+    potential, current, words = (builder.gep(each, [index]) for each in pointers)
+    narrow = builder.fptrunc(builder.load(current, align=8), decay.type)
+    value = builder.fadd(builder.fmul(decay, builder.load(potential, align=4)), narrow)
+    return potential, words, value
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def integrate_vectors(
     context: Any,
@@ -611,15 +628,9 @@ def integrate_vectors(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bit, decay, threshold, kept, offset = (_splat(builder, each) for each in arguments[3:8])
-        elements = ir.FloatType(), ir.DoubleType(), ir.IntType(32)
-        pointers = [
-            _vectors(builder, address, element)
-            for address, element in zip(arguments[:3], elements, strict=True)
-        ]
+        pointers = _state_pointers(builder, arguments)
         with cgutils.for_range(builder, arguments[8]) as loop:
-            potential, current, words = (builder.gep(each, [loop.index]) for each in pointers)
-            narrow = builder.fptrunc(builder.load(current, align=8), decay.type)
-            value = builder.fadd(builder.fmul(decay, builder.load(potential, align=4)), narrow)
+            potential, words, value = _integrated(builder, pointers, loop.index, decay)
             fires = builder.fcmp_ordered(">=", value, threshold)
             rest = builder.fsub(builder.fmul(kept, value), offset)
             builder.store(builder.select(fires, rest, value), potential, align=4)
@@ -652,15 +663,9 @@ def mark_vectors(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bit, decay, low, high = (_splat(builder, each) for each in arguments[3:7])
-        elements = ir.FloatType(), ir.DoubleType(), ir.IntType(32)
-        pointers = [
-            _vectors(builder, address, element)
-            for address, element in zip(arguments[:3], elements, strict=True)
-        ]
+        pointers = _state_pointers(builder, arguments)
         with cgutils.for_range(builder, arguments[7]) as loop:
-            potential, current, words = (builder.gep(each, [loop.index]) for each in pointers)
-            narrow = builder.fptrunc(builder.load(current, align=8), decay.type)
-            value = builder.fadd(builder.fmul(decay, builder.load(potential, align=4)), narrow)
+            _, words, value = _integrated(builder, pointers, loop.index, decay)
             above = builder.fcmp_ordered(">", value, low)
             between = builder.and_(above, builder.fcmp_ordered("<", value, high))
             bits = builder.select(between, bit, ir.Constant(bit.type, None))

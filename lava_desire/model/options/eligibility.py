@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.arrays import Array
+from lava_desire.model.desire import kept_desire
 from lava_desire.model.fields import FloatRange, real
 from lava_desire.model.option import EligibilityPolicy
 
@@ -115,8 +116,4 @@ def eligible_error(desire: Array, share: Array, mask: Array | None = None) -> Ar
     >>> eligible_error(np.array([1, -1, 0], np.int8), np.array([0.5, 0.25, 0.5], np.float32))
     array([ 0.5 , -0.25,  0.  ], dtype=float32)
     """
-    xp = namespace(desire, share)
-    direction = xp.astype(desire, share.dtype)
-    if mask is not None:
-        direction = direction * xp.astype(mask, share.dtype)
-    return direction * share
+    return kept_desire(desire, share, mask) * share
