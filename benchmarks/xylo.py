@@ -117,6 +117,7 @@ def _write(
         "num_steps": len(inputs),
         "decay": network.config.decay,
         "voltage_decay": 0,
+        "current_decay": 4096,
         "exponents": [0, 0],
         "thresholds": [0, 0],
     }

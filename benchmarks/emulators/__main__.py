@@ -4,7 +4,7 @@
 ``benchmarks/emulators/NAME.py`` runs in an environment of its own, without this library, on the
 plain arrays and the scripts that are written here. It trains three networks on digits, with each
 reset; their integers have 8 bits. The sums of the small one outgrow the 22 bits of a Loihi, so it
-is run on half its scale as well.
+is run on half its scale as well. A fourth has currents that last, for emulators of Loihi alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lava_desire.cli.machine import environment
 from lava_desire.deploy import export, quantize
 from lava_desire.deploy.integer_network import as_integers, is_floating
 from lava_desire.deploy.targets import find_targets
+from lava_desire.model.integers.constants import whole_decay
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "emulators.json"
@@ -38,6 +39,9 @@ SCRIPTS = ("nest", "sanafe", "xylo")
 NETWORKS: dict[str, DesireConfig] = {
     "digits": DesireConfig.preset("digits").replace(epochs=5),
     "small": DesireConfig.preset("digits").replace(layer_sizes=(64, 40, 10), epochs=5),
+    "current": DesireConfig.preset("digits").replace(
+        layer_sizes=(64, 40, 10), epochs=5, synapse_decay=0.5
+    ),
     "convolution": DesireConfig(
         layers=[Conv2d(8, 3, stride=2, padding=1), Dense(10)],
         input_shape=(1, 8, 8),
@@ -85,7 +89,8 @@ def write_network(folder: Path, name: str, network: DesireNetwork, digits: Any) 
         "reset": config.reset,
         "num_steps": config.num_steps,
         "decay": config.decay,
-        "voltage_decay": 4096 - min(round(4096 * config.decay), 4095),
+        "voltage_decay": 4096 - whole_decay(config.decay),
+        "current_decay": 4096 - whole_decay(config.synapse_decay),
         "exponents": list(integers.weight_exponents) if integers else [0] * config.num_layers,
         "thresholds": list(integers.thresholds)
         if integers

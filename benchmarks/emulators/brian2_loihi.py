@@ -2,7 +2,8 @@
 
 ``make check-emulators`` calls ``python -m benchmarks.emulators.brian2_loihi FOLDER``. A mantissa m
 with exponent e is the weight 2·m with e − 1 here, since its mixed-sign weights are even;
-decay_I = 4096 clears the current in every step, and the threshold's mantissa is ours. Its neurons
+decay_I = 4096 clears the current in every step, less lets it last, and the threshold's mantissa is
+ours. Its neurons
 reset to zero and know nothing else: a network that subtracts its threshold is run as well, and
 shows what that makes.
 """
@@ -30,7 +31,7 @@ from benchmarks.emulators.common import Array, Network, compare, networks, write
 def run(network: Network) -> tuple[list[Array], list[Array]]:
     """Return the spikes and the potentials of all layers, each L of (T, B, N_ℓ)."""
     steps, samples, num_inputs = network.inputs.shape
-    window = steps + network.layers
+    window = network.window
     times, which, neurons = network.inputs.nonzero()
     source = LoihiSpikeGeneratorGroup(num_inputs, neurons, times + which * window)
     groups, synapses = [], []
@@ -41,7 +42,7 @@ def run(network: Network) -> tuple[list[Array], list[Array]]:
             len(matrix),
             threshold_v_mant=threshold,
             decay_v=network.voltage_decay,
-            decay_I=4096,
+            decay_I=network.current_decay,
             name=f"layer{layer}",
         )
         before = groups[-1] if groups else source
@@ -60,11 +61,11 @@ def run(network: Network) -> tuple[list[Array], list[Array]]:
     spikes = [LoihiSpikeMonitor(group) for group in groups]
     potentials = [LoihiStateMonitor(group, "v") for group in groups]
 
-    # A window's last steps are silent, so all layers are cleared in the first of the next.
+    # A window ends in silence, so all layers are cleared in the first step of the next.
     @brian2.network_operation(dt=window * brian2.ms, when="start")
     def clear() -> None:
         for group in groups:
-            group.v = 0
+            group.v = group.I = 0
 
     LoihiNetwork(source, *groups, *synapses, *spikes, *potentials, clear).run(samples * window)
     fired, reached = [], []
@@ -72,6 +73,8 @@ def run(network: Network) -> tuple[list[Array], list[Array]]:
         found = np.zeros((samples * window, len(group)), dtype=bool)
         # The monitor's own t cuts 1000·t off, which makes 4006 of step 4007.
         found[np.rint(monitor.t_ * 1000).astype(int), monitor.i] = True
+        if found[window - 1 :: window].any():
+            raise ValueError(f"{network.name}: a neuron spikes in the last step of a window")
         for values, into in ((found, fired), (np.asarray(states.v).T, reached)):
             windows = values.reshape(samples, window, -1)[:, :steps]
             into.append(windows.transpose(1, 0, 2))

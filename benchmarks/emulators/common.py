@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 Array = Any
+_SILENCE = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Network:
         T.
     decay : float
         β; `voltage_decay` is 4096·(1 − β).
+    current_decay : int
+        4096·(1 − α); 4096 where a current keeps nothing.
     matrices : list of array
         L of (N_ℓ, N_{ℓ−1}), int64 mantissas or float32; convolutions unrolled.
     exponents, thresholds : list
@@ -51,6 +54,7 @@ class Network:
     num_steps: int
     decay: float
     voltage_decay: int
+    current_decay: int
     matrices: list[Array]
     exponents: list[int]
     thresholds: list[Any]
@@ -63,6 +67,11 @@ class Network:
     def layers(self) -> int:
         """L."""
         return len(self.matrices)
+
+    @property
+    def window(self) -> int:
+        """Steps of a sample, after which all layers are silent: T + L, more where currents last."""
+        return len(self.inputs) + self.layers + (_SILENCE if self.current_decay < 4096 else 0)
 
 
 def save(path: Path, settings: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from nengo_loihi.probe import LoihiProbe
 
 from benchmarks.emulators.common import Array, Network, compare, networks, write
 
-OURS = {"decay_u": 4095, "vmin": -(2**23) + 1, "refract_delay": 1}
+OURS = {"vmin": -(2**23) + 1, "refract_delay": 1}
 
 
 def builder_defaults() -> dict[str, tuple[dict[str, Any], str]]:
@@ -57,7 +57,7 @@ def block_of(network: Network, layer: int, settings: dict[str, Any]) -> LoihiBlo
     compartment = block.compartment
     compartment.scale_u = compartment.scale_v = False
     for name, value in {
-        "decay_u": settings["decay_u"],
+        "decay_u": settings.get("decay_u", network.current_decay - 1),  # the chip adds 1
         "decay_v": network.voltage_decay,
         "vth": network.thresholds[layer] << 6,
         "bias": 0,
@@ -81,7 +81,7 @@ def block_of(network: Network, layer: int, settings: dict[str, Any]) -> LoihiBlo
 def run(network: Network, **changed: Any) -> tuple[list[Array], list[Array]]:
     """Return the spikes and the potentials of all layers, each L of (T, B, N_ℓ)."""
     steps, samples, num_inputs = network.inputs.shape
-    window = steps + network.layers
+    window = network.window
     settings, model = {**OURS, **changed}, Model()
     source = SpikeInput(num_inputs)
     model.add_input(source)
@@ -100,7 +100,7 @@ def run(network: Network, **changed: Any) -> tuple[list[Array], list[Array]]:
         model.add_probe(probe)
     with EmulatorInterface(model, seed=0) as emulator:
         for sample in range(samples):
-            # A window's last steps are silent; input spikes take one step to arrive.
+            # A window ends in silence; input spikes take one step to arrive.
             emulator.compartment.voltage[:] = 0
             emulator.compartment.current[:] = 0
             emulator.compartment.ref_count[:] = 0
@@ -111,6 +111,8 @@ def run(network: Network, **changed: Any) -> tuple[list[Array], list[Array]]:
         outputs = [
             [emulator.collect_probe_output(probe) for probe in of_kind] for of_kind in probes
         ]
+    if any(each[window - 1 :: window].any() for each in outputs[0]):
+        raise ValueError(f"{network.name}: a neuron spikes in the last step of a window")
     spikes, potentials = (
         [each.reshape(samples, window, -1)[:, 1 : 1 + steps].transpose(1, 0, 2) for each in of_kind]
         for of_kind in outputs

@@ -20,7 +20,6 @@ from lava_desire.deploy.energy_report import EVENTS, PARTS, lines_of
 from lava_desire.deploy.placement import place
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.integers.format import refuse_xylo
-from lava_desire.model.option import refuse_eligibility
 from lava_desire.model.synapses import delayed
 from lava_desire.training.samples import training_pairs
 
@@ -62,7 +61,7 @@ class LayerEnergy:
     (``synapses``, ``somas``, ``network``), for the figures of the makers and of each simulator.
     `learning` counts a training step of one sample: ``desires``, ``updates_with_desire``,
     ``updates_of_spiking``, ``weights_changed``, ``updates_dense``, ``errors_back``; of those that
-    the makers have a figure for there are `learning_energies`.
+    the makers have a figure for there are `learning_energies`. Both are empty if none is counted.
     """
 
     layer: int
@@ -83,7 +82,7 @@ class Energy:
     arithmetic : str
         Of the network: in integers, neurons at rest are counted, in floating point assumed.
     samples, training_samples : int
-        What means are over: test samples, and training samples for learning.
+        What means are over: test samples, and training samples for learning, 0 if none is counted.
     accuracy : float
         Of those test samples.
     steps, cores : int
@@ -96,13 +95,16 @@ class Energy:
         Of a window, where the chip's times are known: in each step the slowest core, which handles
         one event after the other, and the barrier.
     learning_ns : float or None
-        More for the updates with desire, and their errors back, in the core that has most.
+        More for the updates with desire, and their errors back, in the core that has most; None if
+        no learning is counted.
     figures : dict of str to dict
         By whom, and by event, what was multiplied: value, unit, source, kind.
     assumptions : tuple of str
         What was assumed.
     simulated : dict or None
         What a simulator reported of the same network.
+    not_learned : str
+        Why no training step is counted, ``""`` where it is: what integers cannot learn.
     """
 
     network: str
@@ -121,6 +123,7 @@ class Energy:
     figures: dict[str, dict[str, dict[str, Any]]]
     assumptions: tuple[str, ...]
     simulated: dict[str, Any] | None = None
+    not_learned: str = ""
 
     def total(self, by: str = "makers", part: str | None = None) -> float:
         """Return the energy of a sample.
@@ -152,7 +155,14 @@ class Energy:
         -------
         float
             In picojoules; 0 of events without a figure.
+
+        Raises
+        ------
+        ValueError
+            If no training step was counted: see `not_learned`.
         """
+        if self.not_learned:
+            raise ValueError(f"no training step was counted: {self.not_learned}")
         return sum(layer.learning_energies.get(event, 0.0) for layer in self.layers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,7 +192,7 @@ def energy(
     data : Dataset, mapping
         As :func:`~lava_desire.engine.fit` takes it, with a test set; classes are numbered by their
         names as the network's are. Test samples are classified, training samples learned, one at a
-        time, as the network stands.
+        time, as the network stands; not by one in integers that cannot learn as its config says.
     chip : str or Chip
         One with energies of events.
     samples : int
@@ -218,10 +228,6 @@ def energy(
     if not isinstance(samples, int) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
     if network.arithmetic == "fixed_point":
-        refuse_eligibility(
-            network.config,
-            " where what a network in integers learns is counted: count the run that it came from",
-        )
         refuse_xylo(network.rule.formats, f"on {chip.title}")
     placed = place(network.config, chip)
     train, held_out, _ = training_pairs(network, data)
@@ -234,7 +240,8 @@ def energy(
     window = _Window(network, images, placed)
     if simulated is not None:
         _check_simulated(simulated, network, window, len(images))
-    learned = _learning(network, *train)
+    not_learned = _why_not_learned(network)
+    learned = None if not_learned else _learning(network, *train)
     by: dict[str, tuple[Mapping[str, Figure], _Rows]] = {"makers": (chip.energies, _OF_MAKERS)}
     if "sanafe" in chip.simulators:
         by["sanafe"] = (chip.simulators["sanafe"], _OF_SANAFE)
@@ -244,11 +251,11 @@ def energy(
         priced = {
             name: _price(events, figures, rows, shared) for name, (figures, rows) in by.items()
         }
-        learning = learned[number - 1]
+        learning = learned[number - 1] if learned else {}
         learning_energies = {
             event: learning[event] * chip.energies[key].value
             for event, key in _LEARNING
-            if key in chip.energies
+            if learning and key in chip.energies
         }
         layers.append(LayerEnergy(number, events, priced, learning, learning_energies))
     return Energy(
@@ -257,20 +264,21 @@ def energy(
         title=chip.title,
         arithmetic=network.arithmetic,
         samples=len(images),
-        training_samples=len(train[1]),
+        training_samples=len(train[1]) if learned else 0,
         accuracy=float(np.mean(window.prediction == labels)),
         steps=network.config.num_steps + 1,
         cores=int(placed[-1].max()) + 1,
         layers=tuple(layers),
         input_spikes=window.input_spikes,
         time_ns=window.time(chip.times),
-        learning_ns=_learning_time(learned, placed, chip.times),
+        learning_ns=_learning_time(learned, placed, chip.times) if learned else None,
         figures={
             **{who: {key: asdict(one) for key, one in each[0].items()} for who, each in by.items()},
             "times": {key: asdict(one) for key, one in chip.times.items()},
         },
         assumptions=_assumptions(network),
         simulated=dict(simulated) if simulated is not None else None,
+        not_learned=not_learned,
     )
 
 
@@ -388,6 +396,15 @@ def _tile(core: int) -> Any:
     return np.array(divmod(int(core) // _CORES_A_TILE, _TILES_HIGH))
 
 
+def _why_not_learned(network: DesireNetwork) -> str:
+    """Return why the network cannot learn as its config says, or nothing."""
+    try:
+        network.backend.check_learning(network.config.learning_rate)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _learning(network: DesireNetwork, images: Any, labels: Any) -> list[dict[str, float]]:
     """Count what learning one sample at a time does, a mean over samples, a dict a layer."""
     config, activity = network.config, network.forward(images)
@@ -452,6 +469,11 @@ def _assumptions(network: DesireNetwork) -> tuple[str, ...]:
         said.append(
             "desires, and neurons that spiked, are those of a pass without dropout; the steps that "
             "change weights have it"
+        )
+    if network.config.eligibility_policy is not None:
+        said.append(
+            "a step near the threshold is learned at as a spike is, which is all that the learning "
+            "engine of Loihi pairs with traces"
         )
     if network.arithmetic != "fixed_point":
         said.append("a neuron keeps a potential once a spike has arrived (in integers: counted)")

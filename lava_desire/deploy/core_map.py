@@ -498,4 +498,9 @@ class _Mapping:
                 "Learning: a tag a synapse where the layout knows one, and synapses for Wᵀ, which "
                 "learn as well. Errors of both signs go through one axon; traces are not counted."
             )
+            if config.eligibility_policy is not None:
+                said.append(
+                    "Learning near the threshold is counted as learning at spikes, which is all "
+                    "that an engine beside synapses is documented to pair with traces."
+                )
         return said

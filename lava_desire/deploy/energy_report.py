@@ -19,7 +19,8 @@ EVENTS = {
     "neuron_updates_idle": "the others",
     "messages": "spikes times the cores that they go to",
     "updates_with_desire": "synapses of neurons with a desire: what the rule touches",
-    "updates_of_spiking": "of these, neurons that spiked: others change nothing (Eq. 4)",
+    "updates_of_spiking": "of these, neurons that spiked, or, with an eligibility_width, were near "
+    "the threshold: others change nothing (Eq. 4)",
     "weights_changed": "weights that a training step of one sample did change",
     "updates_dense": "all synapses, as a rule without desires would",
     "errors_back": "synapses through which errors of neurons with a desire go back (Eq. 13)",
@@ -72,27 +73,7 @@ def lines_of(found: Energy) -> list[str]:
             f"{found.simulated['samples']} samples, {found.simulated['steps']} steps"
             + ("" if found.arithmetic == "fixed_point" else ", of its integers")
         )
-    lines += [
-        "",
-        f"A training step of one sample (means over {found.training_samples}), beyond it:",
-    ]
-    names = {
-        "desires": "desires",
-        "updates_with_desire": "updates, desire",
-        "updates_of_spiking": "and spikes",
-        "weights_changed": "changed",
-        "updates_dense": "updates, dense",
-        "errors_back": "errors back",
-    }
-    rows = [[each.layer, *(number(each.learning[name]) for name in names)] for each in layers]
-    priced = [_nJ(found.learning_total(name)) for name in names]
-    has = layers[0].learning_energies
-    rows.append(
-        ["nJ", *(one if name in has else "" for name, one in zip(names, priced, strict=True))]
-    )
-    lines += table(["layer", *names.values()], rows)
-    if found.learning_ns is not None:
-        lines.append(f"Time that it adds: {found.learning_ns / 1e6:.3f} ms, derived")
+    lines += ["", *_learning_lines(found)]
     lines += ["", "Counted:"]
     for name, text in EVENTS.items():
         lines += _wrapped(f"{name.replace('_', ' ')}: {text}")
@@ -110,6 +91,36 @@ def lines_of(found: Energy) -> list[str]:
             for event, each in figures.items()
         )
         lines += _wrapped(f"{source} ({said}): {', '.join(values)}")
+    return lines
+
+
+def _learning_lines(found: Energy) -> list[str]:
+    """Return what a training step does, or why none is counted."""
+    if found.not_learned:
+        return textwrap.wrap(
+            f"A training step is not counted: {found.not_learned}. It is counted of the network in "
+            "floating point, from which the integers come.",
+            _WIDTH,
+        )
+    layers, number = found.layers, _number
+    lines = [f"A training step of one sample (means over {found.training_samples}), beyond it:"]
+    names = {
+        "desires": "desires",
+        "updates_with_desire": "updates, desire",
+        "updates_of_spiking": "and spikes",
+        "weights_changed": "changed",
+        "updates_dense": "updates, dense",
+        "errors_back": "errors back",
+    }
+    rows = [[each.layer, *(number(each.learning[name]) for name in names)] for each in layers]
+    priced = [_nJ(found.learning_total(name)) for name in names]
+    has = layers[0].learning_energies
+    rows.append(
+        ["nJ", *(one if name in has else "" for name, one in zip(names, priced, strict=True))]
+    )
+    lines += table(["layer", *names.values()], rows)
+    if found.learning_ns is not None:
+        lines.append(f"Time that it adds: {found.learning_ns / 1e6:.3f} ms, derived")
     return lines
 
 

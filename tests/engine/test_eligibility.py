@@ -181,10 +181,47 @@ def test_it_is_refused_before_anything_is_done_in_integers():
     network, data = DesireNetwork(DENSE), (IMAGES, LABELS)
     with pytest.raises(ValueError, match=r"eligibility_width is 0\.5: expected 0"):
         quantize(network, data, fine_tune_epochs=1)
-    with pytest.raises(ValueError, match="count the run that it came from"):
-        energy(quantize(network, data).network, data, samples=4)
     with pytest.raises(ValueError, match=r"errors are those of Eq\. 14"):
         local_losses(network, data)
+
+
+def test_energy_of_its_integers_counts_a_sample_and_says_why_no_training_step():
+    data = {f"{part}_images": IMAGES for part in ("train", "test")}
+    data |= {f"{part}_labels": LABELS for part in ("train", "test")}
+    near = quantize(DesireNetwork(DENSE), data).network
+    at_spikes = DesireNetwork(
+        DENSE.replace(eligibility_width=0.0),
+        weights=near.numpy_weights(),
+        arithmetic="fixed_point",
+        formats=near.rule.formats,
+    )
+    found, beside = (energy(network, data, samples=4) for network in (near, at_spikes))
+    assert found.total() == beside.total() > 0
+    assert [each.events for each in found.layers] == [each.events for each in beside.layers]
+    refused = "eligibility_width is 0.5: expected 0 where a network learns in integers"
+    assert found.not_learned == refused
+    assert f"A training step is not counted: {refused}." in " ".join(found.report.split())
+    assert (found.training_samples, found.learning_ns) == (0, None)
+    assert not any(each.learning or each.learning_energies for each in found.layers)
+    with pytest.raises(ValueError, match="no training step was counted: eligibility_width"):
+        found.learning_total("updates_dense")
+    assert beside.not_learned == ""
+    assert beside.learning_total("updates_dense") > 0
+
+
+def test_energy_counts_synapses_of_neurons_near_their_threshold():
+    network = DesireNetwork(DENSE.replace(dropout_hidden=0.0, threshold=30.0))
+    data = {f"{part}_images": IMAGES for part in ("train", "test")}
+    data |= {f"{part}_labels": LABELS for part in ("train", "test")}
+    found = energy(network, data, samples=4)
+    activity = network.forward(IMAGES[:4])
+    desires = network.desires(activity, LABELS[:4])
+    steps = [network.backend.counts(each) for each in network.learning_trains(activity)]
+    for layer, desire, count in zip(found.layers, desires, steps, strict=True):
+        fan_in = DENSE.neurons[layer.layer - 1]
+        learning = int(((desire != 0) & (count > 0)).sum()) * fan_in / 4
+        assert layer.learning["updates_of_spiking"] == learning
+    assert "near the threshold is learned at as a spike is" in " ".join(found.report.split())
 
 
 def test_energy_refuses_neurons_that_the_chip_has_not():
