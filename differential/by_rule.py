@@ -70,6 +70,7 @@ class RuleNetwork:
                 )
                 spikes.append(fires)
                 near = rule.near_threshold(before, config.threshold, config.eligibility_width)
+                near |= layer == config.num_layers
                 eligible.append(near if mask is None else near & mask)
             trains.append(np.stack(spikes))
             self.eligible.append(np.stack(eligible if config.eligibility_width else spikes))

@@ -309,7 +309,7 @@ class DesireNetwork:
             passed = (layer, weights, trains[-1], *self._dropout_of(masks, layer))
             try:
                 if learns:
-                    spikes, steps = backend.run_eligible(*passed)
+                    spikes, steps = self._run_eligible(*passed)
                     eligible.append(steps)
                 else:
                     spikes = backend.run(*passed)
@@ -362,7 +362,17 @@ class DesireNetwork:
             return activity.eligible[layer - 1]
         place, weights = self.backend.layers[layer - 1], self.weights[layer - 1]
         dropout = self._dropout_of(activity.masks, place)
-        return self.backend.run_eligible(place, weights, activity.trains[layer - 1], *dropout)[1]
+        return self._run_eligible(place, weights, activity.trains[layer - 1], *dropout)[1]
+
+    def _run_eligible(
+        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
+    ) -> tuple[Any, Any]:
+        """Return the trains of a layer, and the steps in which it may learn: all of the output."""
+        backend = self.backend
+        if layer.number < self.config.num_layers:
+            return backend.run_eligible(layer, weights, trains, gain, mask)
+        spikes = backend.run(layer, weights, trains, gain, mask)
+        return spikes, backend.pack(torch.ones_like(backend.unpack(spikes)))
 
     def _dropout_of(
         self, masks: Sequence[Tensor] | None, layer: Layer

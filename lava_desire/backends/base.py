@@ -264,7 +264,7 @@ class Backend:
     def run_eligible(
         self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
     ) -> tuple[Any, Any]:
-        """Do what :meth:`run` does, where the config has an `eligibility_policy`.
+        """Do what :meth:`run` does of a hidden layer, where the config has an `eligibility_policy`.
 
         Parameters
         ----------

@@ -119,7 +119,11 @@ class CurrentFilter(Option):
 
 @dataclass(frozen=True)
 class EligibilityPolicy(Option, ABC):
-    """Another mark than a spike of the steps in which a neuron's synapses may learn (Eq. 4, 14)."""
+    """Another mark than a spike of the steps in which a hidden neuron may learn (Eq. 4, 14).
+
+    An output neuron, whose desire is given, then learns in every step: one whose marks have ceased
+    would not come back, and its class would be lost.
+    """
 
     @abstractmethod
     def band(self, threshold: float) -> tuple[float, float]:

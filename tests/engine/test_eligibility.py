@@ -69,7 +69,8 @@ def by_hand(config, weights, images, labels, masks, rate):
         for t in range(config.num_steps):
             p = np.float32(config.decay) * p + rule.synaptic_current(w, arrived[t], gain)
             low, high = (np.float32(config.threshold * side) for side in (0.5, 1.5))
-            near.append((p > low) & (p < high) & mask)
+            is_output = layer == len(weights)
+            near.append(((p > low) & (p < high) | is_output) & mask)
             fires = (p >= np.float32(config.threshold)) & mask
             p = p - np.float32(config.threshold) * fires
             spikes.append(fires)
@@ -235,3 +236,14 @@ def test_a_graph_for_others_has_nothing_of_it():
     pytest.importorskip("nir", reason="nir is not installed")
     found = to_nir(DesireNetwork(DENSE)), to_nir(DesireNetwork(DENSE.replace(eligibility_width=0)))
     assert found[0].nodes.keys() == found[1].nodes.keys()
+
+
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+def test_an_output_neuron_far_below_its_threshold_comes_back(kernels):
+    network = DesireNetwork(DENSE.replace(dropout_hidden=0.0), kernels=kernels)
+    lost = network.numpy_weights()
+    lost[-1][0] = -np.abs(lost[-1][0]) - 1
+    network.load_state_dict({f"weights.{i}": w for i, w in enumerate(lost, 1)}, strict=False)
+    images = np.repeat(IMAGES[:1], 6, axis=0)
+    network.train_step(images, np.zeros(6, np.int64), 0.01)
+    assert (network.numpy_weights()[-1][0] > lost[-1][0]).any()

@@ -21,7 +21,7 @@ _WIDTH = FloatRange(
 
 @dataclass(frozen=True)
 class EligibilityWidth(EligibilityPolicy):
-    """Neurons learn near their threshold: :func:`near_threshold`, :func:`eligible_error`."""
+    """Hidden neurons learn near their threshold: :func:`near_threshold`, :func:`eligible_error`."""
 
     is_quiet: ClassVar[bool] = True
 
@@ -29,9 +29,10 @@ class EligibilityWidth(EligibilityPolicy):
         0.0,
         _WIDTH,
         doc="Width w, in [2**-10, 1] thresholds, of the band around the threshold in which a "
-        "potential makes a neuron's synapses eligible: :func:`~lava_desire.rule.near_threshold`. "
-        "Such a time step stands for a spike in Eq. 4, and in Eq. 14: "
-        ":func:`~lava_desire.rule.eligible_error`. 0, the paper's rule, learns at spikes.",
+        "potential makes a hidden neuron's synapses eligible: "
+        ":func:`~lava_desire.rule.near_threshold`. Such a time step stands for a spike in Eq. 4, "
+        "and in Eq. 14: :func:`~lava_desire.rule.eligible_error`. Output neurons learn in every "
+        "step. 0, the paper's rule, learns at spikes.",
         help="Learn near the threshold: in thresholds.",
         example=0.5,
     )
@@ -63,7 +64,8 @@ def near_threshold(potential: Array, threshold: float, width: float) -> Array:
     reads ΔW = η Σ_b d_o Σ_t e_o[t] r_i[t]: a surrogate gradient, whose derivative of a spike is a
     box (see "Desires and gradients" in the documentation), with a ternary error. A neuron that
     spikes in every step, far above its threshold, no longer learns; one that stays silent just
-    below it does.
+    below it does. Output neurons learn in every step, e = 1, near the threshold or not: Eq. 4 is
+    the delta rule there, with a ternary error and a trace.
 
     Parameters
     ----------

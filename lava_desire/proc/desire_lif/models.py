@@ -127,7 +127,9 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
             raise ValueError("the membrane potential is no longer finite")
         policy = self._config.eligibility_policy
         if policy is not None:
-            self._eligible = policy.eligible(potential, self._config.threshold) & self.mask
+            self._eligible = self.mask
+            if self._layer < self._config.num_layers:  # the output may learn in every step
+                self._eligible = policy.eligible(potential, self._config.threshold) & self.mask
         spikes = np.greater_equal(potential, self._threshold, out=self._spikes)
         spikes &= self.mask
         (fired,) = spikes.nonzero()
