@@ -1,4 +1,4 @@
-"""Safe printing of names and texts that come from files."""
+"""How messages show shares, and names and texts that come from files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ SHOWN = 200
 
 MESSAGE = 2000
 """How many characters a message has at most."""
+
+
+def percent(share: float | None, missing: str = "-") -> str:
+    """Return a share as percent, or what stands for one that is `missing`.
+
+    Examples
+    --------
+    >>> percent(0.98765), percent(None)
+    ('98.77 %', '-')
+    """
+    return missing if share is None else f"{100 * share:.2f} %"
 
 
 def listed(names: Sequence[str], most: int = 40) -> str:

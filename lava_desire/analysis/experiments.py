@@ -20,17 +20,12 @@ from lava_desire.files import read_file, write_atomically
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.strict_json import parse_json
 from lava_desire.training.history import RUN
+from lava_desire.training.history import seed_folder as seed_folder
 from lava_desire.training.run_folder import holds_run, read_latest, read_records, read_test
 
 RESULT = "result.json"
 CURVES = "learning_curves.png"
 TIES = "tie_break.json"
-_SEED_FOLDER = "seed-"
-
-
-def seed_folder(folder: str | Path, seed: int) -> Path:
-    """Return where the run of a seed is kept within an experiment's folder."""
-    return Path(folder) / f"{_SEED_FOLDER}{seed}"
 
 
 def quick_data(data: Dataset, num_train: int = 2000, num_test: int = 1000) -> Dataset:
@@ -65,7 +60,7 @@ def write_report(
     runs: list[dict[str, Any]] = []
     histories = []
     samples: dict[str, int] = {}
-    for path in sorted(Path(folder).glob(f"{_SEED_FOLDER}*")):
+    for path in sorted(Path(folder).glob("seed-*")):
         if holds_run(path):
             history, config = read_history(path)
             if history.records:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lava_desire._text import printable
+from lava_desire._text import percent, printable
 from lava_desire.analysis.figures import (
     plot_calibration,
     plot_classified_images,
@@ -162,8 +162,8 @@ class _Maker(Page):
                 plot_learning_curve,
                 run.history,
                 caption=f"Accuracy over {last.epoch} epochs; the star marks the best. "
-                f"In the last, {_percent(last.train_accuracy)} of the training samples were right, "
-                f"and {_percent(last.active_share)} desired a change.",
+                f"In the last, {percent(last.train_accuracy)} of the training samples were right, "
+                f"and {percent(last.active_share)} desired a change.",
             ),
         )
         part.add(
@@ -184,7 +184,7 @@ class _Maker(Page):
         part.add(
             "Confusion",
             Text(
-                f"{_percent(metrics.accuracy)} of {metrics.num_samples} {kind} samples are right, "
+                f"{percent(metrics.accuracy)} of {metrics.num_samples} {kind} samples are right, "
                 f"{metrics.num_undecided} are undecided."
             ),
             self.picture(
@@ -295,7 +295,7 @@ def _facts(each: ReportedRun) -> list[tuple[str, str]]:
         "training": "training, last epoch",
     }
     facts = [
-        (said, _percent(found[name])) for name, said in names.items() if found[name] is not None
+        (said, percent(found[name])) for name, said in names.items() if found[name] is not None
     ]
     facts.append(("epochs", run.progress))
     if run.config is not None:
@@ -310,8 +310,8 @@ def _facts(each: ReportedRun) -> list[tuple[str, str]]:
 
 def _row(each: ReportedRun) -> list[str]:
     run, found = each.run, each.run.accuracies
-    best = [_percent(found["best"]), str(run.best.epoch) if run.best else "-", run.chosen_by or "-"]
-    others = [_percent(found[name]) for name in ("last", "test", "training")]
+    best = [percent(found["best"]), str(run.best.epoch) if run.best else "-", run.chosen_by or "-"]
+    others = [percent(found[name]) for name in ("last", "test", "training")]
     return [each.name, *best, *others, run.progress]
 
 
@@ -374,14 +374,14 @@ def _classes(metrics: Metrics, names: Sequence[str] | None) -> Table:
     called = names or [str(label) for label in range(len(scores.support))]
     columns = (scores.precision, scores.recall, scores.f1, scores.support)
     rows = [
-        [name, *map(_percent, numbers[:3]), int(numbers[3])]
+        [name, *map(percent, numbers[:3]), int(numbers[3])]
         for name, *numbers in zip(called, *columns, strict=True)
     ]
     macro = scores.macro
     rows.append(
         [
             "mean",
-            *(_percent(macro[name]) for name in ("precision", "recall", "f1")),
+            *(percent(macro[name]) for name in ("precision", "recall", "f1")),
             metrics.num_samples,
         ]
     )
@@ -487,7 +487,3 @@ def _nanojoules(picojoules: float) -> str:
 
 def _spread(found: tuple[float, float] | None) -> str:
     return "-" if found is None else f"{100 * found[0]:.2f} ± {100 * found[1]:.2f} %"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f} %"

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lava_desire._text import percent
 from lava_desire.analysis.runs import (
     StoredRun,
     differences,
@@ -152,8 +153,4 @@ def _say_wrapped(text: str) -> None:
 
 
 def _percents(rows: list[dict[str, Any]], name: str) -> list[str]:
-    return [_percent(row[name]) for row in rows]
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f} %"
+    return [percent(row[name]) for row in rows]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lava_desire._text import listed
+from lava_desire._text import listed, percent
 from lava_desire.cli.printing import tell
 from lava_desire.cli.run_data import describe
 
@@ -159,13 +159,9 @@ def accuracies(history: History) -> str:
 def _row(record: EpochRecord, num_epochs: int) -> str:
     return (
         f"{record.epoch:3d}/{num_epochs:<3d} {100 * record.train_accuracy:8.2f} % "
-        f"{_percent(record.accuracy)}    {100 * record.active_share:7.1f} % "
+        f"{percent(record.accuracy, 'no set'):>10}    {100 * record.active_share:7.1f} % "
         f"{record.samples_per_second:11.0f}"
     )
-
-
-def _percent(share: float | None) -> str:
-    return f"{100 * share:8.2f} %" if share is not None else f"{'no set':>10}"
 
 
 def duration(seconds: float) -> str:

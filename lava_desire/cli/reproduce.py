@@ -44,7 +44,7 @@ from lava_desire.cli.workers import side_by_side
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import read_file
 from lava_desire.strict_json import parse_json
-from lava_desire.training.history import METRICS_JSON, RUN
+from lava_desire.training.history import METRICS_JSON, RUN, seed_folder
 from lava_desire.training.interrupt import Interrupted
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Asked:
 def _train(
     asked: _Asked, source: Source, data: Dataset, config: DesireConfig, display: Silence
 ) -> None:
-    from lava_desire.analysis.experiments import seed_folder, write_ties
+    from lava_desire.analysis.experiments import write_ties
     from lava_desire.training.run_folder import holds_run
 
     place = seed_folder(asked.folder, config.seed)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lava_desire._text import printable
+from lava_desire._text import percent, printable
 from lava_desire.files import replacing
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def scores_table(metrics: Metrics) -> str:
             printable(names[number]),
             f"{scores.support[number]}",
             f"{confusion[number, number]}",
-            *map(_percent, (scores.precision[number], scores.recall[number], scores.f1[number])),
+            *map(percent, (scores.precision[number], scores.recall[number], scores.f1[number])),
         ]
         for number in there[:_MOST]
     ]
     if len(there) > _MOST:
         rows.append(["...", *[""] * 5])
-    means = map(_percent, scores.macro.values())
+    means = map(percent, scores.macro.values())
     rows.append(["all, mean", str(metrics.num_samples), str(metrics.num_correct), *means])
     return _table(["class", "samples", "right", "precision", "recall", "F1"], rows)
 
@@ -57,8 +57,8 @@ def reliability_table(metrics: Metrics) -> str:
         [
             _margins(each),
             str(each.num_samples),
-            _percent(each.accuracy or 0.0),
-            _percent(each.confidence or 0.0),
+            percent(each.accuracy or 0.0),
+            percent(each.confidence or 0.0),
         ]
         for each in metrics.reliability
         if each.num_samples
@@ -66,16 +66,12 @@ def reliability_table(metrics: Metrics) -> str:
     return (
         _table(["margin", "samples", "right", "margin / T"], rows)
         + "\nmargin: spikes of the first output neuron less those of the second; expected "
-        f"calibration error of margin / T: {_percent(metrics.expected_calibration_error or 0.0)}"
+        f"calibration error of margin / T: {percent(metrics.expected_calibration_error or 0.0)}"
     )
 
 
 def _margins(each: MarginBin) -> str:
     return str(each.least) if each.least == each.most else f"{each.least}-{each.most}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

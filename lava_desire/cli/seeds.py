@@ -9,10 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lava_desire._text import percent
 from lava_desire.cli.plan import Plan
 from lava_desire.cli.printing import make_console, tell
 from lava_desire.cli.run import SEEDS, check_data, named_as_options, train_run
 from lava_desire.cli.run_data import Source
+from lava_desire.training.history import seed_folder
 
 if TYPE_CHECKING:
     from lava_desire.cli.torchrun import Team
@@ -40,11 +42,6 @@ def check_seeds(seeds: str, given: Mapping[str, Any], team: Team | None) -> None
         raise ValueError(
             f"--seeds {seeds} is given under torchrun, whose ranks share one run: expected --seed"
         )
-
-
-def seed_folder(folder: Path, seed: int) -> Path:
-    """Return the folder of the run of a seed, in that of all."""
-    return folder / f"seed-{seed}"
 
 
 def train_seeds(
@@ -143,12 +140,12 @@ def table_of(histories: Mapping[int, History]) -> list[str]:
     columns |= {"test": "test, read once"} if "test" in found["over_seeds"] else {}
     lines = ["  ".join([f"{'seed':>9}", *columns.values()])]
     for run in found["runs"]:
-        cells = [_percent(run[name], len(title)) for name, title in columns.items()]
+        cells = [percent(run[name]).rjust(len(title)) for name, title in columns.items()]
         lines.append("  ".join([f"{run['seed']:>9}", *cells]))
     for row in ("mean", "deviation"):
         over = [found["over_seeds"].get(name) for name in columns]
         cells = [
-            _percent(each and each[row], len(title))
+            percent(each and each[row]).rjust(len(title))
             for each, title in zip(over, columns.values(), strict=True)
         ]
         lines.append("  ".join([f"{row:>9}", *cells]))
@@ -158,7 +155,3 @@ def table_of(histories: Mapping[int, History]) -> list[str]:
 def _deviation(found: Sequence[float]) -> float | None:
     """Return the standard deviation of a sample, of n − 1; None of a single number."""
     return statistics.stdev(found) if len(found) > 1 else None
-
-
-def _percent(share: float | None, width: int) -> str:
-    return (f"{100 * share:.2f} %" if share is not None else "-").rjust(width)

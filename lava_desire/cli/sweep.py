@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lava_desire._text import percent
 from lava_desire.cli.fields import (
     Bins,
     Counts,
@@ -56,12 +57,13 @@ from lava_desire.cli.run import (
     train_run,
 )
 from lava_desire.cli.run_data import Source
-from lava_desire.cli.seeds import parse_seeds, seed_folder
+from lava_desire.cli.seeds import parse_seeds
 from lava_desire.cli.space import Space
 from lava_desire.cli.workers import side_by_side
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import FolderInUseError, FolderLock, write_atomically
 from lava_desire.model.fields import Part
+from lava_desire.training.history import seed_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -386,7 +388,7 @@ class Sweep:
         reached = [each.value for each in done if each.state.name == "COMPLETE"]
         asked = max(study.user_attrs[_TRIALS], len(known))
         text = f"trial {number}: {_outcome(study, known[number])}  {_settings(known[number])}"
-        return f"{text}  ({len(done)} of {asked} done, best {_percent(max(reached, default=None))})"
+        return f"{text}  ({len(done)} of {asked} done, best {percent(max(reached, default=None))})"
 
     def _read_test(self) -> None:
         """Read the test set by the weights of the best trial, once no trial is being worked on."""
@@ -446,14 +448,10 @@ class _Pruning:
             raise _import_optuna().TrialPruned
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f} %"
-
-
 def _outcome(study: Any, trial: Any) -> str:
     if trial.state.name == "FAIL":
         return f"refused: {study.user_attrs.get(f'error of trial {trial.number}')}"
-    return _percent(trial.value) if trial.state.name != "PRUNED" else "stopped, behind the others"
+    return percent(trial.value) if trial.state.name != "PRUNED" else "stopped, behind the others"
 
 
 def _settings(trial: Any) -> str:
@@ -492,13 +490,13 @@ def _report(work: Sweep, console: Console, as_json: bool) -> None:
         print(json.dumps({"folder": str(work.folder), "trials": rows, "test": test}))
     tell(console, "\n trial  in validation  settings")
     for trial in ranked[:_SHOWN]:
-        tell(console, f"{trial.number:6d}  {_percent(trial.value):>13}  {_settings(trial)}")
+        tell(console, f"{trial.number:6d}  {percent(trial.value):>13}  {_settings(trial)}")
     if test is not None:
         found = test["accuracies"]
         tell(
             console,
             f"on the test set, read once, trial {test['trial']} reaches "
-            f"{', '.join(_percent(each) for each in found)}"
-            + (f", on the mean {_percent(statistics.fmean(found))}" if len(found) > 1 else ""),
+            f"{', '.join(percent(each) for each in found)}"
+            + (f", on the mean {percent(statistics.fmean(found))}" if len(found) > 1 else ""),
         )
     tell(console, f"all trials are in {work.folder / _TABLE}, runs in {work.folder}")

@@ -15,6 +15,11 @@ LEARNING_CURVE = "learning_curve.png"
 RUN = "run.json"
 
 
+def seed_folder(folder: str | Path, seed: int) -> Path:
+    """Return the folder of the run of a seed, in that of all."""
+    return Path(folder) / f"seed-{seed}"
+
+
 @dataclass(frozen=True)
 class EpochRecord:
     """One line of the metrics: an epoch, counted from 1, and what came of it.
