@@ -15,7 +15,7 @@ from lava_desire.analysis.catalogue import PROTOCOLS, TEST, Experiment
 from lava_desire.checkpoint import BEST
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
-from lava_desire.engine import DesireNetwork, History, default_precision, evaluate
+from lava_desire.engine import DesireNetwork, History, evaluate
 from lava_desire.files import read_file, write_atomically
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.strict_json import parse_json
@@ -121,8 +121,9 @@ def _samples_of(folder: Path) -> dict[str, int]:
 def write_ties(folder: str | Path, test: Any, device: str = "cpu") -> None:
     """Classify the test set with the chosen weights of a finished run by every rule for ties.
 
-    They are those that have met it, or else the best on it. What it comes to goes into
-    ``tie_break.json``, unless it is there. Raises OSError if a file cannot be read or written.
+    They are those that have met it, or else the best on it, in the precision of the run. What it
+    comes to goes into ``tie_break.json``, unless it is there. Raises OSError if a file cannot be
+    read or written.
     """
     history, _ = read_history(folder)
     chosen = history.test or history.best
@@ -134,7 +135,8 @@ def write_ties(folder: str | Path, test: Any, device: str = "cpu") -> None:
     if known == {name: found.get(name) for name in known}:
         return
     path = Path(folder) / weights
-    network = DesireNetwork.load(path, device, precision=default_precision(device))
+    precision = str(read_latest(folder)[0].state.get("precision"))
+    network = DesireNetwork.load(path, device, precision=precision)
     accuracy, undecided = {}, {}
     for rule in TIE_BREAKS:
         network.config = network.config.replace(tie_break=rule)

@@ -395,7 +395,7 @@ class Sweep:
         from filelock import FileLock
 
         from lava_desire.checkpoint import BEST, BEST_AVERAGE
-        from lava_desire.engine import DesireNetwork, History, default_precision, evaluate
+        from lava_desire.engine import DesireNetwork, History, evaluate
         from lava_desire.training.run_folder import read_latest, read_records
 
         with FileLock(self.folder / _LOCK):
@@ -414,11 +414,11 @@ class Sweep:
             found = []
             for seed in self.seeds:
                 run = seed_folder(self.place(number), seed)
-                history = History(read_records(*read_latest(run)))
+                checkpoint, place = read_latest(run)
+                history = History(read_records(checkpoint, place))
                 path = run / (BEST_AVERAGE if history.average_is_best else BEST)
-                network = DesireNetwork.load(
-                    path, self.plan.device, precision=default_precision(self.plan.device)
-                )
+                precision = str(checkpoint.state.get("precision"))
+                network = DesireNetwork.load(path, self.plan.device, precision=precision)
                 found.append(evaluate(network, data).accuracy)
             study.set_user_attr(_TEST, {"trial": number, "accuracies": found})
 

@@ -19,7 +19,7 @@ from lava_desire.analysis.experiments import (
     write_ties,
 )
 from lava_desire.analysis.training import Snapshots, train_or_resume
-from lava_desire.engine import CheckpointError, DesireNetwork, fit
+from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit
 
 SMALL = BASES["small"].config
 CONFIG = DesireConfig((64, 12, 10), learning_rate=3e-4, batch_size=16, epochs=2)
@@ -115,6 +115,19 @@ def test_a_report_says_what_a_test_set_came_to_that_was_read_once(
     assert ("best" in over) == (protocol == "validation")
     monkeypatch.setattr("lava_desire.analysis.experiments.evaluate", None)
     write_ties(place, digits.test)  # known, and not read again
+
+
+def test_ties_are_broken_in_the_precision_of_the_run(digits, tmp_path, monkeypatch):
+    train_or_resume(CONFIG, digits.train, digits.test, tmp_path, precision="bfloat16x2")
+    precisions = set()
+
+    def watched(network, test):
+        precisions.add(network.precision)
+        return evaluate(network, test)
+
+    monkeypatch.setattr("lava_desire.analysis.experiments.evaluate", watched)
+    write_ties(tmp_path, digits.test)
+    assert precisions == {"bfloat16x2"}
 
 
 def test_the_deviation_of_one_seed_is_unknown():

@@ -100,6 +100,24 @@ def test_a_sweep_is_chosen_by_validation_and_goes_on_to_more_trials(run, tmp_pat
     assert again["trials"] == found["trials"]
 
 
+def test_the_test_set_is_read_in_the_precision_of_the_sweep(run, tmp_path, monkeypatch):
+    from lava_desire import engine
+
+    precisions = []
+
+    def watched(network, data):
+        precisions.append(network.precision)
+        return evaluate(network, data)
+
+    monkeypatch.setattr(engine, "evaluate", watched)
+    for precision in ("bfloat16x2", "fixed_point"):
+        given = ("--trials", "1", "--precision", precision, "--json")
+        status, out, _ = run("sweep", *SMALL, *RATES, *given, "--output", str(tmp_path / precision))
+        assert status == 0
+        assert precisions.pop() == precision
+        assert summary(out)["test"]["trial"] == 0
+
+
 def test_a_grid_is_tried_once_each_and_what_does_not_go_together_is_named(run, tmp_path):
     place = tmp_path / "grid"
     over = ("--over", "num-steps=4,6", "--over", "error-margin=1,5")
