@@ -456,7 +456,7 @@ def alignment(network: DesireNetwork, images: Any, labels: Any, loss: str) -> di
     ------
     ValueError
         If images or labels do not fit, the network is in fixed point, a layer is not dense, or the
-        config has another `feedback` than the weights.
+        config has an `eligibility_width`, or another `feedback` than the weights.
     """
     network.check_floating()
     refuse_eligibility(network.config, ", as spikes are one of the stages here")

@@ -19,7 +19,8 @@ from lava_desire.deploy.chips.base import Chip, Figure
 from lava_desire.deploy.energy_report import EVENTS, PARTS, lines_of
 from lava_desire.deploy.placement import place
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.integers.format import refuse_xylo
+from lava_desire.model import integers
+from lava_desire.model.integers.limits import ALIGNMENT_BITS
 from lava_desire.model.synapses import delayed
 from lava_desire.training.samples import training_pairs
 
@@ -228,7 +229,7 @@ def energy(
     if not isinstance(samples, int) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
     if network.arithmetic == "fixed_point":
-        refuse_xylo(network.rule.formats, f"on {chip.title}")
+        integers.refuse_xylo(network.rule.formats, f"on {chip.title}")
     placed = place(network.config, chip)
     train, held_out, _ = training_pairs(network, data)
     test = held_out.get("test")
@@ -348,11 +349,13 @@ class _Window:
             sent, before, here = spikes[layer].sum((0, 1)), placed[layer], placed[layer + 1]
             arriving = delayed(spikes[layer], config.delay(layer + 1))
             heard = synapse.forward(ones, arriving) > 0
-            if potentials is None or config.synapse_decay:  # a current outlasts its potential
+            if potentials is None:
                 active = np.logical_or.accumulate(heard)
             else:
-                rest = potentials[layer].cpu().numpy() != 0
-                active = heard | delayed(rest, 1)
+                lasting = potentials[layer].cpu().numpy() != 0
+                if config.synapse_decay:
+                    lasting |= _currents(network, layer, arriving) != 0
+                active = heard | delayed(lasting, 1)
             counts = dict.fromkeys(
                 ("synaptic_operations", "messages", "hops_east_west", "hops_north_south"), 0.0
             )
@@ -389,6 +392,21 @@ class _Window:
         first = max(neurons for _, _, neurons in self._cores) * idle  # all are at rest
         slowest = np.max(of_cores, axis=0).sum(0).mean()
         return float(first + slowest + self.steps * times["barrier"].value)
+
+
+def _currents(network: DesireNetwork, layer: int, arriving: Any) -> Any:
+    """Return the filtered currents of a layer, counted from 0, in integers: (T, B, N_ℓ) int64."""
+    rule, synapse = network.rule, network.config.synapses[layer]
+    weights = network.numpy_weights()[layer].astype(np.int64)
+    found = integers.apply_exponent(
+        synapse.current(weights, arriving.astype(np.int64)), rule.formats[layer].weight_exp
+    )
+    current = np.zeros_like(found[0])
+    for step, activation in enumerate(found):
+        gain = 1 << ALIGNMENT_BITS
+        current = integers.filter_current(current, activation, gain, rule.synapse_decay)
+        found[step] = current
+    return found
 
 
 def _tile(core: int) -> Any:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PARTS = ("synapses", "somas", "network")
 EVENTS = {
     "synaptic_operations": "spikes that arrive at synapses, those of the last step included",
-    "neuron_updates": "neurons a step with a potential, or with a spike that arrives",
+    "neuron_updates": "neurons a step with a potential or a current, or with a spike that arrives",
     "neuron_updates_idle": "the others",
     "messages": "spikes times the cores that they go to",
     "updates_with_desire": "synapses of neurons with a desire: what the rule touches",

@@ -45,6 +45,31 @@ def test_derived_energy_is_what_the_simulator_gives(fields, joules, digits):
     assert derived == pytest.approx(joules, rel=1e-9)
 
 
+def test_in_integers_a_neuron_rests_when_its_potential_and_its_current_have_decayed():
+    """Counted in plain Python, of a sample that is heard in a few steps: nobody else says."""
+    config = DesireConfig((4, 3), num_steps=20, decay=0.5, synapse_decay=0.25, error_margin=2)
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    images = np.array([[20, 0, 13, 0]], np.uint8)  # a spike or two
+    data = {"x_train": images, "y_train": [0], "x_test": images, "y_test": [0]}
+    rule, form = network.rule, network.rule.formats[0]
+    weights, trains = network.numpy_weights()[0].tolist(), network.forward(images).spikes
+    num_active = 0
+    for neuron in range(3):
+        potential = current = 0
+        for step in range(20):
+            heard = [int(spike) for spike in trains[0][step, 0]]
+            num_active += any(heard) or potential != 0 or current != 0
+            total = sum(w * s for w, s in zip(weights[neuron], heard, strict=True))
+            activation = 64 * (total << form.weight_exp)
+            current = int(current * rule.synapse_decay / 4096) + activation
+            potential = int(potential * rule.decay / 4096) + current
+            potential -= int(trains[1][step, 0, neuron]) * 64 * form.threshold
+    assert 0 < num_active < 3 * 20
+    found = energy(network, data, samples=1).layers[0].events
+    assert found["neuron_updates"] == num_active
+    assert found["neuron_updates_idle"] == 3 * 21 - num_active
+
+
 def test_learning_touches_the_synapses_of_neurons_with_a_desire(digits):
     network = DesireNetwork(DesireConfig((64, 20, 10)))
     before = network.numpy_weights()
