@@ -242,6 +242,18 @@ def as_integers(network: Any) -> IntegerNetwork:
     )
 
 
+def refuse_negative_exponents(network: Any, reason: str) -> None:
+    """Refuse a network in integers with sums of weights that are shifted to the right.
+
+    Raises ValueError with the `reason` and what to do instead.
+    """
+    for layer, exponent in enumerate(as_integers(network).weight_exponents, start=1):
+        if exponent < 0:
+            raise ValueError(
+                f"weight exponent of layer {layer} is {exponent}: expected at least 0, {reason}"
+            )
+
+
 def is_floating(network: Any) -> bool:
     """Return whether a network is one of the engine, in floating point."""
     arithmetic = getattr(network, "arithmetic", "floating_point")

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 
 from lava_desire.deploy.chips import find_chip
-from lava_desire.deploy.integer_network import IntegerNetwork, as_integers
+from lava_desire.deploy.integer_network import (
+    IntegerNetwork,
+    as_integers,
+    refuse_negative_exponents,
+)
 from lava_desire.deploy.placement import place
 from lava_desire.deploy.script import check_script, write_script
 from lava_desire.engine import DesireNetwork
@@ -125,16 +129,13 @@ def write_sanafe_script(network: DesireNetwork | IntegerNetwork, path: str | Pat
     path = check_script(network, path)
     refuse_current_filters(network.config, "sanafe")
     integers, config = as_integers(network), network.config
+    reason = "as SANA-FE does not shift sums of weights; see IntegerNetwork.without_exponents"
+    refuse_negative_exponents(integers, reason)
     placed = place(config, find_chip("loihi1"))
     arrays: dict[str, Any] = {f"cores_{number}": cores for number, cores in enumerate(placed)}
     layers = []
     parts = zip(config.synapses, integers.weights, integers.formats, strict=True)
     for number, (synapse, weights, form) in enumerate(parts, start=1):
-        if form.weight_exp < 0:
-            raise ValueError(
-                f"weight exponent of layer {number} is {form.weight_exp}: expected at least 0, as "
-                "SANA-FE does not shift sums of weights; see IntegerNetwork.without_exponents"
-            )
         layers.append(
             {
                 "neurons": synapse.num_post,

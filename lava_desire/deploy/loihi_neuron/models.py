@@ -9,7 +9,8 @@ import numpy as np
 from lava_desire import rule as equations
 from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
 from lava_desire.model import integers as fixed
-from lava_desire.model.integers.limits import ALIGNMENT_BITS
+from lava_desire.model.integers.constants import whole_decay
+from lava_desire.model.integers.limits import ALIGNMENT_BITS, DECAY_BITS
 from lava_desire.model.option import output_desires
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
@@ -109,7 +110,7 @@ class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
             self.v.astype(np.int64),
             activation.astype(np.int64),
             1 << ALIGNMENT_BITS,
-            round(4096 * self._config.decay),
+            whole_decay(self._config.decay),
             int(self.vth) << ALIGNMENT_BITS,
             reset=self._config.reset,
         )
@@ -229,7 +230,7 @@ class PyDesireErrorsModelFixed(_Errors):
         return np.rint(self._local_error() * steps).astype(np.int32)
 
     def _follow(self, spikes: Any) -> None:
-        decayed = (round(4096 * self._config.decay) * self.trace) >> 12
+        decayed = whole_decay(self._config.decay) * self.trace >> DECAY_BITS
         self.trace = decayed + (int(self._backward.impulse) << _TRACE_PLACES) * spikes
 
     def _sent_trace(self) -> Any:

@@ -79,6 +79,14 @@ class ResetOptions(Options):
             )
 
 
+@dataclass(frozen=True)
+class ScaleOptions(Options):
+    """How weights in floating point become integers."""
+
+    weight_bits: int = option(8, "bits of a weight, 2 to 8.", allowed=range(2, 9))
+    data: Any = samples("to choose scales with")
+
+
 CONVERTED = "; it now resets to zero and spikes less: measure its accuracy"
 """What a report says of a network whose reset was converted."""
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lava_desire.deploy.targets import base
 
 
-@dataclass(frozen=True)
-class Options(base.Options):
-    """How weights become integers."""
-
-    weight_bits: int = base.option(8, "bits of a weight, 2 to 8.", allowed=range(2, 9))
-    data: Any = base.samples("to choose scales with")
-
-
-def refuse(network: Any, options: Options) -> None:
+def refuse(network: Any, options: base.ScaleOptions) -> None:
     """Refuse a network in integers."""
     base.refuse_integers(network, "copy its checkpoint")
 
 
-def write(network: Any, path: Path, options: Options) -> str:
+def write(network: Any, path: Path, options: base.ScaleOptions) -> str:
     """Choose scales from data, and save the network in integers."""
     from lava_desire.deploy.quantization import quantize
 
@@ -39,7 +30,7 @@ TARGET = base.Target(
     suffix=".safetensors",
     write=write,
     refuse=refuse,
-    options=Options,
+    options=base.ScaleOptions,
     synapses=("dense", "conv2d"),
     filters_currents=True,
 )

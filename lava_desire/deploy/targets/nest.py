@@ -88,17 +88,12 @@ def run_integers(neurons, window):
 
 def refuse(network: Any, options: base.ResetOptions) -> None:
     """Refuse reset by subtraction, unless it is to be converted, and negative exponents."""
-    from lava_desire.deploy.integer_network import as_integers, is_floating
+    from lava_desire.deploy.integer_network import is_floating, refuse_negative_exponents
 
     options.refuse_subtraction(network, "iaf_psc_delta neurons of NEST")
-    if is_floating(network):
-        return
-    for layer, exponent in enumerate(as_integers(network).weight_exponents, start=1):
-        if exponent < 0:
-            raise ValueError(
-                f"weight exponent of layer {layer} is {exponent}: expected at least 0, as NEST "
-                "adds weight by weight and cannot shift a sum; export the network in floating point"
-            )
+    if not is_floating(network):
+        reason = "as NEST adds weight by weight and cannot shift a sum"
+        refuse_negative_exponents(network, f"{reason}; export the network in floating point")
 
 
 def write(network: Any, path: Path, options: base.ResetOptions) -> str:

@@ -10,19 +10,14 @@ from lava_desire.deploy.targets import base
 
 def refuse(network: Any, options: base.Options) -> None:
     """Refuse other decisions than that of the most spikes, and shifts to the right."""
-    from lava_desire.deploy.integer_network import as_integers, is_floating
+    from lava_desire.deploy.integer_network import is_floating, refuse_negative_exponents
 
     policy = network.config.decision_policy
     if policy is not None:
         policy.refuse(" where a network is written as ONNX, whose graph leaves ties undecided")
-    if is_floating(network):
-        return
-    for layer, exponent in enumerate(as_integers(network).weight_exponents, start=1):
-        if exponent < 0:
-            raise ValueError(
-                f"weight exponent of layer {layer} is {exponent}: expected at least 0; ONNX shifts "
-                "no negative integer to the right, so export the network in floating point"
-            )
+    if not is_floating(network):
+        reason = "as ONNX shifts no negative integer to the right"
+        refuse_negative_exponents(network, f"{reason}; export the network in floating point")
 
 
 def write(network: Any, path: Path, options: base.Options) -> str:

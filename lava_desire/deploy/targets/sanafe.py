@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lava_desire.deploy.targets import base
 
 
-@dataclass(frozen=True)
-class Options(base.Options):
-    """How weights become integers."""
-
-    weight_bits: int = base.option(8, "bits of a weight, 2 to 8.", allowed=range(2, 9))
-    data: Any = base.samples("to choose scales with")
-
-
-def refuse(network: Any, options: Options) -> None:
+def refuse(network: Any, options: base.ScaleOptions) -> None:
     """Refuse a network that is larger than the chip."""
     from lava_desire.deploy.chips import find_chip
     from lava_desire.deploy.placement import place
@@ -25,7 +16,7 @@ def refuse(network: Any, options: Options) -> None:
     place(network.config, find_chip("loihi1"))
 
 
-def write(network: Any, path: Path, options: Options) -> str:
+def write(network: Any, path: Path, options: base.ScaleOptions) -> str:
     """Write the script, and its weights beside it; floating point is quantised first."""
     from lava_desire.deploy.integer_network import is_floating
     from lava_desire.deploy.quantization import quantize
@@ -48,7 +39,7 @@ TARGET = base.Target(
     suffix=".py",
     write=write,
     refuse=refuse,
-    options=Options,
+    options=base.ScaleOptions,
     beside=".npz",
     synapses=("dense", "conv2d"),
 )
