@@ -88,6 +88,8 @@ class IntegerNetwork(ExportedNetwork):
         L exponents in [−8, 7]; 0 when not given.
     image_shape : tuple of int, optional
         Height and width of the images that were learned; others are refused.
+    encodes_integers : bool
+        Whether images are encoded in integers, as by a network that computes in them.
 
     Raises
     ------
@@ -102,6 +104,7 @@ class IntegerNetwork(ExportedNetwork):
     thresholds: tuple[int, ...]
     weight_exponents: tuple[int, ...] = ()
     image_shape: tuple[int, ...] | None = None
+    encodes_integers: bool = False
 
     def __post_init__(self) -> None:
         refuse_synapses(self.config, "an IntegerNetwork", ("dense", "conv2d"))
@@ -211,7 +214,27 @@ class IntegerNetwork(ExportedNetwork):
         return replace(self, thresholds=tuple(thresholds), weight_exponents=())
 
     def _outputs(self, images: Any) -> Any:
-        return self.spikes(encode_images(images, self.config, self.image_shape))[-1]
+        return self.spikes(self.encode(images))[-1]
+
+    def encode(self, images: Any) -> Any:
+        """Return the spikes of the rate encoder for images.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        ndarray
+            (T, B, N_0) bool.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
+        return encode_images(images, self.config, self.image_shape, self.encodes_integers)
 
 
 def predict_class(config: DesireConfig, spikes: Any) -> Any:
@@ -239,6 +262,7 @@ def as_integers(network: Any) -> IntegerNetwork:
         tuple(layer.threshold for layer in formats),
         tuple(layer.weight_exp for layer in formats),
         network.image_shape,
+        encodes_integers=True,
     )
 
 

@@ -32,7 +32,6 @@ from lava_desire.deploy.integer_network import (
     ExportedNetwork,
     IntegerNetwork,
     as_integers,
-    encode_images,
     is_floating,
 )
 from lava_desire.engine import DesireNetwork
@@ -121,8 +120,7 @@ class LavaNetwork(ExportedNetwork):
 
     def _outputs(self, images: Any) -> Any:
         if isinstance(self._source, IntegerNetwork):
-            return self.output_spikes(encode_images(images, self.config, self._source.image_shape))
-        # In fixed point the engine has an encoder of its own.
+            return self.output_spikes(self._source.encode(images))
         return self.output_spikes(self._source.forward(images).spikes[0].cpu().numpy())
 
     def output_spikes(self, trains: Any) -> Any:

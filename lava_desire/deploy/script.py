@@ -21,6 +21,7 @@ import numpy as np
 from lava_desire.deploy.integer_network import IntegerNetwork, is_floating
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
+from lava_desire.model.integers.limits import BRIGHTEST
 from lava_desire.model.options.image_brightness import ImageBrightness
 from lava_desire.model.options.tie_break import TieBreak
 
@@ -196,17 +197,16 @@ def write_script(
     """
     path = check_script(network, path)
     _refuse_names(path, _imports_of(body))
-    config = network.config
-    engine: Any = network
-    in_integers = not isinstance(network, IntegerNetwork) and not is_floating(network)
+    config, theta = network.config, network.config.threshold
+    in_integers = getattr(network, "encodes_integers", not is_floating(network))
     every = {
         "num_steps": config.num_steps,
         "num_inputs": config.num_inputs,
         "num_classes": config.num_classes,
         "tie_break": config.tie_break,
         "image_brightness": config.image_brightness,
-        "encoder_threshold": engine.rule.encoder_threshold if in_integers else config.threshold,
-        "brightest": 255 if in_integers else None,
+        "encoder_threshold": round(BRIGHTEST * theta) if in_integers else theta,
+        "brightest": BRIGHTEST if in_integers else None,
         "class_names": list(getattr(network, "class_names", None) or ()),
         **settings,
     }

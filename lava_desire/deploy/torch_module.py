@@ -176,7 +176,13 @@ class SpikingModule(nn.Module):
 
 def encoder_of(network: DesireNetwork | IntegerNetwork) -> DesireNetwork:
     """Return a network of the engine that encodes images as `network` does."""
-    return network if isinstance(network, DesireNetwork) else DesireNetwork(network.config)
+    if isinstance(network, DesireNetwork):
+        return network
+    arithmetic = "fixed_point" if network.encodes_integers else "floating_point"
+    encoder = DesireNetwork(network.config, arithmetic=arithmetic)
+    if network.image_shape is not None:
+        encoder.card = {"data": {"image_shape": list(network.image_shape)}}
+    return encoder
 
 
 def _decayed(values: Tensor, decay: int) -> Tensor:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_desire import DesireConfig, DesireNetwork
-from lava_desire.deploy import IntegerNetwork, scale_to_integers, to_lava
+from lava_desire.deploy import IntegerNetwork, scale_to_integers, to_lava, to_torch
 from lava_desire.deploy.integer_network import as_integers
+from lava_desire.deploy.lava_script import write_lava_script
 
 CONFIG = DesireConfig((4, 3), num_steps=6, error_margin=1, reset="zero")
 WEIGHTS = (np.ones((3, 4), int),)
@@ -34,6 +35,27 @@ def test_turned_images_are_refused_by_what_knows_what_was_learned():
         assert len(each.predict(straight)) == len(each.predict(straight.reshape(1, 6))) == 1
         with pytest.raises(ValueError, match=r"images are 3 x 2: expected 2 x 3.*turned images"):
             each.predict(turned)
+    for each in (integers, as_integers(quantised)):
+        assert to_torch(each).encode(straight).shape == (6, 1, 6)
+        with pytest.raises(ValueError, match=r"images are 3 x 2: expected 2 x 3.*turned images"):
+            to_torch(each).encode(turned)
+
+
+def test_images_are_encoded_as_by_the_network_that_the_integers_are_of(tmp_path):
+    config = DesireConfig((256, 3), reset="zero")
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    images = np.arange(256, dtype=np.uint8)[None]
+    spikes = network.forward(images).spikes[0].numpy()
+    in_floats = DesireNetwork(config).forward(images).spikes[0].numpy()
+    assert (spikes != in_floats).any()
+    integers = as_integers(network)
+    script, _ = write_lava_script(integers, tmp_path / "net.py")
+    names = {"__name__": "net", "__file__": str(script)}
+    exec(compile(script.read_text(), script, "exec"), names)
+    for encode in (integers.encode, to_torch(integers).encode, names["encode"]):
+        np.testing.assert_array_equal(np.asarray(encode(images)), spikes)
+    scaled = scale_to_integers(DesireNetwork(config))
+    np.testing.assert_array_equal(scaled.encode(images), in_floats)
 
 
 def test_a_potential_that_meets_the_threshold_does_not_fire():

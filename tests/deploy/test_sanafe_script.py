@@ -11,7 +11,7 @@ import pytest
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
 from lava_desire.deploy import IntegerNetwork, export
 from lava_desire.deploy.chips import find_chip
-from lava_desire.deploy.integer_network import as_integers, encode_images
+from lava_desire.deploy.integer_network import as_integers
 from lava_desire.deploy.placement import place
 
 CONVOLUTION = {"layers": [Conv2d(4, 3, stride=2, padding=1), Dense(10)], "input_shape": (1, 8, 8)}
@@ -37,7 +37,7 @@ def test_a_script_holds_every_synapse_and_encodes_as_the_network(
     assert "SANA-FE's Loihi" in said
     names = loaded(tmp_path / "net.py", monkeypatch)
     images = np.random.default_rng(0).integers(0, 256, (3, 64), dtype=np.uint8)
-    np.testing.assert_array_equal(names["encode"](images), encode_images(images, network.config))
+    np.testing.assert_array_equal(names["encode"](images), network.encode(images))
     settings = names["SETTINGS"]
     assert (settings["reset_mode"], settings["decay"]) == (
         {"zero": "hard", "subtract": "soft"}[reset],

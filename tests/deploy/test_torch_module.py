@@ -37,11 +37,10 @@ def test_output_spikes_are_those_of_the_network_to_the_bit(config, reset, form):
     images = DIGITS.test_images[:30]
     wanted = network.forward(images).spikes[-1]
     if form == "integers":
-        from lava_desire.deploy.integer_network import as_integers, encode_images
+        from lava_desire.deploy.integer_network import as_integers
 
         network = as_integers(network)
-        trains = encode_images(images, network.config)
-        wanted = torch.from_numpy(network.spikes(trains)[-1])
+        assert torch.equal(torch.from_numpy(network.spikes(network.encode(images))[-1]), wanted)
     module = to_torch(network)
     given = module(module.encode(images))
     assert wanted.any()
