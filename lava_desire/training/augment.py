@@ -25,23 +25,12 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Moves:
-    """How an epoch changes its samples, in the order in which it visits them.
+    """How an epoch, counted from 0, changes its S samples, in the order in which it visits them.
 
-    Attributes
-    ----------
-    places : Tensor or None
-        For :func:`move_images`: (S, 2), shifts, int64; where images are turned or scaled as well,
-        (S, 4) with the two numbers of :func:`turn_images`; where they are bent, (S, 4 + D) int32
-        with its D. None where all stay in their places.
-    mirrored : Tensor or None
-        (S,) bool.
-    delays : Tensor or None
-        (S,) int64, for :func:`shift_steps`.
-    losing : Tensor or None
-        (S,) int64, the places of samples that lose spikes among those of the epoch, −1 for those
-        that lose none: for :func:`drop_spikes`.
-    epoch : int
-        Counted from 0.
+    `places` are for :func:`move_images`: (S, 2), shifts, int64; where images are turned or scaled
+    as well, (S, 4) with the two numbers of :func:`turn_images`; where they are bent, (S, 4 + D)
+    int32 with its D. `mirrored` is (S,) bool, `delays` (S,) int64, for :func:`shift_steps`, and
+    `losing` (S,) int64, for :func:`drop_spikes`. None of what no sample is changed by.
     """
 
     places: Tensor | None
@@ -65,22 +54,9 @@ class Moves:
 
 
 def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Moves | None:
-    """Draw how an epoch changes its samples, as a configuration says.
+    """Draw how an epoch changes its samples, as a configuration says; None where it changes none.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Seed, and its augmentations, with their share and first epoch.
-    epoch : int
-        Counted from 0.
-    num_samples : int
-        S.
-
-    Returns
-    -------
-    Moves or None
-        On the CPU, those of :func:`~lava_desire.randomness.epoch_moves`. None where all samples
-        stay as they are.
+    They are those of :func:`~lava_desire.randomness.epoch_moves`, on the CPU.
     """
     if not config.moves_images(epoch):
         return None
@@ -125,27 +101,11 @@ def _places(config: DesireConfig, drawn: EpochMoves, bend: int) -> Tensor | None
 
 
 def move_samples(samples: Tensor, moves: Moves, config: DesireConfig) -> Tensor:
-    """Change training samples as drawn: mirror and move them, and what is for spike trains.
+    """Return training samples changed as drawn: mirrored and moved, and what is for spike trains.
 
-    Parameters
-    ----------
-    samples : Tensor
-        Images, (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8, as they are in
-        :mod:`~lava_desire.backends.wire`.
-    moves : Moves
-        Of these samples.
-    config : DesireConfig
-        Its planes, T, and seed.
-
-    Returns
-    -------
-    Tensor
-        As the samples, which are left as they are.
-
-    Raises
-    ------
-    ValueError
-        As :func:`shift_images` and :func:`turn_images`.
+    They are images, (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8, as they are
+    in :mod:`~lava_desire.backends.wire`, and `moves` are theirs. Raises the ValueErrors of
+    :func:`shift_images` and :func:`turn_images`.
     """
     moved, shape = samples.flatten(1), config.input_shape
     if samples.ndim == 3 and (moves.places is not None or moves.mirrored is not None):
@@ -165,26 +125,10 @@ def move_samples(samples: Tensor, moves: Moves, config: DesireConfig) -> Tensor:
 
 
 def mirror_images(images: Tensor, mirrored: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
-    """Exchange left and right of some images.
+    """Exchange left and right of the images, (B, N_0), that are `mirrored`, (B,) bool.
 
-    Parameters
-    ----------
-    images : Tensor
-        (B, N_0) of any dtype.
-    mirrored : Tensor
-        (B,) bool.
-    input_shape : tuple of int
-        (C, H, W); of others N_0 is the square of the width.
-
-    Returns
-    -------
-    Tensor
-        (B, N_0), a new tensor of the images' dtype.
-
-    Raises
-    ------
-    ValueError
-        If the images are not square and have no known planes.
+    The `input_shape` is (C, H, W); of others N_0 is the square of the width. Raises ValueError if
+    the images are not square and have no known planes.
     """
     planes = images.view(len(images), *_planes(images, input_shape))
     return torch.where(mirrored[:, None, None, None], planes.flip(3), planes).flatten(1)
@@ -193,19 +137,8 @@ def mirror_images(images: Tensor, mirrored: Tensor, input_shape: tuple[int, ...]
 def shift_steps(planes: Tensor, delays: Tensor, num_steps: int) -> Tensor:
     """Shift spike trains in time; what leaves the window is lost, what is uncovered is silent.
 
-    Parameters
-    ----------
-    planes : Tensor
-        Packed spikes, (B, ⌈T/8⌉, N_0) uint8.
-    delays : Tensor
-        (B,) int64, time steps to a later time, any number.
-    num_steps : int
-        T.
-
-    Returns
-    -------
-    Tensor
-        As the planes, a new one.
+    `planes` are packed spikes of T steps, (B, ⌈T/8⌉, N_0) uint8, and `delays` (B,) int64 time steps
+    to a later time, any number.
     """
     # A byte takes the upper bits of the byte so many bytes before, and some of the one before that.
     whole, bits = delays >> 3, (delays & 7).int()[:, None, None]
@@ -227,21 +160,10 @@ def shift_steps(planes: Tensor, delays: Tensor, num_steps: int) -> Tensor:
 def drop_spikes(
     planes: Tensor, losing: Tensor, probability: float, seed: int, epoch: int
 ) -> Tensor:
-    """Take single spikes away at random.
+    """Take single spikes away at random, as :func:`~lava_desire.randomness.kept_spikes` draws them.
 
-    Parameters
-    ----------
-    planes : Tensor
-        Packed spikes, (B, P, N_0) uint8.
-    losing : Tensor
-        (B,) int64, the places of the samples in the epoch, −1 for those that keep all.
-    probability, seed, epoch
-        As of :func:`~lava_desire.randomness.kept_spikes`.
-
-    Returns
-    -------
-    Tensor
-        As the planes, a new one.
+    `planes` are packed spikes, (B, P, N_0) uint8, and `losing`, (B,) int64, the places of the
+    samples in the epoch, −1 for those that keep all.
     """
     _, num_planes, num_inputs = planes.shape
     kept = np.full(planes.shape, 255, np.uint8)
@@ -263,25 +185,11 @@ def move_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()
 def shift_images(images: Tensor, shifts: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
     """Move images; what they uncover is dark, what leaves them is lost.
 
-    Parameters
-    ----------
-    images : Tensor
-        (B, N_0) of any dtype.
-    shifts : Tensor
-        (B, 2) int64, pixels down and to the right, each smaller in size than height and width.
-    input_shape : tuple of int
-        (C, H, W), whose channels move together; of others N_0 is the square of the width.
-
-    Returns
-    -------
-    Tensor
-        (B, N_0), a new tensor of the images' dtype.
-
-    Raises
-    ------
-    ValueError
-        If the images are not square and have no known planes, a shift leaves nothing of an image,
-        or shapes do not fit.
+    Images are (B, N_0) of any dtype, as what is returned, and `shifts` (B, 2) int64, pixels down
+    and to the right, each smaller in size than height and width. The `input_shape` is (C, H, W),
+    whose channels move together; of others N_0 is the square of the width. Raises ValueError if the
+    images are not square and have no known planes, a shift leaves nothing of an image, or shapes do
+    not fit.
     """
     channels, height, width = _planes(images, input_shape)
     if shifts.shape != (len(images), 2):
@@ -311,26 +219,11 @@ def turn_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()
     pixels). Places are integers, in 1/65,536 of a pixel, and shares in 1/256, so that the result is
     the same on all devices.
 
-    Parameters
-    ----------
-    images : Tensor
-        (B, N_0) of any dtype; integers are rounded to the nearest.
-    moves : Tensor
-        (B, 4 + D) integers: pixels down and to the right, then 32,768·a and 32,768·b; θ
-        anticlockwise, f > 1 enlarges. D is 0, or 2·(⌈(H − 1)/7⌉ + 3)·(⌈(W − 1)/7⌉ + 3):
-        displacements in 1/65,536 of a pixel, those down first.
-    input_shape : tuple of int
-        (C, H, W), whose channels move together; of others N_0 is the square of the width.
-
-    Returns
-    -------
-    Tensor
-        (B, N_0), a new tensor of the images' dtype.
-
-    Raises
-    ------
-    ValueError
-        If the images are not square and have no known planes, or shapes do not fit.
+    Images and `input_shape` are as of :func:`shift_images`; integers are rounded to the nearest.
+    `moves` are (B, 4 + D) integers: pixels down and to the right, then 32,768·a and 32,768·b; θ
+    anticlockwise, f > 1 enlarges. D is 0, or 2·(⌈(H − 1)/7⌉ + 3)·(⌈(W − 1)/7⌉ + 3): displacements
+    in 1/65,536 of a pixel, those down first. Raises ValueError if the images are not square and
+    have no known planes, or shapes do not fit.
     """
     channels, height, width = _planes(images, input_shape)
     sizes = [4, 4 + _num_bends(height, width)]

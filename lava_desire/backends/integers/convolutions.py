@@ -2,7 +2,8 @@
 
 Planes are laid out with the channels last, so that the innermost loop runs over neighbours in
 memory; no copy of a window for every position is ever made. The sums are those that
-:class:`~lava_desire.model.conv2d.Conv2d` makes of the same integers, in any order.
+:class:`~lava_desire.model.conv2d.Conv2d` makes of the same integers, in any order. A `geometry` is
+C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
 """
 
 from __future__ import annotations
@@ -33,14 +34,8 @@ def run_convolution(
 ) -> None:
     """Run a convolution over a window from rest (Eq. 1 and 16).
 
-    Parameters
-    ----------
-    geometry : tuple of int
-        C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
-    rows : ndarray
-        Mantissas, input-major, (C · k_h · k_w, C') int8.
-    inputs, delay, constants, mask, spikes, potentials, notes
-        See :func:`~lava_desire.backends.integers.kernels.run_dense`.
+    `rows` are mantissas, input-major, (C · k_h · k_w, C') int8; the rest is as of
+    :func:`~lava_desire.backends.integers.kernels.run_dense`.
     """
     _, height, width, num_out, out_h, out_w, size_h, size_w, step_h, step_w, pad_h, pad_w = geometry
     num_steps, batch_size, num_in = inputs.shape
@@ -86,18 +81,9 @@ def backpropagated(synapse: Conv2d, weights: Any, errors: Any) -> Any:
 
 @njit(nogil=True)
 def _backpropagate(kernels: Any, geometry: Any, errors: Any, sums: Any) -> None:
-    """Add errors to the inputs that they come from, Wᵀ c (Eq. 13).
+    """Add errors, (B, N_o) int64, to the inputs that they come from, Wᵀ c (Eq. 13).
 
-    Parameters
-    ----------
-    kernels : ndarray
-        Mantissas, (C', k_h, k_w, C) int8.
-    geometry : tuple of int
-        C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
-    errors : ndarray
-        (B, N_o) int64.
-    sums : ndarray
-        Extended: (B, H, W, C) int64.
+    `kernels` are mantissas, (C', k_h, k_w, C) int8; `sums`, (B, H, W, C) int64, are extended.
     """
     _, height, width, _, out_h, out_w, size_h, size_w, step_h, step_w, pad_h, pad_w = geometry
     for sample in range(len(errors)):
@@ -119,18 +105,8 @@ def _backpropagate(kernels: Any, geometry: Any, errors: Any, sums: Any) -> None:
 def gather_pairings(spikes: Any, traces: Any, desire: Any, geometry: Any, pairings: Any) -> None:
     """Add one sample's pairs of spike and trace, summed over positions (Eq. 4).
 
-    Parameters
-    ----------
-    spikes : ndarray
-        Postsynaptic spikes, (T, N_o) bool.
-    traces : ndarray
-        (T, H, W, C) uint8.
-    desire : ndarray
-        d · mask, (N_o,) int8.
-    geometry : tuple of int
-        C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
-    pairings : ndarray
-        Extended: (C', k_h, k_w, C) int64.
+    Postsynaptic spikes are (T, N_o) bool, traces (T, H, W, C) uint8, `desire` is d · mask, (N_o,)
+    int8; `pairings`, (C', k_h, k_w, C) int64, are extended.
     """
     _, height, width, _, out_h, out_w, size_h, size_w, step_h, step_w, pad_h, pad_w = geometry
     for neuron in range(len(desire)):
@@ -165,14 +141,10 @@ def gather_changes(
 ) -> None:
     """Add a batch's changes of a convolution's weights to its accumulators (Eq. 3 and 4).
 
-    Parameters
-    ----------
-    geometry : tuple of int
-        C, H, W, C', H', W', k_h, k_w, s_h, s_w, p_h, p_w.
-    inputs, delay, outputs, desire, constants, rate_mantissa
-        See :func:`~lava_desire.backends.integers.kernels.learn_dense`, as the rest.
-    changes : ndarray
-        Extended: (C', C, k_h, k_w) int64.
+    `changes`, (C', C, k_h, k_w) int64, are extended. `inputs`, `delay`, `constants`, key and
+    counter are as of :func:`~lava_desire.backends.integers.kernels.run_traces`, `outputs` and
+    `desire` as of :func:`~lava_desire.backends.integers.kernels.list_pairs`, and `rate_mantissa` as
+    of :func:`lava_desire.fixed.weight_change`.
     """
     num_channels, height, width, num_out, _, _, size_h, size_w, _, _, _, _ = geometry
     num_steps, batch_size, num_in = inputs.shape

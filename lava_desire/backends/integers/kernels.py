@@ -96,27 +96,12 @@ def run_dense(
 ) -> None:
     """Run some samples of a dense layer over a window from rest (Eq. 1 and 16).
 
-    Parameters
-    ----------
-    rows : ndarray
-        Mantissas, input-major, (N_i, N_o) int8.
-    inputs : ndarray
-        (T, B, N_i) bool.
-    delay : int
-        Steps by which the input arrives later than it was sent.
-    constants : tuple
-        Exponent of the weights, gain, decay of currents, of potentials, threshold, see
-        :func:`lava_desire.fixed.integrate_and_fire`, and whether a spike deducts the threshold.
-    mask : ndarray
-        (B, N_o) bool, or of no rows where all are kept.
-    spikes : ndarray
-        Filled: (T, B, N_o) bool.
-    potentials : ndarray
-        Filled, where it has steps: (T, B, N_o) int32, after the reset.
-    notes : ndarray
-        Extended: (5,) int64, see above.
-    first_sample, last_sample : int
-        The first of the samples, and the one behind the last.
+    `rows` are mantissas, input-major, (N_i, N_o) int8; `inputs`, (T, B, N_i) bool, arrive `delay`
+    steps after they were sent. `constants` are exponent of the weights, gain, decay of currents, of
+    potentials, threshold, see :func:`lava_desire.fixed.integrate_and_fire`, and whether a spike
+    deducts the threshold. The mask is (B, N_o) bool, or of no rows where all are kept. Filled are
+    `spikes`, (T, B, N_o) bool, and `potentials`, where they have steps, (T, B, N_o) int32, after
+    the reset; `notes`, (5,) int64, see above, are extended.
     """
     num_steps, _, num_in = inputs.shape
     num_out = rows.shape[1]
@@ -287,21 +272,10 @@ def run_traces(
     Words are drawn for eight neighbours where one of them spikes or has a trace: without either
     nothing changes, whatever is drawn.
 
-    Parameters
-    ----------
-    inputs : ndarray
-        (T, B, N_i) bool.
-    sample : int
-        Which of them.
-    delay : int
-        See :func:`run_dense`.
-    constants : tuple
-        Decay of currents and of traces, and the impulse: see :func:`lava_desire.fixed.decay_trace`
-        and, where the first is not 0, :func:`lava_desire.fixed.filter_trace`.
-    key, counter : ndarray, int
-        Where the random words of the sample begin; a step takes ⌈N_i / 8⌉ counters.
-    traces : ndarray
-        Filled: (T, N_i) uint8 in [0, 127].
+    `inputs` and `delay` are as of :func:`run_dense`; `constants` are decay of currents and of
+    traces, and the impulse: see :func:`lava_desire.fixed.decay_trace` and, where the first is not
+    0, :func:`lava_desire.fixed.filter_trace`. At `key` and `counter` the sample's random words
+    begin; a step takes ⌈N_i / 8⌉ counters. `traces`, (T, N_i) uint8 in [0, 127], are filled.
     """
     num_steps, _, num_in = inputs.shape
     num_parts, whole = (num_in + _EIGHT - 1) // _EIGHT, num_in // _EIGHT
@@ -345,22 +319,10 @@ def run_traces(
 def list_pairs(outputs: Any, desire: Any) -> tuple[Any, Any, Any]:
     """List the spikes with desire, neuron by neuron.
 
-    Parameters
-    ----------
-    outputs : ndarray
-        (T, B, N_o) bool.
-    desire : ndarray
-        d · mask, (B, N_o) int8.
-
-    Returns
-    -------
-    samples : ndarray
-        Those with such a spike, (A,) int64.
-    begin : ndarray
-        Where spikes begin that a neuron wants more of, and those that it wants less of,
-        (2 · N_o + 1,) int64.
-    places : ndarray
-        Their rows in (A, T, N_i) traces: the place in `samples` times T, and the step, (S,) int64.
+    `outputs` are (T, B, N_o) bool, `desire` is d · mask, (B, N_o) int8. Returns the samples with
+    such a spike, (A,) int64; where spikes begin that a neuron wants more of, and those that it
+    wants less of, (2 · N_o + 1,) int64; and their rows in (A, T, N_i) traces: the place among the
+    samples times T, and the step, (S,) int64.
     """
     num_steps, batch_size, size = outputs.shape
     begin, active = np.zeros(2 * size + 1, np.int64), np.empty(size + 1, np.int64)
@@ -446,23 +408,11 @@ def add_changes(
 ) -> int:
     """Round the accumulators stochastically and add them to the weights, saturating.
 
-    Parameters
-    ----------
-    rows : ndarray
-        Changed: mantissas, input-major, (N_i, N_o) int8.
-    chosen : ndarray
-        (R,) int64.
-    changes : ndarray
-        (R, N_i) int64.
-    shift, lowest, highest : int
-        See :func:`lava_desire.fixed.add_change`.
-    key, counter : ndarray, int
-        Where the random words of the sample begin; a neuron takes ⌈N_i / 8⌉ counters.
-
-    Returns
-    -------
-    int
-        Weights that were held at the end of their range.
+    `rows`, mantissas, input-major, (N_i, N_o) int8, are changed, of the neurons that are `chosen`,
+    (R,) int64, by `changes`, (R, N_i) int64. `shift`, `lowest` and `highest` are as of
+    :func:`lava_desire.fixed.add_change`; at `key` and `counter` the random words of the sample
+    begin, and a neuron takes ⌈N_i / 8⌉ counters. Returns how many weights were held at the end of
+    their range.
     """
     held, parts = 0, np.arange((len(rows) + _EIGHT - 1) // _EIGHT)
     words = np.empty(len(parts) * _EIGHT, np.uint32)
@@ -507,28 +457,12 @@ def learn_dense(
 ) -> int:
     """Learn the weights of neurons first to last of a dense layer, rounding once (Eq. 4).
 
-    Parameters
-    ----------
-    rows : ndarray
-        Changed: mantissas, input-major, (N_i, N_o) int8.
-    traces : ndarray
-        (A · T, N_i) uint8.
-    begin, places : ndarray
-        See :func:`list_pairs`.
-    rate_mantissa : int
-        See :func:`lava_desire.fixed.weight_change`.
-    posts, pres, bits : ndarray
-        Factors of K terms, (K, N_o), (K, N_i) and (K,) int64: the accumulators get
-        posts · pres / 2**bits, rounded.
-    parts : ndarray
-        See :func:`changing_parts`.
-    rounding : tuple
-        Arguments of :func:`add_changes` from `shift` on.
-
-    Returns
-    -------
-    int
-        Weights that were held at the end of their range.
+    `rows`, mantissas, input-major, (N_i, N_o) int8, are changed. `traces` are (A · T, N_i) uint8,
+    `begin` and `places` of :func:`list_pairs`, `rate_mantissa` as of
+    :func:`lava_desire.fixed.weight_change`. `posts`, `pres` and `bits`, (K, N_o), (K, N_i) and (K,)
+    int64, are factors of K terms: the accumulators get posts · pres / 2**bits, rounded. `parts` are
+    of :func:`changing_parts`, and `rounding` the arguments of :func:`add_changes` from `shift` on.
+    Returns how many weights were held at the end of their range.
     """
     held, num_in = 0, len(rows)
     partial, change_of = np.empty(num_in, np.int16), np.empty(num_in, np.int64)
