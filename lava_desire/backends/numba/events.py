@@ -145,25 +145,10 @@ def list_events(words: Any, delay: int, num_steps: int, workspace: Workspace, na
         take("most", (batch_size,), np.int64),
         _used(words),
     )
-    lists = (
-        events.unit_words,
-        events.unit_begin,
-        events.members,
-        events.inputs,
-        events.unit_of,
-        events.num_units,
-        events.num_sums,
-        events.num_plain,
-        events.groups,
-        events.num_groups,
-        events.events,
-        events.step_begin,
-        events.depth,
-        events.most,
-    )
+    *lists, used = vars(events).values()
 
     def piece(first: int, last: int) -> None:
-        _list_events(words, events.used, delay, num_steps, first, last, *lists)
+        _list_events(words, used, delay, num_steps, first, last, *lists)
 
     in_parallel(piece, batch_size)
     return events

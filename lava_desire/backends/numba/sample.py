@@ -25,7 +25,7 @@ from lava_desire.backends.numba.events import (
     popcount,
 )
 from lava_desire.backends.numba.philox import draw_kept
-from lava_desire.backends.numba.scan import _LARGE, NARROW, TILE, _error_bound
+from lava_desire.backends.numba.scan import _LARGE, NARROW, TILE, _error_bound, train_of
 from lava_desire.backends.numba.simd import (
     ADDS,
     CLIPS,
@@ -649,24 +649,13 @@ def _exact_train(
     for unit in range(num_sums):
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
             sums[unit] += np.float64(rows[members[k], neuron])
-    potential: Any = np.float32(0)
-    filtered: Any = np.float32(0)
-    word: Any = np.uint64(0)
-    is_finite: Any = True
-    for step in range(step_begin.shape[1] - 1):
-        current: Any = 0.0
+    currents = np.zeros(step_begin.shape[1] - 1, np.float64)
+    for step in range(len(currents)):
         for k in range(step_begin[0, step], step_begin[0, step + 1]):
-            current += sums[events[k]]
+            currents[step] += sums[events[k]]
         for k in range(step_begin[1, step], step_begin[1, step + 1]):
-            current += np.float64(rows[events[k], neuron])
-        filtered = synapse_decay * filtered + np.float32(current * gain)
-        value = decay * potential + filtered
-        is_finite &= abs(value) < np.inf
-        fires = value >= threshold
-        word |= np.uint64(fires) << np.uint64(step)
-        rest = value - threshold if subtract else np.float32(0)
-        potential = rest if fires else value
-    return word, is_finite
+            currents[step] += np.float64(rows[events[k], neuron])
+    return train_of(currents, gain, decay, synapse_decay, threshold, subtract)
 
 
 @compiled

@@ -234,11 +234,22 @@ def _exact_train(
         for step in range(num_steps):
             fires = (unit_words[unit] >> np.uint64(step)) & np.uint64(1)
             currents[step] += total if fires else 0.0
+    return train_of(currents, gain, decay, synapse_decay, threshold, subtract)
+
+
+@compiled
+def train_of(
+    currents: Any, gain: float, decay: Any, synapse_decay: Any, threshold: Any, subtract: bool
+) -> Any:
+    """Run one neuron over its currents, (T,) float64, as the rule does (Eq. 1).
+
+    Return its train, and whether its potential stays finite.
+    """
     potential: Any = np.float32(0)
     filtered: Any = np.float32(0)
     word: Any = np.uint64(0)
     is_finite = True
-    for step in range(num_steps):
+    for step in range(len(currents)):
         filtered = synapse_decay * filtered + np.float32(currents[step] * gain)
         value = decay * potential + filtered
         is_finite &= abs(value) < np.inf
