@@ -131,21 +131,23 @@ def introduce(console: Console, run: Run, num_ranks: int = 1) -> None:
     )
 
 
+def best_of(history: History, where: str = "") -> str:
+    """Return the best accuracy of a run that has one, `where` it was reached, and by what."""
+    chosen, weights = history.chosen, ", averaged weights" if history.average_is_best else ""
+    assert chosen is not None
+    return f"best {percent(history.best_accuracy)}{where} (epoch {chosen.epoch}{weights})"
+
+
 def accuracies(history: History) -> str:
     """Return what a run of at least one epoch has come to."""
     best, last, test = history.chosen, history.last, history.test
     assert last is not None
-    reached = history.best_accuracy
-    if best is None or reached is None or last.accuracy is None:
+    if best is None or last.accuracy is None:
         text = f"last {100 * last.train_accuracy:.2f} % in training"
         text += ", no test set" if test is None else ""
     else:
         where = "" if best.validation_accuracy is None else " in validation"
-        text = (
-            f"best {100 * reached:.2f} %{where} (epoch {best.epoch}"
-            f"{', averaged weights' if history.average_is_best else ''}), last "
-            f"{100 * last.accuracy:.2f} %"
-        )
+        text = f"{best_of(history, where)}, last {100 * last.accuracy:.2f} %"
     if history.stopped is not None:
         text += f"; stopped after epoch {last.epoch}, as {history.stopped}"
     if test is not None:

@@ -16,7 +16,7 @@ import typer
 from lava_desire._text import printable
 from lava_desire.analysis.runs import find_runs
 from lava_desire.checkpoint import CHECKPOINT, PREVIOUS, CheckpointError
-from lava_desire.cli.display import duration
+from lava_desire.cli.display import best_of, duration
 from lava_desire.cli.fields import option, places
 from lava_desire.cli.printing import make_console, say, tell, terminal_width
 from lava_desire.errors import DamagedCheckpointWarning
@@ -170,8 +170,10 @@ def _read(folder: Path) -> View:
     state = checked_state(checkpoint, path, MOST_SAMPLES)
     data, num_epochs = checkpoint.card.get("data", {}), checkpoint.config.epochs
     num_samples = data.get("training_samples")
-    test_is_due = {"validation_samples", "test_samples"} <= data.keys() and state["test"] is None
-    history = History(state["records"], state["test"])
+    records = state["records"]
+    is_read = state["test"] is not None or any(each.test_accuracy is not None for each in records)
+    test_is_due = "test_samples" in data and bool(records) and not is_read
+    history = History(records, state["test"])
     with suppress(CheckpointError, OSError):  # written before the first epoch, or not yet
         history.stopped = read_history(folder).stopped
     return View(
@@ -181,7 +183,7 @@ def _read(folder: Path) -> View:
         num_epochs=num_epochs,
         samples_done=state["samples_done"],
         num_samples=num_samples if isinstance(num_samples, int) else None,
-        is_whole=state["epoch"] >= num_epochs and not (test_is_due and state["records"]),
+        is_whole=state["epoch"] >= num_epochs and not test_is_due,
         history=history,
     )
 
@@ -224,13 +226,12 @@ def _headline(view: View) -> list[str]:
     if view.seconds_left is not None:
         where += f", about {duration(view.seconds_left)} of training left"
     lines = [first, where]
-    last, best, test = view.history.last, view.history.best, view.history.test
+    last, test = view.history.last, view.history.test
     if last is not None:
         said = [f"training {100 * last.train_accuracy:.2f} %"]
-        if last.accuracy is not None and best is not None:
-            assert best.accuracy is not None
-            said.insert(0, f"{_column(last)} {100 * last.accuracy:.2f} %")
-            said.insert(1, f"best {100 * best.accuracy:.2f} % (epoch {best.epoch})")
+        if last.accuracy is not None:
+            accuracy = f"{_column(last)} {100 * last.accuracy:.2f} %"
+            said = [accuracy, best_of(view.history), *said]
         lines.append(f"{', '.join(said)}, {100 * last.active_share:.1f} % with desire")
     if test is not None:
         lines.append(f"test set, read once, {100 * test.accuracy:.2f} %")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -10,9 +11,17 @@ import pytest
 from lava_desire import DesireConfig
 from lava_desire.checkpoint import CHECKPOINT
 from lava_desire.cli import watch as watching
-from lava_desire.cli.watch import curve, look
+from lava_desire.cli.display import accuracies
+from lava_desire.cli.watch import View, curve, described, look
 from lava_desire.data import load_dataset
-from lava_desire.engine import Callback, DesireNetwork, EarlyStopping, fit
+from lava_desire.engine import (
+    Callback,
+    DesireNetwork,
+    EarlyStopping,
+    EpochRecord,
+    History,
+    fit,
+)
 from lava_desire.files import LOCK
 
 CONFIG = DesireConfig((64, 12, 10), learning_rate=3e-4, batch_size=64, epochs=3)
@@ -64,6 +73,34 @@ def test_a_broken_run_and_one_that_stopped_are_told_apart(run, data, tmp_path):
     assert history.stopped is not None
     status, out, _ = run("watch", str(folder))
     assert (status, f"stopped, {history.stopped}" in out) == (0, True)
+
+
+def test_the_best_is_that_of_averaged_weights_where_it_is_for_train():
+    records = [
+        EpochRecord(epoch, 1e-3, 0.5, own, 0.1, 0.0, 0.9, 100.0, 1.0, averaged)
+        for epoch, own, averaged in ((1, 0.8, 0.7), (2, 0.75, 0.875))
+    ]
+    history = History(records)
+    view = View("runs/a", "done", epoch=2, num_epochs=2, history=history)
+    best = "best 87.50 % (epoch 2, averaged weights)"
+    assert f"test 75.00 %, {best}, training 50.00 %" in described(view, 100)
+    assert accuracies(history) == f"{best}, last 75.00 %"
+    history.records[1] = dataclasses.replace(records[1], average_accuracy=0.8)
+    assert "best 80.00 % (epoch 1), training" in described(view, 100)
+
+
+def test_a_run_is_done_when_its_test_set_is_read_also_without_a_validation(run, data, tmp_path):
+    class AtTheEnd(Callback):
+        def on_epoch_end(self, run, record):
+            if record.epoch == CONFIG.epochs:
+                raise InterruptedError
+
+    broken = {"folder": tmp_path / "run", "choose": "last"}
+    with pytest.raises(InterruptedError):
+        fit(DesireNetwork(CONFIG), *data, **broken, callbacks=[AtTheEnd()])
+    assert look(tmp_path / "run").state == "ended"
+    fit(DesireNetwork(CONFIG), *data, **broken, resume=True)
+    assert look(tmp_path / "run").state == "done"
 
 
 def test_a_run_is_followed_while_it_trains(run, data, tmp_path, monkeypatch):
