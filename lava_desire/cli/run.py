@@ -306,14 +306,15 @@ def config_in(place: Path) -> DesireConfig:
 def trained_file(place: str) -> Path:
     """Return a checkpoint, or that of a run folder: the one that the test set was read with.
 
-    Where it was not, at the end of a run, its best, or its last where there is none. Raises
-    FileNotFoundError if there is nothing of that name, or the folder holds runs.
+    Where it was not, at the end of a run, its best, averaged ones where they did better, or its
+    last where there is none. Raises FileNotFoundError if there is nothing of that name, or the
+    folder holds runs.
     """
     path = Path(place)
     if path.is_dir():
         from lava_desire.checkpoint import BEST, CHECKPOINT
 
-        names = (_tested_weights(path), BEST, CHECKPOINT)
+        names = (_chosen_weights(path), BEST, CHECKPOINT)
         there = (name for name in names if name and os.path.lexists(path / name))
         path /= next(there, CHECKPOINT)
         if os.path.lexists(path):
@@ -328,16 +329,21 @@ def trained_file(place: str) -> Path:
     return path
 
 
-def _tested_weights(folder: Path) -> str | None:
-    """Return the name of the weights that a run has read its test set with, if it has."""
-    from lava_desire.checkpoint import CheckpointError
+def _chosen_weights(folder: Path) -> str | None:
+    """Return the name of the weights that a run says are its best, or has read its test set with.
+
+    None where it says neither.
+    """
+    from lava_desire.checkpoint import BEST_AVERAGE, CheckpointError
     from lava_desire.training.run_folder import read_history
 
     try:
-        test = read_history(folder).test
+        history = read_history(folder)
     except (OSError, CheckpointError):
         return None
-    return test.weights if test else None
+    if history.test is not None:
+        return history.test.weights
+    return BEST_AVERAGE if history.average_is_best else None
 
 
 def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:

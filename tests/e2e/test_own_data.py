@@ -177,6 +177,20 @@ def test_the_weights_of_a_run_are_those_that_met_its_test_set(run, tmp_path):
     assert found["checkpoint"] == "mine/best_average.safetensors"
 
 
+def test_the_weights_of_a_run_are_averaged_ones_where_its_best_is_theirs(run, tmp_path):
+    np.savez(tmp_path / "num.npz", images=PICTURES, labels=LABELS)
+    assert run("train", "--data", "num.npz", *SHORT, "--weight-average", "0.5")[0] == 0
+    metrics = tmp_path / "mine" / "metrics.json"
+    found = json.loads(metrics.read_text())
+    for average, weights in ((1.0, "best_average.safetensors"), (0.0, "best.safetensors")):
+        for record in (*found["epochs"], found["best"], found["last"]):
+            record["average_accuracy"] = average
+        metrics.write_text(json.dumps(found))
+        (row,) = json.loads(run("compare", "mine", "--json")[1])["runs"]
+        assert row["best"] == max(average, found["best"]["test_accuracy"])
+        assert json.loads(run("eval", "mine", "--json")[1])["checkpoint"] == f"mine/{weights}"
+
+
 def test_a_folder_of_seeds_names_its_runs_and_patience_what_it_looks_at(run, tmp_path):
     np.savez(tmp_path / "num.npz", images=PICTURES, labels=LABELS)
     options = ("--seeds", "0,1", "--patience", "3")
