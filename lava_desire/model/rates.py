@@ -82,17 +82,7 @@ def follow_rate(
 
 
 def reciprocal(divisor: int) -> tuple[int, int]:
-    """Return 1 / divisor as a mantissa of eight bits, rounded down, and a shift: m / 2^s.
-
-    Parameters
-    ----------
-    divisor : int
-        At least 1.
-
-    Returns
-    -------
-    mantissa, shift : int
-        m in [128, 255] and s.
+    """Return 1 / divisor as a mantissa in [128, 255], rounded down, and a shift: m / 2^s.
 
     Examples
     --------
@@ -106,16 +96,8 @@ def reciprocal(divisor: int) -> tuple[int, int]:
 def whole_rate(rate: Array) -> Array:
     """Return mean rates as integers, R = ν · 2**23 to the nearest, at most 2**23 − 1.
 
-    Parameters
-    ----------
-    rate : array
-        ν in spikes a time step, (N,) float64 in [0, 1]; a network in integers holds multiples of
-        2**−23, which are exact.
-
-    Returns
-    -------
-    array
-        R, (N,) int64 in [0, 2**23 − 1].
+    Rates are ν in spikes a time step, (N,) float64 in [0, 1]; a network in integers holds multiples
+    of 2**−23, which are exact. R is (N,) int64.
     """
     xp = namespace(rate)
     return xp.clip(xp.astype(xp.round(rate * 2**RATE_BITS), xp.int64), None, 2**RATE_BITS - 1)
@@ -132,25 +114,8 @@ def follow_rate_in_integers(
     """Do what :func:`follow_rate` does with κ = B / H, in integers.
 
     R ← sat(R + ((n·U − B·R)·m + 2^(s−1) >> s)), with U = 2**23 / T rounded, what a spike counts,
-    and m / 2^s for 1 / H: :func:`reciprocal`.
-
-    Parameters
-    ----------
-    rate : array
-        ν, (N,) float64, multiples of 2**−23 in [0, 1).
-    num_spikes : array
-        n, spikes of B samples together, (N,) int64.
-    num_samples : int
-        B; without samples the rate stays.
-    num_steps : int
-        T.
-    horizon : int
-        H, at least 1 and B; beyond 2**16 rates could hardly move, and it is taken for that.
-
-    Returns
-    -------
-    array
-        ν afterwards, (N,) float64, multiples of 2**−23 in [0, 1).
+    and m / 2^s for 1 / H: :func:`reciprocal`. The horizon H is at least 1 and B; beyond 2**16 rates
+    could hardly move, and it is taken for that. Rates are multiples of 2**−23 in [0, 1).
 
     Examples
     --------
@@ -208,21 +173,10 @@ class InputRates:
     samples of a minibatch, or those with desire, as `rates_over` of the config says. The inputs of
     a layer are the neurons of the one before.
 
-    Parameters
-    ----------
-    config : DesireConfig
-        Of the network.
-    state : NetworkState
-        Of the network, with the rates. Nothing here waits for the device that they are on.
-    in_integers : bool
-        Whether the network learns in integers: :func:`follow_rate_in_integers`.
-
-    Attributes
-    ----------
-    rates : list of array
-        ν, L of (N_{ℓ−1},) float64, spikes a time step: the state's `input_rates`.
-    num_samples : array
-        Samples followed by each layer, (L,) int64: the state's `rated_samples`.
+    `rates` are the state's `input_rates`, L of (N_{ℓ−1},) float64, spikes a time step, and
+    `num_samples` its `rated_samples`, (L,) int64, those that each layer has followed. Nothing here
+    waits for the device that they are on. A network that learns `in_integers` follows them by
+    :func:`follow_rate_in_integers`.
     """
 
     def __init__(
@@ -232,16 +186,9 @@ class InputRates:
         self.rates, self.num_samples = state.input_rates, state.rated_samples
 
     def follow(self, layer: int, num_spikes: Array, num_samples: int | Array) -> None:
-        """Take in a minibatch.
+        """Take in a minibatch of B samples, a number or () int64, of layer ℓ in 1 to L.
 
-        Parameters
-        ----------
-        layer : int
-            ℓ in 1 to L.
-        num_spikes : array
-            Spikes of its inputs, all samples together, (N_{ℓ−1},) int64.
-        num_samples : int or array
-            B; an array is () int64.
+        `num_spikes` are the spikes of its inputs, all samples together, (N_{ℓ−1},) int64.
         """
         config, rate = self._config, self.rates[layer - 1]
         xp = namespace(rate)

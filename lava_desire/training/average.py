@@ -19,16 +19,8 @@ class WeightAverage:
     average ← a·average + (1 − a)·W, with a of the config's `weight_average`. For the first
     1 / (1 − a) minibatches it is their plain mean, so that the initial weights leave no trace.
 
-    Parameters
-    ----------
-    network : DesireNetwork
-        The network that learns.
-
-    Attributes
-    ----------
-    network : DesireNetwork
-        A network of the averaged weights, which are the `average` in the learning one's state; in
-        integers that is the average of mantissas, float32, and they are rounded to the nearest.
+    The averages are the `average` in the state of the network that learns; in integers that is the
+    average of mantissas, float32.
     """
 
     def __init__(self, network: DesireNetwork) -> None:
@@ -69,15 +61,7 @@ class WeightAverage:
     def next_shares(self, num_minibatches: int) -> list[float]:
         """Return by how much each of the next minibatches moves the average, and count them.
 
-        Parameters
-        ----------
-        num_minibatches : int
-            How many.
-
-        Returns
-        -------
-        list of float
-            Shares in (0, 1].
+        Shares are in (0, 1].
         """
         state, least = self._learning.state, 1 - self._learning.config.weight_average
         first = state.minibatches_averaged + 1
