@@ -25,13 +25,22 @@ from lava_desire.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from lava_desire.config import DesireConfig
+from lava_desire.config import OPTIONS, DesireConfig
 from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
-from lava_desire.model.option import LayerUpdate, check_decisions, refuse_eligibility
+from lava_desire.model.option import (
+    CurrentFilter,
+    DecisionPolicy,
+    Filter,
+    LayerUpdate,
+    check_decisions,
+    refuse_eligibility,
+)
+from lava_desire.model.options.reset import Reset
+from lava_desire.model.parts import Network
 from lava_desire.model.rates import InputRates
 from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
@@ -42,6 +51,13 @@ from lava_desire.state_dict import IncompatibleKeys, collect, load
 if TYPE_CHECKING:
     from lava_desire.backends.integers.backend import IntegerBackend, LayerRange
     from lava_desire.training.average import WeightAverage
+
+
+_OF_INFERENCE = [
+    Network,
+    *(each for each in OPTIONS if issubclass(each, (CurrentFilter, DecisionPolicy, Filter, Reset))),
+]
+"""The parts of a configuration that say how a network spikes and decides without learning."""
 
 
 class DesireNetwork:
@@ -135,17 +151,20 @@ class DesireNetwork:
     def config(self) -> DesireConfig:
         """The configuration. A network may be given another one of the same synapses.
 
-        It then computes and learns as that says, from the state that it has.
+        It then computes and learns as that says, from the state that it has. Its card says no
+        accuracy where it spikes or decides otherwise.
         """
         return self._config
 
     @config.setter
     def config(self, config: DesireConfig) -> None:
         self._check_synapses(config)
-        fields = self.format_fields()
+        known, fields = self._config, self.format_fields()
         self._compute_as(config, formats_from_dicts(fields) if fields else None)
         before, self.state = self.state, self._state_of(self.weights)
         self.restore(before)
+        if any(known.part(kind) != config.part(kind) for kind in _OF_INFERENCE):
+            self._forget_accuracy("settings")
 
     def _check_synapses(self, config: DesireConfig) -> None:
         """Refuse a configuration of other synapses; dense ones know no planes."""
@@ -207,6 +226,7 @@ class DesireNetwork:
     @weights.setter
     def weights(self, weights: Sequence[Tensor]) -> None:
         self.state.weights = list(weights)
+        self._forget_accuracy()
 
     @property
     def samples_seen(self) -> int:
@@ -1028,10 +1048,10 @@ class DesireNetwork:
         self._forget_accuracy()
         return keys
 
-    def _forget_accuracy(self) -> None:
-        """Take accuracies off the card, which are of the weights before."""
+    def _forget_accuracy(self, what: str = "weights") -> None:
+        """Take accuracies off the card, which are of the weights, or settings, before."""
         if "accuracy" in self.card:
-            said = (self.card.get("note"), "weights were changed since its epochs")
+            said = (self.card.get("note"), f"{what} were changed since its epochs")
             self.card = {name: each for name, each in self.card.items() if name != "accuracy"}
             self.card["note"] = "; ".join(each for each in said if isinstance(each, str))
 

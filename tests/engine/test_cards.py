@@ -85,18 +85,25 @@ def test_a_minibatch_later_no_accuracy_is_claimed(tmp_path):
     assert "accuracy" not in network.card
 
 
-@pytest.mark.parametrize("change", ["train_step", "load_state_dict"])
+@pytest.mark.parametrize("change", ["train_step", "load_state_dict", "weights", "settings"])
 def test_nor_is_one_of_weights_that_were_changed(run, change, tmp_path):
     network = DesireNetwork.load(run[0] / CHECKPOINT)
     network.forward(IMAGES[:4])
     assert "accuracy" in network.card
     if change == "train_step":
         network.train_step(IMAGES[:4], LABELS[:4], 1e-3)
-    else:
+    elif change == "load_state_dict":
         network.load_state_dict(DesireNetwork(network.config).state_dict())
+    elif change == "weights":
+        network.weights = DesireNetwork(network.config).weights
+    else:
+        network.config = network.config.replace(learning_rate=1e-5, epochs=9)
+        assert "accuracy" in network.card  # it spikes and decides as before
+        network.config = network.config.replace(tie_break="earliest")
     network.save(tmp_path / "a.safetensors")
     card = read_checkpoint(tmp_path / "a.safetensors").card
-    assert card["note"] == "weights were changed since its epochs"
+    what = "settings" if change == "settings" else "weights"
+    assert card["note"] == f"{what} were changed since its epochs"
     assert "accuracy" not in card
 
 
