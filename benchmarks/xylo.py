@@ -2,17 +2,21 @@
 
 ``python -m benchmarks.xylo`` trains networks with and without ``synapse_decay``, and runs them in
 floating point, in Loihi's integers, in Xylo's, and on xylosim, whose environment ``make
-check-emulators EMULATORS=xylosim`` sets up. ``python -m benchmarks.xylo record`` writes what
-xylosim computes of drawn networks, to which the tests hold ``XyloNetwork``.
+check-emulators EMULATORS=xylosim`` sets up. ``python -m benchmarks.xylo learned`` adds what learns
+in integers from the first sample on, and what several spikes a step cost. ``python -m
+benchmarks.xylo record`` writes what xylosim computes of drawn networks, to which the tests hold
+``XyloNetwork``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 from lava_desire.deploy import XyloNetwork, quantize, to_xylo
 from lava_desire.deploy.xylo_script import write_xylo_script
+from lava_desire.fixed import xylo_formats
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-emulators-xylosim" / "bin" / "python"
@@ -32,6 +37,7 @@ RECORDING = ROOT / "tests" / "deploy" / "xylosim.npz"
 LAYERS = ((16, 200, 8), (16, 200, 60, 8))
 DECAYS = (0.0, 0.5)
 SEEDS = (0, 1, 2)
+LEARNED_EPOCHS = 5
 _SIMULATE = (
     "import importlib, sys, numpy as np; sys.path.insert(0, sys.argv[1]);"
     "found = [importlib.import_module(n).simulate(np.load(f'{sys.argv[1]}/{n}_counts.npy'))"
@@ -53,12 +59,16 @@ def small_digits() -> tuple[Any, Any]:
     return pooled(*digits.train), pooled(*digits.test)
 
 
+def configured(layers: tuple[int, ...], decay: float, seed: int, epochs: int = 15) -> DesireConfig:
+    """Return how the small digits are learned."""
+    return DesireConfig.preset("digits").replace(
+        layer_sizes=layers, epochs=epochs, synapse_decay=decay, seed=seed
+    )
+
+
 def trained(layers: tuple[int, ...], decay: float, seed: int) -> DesireNetwork:
     """Return a network that has learned the small digits."""
-    config = DesireConfig.preset("digits").replace(
-        layer_sizes=layers, epochs=15, synapse_decay=decay, seed=seed
-    )
-    network = DesireNetwork(config)
+    network = DesireNetwork(configured(layers, decay, seed))
     fit(network, *small_digits())
     return network
 
@@ -168,13 +178,13 @@ def measure(layers: tuple[int, ...], decay: float, seed: int) -> dict[str, Any]:
     ours = found.network.run(inputs)
     counts = outputs.astype(int).sum(axis=0)
     lead = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) == 1
-    integers = None if decay else quantize(network, learned, test=(images, labels)).report
+    integers = quantize(network, learned, test=(images, labels)).report
     return {
         "layers": network.config.shape_text,
         "synapse_decay": decay,
         "seed": seed,
         "floating_point": evaluate(network, (images, labels)).accuracy,
-        "loihi_integers": integers and integers.accuracy_after,
+        "loihi_integers": integers.accuracy_after,
         "xylo_network": found.report.accuracy_after,
         "xylosim": float((lead & (counts.argmax(axis=1) == labels)).mean()),
         "bits": hidden.size + outputs.size,
@@ -185,23 +195,79 @@ def measure(layers: tuple[int, ...], decay: float, seed: int) -> dict[str, Any]:
     }
 
 
+def with_low_thresholds(network: XyloNetwork) -> XyloNetwork:
+    """Return a network of one hidden layer on the scale of weights that are not shifted.
+
+    Its potentials are cut at many thresholds, so that neurons spike several times a step.
+    """
+    return replace(
+        network,
+        threshold=np.maximum(network.threshold >> network.weight_shift_in, 1),
+        threshold_out=np.maximum(network.threshold_out >> network.weight_shift_out, 1),
+        weight_shift_in=0,
+        weight_shift_out=0,
+    )
+
+
+def learned_in_integers(seed: int) -> dict[str, Any]:
+    """Learn in floating point, in Loihi's integers and with Xylo's neurons; return accuracies."""
+    learned, test = small_digits()
+    config = configured(LAYERS[0], 0.5, seed, LEARNED_EPOCHS)
+    networks = {
+        "floating_point": DesireNetwork(config),
+        "loihi_integers": DesireNetwork(config, arithmetic="fixed_point"),
+        "xylo_neurons": DesireNetwork(
+            config, arithmetic="fixed_point", formats=xylo_formats(config)
+        ),
+    }
+    accuracies = {
+        name: [each.test_accuracy for each in fit(network, learned, test).records]
+        for name, network in networks.items()
+    }
+    in_floats, on_xylo = networks["floating_point"], networks["xylo_neurons"]
+    written = to_xylo(in_floats, learned, test=test)
+    low = with_low_thresholds(written.network)
+    spikes = low.run(in_floats.forward(test[0]).spikes[0].numpy()).hidden
+    trains = [train.numpy() for train in on_xylo.forward(test[0]).spikes]
+    with tempfile.TemporaryDirectory() as folder:
+        on_chip = to_xylo(on_xylo, learned, test=test).network
+        on_xylosim([(on_xylo, on_chip, trains[0])], Path(folder) / "spikes.npz")
+        with np.load(Path(folder) / "spikes.npz") as file:
+            pairs = [
+                (file[f"network_0_{part}"], train)
+                for part, train in zip(("hidden", "outputs"), trains[1:], strict=True)
+            ]
+    return {
+        "layers": config.shape_text,
+        "synapse_decay": config.synapse_decay,
+        "seed": seed,
+        "test_accuracies": accuracies,
+        "quantised_to_loihi": quantize(in_floats, learned, test=test).report.accuracy_after,
+        "written_for_xylo": written.report.accuracy_after,
+        "low_thresholds": float((low.predict(test[0]) == test[1]).mean()),
+        "several_spikes": float((spikes > 1).sum() / (spikes > 0).sum()),
+        "bits": [train.size for _, train in pairs],
+        "mismatching": [int((there != train).sum()) for there, train in pairs],
+    }
+
+
 def main() -> None:
-    """Measure, and write the result."""
+    """Measure, and write the result; what was measured by another command is kept."""
     if sys.argv[1:] == ["record"]:
         record()
         return
-    rows = []
-    for layers in LAYERS:
-        for decay in DECAYS:
-            for seed in SEEDS:
-                rows.append(measure(layers, decay, seed))
-                print(rows[-1], flush=True)
-    result = {
-        "command": "python -m benchmarks.xylo",
-        "commit": commit(),
-        "environment": environment(),
-        "results": rows,
-    }
+    result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    rows: list[dict[str, Any]] = []
+    found = {"commit": commit(), "environment": environment(), "results": rows}
+    if sys.argv[1:] == ["learned"]:
+        measured = (learned_in_integers(seed) for seed in SEEDS)
+        result["learned"] = {"command": "python -m benchmarks.xylo learned", **found}
+    else:
+        measured = (measure(*each) for each in itertools.product(LAYERS, DECAYS, SEEDS))
+        result |= {"command": "python -m benchmarks.xylo", **found}
+    for row in measured:
+        rows.append(row)
+        print(row, flush=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -10,10 +10,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
+from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, evaluate, fit
 from lava_desire.deploy import XyloNetwork, export, to_xylo
 from lava_desire.deploy.integer_network import as_integers, encode_images
-from lava_desire.fixed import LayerFormat, xylo_formats
+from lava_desire.fixed import LayerFormat, default_formats, xylo_formats
 
 RECORDING = Path(__file__).with_name("xylosim.npz")
 """Written by ``python -m benchmarks.xylo record``."""
@@ -161,9 +161,37 @@ def test_weights_of_floating_point_keep_their_charge_on_neurons_of_xylo():
     error = np.abs(network.float_weights()[1] - real.numpy_weights()[1])[inside]
     assert error.max() <= network.rule.step_of(2) / 2 + 1e-6
     potentials = network.potentials(np.ones((1, 16), np.float32))
-    assert (
-        max(int(each.max()) for each in potentials) < 2**14
-    )  # below one threshold: no second spike
+    for each, layer in zip(potentials, network.rule.formats, strict=True):
+        assert int(each.max()) < layer.threshold  # after one spike: there is no second
+
+
+def test_outputs_have_room_for_inhibition_that_lasts():
+    """Outputs on the hidden neurons' scale are cut at −2 thresholds: a class is not held down."""
+    for layers in ((16, 200, 8), (16, 200, 60, 8), (16, 4, 8), (2, 1000, 2)):
+        for decay in (0.5, 0.9375):
+            config = XYLO.replace(layer_sizes=layers, synapse_decay=decay)
+            *hidden, output = xylo_formats(config)
+            assert all(2**14 <= layer.threshold < 2**15 for layer in hidden)
+            assert 2**9 <= output.threshold <= 2**15 / 8
+            unit = decay * config.threshold
+            by_default = default_formats(config)[-1].step(config.threshold)
+            assert output.step(unit) == pytest.approx(by_default, rel=1e-3)
+    narrow = xylo_formats(XYLO.replace(weight_limit=2.0**-16))
+    assert (narrow[-1].weight_exp, narrow[-1].threshold) == (0, 2**15 - 1)
+
+
+def test_a_network_learns_on_neurons_of_xylo_nearly_what_it_does_in_floating_point():
+    rng = np.random.default_rng(1)
+    classes = rng.random((4, 16))
+    labels = np.arange(240) % 4
+    images = np.clip(classes[labels] + rng.normal(0, 0.15, (240, 16)), 0, 1).astype(np.float32)
+    config = XYLO.replace(layer_sizes=(16, 60, 4), epochs=4, learning_rate=1e-3, batch_size=8)
+    found = []
+    for network in (DesireNetwork(config), learner(config)):
+        fit(network, (images[:160], labels[:160]))
+        found.append(evaluate(network, (images[160:], labels[160:])).accuracy)
+    assert found[0] > 0.8
+    assert found[1] > found[0] - 0.1
 
 
 @pytest.mark.parametrize(
@@ -188,9 +216,12 @@ def test_others_refuse_neurons_of_xylo_by_name(tmp_path):
     with pytest.raises(ValueError, match="formats have neurons of loihi and xylo"):
         DesireNetwork(XYLO, arithmetic="fixed_point", formats=mixed)
     with pytest.raises(
-        ValueError, match=r"threshold is 5000: expected an integer in \[16384, 32767\]"
+        ValueError, match=r"threshold is 32768: expected an integer in \[1, 32767\]"
     ):
-        LayerFormat(7, 5000, 8, "xylo")
+        LayerFormat(7, 2**15, 8, "xylo")
+    low = (LayerFormat(7, 2**14 - 1, 8, "xylo"), *xylo[1:])
+    with pytest.raises(ValueError, match=r"threshold of layer 1 is 16383: .* \[16384, 32767\]"):
+        DesireNetwork(XYLO, arithmetic="fixed_point", formats=low)
     with pytest.raises(ValueError, match="neuron is 'brain': expected one of loihi, xylo"):
         LayerFormat(7, 20000, 8, "brain")
     with pytest.raises(ValueError, match="the network has neurons of Loihi in fixed point"):

@@ -18,6 +18,7 @@ from lava_desire.model.integers.limits import (
     MAX_STEPS,
     STATE_LIMIT,
     TRACE_LIMIT,
+    XYLO_HIDDEN_THRESHOLDS,
 )
 from lava_desire.model.integers.xylo import dash_of
 from lava_desire.model.rates import mean_trace
@@ -53,6 +54,18 @@ def whole_decay(decay: float) -> int:
     """
     unit = 1 << DECAY_BITS
     return min(round(decay * unit), unit - 1)
+
+
+def _refuse_several_spikes(formats: Sequence[LayerFormat]) -> None:
+    """Refuse thresholds that a potential of 16 bits can reach twice; output neurons spike once."""
+    allowed = XYLO_HIDDEN_THRESHOLDS
+    for layer, form in enumerate(formats[:-1], start=1):
+        if form.threshold not in allowed:
+            raise ValueError(
+                f"threshold of layer {layer} is {form.threshold}: expected an integer in "
+                f"[{allowed[0]}, {allowed[-1]}], as hidden neurons of Xylo spike several times a "
+                "step below"
+            )
 
 
 class IntegerRule:
@@ -132,6 +145,7 @@ class IntegerRule:
             self.dash_mem = dash_of("decay", config.decay)
             self.dash_syn = dash_of("synapse_decay", config.synapse_decay)
             self.weight_unit *= config.synapse_decay
+            _refuse_several_spikes(formats)
         self.decay, self.synapse_decay = (
             whole_decay(decay) for decay in (config.decay, config.synapse_decay)
         )

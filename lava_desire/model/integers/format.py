@@ -21,6 +21,7 @@ from lava_desire.model.integers.limits import (
     THRESHOLD_BITS,
     WEIGHT_BITS,
     WEIGHT_EXPONENTS,
+    XYLO_HIDDEN_THRESHOLDS,
     XYLO_SHIFTS,
     XYLO_THRESHOLDS,
 )
@@ -37,6 +38,8 @@ NEURONS = ("loihi", "xylo")
 # An integer threshold above the first is within 0.1 % of the one that was meant; below the second a
 # membrane potential can reach 16 thresholds.
 _FINE_THRESHOLD, _HIGH_THRESHOLD = 512, 8192
+# Output neurons of Xylo get a threshold up to this, of which 16 bits hold at least 8.
+_XYLO_OUTPUT_THRESHOLD = 4095
 # Weights that learn need room: the spread of Kaiming-normal weights times this is the largest. With
 # few bits fine steps matter more than room (4 bits learn digits to 93 % with 3, to 82 % with 6).
 _SPREADS, _SPREADS_OF_FEW_BITS, _FEW_BITS = 6.0, 3.0, 6
@@ -60,7 +63,8 @@ class LayerFormat:
     neuron : {"loihi", "xylo"}
         Whose arithmetic a neuron has. That of Xylo filters currents, which decay in the step in
         which they arrive: a weight is α times as much, for the same charge. Its exponent is in
-        [0, 7], its threshold the potential's own, in [2^14, 2^15 − 1]: one spike a step at most.
+        [0, 7], its threshold the potential's own, in [1, 2^15 − 1], of hidden neurons from 2^14 on:
+        one spike a step at most.
 
     Raises
     ------
@@ -209,8 +213,10 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
 def xylo_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFormat, ...]:
     """Choose formats for a network that shall learn with the neurons of Xylo, or move there.
 
-    Shifts are 7, and thresholds such that the largest mantissa stands for what it does in
-    :func:`default_formats`, or for as much as the thresholds allow: 127 · α · θ · 2^7 / v.
+    Thresholds v are such that the largest mantissa stands for what it does in
+    :func:`default_formats`, or for as much as they allow: 127 · α · θ · 2^e / v. Shifts e of hidden
+    layers are 7, and that of the output the largest with which its threshold is below 2^12, so that
+    its potentials have room for 8 of them, and for as much below 0.
 
     Parameters
     ----------
@@ -234,18 +240,18 @@ def xylo_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerForma
     >>> from lava_desire import DesireConfig
     >>> config = DesireConfig((16, 200, 8), decay=0.75, synapse_decay=0.5)
     >>> [layer.threshold for layer in xylo_formats(config)]
-    [16384, 19296]
+    [16384, 2412]
     """
-    shift = XYLO_SHIFTS[-1]
-    steps = [
-        layer.step(config.threshold) / config.threshold
+    units = [  # thresholds in the unit of a weight that is not shifted
+        config.synapse_decay * config.threshold / layer.step(config.threshold)
         for layer in default_formats(config, weight_bits)
     ]
-    wanted = [round(config.synapse_decay * 2**shift / step) for step in steps]
-    ends = XYLO_THRESHOLDS[0], XYLO_THRESHOLDS[-1]
-    return tuple(
-        LayerFormat(shift, min(max(each, ends[0]), ends[1]), weight_bits, "xylo") for each in wanted
-    )
+    shift, (low, high) = XYLO_SHIFTS[-1], (XYLO_HIDDEN_THRESHOLDS[i] for i in (0, -1))
+    hidden = [(shift, min(max(round(unit * 2**shift), low), high)) for unit in units[:-1]]
+    while shift and round(units[-1] * 2**shift) > _XYLO_OUTPUT_THRESHOLD:
+        shift -= 1
+    output = shift, min(max(round(units[-1] * 2**shift), 1), XYLO_THRESHOLDS[-1])
+    return tuple(LayerFormat(*each, weight_bits, "xylo") for each in (*hidden, output))
 
 
 def refuse_xylo(formats: Sequence[LayerFormat] | None, where: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 WEIGHT_BITS = range(2, 9)
 WEIGHT_EXPONENTS = range(-8, 8)
-# One spike a step at most: a potential of Xylo is cut at 2^15 − 1, below two such thresholds.
-XYLO_THRESHOLDS = range(2**14, 2**15)
+XYLO_THRESHOLDS = range(1, 2**15)
+# One spike a step at most: a potential of Xylo is cut at 2^15 − 1, below two such thresholds. Its
+# output neurons spike once a step whatever theirs are.
+XYLO_HIDDEN_THRESHOLDS = range(2**14, 2**15)
 XYLO_SHIFTS = range(8)
 STATE_BITS = 24
 STATE_LIMIT = 2 ** (STATE_BITS - 1) - 1
