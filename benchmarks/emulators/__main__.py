@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,10 @@ def main() -> None:
             write_network(folder, name, network, digits)
         if "xylosim" in emulators:
             write_xylo_networks(folder)
-        found = {name: run(name, folder) for name in emulators}
+        with ThreadPoolExecutor(len(emulators)) as pool:
+            found = dict(
+                zip(emulators, pool.map(run, emulators, itertools.repeat(folder)), strict=True)
+            )
     result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     for name, rows in found.items():
         result[name] = {

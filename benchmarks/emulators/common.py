@@ -70,7 +70,7 @@ class Network:
 
     @property
     def window(self) -> int:
-        """Steps of a sample, after which all layers are silent: T + L, more where currents last."""
+        """Steps of a sample, after which hidden layers are silent: more where currents last."""
         return len(self.inputs) + self.layers + (_SILENCE if self.current_decay < 4096 else 0)
 
 

@@ -502,6 +502,42 @@ def _xylo(page: Page) -> None:
     page.origin(name, notes)
 
 
+def _xylo_learned(page: Page) -> None:
+    name = f"{BENCHMARKS}/xylo.json"
+    notes = page.read(name)["learned"]
+
+    def percent(share: float) -> str:
+        return f"{100 * share:.2f} %"
+
+    ways: dict[str, Callable[[dict[str, Any]], str]] = {
+        "learned in floating point": lambda row: percent(
+            row["test_accuracies"]["floating_point"][-1]
+        ),
+        "then quantised to Loihi's integers": lambda row: percent(row["quantised_to_loihi"]),
+        "or written for Xylo": lambda row: percent(row["written_for_xylo"]),
+        "or with low thresholds": lambda row: percent(row["low_thresholds"]),
+        "of steps with spikes those with several, then": lambda row: percent(row["several_spikes"]),
+        "learned in Loihi's integers": lambda row: percent(
+            row["test_accuracies"]["loihi_integers"][-1]
+        ),
+        "learned with Xylo's neurons": lambda row: percent(
+            row["test_accuracies"]["xylo_neurons"][-1]
+        ),
+        "of these, spikes that differ on xylosim, hidden": lambda row: _share(row, 0),
+        "outputs": lambda row: _share(row, 1),
+    }
+    rows = notes["results"]
+    page.table(
+        [rows[0]["layers"], *(f"seed {row['seed']}" for row in rows)],
+        ([way, *map(told, rows)] for way, told in ways.items()),
+    )
+    page.origin(name, notes)
+
+
+def _share(row: dict[str, Any], part: int) -> str:
+    return f"{row['mismatching'][part]} of {row['bits'][part]:,}"
+
+
 def _feedback(page: Page) -> None:
     names = [f"results/feedback/{each.name}" for each in _files("results/feedback")]
     notes = {name: page.read(name) for name in names}
@@ -542,6 +578,7 @@ TABLES: dict[str, Callable[[Page], None]] = {
     "exports-on-lava": _on_lava,
     "learning-engine": _learning_engine,
     "xylo": _xylo,
+    "xylo-learned": _xylo_learned,
     "feedback": _feedback,
     "chips": _chips,
     "chip-energies": _energies,
