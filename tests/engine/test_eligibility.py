@@ -12,7 +12,7 @@ from lava_desire.analysis.alignment import alignment
 from lava_desire.analysis.complexity import count_measured
 from lava_desire.analysis.contribution import input_contribution
 from lava_desire.analysis.local_losses import local_losses
-from lava_desire.deploy import energy, quantize, to_nir
+from lava_desire.deploy import energy, loihi_learning_rule, map_network, quantize, to_nir
 from lava_desire.fixed import xylo_formats
 
 DRAW = np.random.default_rng(7)
@@ -223,6 +223,14 @@ def test_energy_counts_synapses_of_neurons_near_their_threshold():
         learning = int(((desire != 0) & (count > 0)).sum()) * fan_in / 4
         assert layer.learning["updates_of_spiking"] == learning
     assert "near the threshold is learned at as a spike is" in " ".join(found.report.split())
+
+
+def test_engines_of_chips_learn_at_spikes_alone():
+    with pytest.raises(ValueError, match=r"is 0\.5: expected 0, as Loihi's learning engine pairs"):
+        loihi_learning_rule(DENSE)
+    counted, running = (map_network(DENSE, learning=learns).report for learns in (True, False))
+    assert "near the threshold is counted as learning at spikes" in " ".join(counted.split())
+    assert "near the threshold" not in " ".join(running.split())
 
 
 def test_energy_refuses_neurons_that_the_chip_has_not():
