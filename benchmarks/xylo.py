@@ -37,7 +37,7 @@ RECORDING = ROOT / "tests" / "deploy" / "xylosim.npz"
 LAYERS = ((16, 200, 8), (16, 200, 60, 8))
 DECAYS = (0.0, 0.5)
 SEEDS = (0, 1, 2)
-LEARNED_EPOCHS = 5
+LEARNED_EPOCHS, LEARNED_SEEDS = 5, (0, 1)
 _SIMULATE = (
     "import importlib, sys, numpy as np; sys.path.insert(0, sys.argv[1]);"
     "found = [importlib.import_module(n).simulate(np.load(f'{sys.argv[1]}/{n}_counts.npy'))"
@@ -260,7 +260,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     found = {"commit": commit(), "environment": environment(), "results": rows}
     if sys.argv[1:] == ["learned"]:
-        measured = (learned_in_integers(seed) for seed in SEEDS)
+        measured = (learned_in_integers(seed) for seed in LEARNED_SEEDS)
         result["learned"] = {"command": "python -m benchmarks.xylo learned", **found}
     else:
         measured = (measure(*each) for each in itertools.product(LAYERS, DECAYS, SEEDS))
