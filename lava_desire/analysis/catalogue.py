@@ -73,7 +73,14 @@ EXPERIMENTS = {
     ),
     "fashion-mnist-conv": _fashion(
         "mnist-conv-best",
-        {"epochs": 12, "learning_rate": 3e-4, "image_shift": 0, "image_brightness": 0.2},
+        _WIDE
+        | {
+            "epochs": 20,
+            "learning_rate": 5e-4,
+            "image_shift": 0,
+            "image_mirror": 0.5,
+            "tie_break": "earliest",
+        },
     ),
     "fashion-mnist-integers": _fashion(
         "fashion-mnist-best", _FASHION_COSINE, precision="fixed_point"
