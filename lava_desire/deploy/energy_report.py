@@ -19,8 +19,8 @@ EVENTS = {
     "neuron_updates_idle": "the others",
     "messages": "spikes times the cores that they go to",
     "updates_with_desire": "synapses of neurons with a desire: what the rule touches",
-    "updates_of_spiking": "of these, neurons that spiked, or, with an eligibility_width, were near "
-    "the threshold: others change nothing (Eq. 4)",
+    "updates_of_spiking": "of these, neurons that spiked, or, with an eligibility_width, had an "
+    "eligible step: others change nothing (Eq. 4)",
     "weights_changed": "weights that a training step of one sample did change",
     "updates_dense": "all synapses, as a rule without desires would",
     "errors_back": "synapses through which errors of neurons with a desire go back (Eq. 13)",
