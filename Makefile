@@ -18,7 +18,7 @@ demo: $(READY)  ## train a network on handwritten digits and look at it
 	@$(RUN) lava_desire demo --force
 
 test: $(READY)  ## run the tests, two at a time
-	@$(RUN) pytest -n 2 --dist loadfile
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types layers test  ## lint, types, import layers and tests: what CI runs
 

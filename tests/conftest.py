@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,11 @@ from hypothesis import settings
 # tests of Ctrl-C want it heard.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Two tests at a time, and processes that they start, have more threads than there are cores: a
+# thread of OpenMP that waits busily keeps its core from the one that it waits for. libgomp reads
+# this once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # A busy machine makes no test fail.
 settings.register_profile("untimed", deadline=None)
@@ -27,6 +34,24 @@ GOLDEN_NAMES = (
     "fashion_online_dropout",
     "mnist_short_window",
 )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile kernels first: without a cache, each process that a test starts would."""
+    if hasattr(session.config, "workerinput") or find_spec("numba") is None:
+        return
+    from lava_desire.backends.numba import ahead
+
+    groups = ("dense", "single", "planes")
+    ahead.start(*groups, say=ahead.say)
+    for group in groups:
+        ahead.finish(group)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files of few tests come first: theirs are the long ones, and the last runs alone."""
+    number = Counter(item.path for item in items)
+    items.sort(key=lambda item: number[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -138,13 +138,13 @@ def test_eval_breaks_ties_as_it_is_told(run):
 
 
 def test_interrupting_saves_and_says_how_to_go_on(run, tmp_path):
-    with training(tmp_path, epochs=40) as process:
+    with training(tmp_path, epochs=12) as process:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "interrupted, saved; resume with: lava-desire train --resume mine\n"
     assert run("train", "--resume", "mine", "--quiet")[0] == 0
-    run("train", "--layers", "20", "--epochs", "40", "--output", "whole", "--quiet")
+    run("train", "--layers", "20", "--epochs", "12", "--output", "whole", "--quiet")
     for one, other in zip(
         weights_of(tmp_path / "mine"), weights_of(tmp_path / "whole"), strict=True
     ):
