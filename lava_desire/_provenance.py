@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import subprocess
 import sys
@@ -46,6 +45,8 @@ def versions() -> dict[str, str | None]:
 
 def version_of(package: str) -> str | None:
     """Return the version of a package that is installed, or None."""
+    import importlib.metadata  # which takes longer than most commands need for their answer
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

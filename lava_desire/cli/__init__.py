@@ -154,8 +154,47 @@ class _Commands(_QuickHelp, TyperGroup):
     """All commands."""
 
 
+class _Plain:
+    """Reads values that are plain at first sight; typer asks pydantic about each, even about none.
+
+    Importing pydantic takes as long as all else that a bad option needs. Of what is not plain, what
+    cannot be read above all, typer says what it always does.
+    """
+
+    def __init__(self, option: Any) -> None:
+        self._kind = option.type_descriptor.annotation
+        self._ask = option.get_runtime_param
+
+    def __call__(self) -> _Plain:
+        """Stand for ``get_runtime_param``."""
+        return self
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """See ``typer._coercion.RuntimeParam``."""
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        if self._kind == list[str] and isinstance(value, (list, tuple)):
+            return [str(each) for each in value]
+        pattern = _PLAIN_NUMBERS.get(self._kind)
+        if pattern and isinstance(value, str) and pattern.fullmatch(value):
+            return self._kind(value)
+        return value if type(value) is self._kind else self._ask().coerce(value, param, ctx)
+
+
+_PLAIN_NUMBERS = {
+    int: re.compile("[+-]?[0-9]{1,18}"),
+    float: re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE),
+}
+
+
 class _Command(_QuickHelp, TyperCommand):
     """A command with its options, and examples below them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for option in self.params:
+            if hasattr(option, "get_runtime_param"):  # other versions of typer ask nobody
+                option.get_runtime_param = _Plain(option)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""

@@ -15,6 +15,7 @@ import typer
 
 from lava_desire.cli.run import option_of
 from lava_desire.config import PARTS
+from lava_desire.data.names import DATASETS
 from lava_desire.model.fields import Part, declared
 
 Values = Sequence[str] | Callable[[str], list[str]]
@@ -72,7 +73,7 @@ Dataset = Annotated[
     option(
         "digits, mnist or fashion-mnist.",
         "the run's, or digits",
-        values=("digits", "mnist", "fashion-mnist"),
+        values=DATASETS,
     ),
 ]
 DataFile = Annotated[

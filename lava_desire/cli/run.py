@@ -463,11 +463,11 @@ def check_folder(output: str | None, force: bool) -> None:
 
     Raises FileExistsError if there is a run in the folder, or several, or it is a file.
     """
+    if output is None or not os.path.lexists(output):
+        return
     from lava_desire.training.run_folder import holds_run
 
-    if output is None:
-        return
-    if os.path.lexists(output) and not os.path.isdir(output):
+    if not os.path.isdir(output):
         raise FileExistsError(
             f"--output is {output!r}, which is no folder: expected one, or a new name"
         )

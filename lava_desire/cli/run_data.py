@@ -7,6 +7,7 @@ that are given, or else the run's own, which ``run.json`` names and knows again 
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lava_desire._text import printable
+from lava_desire.data.names import DATASETS, check_dataset
 from lava_desire.files import read_file
 from lava_desire.strict_json import parse_json
 from lava_desire.training.choose import CHOICES
@@ -123,13 +125,21 @@ class Source:
     @property
     def is_there(self) -> bool:
         """Whether the data set is known, and its file or folder exists, which may be damaged."""
-        from lava_desire.data import DATASETS
-
         place = self.events or self.file or self.data_dir
         return (self.dataset or "digits") in DATASETS and (not place or os.path.lexists(place))
 
     def load(self) -> Dataset:
-        """Load the samples; of recordings of events, what reads them."""
+        """Load the samples; of recordings of events, what reads them.
+
+        What is unknown, or not there, is refused before anything heavy is imported.
+        """
+        check_dataset(self.dataset or "digits")
+        place = self.events or self.file
+        if self.is_binned and not os.path.lexists(str(place)):
+            raise FileNotFoundError(f"--events {place} is not there: expected recordings of events")
+        # Files of a data set may be named by how they begin: see data.sources.is_folder.
+        if place is not None and not glob.glob(f"{glob.escape(place)}*"):
+            os.stat(place)
         from lava_desire.data import load_data, load_dataset
 
         if self.events is not None:
@@ -153,8 +163,6 @@ class Source:
             return data
         from lava_desire.data.events import load_events
 
-        if not os.path.lexists(place):
-            raise FileNotFoundError(f"--events {place} is not there: expected recordings of events")
         try:
             train, test = load_events(place, **(self.binning or {}))
         except DataError as error:

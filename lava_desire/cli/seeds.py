@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -117,6 +116,8 @@ def numbers_of(history: History) -> dict[str, float | None]:
 
 def summary_of(histories: Mapping[int, History]) -> dict[str, Any]:
     """Return the accuracies of all seeds, their means and standard deviations, for JSON."""
+    import statistics
+
     rows = {seed: numbers_of(history) for seed, history in histories.items()}
     over: dict[str, Any] = {}
     for name in ("best", "last", "test"):
@@ -154,4 +155,6 @@ def table_of(histories: Mapping[int, History]) -> list[str]:
 
 def _deviation(found: Sequence[float]) -> float | None:
     """Return the standard deviation of a sample, of n − 1; None of a single number."""
+    import statistics
+
     return statistics.stdev(found) if len(found) > 1 else None

@@ -14,12 +14,10 @@ from lava_desire.data.checks import DataError
 from lava_desire.data.dataset import Dataset
 from lava_desire.data.folder import load_folder
 from lava_desire.data.idx import read_idx
+from lava_desire.data.names import check_dataset
 from lava_desire.data.npz import load_npz
 from lava_desire.data.pictures import holds_pictures, load_pictures
 from lava_desire.data.table import SUFFIXES, load_table
-
-DATASETS = ("digits", "mnist", "fashion-mnist")
-"""The names that :func:`load_dataset` knows."""
 
 DATA_DIR_VARIABLE = "LAVA_DESIRE_DATA"
 """The environment variable that names the folder of the IDX files."""
@@ -145,8 +143,7 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     >>> digits.train_images.shape, digits.test_images.shape
     ((1438, 64), (359, 64))
     """
-    if name not in DATASETS:
-        raise DataError(f"dataset is {name!r}: expected one of {', '.join(DATASETS)}")
+    check_dataset(name, DataError)
     if name == "digits":
         return _load_digits()
     folder = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE)
