@@ -38,7 +38,7 @@ cost: $(READY)  ## count lines, files that name a field of the configuration, ci
 
 docs: $(READY)  ## build the documentation into build/docs, no warning and no broken link allowed
 	@rm -rf build/docs
-	@$(RUN) sphinx -q -E -n -W --keep-going -d build/doctrees docs build/docs
+	@$(RUN) sphinx -q -j auto -E -n -W --keep-going -d build/doctrees docs build/docs
 	@$(VENV)/bin/python docs/building/check.py build/docs
 	@echo "build/docs/index.html"
 
