@@ -328,8 +328,8 @@ class DesireNetwork:
         for layer, weights in zip(backend.layers, self.weights, strict=True):
             passed = (layer, weights, trains[-1], *self._dropout_of(masks, layer))
             try:
-                if learns:
-                    spikes, steps = self._run_eligible(*passed)
+                if learns and layer.number < self.config.num_layers:
+                    spikes, steps = backend.run_eligible(*passed)
                     eligible.append(steps)
                 else:
                     spikes = backend.run(*passed)
@@ -341,6 +341,8 @@ class DesireNetwork:
                     f"weights of layer {layer.number} reach {largest:.3g}, and potentials are no "
                     "longer finite: expected smaller ones, as a smaller learning_rate keeps them"
                 ) from None
+        if learns:
+            eligible.append(self._every_step(trains[-1]))
         return self._decided(trains, masks, eligible or None)
 
     def _decided(
@@ -380,19 +382,15 @@ class DesireNetwork:
             refuse_eligibility(self.config, " where a network learns in integers")
         if activity.eligible is not None:
             return activity.eligible[layer - 1]
+        if layer == self.config.num_layers:
+            return self._every_step(activity.trains[layer])
         place, weights = self.backend.layers[layer - 1], self.weights[layer - 1]
         dropout = self._dropout_of(activity.masks, place)
-        return self._run_eligible(place, weights, activity.trains[layer - 1], *dropout)[1]
+        return self.backend.run_eligible(place, weights, activity.trains[layer - 1], *dropout)[1]
 
-    def _run_eligible(
-        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
-    ) -> tuple[Any, Any]:
-        """Return the trains of a layer, and the steps in which it may learn: all of the output."""
-        backend = self.backend
-        if layer.number < self.config.num_layers:
-            return backend.run_eligible(layer, weights, trains, gain, mask)
-        spikes = backend.run(layer, weights, trains, gain, mask)
-        return spikes, backend.pack(torch.ones_like(backend.unpack(spikes)))
+    def _every_step(self, trains: Any) -> Any:
+        """Return the steps in which output neurons may learn, where hidden ones go by a mark."""
+        return self.backend.pack(torch.ones_like(self.backend.unpack(trains)))
 
     def _dropout_of(
         self, masks: Sequence[Tensor] | None, layer: Layer

@@ -139,7 +139,7 @@ def main() -> None:
             write_network(folder, name, network, digits)
         if "xylosim" in emulators:
             write_xylo_networks(folder)
-        with ThreadPoolExecutor(len(emulators)) as pool:
+        with ThreadPoolExecutor(max(len(emulators), 1)) as pool:
             found = dict(
                 zip(emulators, pool.map(run, emulators, itertools.repeat(folder)), strict=True)
             )

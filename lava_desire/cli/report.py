@@ -28,9 +28,9 @@ def report(
 ) -> None:
     """Write runs as one HTML page that needs no network: what, how, how well.
 
-    The networks are looked at with the weights of their best epochs and their test samples; what
-    is missing of a run, its samples or its weights say, the page says. --data, --events and
-    --data-dir tell where the samples are now.
+    The networks are looked at with their best weights, those that eval takes, and their test
+    samples; what is missing of a run, its samples or its weights say, the page says. --data,
+    --events and --data-dir tell where the samples are now.
     """
     path = check_output("--output", output, (".html", ".htm"))
     where = Source.given(None, data_dir, data, events, label_column=label_column)

@@ -490,8 +490,8 @@ def _assumptions(network: DesireNetwork) -> tuple[str, ...]:
         )
     if network.config.eligibility_policy is not None:
         said.append(
-            "a step near the threshold is learned at as a spike is, which is all that the learning "
-            "engine of Loihi pairs with traces"
+            "any step of an output neuron and one near the threshold is learned at as a spike is, "
+            "which is all that the learning engine of Loihi pairs with traces"
         )
     if network.arithmetic != "fixed_point":
         said.append("a neuron keeps a potential once a spike has arrived (in integers: counted)")

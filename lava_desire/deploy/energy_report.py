@@ -98,8 +98,8 @@ def _learning_lines(found: Energy) -> list[str]:
     """Return what a training step does, or why none is counted."""
     if found.not_learned:
         return textwrap.wrap(
-            f"A training step is not counted: {found.not_learned}. It is counted of the network in "
-            "floating point, from which the integers come.",
+            f"A training step is not counted: {found.not_learned}. It is counted of a network in "
+            "floating point.",
             _WIDTH,
         )
     layers, number = found.layers, _number

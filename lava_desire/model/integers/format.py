@@ -216,7 +216,7 @@ def xylo_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerForma
     Thresholds v are such that the largest mantissa stands for what it does in
     :func:`default_formats`, or for as much as they allow: 127 · α · θ · 2^e / v. Shifts e of hidden
     layers are 7, and that of the output the largest with which its threshold is below 2^12, so that
-    its potentials have room for 8 of them, and for as much below 0.
+    its potentials have room for 8 of them, and for as much below 0; large weights leave less.
 
     Parameters
     ----------
