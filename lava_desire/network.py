@@ -582,9 +582,7 @@ class DesireNetwork:
             if dropout_masks is not None:
                 masks = as_masks(dropout_masks, len(images), config.neurons, self.device)
             self._check_unseen()
-            result = self.train_step_checked(images, labels, learning_rate, masks)
-            self._forget_accuracy()
-            return result
+            return self.train_step_checked(images, labels, learning_rate, masks)
 
     @torch.inference_mode()
     def train_step_checked(
@@ -663,6 +661,7 @@ class DesireNetwork:
             If weights or potentials are NaN or infinite; samples before have been learned.
         """
         done = num_correct = num_active = 0
+        self._forget_accuracy()
         if self.learns_in_turn:
             first, trains = self.samples_seen, self.backend.encode(images)
             self._pass_masks(len(images))
@@ -694,6 +693,7 @@ class DesireNetwork:
         if found is None:
             self.samples_seen = first
             return None
+        self._forget_accuracy()
         trains, masks, desires, num_correct, num_active = found
         return StepResult(self._decided(trains, masks), desires, num_correct, num_active)
 
@@ -742,6 +742,7 @@ class DesireNetwork:
             Samples with a desire in neurons that are kept.
         """
         self.backend.check_learning(learning_rate)
+        self._forget_accuracy()
         if self.config.eligibility_policy is not None:  # before a weight changes
             activity = replace(activity, eligible=self.learning_trains(activity))
         with_desire = torch.zeros_like(activity.prediction, dtype=torch.bool)
@@ -969,6 +970,8 @@ class DesireNetwork:
 
     def restore(self, stored: NetworkState) -> None:
         """Go on from a state: from weights, mean rates, and the position of the random streams.
+
+        The card stays as it is: whoever restores another network's state gives its card as well.
 
         Parameters
         ----------

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
 from lava_desire.card import as_markdown, facts
@@ -85,13 +86,19 @@ def test_a_minibatch_later_no_accuracy_is_claimed(tmp_path):
     assert "accuracy" not in network.card
 
 
-@pytest.mark.parametrize("change", ["train_step", "load_state_dict", "weights", "settings"])
+@pytest.mark.parametrize(
+    "change", ["train_step", "in_turn", "update", "load_state_dict", "weights", "settings"]
+)
 def test_nor_is_one_of_weights_that_were_changed(run, change, tmp_path):
     network = DesireNetwork.load(run[0] / CHECKPOINT)
-    network.forward(IMAGES[:4])
+    seen = network.forward(IMAGES[:4], [np.ones((4, size), bool) for size in (6, 5)])
     assert "accuracy" in network.card
     if change == "train_step":
         network.train_step(IMAGES[:4], LABELS[:4], 1e-3)
+    elif change == "in_turn":
+        network.learn_in_turn(torch.from_numpy(IMAGES[:4]), torch.from_numpy(LABELS[:4]), 1e-3)
+    elif change == "update":
+        network.update(seen, network.desires(seen, LABELS[:4]), 1e-3)
     elif change == "load_state_dict":
         network.load_state_dict(DesireNetwork(network.config).state_dict())
     elif change == "weights":
