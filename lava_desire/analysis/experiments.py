@@ -12,16 +12,21 @@ from typing import Any
 
 from lava_desire.analysis.catalogue import EXPERIMENTS as EXPERIMENTS
 from lava_desire.analysis.catalogue import PROTOCOLS, TEST, Experiment
-from lava_desire.checkpoint import BEST
 from lava_desire.config import DesireConfig
 from lava_desire.data import Dataset
 from lava_desire.engine import DesireNetwork, History, evaluate
 from lava_desire.files import read_file, write_atomically
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.strict_json import parse_json
-from lava_desire.training.history import RUN
+from lava_desire.training.history import RUN, seed_folders
 from lava_desire.training.history import seed_folder as seed_folder
-from lava_desire.training.run_folder import holds_run, read_latest, read_records, read_test
+from lava_desire.training.run_folder import (
+    holds_run,
+    read_latest,
+    read_precision,
+    read_records,
+    read_test,
+)
 
 RESULT = "result.json"
 CURVES = "learning_curves.png"
@@ -60,7 +65,7 @@ def write_report(
     runs: list[dict[str, Any]] = []
     histories = []
     samples: dict[str, int] = {}
-    for path in sorted(Path(folder).glob("seed-*")):
+    for path in seed_folders(folder):
         if holds_run(path):
             history, config = read_history(path)
             if history.records:
@@ -121,22 +126,21 @@ def _samples_of(folder: Path) -> dict[str, int]:
 def write_ties(folder: str | Path, test: Any, device: str = "cpu") -> None:
     """Classify the test set with the chosen weights of a finished run by every rule for ties.
 
-    They are those that have met it, or else the best on it, in the precision of the run. What it
-    comes to goes into ``tie_break.json``, unless it is there. Raises OSError if a file cannot be
-    read or written.
+    They are those that have met it, or else the best on it, averaged ones where they did better,
+    in the precision of the run. What it comes to goes into ``tie_break.json``, unless it is there.
+    Raises CheckpointError if the run's checkpoint is damaged, OSError if a file cannot be read or
+    written.
     """
     history, _ = read_history(folder)
-    chosen = history.test or history.best
-    if chosen is None:
+    chosen, weights = history.test or history.chosen, history.weights_file
+    if chosen is None or weights is None:
         return
-    weights = BEST if history.test is None else history.test.weights
     known = {"epoch": chosen.epoch, "weights": weights}
     found = _read(Path(folder) / TIES) or {}
     if known == {name: found.get(name) for name in known}:
         return
-    path = Path(folder) / weights
-    precision = str(read_latest(folder)[0].state.get("precision"))
-    network = DesireNetwork.load(path, device, precision=precision)
+    precision = read_precision(*read_latest(folder))
+    network = DesireNetwork.load(Path(folder) / weights, device, precision=precision)
     accuracy, undecided = {}, {}
     for rule in TIE_BREAKS:
         network.config = network.config.replace(tie_break=rule)

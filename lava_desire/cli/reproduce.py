@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lava_desire._provenance import commit
+from lava_desire._text import percent
 from lava_desire.analysis.catalogue import (
     BASES,
     EXPERIMENTS,
@@ -44,7 +45,7 @@ from lava_desire.cli.workers import side_by_side
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import read_file
 from lava_desire.strict_json import parse_json
-from lava_desire.training.history import METRICS_JSON, RUN, seed_folder
+from lava_desire.training.history import METRICS_JSON, RUN, seed_folder, seed_folders
 from lava_desire.training.interrupt import Interrupted
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from lava_desire.cli.display import Silence
     from lava_desire.data import Dataset
+    from lava_desire.training.history import History
 
 ABLATION, FIGURES_NAME = "ablation", "figures"
 _NAMES = (*EXPERIMENTS, FIGURES_NAME, ABLATION)
@@ -250,7 +252,7 @@ def _protocol_of(folder: Path) -> str | None:
         if protocol not in PROTOCOLS:
             raise ValueError(f"{result} is damaged: protocol is {protocol!r}")
         return str(protocol)
-    for place in sorted(folder.glob("seed-*")):
+    for place in seed_folders(folder):
         if (place / RUN).exists():
             notes = read_notes(place / RUN)
             if notes.choose == "last":
@@ -262,7 +264,8 @@ def _protocol_of(folder: Path) -> str | None:
 
 
 def _report(asked: _Asked, as_json: bool) -> None:
-    from lava_desire.analysis.experiments import write_report
+    from lava_desire.analysis.experiments import read_history, write_report
+    from lava_desire.training.run_folder import holds_run
 
     experiment = asked.recipe
     report = write_report(experiment, asked.folder, provenance(), asked.quick, asked.protocol)
@@ -270,9 +273,11 @@ def _report(asked: _Asked, as_json: bool) -> None:
         shown = ("protocol", "over_seeds", "best_minus_paper", "mean_minus_paper")
         print(json.dumps({key: report[key] for key in shown if key in report}))
     paper = f"the paper's {experiment.dataset}: {100 * experiment.paper_accuracy:.2f} %"
-    for run in report["runs"]:
+    folders = filter(holds_run, seed_folders(asked.folder))
+    histories = [each for each in (read_history(path)[0] for path in folders) if each.records]
+    for run, history in zip(report["runs"], histories, strict=True):
         state = "" if run["finished"] else f" (stopped after epoch {run['epochs_done']})"
-        tell(asked.console, f"seed {run['seed']}: {_reached(run, asked.protocol)}{state}; {paper}")
+        tell(asked.console, f"seed {run['seed']}: {_reached(run, history)}{state}; {paper}")
     reached = report["over_seeds"].get("last" if asked.protocol == TEST else "test")
     if reached and reached["seeds"] > 1:
         mean, deviation, chance = (
@@ -289,25 +294,14 @@ def _report(asked: _Asked, as_json: bool) -> None:
         tell(asked.console, "a smoke test on few samples: these accuracies mean nothing")
 
 
-def _reached(run: dict[str, Any], protocol: str) -> str:
-    """Return what a run has come to, of ``result.json``."""
-    best, last, test, tie_break = (run[name] for name in ("best", "last", "test", "tie_break"))
-    parts = []
-    if best is not None:
-        watched = "test" if protocol == TEST else "validation"
-        parts.append(
-            f"best {100 * best[f'{watched}_accuracy']:.2f} % in epoch {best['epoch']}, last "
-            f"{100 * last[f'{watched}_accuracy']:.2f} %"
-            + ("" if protocol == TEST else " in validation")
-        )
-    if test is not None:
-        parts.append(
-            f"on the test set, read once, {100 * test['accuracy']:.2f} % by epoch {test['epoch']} "
-            f"({test['weights']})"
-        )
-    if tie_break is not None:
-        parts.append(f"{100 * tie_break['accuracy']['earliest']:.2f} % with ties to the earliest")
-    return ", ".join(parts) or "no epoch was chosen yet"
+def _reached(run: dict[str, Any], history: History) -> str:
+    """Return what a run has come to, of ``result.json`` and of its history."""
+    from lava_desire.cli.display import accuracies
+
+    text, ties = accuracies(history), run["tie_break"]
+    if ties is None:
+        return text
+    return f"{text}, {percent(ties['accuracy']['earliest'])} with ties to the earliest"
 
 
 def _ablate(asked: _Asked, base_name: str, epochs: int | None) -> None:

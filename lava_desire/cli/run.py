@@ -334,16 +334,13 @@ def _chosen_weights(folder: Path) -> str | None:
 
     None where it says neither.
     """
-    from lava_desire.checkpoint import BEST_AVERAGE, CheckpointError
+    from lava_desire.checkpoint import CheckpointError
     from lava_desire.training.run_folder import read_history
 
     try:
-        history = read_history(folder)
+        return read_history(folder).weights_file
     except (OSError, CheckpointError):
         return None
-    if history.test is not None:
-        return history.test.weights
-    return BEST_AVERAGE if history.average_is_best else None
 
 
 def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:

@@ -394,9 +394,8 @@ class Sweep:
         """Read the test set by the weights of the best trial, once no trial is being worked on."""
         from filelock import FileLock
 
-        from lava_desire.checkpoint import BEST, BEST_AVERAGE
         from lava_desire.engine import DesireNetwork, History, evaluate
-        from lava_desire.training.run_folder import read_latest, read_records
+        from lava_desire.training.run_folder import read_latest, read_precision, read_records
 
         with FileLock(self.folder / _LOCK):
             study = self.study()
@@ -415,10 +414,10 @@ class Sweep:
             for seed in self.seeds:
                 run = seed_folder(self.place(number), seed)
                 checkpoint, place = read_latest(run)
-                history = History(read_records(checkpoint, place))
-                path = run / (BEST_AVERAGE if history.average_is_best else BEST)
-                precision = str(checkpoint.state.get("precision"))
-                network = DesireNetwork.load(path, self.plan.device, precision=precision)
+                weights = History(read_records(checkpoint, place)).weights_file
+                assert weights is not None  # its trial has a value
+                precision = read_precision(checkpoint, place)
+                network = DesireNetwork.load(run / weights, self.plan.device, precision=precision)
                 found.append(evaluate(network, data).accuracy)
             study.set_user_attr(_TEST, {"trial": number, "accuracies": found})
 

@@ -20,6 +20,11 @@ def seed_folder(folder: str | Path, seed: int) -> Path:
     return Path(folder) / f"seed-{seed}"
 
 
+def seed_folders(folder: str | Path) -> list[Path]:
+    """Return the folders of the runs of all seeds that are there, in that of all."""
+    return sorted(Path(folder).glob("seed-*"))
+
+
 @dataclass(frozen=True)
 class EpochRecord:
     """One line of the metrics: an epoch, counted from 1, and what came of it.
@@ -153,6 +158,20 @@ class History:
         if chosen is None:
             return None
         return chosen.average_accuracy if self.average_is_best else chosen.accuracy
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file in the run's folder that holds the weights that the run is for.
+
+        Those that have met :attr:`test`, or else those of :attr:`best_accuracy`; None without one.
+        """
+        from lava_desire.checkpoint import BEST, BEST_AVERAGE  # which imports NumPy
+
+        if self.test is not None:
+            return self.test.weights
+        if self.chosen is None:
+            return None
+        return BEST_AVERAGE if self.average_is_best else BEST
 
     @property
     def last(self) -> EpochRecord | None:

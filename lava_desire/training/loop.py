@@ -412,13 +412,13 @@ class TrainingRun:
 
     def _read_test(self) -> None:
         """Classify the test set with the weights that are chosen, and put it down."""
-        chosen, name, network = self.history.chosen, BEST, self.network
+        chosen, name, network = self.history.chosen, self.history.weights_file, self.network
         if self.choose == "last":
-            chosen, name = self.history.last, CHECKPOINT
-        if chosen is None or self.test is None:
+            chosen, name = self.history.last, BEST_AVERAGE if self.average else CHECKPOINT
+        if chosen is None or name is None or self.test is None:
             return
-        if self.average and (self.choose == "last" or self.history.average_is_best):
-            name, network = BEST_AVERAGE, self.average.network
+        if self.average and name == BEST_AVERAGE:
+            network = self.average.network
         held = network.state.copy()
         stored = self._best_weights(name)
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_desire._text import printable
+from lava_desire.backends.registry import FIXED_POINT, PRECISIONS
 from lava_desire.checkpoint import (
     BEST,
     BEST_AVERAGE,
@@ -160,6 +161,20 @@ def read_records(checkpoint: Checkpoint, path: Path) -> list[EpochRecord]:
     if not isinstance(stored, list):
         raise CheckpointError(f"{path} holds a network but no training")
     return _checked_records(stored, path)
+
+
+def read_precision(checkpoint: Checkpoint, path: Path) -> str:
+    """Return the precision that a run computes in.
+
+    Raises CheckpointError, with the path, if the checkpoint names none.
+    """
+    stored = checkpoint.state.get("precision")
+    if stored not in (*PRECISIONS, FIXED_POINT):
+        raise CheckpointError(
+            f"{path} says precision = {stored!r}: expected one of "
+            f"{', '.join((*PRECISIONS, FIXED_POINT))}"
+        )
+    return str(stored)
 
 
 def read_history(folder: str | Path) -> History:

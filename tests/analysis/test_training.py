@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,9 @@ from lava_desire.analysis.experiments import (
     write_ties,
 )
 from lava_desire.analysis.training import Snapshots, train_or_resume
+from lava_desire.checkpoint import write_checkpoint
 from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit
+from lava_desire.training.run_folder import read_latest
 
 SMALL = BASES["small"].config
 CONFIG = DesireConfig((64, 12, 10), learning_rate=3e-4, batch_size=16, epochs=2)
@@ -128,6 +132,27 @@ def test_ties_are_broken_in_the_precision_of_the_run(digits, tmp_path, monkeypat
     monkeypatch.setattr("lava_desire.analysis.experiments.evaluate", watched)
     write_ties(tmp_path, digits.test)
     assert precisions == {"bfloat16x2"}
+
+
+def test_ties_are_of_the_averaged_weights_where_these_did_better(digits, tmp_path):
+    config = CONFIG.replace(weight_average=0.98, seed=2)
+    history = train_or_resume(config, digits.train, digits.test, tmp_path)
+    assert history.test is None
+    assert history.average_is_best
+    write_ties(tmp_path, digits.test)
+    found = json.loads((tmp_path / "tie_break.json").read_text())
+    assert found["weights"] == history.weights_file == "best_average.safetensors"
+    assert found["epoch"] == history.best_average.epoch
+    assert found["accuracy"]["undecided"] == history.best_accuracy > history.best.accuracy
+
+
+def test_a_run_that_tells_no_precision_is_refused_by_the_name_of_its_file(digits, tmp_path):
+    train_or_resume(CONFIG.replace(epochs=1), digits.train, digits.test, tmp_path)
+    checkpoint, path = read_latest(tmp_path)
+    del checkpoint.state["precision"]
+    write_checkpoint(checkpoint, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint.safetensors says precision = None: exp"):
+        write_ties(tmp_path, digits.test)
 
 
 def test_the_deviation_of_one_seed_is_unknown():
