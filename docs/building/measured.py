@@ -18,6 +18,7 @@ from docutils.statemachine import StringList
 
 from building import accuracies
 from building.tables import ROOT, Page
+from lava_desire._text import percent
 from lava_desire.deploy.chips import find_chips
 from lava_desire.deploy.energy_report import PARTS
 
@@ -505,9 +506,6 @@ def _xylo(page: Page) -> None:
 def _xylo_learned(page: Page) -> None:
     name = f"{BENCHMARKS}/xylo.json"
     notes = page.read(name)["learned"]
-
-    def percent(share: float) -> str:
-        return f"{100 * share:.2f} %"
 
     ways: dict[str, Callable[[dict[str, Any]], str]] = {
         "learned in floating point": lambda row: percent(

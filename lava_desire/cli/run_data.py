@@ -135,11 +135,13 @@ class Source:
         """
         check_dataset(self.dataset or "digits")
         place = self.events or self.file
-        if self.is_binned and not os.path.lexists(str(place)):
-            raise FileNotFoundError(f"--events {place} is not there: expected recordings of events")
         # Files of a data set may be named by how they begin: see data.sources.is_folder.
-        if place is not None and not glob.glob(f"{glob.escape(place)}*"):
-            os.stat(place)
+        named_so = place and not self.is_binned and glob.glob(f"{glob.escape(place)}*")
+        if place is not None and not named_so and not os.path.lexists(place):
+            option, expected = "--data", "a .npz, .csv or .parquet file, or a folder"
+            if self.events is not None:
+                option, expected = "--events", "recordings of events"
+            raise FileNotFoundError(f"{option} {place} is not there: expected {expected}")
         from lava_desire.data import load_data, load_dataset
 
         if self.events is not None:

@@ -39,6 +39,8 @@ class ExportedNetwork:
     """A network as a target computes it, which classifies images by its output spikes."""
 
     config: DesireConfig
+    image_shape: tuple[int, ...] | None
+    encodes_integers: bool
 
     def predict(self, images: Any) -> Any:
         """Classify images.
@@ -59,6 +61,26 @@ class ExportedNetwork:
             If the images do not fit the network.
         """
         return predict_class(self.config, self._outputs(images))
+
+    def encode(self, images: Any) -> Any:
+        """Return the spikes of the rate encoder for images.
+
+        Parameters
+        ----------
+        images : array
+            (B, N_0) uint8, or float brightness in [0, 1].
+
+        Returns
+        -------
+        ndarray
+            (T, B, N_0) bool.
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit the network.
+        """
+        return encode_images(images, self.config, self.image_shape, self.encodes_integers)
 
     def _outputs(self, images: Any) -> Any:
         """Return output spikes for images, (T, B, N_L)."""
@@ -215,26 +237,6 @@ class IntegerNetwork(ExportedNetwork):
 
     def _outputs(self, images: Any) -> Any:
         return self.spikes(self.encode(images))[-1]
-
-    def encode(self, images: Any) -> Any:
-        """Return the spikes of the rate encoder for images.
-
-        Parameters
-        ----------
-        images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
-
-        Returns
-        -------
-        ndarray
-            (T, B, N_0) bool.
-
-        Raises
-        ------
-        ValueError
-            If the images do not fit the network.
-        """
-        return encode_images(images, self.config, self.image_shape, self.encodes_integers)
 
 
 def predict_class(config: DesireConfig, spikes: Any) -> Any:

@@ -178,8 +178,10 @@ def encoder_of(network: DesireNetwork | IntegerNetwork) -> DesireNetwork:
     """Return a network of the engine that encodes images as `network` does."""
     if isinstance(network, DesireNetwork):
         return network
-    arithmetic = "fixed_point" if network.encodes_integers else "floating_point"
-    encoder = DesireNetwork(network.config, arithmetic=arithmetic)
+    if network.encodes_integers:
+        encoder = DesireNetwork(network.config, arithmetic="fixed_point", formats=network.formats)
+    else:
+        encoder = DesireNetwork(network.config)
     if network.image_shape is not None:
         encoder.card = {"data": {"image_shape": list(network.image_shape)}}
     return encoder

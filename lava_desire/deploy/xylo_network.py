@@ -10,7 +10,7 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.chips.base import Figure
 from lava_desire.deploy.chips.xylo import CHIP
-from lava_desire.deploy.integer_network import ExportedNetwork, encode_images
+from lava_desire.deploy.integer_network import ExportedNetwork
 from lava_desire.model.checks import check_array
 from lava_desire.model.integers.xylo import DASHES, STATE_LIMITS, Population
 from lava_desire.model.synapses import refuse_synapses
@@ -182,9 +182,7 @@ class XyloNetwork(ExportedNetwork):
         return [*np.split(run.hidden, ends[:-1], axis=2), run.outputs]
 
     def _outputs(self, images: Any) -> Any:
-        return self.run(
-            encode_images(images, self.config, self.image_shape, self.encodes_integers)
-        ).outputs
+        return self.run(self.encode(images)).outputs
 
 
 def refuse_what_does_not_fit(config: DesireConfig) -> None:

@@ -57,6 +57,20 @@ def test_filtered_images_and_currents_give_the_spikes_of_the_network():
     assert torch.equal(module.predict(images), network.predict(images))
 
 
+def test_integers_need_no_formats_but_their_own():
+    """An encoder was made with formats chosen anew, which weights as bounded as these have not."""
+    from lava_desire.deploy.integer_network import IntegerNetwork
+
+    config, images = DENSE.replace(weight_limit=1e-6), DIGITS.test_images[:5]
+    with pytest.raises(ValueError, match="step is"):
+        DesireNetwork(config, arithmetic="fixed_point")
+    weights = [np.full(each.weight_shape, 3, np.int8) for each in config.synapses]
+    network = IntegerNetwork(config, weights, [9] * config.num_layers, encodes_integers=True)
+    spikes = to_torch(network).encode(images)
+    assert spikes.any()
+    assert spikes.numpy().tolist() == network.encode(images).tolist()
+
+
 def test_weights_are_parameters_of_their_own_width():
     network = loud(DENSE)
     integers = quantize(network, SOME).network

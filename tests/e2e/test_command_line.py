@@ -298,7 +298,7 @@ def refused(result, *parts):
         (["--precision", "float8"], "--precision is 'float8'"),
         (["--colour", "red"], "--colour"),
         (["--data", "a.npz", "--dataset", "digits"], "expected one"),
-        (["--data", "none.npz"], "none.npz"),
+        (["--data", "none.npz"], "--data none.npz is not there: expected a .npz, .csv or .parquet"),
         (["--config", "none.json"], "none.json"),
         (["--resume", "nowhere"], "nowhere holds no run"),
         (["--resume", "nowhere", "--seed", "3"], "--seed is given"),

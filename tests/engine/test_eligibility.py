@@ -211,17 +211,21 @@ def test_energy_of_its_integers_counts_a_sample_and_says_why_no_training_step():
 
 
 def test_energy_counts_synapses_of_neurons_near_their_threshold():
-    network = DesireNetwork(DENSE.replace(dropout_hidden=0.0, threshold=30.0))
+    network = DesireNetwork(DENSE.replace(dropout_hidden=0.0))
     data = {f"{part}_images": IMAGES for part in ("train", "test")}
     data |= {f"{part}_labels": LABELS for part in ("train", "test")}
     found = energy(network, data, samples=4)
     activity = network.forward(IMAGES[:4])
     desires = network.desires(activity, LABELS[:4])
-    steps = [network.backend.counts(each) for each in network.learning_trains(activity)]
-    for layer, desire, count in zip(found.layers, desires, steps, strict=True):
+    near, spikes = network.learning_trains(activity), activity.trains[1:]
+    for layer, desire, *trains in zip(found.layers, desires, near, spikes, strict=True):
+        eligible, fired = (network.backend.unpack(each) for each in trains)
+        assert (eligible & ~fired).any()
         fan_in = DENSE.neurons[layer.layer - 1]
-        learning = int(((desire != 0) & (count > 0)).sum()) * fan_in / 4
-        assert layer.learning["updates_of_spiking"] == learning
+        learning, at_spikes = (
+            int(((desire != 0) & each.any(0)).sum()) * fan_in / 4 for each in (eligible, fired)
+        )
+        assert layer.learning["updates_of_spiking"] == learning != at_spikes
     assert "near the threshold is learned at as a spike is" in " ".join(found.report.split())
 
 
