@@ -163,7 +163,7 @@ class History:
     def weights_file(self) -> str | None:
         """The file in the run's folder that holds the weights that the run is for.
 
-        Those that have met :attr:`test`, or else those of :attr:`best_accuracy`; None without one.
+        Those that have met the test set, or else those of :attr:`best_accuracy`; None without one.
         """
         from lava_desire.checkpoint import BEST, BEST_AVERAGE  # which imports NumPy
 
