@@ -39,8 +39,6 @@ class ExportedNetwork:
     """A network as a target computes it, which classifies images by its output spikes."""
 
     config: DesireConfig
-    image_shape: tuple[int, ...] | None
-    encodes_integers: bool
 
     def predict(self, images: Any) -> Any:
         """Classify images.
@@ -62,6 +60,17 @@ class ExportedNetwork:
         """
         return predict_class(self.config, self._outputs(images))
 
+    def _outputs(self, images: Any) -> Any:
+        """Return output spikes for images, (T, B, N_L)."""
+        raise NotImplementedError
+
+
+class EncodingNetwork(ExportedNetwork):
+    """One of integers, that encodes images itself."""
+
+    image_shape: tuple[int, ...] | None
+    encodes_integers: bool
+
     def encode(self, images: Any) -> Any:
         """Return the spikes of the rate encoder for images.
 
@@ -82,13 +91,9 @@ class ExportedNetwork:
         """
         return encode_images(images, self.config, self.image_shape, self.encodes_integers)
 
-    def _outputs(self, images: Any) -> Any:
-        """Return output spikes for images, (T, B, N_L)."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True)
-class IntegerNetwork(ExportedNetwork):
+class IntegerNetwork(EncodingNetwork):
     """Weights, exponents and thresholds of a network in fixed point.
 
     a = (Σ W·s) · 2^exponent;  v ← trunc(v·(4096 − dv) / 4096) + 64·a;  a spike where v > 64·vth

@@ -10,7 +10,7 @@ import numpy as np
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.chips.base import Figure
 from lava_desire.deploy.chips.xylo import CHIP
-from lava_desire.deploy.integer_network import ExportedNetwork
+from lava_desire.deploy.integer_network import EncodingNetwork
 from lava_desire.model.checks import check_array
 from lava_desire.model.integers.xylo import DASHES, STATE_LIMITS, Population
 from lava_desire.model.synapses import refuse_synapses
@@ -41,7 +41,7 @@ class XyloRun:
 
 
 @dataclass(frozen=True)
-class XyloNetwork(ExportedNetwork):
+class XyloNetwork(EncodingNetwork):
     """Weights, decays and thresholds of a network on Xylo Audio 2 (SYNS61201).
 
     i ← i + Σ (W ≪ shift)·n;  i ← i − d(i, dash_syn);  v ← v − d(v, dash_mem) + i;  n = ⌊v / θ⌋
