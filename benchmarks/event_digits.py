@@ -22,7 +22,6 @@ from lava_desire import DesireConfig, DesireNetwork, fit, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.analysis.experiments import spread, summary
 from lava_desire.cli.machine import environment
-from lava_desire.config import PRESETS
 from lava_desire.data import Dataset, SpikeTrains, load_npz
 from lava_desire.data.events import EventDataset
 from lava_desire.data.events.synthetic import saccades
@@ -73,7 +72,7 @@ def _flat(data: Dataset) -> DesireConfig:
 def _planes(data: Dataset) -> DesireConfig:
     """Return two convolutions, of the preset, for planes of this shape."""
     planes = (2, 34, 34) if data.has_spikes else (1, 28, 28)
-    return PRESETS["mnist-conv-best"].replace(input_shape=planes)
+    return DesireConfig.preset("mnist-conv-best").replace(input_shape=planes)
 
 
 def main() -> None:

@@ -3,9 +3,8 @@
 ``make check-emulators`` calls ``python -m benchmarks.emulators.brian2_loihi FOLDER``. A mantissa m
 with exponent e is the weight 2·m with e − 1 here, since its mixed-sign weights are even;
 decay_I = 4096 clears the current in every step, less lets it last, and the threshold's mantissa is
-ours. Its neurons
-reset to zero and know nothing else: a network that subtracts its threshold is run as well, and
-shows what that makes.
+ours. Its neurons reset to zero and know nothing else: a network that subtracts its threshold is run
+as well, and shows what that makes.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ _MOVED = {"image_rotation": 10.0, "image_scale": 0.1, "tie_break": "earliest"}
 _COSINE = {"learning_rate_schedule": "cosine", "tie_break": "earliest"}
 _MNIST_COSINE = _MOVED | _COSINE | {"epochs": 24, "dropout_hidden": 0.15}
 _FASHION_COSINE = _COSINE | {"epochs": 48, "dropout_hidden": 0.1, "image_shift_start": 12}
-_WIDE = {"layers": ("32c5s2", "64c5s2", "10"), "epochs": 16}
+_WIDE = {"layers": ("32c5s2", "64c5s2", "10")}
 
 EXPERIMENTS = {
     "mnist": _mnist("mnist"),
@@ -63,7 +63,9 @@ EXPERIMENTS = {
     "mnist-integers": _mnist("mnist-best", _MNIST_COSINE, precision="fixed_point"),
     "mnist-conv": _mnist("mnist-conv"),
     "mnist-conv-best": _mnist("mnist-conv-best"),
-    "mnist-conv-large": _mnist("mnist-conv-best", _MOVED | _WIDE | {"image_bend": 1.0}),
+    "mnist-conv-large": _mnist(
+        "mnist-conv-best", _MOVED | _WIDE | {"epochs": 16, "image_bend": 1.0}
+    ),
     "fashion-mnist-best": _fashion("fashion-mnist-best"),
     "fashion-mnist-cosine": _fashion("fashion-mnist-best", _FASHION_COSINE),
     "fashion-mnist-cosine-large": _fashion(

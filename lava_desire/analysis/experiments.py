@@ -19,7 +19,6 @@ from lava_desire.files import read_file, write_atomically
 from lava_desire.model.options.tie_break import TIE_BREAKS
 from lava_desire.strict_json import parse_json
 from lava_desire.training.history import RUN, seed_folders
-from lava_desire.training.history import seed_folder as seed_folder
 from lava_desire.training.run_folder import (
     holds_run,
     read_latest,

@@ -15,7 +15,6 @@ from lava_desire.analysis.ablation import (
 from lava_desire.analysis.catalogue import BASES, EXPERIMENTS, VARIANTS
 from lava_desire.analysis.experiments import (
     quick_data,
-    seed_folder,
     spread,
     write_report,
     write_ties,
@@ -23,6 +22,7 @@ from lava_desire.analysis.experiments import (
 from lava_desire.analysis.training import Snapshots, train_or_resume
 from lava_desire.checkpoint import write_checkpoint
 from lava_desire.engine import CheckpointError, DesireNetwork, evaluate, fit
+from lava_desire.training.history import seed_folder
 from lava_desire.training.run_folder import read_latest
 
 SMALL = BASES["small"].config
