@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -187,6 +188,15 @@ def script(python: str, name: str, folder: Path) -> str:
     return run([python, str(Path(__file__).parent / f"{name}.py"), str(folder)])
 
 
+def read_graphs(python: str, name: str, folder: Path) -> dict[str, Any]:
+    """Have a reader read what is planned for it; print its rows, and return what it found."""
+    printed = run([python, "-m", f"{__package__}.readers", str(folder), name])
+    # snnTorch prints every parameter of every layer; the rows are what is wanted.
+    print("\n".join(row for row in printed.splitlines() if row.startswith(name)), flush=True)
+    found: dict[str, Any] = json.loads((folder / f"readers_{name}.json").read_text())
+    return found
+
+
 def main() -> None:
     """Export, run, print, and write the result."""
     *pythons, netx = sys.argv[1:]
@@ -205,18 +215,21 @@ def main() -> None:
                 write_netx(folder, f"digits{name}", network, digits.test_images[:NETX_SAMPLES])
                 write_netx(folder, f"random{name}", random, random_images(64))
         (folder / "plan.json").write_text(json.dumps(plans))
-        results: dict[str, Any] = {"readers": {}}
-        for python, names in zip(pythons, READERS.values(), strict=True):
-            module = f"{__package__}.readers"
-            printed = run([python, "-m", module, str(folder), *names])
-            # snnTorch prints every parameter of every layer; the rows are what is wanted.
-            print("\n".join(row for row in printed.splitlines() if row.startswith(names)))
-            for name in names:
-                found = json.loads((folder / f"readers_{name}.json").read_text())
-                results["readers"][name] = found
-        print(script(netx, "netx", folder))
-        results["netx"] = json.loads((folder / "netx.json").read_text())
-        results["foreign"] = read_foreign(pythons[0], folder / "foreign")
+        with ThreadPoolExecutor(len(sys.argv)) as pool:
+            read = {
+                name: pool.submit(read_graphs, python, name, folder)
+                for python, names in zip(pythons, READERS.values(), strict=True)
+                for name in names
+            }
+            run_netx = pool.submit(script, netx, "netx", folder)
+            foreign = pool.submit(read_foreign, pythons[0], folder / "foreign")
+            readers = {name: found.result() for name, found in read.items()}
+            print(run_netx.result())
+            results = {
+                "readers": readers,
+                "netx": json.loads((folder / "netx.json").read_text()),
+                "foreign": foreign.result(),
+            }
     result = {
         "command": "make check-exports",
         "commit": commit(),
