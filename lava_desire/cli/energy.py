@@ -64,6 +64,8 @@ def _read(path: Path) -> dict[str, Any]:
     """Return what SANA-FE simulated; raises ValueError if the file is none of its script."""
     from lava_desire.files import open_regular
 
+    if not path.exists():
+        raise FileNotFoundError(f"No such file: {path}; expected the report.json of --simulated")
     with open_regular(path) as file:
         try:
             found = json.load(file)

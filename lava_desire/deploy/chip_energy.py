@@ -7,6 +7,7 @@ Nothing here ran on a chip. Every number of a report is *counted* by the engine 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from lava_desire.data.spike_trains import first_samples
 from lava_desire.deploy.chips import find_chip, find_chips
 from lava_desire.deploy.chips.base import Chip, Figure
-from lava_desire.deploy.energy_report import EVENTS, PARTS, lines_of
+from lava_desire.deploy.energy_report import EVENTS, PARTS, SIMULATED_PARTS, lines_of
 from lava_desire.deploy.placement import place
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers
@@ -209,7 +210,7 @@ def energy(
     ------
     ValueError
         If no energies of the chip are known, the network does not fit it, samples do not fit, or
-        `simulated` is of another network or other samples.
+        `simulated` is of another network or other samples, or has no energies.
 
     Examples
     --------
@@ -302,16 +303,29 @@ def _check_simulated(
         counted["input_spikes"] = window.input_spikes
         counted["spikes"] = [each["spikes"] for each in window.events]
     for name, value in counted.items():
-        given = report[name]
-        if "spikes" in name:
-            is_same = np.shape(given) == np.shape(value) and np.allclose(given, value)
-        else:
-            is_same = given == value
-        if not is_same:
+        given = report.get(name)
+        if not (_is_near(given, value) if "spikes" in name else given == value):
             raise ValueError(
                 f"simulated has {name} {given}: expected {value}, as the network has here with "
                 "the samples that are counted"
             )
+    energies = report.get("energy_J")
+    parts = energies if isinstance(energies, Mapping) else {}
+    shown = {f"energy_J {part}": parts.get(part) for part in SIMULATED_PARTS}
+    for name, given in {**shown, "time_s": report.get("time_s")}.items():
+        if not isinstance(given, int | float) or not 0 <= given < math.inf:
+            raise ValueError(
+                f"simulated has {name} {given!r}: expected a finite number, at least 0, as the "
+                "script of --to sanafe reports"
+            )
+
+
+def _is_near(given: Any, value: Any) -> bool:
+    try:
+        array = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        return False
+    return array.shape == np.shape(value) and np.allclose(array, value)
 
 
 def _price(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lava_desire.deploy.chip_energy import Energy
 
 PARTS = ("synapses", "somas", "network")
+SIMULATED_PARTS = ("synapse", "soma", "network", "total")
+"""As a script of --to sanafe reports them."""
 EVENTS = {
     "synaptic_operations": "spikes that arrive at synapses, those of the last step included",
     "neuron_updates": "neurons a step with a potential or a current, or with a spike that arrives",
@@ -57,8 +59,7 @@ def lines_of(found: Energy) -> list[str]:
         simulated = found.simulated if who == "sanafe" else None
         if simulated is not None:
             given = simulated["energy_J"]
-            parts = [given["synapse"], given["soma"], given["network"], given["total"]]
-            rows.append(["simulated", *(_nJ(1e12 * each) for each in parts)])
+            rows.append(["simulated", *(_nJ(1e12 * given[part]) for part in SIMULATED_PARTS)])
         lines += ["", f"Energy a sample in nJ, derived with {by}:"]
         lines += table(["layer", *PARTS, "all"], rows)
     if found.time_ns is not None:

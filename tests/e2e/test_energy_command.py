@@ -42,12 +42,15 @@ def test_a_network_is_counted_into_a_table_and_json_beside_what_was_simulated(ru
         "samples": 9,
         "input_spikes": 1.0,
         "spikes": [1.0, 2.0],
+        "energy_J": parts | {"soma": float("nan")},
+        "time_s": "0.1",
     }.items():
         with open("report.json", "w") as file:
             json.dump(report | {name: other}, file)
         status, _, err = run("energy", net, "--dataset", "digits", *options)
         assert status == 2
-        assert f"simulated has {name} {other}: expected" in err
+        shown = {"energy_J": "energy_J soma nan", "time_s": "time_s '0.1'"}
+        assert f"simulated has {shown.get(name, f'{name} {other}')}: expected" in err
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_a_network_is_counted_into_a_table_and_json_beside_what_was_simulated(ru
         ("--samples 0", "--samples is 0"),
         ("--chip loihi2", "--chip is 'loihi2': expected loihi1"),
         ("--simulated net.safetensors", "--simulated net.safetensors is no"),
+        ("--simulated none.json", "No such file: none.json; expected the report.json"),
     ],
 )
 def test_what_it_cannot_do_is_refused(run, net, options, said):
