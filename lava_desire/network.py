@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from lava_desire.training.average import WeightAverage
 
 
+_PART = 64  # rows of weights looked at together
 _OF_INFERENCE = [
     Network,
     *(each for each in OPTIONS if issubclass(each, (CurrentFilter, DecisionPolicy, Filter, Reset))),
@@ -409,7 +410,9 @@ class DesireNetwork:
             A ValueError, if a weight is NaN or infinite.
         """
         for layer, weights in enumerate(self.weights, start=1):
-            if not bool(torch.isfinite(weights).all()):
+            # In parts, as what torch makes on the way takes more than the weights.
+            finite = [torch.isfinite(part).all() for part in torch.split(weights, _PART)]
+            if not bool(torch.stack(finite).all()):
                 raise NotFiniteError(
                     f"weights of layer {layer} became NaN or infinite: expected finite ones, as a "
                     "smaller learning_rate keeps them"

@@ -22,6 +22,7 @@ _TABLES = {"trace": _TRACE_ROUNDING, "weight": _WEIGHT_ROUNDING, "spike": _SPIKE
 _WORDS_A_COUNT = 4  # a Philox counter yields four 64-bit words ...
 _DRAWS_A_COUNT = 2 * _WORDS_A_COUNT  # ... that is eight 32-bit draws
 _COUNTER_PERIOD = 2**256
+_PART = 1 << 16  # weights drawn at a time
 _COUNTERS = 2**63 - 1  # that a kernel can tell apart
 
 
@@ -67,10 +68,13 @@ def _spread(config: DesireConfig, layer: int) -> float:
 def _weights_like(
     config: DesireConfig, seed: int, purpose: int, layer: int
 ) -> npt.NDArray[np.float32]:
-    normal = _generator(seed, purpose, layer).standard_normal(
-        config.synapses[layer - 1].weight_shape
-    )
-    return (normal * _spread(config, layer)).astype(np.float32)
+    generator, spread = _generator(seed, purpose, layer), _spread(config, layer)
+    weights = np.empty(config.synapses[layer - 1].weight_shape, np.float32)
+    flat = weights.reshape(-1)
+    for begin in range(0, len(flat), _PART):  # float64 of all of them takes four times the memory
+        part = flat[begin : begin + _PART]
+        part[:] = generator.standard_normal(len(part)) * spread
+    return weights
 
 
 def feedback_held(config: DesireConfig, layer: int) -> Any:

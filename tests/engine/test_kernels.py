@@ -298,6 +298,19 @@ def test_lists_of_trains_are_kept_until_others_take_their_place():
     assert copy.deepcopy(lists).of(second, 0).unit_words[0, 0] == 5
 
 
+def test_lists_of_trains_in_passing_share_a_place_of_their_own():
+    learned, seen, other = (np.full((2, 3), word, np.uint64) for word in (3, 5, 6))
+    lists = EventLists(20, 2)
+    kept, passing = lists.of(learned, 0), lists.of(seen, 0, in_passing=True)
+    assert lists.of(seen, 0) is passing
+    place = passing.unit_words.ctypes.data
+    assert lists.of(other, 0, in_passing=True).unit_words.ctypes.data == place
+    assert lists.of(learned, 0) is kept
+    assert kept.unit_words[0, 0] == 3
+    again = lists.of(seen, 0)
+    assert (again is passing, again.unit_words[0, 0]) == (False, 5)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1, exclude_min=True), st.integers(1, 70))
 def test_an_average_moves_as_torchs_lerp_does(seed, share, size):
     rng = np.random.default_rng(seed)

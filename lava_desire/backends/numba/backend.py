@@ -170,7 +170,8 @@ class NumbaBackend(WordBackend):
         num_in, num_out = rows.shape
         tile = TILE if num_out > NARROW else NARROW
         spikes = np.empty((len(trains), num_out), np.uint64)
-        arrived = self._events.of(trains, layer.delay)
+        # Without dropout it is no pass that is learned from, or but its last layer.
+        arrived = self._events.of(trains, layer.delay, in_passing=mask is None and gain == 1)
         are_finite: list[bool] = []
 
         def piece(first: int, last: int, first_sample: int, last_sample: int) -> None:

@@ -41,29 +41,35 @@ def compiled_in_any_order(function: _Function) -> _Function:
 class EventLists(threading.local):
     """The lists of the trains that last arrived, one set a thread.
 
-    `num_kept` lists are kept, whose buffers are used again.
+    `num_kept` lists are kept for an update, whose buffers are used again, and the last one of
+    trains that were in passing.
     """
 
     def __init__(self, num_steps: int, num_kept: int) -> None:
         self._arguments = (num_steps, num_kept)
         self._workspace = Workspace()
-        self._kept: list[tuple[Any, int, Events]] = []
+        self._kept: dict[int, tuple[Any, int, Events]] = {}  # by place
         self._next = 0
 
     def __reduce__(self) -> tuple[type[EventLists], tuple[int, int]]:
         """Let copies, in this process or another, begin empty."""
         return EventLists, self._arguments
 
-    def of(self, words: Any, delay: int) -> Events:
-        """Return the events of trains, which nobody changes; see :func:`list_events`."""
+    def of(self, words: Any, delay: int, in_passing: bool = False) -> Events:
+        """Return the events of trains, which nobody changes; see :func:`list_events`.
+
+        `in_passing` says that they will hardly be asked for again: such lists share one place, as
+        those of all layers take several times the memory.
+        """
         num_steps, num_kept = self._arguments
-        for trains, steps, events in self._kept:
+        for trains, steps, events in self._kept.values():
             if trains is words and steps == delay:
                 return events
-        place = self._next
-        self._next = (place + 1) % num_kept
+        place = num_kept if in_passing else self._next
+        self._next = (self._next + 1) % num_kept
+        self._kept.pop(place, None)  # before larger ones are made
         found = list_events(words, delay, num_steps, self._workspace, str(place))
-        self._kept[place : place + 1] = [(words, delay, found)]
+        self._kept[place] = words, delay, found
         return found
 
 

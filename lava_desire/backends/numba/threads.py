@@ -338,9 +338,9 @@ class Workspace(threading.local):
     def take(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a contiguous array on the buffer of that name, which it shares with the last."""
         size = prod(shape)
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.size < size:
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers.pop(name, None)  # before there is another
             room = np.zeros(np.dtype(dtype).itemsize * size + _CACHE_LINE, np.uint8)
             start = -room.ctypes.data % _CACHE_LINE
-            buffer = self._buffers[name] = room[start : start - _CACHE_LINE].view(dtype)
-        return buffer[:size].reshape(shape)
+            self._buffers[name] = room[start : start - _CACHE_LINE].view(dtype)
+        return self._buffers[name][:size].reshape(shape)
