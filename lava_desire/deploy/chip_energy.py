@@ -220,14 +220,14 @@ def energy(
     >>> found.cores, found.layers[0].learning["updates_dense"]
     (3, 1280.0)
     """
-    chip = find_chip(chip) if isinstance(chip, str) else chip
+    chip = find_chip(chip)
     if not chip.energies:
         known = [name for name, each in find_chips().items() if each.energies]
         raise ValueError(
             f"chip is {chip.name!r}, and no document gives its energies: expected one of "
             f"{', '.join(known)}"
         )
-    if not isinstance(samples, int) or samples < 1:
+    if not isinstance(samples, (int, np.integer)) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
     if network.arithmetic == "fixed_point":
         integers.refuse_xylo(network.rule.formats, f"on {chip.title}")

@@ -202,9 +202,7 @@ def map_network(
         weight_bits or (formats[i]["weight_bits"] if formats else 8)
         for i in range(config.num_layers)
     ]
-    return _Mapping(
-        config, find_chip(chip) if isinstance(chip, str) else chip, bits, learning
-    ).run()
+    return _Mapping(config, find_chip(chip), bits, learning).run()
 
 
 class _Mapping:

@@ -31,6 +31,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lava_desire.config import DesireConfig
 from lava_desire.model.option import refuse_current_filters, refuse_eligibility
 from lava_desire.model.synapses import refuse_synapses
@@ -60,6 +62,8 @@ class LoihiRule:
         η of :class:`~lava_desire.config.DesireConfig` that comes out; fixed point has few values.
     arithmetic : str
         ``floating_pt`` or ``fixed_pt``.
+    config : DesireConfig
+        What it was written for.
     """
 
     rule: Any
@@ -68,6 +72,28 @@ class LoihiRule:
     impulse: float
     learning_rate: float
     arithmetic: str
+    config: DesireConfig
+
+    def check_config(self, config: DesireConfig) -> None:
+        """Refuse to be the rule of neurons with another T or β.
+
+        Parameters
+        ----------
+        config : DesireConfig
+            Of the neurons.
+
+        Raises
+        ------
+        ValueError
+            If T or β is not the one that the rule was written for.
+        """
+        for name in ("num_steps", "decay"):
+            written, given = getattr(self.config, name), getattr(config, name)
+            if written != given:
+                raise ValueError(
+                    f"rule was written for a {name} of {written}: expected one for {given}, as in "
+                    "config"
+                )
 
 
 def loihi_learning_rule(
@@ -94,7 +120,8 @@ def loihi_learning_rule(
         A longer window than the shortest, a power of two. Traces cannot be cleared: what is left
         of the sample before is β^(window_steps − T) of its last trace.
     rng_seed : int, optional
-        Seed of the traces' stochastic rounding; that of the weights cannot be set in Lava 0.10.
+        At least 0: seed of the traces' stochastic rounding; that of the weights cannot be set in
+        Lava 0.10.
 
     Returns
     -------
@@ -107,8 +134,8 @@ def loihi_learning_rule(
         If the config changes Eq. 4 (a `trace_baseline`, a `weight_limit`, a `rate_floor`),
         filters currents, or has convolutions, whose weights are shared where the engine learns a
         synapse at a time; if its layers learn at different rates and none is given, the window is
-        longer than 2^9 steps, β is 0, or η times `weight_scale` is below or above what the engine's
-        integers can hold.
+        longer than 2^9 steps, β is 0, η times `weight_scale` is below or above what the engine's
+        integers can hold, or `rng_seed` is below 0.
     ImportError
         If Lava is not installed; the message holds the command that installs it.
     """
@@ -163,6 +190,8 @@ def _write(
     eta = config.learning_rate if learning_rate is None else learning_rate
     if not isinstance(eta, (int, float)) or not 0 < eta < math.inf:
         raise ValueError(f"learning_rate is {eta!r}: expected a number above 0")
+    if rng_seed is not None and (not isinstance(rng_seed, (int, np.integer)) or rng_seed < 0):
+        raise ValueError(f"rng_seed is {rng_seed!r}: expected an integer, at least 0")
     if config.decay == 0:
         raise ValueError("decay is 0: expected a trace that lasts, 0 < decay < 1")
     _refuse_beyond_eq_4(config, learning_rate)
@@ -194,7 +223,7 @@ def _write(
     build = _build_backward if backward else _build
     rule = build(config, k, impulse, tag_shift, weight_shift, rng_seed)
     arithmetic = "floating_pt" if weight_scale is None else "fixed_pt"
-    return LoihiRule(rule, 1 << k, third_factor, sent_impulse, achieved, arithmetic)
+    return LoihiRule(rule, 1 << k, third_factor, sent_impulse, achieved, arithmetic, config)
 
 
 def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:

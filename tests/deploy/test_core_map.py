@@ -204,6 +204,7 @@ def test_bits_are_those_of_a_network_in_integers():
         ({"chip": "loihi3"}, "chip is 'loihi3': expected one of"),
         ({"weight_bits": 0}, r"weight_bits is 0: expected an integer in \[1, 32\]"),
         ({"network": 5}, "network is a int: expected"),
+        ({"chip": None}, r"chip is None: expected one of .*loihi1"),
     ],
 )
 def test_bad_input_is_refused(given, said):

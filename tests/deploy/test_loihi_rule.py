@@ -252,6 +252,8 @@ def test_what_cannot_bring_errors_back_is_named():
         ),
         ({"feedback_rule": loihi_feedback_rule(DEEP)}, "window_steps is 16: expected a rule with"),
         ({"config": tight, "rule": loihi_learning_rule(tight)}, "expected a rule with at least 34"),
+        ({"config": tight}, f"for a num_steps of {DEEP.num_steps}: expected one for 29"),
+        ({"feedback_rule": loihi_feedback_rule(tight)}, "for a num_steps of 29: expected one for"),
     ):
         with pytest.raises(ValueError, match=message):
             DesireErrors(**{"config": DEEP, "layer": 1, "rule": chosen, **arguments})
@@ -281,6 +283,7 @@ def test_a_window_is_the_power_of_two_that_holds_spikes_and_desires():
         ({"weight_scale": 1e-6}, r"needs a factor of .* in the engine"),
         ({"weight_scale": 1e9}, r"needs a factor of .* in the engine"),
         ({"config": None}, "config is a NoneType"),
+        ({"rng_seed": -1}, "rng_seed is -1: expected an integer, at least 0"),
         (
             {"config": DesireConfig(layers=("2c2", "4"), input_shape=(1, 3, 3))},
             "layer 1 are conv2d: Loihi's learning engine knows dense only",
@@ -303,3 +306,5 @@ def test_a_neuron_wants_the_rule_and_its_threshold():
         DesireLearningLIF(config=CONFIG, layer=2, rule=integers, threshold=5)
     with pytest.raises(ValueError, match="rule is a str"):
         DesireLearningLIF(config=CONFIG, layer=1, rule="dw")
+    with pytest.raises(ValueError, match=r"for a decay of .*: expected one for 0\.5, as in config"):
+        DesireLearningLIF(config=CONFIG.replace(decay=0.5), layer=1, rule=integers, threshold=5)

@@ -21,13 +21,13 @@ def find_chips() -> dict[str, Chip]:
     return {chip.name: chip for chip in found}
 
 
-def find_chip(name: str) -> Chip:
+def find_chip(chip: str | Chip) -> Chip:
     """Return a chip by its name.
 
     Parameters
     ----------
-    name : str
-        The name of its file, as ``"loihi1"``.
+    chip : str or Chip
+        The name of its file, as ``"loihi1"``; a chip is returned as it is.
 
     Returns
     -------
@@ -39,7 +39,9 @@ def find_chip(name: str) -> Chip:
     ValueError
         If there is none of that name; the message lists them.
     """
+    if isinstance(chip, Chip):
+        return chip
     chips = find_chips()
-    if name not in chips:
-        raise ValueError(f"chip is {name!r}: expected one of {', '.join(chips)}")
-    return chips[name]
+    if not isinstance(chip, str) or chip not in chips:
+        raise ValueError(f"chip is {chip!r}: expected one of {', '.join(chips)}")
+    return chips[chip]

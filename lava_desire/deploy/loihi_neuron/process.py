@@ -77,6 +77,7 @@ class DesireLearningLIF(LearningLIF):
         refuse_eligibility(config, ", as DesireLearningLIF passes errors back by Eq. 14")
         if not isinstance(rule, LoihiRule):
             raise ValueError(f"rule is a {type(rule).__name__}: expected a LoihiRule")
+        rule.check_config(config)
         fixed = rule.arithmetic == "fixed_pt"
         if fixed and (not isinstance(threshold, (int, np.integer)) or threshold < 1):
             raise ValueError(f"threshold is {threshold!r}: expected an integer of at least 1")
@@ -167,6 +168,8 @@ class DesireErrors(AbstractProcess):
         for name, value in (("rule", rule), ("feedback_rule", feedback_rule)):
             if not isinstance(value, LoihiRule) and (value is not None or name == "rule"):
                 raise ValueError(f"{name} is a {type(value).__name__}: expected a LoihiRule")
+            if value is not None:
+                value.check_config(config)
         if feedback_rule and (feedback_rule.window_steps, feedback_rule.arithmetic) != (
             rule.window_steps,
             rule.arithmetic,
