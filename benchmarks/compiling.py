@@ -24,6 +24,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "dense": {"layer_sizes": (6, 5, 4, 3), "batch_size": 4},
     "single": {"layer_sizes": (6, 5, 4, 3), "batch_size": 1},
     "planes": {"layers": ("2c3s1", "3"), "input_shape": (1, 6, 6), "batch_size": 4},
+    "near": {"layer_sizes": (6, 5, 4, 3), "batch_size": 4, "eligibility_width": 0.5},
 }
 
 

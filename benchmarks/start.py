@@ -55,7 +55,7 @@ while any(kernel.is_missing() for kernel in listed(["dense"])):
 """
 COMPILE = """
 from lava_desire.backends.numba import ahead
-groups = "dense", "single", "planes"
+groups = "dense", "single", "planes", "near"
 ahead.start(*groups)
 for group in groups:
     ahead.finish(group)

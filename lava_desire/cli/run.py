@@ -247,7 +247,7 @@ def compile_ahead(
     if is_compiled and (device or "cpu") == "cpu":
         from lava_desire.backends.numba import ahead
 
-        groups, told = ahead.groups_of(batch_size, False), None if quiet else ahead.say
+        groups, told = ahead.groups_of(batch_size), None if quiet else ahead.say
         ahead.start(*groups, say=told, meanwhile=kernels != "compiled")
 
 

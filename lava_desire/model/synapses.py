@@ -264,6 +264,9 @@ class Synapse(ABC):
     def current(self, weights: Array, spikes: Array, gain: float = 1.0) -> Array:
         """Sum the weighted spikes of every neuron's inputs, a = W (g·u)  (Eq. 1).
 
+        The sum is taken in float64, of which g is a factor: the sum of float32 weights that are not
+        too different is exact, in any order.
+
         Parameters
         ----------
         weights : array
@@ -280,8 +283,8 @@ class Synapse(ABC):
             a, (..., N_o) float32, rounded once; of mantissas int64, exact.
         """
         xp = namespace(weights, spikes)
-        wide = xp.astype(spikes, xp.float64) * gain
-        return _narrow(self.forward(xp.astype(weights, xp.float64), wide), weights)
+        wide = xp.astype(spikes, xp.float64)
+        return _narrow(self.forward(xp.astype(weights, xp.float64), wide) * gain, weights)
 
     def backward(self, weights: Array, errors: Array) -> Array:
         """Send local errors back through the synapses, z = Wᵀ c  (Eq. 13).

@@ -12,14 +12,14 @@ import pytest
 
 from lava_desire.backends.numba import ahead, jit
 
-GROUPS = ("dense", "single", "planes")
+GROUPS = ("dense", "single", "planes", "near")
 CALLED = """
 from benchmarks.compiling import record
 from lava_desire.backends.numba import ahead
 
 ahead.start = lambda *groups, **options: None
 record()
-kernels = ahead.listed(("dense", "single", "planes"))
+kernels = ahead.listed(("dense", "single", "planes", "near"))
 for kernel in kernels:
     known = {each.types for each in kernels if each.name == kernel.name}
     called = kernel.function.overloads

@@ -78,10 +78,14 @@ def listed(groups: Iterable[str]) -> list[Kernel]:
     return kernels
 
 
-def groups_of(batch_size: int | None, has_planes: bool) -> list[str]:
-    """Return the groups of kernels that a network and its training call."""
-    single = batch_size == 1 and not has_planes
-    return ["dense", *(["single"] if single else []), *(["planes"] if has_planes else [])]
+def groups_of(batch_size: int | None, **has: bool) -> list[str]:
+    """Return the groups of kernels that a network and its training call.
+
+    `has` says of groups other than ``dense`` and ``single`` whether the network has what they are
+    for; single samples are run by kernels of their own where it has none of it.
+    """
+    others = [group for group, wanted in has.items() if wanted]
+    return ["dense", *(["single"] if batch_size == 1 and not others else []), *others]
 
 
 def say(text: str) -> None:
@@ -94,7 +98,8 @@ def start(*groups: str, say: Callable[[str], None] | None = None, meanwhile: boo
 
     They finish even where this one ends before, so that the next finds what they have compiled;
     none goes on for more than an hour. Groups are those of ``kernels.txt``: ``dense``,
-    ``single`` (samples), ``planes``. `meanwhile` says that this process computes all the same.
+    ``single`` (samples), ``planes``, ``near`` (the threshold). `meanwhile` says that this process
+    computes all the same.
     """
     new = [_Group(group) for group in groups if group not in _groups]
     _groups.update({group.name: group for group in new})

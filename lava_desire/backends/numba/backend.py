@@ -27,7 +27,6 @@ from lava_desire.backends.base import Layer, error_table
 from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.convolution import (
     add_outer_convolution,
-    as_convolution,
     learn_convolution,
     pass_back_convolution,
     run_convolution,
@@ -82,9 +81,11 @@ class NumbaBackend(WordBackend):
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         super().__init__(config, device, precision)
-        planes = any(isinstance(layer.synapse, Conv2d) for layer in self.layers)
-        planes = planes or config.eligibility_policy is not None
-        self._groups = ahead.groups_of(config.batch_size, planes)
+        self._groups = ahead.groups_of(
+            config.batch_size,
+            planes=any(isinstance(layer.synapse, Conv2d) for layer in self.layers),
+            near=config.eligibility_policy is not None,
+        )
         self._needed = [group for group in self._groups if group != "single"]
         self._begin()
         self._errors = error_table(config).numpy()
@@ -151,6 +152,29 @@ class NumbaBackend(WordBackend):
         self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
     ) -> Any:
         """See :class:`~lava_desire.backends.base.Backend`."""
+        if not isinstance(layer.synapse, (Dense, Conv2d)):
+            return super().run(layer, weights, trains, gain, mask)
+        return self._run(layer, weights, trains, gain, mask, None)[0]
+
+    def run_eligible(
+        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
+    ) -> tuple[Any, Any]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        policy = self.config.eligibility_policy
+        if policy is None or not isinstance(layer.synapse, (Dense, Conv2d)):
+            return super().run_eligible(layer, weights, trains, gain, mask)
+        return self._run(layer, weights, trains, gain, mask, policy.band(self.config.threshold))
+
+    def _run(
+        self,
+        layer: Layer,
+        weights: Tensor,
+        trains: Any,
+        gain: float,
+        mask: Tensor | None,
+        band: tuple[float, float] | None,
+    ) -> tuple[Any, Any]:
+        """Return the trains of a layer and, of a band, the steps whose potentials are in it."""
         config = self.config
         masks = _NO_MASK if mask is None else mask.contiguous().numpy()
         if isinstance(layer.synapse, Conv2d):
@@ -161,15 +185,16 @@ class NumbaBackend(WordBackend):
                 weights.numpy(),
                 trains,
                 gain,
+                band,
                 masks,
                 self._workspace,
             )
-        if not isinstance(layer.synapse, Dense):
-            return super().run(layer, weights, trains, gain, mask)
         rows = weights.T.contiguous().numpy()
         num_in, num_out = rows.shape
         tile = TILE if num_out > NARROW else NARROW
         spikes = np.empty((len(trains), num_out), np.uint64)
+        eligible = None if band is None else np.empty_like(spikes)
+        low, high = (np.float32(end) for end in band or (0.0, 0.0))
         # Without dropout it is no pass that is learned from, or but its last layer.
         arrived = self._events.of(trains, layer.delay, in_passing=mask is None and gain == 1)
         are_finite: list[bool] = []
@@ -193,8 +218,11 @@ class NumbaBackend(WordBackend):
                 config.synapse_decay,
                 config.threshold,
                 config.reset == "subtract",
+                low,
+                high,
                 masks,
                 spikes,
+                eligible,
                 self._workspace.take("tile", (2 * num_in + 2, tile), np.float32),
                 first,
                 last,
@@ -207,31 +235,7 @@ class NumbaBackend(WordBackend):
         in_parallel_tiles(piece, num_out, tile, len(trains))
         if not all(are_finite):
             raise FloatingPointError("a potential is NaN or infinite")
-        return spikes
-
-    def run_eligible(
-        self, layer: Layer, weights: Tensor, trains: Any, gain: float, mask: Tensor | None
-    ) -> tuple[Any, Any]:
-        """See :class:`~lava_desire.backends.base.Backend`."""
-        synapse, kernels = layer.synapse, weights
-        if isinstance(synapse, Dense):
-            synapse = as_convolution(synapse.num_pre, synapse.num_post)
-            kernels = weights.contiguous()[:, :, None, None]
-        if not isinstance(synapse, Conv2d):
-            return super().run_eligible(layer, weights, trains, gain, mask)
-        masks = _NO_MASK if mask is None else mask.contiguous().numpy()
-        found: tuple[Any, Any] = run_convolution(
-            self.config,
-            synapse,
-            layer.delay,
-            kernels.numpy(),
-            trains,
-            gain,
-            masks,
-            self._workspace,
-            eligible=True,
-        )
-        return found
+        return spikes, eligible
 
     def predict(self, trains: Any) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""

@@ -12,7 +12,7 @@ of (channel, row, column).
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -41,27 +41,23 @@ def run_convolution(
     weights: Any,
     trains: Any,
     gain: float,
+    band: tuple[float, float] | None,
     masks: Any,
     workspace: Workspace,
-    *,
-    eligible: bool = False,
-) -> Any:
+) -> tuple[Any, Any]:
     """Return the trains of a layer, see :meth:`~lava_desire.backends.base.Backend.run`.
 
     `weights` are (C', C, k_h, k_w) float32, `trains` (B, N_i) words, `masks` (B, N_o) bool or
-    empty. With `eligible` also the steps in which neurons are, words as well. A layer that is
-    connected all to all is a convolution of planes of one neuron.
+    empty. Of a `band` also the steps in which potentials before the reset are in it, words too.
     """
     geometry = synapse.geometry
     lanes = _whole_vectors(synapse.out_channels)
     rows = workspace.take("rows", (synapse.in_channels, *synapse.kernel_size, lanes), np.float64)
-    reach = lay_out_by_input(weights, geometry, gain, rows)
+    reach = lay_out_by_input(weights, geometry, rows)
     spikes = np.empty((len(trains), synapse.num_post), np.uint64)
     room = (config.num_steps, synapse.out_width * lanes)
-    steps, low, high = _NO_STEPS, 0.0, 0.0
-    if eligible and config.eligibility_policy is not None:
-        steps = np.empty_like(spikes)
-        low, high = config.eligibility_policy.band(config.threshold)
+    steps = _NO_STEPS if band is None else np.empty_like(spikes)
+    low, high = (np.float32(end) for end in band or (0.0, 0.0))
     are_finite: list[bool] = []
 
     def piece(first: int, last: int) -> None:
@@ -71,12 +67,13 @@ def run_convolution(
             geometry,
             trains,
             delay,
+            gain,
             np.float32(config.decay),
             np.float32(config.synapse_decay),
             np.float32(config.threshold),
             config.reset == "subtract",
-            np.float32(low),
-            np.float32(high),
+            low,
+            high,
             masks,
             spikes,
             steps,
@@ -89,7 +86,7 @@ def run_convolution(
     in_parallel(piece, len(trains))
     if not all(are_finite):
         raise FloatingPointError("a potential is NaN or infinite")
-    return (spikes, steps) if eligible else spikes
+    return spikes, steps
 
 
 def pass_back_convolution(
@@ -171,12 +168,6 @@ def add_outer_convolution(
     in_parallel(partial(apply_sums, 1.0, sums, weights), len(weights))
 
 
-@cache
-def as_convolution(num_pre: int, num_post: int) -> Conv2d:
-    """Return the convolution that connects all neurons of a layer to all of another."""
-    return Conv2d(num_post, 1).connected((num_pre, 1, 1))
-
-
 def _whole_vectors(size: int) -> int:
     return -LANES * (-size // LANES)
 
@@ -213,12 +204,12 @@ def _sums_of(synapse: Conv2d, num_blocks: int, workspace: Workspace) -> Any:
 
 
 @compiled
-def lay_out_by_input(weights: Any, geometry: Any, gain: float, rows: Any) -> Any:
+def lay_out_by_input(weights: Any, geometry: Any, rows: Any) -> Any:
     """Lay weights out by input channel, kernel row, run of kernel columns, and output channel.
 
     Columns that an input meets at one position after the other, a stride apart and from right to
-    left, follow one another. `rows`, (C, k_h, k_w, C' in whole vectors) float64, receives the
-    weights times `gain`. Returns a row an input column, (W, 3) int64: the first position that it
+    left, follow one another. `rows`, (C, k_h, k_w, C' in whole vectors) float64, receives
+    the weights. Returns a row an input column, (W, 3) int64: the first position that it
     reaches, how many, and where their run begins.
     """
     maps, channels, k_h, k_w = weights.shape
@@ -234,7 +225,7 @@ def lay_out_by_input(weights: Any, geometry: Any, gain: float, rows: Any) -> Any
             for j in range(k_w):
                 row = rows[c, i, place[j]]
                 for o in range(maps):
-                    row[o] = np.float64(weights[o, c, i, j]) * gain
+                    row[o] = weights[o, c, i, j]
                 row[maps:] = 0
     reach = np.zeros((width, 3), np.int64)
     for x in range(width):
@@ -252,6 +243,7 @@ def run_windows(
     geometry: Any,
     trains: Any,
     delay: int,
+    gain: float,
     decay: Any,
     synapse_decay: Any,
     threshold: Any,
@@ -302,6 +294,8 @@ def run_windows(
                             step = trailing_zeros(word)
                             add_vectors(target + step * step_size, run, 1.0, size)
                             word &= word - np.uint64(1)
+            if gain != 1 and not silent:
+                current *= gain
             if synapse_decay and not silent:
                 _filter(current, synapse_decay)
             potential[:] = 0

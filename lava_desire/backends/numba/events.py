@@ -18,6 +18,9 @@ import numpy as np
 from lava_desire.backends.numba.jit import njit
 from lava_desire.backends.numba.threads import Workspace, in_parallel
 
+ROUNDOFF = 2.0**-24
+"""The largest relative error of a float32 operation."""
+
 _HASH = np.uint64(
     0x9E3779B97F4A7C15
 )  # 2^64 divided by the golden ratio: spreads words over a table

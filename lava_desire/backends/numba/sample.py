@@ -18,6 +18,7 @@ import numpy as np
 from numba import carray
 
 from lava_desire.backends.numba.events import (
+    ROUNDOFF,
     _arriving,
     _group,
     compiled,
@@ -25,7 +26,7 @@ from lava_desire.backends.numba.events import (
     popcount,
 )
 from lava_desire.backends.numba.philox import draw_kept
-from lava_desire.backends.numba.scan import _LARGE, NARROW, TILE, _error_bound, train_of
+from lava_desire.backends.numba.scan import NARROW, TILE, current_error, train_of
 from lava_desire.backends.numba.simd import (
     ADDS,
     CLIPS,
@@ -41,7 +42,6 @@ from lava_desire.backends.numba.simd import (
 from lava_desire.backends.numba.update import (
     _CHOICES,
     _PARTS,
-    _ROUNDOFF,
     BLOCK,
     GROUP,
     _exact_desire,
@@ -50,6 +50,7 @@ from lava_desire.backends.numba.update import (
     _trace_back,
 )
 
+_LARGE = 32.0  # thresholds: a potential beyond them is left to the exact sums
 _SILENCE = 1 << 20  # steps, of which so many are listed by no unit where it is silent
 _MOST_WAITING = 64  # samples that weights wait for at most
 _LANES = 64  # weights of an input that are changed together
@@ -524,7 +525,11 @@ def _run(
         )
         largest: Any = np.float64(float_of(largest_magnitude(magnitudes)))
         is_finite &= largest < np.inf  # not so where it is NaN
-        bound = _error_bound(depth, most * largest * gain, decay, synapse_decay, threshold)
+        # Decay, sum and reset round once each, on both sides.
+        bound = current_error(depth, synapse_decay) * most * largest * gain
+        bound += 6 * ROUNDOFF * (_LARGE + 1) * threshold
+        bound /= 1 - np.float64(np.float32(decay))
+        bound = bound if bound < threshold else np.inf
         filtered[:] = 0
         potential[:] = 0
         trains[:] = 0
@@ -655,7 +660,11 @@ def _exact_train(
             currents[step] += sums[events[k]]
         for k in range(step_begin[1, step], step_begin[1, step + 1]):
             currents[step] += np.float64(rows[events[k], neuron])
-    return train_of(currents, gain, decay, synapse_decay, threshold, subtract)
+    end = np.float32(0)  # of a band that nobody asks for
+    train, _, is_finite = train_of(
+        currents, gain, decay, synapse_decay, threshold, subtract, end, end
+    )
+    return train, is_finite
 
 
 @compiled
@@ -699,7 +708,7 @@ def _pass_back(
         if desire[j] != 0 and (len(kept) == 0 or kept[j]):
             errors[j] = table[np.int64(desire[j]) + 1, np.int64(popcount(trains[j]))]
             terms += np.int64(errors[j] != 0)
-    share = np.float32(1.01 * _ROUNDOFF * (terms + 4))
+    share = np.float32(1.01 * ROUNDOFF * (terms + 4))
     for row in range(len(found)):
         found[row] = 0
         if all_of_them or before[row]:

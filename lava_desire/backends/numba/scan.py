@@ -4,7 +4,8 @@ The spikes are those of :mod:`lava_desire.rule` to the bit, whose currents are s
 although most of the work here is done in float32. A membrane potential computed in float32 comes
 with a bound on its distance from the exact one. As long as it stays farther than that from the
 threshold, the exact neuron fires in the same steps. A neuron that comes closer in any step, about
-one of a thousand, is run through the whole window again with sums in float64.
+one of a thousand, is run through the whole window again with sums in float64. Where neurons learn
+near their threshold the same holds for both ends of that band.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.numba.events import compiled
+from lava_desire.backends.numba.events import ROUNDOFF, compiled
 from lava_desire.backends.numba.simd import (
     float_of,
     has_wide_vectors,
@@ -30,14 +31,12 @@ TILE = 128 if has_wide_vectors() else 64
 NARROW = 16
 """The same for layers of so few neurons, such as an output layer."""
 
-_LARGE = 32.0  # thresholds: a potential beyond them is left to the exact sums
-_ROUNDOFF = 2.0**-24  # largest relative error of a float32 operation
-
-
 sum_units = make_sum_units(TILE)
 sum_narrow_units = make_sum_units(NARROW)
 run_window = make_run_window(TILE)
 run_narrow_window = make_run_window(NARROW)
+run_band = make_run_window(TILE, has_band=True)
+run_narrow_band = make_run_window(NARROW, has_band=True)
 
 
 @compiled
@@ -59,8 +58,11 @@ def scan_layer(
     synapse_decay: float,
     threshold: float,
     subtract: bool,
+    low: Any,
+    high: Any,
     masks: Any,
     spikes: Any,
+    eligible: Any,
     scratch: Any,
     first: int,
     last: int,
@@ -73,26 +75,33 @@ def scan_layer(
     Tell whether all weights that were added up, and all potentials, are finite.
 
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
-    `spikes` receives the trains, (B, N_o) words; `scratch`, (2·N_i + 2, TILE or NARROW) float32,
-    holds the rows that :class:`~.events.Events` numbers, for a tile; the next tile of this thread
-    begins `ahead` neurons further on. The rest is that class's.
+    `spikes` receives the trains, (B, N_o) words, and `eligible`, unless it is None, the steps in
+    which potentials before the reset are between `low` and `high`, words as well; `scratch`,
+    (2·N_i + 2, TILE or NARROW) float32, holds the rows that :class:`~.events.Events` numbers, for a
+    tile; the next tile of this thread begins `ahead` neurons further on. The rest is that class's.
     """
     width, num_steps = scratch.shape[1], step_begin.shape[1] - 1
     filtered = np.zeros(TILE, np.float32)
-    marks = np.empty((2, num_steps, width // 16), np.uint16)
-    words = np.empty((2, width), np.uint32)
+    magnitudes, bounds = np.empty((2, width), np.float32)
+    rounded = 1 + 2 * ROUNDOFF * len(used)  # sums of magnitudes are
+    marks = np.empty((3, num_steps, width // 16), np.uint16)
+    words = np.empty((4, width), np.uint32)
     kept, offset = np.float32(subtract), np.float32(threshold if subtract else 0)
     is_finite = True
     for start in range(first, last, width):
         size = min(width, last - start)
-        largest = _copy_tile(rows, used, start, size, scratch)
+        largest = _copy_tile(rows, used, start, size, scratch, magnitudes)
         is_finite &= largest < np.inf  # not so where it is NaN
         for sample in range(first_sample, last_sample):
             _fetch_next(
                 rows, used, start + ahead, sample - first_sample, last_sample - first_sample
             )
-            magnitude = most[sample] * np.float64(largest) * gain
-            bound = _error_bound(depth[sample], magnitude, decay, synapse_decay, threshold)
+            share, rest = _potential_error(depth[sample], decay, synapse_decay, threshold)
+            share *= gain * rounded
+            together = most[sample] * largest
+            for j in range(width):
+                bound = share * min(magnitudes[j], together) + rest
+                bounds[j] = bound if bound < threshold else np.inf
             if synapse_decay:
                 filtered[:] = 0
             window = (
@@ -100,40 +109,47 @@ def scan_layer(
                 events[sample].ctypes.data,
                 step_begin[sample].ctypes.data,
                 num_steps,
+                _first_step(unit_words[sample, : num_units[sample]], num_steps),
                 np.float32(gain),
                 np.float32(decay),
                 np.float32(synapse_decay),
                 np.float32(threshold),
                 kept,
                 offset,
-                np.float32(bound),
-                np.float32((_LARGE - 1) * threshold),
+                low,
+                high,
                 filtered.ctypes.data,
+                bounds.ctypes.data,
                 marks.ctypes.data,
                 words.ctypes.data,
             )
             if width == TILE:
                 sum_units(scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample])
-                run_window(*window)
+                if eligible is None:
+                    run_window(*window)
+                else:
+                    run_band(*window)
             else:
                 sum_narrow_units(
                     scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample]
                 )
-                run_narrow_window(*window)
+                if eligible is None:
+                    run_narrow_window(*window)
+                else:
+                    run_narrow_band(*window)
+            kept_neurons = masks[sample, start : start + size] if masks.size else masks[:0, 0]
             trains = spikes[sample, start : start + size]
-            for j in range(size):
-                trains[j] = np.uint64(words[0, j]) | (np.uint64(words[1, j]) << np.uint64(32))
-            if masks.size:
-                kept_neurons = masks[sample, start : start + size]
-                for j in range(size):
-                    trains[j] *= np.uint64(kept_neurons[j])
+            _join(words[0], words[1], kept_neurons, trains)
+            if eligible is not None:
+                near = eligible[sample, start : start + size]
+                _join(words[2], words[3], kept_neurons, near)
             for part in range(width // 16):
                 doubts = _union(marks[1, :, part])
                 while doubts:
                     j = 16 * part + trailing_zeros(np.uint64(doubts))
                     doubts &= doubts - np.uint32(1)
                     if j < size and (masks.size == 0 or masks[sample, start + j]):
-                        trains[j], stays_finite = _exact_train(
+                        trains[j], steps, stays_finite = _exact_train(
                             scratch[:, j],
                             unit_words[sample],
                             unit_begin[sample],
@@ -145,9 +161,31 @@ def scan_layer(
                             np.float32(synapse_decay),
                             np.float32(threshold),
                             subtract,
+                            low,
+                            high,
                         )
+                        if eligible is not None:
+                            near[j] = steps
                         is_finite &= stays_finite
     return is_finite
+
+
+@compiled
+def _first_step(words: Any, num_steps: int) -> Any:
+    """Return the first step in which something arrives, T where nothing does."""
+    union = np.uint64(0)
+    for word in words:
+        union |= word
+    return trailing_zeros(union) if union else num_steps
+
+
+@compiled
+def _join(low_words: Any, high_words: Any, kept: Any, words: Any) -> None:
+    """Join words of 32 bits, but for neurons that are dropped; `kept` may be empty."""
+    for j in range(len(words)):
+        words[j] = np.uint64(low_words[j]) | (np.uint64(high_words[j]) << np.uint64(32))
+    for j in range(len(kept)):
+        words[j] *= np.uint64(kept[j])
 
 
 @compiled
@@ -170,42 +208,57 @@ def _fetch_next(rows: Any, used: Any, start: int, part: int, num_parts: int) -> 
 
 
 @compiled
-def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any:
+def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any, magnitudes: Any) -> Any:
     """Lay the weights of a tile side by side, and return the largest magnitude among them.
 
-    They are then read again and again from the second-level cache, sample after sample.
+    They are then read again and again from the second-level cache, sample after sample. What the
+    magnitudes of each neuron's add up to is received by `magnitudes`.
     """
     largest, bits = np.int32(0), scratch.view(np.int32)
     scratch[len(used)] = 0
+    magnitudes[:] = 0
     for k in range(len(used)):
         source, target = rows[used[k]], scratch[k]
         for j in range(size):
             target[j] = source[start + j]
         for j in range(size, len(target)):
             target[j] = 0
+        for j in range(len(target)):
+            magnitudes[j] += abs(target[j])
         largest = max(largest, largest_magnitude(bits[k]))
     return float_of(largest)
 
 
 @compiled
-def _error_bound(
-    depth: int, magnitude: float, decay: float, synapse_decay: float, threshold: float
-) -> Any:
-    """Bound how far a potential in float32 is from the one whose currents are summed in float64.
+def current_error(depth: int, synapse_decay: float) -> Any:
+    """Bound the distance of a current in float32 from its sum in float64, rounded once: by A times.
 
     A sum of terms whose magnitudes add up to A, each of which passes through n additions, is off
-    by no more than n·u·A; gain, product and the exact current's own rounding add three u. Decay,
-    sum and reset round once each, on both sides, values of less than 33 θ. An error is forgotten
-    as the potential is, by β in a step. A filtered current is of magnitude A / (1 − α), rounds
-    twice in a step on both sides, and forgets by α.
+    by no more than n·u·A; gain, product and the exact current's own rounding add three u. A
+    filtered current is of magnitude A / (1 − α), rounds twice in a step on both sides, and forgets
+    by α.
     """
-    current: Any = 1.01 * _ROUNDOFF * (depth + 4) * magnitude
+    share: Any = 1.01 * ROUNDOFF * (depth + 4)
     if synapse_decay:
         left = 1 - np.float64(np.float32(synapse_decay))
-        current = (current + 5 * _ROUNDOFF * magnitude / left) / left
-    state = 6 * _ROUNDOFF * (_LARGE + 1) * threshold
-    bound = (current + state) / (1 - np.float64(np.float32(decay)))
-    return bound if bound < threshold else np.inf
+        share = (share + 5 * ROUNDOFF / left) / left
+    return share
+
+
+@compiled
+def _potential_error(depth: int, decay: float, synapse_decay: float, threshold: float) -> Any:
+    """Bound how far a potential in float32 is from the exact one: by A times a number, plus one.
+
+    The bound holds where it is below the threshold. Decay, sum and reset round once each, on both
+    sides, values of no more than A / (1 − α) / (1 − β) + θ. An error is forgotten as the potential
+    is, by β in a step.
+    """
+    forgets = 1 - np.float64(np.float32(decay))
+    most: Any = 1.01 / forgets
+    if synapse_decay:
+        most /= 1 - np.float64(np.float32(synapse_decay))
+    share = current_error(depth, synapse_decay) + 6 * ROUNDOFF * most
+    return share / forgets, 6 * ROUNDOFF * threshold / forgets
 
 
 @compiled
@@ -221,33 +274,42 @@ def _exact_train(
     synapse_decay: Any,
     threshold: Any,
     subtract: bool,
+    low: Any,
+    high: Any,
 ) -> Any:
-    """Run one neuron over the window with sums in float64, rounded once.
-
-    Return its train, and whether its potential stays finite.
-    """
+    """Run one neuron over the window with sums in float64, rounded once; see :func:`train_of`."""
     currents = np.zeros(num_steps, np.float64)
     for unit in range(num_units):
         total: Any = 0.0
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
             total += np.float64(weights[members[k]])
-        for step in range(num_steps):
-            fires = (unit_words[unit] >> np.uint64(step)) & np.uint64(1)
-            currents[step] += total if fires else 0.0
-    return train_of(currents, gain, decay, synapse_decay, threshold, subtract)
+        word = unit_words[unit]
+        while word:
+            currents[trailing_zeros(word)] += total
+            word &= word - np.uint64(1)
+    return train_of(currents, gain, decay, synapse_decay, threshold, subtract, low, high)
 
 
 @compiled
 def train_of(
-    currents: Any, gain: float, decay: Any, synapse_decay: Any, threshold: Any, subtract: bool
+    currents: Any,
+    gain: float,
+    decay: Any,
+    synapse_decay: Any,
+    threshold: Any,
+    subtract: bool,
+    low: Any,
+    high: Any,
 ) -> Any:
     """Run one neuron over its currents, (T,) float64, as the rule does (Eq. 1).
 
-    Return its train, and whether its potential stays finite.
+    Return its train, the steps in which its potential, before the reset, is between `low` and
+    `high`, and whether its potential stays finite.
     """
     potential: Any = np.float32(0)
     filtered: Any = np.float32(0)
     word: Any = np.uint64(0)
+    near: Any = np.uint64(0)
     is_finite = True
     for step in range(len(currents)):
         filtered = synapse_decay * filtered + np.float32(currents[step] * gain)
@@ -255,6 +317,7 @@ def train_of(
         is_finite &= abs(value) < np.inf
         fires = value >= threshold
         word |= np.uint64(fires) << np.uint64(step)
+        near |= np.uint64(low < value < high) << np.uint64(step)
         rest = value - threshold if subtract else np.float32(0)
         potential = rest if fires else value
-    return word, is_finite
+    return word, near, is_finite

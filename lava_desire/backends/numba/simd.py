@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -384,18 +385,22 @@ def prefetch(context: Any, address: Any) -> Any:
     return types.void(types.intp), generate
 
 
-def make_run_window(width: int) -> Callable[..., None]:
+def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None]:
     """Return a function that runs neurons over a window; compiled functions may call it.
 
     Currents and potentials stay in registers: in a plain loop each step would read and write them.
     The function takes addresses of rows (`width` float32, one a neuron), of the events of all steps
-    (int32, numbers of rows) and where each step's begin (int64, T + 1, multiples of four), T,
-    ``gain, decay, synapse_decay, threshold, kept, offset, bound, large`` (float32: a potential that
-    reached the threshold is multiplied by `kept`, and `offset` is subtracted), and addresses of
-    currents that are filtered (`width` float32, zero), of marks, (2, T, width / 16) uint16, and of
-    words, (2, width) uint32. It fills marks with the neurons that fire, and with those whose
-    potential is not farther than `bound` from the threshold, or not nearer than `large`; and the
-    words with the trains of steps below 32, and from 32 on.
+    (int32, numbers of rows) and where each step's begin (int64, T + 1, multiples of four), T, the
+    first step in which something arrives, ``gain, decay, synapse_decay, threshold, kept, offset,
+    low, high`` (float32: a potential that reached the threshold is multiplied by `kept`, and
+    `offset` is subtracted), and addresses of currents that are filtered (`width` float32, zero), of
+    bounds (`width` float32), of marks, (3, T, width / 16) uint16, and of words, (4, width) uint32.
+
+    It fills marks with the neurons that fire, and with those whose potential is not farther than
+    their bound from the threshold; and the words with the trains of steps below 32, and from 32 on.
+    With `has_band` the third marks and two more rows of words are of the steps whose potential,
+    before the reset, is between `low` and `high`, and potentials near these are marked, too. Before
+    anything arrives potentials are zero, whatever rounding leaves, and in no band.
     """
     number, half, word = ir.FloatType(), ir.IntType(16), ir.IntType(64)
     lanes = _VECTOR_BITS // 32
@@ -405,18 +410,18 @@ def make_run_window(width: int) -> Callable[..., None]:
     free = ("contract",)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows, events, begins, num_steps = arguments[:4]
-        synapse_decay = arguments[6]
-        gain, decay, alpha, threshold, kept, offset, bound, large = (
-            _splat(builder, each, lanes) for each in arguments[4:12]
+        rows, events, begins, num_steps, first_step = arguments[:5]
+        synapse_decay = arguments[7]
+        gain, decay, alpha, threshold, kept, offset, low, high = (
+            _splat(builder, each, lanes) for each in arguments[5:13]
         )
-        rows, filtered = (
-            builder.inttoptr(each, vector.as_pointer()) for each in (rows, arguments[12])
+        rows, filtered, bounds = (
+            builder.inttoptr(each, vector.as_pointer()) for each in (rows, *arguments[13:15])
         )
         events = builder.inttoptr(events, ir.IntType(32).as_pointer())
         begins = builder.inttoptr(begins, word.as_pointer())
-        marks = builder.inttoptr(arguments[13], half.as_pointer())
-        words = builder.inttoptr(arguments[14], integers.as_pointer())
+        marks = builder.inttoptr(arguments[15], half.as_pointer())
+        words = builder.inttoptr(arguments[16], integers.as_pointer())
         magnitude = ir.Constant(integers, [0x7FFFFFFF] * lanes)  # all bits but the sign
         filters = builder.fcmp_unordered("!=", synapse_decay, ir.Constant(number, 0))
 
@@ -432,9 +437,15 @@ def make_run_window(width: int) -> Callable[..., None]:
             place = builder.mul(row, ir.Constant(word, len(parts)))
             return builder.gep(marks, [builder.add(place, ir.Constant(word, part))])
 
+        def is_near(value: Any, other: Any, bound: Any) -> Any:  # also where it is NaN
+            difference = builder.bitcast(builder.fsub(value, other), integers)
+            distance = builder.bitcast(builder.and_(difference, magnitude), vector)
+            return builder.fcmp_unordered("<=", distance, bound)
+
         sums, potentials, trains = variables(vector), variables(vector), variables(integers)
         clear(potentials)
         with cgutils.for_range(builder, num_steps) as loop:
+            arrived = _splat(builder, builder.icmp_signed(">=", loop.index, first_step), lanes)
             begin = builder.load(builder.gep(begins, [loop.index]))
             behind = builder.add(loop.index, ir.Constant(word, 1))
             end = builder.load(builder.gep(begins, [behind]))
@@ -465,18 +476,20 @@ def make_run_window(width: int) -> Callable[..., None]:
             for part in parts:
                 left = builder.fmul(decay, builder.load(potentials[part]), flags=free)
                 value = builder.fadd(left, builder.load(sums[part]), flags=free)
-                distance = builder.bitcast(builder.fsub(value, threshold), integers)
-                distance = builder.bitcast(builder.and_(distance, magnitude), vector)
+                bound = builder.load(builder.gep(bounds, [ir.Constant(word, part)]), align=4)
                 fires = builder.fcmp_ordered(">=", value, threshold)
-                doubtful = builder.or_(
-                    builder.fcmp_unordered("<=", distance, bound),  # also where it is NaN
-                    builder.fcmp_unordered(">=", distance, large),
-                )
+                found = [fires, is_near(value, threshold, bound)]
+                if has_band:
+                    edge = builder.or_(is_near(value, low, bound), is_near(value, high, bound))
+                    above = builder.fcmp_ordered(">", value, low)
+                    between = builder.and_(above, builder.fcmp_ordered("<", value, high))
+                    found[1] = builder.or_(found[1], builder.and_(arrived, edge))
+                    found.append(builder.and_(arrived, between))
                 rest = builder.fsub(builder.fmul(kept, value, flags=free), offset, flags=free)
                 builder.store(builder.select(fires, rest, value), potentials[part])
-                for kind, each in enumerate((fires, doubtful)):
+                for kind, each in enumerate(found):
                     builder.store(builder.bitcast(each, half), mark(kind, loop.index, part))
-        for second in range(2):
+        for row, (kind, second) in enumerate(product((0, 2) if has_band else (0,), range(2))):
             first = ir.Constant(word, 32 * second)
             clear(trains)
             last = builder.select(
@@ -488,11 +501,11 @@ def make_run_window(width: int) -> Callable[..., None]:
                 shift = builder.trunc(builder.sub(step, first), ir.IntType(32))
                 bit = _splat(builder, builder.shl(ir.Constant(ir.IntType(32), 1), shift), lanes)
                 for part, train in zip(parts, trains, strict=True):
-                    fires = builder.bitcast(builder.load(mark(0, step, part)), flags)
+                    fires = builder.bitcast(builder.load(mark(kind, step, part)), flags)
                     bits = builder.select(fires, bit, ir.Constant(integers, None))
                     builder.store(builder.or_(builder.load(train), bits), train)
             for part, train in zip(parts, trains, strict=True):
-                place = ir.Constant(word, second * len(parts) + part)
+                place = ir.Constant(word, row * len(parts) + part)
                 builder.store(builder.load(train), builder.gep(words, [place]), align=4)
         return context.get_dummy_value()
 
@@ -503,20 +516,22 @@ def make_run_window(width: int) -> Callable[..., None]:
         events: Any,
         begins: Any,
         num_steps: Any,
+        first_step: Any,
         gain: Any,
         decay: Any,
         synapse_decay: Any,
         threshold: Any,
         kept: Any,
         offset: Any,
-        bound: Any,
-        large: Any,
+        low: Any,
+        high: Any,
         filtered: Any,
+        bounds: Any,
         marks: Any,
         words: Any,
     ) -> Any:
         address, number = types.intp, types.float32
-        return types.void(*[address] * 4, *[number] * 8, *[address] * 3), generate
+        return types.void(*[address] * 5, *[number] * 8, *[address] * 4), generate
 
     return run_window  # type: ignore[no-any-return]
 

@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.numba.events import compiled, compiled_in_any_order, popcount
+from lava_desire.backends.numba.events import (
+    ROUNDOFF,
+    compiled,
+    compiled_in_any_order,
+    popcount,
+)
 from lava_desire.backends.numba.simd import (
     SQUARE,
     float_of,
@@ -36,7 +41,6 @@ _ROWS = 32  # inputs whose sums are gathered at a time
 _PART_BITS = 5  # steps, the sums of whose every choice are made beforehand
 _CHOICES = 1 << _PART_BITS
 _PARTS = -(-MAX_STEPS // _PART_BITS)
-_ROUNDOFF = 2.0**-24
 _sum_traces = make_sum_rows("float64", GROUP)
 weigh_rows = make_weigh_rows(INPUTS)
 
@@ -90,7 +94,7 @@ def ternarise(
         magnitude: Any = 0.0
         for k in range(counts[sample]):
             magnitude += abs(np.float64(values[sample, k]))
-        shares[sample] = 1.01 * _ROUNDOFF * (counts[sample] + 4)
+        shares[sample] = 1.01 * ROUNDOFF * (counts[sample] + 4)
         scales[sample] = shares[sample] * magnitude
     sums = np.empty(INPUTS, np.float32)
     bounds = np.empty(INPUTS, np.float32)
