@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,13 +31,14 @@ NUM_IMAGES = 2560
 PRETRAIN = 12800
 
 
-def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
-    """List the competitors: name, kind, option, batch size, weights, samples a round."""
+def cases(trained: Path, against: Path | None, only: str = "") -> list[dict[str, Any]]:
+    """List the competitors that a pattern is found in: name, kind, option, batch size and so on."""
     table: list[tuple[str, str, str, int, Path | None, int]] = [
         ("ours, untrained, B = 64", "engine", "float32", 64, None, 640),
         ("ours, in training, B = 64", "engine", "float32", 64, trained, 640),
         ("ours, untrained, B = 1", "engine", "run", 1, None, 640),
         ("ours, in training, B = 1", "engine", "run", 1, trained, 640),
+        ("ours near the threshold, in training, B = 64", "engine", "near", 64, trained, 640),
         ("ours, bfloat16x2, B = 64", "engine", "bfloat16x2", 64, None, 128),
         ("ours, torch operations, B = 64", "engine", "torch:float32", 64, None, 64),
         ("ours, untrained, B = 256", "engine", "float32", 256, None, 768),
@@ -44,7 +46,7 @@ def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
     ]
     for kind, peer in PEERS.items():
         if not peer.python.exists():
-            print(f"{peer.python} is not there: {peer.name} is left out (make bench makes it)")
+            print(f"{peer.name} is left out: {peer.python} is not there", file=sys.stderr)
             continue
         for option, way in {"": "", **peer.other_ways}.items():
             table += [
@@ -55,9 +57,9 @@ def cases(trained: Path, against: Path | None) -> list[dict[str, Any]]:
     listed = [dict(zip(names, row, strict=True)) for row in table]
     if against is not None:
         listed += [
-            {**case, "name": f"before: {case['name']}", "path": str(against)} for case in listed[:4]
+            {**case, "name": f"before: {case['name']}", "path": str(against)} for case in listed[:5]
         ]
-    return listed
+    return [case for case in listed if re.search(only, case["name"])]
 
 
 class Competitor:
@@ -197,13 +199,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--against", type=Path, help="another checkout, measured in the same run")
     parser.add_argument("--weights", type=Path, help="of a network in training, .npz")
+    parser.add_argument("--only", default="", help="pattern of cases to time; writes no file")
     parser.add_argument("--output", type=Path, default=HERE / "results")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as name:
         data, trained, work = prepare(Path(name), options.data_dir, options.weights)
-        listed = cases(trained, options.against and options.against.resolve())
+        listed = cases(trained, options.against and options.against.resolve(), options.only)
         results = measure(listed, data, options.threads, options.rounds)
+    if options.only:
+        print(json.dumps(results, indent=2))
+        return
     report = {
         "command": "make bench",
         "commit": commit(),

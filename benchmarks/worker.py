@@ -28,8 +28,9 @@ Step = Callable[[np.ndarray, np.ndarray], Any]
 def engine(layers: tuple[Any, ...], weights: list[np.ndarray] | None, option: str) -> Step:
     """Build our network in a precision; ``torch:`` before it takes torch operations.
 
-    ``predict`` classifies; ``run`` is a training run at B = 1 on a whole round. Layers that are
-    texts, as ``16c5s2``, see images of 28 x 28, and count traces from their mean.
+    ``predict`` classifies; ``run`` is a training run at B = 1 on a whole round; ``near`` learns
+    within a threshold of the threshold. Layers that are texts, as ``16c5s2``, see images of
+    28 x 28, and count traces from their mean.
     """
     from lava_desire import DesireConfig, fit
     from lava_desire.engine import DesireNetwork
@@ -44,7 +45,9 @@ def engine(layers: tuple[Any, ...], weights: list[np.ndarray] | None, option: st
         return lambda images, labels: fit(
             DesireNetwork(config, weights=start, kernels="compiled"), (images, labels)
         )
-    precision = "float32" if option == "predict" else option.removeprefix("torch:")
+    if option == "near":
+        config = config.replace(eligibility_width=1.0)
+    precision = "float32" if option in ("predict", "near") else option.removeprefix("torch:")
     kernels = "compiled" if precision == "float32" else "auto"  # which waits for no compiler
     if option.startswith("torch:"):
         kernels = "torch"

@@ -16,7 +16,7 @@ from lava_desire import DesireConfig, rule
 from lava_desire.backends.base import Layer
 from lava_desire.backends.numba.backend import NumbaBackend
 from lava_desire.backends.numba.events import EventLists, list_events, pack
-from lava_desire.backends.numba.scan import _potential_error, scan_layer
+from lava_desire.backends.numba.scan import potential_error, scan_layer
 from lava_desire.backends.numba.threads import Workspace
 from lava_desire.backends.torch_ops import TorchBackend
 from lava_desire.engine import DesireNetwork
@@ -297,13 +297,13 @@ def test_inputs_that_spike_in_most_steps_are_listed_where_they_are_silent():
 
 @pytest.mark.parametrize("shift", [0.0, -0.5])
 def test_the_second_look_is_rare(shift):
-    """Fewer than one neuron of 200 is run again, also where all are far below the threshold."""
+    """Fewer than one neuron of 100 is run again, also where all are far below the threshold."""
     pair = make_pair(11, scale=0.2, batch=200)
     pair.weights += shift
     weights = pair.compiled.arrange(pair.weights)
     trains = pair.compiled.run(pair.layer(), weights, pair.trains, 1.0, None)
     assert trains.any() == (shift == 0)
-    assert share_of_doubts(pair) < 0.005
+    assert share_of_doubts(pair) < 0.01
 
 
 def share_of_doubts(pair: Pair) -> float:
@@ -311,12 +311,14 @@ def share_of_doubts(pair: Pair) -> float:
     events = list_events(pair.trains, 0, 20, Workspace(), "doubts")
     current = rule.synaptic_current(pair.weights, pair.spikes)
     potential, doubts = torch.zeros_like(current[0]), torch.zeros(current[0].shape, dtype=bool)
-    magnitudes = pair.weights[:, events.used].abs().sum(1)
-    factors = torch.tensor([_potential_error(depth, 0.75, 0.0, 1.0) for depth in events.depth])
-    bounds = factors[:, :1] * magnitudes + factors[:, 1:]
+    magnitude = float(pair.weights.abs().max()) * events.most
+    bounds = [
+        potential_error(depth, largest, 0.75, 0.0, 1.0)
+        for depth, largest in zip(events.depth, magnitude, strict=True)
+    ]
     for step in range(20):
         value = 0.75 * potential + current[step]
-        doubts |= (value - 1).abs() <= bounds
+        doubts |= (value - 1).abs() <= torch.tensor(bounds)[:, None]
         _, potential = rule.integrate_and_fire(potential, current[step], 0.75, 1.0)
     return float(doubts.float().mean())
 

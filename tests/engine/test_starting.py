@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -63,7 +64,7 @@ def turn(monkeypatch):
     """Return a function that lets kernels be there after so many questions for them."""
 
     def at(number, single=0):
-        asked = {"dense": 0, "planes": 0, "single": 0}
+        asked = Counter()
 
         def is_ready(group):
             asked[group] += 1

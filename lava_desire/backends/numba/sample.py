@@ -26,7 +26,7 @@ from lava_desire.backends.numba.events import (
     popcount,
 )
 from lava_desire.backends.numba.philox import draw_kept
-from lava_desire.backends.numba.scan import NARROW, TILE, current_error, train_of
+from lava_desire.backends.numba.scan import NARROW, TILE, potential_error, train_of
 from lava_desire.backends.numba.simd import (
     ADDS,
     CLIPS,
@@ -50,7 +50,6 @@ from lava_desire.backends.numba.update import (
     _trace_back,
 )
 
-_LARGE = 32.0  # thresholds: a potential beyond them is left to the exact sums
 _SILENCE = 1 << 20  # steps, of which so many are listed by no unit where it is silent
 _MOST_WAITING = 64  # samples that weights wait for at most
 _LANES = 64  # weights of an input that are changed together
@@ -525,11 +524,7 @@ def _run(
         )
         largest: Any = np.float64(float_of(largest_magnitude(magnitudes)))
         is_finite &= largest < np.inf  # not so where it is NaN
-        # Decay, sum and reset round once each, on both sides.
-        bound = current_error(depth, synapse_decay) * most * largest * gain
-        bound += 6 * ROUNDOFF * (_LARGE + 1) * threshold
-        bound /= 1 - np.float64(np.float32(decay))
-        bound = bound if bound < threshold else np.inf
+        bound = potential_error(depth, most * largest * gain, decay, synapse_decay, threshold)
         filtered[:] = 0
         potential[:] = 0
         trains[:] = 0
@@ -559,7 +554,6 @@ def _run(
                 np.float32(threshold),
                 subtract,
                 np.float32(bound),
-                np.float32((_LARGE - 1) * threshold),
                 trains[step >> 5],
                 np.uint32(1) << np.uint32(step & 31),
                 doubts,
@@ -611,7 +605,6 @@ def _fire(
     threshold: Any,
     subtract: bool,
     bound: Any,
-    large: Any,
     trains: Any,
     bit: Any,
     doubts: Any,
@@ -622,9 +615,7 @@ def _fire(
             arrived += synapse_decay * filtered[j]
             filtered[j] = arrived
         value = decay * potential[j] + arrived
-        distance = abs(value - threshold)
-        # Also where it is NaN.
-        doubts[j] |= np.uint32(not ((distance > bound) & (distance < large)))
+        doubts[j] |= np.uint32(not abs(value - threshold) > bound)  # also where it is NaN
         fires = value >= threshold
         trains[j] |= bit if fires else np.uint32(0)
         rest = value - threshold if subtract else np.float32(0)

@@ -82,26 +82,23 @@ def scan_layer(
     """
     width, num_steps = scratch.shape[1], step_begin.shape[1] - 1
     filtered = np.zeros(TILE, np.float32)
-    magnitudes, bounds = np.empty((2, width), np.float32)
-    rounded = 1 + 2 * ROUNDOFF * len(used)  # sums of magnitudes are
     marks = np.empty((3, num_steps, width // 16), np.uint16)
     words = np.empty((4, width), np.uint32)
     kept, offset = np.float32(subtract), np.float32(threshold if subtract else 0)
     is_finite = True
     for start in range(first, last, width):
         size = min(width, last - start)
-        largest = _copy_tile(rows, used, start, size, scratch, magnitudes)
+        largest = _copy_tile(rows, used, start, size, scratch)
         is_finite &= largest < np.inf  # not so where it is NaN
         for sample in range(first_sample, last_sample):
             _fetch_next(
                 rows, used, start + ahead, sample - first_sample, last_sample - first_sample
             )
-            share, rest = _potential_error(depth[sample], decay, synapse_decay, threshold)
-            share *= gain * rounded
-            together = most[sample] * largest
-            for j in range(width):
-                bound = share * min(magnitudes[j], together) + rest
-                bounds[j] = bound if bound < threshold else np.inf
+            magnitude = most[sample] * np.float64(largest) * gain
+            bound = potential_error(depth[sample], magnitude, decay, synapse_decay, threshold)
+            first_step = 0
+            if eligible is not None:
+                first_step = _first_step(unit_words[sample, : num_units[sample]], num_steps)
             if synapse_decay:
                 filtered[:] = 0
             window = (
@@ -109,17 +106,17 @@ def scan_layer(
                 events[sample].ctypes.data,
                 step_begin[sample].ctypes.data,
                 num_steps,
-                _first_step(unit_words[sample, : num_units[sample]], num_steps),
+                first_step,
                 np.float32(gain),
                 np.float32(decay),
                 np.float32(synapse_decay),
                 np.float32(threshold),
                 kept,
                 offset,
+                np.float32(bound),
                 low,
                 high,
                 filtered.ctypes.data,
-                bounds.ctypes.data,
                 marks.ctypes.data,
                 words.ctypes.data,
             )
@@ -208,57 +205,44 @@ def _fetch_next(rows: Any, used: Any, start: int, part: int, num_parts: int) -> 
 
 
 @compiled
-def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any, magnitudes: Any) -> Any:
+def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any:
     """Lay the weights of a tile side by side, and return the largest magnitude among them.
 
-    They are then read again and again from the second-level cache, sample after sample. What the
-    magnitudes of each neuron's add up to is received by `magnitudes`.
+    They are then read again and again from the second-level cache, sample after sample.
     """
     largest, bits = np.int32(0), scratch.view(np.int32)
     scratch[len(used)] = 0
-    magnitudes[:] = 0
     for k in range(len(used)):
         source, target = rows[used[k]], scratch[k]
         for j in range(size):
             target[j] = source[start + j]
         for j in range(size, len(target)):
             target[j] = 0
-        for j in range(len(target)):
-            magnitudes[j] += abs(target[j])
         largest = max(largest, largest_magnitude(bits[k]))
     return float_of(largest)
 
 
 @compiled
-def current_error(depth: int, synapse_decay: float) -> Any:
-    """Bound the distance of a current in float32 from its sum in float64, rounded once: by A times.
+def potential_error(
+    depth: int, magnitude: float, decay: float, synapse_decay: float, threshold: float
+) -> Any:
+    """Bound how far a potential in float32 is from the one whose currents are summed in float64.
 
     A sum of terms whose magnitudes add up to A, each of which passes through n additions, is off
     by no more than n·u·A; gain, product and the exact current's own rounding add three u. A
     filtered current is of magnitude A / (1 − α), rounds twice in a step on both sides, and forgets
-    by α.
+    by α. Decay, sum and reset round once each, on both sides, values of no more than
+    A / (1 − α) / (1 − β) + θ. An error is forgotten as the potential is, by β in a step.
     """
-    share: Any = 1.01 * ROUNDOFF * (depth + 4)
+    current: Any = 1.01 * ROUNDOFF * (depth + 4) * magnitude
     if synapse_decay:
         left = 1 - np.float64(np.float32(synapse_decay))
-        share = (share + 5 * ROUNDOFF / left) / left
-    return share
-
-
-@compiled
-def _potential_error(depth: int, decay: float, synapse_decay: float, threshold: float) -> Any:
-    """Bound how far a potential in float32 is from the exact one: by A times a number, plus one.
-
-    The bound holds where it is below the threshold. Decay, sum and reset round once each, on both
-    sides, values of no more than A / (1 − α) / (1 − β) + θ. An error is forgotten as the potential
-    is, by β in a step.
-    """
+        magnitude /= left
+        current = (current + 5 * ROUNDOFF * magnitude) / left
     forgets = 1 - np.float64(np.float32(decay))
-    most: Any = 1.01 / forgets
-    if synapse_decay:
-        most /= 1 - np.float64(np.float32(synapse_decay))
-    share = current_error(depth, synapse_decay) + 6 * ROUNDOFF * most
-    return share / forgets, 6 * ROUNDOFF * threshold / forgets
+    state = 6 * ROUNDOFF * (1.01 * magnitude / forgets + threshold)
+    bound = (current + state) / forgets
+    return bound if bound < threshold else np.inf
 
 
 @compiled

@@ -392,12 +392,12 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
     The function takes addresses of rows (`width` float32, one a neuron), of the events of all steps
     (int32, numbers of rows) and where each step's begin (int64, T + 1, multiples of four), T, the
     first step in which something arrives, ``gain, decay, synapse_decay, threshold, kept, offset,
-    low, high`` (float32: a potential that reached the threshold is multiplied by `kept`, and
+    bound, low, high`` (float32: a potential that reached the threshold is multiplied by `kept`, and
     `offset` is subtracted), and addresses of currents that are filtered (`width` float32, zero), of
-    bounds (`width` float32), of marks, (3, T, width / 16) uint16, and of words, (4, width) uint32.
+    marks, (3, T, width / 16) uint16, and of words, (4, width) uint32.
 
     It fills marks with the neurons that fire, and with those whose potential is not farther than
-    their bound from the threshold; and the words with the trains of steps below 32, and from 32 on.
+    `bound` from the threshold; and the words with the trains of steps below 32, and from 32 on.
     With `has_band` the third marks and two more rows of words are of the steps whose potential,
     before the reset, is between `low` and `high`, and potentials near these are marked, too. Before
     anything arrives potentials are zero, whatever rounding leaves, and in no band.
@@ -412,11 +412,11 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, events, begins, num_steps, first_step = arguments[:5]
         synapse_decay = arguments[7]
-        gain, decay, alpha, threshold, kept, offset, low, high = (
-            _splat(builder, each, lanes) for each in arguments[5:13]
+        gain, decay, alpha, threshold, kept, offset, bound, low, high = (
+            _splat(builder, each, lanes) for each in arguments[5:14]
         )
-        rows, filtered, bounds = (
-            builder.inttoptr(each, vector.as_pointer()) for each in (rows, *arguments[13:15])
+        rows, filtered = (
+            builder.inttoptr(each, vector.as_pointer()) for each in (rows, arguments[14])
         )
         events = builder.inttoptr(events, ir.IntType(32).as_pointer())
         begins = builder.inttoptr(begins, word.as_pointer())
@@ -437,7 +437,7 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
             place = builder.mul(row, ir.Constant(word, len(parts)))
             return builder.gep(marks, [builder.add(place, ir.Constant(word, part))])
 
-        def is_near(value: Any, other: Any, bound: Any) -> Any:  # also where it is NaN
+        def is_near(value: Any, other: Any) -> Any:  # also where it is NaN
             difference = builder.bitcast(builder.fsub(value, other), integers)
             distance = builder.bitcast(builder.and_(difference, magnitude), vector)
             return builder.fcmp_unordered("<=", distance, bound)
@@ -476,11 +476,10 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
             for part in parts:
                 left = builder.fmul(decay, builder.load(potentials[part]), flags=free)
                 value = builder.fadd(left, builder.load(sums[part]), flags=free)
-                bound = builder.load(builder.gep(bounds, [ir.Constant(word, part)]), align=4)
                 fires = builder.fcmp_ordered(">=", value, threshold)
-                found = [fires, is_near(value, threshold, bound)]
+                found = [fires, is_near(value, threshold)]
                 if has_band:
-                    edge = builder.or_(is_near(value, low, bound), is_near(value, high, bound))
+                    edge = builder.or_(is_near(value, low), is_near(value, high))
                     above = builder.fcmp_ordered(">", value, low)
                     between = builder.and_(above, builder.fcmp_ordered("<", value, high))
                     found[1] = builder.or_(found[1], builder.and_(arrived, edge))
@@ -523,15 +522,15 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
         threshold: Any,
         kept: Any,
         offset: Any,
+        bound: Any,
         low: Any,
         high: Any,
         filtered: Any,
-        bounds: Any,
         marks: Any,
         words: Any,
     ) -> Any:
         address, number = types.intp, types.float32
-        return types.void(*[address] * 5, *[number] * 8, *[address] * 4), generate
+        return types.void(*[address] * 5, *[number] * 9, *[address] * 3), generate
 
     return run_window  # type: ignore[no-any-return]
 
