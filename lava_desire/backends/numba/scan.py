@@ -235,12 +235,13 @@ def potential_error(
     A / (1 − α) / (1 − β) + θ. An error is forgotten as the potential is, by β in a step.
     """
     current: Any = 1.01 * ROUNDOFF * (depth + 4) * magnitude
+    largest: Any = magnitude
     if synapse_decay:
         left = 1 - np.float64(np.float32(synapse_decay))
-        magnitude /= left
-        current = (current + 5 * ROUNDOFF * magnitude) / left
+        largest = magnitude / left
+        current = (current + 5 * ROUNDOFF * largest) / left
     forgets = 1 - np.float64(np.float32(decay))
-    state = 6 * ROUNDOFF * (1.01 * magnitude / forgets + threshold)
+    state = 6 * ROUNDOFF * (1.01 * largest / forgets + threshold)
     bound = (current + state) / forgets
     return bound if bound < threshold else np.inf
 
