@@ -254,6 +254,44 @@ class TestByFaery:
         assert columns(events) == [expected, [7] * 30, [4] * 30, [1] * 30]
         assert events.t[-1] > 2**24
 
+    @pytest.mark.parametrize(
+        ("times", "message"),
+        [
+            ([4081 << 12 | 7, (4099 << 12) | 9], "from 4081 to 3, in which faery loses a turn"),
+            ([4094 << 12], "from 0 to 4094, in which faery loses a turn"),
+            ([9 << 12 | 100, 9 << 12 | 36], "go back from 36964 to 36900 µs"),
+            ([9 << 12, 8 << 12 | 4095, 7 << 12], "go back from 36863 to 28672 µs"),
+        ],
+    )
+    def test_times_of_evt3_that_faery_would_lose_are_refused(self, tmp_path, times, message):
+        words = [
+            word for t in times for word in (8 << 12 | t >> 12 & 4095, 6 << 12 | t & 4095, 2 << 12)
+        ]
+        content = b"% evt 3.0\n% end\n" + struct.pack(f"<{len(words)}H", *words)
+        with pytest.raises(DataError, match=rf"a\.raw: its .*{message}"):
+            read_events(written(tmp_path / "a.raw", content))
+
+    def test_evt3_whose_upper_words_are_missing_is_refused(self, tmp_path):
+        low = [word for t in range(0, 9000, 300) for word in (6 << 12 | t & 4095, 2 << 12)]
+        content = b"% evt 3.0 \n" + struct.pack(f"<{len(low) + 1}H", 8 << 12, *low)
+        with pytest.raises(DataError, match=r"back from 3900 to 104 µs: .* does not write; write"):
+            read_events(written(tmp_path / "a.raw", content))
+
+    def test_times_of_evt3_are_looked_at_over_parts_of_the_file(self, tmp_path):
+        turns = np.arange(3 * CHUNK) >> 5  # 32 events in 4 ms
+        words = np.empty((3 * CHUNK, 3), "<u2")
+        words[:, 0] = 8 << 12 | turns % 4096
+        words[:, 1] = 6 << 12 | np.arange(3 * CHUNK) % 32 * 128
+        words[:, 2] = 2 << 12 | 3
+        path = written(tmp_path / "a.raw", b"% evt 3.0\n" + words.tobytes())
+        assert np.array_equal(read_events(path).t, np.arange(3 * CHUNK) * 128)
+        words[2 * CHUNK, 1] = 6 << 12
+        words[2 * CHUNK - 1, 1] = 6 << 12 | 4095
+        words[2 * CHUNK, 0] -= 1
+        path = written(tmp_path / "a.raw", b"% evt 3.0\n" + words.tobytes())
+        with pytest.raises(DataError, match="its times go back from 16777215 to 16773120 µs"):
+            read_events(path)
+
     @pytest.mark.parametrize("back", [1030, 0])
     def test_times_that_go_back_are_refused(self, tmp_path, back):
         words = [part for t in (1000, 1100, back) for part in (8 << 28 | t >> 6, (t & 63) << 22)]
