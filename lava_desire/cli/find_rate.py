@@ -7,21 +7,27 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lava_desire.cli.fields import (
+    Bins,
+    Counts,
     DataDir,
     DataFile,
     Dataset,
     Device,
+    Duration,
     Events,
     Json,
     LabelColumn,
+    Late,
     Quiet,
+    Sensor,
+    Start,
     given_fields,
     option,
     with_fields,
 )
 from lava_desire.cli.plan import make_plan
 from lava_desire.cli.printing import make_console, tell
-from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options
+from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options, parse_sensor
 from lava_desire.cli.run_data import Source
 from lava_desire.model.fields import Part
 
@@ -40,6 +46,12 @@ def find_rate(
     label_column: LabelColumn = None,
     data_dir: DataDir = None,
     events: Events = None,
+    bins: Bins = None,
+    sensor: Sensor = None,
+    duration: Duration = None,
+    start: Start = None,
+    late: Late = None,
+    counts: Counts = None,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
     config: Annotated[str | None, option("Start from this configuration.")] = None,
     layers: Annotated[str | None, option("As of train.", "preset's")] = None,
@@ -58,8 +70,11 @@ def find_rate(
         )
     check_computing(device, precision or AUTO, kernels or AUTO)
     epochs = given.pop("epochs", 1)
+    size = None if sensor is None else parse_sensor(sensor)
+    binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration}
+    binning |= {"start": start, "late": late, "counts": counts}
     plan, loaded = make_plan(
-        Source.given(dataset, data_dir, data, events, label_column=label_column),
+        Source.given(dataset, data_dir, data, events, binning, label_column),
         given,
         data_dir=data_dir,
         preset=preset,

@@ -207,7 +207,7 @@ def bin_events(
         if steps not in (None, bins):
             raise ValueError(f"--bins is {bins} and --num-steps {steps}: expected one of them")
         given["num_steps"] = steps = bins
-    return source.binned(steps or _base(preset, file, "").num_steps)
+    return source.binned(_base(preset, file, "").num_steps if steps is None else steps)
 
 
 def parse_sensor(text: str) -> list[int]:

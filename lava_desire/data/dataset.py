@@ -100,6 +100,8 @@ class Dataset:
     def __post_init__(self) -> None:
         known = self._known_shape()
         train_images, shape = _samples(self.train_images, "train_images", known)
+        if not len(train_images) and not isinstance(train_images, np.ndarray):
+            raise DataError("train_images hold no sample: expected one at least")
         if 0 in (len(train_images), *train_images.shape):
             raise DataError(
                 f"train_images have shape {train_images.shape}: expected (S, N), one row a sample, "

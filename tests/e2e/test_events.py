@@ -76,6 +76,16 @@ def test_a_folder_of_recordings_is_learned_evaluated_and_gone_on_with(run, folde
     assert (status, "holds other samples than mine was begun with" in err) == (2, True)
 
 
+def test_find_rate_bins_recordings_as_training_does(run, folder):
+    options = ["--events", folder, "--bins", "10", "--duration", "12000", "--start", "0"]
+    options += ["--late", "last", "--layers", "10", "--count", "2", "--epochs", "1"]
+    status, _, err = run("find-rate", *options)
+    assert (status, "--counts clip makes one spike" in err) == (2, True)
+    status, out, err = run("find-rate", *options, "--counts", "clip")
+    assert (status, err) == (0, "")
+    assert "best: --learning-rate" in out
+
+
 @pytest.mark.parametrize("form", ["bool", "packed"])
 def test_a_file_of_spike_trains_is_learned_with_as_many_steps_as_it_has(run, tmp_path, form):
     spikes = np.random.default_rng(0).random((9, 20, 2, 3, 4)) < 0.3
@@ -112,6 +122,7 @@ def test_a_file_of_spike_trains_is_learned_with_as_many_steps_as_it_has(run, tmp
         (["--events", "dots", "--bins", "5", "--late", "x"], "--late is 'x': expected"),
         (["--events", "dots", "--sensor", "34"], "--sensor is '34': expected CHANNELS,HEIGHT"),
         (["--events", "dots", "--bins", "5"], "--counts clip"),
+        (["--events", "dots", "--bins", "0"], "--bins is 0: expected an integer from 1 to 4096"),
         (["--events", "nowhere"], "--events nowhere is not there: expected recordings"),
         (
             ["--events", "dots", "--counts", "clip", "--image-brightness", "0.3"],

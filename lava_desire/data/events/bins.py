@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lava_desire.data.checks import DataError
-from lava_desire.data.events.recording import LATEST, Events, Sensor, check_sensor
+from lava_desire.data.events.recording import LATEST, Events, Sensor, check_events, check_sensor
 
 Late = Literal["refuse", "drop", "last"]
 Counts = Literal["refuse", "clip"]
@@ -54,7 +54,7 @@ def bin_events(
         Where the first step begins, µs; at the first event when not given.
     late : {"refuse", "drop", "last"}
         Events outside the `duration` are refused, or left out; or late ones are spikes of the last
-        step, and early ones refused, as are late ones where there are no others.
+        step, and early ones refused. A recording of which no event is inside is refused.
     counts : {"refuse", "clip"}
         Where an input has several events in a step, they are refused, or are one spike.
 
@@ -147,6 +147,7 @@ def stream_windows(
     held: list[Events] = []
     latest = start
     for chunk in [chunks] if isinstance(chunks, Events) else chunks:
+        check_events(chunk, "a chunk")
         if not len(chunk):
             continue
         if latest is not None and chunk.t[0] < latest:
@@ -178,7 +179,8 @@ def check_binning(num_steps: Any, duration: Any, late: Any, counts: Any, start: 
     ):
         if name != "num_steps" and value is None:
             continue
-        if not isinstance(value, int | np.integer) or not least <= value <= most:
+        is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not is_integer or not least <= value <= most:
             raise DataError(f"{name} is {value!r}: expected an integer from {least} to {most}")
     for name, value, allowed in (("late", late, LATE), ("counts", counts, COUNTS)):
         if value not in allowed:
@@ -187,6 +189,7 @@ def check_binning(num_steps: Any, duration: Any, late: Any, counts: Any, start: 
 
 def _sensor_of(events: Events, sensor: Sensor | None) -> Sensor:
     """Return the sensor, once all events are known to lie on it."""
+    check_events(events, "events")
     sensor = events.sensor if sensor is None else check_sensor(sensor)
     if sensor is None:
         raise DataError("the recording does not say its sensor: expected sensor=(2, height, width)")
@@ -199,20 +202,26 @@ def _within(events: Events, start: int, duration: int, late: Late) -> Events:
     inside = events.between(start, start + duration)
     num_outside = len(events) - len(inside)
     early = int(np.searchsorted(events.t, start))
+    if late != "refuse" and not len(inside):
+        raise DataError(
+            f"all {len(events)} events lie outside the {duration} µs from {start}, the first at "
+            f"{events.t[0]}: expected a start near it, as of absolute times; a recording without "
+            "an event there is to be left out"
+        )
     if late == "last" and not early:
-        if not len(inside):
-            raise DataError(
-                f"all {len(events)} events lie behind the {duration} µs from {start}, the first at "
-                f"{events.t[0]}, and would all be in the last step: expected a start near it, as "
-                'of absolute times, or late="drop" to leave them out'
-            )
         return events
     if num_outside and late != "drop":
         outside = int(events.t[0] if early else events.t[-1])
+        cure = 'late="drop" to leave them out'
+        if early:
+            expected = f"an earlier start, or {cure}"
+        else:
+            expected = (
+                f'a longer duration, {cure}, or late="last" to have late ones in the last step'
+            )
         raise DataError(
             f"{num_outside} of {len(events)} events lie outside the {duration} µs from {start}, as "
-            f'at {outside}: expected a longer duration, late="drop" to leave them out, or '
-            'late="last" to have late ones in the last step'
+            f"at {outside}: expected {expected}"
         )
     return inside
 

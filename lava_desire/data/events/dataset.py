@@ -22,7 +22,7 @@ from lava_desire.data.events.folders import (
     number_labels,
 )
 from lava_desire.data.events.reading import iterate_events
-from lava_desire.data.events.recording import Events, Sensor, refuse_sensor
+from lava_desire.data.events.recording import Events, Sensor, check_events, refuse_sensor
 from lava_desire.data.events.stored import Binning, CachedSpikes, StoredRecordings
 from lava_desire.data.spike_trains import SpikeTrains, sample_numbers
 from lava_desire.files import read_file
@@ -96,6 +96,8 @@ class EventDataset:
         class_names: Sequence[str] | None = None,
         cache: str | Path | Literal[False] | None = None,
     ) -> None:
+        if cache is not None and cache is not False and not isinstance(cache, str | os.PathLike):
+            raise DataError(f"cache is {cache!r}: expected a folder, False for none, or None")
         names = None if class_names is None else check_names(class_names)
         recordings: Any
         found: list[Any]
@@ -110,7 +112,11 @@ class EventDataset:
             else:
                 recordings, found, names = find_members(path, names)
         else:
+            if isinstance(source, Events):
+                raise DataError("source is one recording: expected a list of them, or a path")
             recordings = list(source)
+            for number, each in enumerate(recordings):
+                check_events(each, f"recording {number}")
             if labels is None or len(labels) != len(recordings):
                 count = "not given" if labels is None else len(labels)
                 raise DataError(f"labels are {count}: expected {len(recordings)}, one a recording")
@@ -149,6 +155,12 @@ class EventDataset:
     def shape(self) -> Sensor:
         """Of a recording's inputs: (channels, height, width)."""
         return self.binning.sensor
+
+    def __repr__(self) -> str:
+        return (
+            f"EventDataset({len(self)} recordings of {self.num_classes} classes, "
+            f"num_steps={self.num_steps}, shape={self.shape})"
+        )
 
     def __len__(self) -> int:
         return len(self._members)

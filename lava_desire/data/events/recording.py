@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -254,10 +255,19 @@ class Events:
             np.savez_compressed(file, **arrays)
 
 
+def check_events(events: Any, name: str) -> None:
+    """Refuse what is no :class:`Events` with a DataError that says how it becomes one."""
+    if not isinstance(events, Events):
+        raise DataError(
+            f"{name} is of {type(events).__name__}: expected Events, as Events.from_array makes of "
+            "a structured array"
+        )
+
+
 def check_sensor(sensor: Any) -> Sensor:
     """Return (channels, height, width) as integers, or refuse them with a DataError."""
     try:
-        channels, height, width = (int(size) for size in sensor)
+        channels, height, width = (index(size) for size in sensor)
     except (TypeError, ValueError):
         raise DataError(
             f"sensor is {sensor!r}: expected (channels, height, width), as (2, 34, 34)"

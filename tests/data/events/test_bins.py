@@ -146,6 +146,14 @@ def test_windows_of_a_stream_are_those_of_the_whole(times, cuts, duration, num_s
         np.testing.assert_array_equal(window, whole)
 
 
+def test_what_is_no_recording_is_refused():
+    array = np.zeros(3, [("t", "<i8"), ("x", "<i2")])
+    with pytest.raises(DataError, match=r"events is of ndarray: expected Events, as Events\.from_"):
+        bin_events(array, 4)
+    with pytest.raises(DataError, match="a chunk is of void: expected Events"):
+        list(stream_windows(array, 4, 100))
+
+
 def test_a_stream_that_goes_back_is_refused():
     chunks = [recording([5, 9]), recording([8, 12])]
     with pytest.raises(DataError, match="events go on at 8 µs: expected none before 9"):
@@ -156,7 +164,13 @@ def test_a_recording_of_late_events_alone_has_another_start():
     """Absolute times, as of AEDAT4, with start=0: all events were in the last step."""
     absolute = Events([1_700_000_000_000_000, 1_700_000_000_000_010], x=[0, 1], sensor=(1, 1, 2))
     options = {"duration": 100, "counts": "clip"}
-    with pytest.raises(DataError, match=r"all 2 events lie behind the 100 µs from 0, the first at"):
-        bin_events(absolute, 4, start=0, late="last", **options)
-    assert not bin_events(absolute, 4, start=0, late="drop", **options).any()
+    for late in ("last", "drop"):
+        with pytest.raises(
+            DataError, match="all 2 events lie outside the 100 µs from 0, the first"
+        ):
+            bin_events(absolute, 4, start=0, late=late, **options)
+    with pytest.raises(
+        DataError, match=r"at 1700000000000000: expected an earlier start, or late="
+    ):
+        bin_events(absolute, 4, start=1_700_000_000_000_005, late="last", **options)
     assert bin_events(absolute, 4, late="last", **options)[0].tolist() == [[[True, True]]]

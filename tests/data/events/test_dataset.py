@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import test_formats
 
+from lava_desire import DesireConfig, DesireNetwork, fit
 from lava_desire.data import DataError
 from lava_desire.data.events import (
     EventDataset,
@@ -216,9 +217,25 @@ class TestCache:
         assert list((tmp_path / "c").iterdir()) == []
 
 
+def test_a_data_set_says_what_it_is_and_what_it_is_made_of():
+    recording = Events([1, 5], [0, 1], sensor=(1, 1, 2))
+    data = EventDataset([recording, recording], 4, labels=[0, 1])
+    assert repr(data) == "EventDataset(2 recordings of 2 classes, num_steps=4, shape=(1, 1, 2))"
+    with pytest.raises(DataError, match="source is one recording: expected a list of them"):
+        EventDataset(recording, 4, labels=[0, 1])
+    with pytest.raises(DataError, match="recording 1 is of ndarray: expected Events"):
+        EventDataset([recording, np.zeros(3)], 4, labels=[0, 1])
+    with pytest.raises(DataError, match="train_images hold no sample: expected one at least"):
+        fit(DesireNetwork(DesireConfig((2, 2), num_steps=4, error_margin=1)), data.subset([]))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"cache": True}, "cache is True: expected a folder, False for none, or None"),
+        ({"sensor": (2, 4.5, 4)}, r"sensor is \(2, 4\.5, 4\): expected \(channels, height, width"),
+        ({"duration": True}, "duration is True: expected an integer"),
+        ({"late": "drop", "start": 10**9}, r"cat.\d\.npz: all \d+ events lie outside the 1000 µs"),
         ({"late": "refuse"}, r"pets.cat.\d\.npz: .* events lie outside the 1000 µs"),
         ({"counts": "refuse", "num_steps": 1}, r"pets.cat.\d\.npz: input .* events in step 0"),
         ({"sensor": (2, 2, 4)}, r"pets.cat.0\.npz: y holds 2"),
@@ -230,8 +247,9 @@ class TestCache:
 )
 def test_what_is_refused_of_files(folder, options, message):
     folder_of(folder)
+    options = {"num_steps": 20, "cache": False, **HOW, **options}
     with pytest.raises(DataError, match=message):
-        EventDataset(folder, cache=False, **{"num_steps": 20, **HOW, **options}).spikes(range(18))
+        EventDataset(folder, **options).spikes(range(18))
 
 
 @pytest.mark.parametrize(
