@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from lava_desire.data.checks import DataError, check_labels, number_classes
 from lava_desire.data.events.formats import find_formats, format_of
+from lava_desire.data.events.formats.base import Labels
+from lava_desire.data.events.reading import error_of
 
 Array = npt.NDArray[Any]
 Member = tuple[Path, int]
@@ -71,7 +73,7 @@ def find_members(
             f"{files[0].name}: expected a folder a class, or files that say their labels"
         )
     for file in files:
-        own = format_of(file).labels(file)
+        own = _labels_of(file)
         if own is None:
             raise DataError(
                 f"{file} does not say its label: expected a folder a class, {file.parent}/CLASS/"
@@ -104,11 +106,18 @@ def find_recordings(path: Path) -> list[Member]:
         files = [each for each in found if not _is_hidden(each.relative_to(place))]
     members = []
     for file in files:
-        own = format_of(file).labels(file)
+        own = _labels_of(file)
         members += [(file, part) for part in range(1 if own is None else len(own[0]))]
     if not members:
         raise DataError(f"{path} holds no recordings: expected files of some")
     return members
+
+
+def _labels_of(file: Path) -> Labels | None:
+    try:
+        return format_of(file).labels(file)
+    except DataError as error:
+        raise error if str(file) in str(error) else error_of(file, error) from None
 
 
 def number_labels(

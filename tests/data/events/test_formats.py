@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lava_desire.data import DataError, DataWarning
-from lava_desire.data.events import Events, iterate_events, read_events
+from lava_desire.data.events import EventDataset, Events, iterate_events, read_events
 from lava_desire.data.events.formats import find_formats, format_of
 from lava_desire.data.events.formats.base import CHUNK
 
@@ -206,6 +206,22 @@ class TestHeidelberg:
     def test_names_of_classes_may_be_missing(self, tmp_path):
         path = self.file(tmp_path / "a.h5", [[0], [0]], [[0], [0]], keys=())
         assert format_of(path).labels(path) == ([1, 0], None)
+
+    def test_labels_times_and_units_that_do_not_fit_are_refused(self, tmp_path):
+        for labels, found in (([1], r"int16 \(1,\)"), ([0, 1, 1], r"int16 \(3,\)")):
+            path = self.file(tmp_path / "a.h5", [[0], [0]], [[0], [0]], labels)
+            with pytest.raises(DataError, match=rf"a\.h5: its labels are u{found}: expected 2 int"):
+                EventDataset(path, 5, cache=False)
+        path = self.file(tmp_path / "a.h5", [[0], [0]], [[0], [0]], keys=(b"one", b"f\xfcnf"))
+        with pytest.raises(
+            DataError, match=r"a\.h5: its names of classes, extra/keys, are no UTF-8"
+        ):
+            EventDataset(path, 5, cache=False)
+        path = self.file(tmp_path / "a.h5", [[0, 1], [0]], [[0], [0]])
+        with pytest.raises(
+            DataError, match="recording 0 has 2 times and 1 units: expected as many"
+        ):
+            read_events(path)
 
     def test_another_file_is_refused(self, tmp_path):
         h5py = pytest.importorskip("h5py", reason="h5py is not installed")

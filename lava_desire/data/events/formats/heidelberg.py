@@ -20,10 +20,20 @@ _UNITS = 700
 
 def _labels(path: Path) -> Labels:
     with _opened(path) as file:
-        labels = np.asarray(file["labels"]).astype(np.int64).tolist()
+        found, num_recordings = np.asarray(file["labels"]), len(file["spikes"]["times"])
+        if found.dtype.kind not in "iu" or len(found) != num_recordings:
+            raise DataError(
+                f"its labels are {found.dtype} {found.shape}: expected {num_recordings} integers, "
+                "one a recording"
+            )
+        labels = found.astype(np.int64).tolist()
         if "extra" not in file or "keys" not in file["extra"]:
             return labels, None
-        return labels, tuple(name.decode("utf-8") for name in file["extra"]["keys"][()].tolist())
+        names = file["extra"]["keys"][()].tolist()
+    try:
+        return labels, tuple(name.decode("utf-8") for name in names)
+    except UnicodeDecodeError as error:
+        raise DataError(f"its names of classes, extra/keys, are no UTF-8: {error}") from None
 
 
 def _chunks(path: Path, number: int) -> Iterator[Events]:
@@ -31,6 +41,10 @@ def _chunks(path: Path, number: int) -> Iterator[Events]:
     with _opened(path) as file:
         seconds = np.asarray(file["spikes"]["times"][number], np.float64)
         units = np.asarray(file["spikes"]["units"][number], np.int64)
+    if len(seconds) != len(units):
+        raise DataError(
+            f"recording {number} has {len(seconds)} times and {len(units)} units: expected as many"
+        )
     finite = np.isfinite(seconds)
     if not finite.all():
         warnings.warn(
