@@ -37,6 +37,8 @@ Weights are in $name.npz beside this file.
 
 import os
 import sys
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -97,9 +99,10 @@ def predict(spikes):
 def read(path):
     """Return images, a row each, and the numbers of their classes where the file has labels."""
     families = ("test_images", "test_labels"), ("x_test", "y_test"), ("images", "labels")
+    damaged = OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error
     try:
         file = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except damaged as error:
         sys.exit(f"{path} is no .npz of images: {error}")
     if not hasattr(file, "files"):
         sys.exit(f"{path} holds one array: expected a .npz of images")
@@ -110,11 +113,14 @@ def read(path):
                 break
         else:
             sys.exit(f"{path} holds {', '.join(keys)}: expected test_images, or images")
-        images, labels = (file[keys[key]] if key in keys else None for key in (images, labels))
-    rows = images.reshape(len(images), -1)
+        try:
+            images, labels = (file[keys[key]] if key in keys else None for key in (images, labels))
+        except damaged as error:  # objects of Python, too
+            sys.exit(f"{path} is no .npz of images: {error}")
     inputs, classes = SETTINGS["num_inputs"], SETTINGS["num_classes"]
-    if rows.shape[1] != inputs or not len(rows):
-        sys.exit(f"images have shape {images.shape}: expected (S, {inputs}), or (S, h, w)")
+    if images.ndim < 2 or not images.size or images[0].size != inputs:
+        sys.exit(f"images have shape {images.shape}: expected (S, {inputs}), or (S, h, w), S > 0")
+    rows = images.reshape(len(images), -1)
     is_brightness = rows.dtype.kind == "f" and ((rows >= 0) & (rows <= 1)).all()
     if rows.dtype != np.uint8 and not is_brightness:
         sys.exit(f"images are {rows.dtype}: expected uint8, or float in [0, 1]")

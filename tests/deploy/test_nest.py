@@ -14,7 +14,7 @@ from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.deploy import export, scale_to_integers
 from lava_desire.deploy.integer_network import IntegerNetwork, encode_images
 
-# A package of NEST's name in which nothing spikes.
+# A package of NEST's name in which nothing spikes; it gives floats then, as NEST 3.10.0.
 BANNER = """
 from types import SimpleNamespace
 import numpy as np
@@ -26,7 +26,7 @@ class VerbosityLevel:
 
 class Group(list):
     global_id, V_m = np.arange(1), 0.0
-    events = {"times": np.zeros(0), "senders": np.zeros(0, int)}
+    events = {"times": np.zeros(0), "senders": np.zeros(0)}
 
 
 def Create(model, size=1, values=()):
@@ -172,7 +172,15 @@ def test_a_script_has_no_name_of_a_package_and_prints_classes_alone(tmp_path):
             export(network, tmp_path / f"{name}.py", to="nest")
     export(network, tmp_path / "net.py", to="nest")
     (tmp_path / "nest.py").write_text(f'print("a banner")\n{BANNER}')
-    np.savez(tmp_path / "images.npz", images=load_dataset("digits").test_images[:3])
+    images = load_dataset("digits").test_images[:3]
+    for file, array in {
+        "images": images,
+        "empty": images[:0],
+        "flat": images[0],
+        "objects": np.array([[None]]),
+    }.items():
+        np.savez(tmp_path / f"{file}.npz", images=array)
+    (tmp_path / "half.npz").write_bytes((tmp_path / "images.npz").read_bytes()[:300])
 
     def call(*arguments):
         program = [sys.executable, "net.py", *arguments]
@@ -184,6 +192,10 @@ def test_a_script_has_no_name_of_a_package_and_prints_classes_alone(tmp_path):
     for arguments, said in (
         (("none.npz",), "none.npz is no .npz of images"),
         (("net.py",), "net.py is no .npz of images"),
+        (("half.npz",), "half.npz is no .npz of images: File is not a zip file"),
+        (("empty.npz",), "images have shape (0, 64): expected (S, 64), or (S, h, w), S > 0"),
+        (("flat.npz",), "images have shape (64,): expected (S, 64)"),
+        (("objects.npz",), "objects.npz is no .npz of images: Object arrays cannot be loaded"),
         (("images.npz", "0"), "the number of images is 0: expected at least 1"),
     ):
         refused = call(*arguments)

@@ -61,15 +61,16 @@ def record(spikes):
             nest.Simulate(window)
         else:
             run_integers(neurons, window)
-    events = recorder.events
+    times, senders = (recorder.events[name] for name in ("times", "senders"))
+    senders = senders.astype(int)  # floats where there are none
     # What the input spikes in step t arrives a step later, and spikes in its millisecond's end.
-    times = np.rint(events["times"]).astype(int) - 2
+    times = np.rint(times).astype(int) - 2
     found = []
     for layer in layers:
         first, size = ids(layer)[0], len(ids(layer))
-        mine = (events["senders"] >= first) & (events["senders"] < first + size)
+        mine = (senders >= first) & (senders < first + size)
         trains = np.zeros((num_samples * window, size), dtype=bool)
-        trains[times[mine], events["senders"][mine] - first] = True
+        trains[times[mine], senders[mine] - first] = True
         windows = trains.reshape(num_samples, window, size)[:, :num_steps]
         found.append(windows.transpose(1, 0, 2))
     return found
