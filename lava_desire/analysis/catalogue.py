@@ -78,7 +78,7 @@ EXPERIMENTS = {
         _WIDE
         | {
             "epochs": 20,
-            "learning_rate": 5e-4,
+            "learning_rate": 2.5e-4,
             "image_shift": 0,
             "image_mirror": 0.5,
             "tie_break": "earliest",
