@@ -48,6 +48,20 @@ _MOVED = {"image_rotation": 10.0, "image_scale": 0.1, "tie_break": "earliest"}
 _COSINE = {"learning_rate_schedule": "cosine", "tie_break": "earliest"}
 _MNIST_COSINE = _MOVED | _COSINE | {"epochs": 24, "dropout_hidden": 0.15}
 _FASHION_COSINE = _COSINE | {"epochs": 48, "dropout_hidden": 0.1, "image_shift_start": 12}
+_MNIST_NEAR = (
+    _MOVED
+    | _COSINE
+    | {
+        "eligibility_width": 1.0,
+        "desire_threshold_hidden": 0.02,
+        "learning_rate": 4e-5,
+        "batch_size": 16,
+        "epochs": 24,
+        "trace_baseline": 0.8,
+        "dropout_hidden": 0.1,
+        "image_bend": 1.0,
+    }
+)
 _WIDE = {"layers": ("32c5s2", "64c5s2", "10")}
 
 EXPERIMENTS = {
@@ -57,6 +71,7 @@ EXPERIMENTS = {
     "mnist-moved": _mnist("mnist-best", _MOVED),
     "mnist-cosine": _mnist("mnist-best", _MNIST_COSINE),
     "mnist-long": _mnist("mnist-best", _MOVED | _COSINE | {"epochs": 80, "learning_rate": 4e-5}),
+    "mnist-near": _mnist("mnist-best", _MNIST_NEAR),
     "mnist-online": _mnist(
         "mnist-best", _MNIST_COSINE | {"batch_size": 1, "tie_break": "undecided"}
     ),
