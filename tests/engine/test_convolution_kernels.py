@@ -58,6 +58,28 @@ def test_compiled_convolutions_spike_desire_and_learn_as_the_equations_do(name):
         assert not torch.equal(old, new)
 
 
+def test_weights_that_cancel_leave_nothing_in_any_order():
+    """Potentials are 0 then, the end of the band, whatever the gain of dropout is."""
+    config = DesireConfig(
+        layers=[Conv2d(8, 3, stride=2), Conv2d(8, 3), Dense(3)],
+        input_shape=(1, 11, 11),
+        decay=0.0,
+        dropout_input=0.3,
+        dropout_conv=0.3,
+        eligibility_width=1.0,
+    )
+    draw = np.random.default_rng(8)
+    weights = [draw.integers(-3, 4, array.shape) / 8 for array in DesireNetwork(config).weights]
+    images = draw.integers(0, 256, (16, 121)).astype(np.uint8)
+    found = []
+    for kernels in ("torch", "compiled"):
+        network = DesireNetwork(config, weights=weights, kernels=kernels)
+        step = network.train_step(images, np.zeros(16, np.int64), 0.02)
+        found.append([network.backend.counts(steps) for steps in step.activity.eligible])
+    same(*found)
+    assert found[0][1].any()
+
+
 def test_no_result_of_a_convolution_depends_on_threads():
     networks = [network_of("rounded traces", "compiled") for _ in range(2)]
     draw = np.random.default_rng(6)

@@ -81,10 +81,11 @@ class NumbaBackend(WordBackend):
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         super().__init__(config, device, precision)
+        hidden_dense = any(isinstance(layer.synapse, Dense) for layer in self.layers[:-1])
         self._groups = ahead.groups_of(
             config.batch_size,
             planes=any(isinstance(layer.synapse, Conv2d) for layer in self.layers),
-            near=config.eligibility_policy is not None,
+            near=config.eligibility_policy is not None and hidden_dense,
         )
         self._needed = [group for group in self._groups if group != "single"]
         self._begin()

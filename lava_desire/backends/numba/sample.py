@@ -524,7 +524,8 @@ def _run(
         )
         largest: Any = np.float64(float_of(largest_magnitude(magnitudes)))
         is_finite &= largest < np.inf  # not so where it is NaN
-        bound = potential_error(depth, most * largest * gain, decay, synapse_decay, threshold)
+        magnitude = most * largest * gain
+        bound = potential_error(depth, magnitude, num_steps, decay, synapse_decay, threshold)
         filtered[:] = 0
         potential[:] = 0
         trains[:] = 0

@@ -95,7 +95,9 @@ def scan_layer(
                 rows, used, start + ahead, sample - first_sample, last_sample - first_sample
             )
             magnitude = most[sample] * np.float64(largest) * gain
-            bound = potential_error(depth[sample], magnitude, decay, synapse_decay, threshold)
+            bound = potential_error(
+                depth[sample], magnitude, num_steps, decay, synapse_decay, threshold
+            )
             first_step = 0
             if eligible is not None:
                 first_step = _first_step(unit_words[sample, : num_units[sample]], num_steps)
@@ -224,26 +226,41 @@ def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any
 
 @compiled
 def potential_error(
-    depth: int, magnitude: float, decay: float, synapse_decay: float, threshold: float
+    depth: int,
+    magnitude: float,
+    num_steps: int,
+    decay: float,
+    synapse_decay: float,
+    threshold: float,
 ) -> Any:
     """Bound how far a potential in float32 is from the one whose currents are summed in float64.
 
     A sum of terms whose magnitudes add up to A, each of which passes through n additions, is off
-    by no more than n·u·A; gain, product and the exact current's own rounding add three u. A
-    filtered current is of magnitude A / (1 − α), rounds twice in a step on both sides, and forgets
-    by α. Decay, sum and reset round once each, on both sides, values of no more than
-    A / (1 − α) / (1 − β) + θ. An error is forgotten as the potential is, by β in a step.
+    by no more than n·u·A; gain, product and the exact current's own rounding add three u. What
+    reaches a filtered current in T steps is kept for G(α) = 1 + α + … + α^(T−1) of them, so that it
+    is of magnitude A·G(α); it rounds twice in a step on both sides. A potential keeps currents for
+    G(β) steps. Decay, sum and reset round once each, on both sides, values of no more than
+    A·G(α)·G(β) + θ.
     """
     current: Any = 1.01 * ROUNDOFF * (depth + 4) * magnitude
     largest: Any = magnitude
     if synapse_decay:
-        left = 1 - np.float64(np.float32(synapse_decay))
-        largest = magnitude / left
-        current = (current + 5 * ROUNDOFF * largest) / left
-    forgets = 1 - np.float64(np.float32(decay))
-    state = 6 * ROUNDOFF * (1.01 * largest / forgets + threshold)
-    bound = (current + state) / forgets
+        steps = _steps_kept(synapse_decay, num_steps)
+        largest = magnitude * steps
+        current = (current + 5 * ROUNDOFF * largest) * steps
+    steps = _steps_kept(decay, num_steps)
+    state = 6 * ROUNDOFF * (1.01 * largest * steps + threshold)
+    bound = (current + state) * steps
     return bound if bound < threshold else np.inf
+
+
+@compiled
+def _steps_kept(decay: float, num_steps: int) -> Any:
+    """Return how many times a value is in a sum that decays, if it comes in each of T steps."""
+    kept: Any = 0.0
+    for _ in range(num_steps):
+        kept = 1 + np.float64(np.float32(decay)) * kept
+    return kept
 
 
 @compiled
