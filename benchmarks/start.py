@@ -171,6 +171,7 @@ def main() -> None:
         "command": " ".join(["python -m benchmarks.start", *sys.argv[1:]]),
         "commit": commit(),
         "environment": environment(),
+        "load of the last 1, 5 and 15 minutes": os.getloadavg(),
         "seconds": results,
     }
     (HERE / "results" / "start.json").write_text(json.dumps(record, indent=2) + "\n")
