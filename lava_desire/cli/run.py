@@ -243,12 +243,16 @@ def compile_ahead(
     quiet: bool = False,
 ) -> None:
     """Let other processes compile what training calls while this one loads torch and data."""
-    is_compiled = kernels in (None, AUTO, "compiled") and precision in (None, AUTO, "float32")
+    in_integers = precision == FIXED_POINT
+    is_compiled = kernels in (None, AUTO, "compiled")
+    is_compiled = is_compiled and (in_integers or precision in (None, AUTO, "float32"))
     if is_compiled and (device or "cpu") == "cpu":
         from lava_desire.backends.numba import ahead
 
-        groups, told = ahead.groups_of(batch_size), None if quiet else ahead.say
-        ahead.start(*groups, say=told, meanwhile=kernels != "compiled")
+        of_floats = ahead.groups_of(batch_size)
+        groups = ahead.groups_in_integers(False) if in_integers else of_floats
+        meanwhile = kernels != "compiled" and not in_integers
+        ahead.start(*groups, say=None if quiet else ahead.say, meanwhile=meanwhile)
 
 
 def check_computing(device: str | None, precision: str = AUTO, kernels: str = AUTO) -> None:

@@ -8,18 +8,22 @@ import sys
 from types import SimpleNamespace
 
 import numba
+import numpy as np
 import pytest
 
+from benchmarks.compiling import RUNS
+from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.backends.numba import ahead, jit
+from lava_desire.model.synapses import layers_of
 
 GROUPS = ("dense", "single", "planes", "near")
 CALLED = """
-from benchmarks.compiling import record
+import sys
+from benchmarks.compiling import RUNS, record
 from lava_desire.backends.numba import ahead
 
-ahead.start = lambda *groups, **options: None
-record()
-kernels = ahead.listed(("dense", "single", "planes", "near"))
+record(sys.argv[1])
+kernels = ahead.listed(RUNS[sys.argv[1]])
 for kernel in kernels:
     known = {each.types for each in kernels if each.name == kernel.name}
     called = kernel.function.overloads
@@ -58,11 +62,13 @@ def begun(monkeypatch):
     return begun
 
 
-def test_the_list_is_what_training_calls():
-    done = subprocess.run([sys.executable, "-c", CALLED], capture_output=True, text=True)
+@pytest.mark.parametrize("arithmetic", RUNS)
+def test_the_list_is_what_training_calls(arithmetic):
+    command = [sys.executable, "-c", CALLED, arithmetic]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == len(ahead.listed(GROUPS)) > 10
+    assert len(lines) == len(ahead.listed(RUNS[arithmetic])) > 10
     untrue = [line for line in lines if not line.endswith(" True")]
     assert not untrue, "python -m benchmarks.compiling --record writes the list anew"
 
@@ -81,6 +87,18 @@ def test_everything_that_is_missing_is_shared_out_once(begun):
     assert ahead.is_done("dense")
     assert not ahead.is_done("single")
     assert ahead.is_done("planes")
+
+
+@pytest.mark.parametrize("planes", [(), ("2c3s1",)])
+def test_a_network_in_integers_has_its_kernels_compiled_at_its_first_pass(begun, planes):
+    config = DesireConfig(layers=layers_of((*planes, "3")), input_shape=(1, 6, 6), num_steps=5)
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    assert not begun
+    network.forward(np.zeros((2, 36), np.uint8))
+    kernels = [kernel for child in begun for kernel in child.kernels]
+    groups = ("integers", "integer_planes") if planes else ("integers",)
+    assert sorted(kernels) == sorted(ahead.listed(groups))
+    assert all(child.status == 0 for child in begun)
 
 
 def test_one_processor_has_one_process_a_group(begun, monkeypatch):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer
 from lava_desire.backends.integers import convolutions, kernels
+from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.philox import draw_masks
 from lava_desire.backends.numba.threads import Workspace, in_parallel, own_threads
 from lava_desire.backends.numba.update import move_rows
@@ -110,6 +111,8 @@ class IntegerBackend(Backend):
             )
         super().__init__(config, device, FIXED_POINT)
         self.rule = IntegerRule(config, formats)
+        has_planes = any(isinstance(layer.synapse, Conv2d) for layer in self.layers)
+        self._groups = ahead.groups_in_integers(has_planes)
         levels = np.arange(BRIGHTEST + 1)
         self._table = integers.encode(levels, config.num_steps, self.rule.encoder_threshold)
         self._workspace = Workspace()
@@ -193,6 +196,16 @@ class IntegerBackend(Backend):
         refuse_in_integers(self.config)
         for layer in self.layers:
             self.rule.check_rate(layer.number, learning_rate)
+
+    def encode(self, inputs: Tensor) -> Any:
+        """See :class:`~lava_desire.backends.base.Backend`.
+
+        The first pass waits for kernels, which other processes compile all at once.
+        """
+        ahead.start(*self._groups, say=ahead.say)
+        for group in self._groups:
+            ahead.finish(group)
+        return super().encode(inputs)
 
     def encode_images(self, images: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""

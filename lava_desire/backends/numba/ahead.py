@@ -88,6 +88,11 @@ def groups_of(batch_size: int | None, **has: bool) -> list[str]:
     return ["dense", *(["single"] if batch_size == 1 and not others else []), *others]
 
 
+def groups_in_integers(has_planes: bool) -> list[str]:
+    """Return the groups of kernels that a network in integers, and its training, call."""
+    return ["integers", *(["integer_planes"] if has_planes else [])]
+
+
 def say(text: str) -> None:
     """Print a line where errors are printed."""
     print(f"lava_desire: {text}", file=sys.stderr, flush=True)
@@ -98,8 +103,8 @@ def start(*groups: str, say: Callable[[str], None] | None = None, meanwhile: boo
 
     They finish even where this one ends before, so that the next finds what they have compiled;
     none goes on for more than an hour. Groups are those of ``kernels.txt``: ``dense``,
-    ``single`` (samples), ``planes``, ``near`` (the threshold). `meanwhile` says that this process
-    computes all the same.
+    ``single`` (samples), ``planes``, ``near`` (the threshold), ``integers``, ``integer_planes``.
+    `meanwhile` says that this process computes all the same.
     """
     new = [_Group(group) for group in groups if group not in _groups]
     _groups.update({group.name: group for group in new})
