@@ -27,7 +27,8 @@ from lava_desire.files import replacing
 
 Array = npt.NDArray[Any]
 
-_VERSION = 2
+_VERSION = 3
+"""Of kept spikes: one more where recordings become others than before, or are refused."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class StoredRecordings:
             raise error if str(path) in str(error) else error_of(path, error) from None
 
     def _read(self, path: Path, part: int) -> Events:
-        """Read a recording, and no more of it than is wanted."""
+        """Read a recording, and no more than is wanted; EVT3 is first checked as a whole."""
         binning, found = self._binning, []
         for chunk in iterate_events(path, part):
             found.append(chunk)

@@ -188,6 +188,15 @@ class TestCache:
         (folder / "cat" / "5.npz").unlink()
         assert len(EventDataset(folder, 20, cache=cache, **HOW)) == 17
 
+    def test_one_of_an_earlier_version_is_made_anew(self, tmp_path, folder, monkeypatch):
+        folder_of(folder)
+        with monkeypatch.context() as earlier:
+            earlier.setattr(stored, "_VERSION", stored._VERSION - 1)
+            EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
+        (kept,) = (tmp_path / "c").iterdir()
+        EventDataset(folder, 20, cache=tmp_path / "c", **HOW)
+        assert len(set((tmp_path / "c").iterdir()) - {kept}) == 1
+
     @pytest.mark.parametrize("damage", ["cut", "empty", "other"])
     def test_a_damaged_one_is_written_anew(self, tmp_path, folder, damage):
         recordings = folder_of(folder)

@@ -270,22 +270,76 @@ class TestByFaery:
         assert columns(events) == [expected, [7] * 30, [4] * 30, [1] * 30]
         assert events.t[-1] > 2**24
 
+    @staticmethod
+    def evt3(path, pairs, header=b"% evt 3.0\n% end\n"):
+        """Write an event at each (upper, lower) word of time; None leaves the upper word out."""
+        words = [
+            word
+            for high, low in pairs
+            for word in ([] if high is None else [8 << 12 | high]) + [6 << 12 | low, 2 << 12]
+        ]
+        return written(path, header + struct.pack(f"<{len(words)}H", *words))
+
     @pytest.mark.parametrize(
-        ("times", "message"),
+        ("pairs", "message"),
         [
-            ([4081 << 12 | 7, (4099 << 12) | 9], "from 4081 to 3, in which faery loses a turn"),
-            ([4094 << 12], "from 0 to 4094, in which faery loses a turn"),
-            ([9 << 12 | 100, 9 << 12 | 36], "go back from 36964 to 36900 µs"),
-            ([9 << 12, 8 << 12 | 4095, 7 << 12], "go back from 36863 to 28672 µs"),
+            ([(4081, 7), (3, 9)], "its upper words .* from 4081 to 3, which faery .*; write EVT2"),
+            ([(100, 0), (99, 4090), (100, 5)], "its upper .* from 100 to 99, .*; sort its events"),
+            ([(9, 0), (8, 4095), (7, 0)], "its upper words of time go from 9 to 8, which faery"),
+            ([(1, 0), (4095, 0)], "its upper words of time go from 1 to 4095, .*; write EVT2"),
+            ([(4094, 0)], "it begins with an upper word of time of 4094, which faery passes over"),
+            ([(4095, 0), (0, 5)], "it begins with an upper word of time of 4095, which faery"),
+            ([(9, 100), (9, 36)], "its times .* 36964 to 36900 µs: expected ascending times; sort"),
+            ([(None, 4090), (100, 5)], "it has events in front of its first upper word .*, 100"),
         ],
     )
-    def test_times_of_evt3_that_faery_would_lose_are_refused(self, tmp_path, times, message):
-        words = [
-            word for t in times for word in (8 << 12 | t >> 12 & 4095, 6 << 12 | t & 4095, 2 << 12)
-        ]
-        content = b"% evt 3.0\n% end\n" + struct.pack(f"<{len(words)}H", *words)
-        with pytest.raises(DataError, match=rf"a\.raw: its .*{message}"):
-            read_events(written(tmp_path / "a.raw", content))
+    def test_times_of_evt3_that_faery_would_lose_are_refused(self, tmp_path, pairs, message):
+        with pytest.raises(DataError, match=rf"a\.raw: {message}"):
+            read_events(self.evt3(tmp_path / "a.raw", pairs))
+
+    def test_times_of_evt3_that_faery_keeps_are_read(self, tmp_path):
+        pairs = [(100, 0), (100, 90), (100, 30), (100, 3400), (4000, 1), (4095, 2), (0, 3)]
+        events = read_events(self.evt3(tmp_path / "a.raw", pairs))
+        assert events.t.tolist()[:4] == [409600, 409690, 409690, 413000]
+        assert events.t.tolist()[4:] == [4000 << 12 | 1, 4095 << 12 | 2, 1 << 24 | 3]
+        assert read_events(self.evt3(tmp_path / "a.raw", [(None, 5), (None, 9)])).t[-1] == 9
+        before = struct.pack("<H", 6 << 12 | 4000)  # a word of time without an event
+        path = self.evt3(tmp_path / "a.raw", [(0, 3)], b"% evt 3.0\n% end\n" + before)
+        assert len(read_events(path)) == 1
+
+    def test_evt3_is_read_right_or_refused(self, tmp_path):
+        """Of words by chance, against a decoder in which a fall by half of the upper word turns."""
+        random, refused = np.random.default_rng(1), 0
+        steps = [0, 1, 50, 3000, 4096, 70_000, 8_400_000, -20, -70, -4096]
+        for _ in range(300):
+            start = int(random.choice([0, 100 << 12, 4080 << 12]))
+            shares = [0.19] * 5 + [0.01] * 5
+            times = start + np.cumsum(random.choice(steps, 12, p=shares)).clip(0)
+            pairs = [(int(time) >> 12 & 4095, int(time) & 4095) for time in times]
+            t, turns, before = [], 0, 0
+            for high, low in pairs:
+                turns += high <= before - 2048
+                before = high
+                t.append(turns << 24 | high << 12 | low)
+            try:
+                events = read_events(self.evt3(tmp_path / "a.raw", pairs))
+            except DataError:
+                refused += 1
+                continue
+            assert (np.abs(events.t - t) < 64).all(), pairs
+        assert 30 < refused < 200
+
+    @pytest.mark.parametrize(
+        "header",
+        [b"%  evt 3.0\n", b"%\tevt 3.0\n", b"%evt 3.0\n", b"% format EVT3;width=34;height=24\n"],
+    )
+    def test_headers_of_evt3_are_found_as_faery_finds_them(self, tmp_path, header):
+        path = tmp_path / "a.raw"
+        pairs = [(1, 0x25), (1, 0x26)]
+        assert read_events(self.evt3(path, pairs, header)).t.tolist() == [4133, 4134]
+        assert read_events(self.evt3(path, [(0x25, 1)], header)).t.tolist() == [37 << 12 | 1]
+        with pytest.raises(DataError, match="go from 100 to 99"):
+            read_events(self.evt3(path, [(100, 0), (99, 4090)], header))
 
     def test_evt3_whose_upper_words_are_missing_is_refused(self, tmp_path):
         low = [word for t in range(0, 9000, 300) for word in (6 << 12 | t & 4095, 2 << 12)]
@@ -303,7 +357,7 @@ class TestByFaery:
         assert np.array_equal(read_events(path).t, np.arange(3 * CHUNK) * 128)
         words[2 * CHUNK, 1] = 6 << 12
         words[2 * CHUNK - 1, 1] = 6 << 12 | 4095
-        words[2 * CHUNK, 0] -= 1
+        words[2 * CHUNK, 0] = words[2 * CHUNK - 1, 0]
         path = written(tmp_path / "a.raw", b"% evt 3.0\n" + words.tobytes())
         with pytest.raises(DataError, match="its times go back from 16777215 to 16773120 µs"):
             read_events(path)
