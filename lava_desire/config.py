@@ -130,7 +130,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             layer_sizes_of(sizes)
         if not self.input_shape and not sizes:
             raise ValueError(
-                "input_shape is (): expected the shape of a sample, (channels, height, width)"
+                "input_shape is (): expected the shape of a sample, (channels, height, width), as "
+                "layers are given; sizes of layers that are connected all to all are layer_sizes"
             )
         found = (self.num_inputs, *(synapse.num_post for synapse in self.synapses))
         if sizes and sizes != found:

@@ -188,6 +188,8 @@ def _in_place_of(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
             reason = f"{os.strerror(error.errno)}; what was there before is untouched"
+            if not path.parent.is_dir():
+                reason = f"the folder {path.parent} is not there"
             raise OSError(error.errno, reason, str(path)) from error
         raise
     with suppress(OSError):  # the new file is there; not every file system can do this

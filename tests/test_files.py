@@ -66,6 +66,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"file": b"old"}
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere is not there.*file"):
+        write_atomically(tmp_path / "nowhere" / "file", b"new")
+
+
 def test_a_name_that_the_file_has_already_leaves_nothing_behind(tmp_path):
     (tmp_path / "one").write_bytes(b"x")
     os.link(tmp_path / "one", tmp_path / "other")

@@ -125,7 +125,7 @@ MANUAL = {
     "export": Manual(
         {
             "lava-desire export runs/a --to nir --output mine.nir": "for readers of NIR",
-            "lava-desire export runs/a --to fixed --output mine.npz": "the integers of a chip",
+            "lava-desire export runs/a --to fixed --output mine.safetensors": "a chip's integers",
         },
         "map; docs/export.md",
     ),

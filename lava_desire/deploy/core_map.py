@@ -280,7 +280,9 @@ class _Mapping:
         if chip.lists:
             widest = min(widest, max(chip.lists.weight_bits))
         if max(self.bits) > widest:
-            self.problems.append(f"weights of {max(self.bits)} bits: the chip holds {widest}")
+            self.problems.append(
+                f"weights of {max(self.bits)} bits: the chip holds {widest} (weight_bits)"
+            )
         if self.learning and not chip.learns:
             self.problems.append("no document says that synapses learn on the chip")
         for layer, synapse in enumerate(self.config.synapses, start=1):

@@ -241,7 +241,8 @@ def check_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> P
     path = Path(path)
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise ValueError(
-            f"output is {str(path)!r}: expected the name of a Python script, as net.py"
+            f"output is {str(path)!r}: expected the name of a script that Python can import, of "
+            "letters, digits and underscores, as my_net.py"
         )
     _refuse_names(path, {*sys.stdlib_module_names, "numpy"})
     beside = path.with_suffix(".npz")
