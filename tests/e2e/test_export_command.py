@@ -173,7 +173,10 @@ def test_netx_says_in_words_of_the_command_what_to_do_about_exponents(run):
         (("zero.safetensors", "--to", "none", "--output", "x"), "--to is 'none': expected one of"),
         (("zero.safetensors", "--to", "nir", "--output", "no/x.nir"), "there is no folder no"),
         (("zero.safetensors", "--to", "lava", "--output", "x.txt"), "a name that ends in .py"),
-        (("zero.safetensors", "--to", "lava", "--output", "a-b.py"), "name of a Python script"),
+        (
+            ("zero.safetensors", "--to", "lava", "--output", "a-b.py"),
+            "name of a script that Python can import",
+        ),
         (("zero.safetensors", "--to", "nir", "--output", "m.net"), "a name that ends in .nir"),
         (("zero.safetensors", "--to", "fixed", "--output", "m.npz"), "ends in .safetensors"),
         (("subtract.safetensors", "--to", "lava", "--output", "x.py"), "reset is 'subtract'"),
