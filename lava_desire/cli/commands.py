@@ -44,6 +44,7 @@ from lava_desire.cli.run import (
     FIXED_POINT,
     SEEDS,
     Run,
+    binning_of,
     check_choice,
     check_computing,
     check_data,
@@ -57,7 +58,6 @@ from lava_desire.cli.run import (
     on_backend,
     open_run,
     option_of,
-    parse_sensor,
     train_run,
     trained_file,
 )
@@ -161,9 +161,7 @@ def train(
     check_computing(device, precision or AUTO, kernels or AUTO)
     if seeds is not None:
         check_seeds(seeds, given, team)
-    size = None if sensor is None else parse_sensor(sensor)
-    binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration, "start": start}
-    binning |= {"late": late, "counts": counts}
+    binning = binning_of(bins, sensor, duration, start, late=late, counts=counts)
     binned = binning if resume is None else None
     where = Source.given(dataset, data_dir, data, events, binned, label_column)
     if resume is not None:

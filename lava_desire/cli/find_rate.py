@@ -27,7 +27,7 @@ from lava_desire.cli.fields import (
 )
 from lava_desire.cli.plan import make_plan
 from lava_desire.cli.printing import make_console, tell
-from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options, parse_sensor
+from lava_desire.cli.run import AUTO, FIXED_POINT, binning_of, check_computing, named_as_options
 from lava_desire.cli.run_data import Source
 from lava_desire.model.fields import Part
 
@@ -70,9 +70,7 @@ def find_rate(
         )
     check_computing(device, precision or AUTO, kernels or AUTO)
     epochs = given.pop("epochs", 1)
-    size = None if sensor is None else parse_sensor(sensor)
-    binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration}
-    binning |= {"start": start, "late": late, "counts": counts}
+    binning = binning_of(bins, sensor, duration, start, late=late, counts=counts)
     plan, loaded = make_plan(
         Source.given(dataset, data_dir, data, events, binning, label_column),
         given,

@@ -218,6 +218,14 @@ def parse_sensor(text: str) -> list[int]:
     return [int(size) for size in found.groups()]
 
 
+def binning_of(
+    bins: int | None, sensor: str | None, duration: int | None, start: int | None, **how: Any
+) -> dict[str, Any]:
+    """Return how recordings are binned, as the options say it; `how` are late and counts."""
+    size = None if sensor is None else parse_sensor(sensor)
+    return {"bins": bins, "sensor": size, "duration": duration, "start": start, **how}
+
+
 def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:
     if preset is not None and file is not None:
         raise ValueError(f"both --preset {preset} and --config {file} are given: expected one")

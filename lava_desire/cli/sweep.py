@@ -49,11 +49,11 @@ from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     SWEEP,
+    binning_of,
     check_choice,
     check_computing,
     check_data,
     new_folder,
-    parse_sensor,
     train_run,
 )
 from lava_desire.cli.run_data import Source
@@ -155,9 +155,7 @@ def sweep(
         space = Space.parse(over or [])
         if sampler == "grid" and space.grid is None:
             raise ValueError("--sampler is 'grid', and a range is given: expected choices alone")
-        size = None if sensor is None else parse_sensor(sensor)
-        binning: dict[str, Any] = {"bins": bins, "sensor": size, "duration": duration}
-        binning |= {"start": start, "late": late, "counts": counts}
+        binning = binning_of(bins, sensor, duration, start, late=late, counts=counts)
         where = Source.given(dataset, data_dir, data, events, binning, label_column)
         plan, samples = make_plan(
             where,
