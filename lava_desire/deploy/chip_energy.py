@@ -10,7 +10,8 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from numbers import Real
+from typing import Any, cast
 
 import numpy as np
 
@@ -227,7 +228,7 @@ def energy(
             f"chip is {chip.name!r}, and no document gives its energies: expected one of "
             f"{', '.join(known)}"
         )
-    if not isinstance(samples, (int, np.integer)) or samples < 1:
+    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
         raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
     if network.arithmetic == "fixed_point":
         integers.refuse_xylo(network.rule.formats, f"on {chip.title}")
@@ -313,7 +314,8 @@ def _check_simulated(
     parts = energies if isinstance(energies, Mapping) else {}
     shown = {f"energy_J {part}": parts.get(part) for part in SIMULATED_PARTS}
     for name, given in {**shown, "time_s": report.get("time_s")}.items():
-        if not isinstance(given, int | float) or not 0 <= given < math.inf:
+        is_number = isinstance(given, Real) and not isinstance(given, bool)
+        if not (is_number and 0 <= float(cast(Real, given)) < math.inf):
             raise ValueError(
                 f"simulated has {name} {given!r}: expected a finite number, at least 0, as the "
                 "script of --to sanafe reports"

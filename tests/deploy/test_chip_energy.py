@@ -92,8 +92,9 @@ def test_chips_without_energies_are_refused_by_name(digits):
     network = DesireNetwork(DesireConfig((64, 20, 10)))
     with pytest.raises(ValueError, match=r"'loihi2', and no document gives its energies.*loihi1"):
         energy(network, digits, "loihi2")
-    with pytest.raises(ValueError, match="samples is 0"):
-        energy(network, digits, samples=0)
+    for samples in (0, True):
+        with pytest.raises(ValueError, match=f"samples is {samples}"):
+            energy(network, digits, samples=samples)
 
 
 def test_classes_are_numbered_by_their_names(digits):
