@@ -54,7 +54,7 @@ def bin_events(
         Where the first step begins, µs; at the first event when not given.
     late : {"refuse", "drop", "last"}
         Events outside the `duration` are refused, or left out; or late ones are spikes of the last
-        step, and early ones refused. A recording of which no event is inside is refused.
+        step, and early ones refused. A recording that has events, but none inside, is refused.
     counts : {"refuse", "clip"}
         Where an input has several events in a step, they are refused, or are one spike.
 
@@ -79,6 +79,7 @@ def bin_events(
     >>> bin_events(events, 2, duration=20, late="drop").any((1, 2, 3))
     array([ True,  True])
     """
+    check_events(events, "events")
     sensor = _sensor_of(events, sensor)
     check_binning(num_steps, duration, late, counts, start)
     size = sensor[0] * sensor[1] * sensor[2]
@@ -189,7 +190,6 @@ def check_binning(num_steps: Any, duration: Any, late: Any, counts: Any, start: 
 
 def _sensor_of(events: Events, sensor: Sensor | None) -> Sensor:
     """Return the sensor, once all events are known to lie on it."""
-    check_events(events, "events")
     sensor = events.sensor if sensor is None else check_sensor(sensor)
     if sensor is None:
         raise DataError("the recording does not say its sensor: expected sensor=(2, height, width)")
@@ -202,11 +202,11 @@ def _within(events: Events, start: int, duration: int, late: Late) -> Events:
     inside = events.between(start, start + duration)
     num_outside = len(events) - len(inside)
     early = int(np.searchsorted(events.t, start))
-    if late != "refuse" and not len(inside):
+    if not len(inside):
         raise DataError(
-            f"all {len(events)} events lie outside the {duration} µs from {start}, the first at "
-            f"{events.t[0]}: expected a start near it, as of absolute times; a recording without "
-            "an event there is to be left out"
+            f"no event lies in the {duration} µs from {start}, the first is at {events.t[0]}: "
+            "expected another start or duration; save a recording that is to be silent without "
+            "events"
         )
     if late == "last" and not early:
         return events

@@ -267,7 +267,7 @@ def check_events(events: Any, name: str) -> None:
 def check_sensor(sensor: Any) -> Sensor:
     """Return (channels, height, width) as integers, or refuse them with a DataError."""
     try:
-        channels, height, width = (index(size) for size in sensor)
+        channels, height, width = (_size(size) for size in sensor)
     except (TypeError, ValueError):
         raise DataError(
             f"sensor is {sensor!r}: expected (channels, height, width), as (2, 34, 34)"
@@ -278,6 +278,15 @@ def check_sensor(sensor: Any) -> Sensor:
             f"channels and at most {_MOST_INPUTS} inputs; two channels keep polarities apart"
         )
     return channels, height, width
+
+
+def _size(given: Any) -> int:
+    """Return a size as an integer, also of a whole float, as a file from elsewhere may hold it."""
+    if isinstance(given, bool | np.bool_):
+        raise TypeError("a truth value is no size")
+    if isinstance(given, float | np.floating) and given.is_integer():
+        return int(given)
+    return index(given)
 
 
 def refuse_sensor(found: Sensor | None, expected: Sensor, name: str) -> None:

@@ -164,9 +164,9 @@ def test_a_recording_of_late_events_alone_has_another_start():
     """Absolute times, as of AEDAT4, with start=0: all events were in the last step."""
     absolute = Events([1_700_000_000_000_000, 1_700_000_000_000_010], x=[0, 1], sensor=(1, 1, 2))
     options = {"duration": 100, "counts": "clip"}
-    for late in ("last", "drop"):
+    for late in ("refuse", "last", "drop"):
         with pytest.raises(
-            DataError, match="all 2 events lie outside the 100 µs from 0, the first"
+            DataError, match=r"no event lies in the 100 µs from 0, .* at 17.*: exp.* start"
         ):
             bin_events(absolute, 4, start=0, late=late, **options)
     with pytest.raises(
@@ -174,3 +174,10 @@ def test_a_recording_of_late_events_alone_has_another_start():
     ):
         bin_events(absolute, 4, start=1_700_000_000_000_005, late="last", **options)
     assert bin_events(absolute, 4, late="last", **options)[0].tolist() == [[[True, True]]]
+
+
+def test_a_recording_without_events_is_silent():
+    for late in ("refuse", "last", "drop"):
+        spikes = bin_events(recording([]), 4, duration=100, start=0, late=late)
+        assert spikes.shape == (4, *SENSOR)
+        assert not spikes.any()

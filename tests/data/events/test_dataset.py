@@ -244,7 +244,7 @@ def test_a_data_set_says_what_it_is_and_what_it_is_made_of():
         ({"cache": True}, "cache is True: expected a folder, False for none, or None"),
         ({"sensor": (2, 4.5, 4)}, r"sensor is \(2, 4\.5, 4\): expected \(channels, height, width"),
         ({"duration": True}, "duration is True: expected an integer"),
-        ({"late": "drop", "start": 10**9}, r"cat.\d\.npz: all \d+ events lie outside the 1000 µs"),
+        ({"late": "drop", "start": 10**9}, r"cat.\d\.npz: no event lies in the 1000 µs"),
         ({"late": "refuse"}, r"pets.cat.\d\.npz: .* events lie outside the 1000 µs"),
         ({"counts": "refuse", "num_steps": 1}, r"pets.cat.\d\.npz: input .* events in step 0"),
         ({"sensor": (2, 2, 4)}, r"pets.cat.0\.npz: y holds 2"),

@@ -208,7 +208,12 @@ class TestHeidelberg:
         assert format_of(path).labels(path) == ([1, 0], None)
 
     def test_labels_times_and_units_that_do_not_fit_are_refused(self, tmp_path):
-        for labels, found in (([1], r"int16 \(1,\)"), ([0, 1, 1], r"int16 \(3,\)")):
+        for labels, found in (
+            ([1], r"int16 \(1,\)"),
+            ([0, 1, 1], r"int16 \(3,\)"),
+            ([[0], [1]], r"int16 \(2, 1\)"),
+            (1, r"int16 \(\)"),
+        ):
             path = self.file(tmp_path / "a.h5", [[0], [0]], [[0], [0]], labels)
             with pytest.raises(DataError, match=rf"a\.h5: its labels are u{found}: expected 2 int"):
                 EventDataset(path, 5, cache=False)

@@ -87,3 +87,10 @@ def test_parts_are_views_and_join_to_the_whole():
     whole = Events.joined([first, rest])
     assert (whole.t.tolist(), whole.sensor) == (GOOD["t"], (2, 2, 4))
     assert len(Events.joined([])) == 0
+
+
+def test_a_sensor_may_be_of_whole_floats():
+    assert Events([1], [0], sensor=np.array([2.0, 3.0, 4.0])).sensor == (2, 3, 4)
+    for sensor in ((True, 3, 4), (1, np.True_, 4), (1, 3, np.float32(4.5)), (1, 3, np.nan)):
+        with pytest.raises(DataError, match=r"sensor is .*: expected \(channels, height, width"):
+            Events([1], [0], sensor=sensor)

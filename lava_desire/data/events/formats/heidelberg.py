@@ -21,12 +21,12 @@ _UNITS = 700
 def _labels(path: Path) -> Labels:
     with _opened(path) as file:
         found, num_recordings = np.asarray(file["labels"]), len(file["spikes"]["times"])
-        if found.dtype.kind not in "iu" or len(found) != num_recordings:
+        if found.dtype.kind not in "iu" or found.shape != (num_recordings,):
             raise DataError(
                 f"its labels are {found.dtype} {found.shape}: expected {num_recordings} integers, "
                 "one a recording"
             )
-        labels = found.astype(np.int64).tolist()
+        labels = found.tolist()
         if "extra" not in file or "keys" not in file["extra"]:
             return labels, None
         names = file["extra"]["keys"][()].tolist()
