@@ -253,6 +253,7 @@ network, steps = DesireNetwork(config), 0
 while not network.backend.is_compiled() and not ahead.has_failed("dense"):
     network.train_step(images, labels, 1e-3)
     steps += 1
+    place.with_name("begun").touch()
 print(steps > 0, network.backend.is_compiled())
 for _ in range(3):
     network.train_step(images, labels, 1e-3)
@@ -266,9 +267,16 @@ print(all(np.array_equal(*each) for each in zip(network.numpy_weights(), other.n
 @pytest.mark.parametrize("broken", [False, True])
 def test_training_begins_while_other_processes_compile(broken, tmp_path):
     place = tmp_path / "compiled"
-    child = f"import time, pathlib; time.sleep(1); pathlib.Path({str(place)!r}).touch()"
+    child = f"""
+import time
+from pathlib import Path
+place = Path({str(place)!r})
+while not place.with_name("begun").exists():
+    time.sleep(0.01)
+{"raise SystemExit" if broken else "place.touch()"}
+"""
     done = subprocess.run(
-        [sys.executable, "-c", FRESH, str(place), "raise SystemExit" if broken else child],
+        [sys.executable, "-c", FRESH, str(place), child],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
