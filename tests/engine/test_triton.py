@@ -455,7 +455,7 @@ def test_a_network_on_cuda_chooses_these_kernels_where_they_apply():
 
 
 def test_an_older_triton_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("lava_desire.backends.registry.metadata.version", lambda name: "3.1.0+git")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "3.1.0+git")
     assert not has_triton()
     with pytest.raises(ValueError, match=r"of which 3\.6 or later is not installed"):
         DesireNetwork(SMALL, DEVICE, kernels="triton")
