@@ -42,7 +42,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     from lava_desire.backends.numba import ahead
 
-    groups = "dense", "single", "planes", "near", "integers", "integer_planes"
+    groups = ahead.all_groups()
     ahead.start(*groups, say=ahead.say)
     for group in groups:
         ahead.finish(group)

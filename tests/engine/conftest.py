@@ -7,7 +7,7 @@ from lava_desire.backends.numba import ahead
 
 def pytest_collection_finish():
     """Let tests see compiled kernels, and not what computes until they are compiled."""
-    groups = "dense", "single", "planes", "near", "integers", "integer_planes"
+    groups = ahead.all_groups()
     ahead.start(*groups, say=ahead.say)
     for group in groups:
         ahead.finish(group)

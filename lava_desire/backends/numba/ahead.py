@@ -78,6 +78,11 @@ def listed(groups: Iterable[str]) -> list[Kernel]:
     return kernels
 
 
+def all_groups() -> list[str]:
+    """Return all groups of the list, in its order."""
+    return list(dict.fromkeys(line.split(maxsplit=1)[0] for line in LIST.read_text().splitlines()))
+
+
 def groups_of(batch_size: int | None, **has: bool) -> list[str]:
     """Return the groups of kernels that a network and its training call.
 

@@ -136,12 +136,17 @@ def scan_layer(
                     run_narrow_window(*window)
                 else:
                     run_narrow_band(*window)
-            kept_neurons = masks[sample, start : start + size] if masks.size else masks[:0, 0]
             trains = spikes[sample, start : start + size]
-            _join(words[0], words[1], kept_neurons, trains)
+            _join(words[0], words[1], trains)
             if eligible is not None:
                 near = eligible[sample, start : start + size]
-                _join(words[2], words[3], kept_neurons, near)
+                _join(words[2], words[3], near)
+            if masks.size:
+                kept_neurons = masks[sample, start : start + size]
+                for j in range(size):
+                    trains[j] *= np.uint64(kept_neurons[j])
+                    if eligible is not None:
+                        near[j] *= np.uint64(kept_neurons[j])
             for part in range(width // 16):
                 doubts = _union(marks[1, :, part])
                 while doubts:
@@ -179,12 +184,10 @@ def _first_step(words: Any, num_steps: int) -> Any:
 
 
 @compiled
-def _join(low_words: Any, high_words: Any, kept: Any, words: Any) -> None:
-    """Join words of 32 bits, but for neurons that are dropped; `kept` may be empty."""
+def _join(low_words: Any, high_words: Any, words: Any) -> None:
+    """Join the halves of words, of 32 bits each."""
     for j in range(len(words)):
         words[j] = np.uint64(low_words[j]) | (np.uint64(high_words[j]) << np.uint64(32))
-    for j in range(len(kept)):
-        words[j] *= np.uint64(kept[j])
 
 
 @compiled

@@ -117,7 +117,7 @@ def _labels_of(file: Path) -> Labels | None:
     try:
         return format_of(file).labels(file)
     except DataError as error:
-        raise error if str(file) in str(error) else error_of(file, error) from None
+        raise error_of(file, error) from None
 
 
 def number_labels(

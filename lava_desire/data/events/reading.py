@@ -79,7 +79,9 @@ def read_events(path: str | Path, number: int = 0) -> Events:
 
 
 def error_of(path: Path, error: DataError) -> DataError:
-    """Return an error with its file's name; what Events take is not taken with a file."""
+    """Return an error with its file's name, once; what Events take is not taken with a file."""
+    if str(path) in str(error):
+        return error
     hint = ""
     if "=True" in str(error):
         hint = ", of arrays and not of a file: make Events of its arrays, and save them as .npz"

@@ -84,7 +84,7 @@ class StoredRecordings:
                 refuse_sensor(events.sensor, self._binning.sensor, str(path))
             return self._binning.planes([events])
         except DataError as error:
-            raise error if str(path) in str(error) else error_of(path, error) from None
+            raise error_of(path, error) from None
 
     def _read(self, path: Path, part: int) -> Events:
         """Read a recording, and no more than is wanted; EVT3 is first checked as a whole."""
