@@ -48,20 +48,22 @@ _MOVED = {"image_rotation": 10.0, "image_scale": 0.1, "tie_break": "earliest"}
 _COSINE = {"learning_rate_schedule": "cosine", "tie_break": "earliest"}
 _MNIST_COSINE = _MOVED | _COSINE | {"epochs": 24, "dropout_hidden": 0.15}
 _FASHION_COSINE = _COSINE | {"epochs": 48, "dropout_hidden": 0.1, "image_shift_start": 12}
-_MNIST_NEAR = (
-    _MOVED
-    | _COSINE
-    | {
-        "eligibility_width": 1.0,
-        "desire_threshold_hidden": 0.02,
-        "learning_rate": 4e-5,
-        "batch_size": 16,
-        "epochs": 24,
-        "trace_baseline": 0.8,
-        "dropout_hidden": 0.1,
-        "image_bend": 1.0,
-    }
-)
+_NEAR = _COSINE | {
+    "eligibility_width": 1.0,
+    "desire_threshold_hidden": 0.02,
+    "learning_rate": 4e-5,
+    "batch_size": 16,
+    "epochs": 24,
+    "trace_baseline": 0.8,
+}
+_MNIST_NEAR = _MOVED | _NEAR | {"dropout_hidden": 0.1, "image_bend": 1.0}
+_FASHION_NEAR = _NEAR | {
+    "dropout_input": 0.0,
+    "dropout_hidden": 0.05,
+    "image_shift": 0,
+    "image_mirror": 0.5,
+    "image_brightness": 0.2,
+}
 _WIDE = {"layers": ("32c5s2", "64c5s2", "10")}
 
 EXPERIMENTS = {
@@ -87,6 +89,10 @@ EXPERIMENTS = {
         "fashion-mnist-best",
         _FASHION_COSINE
         | {"layer_sizes": (784, 1600, 800, 10), "epochs": 60, "dropout_hidden": 0.2},
+    ),
+    "fashion-mnist-near": _fashion("fashion-mnist-best", _FASHION_NEAR),
+    "fashion-mnist-near-large": _fashion(
+        "fashion-mnist-best", _FASHION_NEAR | {"layer_sizes": (784, 1600, 800, 10)}
     ),
     "fashion-mnist-conv": _fashion(
         "mnist-conv-best",
