@@ -98,8 +98,8 @@ soak-lava: $(READY)  ## run Lava for a million steps, kill, interrupt, block, an
 soak: $(READY)  ## kill, fill, spoil and fuzz at length; nothing may be lost (SOAK=options)
 	@$(RUN) soak $(SOAK)
 
-check-pythons:  ## test the processes on every Python found
-	@tools/check-pythons
+check-pythons:  ## test the processes on every Python found (PYTHONS=--quick: two of them, a part)
+	@tools/check-pythons $(PYTHONS)
 
 check-exports: $(READY)  ## run exported networks in the readers of NIR and in lava-dl
 	@tools/check-exports $(VENV)/bin/python
