@@ -27,9 +27,11 @@ LAYERS = (784, 1600, 800, 10)
 RATE = 1e-5
 HERE = Path(__file__).parent
 BEST = "training run of mnist-best, B = 1"
+NEAR = "training run near the threshold, B = 1"
 WAYS = {
     "training run, B = 1": 640,
     BEST: 320,
+    NEAR: 320,
     "train_step, B = 1": 128,
     "predict, one at a time": 128,
     "evaluate": 2560,
@@ -43,6 +45,8 @@ def build(way: str, weights: list[np.ndarray] | None) -> Callable[[Any, Any], li
 
     config = DesireConfig.preset("mnist-best" if way == BEST else "mnist")
     config = config.replace(batch_size=1, epochs=1, learning_rate=RATE)
+    if way == NEAR:
+        config = config.replace(eligibility_width=1.0)
     network = DesireNetwork(config, weights=weights, kernels="compiled")
 
     def run(images: Any, labels: Any) -> list[float]:

@@ -697,8 +697,8 @@ class DesireNetwork:
             self.samples_seen = first
             return None
         self._forget_accuracy()
-        trains, masks, desires, num_correct, num_active = found
-        return StepResult(self._decided(trains, masks), desires, num_correct, num_active)
+        trains, eligible, masks, desires, num_correct, num_active = found
+        return StepResult(self._decided(trains, masks, eligible), desires, num_correct, num_active)
 
     def _pass_masks(self, num_samples: int) -> None:
         """Go on to the masks of samples behind the next."""

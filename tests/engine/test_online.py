@@ -52,6 +52,20 @@ CONFIGS = {
         synapse_decay=0.3,
         tie_break="earliest",
     ),
+    "near the threshold": DesireConfig((30, 150, 40, 3), seed=3, eligibility_width=1.0),
+    "near it, both words, filtered currents": DesireConfig(
+        (30, 33, 140, 6), num_steps=64, eligibility_width=0.5, synapse_decay=0.6, reset="zero"
+    ),
+    "near it, every option": DesireConfig(
+        (30, 150, 40, 3),
+        eligibility_width=0.75,
+        desire_threshold_hidden=0.05,
+        trace_baseline=0.9,
+        baseline_samples=20,
+        rate_floor=0.2,
+        weight_limit=0.3,
+        weight_average=0.99,
+    ),
     "not known to the loop": DesireConfig((30, 40, 4), feedback="random"),
     "another decision": DesireConfig((30, 40, 4), tie_break="earliest", class_margin=2),
 }
@@ -100,6 +114,9 @@ def test_a_step_and_a_pass_see_and_change_what_a_batch_of_one_does(config: Desir
         for name in ("trains", "masks"):
             values = (getattr(each.activity, name) for each in (mine, theirs))
             assert all(map(np.array_equal, *values)), name
+        eligible = (each.activity.eligible or [] for each in (mine, theirs))
+        assert all(map(np.array_equal, *eligible))
+        assert bool(mine.activity.eligible) == bool(config.eligibility_width)
         assert all(map(torch.equal, mine.desires, theirs.desires))
         mine, theirs = (each.forward(images[part]) for each in (network, batched))
         assert all(map(np.array_equal, mine.trains, theirs.trains))
@@ -116,6 +133,19 @@ def test_potentials_that_meet_the_threshold_are_decided_exactly() -> None:
     images = torch.from_numpy(data(config)[0])
     for each in images[:, None]:
         mine, theirs = (some.forward(each).trains for some in (network, batched))
+        assert all(map(np.array_equal, mine, theirs))
+
+
+def test_potentials_that_meet_the_ends_of_a_band_are_decided_exactly() -> None:
+    config = DesireConfig((30, 150, 40, 3), eligibility_width=0.5, dropout_hidden=0.0, decay=0.5)
+    coarse = [np.round(each * 8) / 8 for each in DesireNetwork(config).numpy_weights()]
+    network, batched = pair(config, coarse)
+    images, labels = data(config)
+    for at in range(NUM_SAMPLES):
+        mine, theirs = (
+            some.train_step(images[at : at + 1], labels[at : at + 1], 0.0).activity.eligible
+            for some in (network, batched)
+        )
         assert all(map(np.array_equal, mine, theirs))
 
 

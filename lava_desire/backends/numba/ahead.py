@@ -87,10 +87,10 @@ def groups_of(batch_size: int | None, **has: bool) -> list[str]:
     """Return the groups of kernels that a network and its training call.
 
     `has` says of groups other than ``dense`` and ``single`` whether the network has what they are
-    for; single samples are run by kernels of their own where it has none of it.
+    for; single samples are run by kernels of their own where it has no planes.
     """
     others = [group for group, wanted in has.items() if wanted]
-    return ["dense", *(["single"] if batch_size == 1 and not others else []), *others]
+    return ["dense", *(["single"] if batch_size == 1 and "planes" not in others else []), *others]
 
 
 def groups_in_integers(has_planes: bool) -> list[str]:

@@ -15,6 +15,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.model.option import (
     Augmentation,
     Bound,
+    EligibilityPolicy,
     Filter,
     Option,
     RatePolicy,
@@ -52,6 +53,9 @@ class Online:
                 labels = torch.full((len(counts),), label)
                 desires[row] = output_desires(config, counts, labels)[:, 0]
         self._neurons = list(config.neurons)
+        policy = config.eligibility_policy
+        band = (0.0, 0.0) if policy is None else policy.band(config.threshold)
+        self._num_chances = 0 if policy is None else sum(self._neurons[1:])
         self._plan = (
             np.array(config.neurons, np.int64),
             np.array([layer.delay for layer in layers], np.int64),
@@ -71,6 +75,7 @@ class Online:
                     config.part(MeanRates).baseline_samples,
                     config.rates_desired_samples,
                     config.breaks_ties,
+                    *band,
                 ],
                 np.float64,
             ),
@@ -93,7 +98,7 @@ class Online:
         """
         no_labels = np.zeros(1, np.int64)
         outputs = self._run(NetworkState(list(weights)), trains, no_labels, 0.0, 0, _FORWARD)
-        return self._by_layer(outputs[1]) if outputs and outputs[0][0] else None
+        return _by_layer(outputs[1], self._neurons) if outputs and outputs[0][0] else None
 
     def step(
         self,
@@ -103,14 +108,14 @@ class Online:
         learning_rate: float,
         number: int,
         masks: Sequence[Tensor] | None,
-    ) -> tuple[list[Any], list[Tensor], list[Tensor], int, int] | None:
+    ) -> tuple[list[Any], list[Any] | None, list[Tensor], list[Tensor], int, int] | None:
         """Learn from one sample (Eq. 1 to 16).
 
         The state's weights and mean rates change in place. The input's trains are (1, N_0) words,
         the label (1,) int64; `learning_rate` is η before a layer's factor, and masks, L of (1, N_ℓ)
         bool, are drawn by the sample's number where none are given. Returns trains of L + 1 layers,
-        L masks, L desires, and how many samples are predicted right (Sec. 4.2), and have desire;
-        None, with nothing changed, as :meth:`forward`.
+        L trains of eligible steps or None, L masks, L desires, and how many samples are predicted
+        right (Sec. 4.2), and have desire; None, with nothing changed, as :meth:`forward`.
         """
         mode = _LEARNS_AND_TELLS if masks is None else _LEARNS_WITH_MASKS
         given = None if masks is None else torch.cat(list(masks), dim=1).numpy()[0]
@@ -123,7 +128,10 @@ class Online:
             list(torch.split(torch.from_numpy(values)[None], sizes, dim=1))
             for values, sizes in ((kept, self._neurons[:-1]), (desires, self._neurons[1:]))
         ]
-        return self._by_layer(words), found[0], found[1], num_correct, num_active
+        num_spiking = sum(self._neurons)
+        trains = _by_layer(words[:num_spiking], self._neurons)
+        eligible = _by_layer(words[num_spiking:], self._neurons[1:]) if self._num_chances else None
+        return trains, eligible, found[0], found[1], num_correct, num_active
 
     def learn(
         self,
@@ -164,10 +172,10 @@ class Online:
         if mode and state.holds("input_rates"):
             rates, rated = torch.cat(state.input_rates).numpy(), state.rated_samples.numpy()
         neurons = self._neurons
-        words = np.empty(sum(neurons), np.uint64)
+        words = np.empty(sum(neurons) + (self._num_chances if mode else 0), np.uint64)
         if masks is None:
-            masks = np.empty(len(words) - neurons[-1], np.bool_)
-        desires = np.empty(len(words) - neurons[0], np.int8)
+            masks = np.empty(sum(neurons[:-1]), np.bool_)
+        desires = np.empty(sum(neurons[1:]), np.int8)
         counts = run_samples(
             trains,
             labels,
@@ -190,16 +198,13 @@ class Online:
             begin += len(each)
         return counts, words, masks, desires
 
-    def _by_layer(self, words: Any) -> list[Any]:
-        """Take apart trains that lie layer behind layer: (1, N_ℓ) words each."""
-        parts, begin = [], 0
-        for size in self._neurons:
-            parts.append(words[None, begin : begin + size])
-            begin += size
-        return parts
+
+def _by_layer(words: Any, sizes: Sequence[int]) -> list[Any]:
+    """Take apart trains that lie layer behind layer: (1, N_ℓ) words each."""
+    return np.split(words[None], np.cumsum(sizes)[:-1], axis=1)
 
 
 def _is_known(option: Option) -> bool:
     """Tell whether the loop, or the run around it, does what an option asks for; terms apart."""
-    kinds = Augmentation | Bound | Filter | RatePolicy | Term
+    kinds = Augmentation | Bound | EligibilityPolicy | Filter | RatePolicy | Term
     return isinstance(option, kinds) or option.switch().name in _KNOWN

@@ -93,7 +93,8 @@ def run_samples(
     for desires in layer 1 only where they change weights; 2 looks for all; 3 also takes masks as
     they are given. `addresses`, (L,) int64, are those of the weights, (N_{ℓ−1}, N_ℓ) float32, by
     input; `rates`, (L,) float64, η of each layer. `words`, `masks` and `desires`, (N,) uint64, (N −
-    N_L,) bool and (N − N_0,) int8, layer behind layer, are what the last sample leaves. `averages`,
+    N_L,) bool and (N − N_0,) int8, layer behind layer, are what the last sample leaves; behind its
+    words stand N − N_0 more, of eligible steps, where it is in them that neurons learn. `averages`,
     (L,) int64, are the addresses of the weights' averages, each like the weights, and `shares`,
     (S,) float32, by how much samples move them; both empty where there are none. `mean_rates`, (N −
     N_L,) float64, layer behind layer, and `rated`, (L,) int64, are the state's input_rates and
@@ -123,6 +124,10 @@ def run_samples(
     step_begin = np.empty((2, num_steps + 1), np.int64)
     scratch = np.empty(TILE * (widest + 8) + 16, np.float32)
     scratch = scratch[(-scratch.ctypes.data & 63) >> 2 :]
+    # Of each neuron the steps in which it may learn (Eq. 4, 14), where its train stands in `words`.
+    chances = words[len(words) - ends[num_layers] :]
+    is_near = len(words) > ends[num_layers]
+    every_step = ~np.uint64(0) >> np.uint64(64 - num_steps)
     kept = masks[:0]
     num_correct, num_active = 0, 0
     num_terms, limit = len(terms), np.float32(numbers[4])
@@ -174,8 +179,11 @@ def run_samples(
             depth, most = _order(
                 units, num_sums, unit_begin[layer], members[layer], num_steps, events, step_begin
             )
+            near = words[:0]
             if mode and layer + 1 < num_layers:
                 kept = masks[ends[layer] : ends[layer + 1]]
+                if is_near:
+                    near = chances[ends[layer] : ends[layer + 1]]
             else:
                 kept = masks[:0]
             rows = carray(floats_at(addresses[layer]), (len(pre), len(post)))
@@ -194,34 +202,40 @@ def run_samples(
                 numbers[1],
                 numbers[2],
                 numbers[3] != 0,
+                np.float32(numbers[8]),
+                np.float32(numbers[9]),
                 kept,
                 scratch,
                 post,
+                near,
             ):
                 _bring_all_up(held, words[:0], waiting)
                 return sample, num_correct, num_active
         if mode == 0:
             continue
-        last = words[ends[num_layers - 1] :]
+        last = words[ends[num_layers - 1] : ends[num_layers]]
         is_correct, is_active = _judge(
             last, labels[sample], outputs, desires[len(desires) - len(last) :], numbers[7] != 0
         )
         num_correct += is_correct
         num_active += is_active
+        if is_near:
+            chances[ends[num_layers - 1] :] = every_step
         if not is_active:
             desires[: len(desires) - len(last)] = 0
         for layer in range(num_layers - 1 if is_active else 0, 0, -1):
             begin, middle, end = ends[layer] - sizes[layer], ends[layer], ends[layer + 1]
             rows = carray(floats_at(addresses[layer]), (sizes[layer], sizes[layer + 1]))
             all_of_them = layer > 1 or mode != 1
-            if waiting and all_of_them:
-                _bring_up(held, layer, words[:0], waiting)
+            if waiting:
+                asked = words[:0] if all_of_them else chances[begin:middle]
+                _bring_up(held, layer, asked, waiting)
             _pass_back(
                 rows,
-                words[middle:end],
+                chances[middle:end],
                 desires[middle - sizes[0] : end - sizes[0]],
                 masks[middle:end] if layer + 1 < num_layers else masks[:0],
-                words[begin:middle],
+                chances[begin:middle],
                 all_of_them,
                 errors,
                 thresholds[layer - 1],
@@ -234,7 +248,7 @@ def run_samples(
                 rows,
                 rates[layer],
                 desires[middle - sizes[0] : end - sizes[0]],
-                words[middle:end],
+                chances[middle:end],
                 unit_words[layer, : num_units[layer]],
                 inputs[layer, : num_inputs[layer]],
                 unit_of[layer],
@@ -260,7 +274,7 @@ def run_samples(
                     rates[layer],
                     mean_rates[begin:middle],
                     mean_rates[middle:end] if of_rates else mean_rates[:0],
-                    words[middle:end],
+                    chances[middle:end],
                     desires[middle - sizes[0] : end - sizes[0]],
                     pres[layer, term, waiting],
                     posts[layer, term, waiting],
@@ -471,13 +485,17 @@ def _run(
     synapse_decay: float,
     threshold: float,
     subtract: bool,
+    low: Any,
+    high: Any,
     kept: Any,
     scratch: Any,
     post: Any,
+    near: Any,
 ) -> Any:
     """Run a layer over the window, as :func:`~.scan.scan_layer` does for a batch (Eq. 1 and 16).
 
-    Tell whether all weights that were added up, and all potentials, are finite.
+    Fill in trains, and unless `near` is empty the steps in which potentials are between `low` and
+    `high`. Tell whether all weights that were added up, and all potentials, are finite.
     """
     num_out, num_steps = rows.shape[1], step_begin.shape[1] - 1
     width = TILE if num_out >= TILE else NARROW
@@ -488,6 +506,7 @@ def _run(
     filtered = np.empty(TILE, np.float32)
     potential = np.empty(TILE, np.float32)
     trains = np.empty((2, TILE), np.uint32)
+    marks = np.zeros((2, TILE), np.uint32)
     doubts = np.empty(TILE, np.uint32)
     magnitudes = np.empty(16, np.int32)
     is_finite: Any = True
@@ -529,12 +548,15 @@ def _run(
         filtered[:] = 0
         potential[:] = 0
         trains[:] = 0
+        marks[:] = 0
         doubts[:] = 0
+        has_arrived: Any = False
         for step in range(num_steps):
             current[:] = 0
             for kind in range(2):
                 begin, end = step_begin[kind, step], step_begin[kind, step + 1]
                 if begin < end:
+                    has_arrived = True
                     _add(
                         here if kind else scratch.ctypes.data,
                         stride if kind else width,
@@ -559,15 +581,30 @@ def _run(
                 np.uint32(1) << np.uint32(step & 31),
                 doubts,
             )
+            # Before anything arrives potentials are zero, whatever rounding leaves, and in no band.
+            if len(near) and has_arrived:
+                _mark(
+                    current,
+                    low,
+                    high,
+                    np.float32(bound),
+                    marks[step >> 5],
+                    np.uint32(1) << np.uint32(step & 31),
+                    doubts,
+                )
         for j in range(size):
             post[start + j] = np.uint64(trains[0, j]) | (np.uint64(trains[1, j]) << np.uint64(32))
+            if len(near):
+                near[start + j] = np.uint64(marks[0, j]) | (np.uint64(marks[1, j]) << np.uint64(32))
         if len(kept):
             for j in range(size):
                 post[start + j] *= np.uint64(kept[start + j])
                 doubts[j] *= np.uint32(kept[start + j])
+                if len(near):
+                    near[start + j] *= np.uint64(kept[start + j])
         for j in range(size):
             if doubts[j]:
-                post[start + j], stays_finite = _exact_train(
+                post[start + j], steps, stays_finite = _exact_train(
                     rows,
                     start + j,
                     num_sums,
@@ -580,7 +617,11 @@ def _run(
                     np.float32(synapse_decay),
                     np.float32(threshold),
                     subtract,
+                    low,
+                    high,
                 )
+                if len(near):
+                    near[start + j] = steps
                 is_finite &= stays_finite
     return is_finite
 
@@ -610,6 +651,7 @@ def _fire(
     bit: Any,
     doubts: Any,
 ) -> None:
+    """Run neurons one step further; their potentials before the reset replace the currents."""
     for j in range(len(current)):
         arrived = gain * current[j]
         if synapse_decay:
@@ -621,6 +663,19 @@ def _fire(
         trains[j] |= bit if fires else np.uint32(0)
         rest = value - threshold if subtract else np.float32(0)
         potential[j] = rest if fires else value
+        current[j] = value
+
+
+@compiled
+def _mark(
+    potential: Any, low: Any, high: Any, bound: Any, marks: Any, bit: Any, doubts: Any
+) -> None:
+    """Mark potentials between `low` and `high`, and doubt those that are close to either."""
+    for j in range(len(potential)):
+        value = potential[j]
+        doubts[j] |= np.uint32(not abs(value - low) > bound)
+        doubts[j] |= np.uint32(not abs(value - high) > bound)
+        marks[j] |= bit if low < value < high else np.uint32(0)
 
 
 @compiled
@@ -637,11 +692,10 @@ def _exact_train(
     synapse_decay: Any,
     threshold: Any,
     subtract: bool,
+    low: Any,
+    high: Any,
 ) -> Any:
-    """Run one neuron over the window with sums in float64, rounded once.
-
-    Return its train, and whether its potential stays finite.
-    """
+    """Run one neuron over the window with sums in float64, rounded once; see :func:`.train_of`."""
     sums = np.zeros(num_sums, np.float64)
     for unit in range(num_sums):
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
@@ -652,11 +706,7 @@ def _exact_train(
             currents[step] += sums[events[k]]
         for k in range(step_begin[1, step], step_begin[1, step + 1]):
             currents[step] += np.float64(rows[events[k], neuron])
-    end = np.float32(0)  # of a band that nobody asks for
-    train, _, is_finite = train_of(
-        currents, gain, decay, synapse_decay, threshold, subtract, end, end
-    )
-    return train, is_finite
+    return train_of(currents, gain, decay, synapse_decay, threshold, subtract, low, high)
 
 
 @compiled
