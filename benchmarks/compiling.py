@@ -73,17 +73,21 @@ def text_of(kind: Any) -> str:
     return "boolean" if kind == types.boolean else str(kind)
 
 
+def find_none() -> None:
+    """Let this process find nothing in numba's cache."""
+    numba.config.CACHE_DIR = tempfile.mkdtemp()
+
+
 def record(arithmetic: str) -> str:
     """Return the list, a line a kernel: group, milliseconds, name, types.
 
-    What this process has compiled before is not in it.
+    What this process has compiled before, or finds in the cache, is not in it.
     """
     from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
     from lava_desire.backends.numba import ahead
     from lava_desire.backends.registry import FIXED_POINT
     from lava_desire.model.synapses import layers_of
 
-    numba.config.CACHE_DIR = tempfile.mkdtemp()
     ahead.start = lambda *groups, **options: None
     in_integers = arithmetic == "integers"
     chosen = {"arithmetic": FIXED_POINT} if in_integers else {"kernels": "compiled"}
@@ -123,7 +127,8 @@ def main() -> None:
         parser.error(f"{', '.join(unknown)}: expected {' or '.join(RUNS)}")
     from lava_desire.backends.numba import ahead
 
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+    spawned = multiprocessing.get_context("spawn")
+    with spawned.Pool(1, initializer=find_none, maxtasksperchild=1) as pool:
         lines = "".join(pool.map(record, asked.arithmetics, chunksize=1)).splitlines()
     sys.stdout.write("\n".join([*lines, ""]))
     if asked.record:

@@ -42,10 +42,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     from lava_desire.backends.numba import ahead
 
-    groups = ahead.all_groups()
-    ahead.start(*groups, say=ahead.say)
-    for group in groups:
-        ahead.finish(group)
+    missing = [kernel for kernel in ahead.listed(ahead.all_groups()) if kernel.is_missing()]
+    if missing:
+        ahead.say(f"compiling {len(missing)} kernels, which tests and what they start call")
+    for child in [ahead._begin(share) for share in ahead._shares(missing, 2)]:
+        child.wait()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -20,12 +21,11 @@ CASE = 6
 LAYERS = (64, 40, 30, 10)
 
 
-def examination(feedback):
+@cache
+def examination(feedback, **fields):
     found, case = Examination(CASE), draw(CASE)
-    found.case = dataclasses.replace(
-        case,
-        config=case.config.replace(feedback=feedback, class_margin=0, rate_floor=0.1),
-    )
+    config = case.config.replace(feedback=feedback, class_margin=0, rate_floor=0.1, **fields)
+    found.case = dataclasses.replace(case, config=config)
     return found
 
 
@@ -46,9 +46,7 @@ def test_backends_learn_the_same(feedback, pair):
 @pytest.mark.parametrize("alpha", [0, 0.625])
 @pytest.mark.parametrize("feedback", FEEDBACKS)
 def test_integers_learn_what_their_equations_do(feedback, alpha):
-    found = examination(feedback)
-    config = found.case.config.replace(synapse_decay=alpha)
-    found.case = dataclasses.replace(found.case, config=config)
+    found = examination(feedback, synapse_decay=alpha)
     assert found.compare(("the engine in integers", "fixed on NumPy"))
 
 
@@ -62,9 +60,7 @@ def test_lava_learns_what_the_engine_does(feedback):
 @pytest.mark.parametrize("alpha", [0, 0.625])
 @pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
 def test_lava_learns_what_the_engine_does_in_integers(alpha):
-    found = examination("learned" if alpha else "sign")
-    config = found.case.config.replace(synapse_decay=alpha)
-    found.case = dataclasses.replace(found.case, config=config)
+    found = examination("learned" if alpha else "sign", synapse_decay=alpha)
     assert found.compare(("the engine online in integers", "Lava fixed_pt"))
 
 
