@@ -75,7 +75,7 @@ def plot_learning_curve(history: History, path: str | Path | None = None, *, ax:
         color=ORANGE,
         linestyle="--",
         marker=".",
-        label="training, under dropout",
+        label="in training",
     )
     if history.test is not None:
         title += f"; test set, read once, {100 * history.test.accuracy:.2f} %"
@@ -174,7 +174,7 @@ def plot_seeds(
     is_validation = histories[0].records[-1].validation_accuracy is not None
     curves = {
         "validation" if is_validation else "test": held_out,
-        "training, under dropout": training,
+        "in training": training,
     }
     sheet = Sheet(ax)
     axes = sheet.one((7, 4.2))

@@ -134,14 +134,7 @@ class Source:
         What is unknown, or not there, is refused before anything heavy is imported.
         """
         check_dataset(self.dataset or "digits")
-        place = self.events or self.file
-        # Files of a data set may be named by how they begin: see data.sources.is_folder.
-        named_so = place and not self.is_binned and glob.glob(f"{glob.escape(place)}*")
-        if place is not None and not named_so and not os.path.lexists(place):
-            option, expected = "--data", "a .npz, .csv or .parquet file, or a folder"
-            if self.events is not None:
-                option, expected = "--events", "recordings of events"
-            raise FileNotFoundError(f"{option} {place} is not there: expected {expected}")
+        self.check_is_there()
         from lava_desire.data import load_data, load_dataset
 
         if self.events is not None:
@@ -154,6 +147,17 @@ class Source:
 
             return quick_data(data)
         return data
+
+    def check_is_there(self) -> None:
+        """Refuse a file or a folder, of samples or of events, that is not there."""
+        place = self.events or self.file
+        # Files of a data set may be named by how they begin: see data.sources.is_folder.
+        named_so = place and not self.is_binned and glob.glob(f"{glob.escape(place)}*")
+        if place is not None and not named_so and not os.path.lexists(place):
+            option, expected = "--data", "a .npz, .csv or .parquet file, or a folder"
+            if self.events is not None:
+                option, expected = "--events", "recordings of events"
+            raise FileNotFoundError(f"{option} {place} is not there: expected {expected}")
 
     def _load_events(self, place: str) -> Dataset:
         from lava_desire.data import DataError, Dataset, load_npz
@@ -334,6 +338,7 @@ def samples_of(place: Path, given: Source) -> tuple[Source, Samples]:
     if given.file is None and given.events is None:
         source, data = data_of(place, given)
         return source, Samples(data.name, data.test[0], data.image_shape)
+    given.check_is_there()
     folder, notes = _notes_of(place)
     if given.is_binned:
         given = _binned_as(notes, given, place)

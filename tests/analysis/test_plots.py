@@ -157,7 +157,7 @@ def test_seeds_are_drawn_as_mean_and_range_of_the_epochs_they_share():
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert lines == {
         "test": [[1, 31.25], [2, 43.75]],
-        "training, under dropout": [[1, 40], [2, 40]],
+        "in training": [[1, 40], [2, 40]],
         "test set, read once": [[3, 50]],
     }
     with pytest.raises(ValueError, match="histories hold no run"):

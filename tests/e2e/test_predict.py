@@ -177,7 +177,10 @@ def test_nothing_that_is_there_is_lost(run, network, tmp_path):
         (["a.csv", "--data", "none.npz"], "holds labels: expected one array of samples"),
         (["a.csv", "--data", "small.npz"], "24"),
         (["new2.csv", "--data", "new2.csv", "--force"], "'new2.csv', the data: expected the name"),
-        (["a.csv", "--data", "nowhere.npz"], "No such file"),
+        (
+            ["a.csv", "--data", "nowhere.npz"],
+            "--data nowhere.npz is not there: expected a .npz, .csv or .parquet file, or a folder",
+        ),
     ]:
         status, _, err = run(
             "predict", "mine.safetensors", "--data", "new.npz", "--output", *options
