@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from lava_desire import DesireConfig, fixed, rule
 from lava_desire.fixed import IntegerRule, LayerFormat
+from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
-    BRIGHTEST,
     STATE_LIMIT,
     TRACE_LIMIT,
     WEIGHT_EXPONENTS,

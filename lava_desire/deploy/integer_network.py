@@ -13,11 +13,11 @@ from lava_desire.data.checks import check_images, refuse_other_shape
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array
+from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.integers import LayerFormat
 from lava_desire.model.integers.constants import whole_decay
 from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
-    BRIGHTEST,
     DECAY_BITS,
     STATE_LIMIT,
     THRESHOLD_BITS,

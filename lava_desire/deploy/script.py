@@ -21,7 +21,7 @@ import numpy as np
 from lava_desire.deploy.integer_network import IntegerNetwork, is_floating
 from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
-from lava_desire.model.integers.limits import BRIGHTEST
+from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.options.image_brightness import ImageBrightness
 from lava_desire.model.options.tie_break import TieBreak
 

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from lava_desire.model.arrays import Array, namespace
 
+BRIGHTEST = 255
+"""Level of the brightest pixel."""
+
+
+def as_levels(images: Array) -> Array:
+    """Return images as levels k = ⌊255·x⌉, (..., N) uint8.
+
+    Images are (..., N) integer levels in [0, 255], or float brightness x in [0, 1].
+    """
+    xp = namespace(images)
+    if xp.isdtype(images.dtype, "real floating"):
+        images = xp.round(xp.astype(images, xp.float64) * BRIGHTEST)
+    return xp.astype(images, xp.uint8, copy=False)
+
 
 def encode_step(potential: Array, brightness: Array, threshold: float) -> tuple[Array, Array]:
     """Advance the rate encoder, a non-leaky integrate-and-fire neuron a pixel, by one time step.

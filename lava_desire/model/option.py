@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.arrays import Array
 from lava_desire.model.decision import predict
 from lava_desire.model.desire import local_error, output_desire
+from lava_desire.model.encoding import as_levels
 from lava_desire.model.fields import Part
 from lava_desire.model.neurons import firing_rate
 
@@ -376,13 +377,13 @@ class Filter(Option, ABC):
         Parameters
         ----------
         brightness : array
-            (..., N) integer levels in [0, 255], or float brightness in [0, 1] where images were
-            given as such; a network in integers rounds them to levels first.
+            Levels in [0, 255], (..., N) uint8, also where images were given as floats: Lava sends
+            these, and has to filter them as the engine does bytes.
 
         Returns
         -------
         array
-            (..., N), levels as uint8, or brightness as float32.
+            Levels, (..., N) uint8.
         """
 
 
@@ -390,18 +391,14 @@ def filtered(config: DesireConfig, images: Array) -> Array:
     """Return images as they are encoded: through all filters that are on.
 
     Images are (..., N_0) integer levels in [0, 255], or float brightness in [0, 1]; they come back
-    as uint8 or float32, or as they are where no filter is on. Raises ValueError naming the option,
-    if a filter returns anything else.
+    as levels, uint8, or as they are where no filter is on. Raises ValueError naming the option, if
+    a filter returns anything else.
     """
     if config.filters:
-        xp = namespace(images)
-        is_float = xp.isdtype(images.dtype, "real floating")
-        images = xp.astype(images, xp.float32 if is_float else xp.uint8, copy=False)
+        images = as_levels(images)
     for each in config.filters:
         levels = each.levels(images)
-        _check_returned(each, "images", levels, images.shape, ("uint8", "float32"))
-        if "float" in str(levels.dtype):
-            _check_range(each, "images", levels, 0, 1)
+        _check_returned(each, "images", levels, images.shape, "uint8")
         images = levels
     return images
 
@@ -414,7 +411,7 @@ def output_desires(config: DesireConfig, counts: Array, labels: Array) -> Array:
     policy = config.output_policy
     if policy is not None:
         desires = policy.desire(counts, labels)
-        _check_returned(policy, "desires", desires, counts.shape, ("int8",))
+        _check_returned(policy, "desires", desires, counts.shape, "int8")
         return desires
     rate = firing_rate(counts, config.num_steps, config.error_margin)
     return output_desire(rate, labels, config.desire_threshold_output)
@@ -444,7 +441,7 @@ def decided(config: DesireConfig, counts: Array, last_spikes: Callable[[], Array
     policy = config.decision_policy
     if policy is not None:
         classes = policy.predict(counts, last_spikes())
-        _check_returned(policy, "classes", classes, counts.shape[:-1], ("int64",))
+        _check_returned(policy, "classes", classes, counts.shape[:-1], "int64")
         return classes
     return predict(counts)
 
@@ -472,8 +469,8 @@ def term_factors(update: LayerUpdate) -> Iterator[tuple[Array, Array]]:
         factors = term.factors(update)
         if factors is not None:
             post, pre = factors
-            _check_returned(term, "post", post, (post_size,), ("float32",))
-            _check_returned(term, "pre", pre, (pre_size,), ("float32",))
+            _check_returned(term, "post", post, (post_size,), "float32")
+            _check_returned(term, "pre", pre, (pre_size,), "float32")
             yield post, pre
 
 
@@ -494,20 +491,20 @@ def integer_term_factors(update: LayerUpdate) -> Iterator[tuple[Array, Array, in
     for term in update.config.terms:
         factors = term.integer_factors(update)
         if factors is not None:
-            _check_returned(term, "post", factors[0], (post_size,), ("int64",))
-            _check_returned(term, "pre", factors[1], (pre_size,), ("int64",))
+            _check_returned(term, "post", factors[0], (post_size,), "int64")
+            _check_returned(term, "pre", factors[1], (pre_size,), "int64")
             yield factors
 
 
 def _check_returned(
-    option: Option, name: str, array: Array, shape: tuple[int, ...], dtypes: tuple[str, ...]
+    option: Option, name: str, array: Array, shape: tuple[int, ...], expected: str
 ) -> None:
     """Refuse what is of another shape or dtype: kernels would read past its end."""
     dtype = str(array.dtype).removeprefix("torch.")
-    if tuple(array.shape) != tuple(shape) or dtype not in dtypes:
+    if tuple(array.shape) != tuple(shape) or dtype != expected:
         raise ValueError(
             f"{option.switch().name} returns {name} of {dtype} {tuple(array.shape)}: expected "
-            f"{' or '.join(dtypes)} {tuple(shape)}"
+            f"{expected} {tuple(shape)}"
         )
 
 

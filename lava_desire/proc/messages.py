@@ -12,7 +12,7 @@ from lava.proc.io.source import RingBuffer
 
 from lava_desire.lava_runtime.errors import describe
 from lava_desire.model import integers as fixed
-from lava_desire.model.integers.limits import BRIGHTEST
+from lava_desire.model.encoding import BRIGHTEST
 
 
 def check_brightness(brightness: Any) -> Any:

@@ -34,7 +34,7 @@ CASES = {
     ),
     "one image for all": (
         ImageBrightness, "levels", lambda levels: levels[:1], {"image_brightness": 0.3},
-        "image_brightness returns images of uint8 (1, 6): expected uint8 or float32 (3, 6)",
+        "image_brightness returns images of uint8 (1, 6): expected uint8 (3, 6)",
     ),
     "desires of seven": (
         ClassMargin, "desire", lambda desires: desires * 0 + 7, {"class_margin": 2},
@@ -59,6 +59,16 @@ def test_what_an_option_returns_wrongly_is_refused_by_its_name(case, kernels, mo
     monkeypatch.setattr(option, method, lambda *given: spoil(whole(*given)))
     with pytest.raises(ValueError, match=re.escape(message)):
         trained(changes, kernels)
+
+
+def test_a_filter_maps_floats_as_the_levels_that_they_are(monkeypatch):
+    """Lava sends floats: a filter that rounded them otherwise would learn other weights there."""
+    monkeypatch.setattr(ImageBrightness, "levels", lambda _, levels: levels // 3 * 2)
+    network = DesireNetwork(BASE.replace(image_brightness=0.3))
+    levels = np.arange(18, dtype=np.uint8).reshape(3, 6) * 14
+    inputs = [network.forward(images).spikes[0] for images in (levels, levels / np.float32(255))]
+    assert inputs[0].any()
+    np.testing.assert_array_equal(*inputs)
 
 
 def test_a_name_of_a_connection_is_given_once():

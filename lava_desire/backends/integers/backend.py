@@ -23,8 +23,9 @@ from lava_desire.config import DesireConfig
 from lava_desire.model import integers
 from lava_desire.model.checks import check_layers
 from lava_desire.model.conv2d import Conv2d
+from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.integers import IntegerRule, LayerFormat
-from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, ALIGNMENT_BITS, BRIGHTEST
+from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, ALIGNMENT_BITS
 from lava_desire.model.integers.xylo import Population
 from lava_desire.model.option import LayerUpdate, integer_term_factors, refuse_in_integers
 from lava_desire.model.rates import whole_rate

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_desire.model.encoding import as_levels
 from lava_desire.model.integers.format import LayerFormat
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
-    BRIGHTEST,
     DECAY_BITS,
     IMPULSE_BITS,
     STATE_LIMIT,
@@ -67,9 +67,7 @@ def integer_brightness(images: Array) -> Array:
     ndarray
         (..., N) int64 in [0, 255]; round(255·x) of a float.
     """
-    if images.dtype == np.uint8:
-        return images.astype(np.int64)
-    return np.rint(images.astype(np.float64) * BRIGHTEST).astype(np.int64)
+    return as_levels(images).astype(np.int64)
 
 
 def filtered_brightness(config: DesireConfig, images: Array) -> Array:
@@ -87,8 +85,6 @@ def filtered_brightness(config: DesireConfig, images: Array) -> Array:
     ndarray
         (..., N_0) int64 in [0, 255].
     """
-    if images.dtype != np.uint8:
-        images = integer_brightness(images).astype(np.uint8)
     return integer_brightness(filtered(config, images))
 
 

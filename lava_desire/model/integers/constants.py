@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.integers.format import LayerFormat, default_formats
 from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
-    BRIGHTEST,
     DECAY_BITS,
     IMPULSE_BITS,
     MAX_INPUTS,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from lava_desire.model.arrays import Array, namespace
+from lava_desire.model.encoding import as_levels
 from lava_desire.model.fields import BELOW_1, real
 from lava_desire.model.option import Filter
 
@@ -76,9 +77,7 @@ def equalize_brightness(brightness: Array, mean: float) -> Array:
     if mean == 0:
         return brightness
     xp = namespace(brightness)
-    levels = xp.astype(brightness, xp.float64)
-    if xp.isdtype(brightness.dtype, "real floating"):
-        levels = xp.round(levels * 255)
+    levels = xp.astype(as_levels(brightness), xp.float64)
     total = xp.sum(levels, axis=-1, keepdims=True)
     wanted = round(255 * levels.shape[-1] * mean)
     # Integers below 2**53: no quotient is rounded up to the next, and the cast is the floor.

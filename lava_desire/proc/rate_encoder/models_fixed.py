@@ -37,8 +37,7 @@ class PyRateEncoderModelFixed(AbstractPyRateEncoderModel):
     def _prepare(self, brightness: Any) -> Any:
         levels = check_levels(brightness, self._has_seen_levels)
         self._has_seen_levels |= bool(levels.max() > 1)
-        levels = filtered(self._config, levels)
-        return levels if levels.dtype.kind != "f" else fixed.integer_brightness(levels)
+        return filtered(self._config, levels)
 
     def _encode(self) -> Any:
         spikes, potential = fixed.encode_step(
