@@ -91,9 +91,10 @@ def _refuses_triton(place: _Place) -> str | None:
             f"num_steps is {place.config.num_steps}: expected at most {MAX_STEPS} with kernels "
             "triton"
         )
-    if place.config.eligibility_policy is not None and place.precision != "float32":
+    policy = place.config.eligibility_policy
+    if policy is not None and place.precision != "float32":
         return (
-            f"precision is {place.precision!r} with kernels triton and an eligibility_width: "
+            f"precision is {place.precision!r} with kernels triton and an {policy.switch().name}: "
             "expected float32, or kernels torch"
         )
     return None

@@ -36,10 +36,14 @@ class Option(Part):
         Whether a network that learns in integers offers it; else such a network refuses it by name.
     follows_rates : bool
         Whether it needs mean firing rates ν.
+    single_samples : bool
+        Whether the compiled loop over single samples, or the run around it, does what it asks for;
+        else a minibatch of one goes another, slower way to the same bits.
     """
 
     integers: ClassVar[bool] = False
     follows_rates: ClassVar[bool] = False
+    single_samples: ClassVar[bool] = False
 
     @classmethod
     def switch(cls) -> dataclasses.Field[Any]:
@@ -89,6 +93,7 @@ class Augmentation(Option):
         Whether it needs to know which inputs lie beside each other.
     """
 
+    single_samples: ClassVar[bool] = True
     of_images: ClassVar[bool] = True
     of_spikes: ClassVar[bool] = False
     needs_planes: ClassVar[bool] = True
@@ -108,6 +113,8 @@ class Augmentation(Option):
 class RatePolicy(Option, ABC):
     """Another course of the learning rate over the epochs than that of Sec. 4.2."""
 
+    single_samples: ClassVar[bool] = True
+
     @abstractmethod
     def learning_rate(self, config: DesireConfig, epoch: int) -> float:
         """Return η ≥ 0 of an epoch, counted from 0."""
@@ -117,6 +124,8 @@ class RatePolicy(Option, ABC):
 class CurrentFilter(Option):
     """What is left of a synaptic current when its step is over."""
 
+    single_samples: ClassVar[bool] = True
+
 
 @dataclass(frozen=True)
 class EligibilityPolicy(Option, ABC):
@@ -125,6 +134,8 @@ class EligibilityPolicy(Option, ABC):
     An output neuron, whose desire is given, then learns in every step: one whose marks have ceased
     would not come back, and its class would be lost.
     """
+
+    single_samples: ClassVar[bool] = True
 
     @abstractmethod
     def band(self, threshold: float) -> tuple[float, float]:
@@ -224,6 +235,8 @@ class LayerUpdate:
 class Term(Option, ABC):
     """A change of weights that is added after that of Eq. 4, in the order of positions."""
 
+    single_samples: ClassVar[bool] = True  # where it has `numbers`
+
     @abstractmethod
     def factors(self, update: LayerUpdate) -> tuple[Array, Array] | None:
         """Return the factors of the change, which is post[:, None] * pre[None, :].
@@ -276,6 +289,8 @@ class Term(Option, ABC):
 @dataclass(frozen=True)
 class Bound(Option, ABC):
     """A range that weights are clipped to, at first and after every change."""
+
+    single_samples: ClassVar[bool] = True
 
     @abstractmethod
     def limit(self) -> float:
@@ -369,6 +384,8 @@ class FeedbackPolicy(Option, ABC):
 @dataclass(frozen=True)
 class Filter(Option, ABC):
     """A map of images that is applied before they are encoded, in training and evaluation."""
+
+    single_samples: ClassVar[bool] = True
 
     @abstractmethod
     def levels(self, brightness: Array) -> Array:

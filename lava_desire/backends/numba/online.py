@@ -12,23 +12,13 @@ from torch import Tensor
 from lava_desire.backends.base import Layer, error_table
 from lava_desire.backends.numba.sample import run_samples
 from lava_desire.config import DesireConfig
-from lava_desire.model.option import (
-    Augmentation,
-    Bound,
-    EligibilityPolicy,
-    Filter,
-    Option,
-    RatePolicy,
-    Term,
-    output_desires,
-)
+from lava_desire.model.option import output_desires
 from lava_desire.model.rates import MeanRates
 from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
 _FORWARD, _LEARNS, _LEARNS_AND_TELLS, _LEARNS_WITH_MASKS = range(4)
-_KNOWN = {"reset", "synapse_decay", "learning_rate_scale", "weight_average", "tie_break"}
 
 
 class Online:
@@ -40,7 +30,7 @@ class Online:
 
     def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
         terms = [term.numbers(config.mean_trace) for term in config.terms]
-        self.learns = None not in terms and all(map(_is_known, config.options))
+        self.learns = None not in terms and all(each.single_samples for each in config.options)
         numbers = range(config.num_layers)
         streams = [
             DropoutStream(config.neurons[k], config.dropout_of(k), config.seed, k) for k in numbers
@@ -202,9 +192,3 @@ class Online:
 def _by_layer(words: Any, sizes: Sequence[int]) -> list[Any]:
     """Take apart trains that lie layer behind layer: (1, N_ℓ) words each."""
     return np.split(words[None], np.cumsum(sizes)[:-1], axis=1)
-
-
-def _is_known(option: Option) -> bool:
-    """Tell whether the loop, or the run around it, does what an option asks for; terms apart."""
-    kinds = Augmentation | Bound | EligibilityPolicy | Filter | RatePolicy | Term
-    return isinstance(option, kinds) or option.switch().name in _KNOWN

@@ -56,6 +56,7 @@ class LearningRateScale(Option):
 
     position: ClassVar[int] = 20
     integers: ClassVar[bool] = True
+    single_samples: ClassVar[bool] = True
 
     learning_rate_scale: tuple[float, ...] = declare(
         (),

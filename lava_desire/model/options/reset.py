@@ -17,6 +17,7 @@ class Reset(Option):
 
     position: ClassVar[int] = 10
     integers: ClassVar[bool] = True
+    single_samples: ClassVar[bool] = True
 
     reset: str = choice(
         "subtract",

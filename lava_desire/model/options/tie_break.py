@@ -26,6 +26,7 @@ class TieBreak(DecisionPolicy):
 
     position: ClassVar[int] = 95
     integers: ClassVar[bool] = True
+    single_samples: ClassVar[bool] = True
 
     tie_break: str = choice(
         "undecided",

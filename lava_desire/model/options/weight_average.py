@@ -18,6 +18,7 @@ class WeightAverage(Option):
 
     position: ClassVar[int] = 40
     integers: ClassVar[bool] = True
+    single_samples: ClassVar[bool] = True
 
     weight_average: float = real(
         0.0,
