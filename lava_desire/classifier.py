@@ -20,6 +20,7 @@ from lava_desire.backends.inputs import as_input
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import declared
 from lava_desire.model.option import refuse_augmentation
+from lava_desire.model.parts import SAY_LAYERS
 from lava_desire.network import DesireNetwork
 from lava_desire.training.callbacks import Callback, EarlyStopping
 from lava_desire.training.choose import fit
@@ -36,7 +37,7 @@ SCALES = (None, "feature", "data")
 """How features are brought to [0, 1]: not at all, each by its own range, or all by one."""
 
 _BASE = DesireConfig.preset("digits")
-_OTHERWISE = ("layer_sizes", "layers", "seed")  # hidden_layers, the data and random_state say them
+_OTHERWISE = (*SAY_LAYERS, "seed")  # hidden_layers, the data and random_state say them
 
 
 def _with_fields(cls: type[Any]) -> type[Any]:
@@ -224,11 +225,11 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
             int(size) if isinstance(size, np.integer) else size
             for size in np.atleast_1d(np.asarray(self.hidden_layers, object))
         )
+        fields["seed"], num_classes = int(seed), len(self.classes_)
         if all(isinstance(size, int) for size in hidden) and not self.input_shape:
-            shape = {"layer_sizes": (num_inputs, *hidden, len(self.classes_))}
+            config = DesireConfig((num_inputs, *hidden, num_classes), **fields)
         else:
-            shape = {"layers": (*hidden, len(self.classes_))}
-        config = DesireConfig(**shape, **fields, seed=int(seed))
+            config = DesireConfig(layers=(*hidden, num_classes), **fields)
         if self._adds_complement:
             refuse_augmentation(config, " beside a complement, with which inputs are no image")
         return config

@@ -13,6 +13,7 @@ from typing import Any
 from lava_desire._text import printable
 from lava_desire.config import DesireConfig
 from lava_desire.files import read_file
+from lava_desire.model.parts import SAY_LAYERS
 from lava_desire.strict_json import parse_json
 from lava_desire.training.history import METRICS_JSON, RUN, EpochRecord, History
 from lava_desire.training.run_folder import CONFIG, holds_run, read_history, read_latest
@@ -79,7 +80,7 @@ class StoredRun:
         texts = {
             name: _text(value)
             for name, value in self.config.to_dict().items()
-            if name not in ("layer_sizes", "layers", "input_shape")
+            if name not in (*SAY_LAYERS, "input_shape")
         }
         return {"layers": self.config.shape_text, **texts}
 

@@ -15,6 +15,7 @@ from lava_desire.cli.run import check_choice, config_in, option_of
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.config_files import as_text, did_you_mean, form_of, panels, plain
 from lava_desire.model.fields import declared
+from lava_desire.model.parts import SAY_LAYERS
 
 ACTIONS = ("explain", "show", "write", "check")
 FIELDS = {field.name: field for field in dataclasses.fields(DesireConfig)}
@@ -105,7 +106,7 @@ def _check(names: list[str], as_json: bool) -> None:
             changed = {
                 field: value
                 for field, value in config.to_dict().items()
-                if value != _plain_default(field) and field not in ("layer_sizes", "layers")
+                if value != _plain_default(field) and field not in SAY_LAYERS
             }
         except (ValueError, OSError, ImportError) as error:
             problem, wrong = str(error), True

@@ -50,6 +50,10 @@ def _parse_thresholds(text: str) -> float | tuple[float, ...]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+SAY_LAYERS = ("layer_sizes", "layers")
+"""The fields that say which layers there are, one as sizes, one as connections."""
+
+
 @dataclass(frozen=True)
 class Network(Part):
     """Shape, window and neurons."""
