@@ -15,26 +15,19 @@ from lava_desire._text import printable
 from lava_desire.backends.registry import KERNELS, PRECISIONS
 from lava_desire.cli import torchrun
 from lava_desire.cli.fields import (
-    Bins,
-    Counts,
-    DataDir,
-    DataFile,
-    Dataset,
+    BINNING,
+    SAMPLES,
+    STORED,
     Device,
-    Duration,
-    Events,
     Json,
-    LabelColumn,
-    Late,
     Quiet,
-    Sensor,
-    Start,
     Trained,
     check_fields,
     given_fields,
     option,
     places,
     with_fields,
+    with_samples,
 )
 from lava_desire.cli.plan import holds_plan, make_plan
 from lava_desire.cli.printing import make_console, say, tell
@@ -44,7 +37,6 @@ from lava_desire.cli.run import (
     FIXED_POINT,
     SEEDS,
     Run,
-    binning_of,
     check_choice,
     check_computing,
     check_data,
@@ -81,18 +73,9 @@ _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 
 
 @with_fields(Part, default="preset's")
+@with_samples(*SAMPLES)
 def train(
-    dataset: Dataset = None,
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
-    events: Events = None,
-    bins: Bins = None,
-    sensor: Sensor = None,
-    duration: Duration = None,
-    start: Start = None,
-    late: Late = None,
-    counts: Counts = None,
+    where: dict[str, Any],
     preset: Annotated[
         str | None, option("Start from this preset.", "the dataset's", values=list(PRESETS))
     ] = None,
@@ -161,9 +144,6 @@ def train(
     check_computing(device, precision or AUTO, kernels or AUTO)
     if seeds is not None:
         check_seeds(seeds, given, team)
-    binning = binning_of(bins, sensor, duration, start, late=late, counts=counts)
-    binned = binning if resume is None else None
-    where = Source.given(dataset, data_dir, data, events, binned, label_column)
     if resume is not None:
         has_seeds = holds_plan(resume, SEEDS)
         others = [*(name for name in given if name != "epochs")]
@@ -176,8 +156,7 @@ def train(
             "validation": validation,
             "seeds": None if has_seeds else seeds,
             "patience": patience,
-            "label_column": label_column,
-            **binning,
+            **{name: where.pop(name, None) for name in ("label_column", *BINNING)},
         }
         others += [name for name, value in options.items() if value is not None]
         if others:
@@ -186,12 +165,13 @@ def train(
                 f"--resume goes on with the settings of the run, and {named} is given: "
                 "expected --epochs, --backend, --device, --data, --events, or nothing beside it"
             )
+        source = Source.given(**where)
         if has_seeds:
             changes = {"epochs": given.get("epochs"), "device": device, "backend": backend}
             more = parse_seeds(seeds) if seeds is not None else []
-            resume_seeds(Path(resume), where, changes, more, quiet=quiet, as_json=json_)
+            resume_seeds(Path(resume), source, changes, more, quiet=quiet, as_json=json_)
             return
-        run = open_run(Path(resume), device, given.get("epochs"), backend, where, team)
+        run = open_run(Path(resume), device, given.get("epochs"), backend, source, team)
         if team is not None:
             team.launch.check_backend(run.backend)
     else:
@@ -204,7 +184,6 @@ def train(
         plan, samples = make_plan(
             where,
             given,
-            data_dir=data_dir,
             preset=preset,
             config=config,
             layers=layers,
@@ -266,13 +245,10 @@ def train(
 
 
 @with_fields(DecisionPolicy, default="the network's own")
+@with_samples(*STORED)
 def eval_(
     checkpoint: Trained,
-    dataset: Dataset = None,
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
-    events: Events = None,
+    where: dict[str, Any],
     device: Device = None,
     precision: Annotated[
         str | None,
@@ -311,12 +287,12 @@ def eval_(
             f"--precision {precision} is given with --backend {backend}, which computes in "
             "integers: expected one of the two"
         )
-    where = Source.given(dataset, data_dir, data, events, label_column=label_column)
+    source = Source.given(**where)
     path = trained_file(checkpoint)
     if confusion is not None:
         named = confusion if Path(confusion).suffix else f"{confusion}.png"
-        target = check_output("--confusion", named, (*FIGURES, ".csv"), path, where)
-    source, samples = data_of(Path(checkpoint), where)
+        target = check_output("--confusion", named, (*FIGURES, ".csv"), path, source)
+    source, samples = data_of(Path(checkpoint), source)
     samples, part = (samples.as_test(), "samples") if all_ else (samples, "test samples")
 
     from lava_desire.engine import DesireNetwork, default_precision, evaluate
@@ -363,7 +339,7 @@ def eval_(
             f"({path}, {network.precision} "
             f"{'as Lava processes' if backend == 'lava' else f'on {network.device}'})"
         )
-        if where.file is not None and not all_:
+        if "data" in where and not all_:
             say(
                 f"its other {len(samples.train_labels)} samples are those to train with, and left "
                 "out; --all takes all"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from lava_desire.cli.fields import DataDir, DataFile, Dataset, LabelColumn, Trained, option
+from lava_desire.cli.fields import Trained, option, with_samples
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, check_output, trained_file
 from lava_desire.cli.run_data import Source, data_of
@@ -19,13 +19,11 @@ _REPORT = (
 )
 
 
+@with_samples("dataset", "data", "label_column", "data_dir")
 def energy(
     run: Trained,
+    where: dict[str, Any],
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=CHIPS)] = "loihi1",
-    dataset: Dataset = None,
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
     samples: Annotated[int, option("Test and training samples to count on.")] = 100,
     simulated: Annotated[
         str | None, option("The report.json of the script of --to sanafe, to stand beside.")
@@ -46,7 +44,7 @@ def energy(
     path = trained_file(run)
     output = None if json_ is None else check_output("--json", json_, (".json",), path)
     beside = None if simulated is None else _read(Path(simulated))
-    _, found = data_of(Path(run), Source.given(dataset, data_dir, data, label_column=label_column))
+    _, found = data_of(Path(run), Source.given(**where))
 
     from lava_desire.deploy.chip_energy import energy as derive
     from lava_desire.engine import DesireNetwork

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from lava_desire.cli.fields import Trained, option, with_options
+from lava_desire.cli.fields import STORED, Trained, option, with_options
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, check_output, option_of, trained_file
 from lava_desire.cli.run_data import Source, data_of, describe
@@ -79,13 +79,12 @@ def export(
         if name not in OPTIONS[to]:
             others = " or ".join(each for each in TARGETS if name in OPTIONS[each])
             raise ValueError(f"{option_of(name)} is given with --to {to}: it is for {others}")
-    asked = ("dataset", "data_dir", "data", "events", "binning", "label_column")
-    where = [given.pop(name, None) for name in asked]
+    where = {name: given.pop(name) for name in STORED if name in given}
     with _words_of_the_command():
         chosen = target.options(**given)
     checkpoint = trained_file(run)
     path = check_output("--output", output, (target.suffix,), checkpoint)
-    source = Source.given(*where)
+    source = Source.given(**where)
 
     from lava_desire.deploy import export as write
     from lava_desire.engine import DesireNetwork

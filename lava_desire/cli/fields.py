@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
 import inspect
 import itertools
@@ -67,29 +68,6 @@ _MOST_LOOKED_AT = 2000
 _PLAIN_NAME = re.compile(r"[\w./+-]+")
 _RUN_FILES = ("run.json", "checkpoint.safetensors")
 
-# typer reads these at run time.
-Dataset = Annotated[
-    str | None,
-    option(
-        "digits, mnist or fashion-mnist.",
-        "the run's, or digits",
-        values=DATASETS,
-    ),
-]
-DataFile = Annotated[
-    str | None,
-    option("Your own: .npz, .csv, .parquet, a folder of IDX or PNG files.", True, "--data"),
-]
-LabelColumn = Annotated[
-    str | None, option("Column of --data, a table, with the labels.", "the run's, or by its name")
-]
-DataDir = Annotated[
-    str | None, option("Folder of the IDX files; else LAVA_DESIRE_DATA, else a download.")
-]
-Events = Annotated[
-    str | None,
-    option("Recordings of events: a folder, with a folder a class; or spike trains: .npz."),
-]
 _BINNING = "How --events become spikes"
 
 
@@ -97,24 +75,81 @@ def _binning(text: str, default: bool | str) -> Any:
     return typer.Option(help=text, rich_help_panel=_BINNING, show_default=default)
 
 
-Bins = Annotated[int | None, _binning("Time steps of a recording.", "--num-steps")]
-Sensor = Annotated[
-    str | None, _binning("CHANNELS,HEIGHT,WIDTH, as 2,34,34.", "what the recordings say")
-]
-Duration = Annotated[int | None, _binning("Of a recording, µs.", "each recording's own")]
-Start = Annotated[int | None, _binning("Of the first bin, µs.", "the first event")]
-Late = Annotated[
-    str | None, _binning("Events after the duration: refuse, drop or last (bin).", "refuse")
-]
-Counts = Annotated[
-    str | None, _binning("Several events in a bin: refuse, or clip to one spike.", "refuse")
-]
+SAMPLES: dict[str, tuple[type, Any]] = {
+    "dataset": (
+        str,
+        option("digits, mnist or fashion-mnist.", "the run's, or digits", values=DATASETS),
+    ),
+    "data": (str, option("Your own: .npz, .csv, .parquet, a folder of IDX or PNG files.")),
+    "label_column": (
+        str,
+        option("Column of --data, a table, with the labels.", "the run's, or by its name"),
+    ),
+    "data_dir": (str, option("Folder of the IDX files; else LAVA_DESIRE_DATA, else a download.")),
+    "events": (
+        str,
+        option("Recordings of events: a folder, with a folder a class; or spike trains: .npz."),
+    ),
+    "bins": (int, _binning("Time steps of a recording.", "--num-steps")),
+    "sensor": (str, _binning("CHANNELS,HEIGHT,WIDTH, as 2,34,34.", "what the recordings say")),
+    "duration": (int, _binning("Of a recording, µs.", "each recording's own")),
+    "start": (int, _binning("Of the first bin, µs.", "the first event")),
+    "late": (str, _binning("Events after the duration: refuse, drop or last (bin).", "refuse")),
+    "counts": (
+        str,
+        _binning("Several events in a bin: refuse, or clip to one spike.", "refuse"),
+    ),
+}
+"""Options that say where samples are, and how recordings become spikes: type, and typer's option.
+
+They are the arguments of :meth:`~lava_desire.cli.run_data.Source.given`.
+"""
+BINNING = ("bins", "sensor", "duration", "start", "late", "counts")
+STORED = ("dataset", "data", "label_column", "data_dir", "events")
+"""Those of the samples of a network that is trained."""
+
+# typer reads these at run time.
 Trained = Annotated[
     str, typer.Argument(help="A checkpoint, or a run folder (its best).", autocompletion=places)
 ]
 Device = Annotated[str | None, option("cpu, cuda or cuda:N.", "cpu", values=("cpu", "cuda"))]
 Quiet = Annotated[bool, option("Print nothing but errors, and JSON.", True, "--quiet")]
 Json = Annotated[bool, option("Print JSON, one object a line.", True, "--json")]
+
+
+def with_samples(*names: str, **others: Any) -> Callable[[Callable[..., None]], Any]:
+    """Give a command options of :data:`SAMPLES`, in place of its parameter `where`: what is given.
+
+    `others` are typer's options that stand for those of their names.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        parameters = list(signature.parameters.values())
+        place = list(signature.parameters).index("where")
+        parameters[place : place + 1] = [
+            _parameter(name, SAMPLES[name][0], others.get(name, SAMPLES[name][1])) for name in names
+        ]
+
+        @functools.wraps(command)
+        def called(**options: Any) -> None:
+            where = {name: options.pop(name) for name in names}
+            command(
+                where={name: value for name, value in where.items() if value is not None}, **options
+            )
+
+        called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return called
+
+    return decorate
+
+
+def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    """Return the parameter of a command that typer makes an option of, None where not given."""
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation
+    )
 
 
 def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]], Any]:
@@ -147,15 +182,7 @@ def with_options(
     """Give a command options, each a type and typer's option, before `quiet` for its ``**…``."""
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[:-1]
-    added = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None,
-            annotation=Annotated[kind | None, option],
-        )
-        for name, (kind, option) in offered.items()
-    ]
+    added = [_parameter(name, kind, option) for name, (kind, option) in offered.items()]
     place = list(signature.parameters).index("quiet")
     own[place:place] = added
     command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]

@@ -7,28 +7,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lava_desire.cli.fields import (
-    Bins,
-    Counts,
-    DataDir,
-    DataFile,
-    Dataset,
+    SAMPLES,
     Device,
-    Duration,
-    Events,
     Json,
-    LabelColumn,
-    Late,
     Quiet,
-    Sensor,
-    Start,
     given_fields,
     option,
     with_fields,
+    with_samples,
 )
 from lava_desire.cli.plan import make_plan
 from lava_desire.cli.printing import make_console, tell
-from lava_desire.cli.run import AUTO, FIXED_POINT, binning_of, check_computing, named_as_options
-from lava_desire.cli.run_data import Source
+from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options
 from lava_desire.model.fields import Part
 
 if TYPE_CHECKING:
@@ -36,22 +26,13 @@ if TYPE_CHECKING:
 
 
 @with_fields(Part, default="preset's")
+@with_samples(*SAMPLES)
 def find_rate(
+    where: dict[str, Any],
     lowest: Annotated[float, option("Lowest learning rate.")] = 1e-6,
     highest: Annotated[float, option("Highest learning rate.")] = 1e-2,
     count: Annotated[int, option("How many, evenly in their logarithm.")] = 9,
     samples: Annotated[int, option("Learned at most, by each.")] = 2000,
-    dataset: Dataset = None,
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
-    events: Events = None,
-    bins: Bins = None,
-    sensor: Sensor = None,
-    duration: Duration = None,
-    start: Start = None,
-    late: Late = None,
-    counts: Counts = None,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
     config: Annotated[str | None, option("Start from this configuration.")] = None,
     layers: Annotated[str | None, option("As of train.", "preset's")] = None,
@@ -70,11 +51,9 @@ def find_rate(
         )
     check_computing(device, precision or AUTO, kernels or AUTO)
     epochs = given.pop("epochs", 1)
-    binning = binning_of(bins, sensor, duration, start, late=late, counts=counts)
     plan, loaded = make_plan(
-        Source.given(dataset, data_dir, data, events, binning, label_column),
+        where,
         given,
-        data_dir=data_dir,
         preset=preset,
         config=config,
         layers=layers,

@@ -7,28 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from lava_desire.cli.fields import (
-    DataDir,
-    DataFile,
-    Dataset,
-    Events,
-    Json,
-    LabelColumn,
-    Trained,
-    option,
-)
+from lava_desire.cli.fields import STORED, Json, Trained, option, with_samples
 from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, on_backend, trained_file
 from lava_desire.cli.run_data import Source, data_of, describe
 
 
+@with_samples(*STORED)
 def neurobench(
     run: Trained,
-    dataset: Dataset = None,
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
-    events: Events = None,
+    where: dict[str, Any],
     backend: Annotated[
         str | None, option("fixed: in integers, quantised where the network is not.")
     ] = None,
@@ -39,9 +27,9 @@ def neurobench(
     Needs the package neurobench.
     """
     check_choice("--backend", backend, ("fixed",))
-    where = Source.given(dataset, data_dir, data, events, label_column=label_column)
+    given = Source.given(**where)
     checkpoint = trained_file(run)
-    source, samples = data_of(Path(run), where)
+    source, samples = data_of(Path(run), given)
 
     from lava_desire.deploy.neurobench import neurobench_report
     from lava_desire.engine import DesireNetwork

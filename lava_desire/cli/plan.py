@@ -96,10 +96,9 @@ class Plan:
 
 
 def make_plan(
-    where: Source,
+    where: Mapping[str, Any],
     given: dict[str, Any],
     *,
-    data_dir: str | None,
     preset: str | None,
     config: str | None,
     layers: str | None,
@@ -109,13 +108,16 @@ def make_plan(
 ) -> tuple[Plan, Dataset]:
     """Return the plan that options ask for, and its samples, which are looked at.
 
+    `where` says where the samples are, as options of :data:`~lava_desire.cli.fields.SAMPLES`, and
     `settings` are the further fields of :class:`Plan`, where they are given. What can be refused
     without the samples is, and `check` called, before `load` is.
     """
+    source = Source.given(**where)
+    if not source.is_named:
+        source = Source.given("digits", where.get("data_dir"))
     settings = {name: value for name, value in settings.items() if value is not None}
     check_share(settings.get("validation"))
     check_patience(settings.get("patience"))
-    source = where if where.is_named else Source.given("digits", data_dir, None)
     if settings.get("backend") == "lava":
         # A Lava network learns online; a preset's minibatch is not for it.
         given.setdefault("batch_size", 1)

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lava_desire.backends.registry import PRECISIONS
 from lava_desire.card import in_floats
 from lava_desire.cli.fields import (
-    DataDir,
-    Dataset,
+    STORED,
     Device,
     Json,
-    LabelColumn,
     Quiet,
     Trained,
     check_fields,
     given_fields,
     option,
     with_fields,
+    with_samples,
 )
 from lava_desire.cli.printing import make_console, tell
 from lava_desire.cli.run import AUTO, check_choice, check_computing, check_output, trained_file
@@ -40,21 +39,17 @@ Rows = dict[str, list[Any]]
 
 
 @with_fields(DecisionPolicy, default="the network's own")
+@with_samples(
+    *STORED,
+    data=option(
+        ".npz, .csv, .parquet, a folder of IDX or PNG files; no labels needed.", "the run's"
+    ),
+    events=option("Recordings of events, a file or a folder; or spike trains: .npz."),
+)
 def predict(
     checkpoint: Trained,
     output: Annotated[str, option("The file to write: .csv, .json or .parquet.")],
-    data: Annotated[
-        str | None,
-        option(
-            ".npz, .csv, .parquet, a folder of IDX or PNG files; no labels needed.", "the run's"
-        ),
-    ] = None,
-    label_column: LabelColumn = None,
-    dataset: Dataset = None,
-    data_dir: DataDir = None,
-    events: Annotated[
-        str | None, option("Recordings of events, a file or a folder; or spike trains: .npz.")
-    ] = None,
+    where: dict[str, Any],
     force: Annotated[bool, option("Replace a file that is there.", True, "--force")] = False,
     device: Device = None,
     precision: Annotated[str | None, option(f"{', '.join((AUTO, *PRECISIONS))}.", AUTO)] = None,
@@ -73,12 +68,12 @@ def predict(
     check_fields(given)
     check_choice("--precision", precision, (AUTO, *PRECISIONS))
     check_computing(device)
-    where = Source.given(dataset, data_dir, data, events, label_column=label_column)
+    source = Source.given(**where)
     path = trained_file(checkpoint)
-    target = check_output("--output", output, tuple(_WRITERS), path, where)
+    target = check_output("--output", output, tuple(_WRITERS), path, source)
     if os.path.lexists(target) and not force:
         raise FileExistsError(f"{output} is there already: choose another name, or give --force")
-    source, samples = samples_of(Path(checkpoint), where)
+    source, samples = samples_of(Path(checkpoint), source)
 
     from lava_desire.engine import DesireNetwork, default_precision
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lava_desire._text import printable
 from lava_desire.analysis.runs import StoredRun, find_runs, read_run, short_names
 from lava_desire.cli.compare import Runs
-from lava_desire.cli.fields import DataDir, DataFile, Events, LabelColumn, option
+from lava_desire.cli.fields import option, with_samples
 from lava_desire.cli.printing import complain, say
 from lava_desire.cli.run import check_output, trained_file
 from lava_desire.cli.run_data import Source, data_of
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
     from lava_desire.analysis.report import ReportedRun
 
 
+@with_samples("data", "label_column", "data_dir", "events")
 def report(
     runs: Runs,
+    where: dict[str, Any],
     output: Annotated[str, option("The page, an .html file.")] = "report.html",
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
-    events: Events = None,
     quiet: Annotated[bool, option("Print nothing but errors.", True, "--quiet")] = False,
 ) -> None:
     """Write runs as one HTML page that needs no network: what, how, how well.
@@ -33,14 +31,14 @@ def report(
     --events and --data-dir tell where the samples are now.
     """
     path = check_output("--output", output, (".html", ".htm"))
-    where = Source.given(None, data_dir, data, events, label_column=label_column)
+    source = Source.given(**where)
     folders = find_runs(runs)
 
     from lava_desire.analysis.report import write_report
 
     found = []
     for name, folder in zip(short_names(folders), folders, strict=True):
-        each = _look_at(name, read_run(folder), where)
+        each = _look_at(name, read_run(folder), source)
         found.append(each)
         for problem in (*each.run.problems, *each.missing):
             complain("warning", f"{name}: {problem}")

@@ -27,7 +27,7 @@ from lava_desire.analysis.catalogue import (
     VARIANTS,
     Experiment,
 )
-from lava_desire.cli.fields import DataDir, Json, completing, option
+from lava_desire.cli.fields import SAMPLES, Json, completing, option
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
@@ -80,7 +80,7 @@ def reproduce(
     preset: Annotated[
         str | None, option("Another preset.", "the experiment's", values=list(PRESETS))
     ] = None,
-    data_dir: DataDir = None,
+    data_dir: Annotated[str | None, SAMPLES["data_dir"][1]] = None,
     output: Annotated[str | None, option("Folder.", "results/<experiment>-<protocol>")] = None,
     quick: Annotated[
         bool, option("A smoke test: few samples, two epochs.", True, "--quick")

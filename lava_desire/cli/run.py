@@ -210,22 +210,6 @@ def bin_events(
     return source.binned(_base(preset, file, "").num_steps if steps is None else steps)
 
 
-def parse_sensor(text: str) -> list[int]:
-    """Read the size of an event camera: ``"2,34,34"`` becomes ``[2, 34, 34]``."""
-    found = re.fullmatch(r"\s*(\d+)[,x ]+(\d+)[,x ]+(\d+)\s*", text)
-    if found is None:
-        raise ValueError(f"--sensor is {text!r}: expected CHANNELS,HEIGHT,WIDTH, as 2,34,34")
-    return [int(size) for size in found.groups()]
-
-
-def binning_of(
-    bins: int | None, sensor: str | None, duration: int | None, start: int | None, **how: Any
-) -> dict[str, Any]:
-    """Return how recordings are binned, as the options say it; `how` are late and counts."""
-    size = None if sensor is None else parse_sensor(sensor)
-    return {"bins": bins, "sensor": size, "duration": duration, "start": start, **how}
-
-
 def _base(preset: str | None, file: str | None, name: str) -> DesireConfig:
     if preset is not None and file is not None:
         raise ValueError(f"both --preset {preset} and --config {file} are given: expected one")

@@ -70,29 +70,30 @@ class Source:
     @classmethod
     def given(
         cls,
-        dataset: str | None,
-        data_dir: str | None,
-        file: str | None,
+        dataset: str | None = None,
+        data_dir: str | None = None,
+        data: str | None = None,
         events: str | None = None,
-        binning: Mapping[str, Any] | None = None,
         label_column: str | None = None,
+        **binning: Any,
     ) -> Source:
         """Return what the options say, each of which has to be of use.
 
-        Raises ValueError if a folder is given for samples that are not in one, `binning` for what
-        is no recordings, or a `label_column` for what is no table.
+        Raises ValueError if a folder is given for samples that are not in one, how to bin for what
+        is no recordings, or a column for what is no table.
         """
-        given = {name: value for name, value in (binning or {}).items() if value is not None}
-        options: Any = {"binning": given or None, "label_column": label_column}
-        source = cls(dataset, data_dir, file, events=events, **options)
+        if "sensor" in binning:
+            binning["sensor"] = _parse_sensor(binning["sensor"])
+        options: Any = {"binning": binning or None, "label_column": label_column}
+        source = cls(dataset, data_dir, data, events=events, **options)
         if label_column is not None and not source.is_table:
-            what = "without --data" if file is None else f"with {file}"
+            what = "without --data" if data is None else f"with {data}"
             raise ValueError(
                 f"--label-column {label_column} is given {what}: expected a .csv or .parquet file"
             )
-        if given and not source.is_binned:
+        if binning and not source.is_binned:
             what = "without --events" if events is None else f"with {events}"
-            raise ValueError(f"--{next(iter(given))} is given {what}: expected recordings to bin")
+            raise ValueError(f"--{next(iter(binning))} is given {what}: expected recordings to bin")
         if data_dir is not None:
             _check_folder_is_used(data_dir, source)
         return source
@@ -406,3 +407,11 @@ def describe(source: Source, data: Dataset | Samples) -> str:
     """Return what a message calls samples: their name, and where they are if they are a user's."""
     own = source.file or source.events
     return printable(data.name if own is None else f"{data.name} ({own})")
+
+
+def _parse_sensor(text: str) -> list[int]:
+    """Read the size of an event camera: ``"2,34,34"`` becomes ``[2, 34, 34]``."""
+    found = re.fullmatch(r"\s*(\d+)[,x ]+(\d+)[,x ]+(\d+)\s*", text)
+    if found is None:
+        raise ValueError(f"--sensor is {text!r}: expected CHANNELS,HEIGHT,WIDTH, as 2,34,34")
+    return [int(size) for size in found.groups()]

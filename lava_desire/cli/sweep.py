@@ -26,37 +26,26 @@ import typer
 
 from lava_desire._text import percent
 from lava_desire.cli.fields import (
-    Bins,
-    Counts,
-    DataDir,
-    DataFile,
-    Dataset,
+    SAMPLES,
     Device,
-    Duration,
-    Events,
     Json,
-    LabelColumn,
-    Late,
     Quiet,
-    Sensor,
-    Start,
     given_fields,
     option,
     with_fields,
+    with_samples,
 )
 from lava_desire.cli.plan import Plan, make_plan
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
     AUTO,
     SWEEP,
-    binning_of,
     check_choice,
     check_computing,
     check_data,
     new_folder,
     train_run,
 )
-from lava_desire.cli.run_data import Source
 from lava_desire.cli.seeds import parse_seeds
 from lava_desire.cli.space import Space
 from lava_desire.cli.workers import side_by_side
@@ -77,7 +66,9 @@ _SHOWN = 10
 
 
 @with_fields(Part, default="preset's")
+@with_samples(*SAMPLES)
 def sweep(
+    where: dict[str, Any],
     over: Annotated[
         list[str] | None,
         option("What to vary: FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=A,B,C; repeat it."),
@@ -94,17 +85,6 @@ def sweep(
     resume: Annotated[
         str | None, option("Go on with the sweep in this folder, or join those who work on it.")
     ] = None,
-    dataset: Dataset = None,
-    data: DataFile = None,
-    label_column: LabelColumn = None,
-    data_dir: DataDir = None,
-    events: Events = None,
-    bins: Bins = None,
-    sensor: Sensor = None,
-    duration: Duration = None,
-    start: Start = None,
-    late: Late = None,
-    counts: Counts = None,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
     config: Annotated[str | None, option("Start from this configuration.")] = None,
     layers: Annotated[str | None, option("As of train.", "preset's")] = None,
@@ -135,11 +115,8 @@ def sweep(
     if resume is not None:
         others = {**given, "over": over, "sampler": sampler, "seeds": seeds, "prune": prune or None}
         others |= {"output": output, "validation": validation, "layers": layers, "preset": preset}
-        others |= {"patience": patience, "dataset": dataset, "data": data, "events": events}
-        others |= {"label-column": label_column, "data-dir": data_dir, "config": config}
-        others |= {"bins": bins, "sensor": sensor, "duration": duration, "start": start}
-        others |= {"late": late, "counts": counts, "device": device, "precision": precision}
-        others["kernels"] = kernels
+        others |= {"patience": patience, "config": config, "device": device}
+        others |= {"precision": precision, "kernels": kernels, **where}
         named = [
             f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None
         ]
@@ -155,12 +132,9 @@ def sweep(
         space = Space.parse(over or [])
         if sampler == "grid" and space.grid is None:
             raise ValueError("--sampler is 'grid', and a range is given: expected choices alone")
-        binning = binning_of(bins, sensor, duration, start, late=late, counts=counts)
-        where = Source.given(dataset, data_dir, data, events, binning, label_column)
         plan, samples = make_plan(
             where,
             given,
-            data_dir=data_dir,
             preset=preset,
             config=config,
             layers=layers,
