@@ -38,6 +38,16 @@ SomePart = TypeVar("SomePart", bound=Part)
 OPTIONS = sorted(found(), key=lambda option: (option.position, option.__name__))
 """The options, in the order in which they act."""
 
+POLICIES = (
+    OutputPolicy,
+    DecisionPolicy,
+    FeedbackPolicy,
+    EligibilityPolicy,
+    RatePolicy,
+    CurrentFilter,
+)
+"""Kinds of options of which one can be on, as each replaces the same."""
+
 PARTS: list[type[Part]] = sorted(
     [Network, Rule, Schedule, Layers, MeanRates, *OPTIONS],
     key=lambda part: (part.position, part.__name__),
@@ -115,10 +125,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             self._set(name, about.check(name, getattr(self, name), self))
         for part in PARTS:
             self.part(part).check(self)
-        for kind in (OutputPolicy, DecisionPolicy):
-            names = [option.switch().name for option in self._on(kind)]
-            if len(names) > 1:
-                raise ValueError(f"{' and '.join(names)} are given: expected one of them")
+        for kind in POLICIES:
+            self._one(kind)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -173,6 +181,14 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def _on(self, kind: Any) -> tuple[Any, ...]:
         return tuple(option for option in self.options if isinstance(option, kind))
 
+    def _one(self, kind: Any) -> Any:
+        """Return the option of a kind that is on, or None; raises ValueError if several are."""
+        on = self._on(kind)
+        if len(on) > 1:
+            names = " and ".join(option.switch().name for option in on)
+            raise ValueError(f"{names} are given: expected one of them")
+        return on[0] if on else None
+
     @cached_property
     def terms(self) -> tuple[Term, ...]:
         """What is added to the change of Eq. 4, in this order."""
@@ -191,27 +207,27 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     @cached_property
     def output_policy(self) -> OutputPolicy | None:
         """What replaces Eq. 11, or None."""
-        return next(iter(self._on(OutputPolicy)), None)
+        return self._one(OutputPolicy)
 
     @cached_property
     def decision_policy(self) -> DecisionPolicy | None:
         """What replaces the decision of Sec. 4.2, or None."""
-        return next(iter(self._on(DecisionPolicy)), None)
+        return self._one(DecisionPolicy)
 
     @cached_property
     def feedback_policy(self) -> FeedbackPolicy | None:
         """What errors come back through in place of the weights, or None."""
-        return next(iter(self._on(FeedbackPolicy)), None)
+        return self._one(FeedbackPolicy)
 
     @cached_property
     def eligibility_policy(self) -> EligibilityPolicy | None:
         """What marks the steps in which synapses may learn in place of spikes, or None."""
-        return next(iter(self._on(EligibilityPolicy)), None)
+        return self._one(EligibilityPolicy)
 
     @cached_property
     def rate_policy(self) -> RatePolicy | None:
         """What replaces the course of the learning rate of Sec. 4.2, or None."""
-        return next(iter(self._on(RatePolicy)), None)
+        return self._one(RatePolicy)
 
     @classmethod
     def preset(cls, name: str) -> DesireConfig:
@@ -328,7 +344,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     @cached_property
     def filters_currents(self) -> bool:
         """Whether synaptic currents last longer than the step of their spikes."""
-        return bool(self._on(CurrentFilter))
+        return self._one(CurrentFilter) is not None
 
     @cached_property
     def mean_trace(self) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lava_desire import DesireConfig
-from lava_desire.config import PRESETS
+from lava_desire.config import OPTIONS, PRESETS
 
 
 def test_the_presets_hold_the_values_of_the_paper():
@@ -104,6 +104,23 @@ def test_a_wrong_value_is_refused_by_name(field, value):
         DesireConfig.preset("mnist").replace(**{field: value})
     assert "expected" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_margin", 2),
+        ("tie_break", "earliest"),
+        ("feedback", "sign"),
+        ("eligibility_width", 0.5),
+        ("learning_rate_schedule", "cosine"),
+        ("synapse_decay", 0.5),
+    ],
+)
+def test_two_options_that_replace_the_same_are_refused_by_name(name, value, monkeypatch):
+    monkeypatch.setattr("lava_desire.config.OPTIONS", [*OPTIONS, *OPTIONS])
+    with pytest.raises(ValueError, match=f"{name} and {name} are given: expected one of them"):
+        DesireConfig((4, 3, 2), **{name: value})
 
 
 @pytest.mark.parametrize(
