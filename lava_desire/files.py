@@ -170,7 +170,7 @@ def check_writable(path: str | Path) -> int | None:
     with suppress(FileNotFoundError):
         _check_regular(path, os.stat(path).st_mode)
     if os.readlink(path).startswith("/proc/"):
-        raise NotRegularError(f"{path} is a link of the system's: expected a regular file")
+        raise NotRegularError(f"{path} leads into /proc, as /dev/stdout: expected a regular file")
     return None
 
 

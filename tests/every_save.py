@@ -1,4 +1,4 @@
-"""A run that saves wherever it may, and is gone on with from each of these places."""
+"""A run that saves wherever it may, and is resumed from each of these places."""
 
 from __future__ import annotations
 

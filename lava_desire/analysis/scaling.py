@@ -120,7 +120,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def _peak_memory() -> int:
     """Return the peak of this process's memory in bytes."""
     if sys.platform == "win32":
-        raise OSError("the peak of a process's memory is asked for on Linux and macOS only")
+        raise OSError("the peak memory of a process can be read on Linux and macOS only")
     import resource
 
     try:

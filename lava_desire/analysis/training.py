@@ -38,7 +38,7 @@ def train_or_resume(
     precision: str | None = None,
     watch: Sequence[Watch] = (),
 ) -> History:
-    """Train in a folder of its own, going on with the run there; a finished run is only read.
+    """Train in a folder of its own, resuming the run there; a finished run is only read.
 
     Every `watch` is called with network and progress on the way; without a `precision` it is the
     device's default. Raises CheckpointError if the folder holds a run of another configuration,

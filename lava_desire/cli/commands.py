@@ -162,7 +162,7 @@ def train(
         if others:
             named = ", ".join(option_of(name) for name in others)
             raise ValueError(
-                f"--resume goes on with the settings of the run, and {named} is given: "
+                f"--resume keeps the settings of the run, and {named} is given: "
                 "expected --epochs, --backend, --device, --data, --events, or nothing beside it"
             )
         source = Source.given(**where)

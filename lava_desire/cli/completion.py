@@ -40,7 +40,7 @@ def completion(
             shell = str(shellingham.detect_shell()[0])
         except shellingham.ShellDetectionFailure:
             raise ValueError(
-                f"no shell is found that this runs in: expected one of {', '.join(SHELLS)}"
+                f"which shell this is cannot be told: expected one of {', '.join(SHELLS)}"
             ) from None
         check_choice("SHELL", shell, SHELLS)
     if install:

@@ -30,7 +30,7 @@ def install_lava(
     for command in commands:
         print(shlex.join(command), flush=True)
         if not dry_run and subprocess.run(command, check=False).returncode:
-            raise ImportError("pip failed, see above; the same command goes on once that is mended")
+            raise ImportError("pip failed, see above: mend that, and give the same command again")
     if dry_run:
         print("nothing was done" if commands else "nothing is to be done")
         return

@@ -58,7 +58,7 @@ class Run:
 
     Under torchrun `job` is its name, and `is_first` whether this is the rank that writes. A new run
     `replaces` one that is in the folder, as ``--force`` asks for; `notes` are those of a run that
-    is gone on with. Of the training samples a share is for `validation`, where one is given; of
+    is resumed. Of the training samples a share is for `validation`, where one is given; of
     several runs to choose among none `reads_test` samples; `choose` says whose weights it is for.
     With a `patience` it ends when its accuracy has not risen for so many epochs.
     """
@@ -470,7 +470,7 @@ def check_folder(output: str | None, force: bool) -> None:
     more = ", with more of them by --seeds" if os.path.lexists(Path(output) / SEEDS) else ""
     if several or holds_run(Path(output)):
         raise FileExistsError(
-            f"{output} already holds {'runs' if several else 'a run'}: go on with --resume "
+            f"{output} already holds {'runs' if several else 'a run'}: resume with --resume "
             f"{output}{more}, choose another folder, or replace it with --force"
         )
 
@@ -520,7 +520,7 @@ def open_run(
     given: Source = Source(),  # noqa: B008 - it cannot change
     team: Team | None = None,
 ) -> Run:
-    """Open the run of a folder, or of a checkpoint, to go on with it.
+    """Open the run of a folder, or of a checkpoint, to resume it.
 
     What is not given is as its files say; the samples that are given must be the same.
     """
@@ -558,7 +558,7 @@ def open_run(
 def train_run(run: Run, display: Any, again: str | None = None) -> History:
     """Train, showing progress, and leave config, metrics, checkpoints and curve in the folder.
 
-    An interrupted run says which command goes on with it, or with the several that it is one of.
+    An interrupted run says which command resumes it, or the several that it is one of.
     """
     network = run.network
     check_choice("--backend", run.backend, BACKENDS)

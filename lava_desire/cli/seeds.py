@@ -53,7 +53,7 @@ def train_seeds(
     as_json: bool,
     replaces: bool = False,
 ) -> None:
-    """Train once a seed, each in a folder of its own, or go on with what is there; show a table."""
+    """Train once a seed, each in a folder of its own, or resume what is there; show a table."""
     from lava_desire.cli.display import accuracies, choose_display, introduce
     from lava_desire.training.run_folder import holds_run
 

@@ -3,7 +3,7 @@
 A sweep is a folder: ``sweep.json`` says what is trained and varied, ``optuna.journal`` is Optuna's
 own storage, and every trial has a folder with a run a seed. Whoever joins it, in another terminal
 or on another machine that sees the folder, takes the next trial; a trial whose worker is gone is
-gone on with, to the bit.
+resumed, to the bit.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def sweep(
         ]
         if named:
             raise ValueError(
-                f"--resume goes on with the settings of the sweep, and {', '.join(named)} is "
+                f"--resume keeps the settings of the sweep, and {', '.join(named)} is "
                 "given: expected --trials, --jobs, or nothing beside it"
             )
         work = Sweep.open(Path(resume))
@@ -160,7 +160,7 @@ def _import_optuna() -> Any:
         import optuna
     except ImportError as error:
         raise ImportError(
-            'a sweep asks for Optuna, which is not installed: pip install "lava_desire[sweep]"'
+            'a sweep needs Optuna, which is not installed: pip install "lava_desire[sweep]"'
         ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
@@ -410,7 +410,7 @@ class _Pruning:
     def update(self, progress: Any) -> None:
         """Report the epoch that has ended; raise TrialPruned where it lags behind."""
         self._display.update(progress)
-        # A trial that is gone on with is no longer Optuna's to prune.
+        # A trial that is resumed is no longer Optuna's to prune.
         if self._trial is None or len(progress.records) == self._reported:
             return
         self._reported = len(progress.records)

@@ -2,7 +2,7 @@
 
 Each process is a *rank*. Rank 0 owns the run folder and speaks; an error of any rank reaches all of
 them and is printed once. torchrun starts the same command again after a failure: a run that was
-begun by the same torchrun is then gone on with instead of refused.
+begun by the same torchrun is then resumed instead of refused.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Launch:
             )
 
     def has_begun(self, folder: Path, restarts: int, force: bool) -> bool:
-        """Tell whether the run in a folder was begun by this torchrun, and is to be gone on with.
+        """Tell whether the run in a folder was begun by this torchrun, and should be resumed.
 
         The count of restarts alone does not tell: it stays 0 on a machine whose ranks are restarted
         because another machine has left or come. Nor does a name, which may be given twice.

@@ -144,7 +144,7 @@ def look(folder: Path, before: View | None = None) -> View:
     mean = _epoch_seconds(view.history.records)
     if writer is None or is_there is False:
         lost = f"{writer} is gone" if writer else "nobody is training it"
-        again = f"go on with: lava-desire train --resume {folder}"
+        again = f"resume with: lava-desire train --resume {folder}"
         view.state, view.reason = ENDED, f"{lost}; {again}"
         if view.is_whole:
             view.state, view.reason = DONE, ""

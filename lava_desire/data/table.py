@@ -258,7 +258,7 @@ def _texts(column: Any) -> npt.NDArray[Any]:
     names = np.array(check_names(stripped))
     numbers = np.concatenate([part.indices.to_numpy() for part in parts])
     if numbers.min() < 0 or numbers.max() >= len(names):
-        raise DataError("a column of texts counts on texts that it does not hold")
+        raise DataError("a column of texts refers to one that it does not hold: it is damaged")
     labels: npt.NDArray[Any] = names[numbers]
     return labels
 

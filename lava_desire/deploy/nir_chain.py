@@ -102,7 +102,7 @@ def _unfolded(
         for name in (start, end):
             if name not in known:
                 raise ValueError(
-                    f"the edge {start!r} to {end!r} leads from or to {name!r}, a node that is none"
+                    f"the edge {start!r} to {end!r} leads from or to {name!r}, which is no node"
                 )
         edges.append((exits.get(start, start), entries.get(end, end)))
     return nodes, edges

@@ -83,5 +83,5 @@ def _node(nir: Any, name: str, fields: Any) -> Any:
         return nir.dict2NIRNode(fields)
     except Exception as error:  # each node has its own way to fail on fields of another kind
         raise ValueError(
-            f"node {name!r} of type {kind!r} is none that nir reads: {error!r}"
+            f"node {name!r} of type {kind!r} cannot be read by nir: {error!r}"
         ) from None

@@ -37,7 +37,7 @@ class Interrupted(KeyboardInterrupt):
     def __str__(self) -> str:
         if self.folder is None:
             return "no folder was given: nothing is saved"
-        return f"saved; go on with fit(..., folder={str(self.folder)!r}, resume=True)"
+        return f"saved; resume with fit(..., folder={str(self.folder)!r}, resume=True)"
 
 
 class InterruptFlag:

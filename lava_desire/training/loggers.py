@@ -108,7 +108,7 @@ class TensorBoardLogger(Callback):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise ImportError(
-                'TensorBoardLogger asks for tensorboard: pip install "lava_desire[tensorboard]"'
+                'TensorBoardLogger needs tensorboard: pip install "lava_desire[tensorboard]"'
             ) from error
         self.folder = None if folder is None else Path(folder)
         self._open: Any = SummaryWriter

@@ -200,7 +200,7 @@ def test_what_a_network_cannot_do_is_refused():
     )
     graph = chain()
     graph.edges.append(("lif", "nowhere"))
-    assert "'nowhere', a node that is none" in refused(graph)
+    assert "'nowhere', which is no node" in refused(graph)
     graph = chain()
     graph.edges.append(("lif", "linear_1", "lif_1"))
     assert "has 3 ends" in refused(graph)
@@ -443,7 +443,7 @@ def test_a_node_of_a_file_that_is_none_is_named(tmp_path):
         del graph["nodes/l/type"]
         graph["nodes/l/type"] = "Izhikevich"
 
-    assert "node 'l' of type 'Izhikevich' is none that nir reads" in message(another_type)
+    assert "node 'l' of type 'Izhikevich' cannot be read by nir" in message(another_type)
     assert "node 'l' says no type" in message(lambda graph: graph.pop("nodes/l/type"))
     assert "node 'a' of type 'Linear' is none" in message(lambda graph: graph.pop("nodes/a/weight"))
     assert "the graph has no edges" in message(lambda graph: graph.pop("edges"))

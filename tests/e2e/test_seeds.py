@@ -89,7 +89,7 @@ def test_resumed_they_go_on_to_more_epochs_and_begin_what_is_missing(run, whole,
         (("--seeds", "0,0", "--resume", "{folder}"), "--seeds is '0,0': expected different"),
         (
             ("--output", "{folder}"),
-            "already holds runs: go on with --resume {folder}, with more of",
+            "already holds runs: resume with --resume {folder}, with more of",
         ),
         (("--seeds", "0", "--validation", "2.0"), "--validation is 2.0: expected a share"),
     ],

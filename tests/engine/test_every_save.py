@@ -1,4 +1,4 @@
-"""Wherever a run is saved, it is gone on with to the bit, with every option and in integers."""
+"""Wherever a run is saved, it is resumed to the bit, with every option and in integers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress that is shown, and runs that a notebook interrupts and goes on with."""
+"""Progress that is shown, and runs that a notebook interrupts and resumes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_notebook_interrupts_a_run_and_goes_on_in_the_next_cell(tmp_path):
         thread.join()
     error = first.outputs[-1]
     assert error.ename == "Interrupted", first.outputs
-    assert error.evalue == "saved; go on with fit(..., folder='run', resume=True)"
+    assert error.evalue == "saved; resume with fit(..., folder='run', resume=True)"
     bar = "".join(each.get("text", "") for each in first.outputs)
     assert "samples/s" in bar
     assert [each.get("text") for each in second.outputs] == ["True\n"], second.outputs

@@ -55,8 +55,8 @@ class SubDesireSequentialModel(AbstractSubProcessModel):
         for name, only in (("device", "cpu"), ("precision", "float32")):
             if parameters[name] != only:
                 raise ValueError(
-                    f"{name} of {proc.name} is {parameters[name]!r}: that is of the torch model, "
-                    f'expected {only!r}, or a run with the tag "torch"'
+                    f"{name} of {proc.name} is {parameters[name]!r}: only the torch model takes "
+                    f'others, expected {only!r}, or a run with the tag "torch"'
                 )
         chain = DesireChain.build(
             config,
@@ -71,7 +71,7 @@ class SubDesireSequentialModel(AbstractSubProcessModel):
         for name in parameters["kept"]:
             if not hasattr(learners[0], name):
                 raise ValueError(
-                    f"{name} of {proc.name}: connections as processes learn no such thing, "
+                    f"{name} of {proc.name}: only the torch model learns it, "
                     'expected a run with the tag "torch"'
                 )
         for number, (connection, layer) in enumerate(

@@ -36,6 +36,4 @@ class ImageCut(Filter):
     def levels(self, brightness: Array) -> Array:
         """See :class:`~lava_desire.model.option.Filter`."""
         xp = namespace(brightness)
-        is_real = xp.isdtype(brightness.dtype, "real floating")
-        white = brightness * 255 >= self.image_cut if is_real else brightness >= self.image_cut
-        return xp.astype(white, xp.uint8) * 255
+        return xp.astype(brightness >= self.image_cut, xp.uint8) * 255
