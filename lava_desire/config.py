@@ -181,7 +181,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def _on(self, kind: Any) -> tuple[Any, ...]:
         return tuple(option for option in self.options if isinstance(option, kind))
 
-    def _one(self, kind: Any) -> Any:
+    def _one(self, kind: Any) -> Any | None:
         """Return the option of a kind that is on, or None; raises ValueError if several are."""
         on = self._on(kind)
         if len(on) > 1:
