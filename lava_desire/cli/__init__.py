@@ -269,9 +269,9 @@ for _name, _entry in COMMANDS.items():
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    0 is done; 2 bad input, or a machine that has not enough disk or memory (one line says what);
-    130 stopped by Ctrl-C and 143 by SIGTERM, both after saving. Always raises SystemExit with that
-    status.
+    0 is done; 1 a network that does not fit the chip of ``map``; 2 bad input, or a machine that has
+    not enough disk or memory (one line says what); 130 stopped by Ctrl-C and 143 by SIGTERM, both
+    after saving. Always raises SystemExit with that status.
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if isinstance(sys.stdout, io.TextIOWrapper):

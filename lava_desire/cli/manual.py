@@ -182,8 +182,8 @@ MANUAL = {
 }
 
 _STATUS = (
-    "0: done. 2: bad input, or not enough disk or memory; one line says what. "
-    "130: stopped by Ctrl-C, 143: by SIGTERM; both after saving."
+    "0: done. 1: map, of a network that does not fit. 2: bad input, or not enough disk or "
+    "memory; one line says what. 130: stopped by Ctrl-C, 143: by SIGTERM; both after saving."
 )
 _ENVIRONMENT = (
     "LAVA_DESIRE_DATA: folder of data sets. LAVA_DESIRE_LAVA_MODE: how Lava runs (docs/lava.md). "

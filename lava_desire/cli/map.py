@@ -48,7 +48,8 @@ def map_(
 ) -> None:
     """Count the cores of a chip that a network takes, and say what limits; no chip is needed.
 
-    Of a trained network, or before training of its layers: lava-desire map 784-1600-800-10.
+    Of a trained network, or before training of its layers: lava-desire map 784-1600-800-10. Ends
+    with 1 where the network does not fit.
     """
     check_choice("--chip", chip, tuple(CHIPS))
     given, trained = _read(network, reset)
@@ -75,6 +76,8 @@ def map_(
         plot_core_map(found, paths["figure"])
     if not quiet:
         say(found.report)
+    if not found.fits:
+        raise typer.Exit(1)
 
 
 def _read(network: str, reset: str | None) -> tuple[DesireConfig | Checkpoint, Path]:

@@ -32,6 +32,15 @@ def test_layers_are_mapped_before_anything_is_trained(run):
     assert run("map", "784-1600-800-10", "--quiet") == (0, "", "")
 
 
+def test_a_network_that_does_not_fit_ends_with_1_and_all_that_was_asked_for(run):
+    status, out, err = run("map", "784-1600-800-10", "--chip", "odin", "--json", "map.json")
+    assert (status, err) == (1, "")
+    assert "- Does not fit: " in out
+    with open("map.json") as file:
+        assert json.load(file)["fits"] is False
+    assert run("map", "784-1600-800-10", "--chip", "odin", "--quiet") == (1, "", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

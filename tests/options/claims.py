@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -39,9 +40,10 @@ def case_of(**changes):
     )
 
 
-def examination(**changes):
+@cache
+def examination():
     found = Examination(CASE)
-    found.case = case_of(**changes)
+    found.case = case_of()
     return found
 
 
