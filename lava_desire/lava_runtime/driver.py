@@ -28,6 +28,8 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, enum_to_np
 from lava_desire.lava_runtime.errors import HangError, Waiting
 from lava_desire.lava_runtime.generators import Generators
 from lava_desire.lava_runtime.local import CommandPort, LocalChannel, LocalSelector, ReplyPort
+from lava_desire.lava_runtime.order import topological_order
+from lava_desire.lava_runtime.program import Program
 
 _EXTERNAL_SECONDS = 0.1
 """How long the driver sleeps at a stretch when only a thread outside the network can help."""
@@ -116,6 +118,7 @@ class Driver:
         self._host_tasks: list[_Task] = []
         self._poked = threading.Event()
         self._hub: Any = None
+        self._program: Program | None = None
         self._running: ModelState | None = None
         self._forget()
 
@@ -171,6 +174,7 @@ class Driver:
 
     def let_go(self) -> None:
         """Drop the models: Lava keeps a network's processes, and these its runtime, for ever."""
+        self._program = None
         for channel in self._served:
             channel.serve = None
         for state in self.states:
@@ -225,6 +229,7 @@ class Driver:
                 self._edges.append(ends)
         self._loihi = loihi
         self._make_phases(frozenset())
+        self._program = Program.of(self.states)
         # In the first step ports say who sends before it receives.
         self._begins_with: dict[ModelState, str] = {}
         self._undo_watching = [
@@ -405,7 +410,19 @@ class Driver:
     def _run_steps(self, num_steps: int) -> None:
         spk = self._spk
         step = 0
+        program = self._program
+        if program is not None:
+            program.begin_run()
         while step < num_steps:
+            # In the first step of all the order is found out.
+            if program is not None and not self._undo_watching:
+                advanced = program.advance(num_steps - step)
+                if advanced:
+                    step += advanced
+                    if self.must_pause or self.must_stop:
+                        return
+                    self.generators.let_others()
+                    continue
             step += 1
             self._run_tasks(spk)
             if self._undo_watching:
@@ -687,62 +704,3 @@ class Driver:
         self._tasks = iter(())
         for state in self.states:
             state.commands.queue.clear()
-
-
-def topological_order(
-    num_nodes: int, edges: list[tuple[int, int]], first: frozenset[int] = frozenset()
-) -> list[int]:
-    """Order nodes so that each comes after those that lead to it, as far as cycles let.
-
-    Edges say from where to where; `first` are those that come first in a cycle that they belong to.
-    Returns every node once; where the order is free, by number.
-    """
-    order: list[int] = []
-    for members in _components(num_nodes, edges):
-        ahead = [node for node in members if node in first]
-        behind = [node for node in members if node not in first]
-        if len(members) == 1 or not ahead:
-            order += sorted(members)
-            continue
-        order += sorted(ahead)
-        place = {node: number for number, node in enumerate(sorted(behind))}
-        inner = [(place[a], place[b]) for a, b in edges if a in place and b in place]
-        names = sorted(behind)
-        order += [names[number] for number in topological_order(len(names), inner)]
-    return order
-
-
-def _components(num_nodes: int, edges: list[tuple[int, int]]) -> list[list[int]]:
-    """Return the strongly connected components, each after those that lead to it (Kosaraju)."""
-    forward: list[list[int]] = [[] for _ in range(num_nodes)]
-    backward: list[list[int]] = [[] for _ in range(num_nodes)]
-    for start, end in edges:
-        forward[start].append(end)
-        backward[end].append(start)
-    seen = [False] * num_nodes
-    finished: list[int] = []
-    for root in reversed(range(num_nodes)):
-        if not seen[root]:
-            finished += _depth_first(root, forward, seen)
-    seen = [False] * num_nodes
-    return [_depth_first(root, backward, seen) for root in reversed(finished) if not seen[root]]
-
-
-def _depth_first(root: int, following: list[list[int]], seen: list[bool]) -> list[int]:
-    """Return what is reached from a node and has not been seen, in the order of finishing."""
-    finished = []
-    seen[root] = True
-    stack = [(root, iter(sorted(following[root], reverse=True)))]
-    while stack:
-        node, rest = stack[-1]
-        for following_node in rest:
-            if not seen[following_node]:
-                seen[following_node] = True
-                stack.append(
-                    (following_node, iter(sorted(following[following_node], reverse=True)))
-                )
-                break
-        else:
-            stack.pop()
-            finished.append(node)
-    return finished

@@ -12,7 +12,7 @@ from typing import Any
 from lava.magma.core.process import process as lava_process
 from lava.magma.runtime.runtime import Runtime
 
-from lava_desire.lava_runtime import watch
+from lava_desire.lava_runtime import compiling, watch
 from lava_desire.lava_runtime.registers import hold_weakly
 
 MODES = ("auto", "one", "processes")
@@ -37,6 +37,7 @@ _said: set[str] = set()
 def install(
     mode: str | None = None,
     *,
+    compiled: str | None = None,
     deadlock_seconds: float | None = 5.0,
     stall_seconds: float | None = None,
 ) -> None:
@@ -50,6 +51,12 @@ def install(
         on several cores, when two models or more hold over 1,500,000 numbers each. Left out, it is
         what the environment variable ``LAVA_DESIRE_LAVA_MODE`` says, or ``"auto"``. A network that
         cannot run in one is forked, and why is logged as a warning.
+    compiled : {"auto", "now", "never"}, optional
+        Whether models that have compiled steps use them, in one process: with ``"auto"`` once
+        networks have run for a second and another process has compiled the kernels, with ``"now"``
+        from the beginning, which may take seconds, or ``"never"``. Left out, it is what the
+        environment variable ``LAVA_DESIRE_LAVA_COMPILED`` says, or ``"auto"``. Results are the
+        same to the bit.
     deadlock_seconds : float or None
         Of a network that is forked: when every process has waited for another for so long,
         :class:`HangError` is raised; None for never. A process that computes, however long, waits
@@ -62,7 +69,7 @@ def install(
     Raises
     ------
     ValueError
-        If there is no such mode, or a number is not positive.
+        If there is no such mode or choice, or a number is not positive.
     """
     global _mode, _is_chosen
     source = "mode"
@@ -70,6 +77,7 @@ def install(
         mode, source = os.environ.get(VARIABLE) or "auto", VARIABLE
     if mode not in MODES:
         raise ValueError(f"{source} is {mode!r}: expected one of {', '.join(MODES)}")
+    compiling.choose(compiled)
     watch.limits = watch.Limits(deadlock_seconds, stall_seconds)
     _mode, _is_chosen = mode, True
     lava_process.Runtime = runtime_for

@@ -42,6 +42,7 @@ from lava.magma.runtime.runtime_services.runtime_service import (
 )
 from scipy.sparse import issparse
 
+from lava_desire.lava_runtime import stock  # noqa: F401  # what it registers
 from lava_desire.lava_runtime.bulk import goes_whole
 from lava_desire.lava_runtime.driver import Driver, Ended, ModelState
 from lava_desire.lava_runtime.errors import (

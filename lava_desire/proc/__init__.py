@@ -36,6 +36,7 @@ for _name in (
     *("desire_teacher", "event_source", "rate_encoder", "sample_source"),
 ):
     import_module(f"lava_desire.proc.{_name}.models")
+import_module("lava_desire.proc.compiled.steps")
 
 __all__ = [
     "DesireChain",

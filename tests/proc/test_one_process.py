@@ -34,9 +34,9 @@ from troublesome.process import Troublesome
 from waiters.process import Echo, PyTalkerModel, Reader, Talker
 
 from lava_desire.lava_runtime import generators, modes
-from lava_desire.lava_runtime.driver import topological_order
 from lava_desire.lava_runtime.modes import VARIABLE, install
 from lava_desire.lava_runtime.one_process import OneProcessRuntime
+from lava_desire.lava_runtime.order import topological_order
 from lava_desire.lava_runtime.supervision import SupervisedRuntime
 from lava_desire.proc import DesireSimCfg, HangError, ProcessError
 
@@ -282,6 +282,7 @@ def test_a_cycle_runs_when_a_process_sends_first():
 
 @pytest.mark.parametrize("dense_first", [True, False])
 def test_in_a_cycle_only_those_wait_that_send_before_they_receive(dense_first):
+    install("one", compiled="never")  # compiled, nobody waits
     makers = [lambda: Dense(weights=np.eye(3)), lambda: LIF(shape=(3,))]
     dense, neurons = sorted(
         (make() for make in makers[:: 1 if dense_first else -1]), key=lambda each: type(each) is LIF

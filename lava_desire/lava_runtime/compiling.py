@@ -1,0 +1,178 @@
+"""When the compiled steps of models are there to be used, and who compiles them.
+
+To compile takes seconds, to load what numba's cache holds half a second: neither is done before
+networks have run for about as long. What is not in the cache another process compiles meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+CHOICES = ("auto", "now", "never")
+"""What :func:`~lava_desire.lava_runtime.install` and the environment variable take."""
+
+VARIABLE = "LAVA_DESIRE_LAVA_COMPILED"
+"""The environment variable that chooses where a program does not."""
+
+_SECONDS_BEFORE = 1.0
+"""How long networks run before kernels are loaded; numba takes about that to be imported."""
+
+_INTERVAL = 0.2
+"""Seconds between two looks at the process that compiles."""
+
+_OWN = "lava_desire.lava_runtime.kernels"
+_ROOT = Path(__file__).parents[2]
+_CHILD = "from lava_desire.lava_runtime.compiling import compile_modules; compile_modules()"
+
+_log = logging.getLogger(__name__)
+
+_choice = "auto"
+_seconds = 0.0
+_loaded: dict[str, dict[str, Any]] = {}
+_compilers: dict[str, _Compiler] = {}
+
+
+def choose(choice: str | None) -> None:
+    """Choose when compiled steps are used: as given, else as the environment says, else "auto".
+
+    Raises ValueError if there is no such choice.
+    """
+    global _choice
+    source = "compiled"
+    if choice is None:
+        choice, source = os.environ.get(VARIABLE) or "auto", VARIABLE
+    if choice not in CHOICES:
+        raise ValueError(f"{source} is {choice!r}: expected one of {', '.join(CHOICES)}")
+    _choice = choice
+
+
+def is_wanted() -> bool:
+    """Tell whether compiled steps are to be used at all."""
+    return _choice != "never"
+
+
+def has_run(seconds: float) -> None:
+    """Note how long networks have run that have compiled steps."""
+    global _seconds
+    _seconds += seconds
+
+
+def kernels(modules: frozenset[str]) -> dict[str, Any] | None:
+    """Return the kernels of some modules by name, functions of ctypes; None while there are none.
+
+    Each module has a dict ``KERNELS``; what numba's cache holds is loaded.
+    """
+    if _choice == "never" or (_choice == "auto" and _seconds < _SECONDS_BEFORE):
+        return None
+    wanted = modules | {_OWN}
+    are_there = [_is_there(module) for module in wanted]  # of each, so that all begin
+    if not all(are_there):
+        return None
+    return {name: kernel for module in wanted for name, kernel in _loaded[module].items()}
+
+
+def _is_there(module: str) -> bool:
+    """Load a module's kernels, if that can be done now; return whether they are loaded."""
+    if module in _loaded:
+        return True
+    if _choice != "now":
+        if find_spec("numba") is None:
+            return False
+        if module not in _compilers and not _is_cached(module):
+            _compilers[module] = _Compiler(module)
+        if module in _compilers and not _compilers[module].is_done():
+            return False
+    _loaded[module] = _compiled(module)
+    return True
+
+
+class _Compiler:
+    """Another process that compiles the kernels of a module, into numba's cache."""
+
+    def __init__(self, module: str) -> None:
+        paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        self._module = module
+        self._looked = time.monotonic()
+        self._has_failed = False
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, module],
+            env={**environment, "PYTHONSAFEPATH": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for who runs a network
+        )
+
+    def is_done(self) -> bool:
+        """Tell whether it has left the kernels in the cache, looking once in a while."""
+        now = time.monotonic()
+        if self._has_failed or now - self._looked < _INTERVAL:
+            return False
+        self._looked = now
+        if self._child.poll() is None:
+            return False
+        self._has_failed = not _is_cached(self._module)
+        if self._has_failed:
+            _log.warning(
+                "the kernels of %s could not be compiled and kept, and models go on without; "
+                "compiled='now' compiles them in this process, and says what is wrong",
+                self._module,
+            )
+        return not self._has_failed
+
+
+def compile_modules() -> None:
+    """Compile the kernels of the modules named on the command line, into numba's cache."""
+    for module in sys.argv[1:]:
+        _compiled(module)
+
+
+def _signature() -> Any:
+    from numba import types
+    from numba.core.typing import signature
+
+    return signature(types.int64, types.CPointer(types.int64), types.int64)
+
+
+def _is_cached(module: str) -> bool:
+    """Tell whether numba's cache holds all kernels of a module."""
+    from numba.core.caching import FunctionCache
+    from numba.core.registry import cpu_target
+
+    codegen = cpu_target.target_context.codegen()
+    for function in import_module(module).KERNELS.values():
+        try:
+            cache = FunctionCache(function)
+            # numba offers no other way to ask without loading it.
+            name = cache._cache_file._load_index().get(cache._index_key(_signature(), codegen))
+            if name is None or not os.path.exists(cache._cache_file._data_path(name)):
+                return False
+        except (AttributeError, RuntimeError):  # another numba; or no folder can be written
+            return False
+    return True
+
+
+def _compiled(module: str) -> dict[str, Any]:
+    """Return the kernels of a module by name, from the cache or compiled."""
+    from numba import cfunc
+
+    made = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+    loaded = {}
+    for name, function in import_module(module).KERNELS.items():
+        try:
+            kernel = cfunc(_signature(), cache=True)(function)
+        except RuntimeError:  # no folder can be written
+            kernel = cfunc(_signature())(function)
+        loaded[name] = made(kernel.address)
+        loaded[name].kernel = kernel  # its code is freed with it
+    return loaded

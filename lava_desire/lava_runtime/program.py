@@ -1,0 +1,371 @@
+"""A network whose models step in compiled code, many steps at a time.
+
+Where every model of a network has :class:`CompiledSteps`, and none has anything else to do in the
+next steps, kernels run in their place, one after the other in a compiled loop, and messages are
+arrays that the receiver reads where the sender has written them. Between two such stretches the
+models are what they would be: the driver goes on with their own methods, and does so from the
+beginning of a stretch where a kernel has come upon something that is theirs to say.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
+from lava.magma.core.model.py.ports import (
+    IdentityTransformer,
+    PyInPort,
+    PyInPortVectorDense,
+    PyOutPort,
+    PyOutPortVectorDense,
+)
+
+from lava_desire.lava_runtime import compiling
+from lava_desire.lava_runtime.local import LocalChannel
+from lava_desire.lava_runtime.order import topological_order
+
+_MOST_SECONDS = 0.004
+"""About how long a stretch may take: Ctrl-C, a pause and other threads wait for its end."""
+
+_MOST_STEPS = 4096
+
+_FEWEST = 2
+"""Steps of a stretch, at least; fewer are not worth it."""
+
+Call = tuple[str, list[int]]
+"""A kernel by name, and its table."""
+
+_SPK = PyLoihiProcessModel.Phase.SPK
+
+
+class Unfit(Exception):  # noqa: N818
+    """A model, as it is now, has to go on by its own methods."""
+
+
+class CompiledSteps:
+    """What stands for the steps of a model; of one class of models exactly, not of subclasses.
+
+    Kernels work on arrays of its own, so that the model stays as it is until a stretch has ended
+    well. `receives` are the in ports that are heard, each with the dtype of its messages; they are
+    to be connected, unless they are in `optional`. `messages` are what the out ports send: each an
+    array that a kernel writes, or that holds what is sent in all steps of a stretch.
+    """
+
+    kernels: ClassVar[str] = "lava_desire.lava_runtime.kernels"
+    """The module whose kernels it calls."""
+    receives: ClassVar[dict[str, Any]] = {}
+    optional: ClassVar[frozenset[str]] = frozenset()
+    early: frozenset[str] = frozenset()
+    """Out ports whose messages are there before anything has been received."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.messages: dict[str, Any] = {}
+
+    def room(self, step: int) -> int:
+        """Return how many of the steps after this one, at most, may be gone through; 0 for none."""
+        return _MOST_STEPS
+
+    def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
+        """Return what is called in each step: before anything is received, and afterwards.
+
+        `heard` are the arrays in which messages come. Raises Unfit.
+        """
+        raise NotImplementedError
+
+    def begin(self) -> bool:
+        """Take what the model holds when a stretch begins.
+
+        Returns whether :meth:`calls` would return the same. Raises Unfit.
+        """
+        return True
+
+    def end(self, step: int) -> None:
+        """Leave in the model what it holds after this step."""
+
+
+_steps_of: dict[type, type[CompiledSteps]] = {}
+_methods_of: dict[type, _Methods] = {}
+
+
+def steps_for(
+    *model_classes: type,
+) -> Callable[[type[CompiledSteps]], type[CompiledSteps]]:
+    """Return a decorator of the compiled steps of models of exactly these classes.
+
+    A class of which a method was replaced before keeps what it has.
+    """
+
+    def register(steps: type[CompiledSteps]) -> type[CompiledSteps]:
+        for each in model_classes:
+            methods = _Methods(each)
+            if methods.are_own:
+                _steps_of[each], _methods_of[each] = steps, methods
+        return steps
+
+    return register
+
+
+def _methods(model_class: type) -> list[tuple[type, str, Any]]:
+    """Return all methods of a model's classes, with where they are from."""
+    return [
+        (cls, name, method)
+        for cls in model_class.__mro__
+        if issubclass(cls, AbstractPyProcessModel)
+        for name, method in vars(cls).items()
+        if not name.startswith("__") and callable(getattr(method, "__func__", method))
+    ]
+
+
+def _is_own(cls: type, method: Any) -> bool:
+    """Tell whether a method is written in the file of its class."""
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    return code is None or code.co_filename == sys.modules[cls.__module__].__file__
+
+
+class _Methods:
+    """The methods of a class of models, and whether they are still what they were."""
+
+    def __init__(self, model_class: type) -> None:
+        found = _methods(model_class)
+        self.are_own = all(_is_own(cls, method) for cls, _, method in found)
+        self._class = model_class
+        self._found = {name: _looked_up(model_class, name) for _, name, _ in found}
+
+    def are_as_written(self, models: list[Any]) -> bool:
+        """Tell whether neither the class nor these models have others by now."""
+        return all(
+            _looked_up(self._class, name) is method for name, method in self._found.items()
+        ) and not any(self._found.keys() & vars(model).keys() for model in models)
+
+
+def _looked_up(model_class: type, name: str) -> Any:
+    method = getattr(model_class, name)
+    return getattr(method, "__func__", method)
+
+
+class Program:
+    """The kernels of a network, in an order in which every message is there when it is read."""
+
+    def __init__(self, states: list[Any]) -> None:
+        self._models = [state.model for state in states]
+        self._parts = [_steps_of[type(model)](model) for model in self._models]
+        self._modules = frozenset(part.kernels for part in self._parts)
+        self._kernels: dict[str, Any] | None = None
+        self._table: Any = None
+        self._is_off = False
+        self._num_steps = 64
+        self._looked = 0.0
+        self._wire()
+
+    @classmethod
+    def of(cls, states: list[Any]) -> Program | None:
+        """Return the program of a network, or None where a model has no compiled steps."""
+        fits = all(
+            type(state.model) in _steps_of
+            and state.is_loihi
+            and not state.polls_by_itself
+            and not state.var_ports
+            for state in states
+        )
+        if not states or not fits or not compiling.is_wanted():
+            return None
+        try:
+            return cls(states)
+        except Unfit:
+            return None
+
+    # Wiring
+
+    def _wire(self) -> None:
+        """Find who sends to whom, and the order."""
+        senders: dict[int, tuple[int, str]] = {}
+        for number, part in enumerate(self._parts):
+            for name, port in _ports(part.model, PyOutPort):
+                if not port.csp_ports:
+                    continue
+                if type(port) is not PyOutPortVectorDense or name not in part.messages:
+                    raise Unfit
+                for channel in _channels(port):
+                    if channel.dtype != part.messages[name].dtype:
+                        raise Unfit
+                    senders[id(channel)] = number, name
+        self._heard: list[dict[str, list[tuple[int, str]]]] = []
+        edges = []
+        for number, part in enumerate(self._parts):
+            heard: dict[str, list[tuple[int, str]]] = {}
+            for name, port in _ports(part.model, PyInPort):
+                dtype = part.receives.get(name)
+                if dtype is None:
+                    continue  # what comes there is not looked at
+                if not port.csp_ports and name in part.optional:
+                    continue
+                heard[name] = [senders.get(id(each), (-1, "")) for each in _plain(port, dtype)]
+                if (-1, "") in heard[name]:
+                    raise Unfit
+                edges += [
+                    (sender, number)
+                    for sender, port_name in heard[name]
+                    if port_name not in self._parts[sender].early
+                ]
+            self._heard.append(heard)
+        self._order = topological_order(len(self._parts), edges)
+        place = {number: at for at, number in enumerate(self._order)}
+        if any(place[sender] >= place[receiver] for sender, receiver in edges):
+            raise Unfit  # they wait for each other
+
+    # Runs
+
+    def begin_run(self) -> None:
+        """Find out at the beginning of a run whether kernels may run in it."""
+        self._looked = time.perf_counter()
+        models_of: dict[type, list[Any]] = {}
+        for model in self._models:
+            models_of.setdefault(type(model), []).append(model)
+        self._is_off = np.geterr()["under"] != "ignore" or not all(
+            _methods_of[each].are_as_written(models) for each, models in models_of.items()
+        )
+
+    def advance(self, most: int) -> int:
+        """Go through as many steps as may be, `most` at most; return their number, 0 for none."""
+        if self._is_off or _is_watched():
+            return 0
+        if self._kernels is None and not self._load():
+            return 0
+        step = self._models[0].time_step
+        room = min(most, self._num_steps)
+        for part in self._parts:
+            room = min(room, part.room(step))
+            if room < _FEWEST:
+                return 0
+        began = time.perf_counter()
+        try:
+            hold = [part.begin() for part in self._parts]
+            if self._table is None or not all(hold):
+                self._table = self._tabled()
+        except Unfit:
+            self._is_off = True
+            return 0
+        self._table[0] = room
+        if self._run(self._table_at, step + 1) < room:
+            # The models go on from where this stretch began.
+            self._is_off = True
+            return 0
+        step += room
+        for part in self._parts:
+            part.end(step)
+            attributes = vars(part.model)
+            attributes["time_step"], attributes["phase"] = step, _SPK
+        seconds = time.perf_counter() - began
+        if room == self._num_steps:
+            if seconds < _MOST_SECONDS / 2:
+                self._num_steps = min(2 * self._num_steps, _MOST_STEPS)
+            elif seconds > 2 * _MOST_SECONDS:
+                self._num_steps = max(self._num_steps // 2, _FEWEST)
+        return room
+
+    def _load(self) -> bool:
+        """Load the kernels, if that can be done now; return whether they are there."""
+        now = time.perf_counter()
+        compiling.has_run(now - self._looked)
+        self._looked = now
+        self._kernels = compiling.kernels(self._modules)
+        if self._kernels is None:
+            return False
+        self._run = self._kernels["run"]
+        return True
+
+    def _tabled(self) -> Any:
+        """Return the table of the loop over all kernels."""
+        early: list[Call] = []
+        late: list[Call] = []
+        self._arrays: list[Any] = []  # that tables hold the addresses of
+        for number in self._order:
+            part, heard = self._parts[number], {}
+            for name, senders in self._heard[number].items():
+                messages = [self._parts[sender].messages[port] for sender, port in senders]
+                heard[name] = messages[0] if len(messages) == 1 else self._sum(messages, late)
+            before, after = part.calls(heard)
+            early += before
+            late += after
+        words = [0, len(early) + len(late)]
+        for name, table in (*early, *late):
+            self._arrays.append(np.array(table, np.int64))
+            words += [self._kernels[name].kernel.address, address(self._arrays[-1])]  # type: ignore[index]
+        whole = np.array(words, np.int64)
+        self._table_at = address(whole)
+        return whole
+
+    def _sum(self, messages: list[Any], calls: list[Call]) -> Any:
+        total = np.zeros(messages[0].shape)
+        self._arrays.append(total)
+        calls.append(("add", [total.size, len(messages), address(total), *map(address, messages)]))
+        return total
+
+
+def take(array: Any, values: Any) -> None:
+    """Take the values of a model's array, or raise Unfit if they are of another type or shape."""
+    if values.__class__ is not np.ndarray or values.shape != array.shape:
+        raise Unfit
+    if values.dtype != array.dtype:
+        raise Unfit
+    array[...] = values
+
+
+def fit(values: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
+    """Return an array of a model in which a kernel can write, or raise Unfit."""
+    is_fit = (
+        values.__class__ is np.ndarray
+        and values.dtype == dtype
+        and values.shape == shape
+        and values.flags.carray
+    )
+    if not is_fit:
+        raise Unfit
+    return values
+
+
+def address(array: Any) -> int:
+    """Return where an array is."""
+    return int(array.__array_interface__["data"][0])
+
+
+def _is_watched() -> bool:
+    """Tell whether a debugger or a profiler is to see the models."""
+    if sys.gettrace() is not None or sys.getprofile() is not None:
+        return True
+    monitoring = getattr(sys, "monitoring", None)  # Python 3.12
+    return monitoring is not None and any(
+        monitoring.get_tool(tool) is not None
+        for tool in (monitoring.DEBUGGER_ID, monitoring.PROFILER_ID)
+    )
+
+
+def _ports(model: Any, kind: type) -> list[tuple[str, Any]]:
+    return [(name, port) for name, port in vars(model).items() if isinstance(port, kind)]
+
+
+def _channels(port: Any) -> list[LocalChannel]:
+    channels = [getattr(end, "channel", None) for end in port.csp_ports]
+    if any(not isinstance(each, LocalChannel) or each.is_external for each in channels):
+        raise Unfit
+    return channels  # type: ignore[return-value]
+
+
+def _plain(port: Any, dtype: Any) -> list[LocalChannel]:
+    """Return the channels of an in port whose messages are read as they are."""
+    channels = _channels(port)
+    is_plain = type(port) is PyInPortVectorDense and type(port._transformer) is IdentityTransformer
+    if not channels or not is_plain:
+        raise Unfit
+    for each in channels:
+        comes = np.result_type(port._d_type, each.dtype)
+        if each.shape != port._shape or each.dtype != dtype or comes != dtype:
+            raise Unfit
+    if len(channels) > 1 and dtype != np.float64:
+        raise Unfit
+    return channels

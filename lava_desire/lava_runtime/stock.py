@@ -1,0 +1,173 @@
+"""Compiled steps of Lava's own models in floating point: LIF, Dense, and both ring buffers."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar
+
+import numpy as np
+from lava.proc.dense.models import PyDenseModelFloat
+from lava.proc.io.sink import PyReceiveModelFloat
+from lava.proc.io.source import PySendModelFloat
+from lava.proc.lif.models import PyLifModelFloat
+
+from lava_desire.lava_runtime.compat import LAVA_VERSION
+from lava_desire.lava_runtime.program import (
+    Call,
+    CompiledSteps,
+    Unfit,
+    address,
+    fit,
+    steps_for,
+    take,
+)
+
+_DOUBLE = np.dtype(np.float64)
+
+
+def _number(value: Any) -> Any:
+    """Return a model's number as its equations take it, or raise Unfit."""
+    if isinstance(value, np.ndarray):
+        if value.dtype != _DOUBLE or value.size != 1:
+            raise Unfit
+        return value.reshape(())[()]
+    if not isinstance(value, (float, int)):  # np.float64 is a float
+        raise Unfit
+    return value
+
+
+class LifSteps(CompiledSteps):
+    """u = u (1 - du) + a;  v = v (1 - dv) + u + bias;  s = v > vth, and v = 0 where s."""
+
+    receives: ClassVar[dict[str, Any]] = {"a_in": _DOUBLE}
+    optional = frozenset({"a_in"})
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        shape = tuple(model.s_out._shape)
+        self._u, self._v, self._bias, self._spikes = (np.zeros(shape) for _ in range(4))
+        self._nothing = np.zeros(shape)
+        self._constants = np.zeros(3)
+        self.messages = {"s_out": self._spikes}
+
+    def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
+        """See :class:`CompiledSteps`."""
+        activation = heard.get("a_in", self._nothing)
+        arrays = self._u, self._v, self._bias, activation, self._spikes, self._constants
+        return [], [("lif_float", [self._u.size, *map(address, arrays)])]
+
+    def begin(self) -> bool:
+        """See :class:`CompiledSteps`."""
+        model = self.model
+        take(self._u, model.u)
+        take(self._v, model.v)
+        take(self._bias, model.bias_mant)
+        du, dv, vth = _number(model.du), _number(model.dv), _number(model.vth)
+        self._constants[...] = 1 - du, 1 - dv, vth
+        return True
+
+    def end(self, step: int) -> None:
+        """See :class:`CompiledSteps`."""
+        model = self.model
+        model.u[...] = self._u
+        model.v[...] = self._v
+        model.s_out_buff = self._spikes != 0
+
+
+class DenseSteps(CompiledSteps):
+    """a[t] = W s[t - 1]: the sum of the columns of the inputs that spike, in their order."""
+
+    receives: ClassVar[dict[str, Any]] = {"s_in": _DOUBLE}
+    early = frozenset({"a_out"})
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        if model.weights.ndim != 2 or len(model.weights) < 2:
+            raise Unfit  # NumPy sums a single row in another order
+        self._weights = np.zeros(model.weights.shape)
+        self._by_input = np.zeros(model.weights.T.shape)
+        self._sums, self._message = np.zeros(len(model.weights)), np.zeros(len(model.weights))
+        self.messages = {"a_out": self._message}
+
+    def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
+        """See :class:`CompiledSteps`."""
+        (num_out, num_in), sums = self._weights.shape, address(self._sums)
+        arrays = self._by_input, heard["s_in"], self._sums
+        return (
+            [("send", [num_out, sums, address(self._message)])],
+            [("dense_float", [num_out, num_in, *map(address, arrays)])],
+        )
+
+    def begin(self) -> bool:
+        """See :class:`CompiledSteps`."""
+        model, bits = self.model, self.model.num_message_bits
+        if not isinstance(bits, np.ndarray) or bits.size != 1 or bits.item() > 0:
+            raise Unfit  # graded spikes are a product of BLAS
+        if not np.array_equal(model.weights, self._weights):
+            take(self._weights, model.weights)
+            self._by_input[...] = self._weights.T
+        take(self._sums, model.a_buff)
+        return True
+
+    def end(self, step: int) -> None:
+        """See :class:`CompiledSteps`."""
+        self.model.a_buff = self._sums.copy()
+
+
+class SourceSteps(CompiledSteps):
+    """s[t] = data[..., (t - 1) mod length]."""
+
+    early = frozenset({"s_out"})
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._message = np.zeros(model.s_out._shape)
+        self._data: Any = None
+        self.messages = {"s_out": self._message}
+
+    def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
+        """See :class:`CompiledSteps`."""
+        sizes = [self._message.size, self._data.shape[-1]]
+        return [("ring_source", [*sizes, address(self._data), address(self._message)])], []
+
+    def begin(self) -> bool:
+        """See :class:`CompiledSteps`."""
+        data, before = self.model.data, self._data
+        self._data = fit(data, _DOUBLE, (*self._message.shape, data.shape[-1]))
+        return data is before
+
+
+class SinkSteps(CompiledSteps):
+    """data[..., (t - 1) mod length] = a[t]."""
+
+    receives: ClassVar[dict[str, Any]] = {"a_in": _DOUBLE}
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._data: Any = None
+
+    def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
+        """See :class:`CompiledSteps`."""
+        message = heard["a_in"]
+        sizes = [message.size, self._data.shape[-1]]
+        return [], [("ring_sink", [*sizes, address(self._data), address(message)])]
+
+    def begin(self) -> bool:
+        """See :class:`CompiledSteps`."""
+        data, before = self.model.data, self._data
+        self._data = fit(data, _DOUBLE, (*self.model.a_in._shape, data.shape[-1]))
+        return data is before
+
+
+def _is_known_lava() -> bool:
+    try:
+        return version("lava-nc") == LAVA_VERSION
+    except PackageNotFoundError:
+        return False
+
+
+if _is_known_lava():  # another may compute otherwise
+    steps_for(PyLifModelFloat)(LifSteps)
+    steps_for(PyDenseModelFloat)(DenseSteps)
+    steps_for(PySendModelFloat)(SourceSteps)
+    steps_for(PyReceiveModelFloat)(SinkSteps)

@@ -1,0 +1,1 @@
+"""Compiled steps of the processes, in floating point, while trains go forward through a window."""

@@ -1,0 +1,434 @@
+"""Models that step in compiled code compute what their own methods do, to the bit."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("lava.magma", reason="Lava is not installed")
+pytest.importorskip("greenlet", reason="greenlet is not installed")
+
+from composed import CONFIG, IMAGES, LABELS, Network
+
+from lava_desire import DesireConfig
+from lava_desire.lava_runtime import install
+from lava_desire.lava_runtime.compiling import VARIABLE
+from lava_desire.proc import ProcessError
+from lava_desire.randomness import initial_weights
+
+from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
+from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
+from lava.proc.dense.models import PyDenseModelFloat  # isort: skip
+from lava.proc.dense.process import Dense  # isort: skip
+from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
+from lava.proc.io.source import RingBuffer as Source  # isort: skip
+from lava.proc.lif.models import AbstractPyLifModelFloat, PyLifModelFloat  # isort: skip
+from lava.proc.lif.process import LIF  # isort: skip
+
+SETTINGS = Loihi2SimCfg(select_tag="floating_pt")
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    yield
+    install()
+
+
+def program_of(process):
+    return process.runtime._driver._program
+
+
+def run(process, num_steps):
+    process.run(RunSteps(num_steps), SETTINGS)
+
+
+def chain(seed, sizes, is_recurrent):
+    """Return processes of a drawn chain; where it is recurrent, each layer also hears itself."""
+    generator = np.random.default_rng(seed)
+    data = generator.normal(1, 2, (sizes[0], int(generator.integers(1, 9))))
+    data[generator.random(data.shape) < 0.2] = -0.0
+    processes = [Source(data=data)]
+
+    def layer(size):
+        du, dv = generator.choice([0.0, 0.1, 0.5, 1.0], 2)
+        bias = generator.choice([-0.25, -0.0, 0.0, 0.3], size)
+        return LIF(shape=(size,), vth=generator.uniform(0.1, 2), du=du, dv=dv, bias_mant=bias)
+
+    def dense(num_out, num_in):
+        weights = generator.normal(0, 1, (num_out, num_in)) * 10.0 ** generator.integers(-9, 2)
+        weights[generator.random(weights.shape) < 0.2] = -0.0
+        return Dense(weights=weights)
+
+    below = layer(sizes[0])
+    processes[0].s_out.connect(below.a_in)
+    processes.append(below)
+    for size in sizes[1:]:
+        forward, above = dense(size, below.s_out.shape[0]), layer(size)
+        below.s_out.connect(forward.s_in)
+        forward.a_out.connect(above.a_in)
+        processes += [forward, above]
+        if is_recurrent:
+            back = dense(size, size)
+            above.s_out.connect(back.s_in)
+            back.a_out.connect(above.a_in)
+            processes.append(back)
+        below = above
+    sink = Sink(shape=below.s_out.shape, buffer=7)
+    below.s_out.connect(sink.a_in)
+    return [*processes, sink]
+
+
+def seen(processes):
+    """Return every Var as bytes."""
+    return [
+        (number, var.name, np.asarray(var.get()).tobytes())
+        for number, process in enumerate(processes)
+        for var in process.vars
+    ]
+
+
+def by(compiled, build, act):
+    """Build processes, run them by their own methods or compiled, and return what was seen."""
+    install("one", compiled=compiled)
+    processes = build()
+    run(processes[-1], 1)
+    program = program_of(processes[-1])
+    assert (program is None) == (compiled == "never")
+    try:
+        found = act(processes)
+        if program is not None:
+            assert not program._is_off
+            assert program._kernels is not None
+        return found
+    finally:
+        processes[-1].stop()
+
+
+def in_pieces(processes):
+    found = []
+    for num_steps in (2, 5, 1, 40):
+        run(processes[-1], num_steps)
+        found += seen(processes)
+    return found
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.lists(st.integers(2, 40), min_size=1, max_size=4),
+    is_recurrent=st.booleans(),
+)
+def test_a_drawn_chain_is_the_same_to_the_bit_wherever_it_is_looked_at(seed, sizes, is_recurrent):
+    def build():
+        return chain(seed, sizes, is_recurrent)
+
+    assert by("never", build, in_pieces) == by("now", build, in_pieces)
+
+
+def network_of(**options):
+    config = DesireConfig((16, 12, 8, 5), num_steps=9, learning_rate=1e-2, **options)
+    generator = np.random.default_rng(1)
+    images = generator.random((7, 16)).astype(np.float32)
+    labels = generator.integers(0, 5, 7)
+
+    def build():
+        weights = [3 * each for each in initial_weights(config)]
+        network = Network(config, weights, images, labels)
+        return [
+            network.source,
+            network.encoder,
+            *network.dense,
+            *network.lif,
+            network.teacher,
+        ]
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"reset": "zero"},
+        {"dropout_input": 0.3, "dropout_hidden": 0.4, "decay": 0.8},
+        {"trace_baseline": 1.0, "rate_floor": 0.02},
+        {"weight_limit": 0.2, "error_margin": 1},
+    ],
+    ids=str,
+)
+def test_a_network_that_learns_is_the_same_to_the_bit_wherever_it_is_looked_at(options):
+    def act(processes):
+        found = []
+        for num_steps in (3, 1, 4, 12, 30, 120):
+            run(processes[-1], num_steps)
+            found += seen(processes)
+        return found
+
+    build = network_of(**options)
+    assert by("never", build, act) == by("now", build, act)
+
+
+@pytest.mark.parametrize("options", [{"synapse_decay": 0.5}, {"eligibility_width": 0.5}], ids=str)
+def test_a_network_with_options_that_have_no_kernel_runs_by_its_own_methods(options):
+    install("one", compiled="now")
+    processes = network_of(**options)()
+    run(processes[-1], 40)
+    try:
+        assert program_of(processes[-1]) is None
+    finally:
+        processes[-1].stop()
+
+
+def test_what_is_set_between_runs_is_seen_at_once():
+    def act(processes):
+        _, first, dense, second, sink = processes
+        run(sink, 20)
+        found = seen(processes)
+        dense.weights.set(-dense.weights.get())
+        dense.a_buff.set(np.full(dense.a_buff.shape, 0.125))
+        first.v.set(np.full(first.v.shape, 5.0))
+        second.vth.set(0.01)
+        second.bias_mant.set(np.full(second.v.shape, 0.5))
+        processes[0].data.set(-processes[0].data.get())
+        run(sink, 20)
+        return found + seen(processes)
+
+    def build():
+        return chain(3, [6, 5], is_recurrent=False)
+
+    assert by("never", build, act) == by("now", build, act)
+
+
+def test_what_is_set_within_a_window_is_seen():
+    def act(processes):
+        encoder, dense, teacher = processes[1], processes[2], processes[-1]
+        run(teacher, 4)
+        encoder.potential.set(np.full(16, 0.75))
+        dense.weights.set(2 * dense.weights.get())
+        teacher.counts.set(np.arange(5))
+        run(teacher, 3)
+        found = seen(processes)
+        run(teacher, 30)
+        return found + seen(processes)
+
+    build = network_of()
+    assert by("never", build, act) == by("now", build, act)
+
+
+def steps_by_methods(process, num_steps, method, cls, monkeypatch):
+    """Return how often a method was called in a run."""
+    count, plain = [], getattr(cls, method)
+
+    def counted(self, *arguments, **options):
+        count.append(self)
+        return plain(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cls, method, counted)
+        run(process, num_steps)
+    return len(count)
+
+
+@pytest.mark.parametrize(
+    ("cls", "method"),
+    [
+        (PyLifModelFloat, "run_spk"),
+        (AbstractPyLifModelFloat, "subthr_dynamics"),
+        (PyDenseModelFloat, "run_spk"),
+    ],
+)
+def test_a_method_that_was_replaced_is_called(cls, method, monkeypatch):
+    install("one", compiled="now")
+    *_, sink = processes = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 5)
+    try:
+        number = sum(isinstance(state.model, cls) for state in processes[-1].runtime._driver.states)
+        called = steps_by_methods(sink, 6, method, cls, monkeypatch)
+        assert called == 6 * number
+        run(sink, 5)
+        assert not program_of(sink)._is_off
+    finally:
+        sink.stop()
+
+
+def test_a_method_that_one_model_was_given_is_called():
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 5)
+    model = next(
+        state.model for state in sink.runtime._driver.states if type(state.model) is PyLifModelFloat
+    )
+    called, plain = [], model.run_spk
+    model.run_spk = lambda: (called.append(model.time_step), plain())
+    run(sink, 3)
+    sink.stop()
+    assert called == [6, 7, 8]
+
+
+def test_a_debugger_sees_the_models():
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 5)
+    entered = []
+
+    def trace(frame, event, _):
+        if frame.f_code is AbstractPyLifModelFloat.run_spk.__code__:
+            entered.append(event)
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run(sink, 4)
+    finally:
+        sys.settrace(before)
+        sink.stop()
+    assert entered == ["call"] * 8
+
+
+def test_numbers_that_leave_the_range_are_warned_of_as_by_numpy():
+    def build():
+        return [Source(data=np.full((2, 3), 1e308)), LIF(shape=(2,), vth=np.inf, du=0, dv=0)]
+
+    def act(compiled):
+        install("one", compiled=compiled)
+        source, neurons = build()
+        source.s_out.connect(neurons.a_in)
+        run(neurons, 1)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            run(neurons, 9)
+        found = seen([neurons])
+        neurons.stop()
+        return found, sorted({str(each.message) for each in said})
+
+    assert act("never") == act("now")
+    assert "overflow" in act("now")[1][0]
+
+
+def test_an_activation_that_is_no_number_is_refused_where_it_comes():
+    messages = []
+    for compiled in ("never", "now"):
+        install("one", compiled=compiled)
+        weights = [np.full((6, 4), 3e38, np.float32), np.ones((3, 6), np.float32)]
+        network = Network(CONFIG, weights, np.ones_like(IMAGES), LABELS)
+        with (
+            np.errstate(over="ignore"),
+            pytest.raises(ProcessError, match="a_in holds inf") as raised,
+        ):
+            network.run(30)
+        messages.append(str(raised.value).partition("ValueError")[2])
+    assert messages[0] == messages[1] != ""
+
+
+def test_a_run_in_the_background_is_paused_between_steps():
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 2)
+    sink.run(RunContinuous())
+    reached = threading.Event()
+    reached.wait(0.2)
+    sink.pause()
+    steps = {state.model.time_step for state in sink.runtime._driver.states}
+    assert len(steps) == 1
+    assert steps.pop() > 20
+    sink.stop()
+
+
+def test_two_networks_at_once_compute_what_each_does_alone():
+    def build():
+        return chain(5, [6, 30, 4], is_recurrent=False)
+
+    def alone(processes):
+        run(processes[-1], 3000)
+        return seen(processes)
+
+    expected = by("never", build, alone)
+    install("one", compiled="now")
+    both = [build(), build()]
+    for processes in both:
+        run(processes[-1], 1)
+    for processes in both:
+        processes[-1].run(RunSteps(3000, blocking=False))
+    for processes in both:
+        processes[-1].wait()
+    found = [seen(processes) for processes in both]
+    for processes in both:
+        processes[-1].stop()
+    assert found == [expected, expected]
+
+
+def test_models_that_were_compiled_are_copied_and_pickled_as_before():
+    install("one", compiled="now")
+    *_, sink = processes = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 30)
+    numbers = [
+        {name: value for name, value in vars(state.model).items() if isinstance(value, np.ndarray)}
+        for state in sink.runtime._driver.states
+    ]
+    assert pickle.loads(pickle.dumps(copy.deepcopy(numbers)))[0].keys() == numbers[0].keys()
+    assert len(processes) == 5
+    sink.stop()
+
+
+@pytest.mark.parametrize("source", ["compiled", VARIABLE])
+def test_a_choice_that_there_is_none_of_is_refused_by_name(source, monkeypatch):
+    given_ = {}
+    if source == VARIABLE:
+        monkeypatch.setenv(VARIABLE, "soon")
+    else:
+        given_["compiled"] = "soon"
+    with pytest.raises(ValueError, match=rf"{source} is 'soon': expected one of auto, now, never"):
+        install("one", **given_)
+    monkeypatch.undo()
+
+
+SCRIPT = """
+import time
+import numpy as np
+from lava_desire.lava_runtime import install
+install("one")
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.lif.process import LIF
+first, second = LIF(shape=(3,), bias_mant=0.3), LIF(shape=(3,))
+first.s_out.connect(second.a_in)
+first.run(RunSteps(1), Loihi2SimCfg(select_tag="floating_pt"))
+program = first.runtime._driver._program
+began, steps, longest = time.monotonic(), 1, 0
+while program._kernels is None and time.monotonic() - began < 250:
+    before = time.monotonic()
+    first.run(RunSteps(10))
+    steps += 10
+print(program._kernels is not None, steps > 20, first.v.get().tolist())
+first.stop()
+"""
+
+
+def test_what_is_not_compiled_another_process_compiles_while_the_network_runs(tmp_path):
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        VARIABLE: "auto",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=True,
+    )
+    assert done.stdout.startswith("True True ["), done.stdout + done.stderr
+    assert list(tmp_path.rglob("*.nbi"))
