@@ -41,23 +41,23 @@ _loaded: dict[str, dict[str, Any]] = {}
 _compilers: dict[str, _Compiler] = {}
 
 
-def choose(choice: str | None) -> None:
+def choose(wanted: str | None) -> None:
     """Choose when compiled steps are used: as given, else as the environment says, else "auto".
 
     Raises ValueError if there is no such choice.
     """
     global _choice
     source = "compiled"
-    if choice is None:
-        choice, source = os.environ.get(VARIABLE) or "auto", VARIABLE
-    if choice not in CHOICES:
-        raise ValueError(f"{source} is {choice!r}: expected one of {', '.join(CHOICES)}")
-    _choice = choice
+    if wanted is None:
+        wanted, source = os.environ.get(VARIABLE) or "auto", VARIABLE
+    if wanted not in CHOICES:
+        raise ValueError(f"{source} is {wanted!r}: expected one of {', '.join(CHOICES)}")
+    _choice = wanted
 
 
-def is_wanted() -> bool:
-    """Tell whether compiled steps are to be used at all."""
-    return _choice != "never"
+def choice() -> str:
+    """Return what was chosen for networks that are built now."""
+    return _choice
 
 
 def has_run(seconds: float) -> None:
@@ -66,25 +66,27 @@ def has_run(seconds: float) -> None:
     _seconds += seconds
 
 
-def kernels(modules: frozenset[str]) -> dict[str, Any] | None:
+def kernels(modules: frozenset[str], chosen: str) -> dict[str, Any] | None:
     """Return the kernels of some modules by name, functions of ctypes; None while there are none.
 
-    Each module has a dict ``KERNELS``; what numba's cache holds is loaded.
+    Each module has a dict ``KERNELS``; what numba's cache holds is loaded, and with the choice
+    "now" what it does not hold is compiled.
     """
-    if _choice == "never" or (_choice == "auto" and _seconds < _SECONDS_BEFORE):
+    if chosen == "auto" and _seconds < _SECONDS_BEFORE:
         return None
     wanted = modules | {_OWN}
-    are_there = [_is_there(module) for module in wanted]  # of each, so that all begin
+    # Of each, so that all begin.
+    are_there = [_is_there(module, chosen == "now") for module in wanted]
     if not all(are_there):
         return None
     return {name: kernel for module in wanted for name, kernel in _loaded[module].items()}
 
 
-def _is_there(module: str) -> bool:
+def _is_there(module: str, at_once: bool) -> bool:
     """Load a module's kernels, if that can be done now; return whether they are loaded."""
     if module in _loaded:
         return True
-    if _choice != "now":
+    if not at_once:
         if find_spec("numba") is None:
             return False
         if module not in _compilers and not _is_cached(module):

@@ -162,7 +162,25 @@ def dense_float(table: Any, step: int) -> int:
     return 0 if num_beyond == 0 else 1
 
 
+def record(table: Any, step: int) -> int:
+    """Write values as the row of this step.
+
+    table: size, rows (steps, size), float64; values (size,); their type: 0 for float64, 1 for
+    float32, 2 for bool.
+    """
+    size = table[0]
+    row = array(table[1] + 8 * (step - 1) * size, size, np.float64)
+    if table[3] == 0:
+        row[:] = array(table[2], size, np.float64)
+    elif table[3] == 1:
+        row[:] = array(table[2], size, np.float32)
+    else:
+        row[:] = array(table[2], size, np.bool_)
+    return 0
+
+
 KERNELS = {
-    each.__name__: each for each in (run, add, send, ring_source, ring_sink, lif_float, dense_float)
+    each.__name__: each
+    for each in (run, add, send, ring_source, ring_sink, lif_float, dense_float, record)
 }
 """The kernels by name."""

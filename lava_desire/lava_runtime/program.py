@@ -22,6 +22,9 @@ from lava.magma.core.model.py.ports import (
     PyInPortVectorDense,
     PyOutPort,
     PyOutPortVectorDense,
+    PyRefPort,
+    PyRefPortVectorDense,
+    VirtualPortTransformer,
 )
 
 from lava_desire.lava_runtime import compiling
@@ -50,14 +53,17 @@ class CompiledSteps:
     """What stands for the steps of a model; of one class of models exactly, not of subclasses.
 
     Kernels work on arrays of its own, so that the model stays as it is until a stretch has ended
-    well. `receives` are the in ports that are heard, each with the dtype of its messages; they are
-    to be connected, unless they are in `optional`. `messages` are what the out ports send: each an
-    array that a kernel writes, or that holds what is sent in all steps of a stretch.
+    well. `receives` are the in ports that are heard, each with the dtype of its messages, or None
+    where :meth:`calls` looks at it; they are to be connected, unless they are in `optional`.
+    `messages` are what the out ports send: each an array that a kernel writes, or that holds what
+    is sent in all steps of a stretch. `reads` are RefPorts that read in each step what a Var then
+    holds; `variables` the arrays in which a kernel has what Vars hold.
     """
 
     kernels: ClassVar[str] = "lava_desire.lava_runtime.kernels"
     """The module whose kernels it calls."""
     receives: ClassVar[dict[str, Any]] = {}
+    reads: frozenset[str] = frozenset()
     optional: ClassVar[frozenset[str]] = frozenset()
     early: frozenset[str] = frozenset()
     """Out ports whose messages are there before anything has been received."""
@@ -65,6 +71,7 @@ class CompiledSteps:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.messages: dict[str, Any] = {}
+        self.variables: dict[str, Any] = {}
 
     def room(self, step: int) -> int:
         """Return how many of the steps after this one, at most, may be gone through; 0 for none."""
@@ -73,7 +80,7 @@ class CompiledSteps:
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """Return what is called in each step: before anything is received, and afterwards.
 
-        `heard` are the arrays in which messages come. Raises Unfit.
+        `heard` are the arrays in which messages come, and those that are read. Raises Unfit.
         """
         raise NotImplementedError
 
@@ -154,6 +161,7 @@ class Program:
     def __init__(self, states: list[Any]) -> None:
         self._models = [state.model for state in states]
         self._parts = [_steps_of[type(model)](model) for model in self._models]
+        self._choice = compiling.choice()
         self._modules = frozenset(part.kernels for part in self._parts)
         self._kernels: dict[str, Any] | None = None
         self._table: Any = None
@@ -161,18 +169,16 @@ class Program:
         self._num_steps = 64
         self._looked = 0.0
         self._wire()
+        self._wire_vars(states)
 
     @classmethod
     def of(cls, states: list[Any]) -> Program | None:
         """Return the program of a network, or None where a model has no compiled steps."""
         fits = all(
-            type(state.model) in _steps_of
-            and state.is_loihi
-            and not state.polls_by_itself
-            and not state.var_ports
+            type(state.model) in _steps_of and state.is_loihi and not state.polls_by_itself
             for state in states
         )
-        if not states or not fits or not compiling.is_wanted():
+        if not states or not fits or compiling.choice() == "never":
             return None
         try:
             return cls(states)
@@ -199,9 +205,9 @@ class Program:
         for number, part in enumerate(self._parts):
             heard: dict[str, list[tuple[int, str]]] = {}
             for name, port in _ports(part.model, PyInPort):
-                dtype = part.receives.get(name)
-                if dtype is None:
+                if name not in part.receives:
                     continue  # what comes there is not looked at
+                dtype = part.receives[name]
                 if not port.csp_ports and name in part.optional:
                     continue
                 heard[name] = [senders.get(id(each), (-1, "")) for each in _plain(port, dtype)]
@@ -213,10 +219,37 @@ class Program:
                     if port_name not in self._parts[sender].early
                 ]
             self._heard.append(heard)
-        self._order = topological_order(len(self._parts), edges)
+        order = topological_order(len(self._parts), edges)
+        self._order = sorted(order, key=lambda number: bool(self._parts[number].reads))
         place = {number: at for at, number in enumerate(self._order)}
         if any(place[sender] >= place[receiver] for sender, receiver in edges):
             raise Unfit  # they wait for each other
+
+    def _wire_vars(self, states: list[Any]) -> None:
+        """Find which RefPort reads which Var."""
+        owners = {
+            id(requests): (number, port.var_name)
+            for number, state in enumerate(states)
+            for port, requests in state.var_ports
+        }
+        self._read: list[dict[str, Any]] = []
+        for part in self._parts:
+            read = {}
+            for name, port in _ports(part.model, PyRefPort):
+                if not port.csp_ports:
+                    continue
+                is_plain = _leaves_as_it_is(port._transformer)
+                owner = owners.pop(id(port._csp_send_port.channel), None)
+                if type(port) is not PyRefPortVectorDense or not is_plain or owner is None:
+                    raise Unfit
+                values = self._parts[owner[0]].variables.get(owner[1])
+                comes = port._csp_recv_port.channel.dtype
+                if name not in part.reads or values is None or values.dtype != comes:
+                    raise Unfit
+                read[name] = values
+            self._read.append(read)
+        if owners:  # some port of a Var is asked by another
+            raise Unfit
 
     # Runs
 
@@ -273,7 +306,7 @@ class Program:
         now = time.perf_counter()
         compiling.has_run(now - self._looked)
         self._looked = now
-        self._kernels = compiling.kernels(self._modules)
+        self._kernels = compiling.kernels(self._modules, self._choice)
         if self._kernels is None:
             return False
         self._run = self._kernels["run"]
@@ -285,7 +318,7 @@ class Program:
         late: list[Call] = []
         self._arrays: list[Any] = []  # that tables hold the addresses of
         for number in self._order:
-            part, heard = self._parts[number], {}
+            part, heard = self._parts[number], dict(self._read[number])
             for name, senders in self._heard[number].items():
                 messages = [self._parts[sender].messages[port] for sender, port in senders]
                 heard[name] = messages[0] if len(messages) == 1 else self._sum(messages, late)
@@ -356,15 +389,22 @@ def _channels(port: Any) -> list[LocalChannel]:
     return channels  # type: ignore[return-value]
 
 
+def _leaves_as_it_is(transformer: Any) -> bool:
+    return type(transformer) is IdentityTransformer or (
+        type(transformer) is VirtualPortTransformer
+        and not any(transformer._csp_port_to_fp.values())
+    )
+
+
 def _plain(port: Any, dtype: Any) -> list[LocalChannel]:
     """Return the channels of an in port whose messages are read as they are."""
     channels = _channels(port)
-    is_plain = type(port) is PyInPortVectorDense and type(port._transformer) is IdentityTransformer
+    is_plain = type(port) is PyInPortVectorDense and _leaves_as_it_is(port._transformer)
     if not channels or not is_plain:
         raise Unfit
     for each in channels:
         comes = np.result_type(port._d_type, each.dtype)
-        if each.shape != port._shape or each.dtype != dtype or comes != dtype:
+        if each.shape != port._shape or (dtype is not None and not each.dtype == comes == dtype):
             raise Unfit
     if len(channels) > 1 and dtype != np.float64:
         raise Unfit

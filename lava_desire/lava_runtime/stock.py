@@ -1,4 +1,4 @@
-"""Compiled steps of Lava's own models in floating point: LIF, Dense, and both ring buffers."""
+"""Compiled steps of Lava's own models in floating point: LIF, Dense, ring buffers, Monitor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lava.proc.dense.models import PyDenseModelFloat
 from lava.proc.io.sink import PyReceiveModelFloat
 from lava.proc.io.source import PySendModelFloat
 from lava.proc.lif.models import PyLifModelFloat
+from lava.proc.monitor.models import PyMonitorModel
 
 from lava_desire.lava_runtime.compat import LAVA_VERSION
 from lava_desire.lava_runtime.program import (
@@ -23,6 +24,9 @@ from lava_desire.lava_runtime.program import (
 )
 
 _DOUBLE = np.dtype(np.float64)
+
+_RECORDED = (_DOUBLE, np.dtype(np.float32), np.dtype(bool))
+"""What a monitor records in compiled code, in the order of its kernel."""
 
 
 def _number(value: Any) -> Any:
@@ -49,6 +53,7 @@ class LifSteps(CompiledSteps):
         self._nothing = np.zeros(shape)
         self._constants = np.zeros(3)
         self.messages = {"s_out": self._spikes}
+        self.variables = {"u": self._u, "v": self._v}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
@@ -88,6 +93,7 @@ class DenseSteps(CompiledSteps):
         self._by_input = np.zeros(model.weights.T.shape)
         self._sums, self._message = np.zeros(len(model.weights)), np.zeros(len(model.weights))
         self.messages = {"a_out": self._message}
+        self.variables = {"a_buff": self._sums}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
@@ -159,6 +165,43 @@ class SinkSteps(CompiledSteps):
         return data is before
 
 
+class MonitorSteps(CompiledSteps):
+    """rows[t - 1] = what a port sends in step t, or what a Var then holds."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        parameters = model.proc_params
+        num_vars, num_ports = parameters["n_ref_ports"], parameters["n_in_ports"]
+        if num_vars + num_ports != 1:
+            raise Unfit
+        names = parameters["VarsData1" if num_vars else "VarsData2"]
+        ports = parameters["RefPorts" if num_vars else "InPorts"]
+        self._name, self._port = names[0], ports[0]
+        if num_vars:
+            self.reads = frozenset(ports[:1])
+        else:
+            self.receives = {self._port: None}  # type: ignore[misc]
+        self._rows: Any = None
+
+    def room(self, step: int) -> int:
+        """See :class:`CompiledSteps`: as many as there are rows for."""
+        return len(getattr(self.model, self._name)) - step
+
+    def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
+        """See :class:`CompiledSteps`."""
+        values = heard[self._port]
+        if values.dtype not in _RECORDED or values.shape != self._rows.shape[1:]:
+            raise Unfit
+        table = [values.size, address(self._rows), address(values), _RECORDED.index(values.dtype)]
+        return [], [("record", table)]
+
+    def begin(self) -> bool:
+        """See :class:`CompiledSteps`."""
+        rows, before = getattr(self.model, self._name), self._rows
+        self._rows = fit(rows, _DOUBLE, rows.shape)
+        return rows is before
+
+
 def _is_known_lava() -> bool:
     try:
         return version("lava-nc") == LAVA_VERSION
@@ -171,3 +214,4 @@ if _is_known_lava():  # another may compute otherwise
     steps_for(PyDenseModelFloat)(DenseSteps)
     steps_for(PySendModelFloat)(SourceSteps)
     steps_for(PyReceiveModelFloat)(SinkSteps)
+    steps_for(PyMonitorModel)(MonitorSteps)

@@ -35,6 +35,7 @@ from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
 from lava.proc.io.source import RingBuffer as Source  # isort: skip
 from lava.proc.lif.models import AbstractPyLifModelFloat, PyLifModelFloat  # isort: skip
 from lava.proc.lif.process import LIF  # isort: skip
+from lava.proc.monitor.process import Monitor  # isort: skip
 
 SETTINGS = Loihi2SimCfg(select_tag="floating_pt")
 
@@ -89,6 +90,14 @@ def chain(seed, sizes, is_recurrent):
     return [*processes, sink]
 
 
+def monitors_of(members, num_steps):
+    monitors = []
+    for member in members:
+        monitors.append(Monitor())
+        monitors[-1].probe(member, num_steps)
+    return monitors
+
+
 def seen(processes):
     """Return every Var as bytes."""
     return [
@@ -132,6 +141,40 @@ def in_pieces(processes):
 def test_a_drawn_chain_is_the_same_to_the_bit_wherever_it_is_looked_at(seed, sizes, is_recurrent):
     def build():
         return chain(seed, sizes, is_recurrent)
+
+    assert by("never", build, in_pieces) == by("now", build, in_pieces)
+
+
+def test_what_monitors_record_is_the_same_to_the_bit_and_ends_as_by_lava():
+    def build():
+        processes = chain(2, [5, 8, 4], is_recurrent=True)
+        _, first, dense, second, *_ = processes
+        members = [first.v, second.u, dense.a_buff, second.s_out, dense.a_out]
+        return [*monitors_of(members, 51), *processes]
+
+    def until_monitors_are_full(processes):
+        found = in_pieces(processes)
+        with pytest.raises(ProcessError, match="IndexError") as raised:
+            run(processes[-1], 20)
+        return found, str(raised.value).partition("IndexError")[2]
+
+    def monitored(compiled):
+        install("one", compiled=compiled)
+        processes = build()
+        run(processes[-1], 1)
+        assert (program_of(processes[-1]) is None) == (compiled == "never")
+        return until_monitors_are_full(processes)
+
+    assert monitored("never") == monitored("now")
+
+
+def test_what_monitors_record_of_a_network_that_learns_is_the_same_to_the_bit():
+    def build():
+        processes = network_of()()
+        _, encoder, dense, *_ = processes
+        lif = processes[5]
+        members = [encoder.potential, lif.potential, lif.s_out, dense.a_out]
+        return [*monitors_of(members, 60), *processes]
 
     assert by("never", build, in_pieces) == by("now", build, in_pieces)
 

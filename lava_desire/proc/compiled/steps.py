@@ -79,6 +79,7 @@ class EncoderSteps(WindowSteps):
             np.zeros(size, np.float32) for _ in range(3)
         )
         self._mask = np.zeros(size, bool)
+        self.variables = {"potential": self._potential}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
@@ -182,6 +183,7 @@ class LifSteps(WindowSteps):
         self._is_zeroed = int(config.reset == "zero")
         self._potential = np.zeros_like(model._next)
         self._mask = np.zeros_like(model._spikes)
+        self.variables = {"potential": self._potential}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
