@@ -270,8 +270,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--start", type=int, default=200, help="processes to start and stop; 0: no")
-    parser.add_argument("--widths", type=int, default=5, help="rounds of each width; 0: no")
+    parser.add_argument(
+        "--start", type=int, default=200, help="processes to start and stop; 0: keep"
+    )
+    parser.add_argument("--widths", type=int, default=5, help="rounds of each width; 0: keep")
     parser.add_argument("--dry", action="store_true", help="write no result")
     options = parser.parse_args(arguments)
     rows = [row for sizes in NETWORKS for row in measure(sizes, options.rounds)]
@@ -291,6 +293,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     from lava_desire.cli.machine import environment
 
+    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     result = {
         "load": os.getloadavg()[0],
         "command": "make bench-lava",
@@ -299,8 +302,11 @@ def main(arguments: list[str] | None = None) -> None:
         "seconds_a_round": SECONDS,
         "environment": environment(),
         "results": rows,
-        "starts": starts,
-        "widths": widths,
+        "starts": starts or kept.get("starts"),
+        "widths": widths or kept.get("widths"),
+        # What was not measured stays as it was, and says of which commit it is.
+        "starts_commit": commit() if starts else kept.get("starts_commit", kept.get("commit")),
+        "widths_commit": commit() if widths else kept.get("widths_commit", kept.get("commit")),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")

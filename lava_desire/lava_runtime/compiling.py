@@ -12,10 +12,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 CHOICES = ("auto", "now", "never")
 """What :func:`~lava_desire.lava_runtime.install` and the environment variable take."""
@@ -37,8 +38,17 @@ _log = logging.getLogger(__name__)
 
 _choice = "auto"
 _seconds = 0.0
-_loaded: dict[str, dict[str, Any]] = {}
+_loaded: dict[str, dict[str, Kernel]] = {}
 _compilers: dict[str, _Compiler] = {}
+
+
+class Kernel(NamedTuple):
+    """A compiled function of a table's address and a time step, and where it is."""
+
+    call: Callable[[int, int], int]
+    address: int
+    code: Any
+    """What is freed when nobody has it any more."""
 
 
 def choose(wanted: str | None) -> None:
@@ -66,8 +76,8 @@ def has_run(seconds: float) -> None:
     _seconds += seconds
 
 
-def kernels(modules: frozenset[str], chosen: str) -> dict[str, Any] | None:
-    """Return the kernels of some modules by name, functions of ctypes; None while there are none.
+def kernels(modules: frozenset[str], chosen: str) -> dict[str, Kernel] | None:
+    """Return the kernels of some modules by name; None while there are none.
 
     Each module has a dict ``KERNELS``; what numba's cache holds is loaded, and with the choice
     "now" what it does not hold is compiled.
@@ -164,7 +174,7 @@ def _is_cached(module: str) -> bool:
     return True
 
 
-def _compiled(module: str) -> dict[str, Any]:
+def _compiled(module: str) -> dict[str, Kernel]:
     """Return the kernels of a module by name, from the cache or compiled."""
     from numba import cfunc
 
@@ -175,6 +185,5 @@ def _compiled(module: str) -> dict[str, Any]:
             kernel = cfunc(_signature(), cache=True)(function)
         except RuntimeError:  # no folder can be written
             kernel = cfunc(_signature())(function)
-        loaded[name] = made(kernel.address)
-        loaded[name].kernel = kernel  # its code is freed with it
+        loaded[name] = Kernel(made(kernel.address), kernel.address, kernel)
     return loaded

@@ -163,7 +163,7 @@ class Program:
         self._parts = [_steps_of[type(model)](model) for model in self._models]
         self._choice = compiling.choice()
         self._modules = frozenset(part.kernels for part in self._parts)
-        self._kernels: dict[str, Any] | None = None
+        self._kernels: dict[str, compiling.Kernel] | None = None
         self._table: Any = None
         self._is_off = False
         self._num_steps = 64
@@ -283,12 +283,15 @@ class Program:
         except Unfit:
             self._is_off = True
             return 0
-        self._table[0] = room
-        if self._run(self._table_at, step + 1) < room:
-            # The models go on from where this stretch began.
+        done = self._through(step, room)
+        if done < room:
+            # The step that comes next is for the models; arrays may hold what is half of it.
             self._is_off = True
-            return 0
-        step += room
+            for part in self._parts:
+                part.begin()
+            if done == 0 or self._through(step, done) < done:
+                return 0
+        step += done
         for part in self._parts:
             part.end(step)
             attributes = vars(part.model)
@@ -299,7 +302,12 @@ class Program:
                 self._num_steps = min(2 * self._num_steps, _MOST_STEPS)
             elif seconds > 2 * _MOST_SECONDS:
                 self._num_steps = max(self._num_steps // 2, _FEWEST)
-        return room
+        return done
+
+    def _through(self, step: int, num_steps: int) -> int:
+        """Run the kernels in steps after this one; return how many steps they have gone through."""
+        self._table[0] = num_steps
+        return int(self._run(self._table_at, step + 1))
 
     def _load(self) -> bool:
         """Load the kernels, if that can be done now; return whether they are there."""
@@ -309,7 +317,7 @@ class Program:
         self._kernels = compiling.kernels(self._modules, self._choice)
         if self._kernels is None:
             return False
-        self._run = self._kernels["run"]
+        self._run = self._kernels["run"].call
         return True
 
     def _tabled(self) -> Any:
@@ -328,7 +336,7 @@ class Program:
         words = [0, len(early) + len(late)]
         for name, table in (*early, *late):
             self._arrays.append(np.array(table, np.int64))
-            words += [self._kernels[name].kernel.address, address(self._arrays[-1])]  # type: ignore[index]
+            words += [self._kernels[name].address, address(self._arrays[-1])]  # type: ignore[index]
         whole = np.array(words, np.int64)
         self._table_at = address(whole)
         return whole

@@ -359,6 +359,28 @@ def test_numbers_that_leave_the_range_are_warned_of_as_by_numpy():
     assert "overflow" in act("now")[1][0]
 
 
+def test_where_a_kernel_gives_up_nothing_is_there_of_later_steps():
+    def build():
+        source = Source(data=np.full((2, 40), 6e306))
+        neurons, sink = LIF(shape=(2,), vth=np.inf, du=0, dv=0), Sink(shape=(2,), buffer=50)
+        source.s_out.connect(neurons.a_in)
+        neurons.s_out.connect(sink.a_in)
+        return [*monitors_of([neurons.v], 50), source, neurons, sink]
+
+    def act(compiled):
+        install("one", compiled=compiled)
+        processes = build()
+        run(processes[-1], 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            run(processes[-1], 30)
+        found = seen(processes)
+        assert np.isinf(processes[2].v.get()).all()
+        processes[-1].stop()
+        return found
+
+    assert act("never") == act("now")
+
+
 def test_an_activation_that_is_no_number_is_refused_where_it_comes():
     messages = []
     for compiled in ("never", "now"):
