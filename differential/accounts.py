@@ -102,7 +102,7 @@ FORKED_LAVA_PAIRS = (
     ("the engine online in integers", "Lava fixed_pt, forked"),
 )
 """Which accounts are compared. Lava's networks run in one process, but for the last, of which there
-are few; they are stored, and gone on with, between two epochs."""
+are few; they are stored, and resumed, between two epochs."""
 
 # What costs much is compared in one case of so many.
 _EVERY = {

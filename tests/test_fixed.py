@@ -258,6 +258,16 @@ def test_bytes_as_floats_are_the_same_brightness(image):
     np.testing.assert_array_equal(fixed.integer_brightness(as_float), image)
 
 
+def test_a_boolean_pixel_is_dark_or_the_brightest():
+    assert fixed.integer_brightness(np.array([True, False])).tolist() == [255, 0]
+
+
+@pytest.mark.parametrize("image", [[1.5], [-0.5], [np.nan], [300], [-1]])
+def test_brightness_that_would_wrap_around_is_refused(image):
+    with pytest.raises(ValueError, match=r"expected \[0, (1|255)\]"):
+        fixed.integer_brightness(np.array(image))
+
+
 @given(st.integers(-STATE_LIMIT, STATE_LIMIT), st.integers(0, BRIGHTEST), st.integers(1, 1000))
 def test_the_encoder_never_wraps(potential, brightness, threshold):
     spikes, after = fixed.encode_step(one(potential), one(brightness), threshold)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ def _signature(
     return None
 
 
+def _home(app: Any, module: str, name: str) -> str | None:
+    """Return the module of the source of a class's attribute, where its value is a class.
+
+    Sphinx would take the module of that class, and link it as if it were described here.
+    """
+    owner, *inner = name.split(".")
+    value = found = getattr(import_module(module), owner, None)
+    for part in inner:
+        value = getattr(value, part, None)
+    return found.__module__ if inner and isinstance(found, type) and isinstance(value, type) else None
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_directive("code-of", Code)
@@ -118,4 +131,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _ports, priority=400)
     app.connect("autodoc-process-docstring", _as_written, priority=800)
     app.connect("autodoc-process-signature", _signature)
+    app.connect("viewcode-follow-imported", _home)
     return {"parallel_read_safe": True}

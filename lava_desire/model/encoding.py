@@ -11,10 +11,11 @@ BRIGHTEST = 255
 def as_levels(images: Array) -> Array:
     """Return images as levels k = ⌊255·x⌉, (..., N) uint8.
 
-    Images are (..., N) integer levels in [0, 255], or float brightness x in [0, 1].
+    Images are (..., N) integer levels in [0, 255], or brightness x in [0, 1] as floats or
+    booleans. What lies outside is for the caller to refuse.
     """
     xp = namespace(images)
-    if xp.isdtype(images.dtype, "real floating"):
+    if xp.isdtype(images.dtype, ("real floating", "bool")):
         images = xp.round(xp.astype(images, xp.float64) * BRIGHTEST)
     return xp.astype(images, xp.uint8, copy=False)
 

@@ -124,8 +124,6 @@ class RatePolicy(Option, ABC):
 class CurrentFilter(Option):
     """What is left of a synaptic current when its step is over."""
 
-    single_samples: ClassVar[bool] = True
-
 
 @dataclass(frozen=True)
 class EligibilityPolicy(Option, ABC):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_desire.model.encoding import as_levels
+from lava_desire.model.encoding import BRIGHTEST, as_levels
 from lava_desire.model.integers.format import LayerFormat
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
@@ -60,13 +60,25 @@ def integer_brightness(images: Array) -> Array:
     Parameters
     ----------
     images : ndarray
-        (..., N) uint8, or float brightness in [0, 1].
+        (..., N) integer levels in [0, 255], or brightness in [0, 1] as floats or booleans.
 
     Returns
     -------
     ndarray
-        (..., N) int64 in [0, 255]; round(255·x) of a float.
+        (..., N) int64 in [0, 255]; round(255·x) of brightness.
+
+    Raises
+    ------
+    ValueError
+        If a value is NaN or outside.
     """
+    if images.dtype != np.uint8 and images.size:
+        brightest = 1 if images.dtype.kind in "fb" else BRIGHTEST
+        if not (images.min() >= 0 and images.max() <= brightest):  # so that NaN is outside
+            raise ValueError(
+                f"images of {images.dtype} are in [{images.min()}, {images.max()}]: expected "
+                f"[0, {brightest}]"
+            )
     return as_levels(images).astype(np.int64)
 
 

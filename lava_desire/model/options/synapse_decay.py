@@ -16,6 +16,7 @@ class SynapseDecay(CurrentFilter):
 
     is_quiet: ClassVar[bool] = True
     integers: ClassVar[bool] = True
+    single_samples: ClassVar[bool] = True
 
     synapse_decay: float = real(
         0.0,
