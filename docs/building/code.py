@@ -121,7 +121,8 @@ def _home(app: Any, module: str, name: str) -> str | None:
     value = found = getattr(import_module(module), owner, None)
     for part in inner:
         value = getattr(value, part, None)
-    return found.__module__ if inner and isinstance(found, type) and isinstance(value, type) else None
+    is_inner = inner and isinstance(found, type) and isinstance(value, type)
+    return found.__module__ if is_inner else None
 
 
 def setup(app: Any) -> dict[str, bool]:

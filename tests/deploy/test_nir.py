@@ -445,7 +445,9 @@ def test_a_node_of_a_file_that_is_none_is_named(tmp_path):
 
     assert "node 'l' of type 'Izhikevich' cannot be read by nir" in message(another_type)
     assert "node 'l' says no type" in message(lambda graph: graph.pop("nodes/l/type"))
-    assert "node 'a' of type 'Linear' cannot be read by nir" in message(lambda graph: graph.pop("nodes/a/weight"))
+    assert "node 'a' of type 'Linear' cannot be read by nir" in message(
+        lambda graph: graph.pop("nodes/a/weight")
+    )
     assert "the graph has no edges" in message(lambda graph: graph.pop("edges"))
     assert "of type None: expected 'NIRGraph'" in message(lambda graph: graph.pop("type"))
 
