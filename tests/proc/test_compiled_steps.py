@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("lava.magma", reason="Lava is not installed")
 pytest.importorskip("greenlet", reason="greenlet is not installed")
+pytest.importorskip("numba", reason="numba is not installed")
 
 from composed import CONFIG, IMAGES, LABELS, Network
 
@@ -220,6 +221,24 @@ def test_a_network_that_learns_is_the_same_to_the_bit_wherever_it_is_looked_at(o
 
     build = network_of(**options)
     assert by("never", build, act) == by("now", build, act)
+
+
+def test_one_neuron_behind_many_sums_its_inputs_in_the_order_of_numpy():
+    config = DesireConfig((64, 1, 3), num_steps=9)
+    # A weight of 0.4 is lost in a sum of 2**60, and is not where 2**60 has been taken away again.
+    row = np.array([2.0**60, 0.4, -(2.0**60), 0.4] * 16, np.float32)
+    weights = [row[np.newaxis], np.ones((3, 1), np.float32)]
+    found = []
+    for compiled in ("never", "now"):
+        install("one", compiled=compiled)
+        images = np.ones((1, 64), np.float32)
+        network = Network(config, weights, images, np.zeros(1, int), training=False)
+        neuron, *_ = network.lif
+        for _ in range(4):
+            run(neuron, 2)
+            found.append(seen([neuron]))
+        neuron.stop()
+    assert found[:4] == found[4:]
 
 
 @pytest.mark.parametrize("options", [{"synapse_decay": 0.5}, {"eligibility_width": 0.5}], ids=str)

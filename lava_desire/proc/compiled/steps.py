@@ -124,6 +124,8 @@ class DenseSteps(WindowSteps):
         super().__init__(model)
         if type(model._sums) is not DenseSums or model._is_eligible:
             raise Unfit
+        if model._synapse.num_post < 2:
+            raise Unfit  # NumPy sums a single column in another order
         self._silent("a_out", "z_out")
         self.early = frozenset(self.messages)
         self._activation, self._gain = np.zeros_like(model._activation), np.ones(1)
