@@ -18,6 +18,7 @@ from lava_desire.lava_runtime.program import (
     CompiledSteps,
     Unfit,
     address,
+    check_alike,
     fit,
     steps_for,
     take,
@@ -109,8 +110,9 @@ class DenseSteps(CompiledSteps):
         model, bits = self.model, self.model.num_message_bits
         if not isinstance(bits, np.ndarray) or bits.size != 1 or bits.item() > 0:
             raise Unfit  # graded spikes are a product of BLAS
+        check_alike(self._weights, model.weights)
         if not np.array_equal(model.weights, self._weights):
-            take(self._weights, model.weights)
+            self._weights[...] = model.weights
             self._by_input[...] = self._weights.T
         take(self._sums, model.a_buff)
         return True

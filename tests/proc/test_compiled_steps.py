@@ -25,6 +25,7 @@ from composed import CONFIG, IMAGES, LABELS, Network
 from lava_desire import DesireConfig
 from lava_desire.lava_runtime import install
 from lava_desire.lava_runtime.compiling import VARIABLE
+from lava_desire.lava_runtime.program import _FEWEST, _MOST_STEPS, _sums_in_order
 from lava_desire.proc import ProcessError
 from lava_desire.randomness import initial_weights
 
@@ -32,13 +33,16 @@ from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: ski
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.dense.models import PyDenseModelFloat  # isort: skip
 from lava.proc.dense.process import Dense  # isort: skip
+from lava.proc.io.sink import PyReceiveModelFloat  # isort: skip
 from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
+from lava.proc.io.source import PySendModelFloat  # isort: skip
 from lava.proc.io.source import RingBuffer as Source  # isort: skip
 from lava.proc.lif.models import AbstractPyLifModelFloat, PyLifModelFloat  # isort: skip
 from lava.proc.lif.process import LIF  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
 
 SETTINGS = Loihi2SimCfg(select_tag="floating_pt")
+PROGRAM = "lava_desire.lava_runtime.program"
 
 
 @pytest.fixture(autouse=True)
@@ -272,6 +276,78 @@ def test_what_is_set_between_runs_is_seen_at_once():
     assert by("never", build, act) == by("now", build, act)
 
 
+def model_of(process, cls):
+    states = process.runtime._driver.states
+    return next(state.model for state in states if type(state.model) is cls)
+
+
+def test_an_array_that_was_replaced_before_a_run_by_methods_is_used_in_the_run_after_it():
+    def act(processes):
+        *_, sink = processes
+        models = [model_of(sink, each) for each in (PySendModelFloat, PyReceiveModelFloat)]
+        run(sink, 20)
+        found, kept = [], [model.data for model in models]  # stay, to be used by mistake
+        # Which of the two is asked first is not known.
+        for replaced, unfit in (models, models[::-1]):
+            double = unfit.data
+            replaced.data, unfit.data = replaced.data + 3.0, double.astype(np.float32)
+            run(sink, 20)
+            unfit.data = double
+            replaced.data += 1.0  # of what nothing is left where the sink writes
+            run(sink, 20)
+            found += seen(processes)
+        assert not any(model.data is each for model, each in zip(models, kept, strict=True))
+        return found
+
+    def build():
+        return chain(3, [6, 5], is_recurrent=False)
+
+    assert by("never", build, act) == by("now", build, act)
+
+
+def test_weights_that_were_replaced_by_equal_ones_of_another_type_are_summed_in_that_type():
+    def act(processes):
+        *_, sink = processes
+        model, found = model_of(sink, PyDenseModelFloat), []
+        single = model.weights.astype(np.float32)
+        model.weights = double = single.astype(np.float64)
+        for weights, num_steps in ((double, 20), (single, 20), (double, 1), (double, 20)):
+            model.weights = weights
+            run(sink, num_steps)
+            found += seen(processes)
+        return found
+
+    def build():
+        return chain(3, [40, 5], is_recurrent=False)
+
+    assert by("never", build, act) == by("now", build, act)
+
+
+def test_stretches_that_take_too_long_become_shorter_however_short_runs_are(monkeypatch):
+    def num_steps_after(most_seconds, run_steps):
+        monkeypatch.setattr(f"{PROGRAM}._MOST_SECONDS", most_seconds)
+        for _ in range(3):
+            run(sink, run_steps)
+        return program_of(sink)._num_steps
+
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 1)
+    assert num_steps_after(np.inf, 40_000) == _MOST_STEPS
+    assert num_steps_after(-1.0, 10) == _FEWEST
+    sink.stop()
+
+
+def test_where_numpy_sums_in_another_order_models_go_by_their_own_methods(monkeypatch):
+    assert not _sums_in_order(1)  # a single column, pairwise
+    monkeypatch.setattr(f"{PROGRAM}._sums_in_order", lambda num_out: num_out < 100)
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 5)
+    assert program_of(sink) is None
+    sink.stop()
+
+
 def test_what_is_set_within_a_window_is_seen():
     def act(processes):
         encoder, dense, teacher = processes[1], processes[2], processes[-1]
@@ -328,9 +404,7 @@ def test_a_method_that_one_model_was_given_is_called():
     install("one", compiled="now")
     *_, sink = chain(0, [3, 4], is_recurrent=False)
     run(sink, 5)
-    model = next(
-        state.model for state in sink.runtime._driver.states if type(state.model) is PyLifModelFloat
-    )
+    model = model_of(sink, PyLifModelFloat)
     called, plain = [], model.run_spk
     model.run_spk = lambda: (called.append(model.time_step), plain())
     run(sink, 3)
