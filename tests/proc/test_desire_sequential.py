@@ -420,7 +420,7 @@ def test_what_else_a_network_learns_has_vars_of_its_name(monkeypatch):
         assert network.state().pushes == 16
     finally:
         network.stop()
-    with pytest.raises(ValueError, match=r"momentum of Process_\d+: connections as processes"):
+    with pytest.raises(ValueError, match=r"momentum of Process_\d+: only the torch model"):
         build()[1].run(RunSteps(1), DesireSimCfg("floating_pt"))
     with pytest.raises(ValueError, match=r"momentum of layer 2 is .*: expected float \(2,\)"):
         build(momentum=momentum[:1] * 3)
