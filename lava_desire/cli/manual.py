@@ -186,7 +186,8 @@ _STATUS = (
     "memory; one line says what. 130: stopped by Ctrl-C, 143: by SIGTERM; both after saving."
 )
 _ENVIRONMENT = (
-    "LAVA_DESIRE_DATA: folder of data sets. LAVA_DESIRE_LAVA_MODE: how Lava runs (docs/lava.md). "
+    "LAVA_DESIRE_DATA: folder of data sets. LAVA_DESIRE_LAVA_MODE, LAVA_DESIRE_LAVA_COMPILED: how "
+    "Lava runs (docs/lava.md). "
     "OMP_NUM_THREADS: threads of torch. NO_COLOR, COLUMNS: how help is printed."
 )
 

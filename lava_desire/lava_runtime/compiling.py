@@ -40,6 +40,8 @@ _choice = "auto"
 _seconds = 0.0
 _loaded: dict[str, dict[str, Kernel]] = {}
 _compilers: dict[str, _Compiler] = {}
+_failed: set[str] = set()
+"""Modules without which models go on."""
 
 
 class Kernel(NamedTuple):
@@ -80,7 +82,8 @@ def kernels(modules: frozenset[str], chosen: str) -> dict[str, Kernel] | None:
     """Return the kernels of some modules by name; None while there are none.
 
     Each module has a dict ``KERNELS``; what numba's cache holds is loaded, and with the choice
-    "now" what it does not hold is compiled.
+    "now" what it does not hold is compiled. Where that fails, RuntimeError is raised with "now";
+    else a warning is logged once, and there are none.
     """
     if chosen == "auto" and _seconds < _SECONDS_BEFORE:
         return None
@@ -96,15 +99,38 @@ def _is_there(module: str, at_once: bool) -> bool:
     """Load a module's kernels, if that can be done now; return whether they are loaded."""
     if module in _loaded:
         return True
-    if not at_once:
-        if find_spec("numba") is None:
-            return False
-        if module not in _compilers and not _is_cached(module):
-            _compilers[module] = _Compiler(module)
-        if module in _compilers and not _compilers[module].is_done():
-            return False
-    _loaded[module] = _compiled(module)
-    return True
+    if not at_once and module in _failed:
+        return False
+    try:
+        if at_once or _can_be_loaded(module):
+            _loaded[module] = _compiled(module)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        if at_once:
+            raise RuntimeError(
+                f"compiled='now' (or {VARIABLE}): the kernels of {module} could not be compiled, "
+                f"which needs numba ({what}); 'auto' and 'never' go on without"
+            ) from error
+        _failed.add(module)
+        _log.warning(
+            "the kernels of %s could not be compiled and kept, and models go on without (%s); "
+            "compiled='now' compiles them in this process, and says what is wrong",
+            module,
+            what,
+        )
+    return module in _loaded
+
+
+def _can_be_loaded(module: str) -> bool:
+    """Tell whether numba's cache holds a module's kernels; if not, another process compiles."""
+    if find_spec("numba") is None:
+        _failed.add(module)  # numba is optional, and not to be looked for in every step
+        return False
+    if module not in _compilers:
+        if _is_cached(module):
+            return True
+        _compilers[module] = _Compiler(module)
+    return _compilers[module].is_done()
 
 
 class _Compiler:
@@ -115,7 +141,6 @@ class _Compiler:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
         self._module = module
         self._looked = time.monotonic()
-        self._has_failed = False
         self._child = subprocess.Popen(
             [sys.executable, "-c", _CHILD, module],
             env={**environment, "PYTHONSAFEPATH": "1"},
@@ -126,21 +151,19 @@ class _Compiler:
         )
 
     def is_done(self) -> bool:
-        """Tell whether it has left the kernels in the cache, looking once in a while."""
+        """Tell whether it has left the kernels in the cache, looking once in a while.
+
+        Raises RuntimeError if it has ended and has not.
+        """
         now = time.monotonic()
-        if self._has_failed or now - self._looked < _INTERVAL:
+        if now - self._looked < _INTERVAL:
             return False
         self._looked = now
         if self._child.poll() is None:
             return False
-        self._has_failed = not _is_cached(self._module)
-        if self._has_failed:
-            _log.warning(
-                "the kernels of %s could not be compiled and kept, and models go on without; "
-                "compiled='now' compiles them in this process, and says what is wrong",
-                self._module,
-            )
-        return not self._has_failed
+        if not _is_cached(self._module):
+            raise RuntimeError(f"the process that compiles ended with {self._child.returncode}")
+        return True
 
 
 def compile_modules() -> None:

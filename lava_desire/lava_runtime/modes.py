@@ -54,9 +54,9 @@ def install(
     compiled : {"auto", "now", "never"}, optional
         Whether models that have compiled steps use them, in one process: with ``"auto"`` once
         networks have run for a second and another process has compiled the kernels, with ``"now"``
-        from the beginning, which may take seconds, or ``"never"``. Left out, it is what the
-        environment variable ``LAVA_DESIRE_LAVA_COMPILED`` says, or ``"auto"``. Results are the
-        same to the bit.
+        from the second step on, before which compiling may take seconds and where ``run`` raises
+        RuntimeError if that fails, or ``"never"``. Left out, it is what the environment variable
+        ``LAVA_DESIRE_LAVA_COMPILED`` says, or ``"auto"``. Results are the same to the bit.
     deadlock_seconds : float or None
         Of a network that is forked: when every process has waited for another for so long,
         :class:`HangError` is raised; None for never. A process that computes, however long, waits
