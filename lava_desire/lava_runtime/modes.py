@@ -77,8 +77,9 @@ def install(
         mode, source = os.environ.get(VARIABLE) or "auto", VARIABLE
     if mode not in MODES:
         raise ValueError(f"{source} is {mode!r}: expected one of {', '.join(MODES)}")
+    limits = watch.Limits(deadlock_seconds, stall_seconds)
     compiling.choose(compiled)
-    watch.limits = watch.Limits(deadlock_seconds, stall_seconds)
+    watch.limits = limits
     _mode, _is_chosen = mode, True
     lava_process.Runtime = runtime_for
 

@@ -131,8 +131,10 @@ def _methods(model_class: type) -> list[tuple[type, str, Any]]:
 
 def _is_own(cls: type, method: Any) -> bool:
     """Tell whether a method is written in the file of its class."""
+    if isinstance(method, type):
+        return True
     code = getattr(getattr(method, "__func__", method), "__code__", None)
-    return code is None or code.co_filename == sys.modules[cls.__module__].__file__
+    return code is not None and code.co_filename == sys.modules[cls.__module__].__file__
 
 
 class _Methods:
@@ -142,18 +144,16 @@ class _Methods:
         found = _methods(model_class)
         self.are_own = all(_is_own(cls, method) for cls, _, method in found)
         self._class = model_class
-        self._found = {name: _looked_up(model_class, name) for _, name, _ in found}
+        self._found = found
+        self._reached = {name: getattr(model_class, name) for _, name, _ in found}
 
     def are_as_written(self, models: list[Any]) -> bool:
-        """Tell whether neither the class nor these models have others by now."""
-        return all(
-            _looked_up(self._class, name) is method for name, method in self._found.items()
-        ) and not any(self._found.keys() & vars(model).keys() for model in models)
-
-
-def _looked_up(model_class: type, name: str) -> Any:
-    method = getattr(model_class, name)
-    return getattr(method, "__func__", method)
+        """Tell whether neither the class, nor one above it, nor these models have others by now."""
+        return (
+            all(vars(cls).get(name) is method for cls, name, method in self._found)
+            and all(getattr(self._class, name) == each for name, each in self._reached.items())
+            and not any(self._reached.keys() & vars(model).keys() for model in models)
+        )
 
 
 class Program:

@@ -26,6 +26,9 @@ from lava_desire.lava_runtime.program import (
 
 _DOUBLE = np.dtype(np.float64)
 
+_MOST_WEIGHTS = 2**18
+"""Of a Dense: to see in each stretch that so many are the same costs more than kernels gain."""
+
 _RECORDED = (_DOUBLE, np.dtype(np.float32), np.dtype(bool))
 """What a monitor records in compiled code, in the order of its kernel."""
 
@@ -90,6 +93,8 @@ class DenseSteps(CompiledSteps):
         super().__init__(model)
         if model.weights.ndim != 2 or len(model.weights) < 2:
             raise Unfit  # NumPy sums a single row in another order
+        if model.weights.size > _MOST_WEIGHTS:
+            raise Unfit
         self._weights = np.zeros(model.weights.shape)
         self._by_input = np.zeros(model.weights.T.shape)
         self._sums, self._message = np.zeros(len(model.weights)), np.zeros(len(model.weights))

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,10 +25,18 @@ from composed import CONFIG, IMAGES, LABELS, Network
 from lava_desire import DesireConfig
 from lava_desire.lava_runtime import compiling, install
 from lava_desire.lava_runtime.compiling import VARIABLE
-from lava_desire.lava_runtime.program import _FEWEST, _MOST_STEPS, _sums_in_order
+from lava_desire.lava_runtime.program import (
+    _FEWEST,
+    _MOST_STEPS,
+    CompiledSteps,
+    _steps_of,
+    _sums_in_order,
+    steps_for,
+)
 from lava_desire.proc import ProcessError
 from lava_desire.randomness import initial_weights
 
+from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.dense.models import PyDenseModelFloat  # isort: skip
@@ -383,20 +392,40 @@ def steps_by_methods(process, num_steps, method, cls, monkeypatch):
         (PyLifModelFloat, "run_spk"),
         (AbstractPyLifModelFloat, "subthr_dynamics"),
         (PyDenseModelFloat, "run_spk"),
+        (PyLoihiProcessModel, "run_spk"),  # which that of LIF calls by super()
     ],
 )
 def test_a_method_that_was_replaced_is_called(cls, method, monkeypatch):
     install("one", compiled="now")
-    *_, sink = processes = chain(0, [3, 4], is_recurrent=False)
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
     run(sink, 5)
     try:
-        number = sum(isinstance(state.model, cls) for state in processes[-1].runtime._driver.states)
+        callers = PyLifModelFloat if cls is PyLoihiProcessModel else cls
+        number = sum(isinstance(each.model, callers) for each in sink.runtime._driver.states)
         called = steps_by_methods(sink, 6, method, cls, monkeypatch)
         assert called == 6 * number
         run(sink, 5)
         assert not program_of(sink)._is_off
     finally:
         sink.stop()
+
+
+def test_a_class_with_a_method_that_is_none_of_its_own_file_gets_no_compiled_steps():
+    class Silent(PyLifModelFloat):
+        reset_voltage = Mock()
+
+    steps_for(Silent)(CompiledSteps)
+    assert Silent not in _steps_of
+    assert PyLifModelFloat in _steps_of
+
+
+def test_weights_too_many_to_be_compared_in_each_stretch_are_summed_by_methods(monkeypatch):
+    install("one", compiled="now")
+    monkeypatch.setattr("lava_desire.lava_runtime.stock._MOST_WEIGHTS", 11)
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 5)
+    assert program_of(sink) is None
+    sink.stop()
 
 
 def test_a_method_that_one_model_was_given_is_called():
