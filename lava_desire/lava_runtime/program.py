@@ -9,6 +9,7 @@ step in which a kernel has come upon something that is theirs to say.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
 from lava.magma.core.model.py.ports import (
+    AbstractPyPort,
     IdentityTransformer,
     PyInPort,
     PyInPortVectorDense,
@@ -44,6 +46,10 @@ Call = tuple[str, list[int]]
 """A kernel by name, and its table."""
 
 _SPK = PyLoihiProcessModel.Phase.SPK
+
+_HERE = os.path.dirname(__file__)
+_ACTS = {"send", "recv", "peek", "probe", "flush", "read", "write", "wait"}
+"""What a model asks of its ports."""
 
 
 class Unfit(Exception):  # noqa: N818
@@ -162,6 +168,7 @@ class Program:
     def __init__(self, states: list[Any]) -> None:
         self._models = [state.model for state in states]
         self._parts = [_steps_of[type(model)](model) for model in self._models]
+        self._ports = [port for model in self._models for _, port in _ports(model, AbstractPyPort)]
         self._choice = compiling.choice()
         self._modules = frozenset(part.kernels for part in self._parts)
         self._kernels: dict[str, compiling.Kernel] | None = None
@@ -262,8 +269,10 @@ class Program:
         models_of: dict[type, list[Any]] = {}
         for model in self._models:
             models_of.setdefault(type(model), []).append(model)
-        self._is_off = np.geterr()["under"] != "ignore" or not all(
-            _methods_of[each].are_as_written(models) for each, models in models_of.items()
+        self._is_off = (
+            np.geterr()["under"] != "ignore"
+            or not all(_methods_of[each].are_as_written(on) for each, on in models_of.items())
+            or not all(map(_is_ours, self._ports))
         )
 
     def advance(self, most: int) -> int:
@@ -408,6 +417,12 @@ def _is_watched() -> bool:
 
 def _ports(model: Any, kind: type) -> list[tuple[str, Any]]:
     return [(name, port) for name, port in vars(model).items() if isinstance(port, kind)]
+
+
+def _is_ours(port: Any) -> bool:
+    """Tell whether what a port sends and receives with, of its own, is of this runtime."""
+    own = [getattr(vars(port)[name], "__code__", None) for name in _ACTS & vars(port).keys()]
+    return all(code and os.path.dirname(code.co_filename) == _HERE for code in own)
 
 
 def _channels(port: Any) -> list[LocalChannel]:

@@ -440,6 +440,27 @@ def test_a_method_that_one_model_was_given_is_called():
     assert called == [6, 7, 8]
 
 
+def test_a_method_that_one_port_was_given_is_called():
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 5)
+    assert program_of(sink)._kernels
+    port = model_of(sink, PyDenseModelFloat).s_in
+    called, plain = [], port.recv
+
+    def counted():
+        called.append(port)
+        return plain()
+
+    port.recv = counted
+    run(sink, 3)
+    assert len(called) == 3
+    port.recv = plain
+    run(sink, 3)
+    assert not program_of(sink)._is_off
+    sink.stop()
+
+
 def test_a_debugger_sees_the_models():
     install("one", compiled="now")
     *_, sink = chain(0, [3, 4], is_recurrent=False)
