@@ -424,27 +424,29 @@ def run_integers(case: Case) -> Trace:
             for layer in range(1, config.num_layers + 1):
                 integers.check_rate(layer, eta)
             masks = [stream.draw(len(labels)) for stream in streams]
-            trains = _integer_forward(integers, weights, images, masks)
-            desires = _integer_desires(integers, weights, trains, labels, masks)
+            trains, posts = _integer_forward(integers, weights, images, masks)
+            desires = _integer_desires(integers, weights, posts, trains[-1], labels, masks)
             if config.follows_rates:
                 _follow_in_integers(config, rates, rated, trains, desires)
-            factors = _integer_factors(integers, trains, desires, masks, eta, rates)
-            _integer_learn(integers, weights, trains, desires, masks, eta, seen, factors)
+            factors = _integer_factors(integers, posts, desires, masks, eta, rates)
+            _integer_learn(integers, weights, trains, posts, desires, masks, eta, seen, factors)
             seen += len(labels)
             name = f"minibatch {number}: "
             note_activity(trace, name, trains, _predict(config, trains), desires)
             note_layers(trace, name + "weights", weights)
             if config.follows_rates:
                 note_layers(trace, name + "rates", rates)
-        trains = _integer_forward(integers, weights, case.test[0], None)
+        trains, _ = _integer_forward(integers, weights, case.test[0], None)
         note_activity(trace, f"test {epoch + 1}: ", trains, _predict(config, trains))
     return trace
 
 
 def _integer_forward(
     integers: IntegerRule, weights: list[Any], images: Any, masks: list[Any] | None
-) -> list[Any]:
-    config = integers.config
+) -> tuple[list[Any], list[Any]]:
+    """Return the trains of all layers, and the steps at which layers 1 to L may be learned."""
+    config, posts = integers.config, []
+    width = config.eligibility_width
     trains = [images]
     if images.dtype != bool:
         levels = filtered_brightness(config, images)
@@ -456,7 +458,8 @@ def _integer_forward(
         received = trains[-1] if layer == 1 else _delayed(trains[-1])
         mask = masks[layer] if masks is not None and layer < config.num_layers else None
         potential = np.zeros((received.shape[1], config.layer_sizes[layer]), np.int64)
-        current, spikes = np.zeros_like(potential), []
+        current, spikes, eligible = np.zeros_like(potential), [], []
+        threshold = integers.threshold_of(layer)
         for step in range(config.num_steps):
             arrived = fixed.synaptic_activation(
                 matrices[layer - 1], received[step], integers.format_of(layer).weight_exp
@@ -465,18 +468,16 @@ def _integer_forward(
             if integers.synapse_decay:
                 current = fixed.filter_current(current, arrived, gain, integers.synapse_decay)
                 arrived, gain = current, 1
+            before = fixed.integrate(potential, arrived, gain, integers.decay)
             fires, potential = fixed.integrate_and_fire(
-                potential,
-                arrived,
-                gain,
-                integers.decay,
-                integers.threshold_of(layer),
-                mask,
-                config.reset,
+                potential, arrived, gain, integers.decay, threshold, mask, config.reset
             )
             spikes.append(fires)
+            near = rule.near_threshold(before, threshold, width) | (layer == config.num_layers)
+            eligible.append(near if mask is None else near & mask)
         trains.append(np.stack(spikes))
-    return trains
+        posts.append(np.stack(eligible if width else spikes))
+    return trains, posts
 
 
 def _unrolled(config: DesireConfig, weights: list[Any]) -> list[Any]:
@@ -485,16 +486,18 @@ def _unrolled(config: DesireConfig, weights: list[Any]) -> list[Any]:
 
 
 def _integer_desires(
-    integers: IntegerRule, weights: list[Any], trains: list[Any], labels: Any, masks: list[Any]
+    integers: IntegerRule,
+    weights: list[Any],
+    posts: list[Any],
+    outputs: Any,
+    labels: Any,
+    masks: list[Any],
 ) -> list[Any]:
-    config = integers.config
-    counts = [train.sum(axis=0, dtype=np.int64) for train in trains]
+    config, counts = integers.config, outputs.sum(axis=0, dtype=np.int64)
     if config.output_policy is not None:
-        desire = config.output_policy.desire(counts[-1], labels)
+        desire = config.output_policy.desire(counts, labels)
     else:
-        desire = fixed.output_desire(
-            counts[-1], labels, integers.full_count, integers.output_threshold
-        )
+        desire = fixed.output_desire(counts, labels, integers.full_count, integers.output_threshold)
     policy, matrices = config.feedback_policy, _unrolled(config, weights)
     if policy is not None:
         for layer in range(2, config.num_layers + 1):
@@ -505,7 +508,10 @@ def _integer_desires(
     desires = [desire]
     for layer in range(config.num_layers, 1, -1):
         mask = masks[layer] if layer < config.num_layers else None
-        error = fixed.local_error(desires[0], counts[layer], integers.full_count, mask)
+        counts = posts[layer - 1].sum(axis=0, dtype=np.int64)
+        error = fixed.local_error(desires[0], counts, integers.full_count, mask)
+        if config.eligibility_width:
+            error = desires[0] * counts * (True if mask is None else mask)
         z = fixed.backpropagate_error(matrices[layer - 1], error)
         desires.insert(0, fixed.hidden_desire(z, integers.hidden_threshold(layer - 1)))
     return desires
@@ -515,6 +521,7 @@ def _integer_learn(
     integers: IntegerRule,
     weights: list[Any],
     trains: list[Any],
+    posts: list[Any],
     desires: list[Any],
     masks: list[Any],
     eta: float,
@@ -549,7 +556,7 @@ def _integer_learn(
                     trace = fixed.filter_trace(trace, current, integers.decay, words[step])
                 else:
                     trace = current
-                pairings = fixed.gather_pairings(pairings, trains[layer][step, sample], trace)
+                pairings = fixed.gather_pairings(pairings, posts[layer - 1][step, sample], trace)
             signed = pairings * wanted[sample].astype(np.int64)[:, None]
             pairs = fixed.saturate(fold(signed)).reshape(change.shape)
             change = change + fixed.weight_change(pairs, np.ones(len(pairs), np.int8), mantissa)
@@ -579,7 +586,7 @@ def _follow_in_integers(
 
 def _integer_factors(
     integers: IntegerRule,
-    trains: list[Any],
+    posts: list[Any],
     desires: list[Any],
     masks: list[Any],
     eta: float,
@@ -590,7 +597,7 @@ def _integer_factors(
     whole = [whole_rate(rate) for rate in rates]
     for layer in range(1, config.num_layers + 1):
         kept = masks[layer] if layer < config.num_layers else True
-        signed = trains[layer].sum(axis=0, dtype=np.int64) * desires[layer - 1] * kept
+        signed = posts[layer - 1].sum(axis=0, dtype=np.int64) * desires[layer - 1] * kept
         update = LayerUpdate(
             config,
             layer,

@@ -37,7 +37,6 @@ from lava_desire.model.option import (
     Filter,
     LayerUpdate,
     check_decisions,
-    refuse_eligibility,
 )
 from lava_desire.model.options.reset import Reset
 from lava_desire.model.parts import Network
@@ -324,7 +323,6 @@ class DesireNetwork:
         if masks is not None:
             trains[0] = backend.drop(trains[0], masks[0])
         learns = masks is not None and self.config.eligibility_policy is not None
-        learns = learns and self.arithmetic != FIXED_POINT
         eligible: list[Any] = []
         for layer, weights in zip(backend.layers, self.weights, strict=True):
             passed = (layer, weights, trains[-1], *self._dropout_of(masks, layer))
@@ -367,11 +365,6 @@ class DesireNetwork:
         list
             L trains in the form of the backend: the spikes, or eligible steps where the config has
             an `eligibility_width`.
-
-        Raises
-        ------
-        ValueError
-            If it has one, and the network computes in integers.
         """
         layers = range(1, self.config.num_layers + 1)
         return [self._learning_train(activity, layer) for layer in layers]
@@ -379,8 +372,6 @@ class DesireNetwork:
     def _learning_train(self, activity: Activity, layer: int) -> Any:
         if self.config.eligibility_policy is None:
             return activity.trains[layer]
-        if self.arithmetic == FIXED_POINT:
-            refuse_eligibility(self.config, " where a network learns in integers")
         if activity.eligible is not None:
             return activity.eligible[layer - 1]
         if layer == self.config.num_layers:

@@ -74,6 +74,7 @@ EXPERIMENTS = {
     "mnist-cosine": _mnist("mnist-best", _MNIST_COSINE),
     "mnist-long": _mnist("mnist-best", _MOVED | _COSINE | {"epochs": 80, "learning_rate": 4e-5}),
     "mnist-near": _mnist("mnist-best", _MNIST_NEAR),
+    "mnist-near-integers": _mnist("mnist-best", _MNIST_NEAR, precision="fixed_point"),
     "mnist-online": _mnist(
         "mnist-best", _MNIST_COSINE | {"batch_size": 1, "tie_break": "undecided"}
     ),
@@ -93,6 +94,9 @@ EXPERIMENTS = {
     "fashion-mnist-near": _fashion("fashion-mnist-best", _FASHION_NEAR),
     "fashion-mnist-near-large": _fashion(
         "fashion-mnist-best", _FASHION_NEAR | {"layer_sizes": (784, 1600, 800, 10)}
+    ),
+    "fashion-mnist-near-integers": _fashion(
+        "fashion-mnist-best", _FASHION_NEAR, precision="fixed_point"
     ),
     "fashion-mnist-conv": _fashion(
         "mnist-conv-best",

@@ -187,6 +187,25 @@ class EligibilityPolicy(Option, ABC):
             c, (..., N) float32.
         """
 
+    def integer_error(self, desire: Array, counts: Array, mask: Array | None = None) -> Array:
+        """Return T times :meth:`error` where a network learns in integers; of one that offers it.
+
+        Parameters
+        ----------
+        desire : ndarray
+            d, (..., N) int8.
+        counts : ndarray
+            Eligible steps, (..., N) int64 in [0, T].
+        mask : ndarray, optional
+            Dropout mask, (..., N) bool.
+
+        Returns
+        -------
+        ndarray
+            c, (..., N) int64 in [−T, T].
+        """
+        raise NotImplementedError
+
 
 @dataclass
 class LayerUpdate:

@@ -164,7 +164,6 @@ def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
             "--batch-size is 8: training in Lava expects 1",
         ),
         (("--backend", "lava", "--weight-average", "0.9"), "--weight-average is 0.9"),
-        (("--precision", "fixed_point", "--eligibility-width", "0.5"), "--eligibility-width is"),
     ],
 )
 def test_what_the_processes_do_not_offer_is_refused(run, data, options, message):

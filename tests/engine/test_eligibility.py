@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, rule
+from lava_desire import DesireConfig, DesireNetwork, fit, rule
 from lava_desire.analysis.alignment import alignment
 from lava_desire.analysis.complexity import count_measured
 from lava_desire.analysis.contribution import input_contribution
 from lava_desire.analysis.local_losses import local_losses
 from lava_desire.deploy import energy, loihi_learning_rule, map_network, quantize, to_nir
-from lava_desire.fixed import xylo_formats
+from lava_desire.fixed import IntegerRule, LayerFormat, xylo_formats
 
 DRAW = np.random.default_rng(7)
 DENSE = DesireConfig(
@@ -158,14 +158,52 @@ def test_a_pass_without_masks_has_desires_too():
         np.testing.assert_array_equal(one, other)
 
 
-def test_integers_evaluate_such_a_network_and_refuse_to_learn():
-    network = DesireNetwork(DENSE, arithmetic="fixed_point")
-    evaluate(network, (IMAGES, LABELS))
-    refused = r"eligibility_width is 0\.5: expected 0 where a network learns in integers"
-    with pytest.raises(ValueError, match=refused):
-        network.train_step(IMAGES, LABELS, 0.01)
-    with pytest.raises(ValueError, match=refused):
-        network.desires(network.forward(IMAGES), LABELS)
+def test_in_integers_a_band_of_tenths_ends_at_whole_potentials():
+    formats = [LayerFormat(0, threshold) for threshold in (10, 10, 10)]
+    rule = IntegerRule(DENSE.replace(eligibility_width=0.1), formats)
+    assert rule.threshold_of(1) == 640
+    assert rule.band_of(1) == (576, 704)
+    assert IntegerRule(DENSE.replace(eligibility_width=1.0), formats).band_of(2) == (0, 1280)
+    with pytest.raises(ValueError, match="neurons learn at spikes"):
+        IntegerRule(DENSE.replace(eligibility_width=0.0), formats).band_of(1)
+
+
+def test_in_integers_errors_are_t_times_those_of_floating_point():
+    desire, steps = np.array([1, -1, 0, 1], np.int8), np.array([9, 3, 5, 2])
+    kept = np.array([True, True, True, False])
+    found = IntegerRule(DENSE).local_error(desire, steps, kept)
+    assert found.tolist() == [9, -3, 0, 0]
+    share = steps.astype(np.float32) / np.float32(9)
+    np.testing.assert_allclose(found / 9, rule.eligible_error(desire, share, kept), rtol=1e-6)
+    at_spikes = DENSE.replace(eligibility_width=0.0)
+    limits = [IntegerRule(each).hidden_threshold(1) for each in (DENSE, at_spikes)]
+    step = IntegerRule(DENSE).step_of(2)
+    assert limits == [int(0.01 * spikes / step) for spikes in (9, 9 - DENSE.error_margin)]
+
+
+@pytest.mark.parametrize("config", [DENSE, PLANES], ids=["dense", "planes"])
+def test_integers_learn_much_as_floating_point_does(config):
+    """Bits are held by the differential tests; here the two arithmetics are beside each other."""
+    config = config.replace(dropout_hidden=0.0)
+    integers = DesireNetwork(config, arithmetic="fixed_point")
+    before = integers.backend.float_weights(integers.weights)
+    floats = DesireNetwork(config, weights=before)
+    for network in (integers, floats):
+        network.train_step(IMAGES, LABELS, 0.02)
+    after = integers.backend.float_weights(integers.weights), floats.numpy_weights()
+    for begun, *ended in zip(before, *after, strict=True):
+        one, other = ((weights - begun).ravel() for weights in ended)
+        assert np.corrcoef(one, other)[0, 1] > 0.9
+
+
+def test_in_integers_a_pass_without_masks_has_the_same_eligible_steps():
+    network = DesireNetwork(DENSE.replace(dropout_hidden=0.0), arithmetic="fixed_point")
+    masks = [np.ones((24, size), bool) for size in DENSE.neurons[:-1]]
+    seen, trained = network.forward(IMAGES), network.forward(IMAGES, masks)
+    assert seen.eligible is None
+    for one, other in zip(network.learning_trains(seen), trained.eligible, strict=True):
+        assert one.any()
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
 @pytest.mark.parametrize(
@@ -178,33 +216,43 @@ def test_what_goes_by_spikes_refuses_it(look):
         look(network, samples, LABELS)
 
 
-def test_it_is_refused_before_anything_is_done_in_integers():
+def test_local_losses_refuse_it():
     network, data = DesireNetwork(DENSE), (IMAGES, LABELS)
-    with pytest.raises(ValueError, match=r"eligibility_width is 0\.5: expected 0"):
-        quantize(network, data, fine_tune_epochs=1)
     with pytest.raises(ValueError, match=r"errors are those of Eq\. 14"):
         local_losses(network, data)
 
 
-def test_energy_of_its_integers_counts_a_sample_and_says_why_no_training_step():
+def test_a_network_in_integers_is_tuned_near_its_threshold():
+    data = {f"{part}_images": IMAGES for part in ("train", "test")}
+    data |= {f"{part}_labels": LABELS for part in ("train", "test")}
+    network = DesireNetwork(DENSE.replace(learning_rate=0.003))
+    rounded, tuned = (quantize(network, data, fine_tune_epochs=epochs) for epochs in (0, 2))
+    for one, other in zip(rounded.network.weights, tuned.network.weights, strict=True):
+        assert (one != other).any()
+
+
+def test_energy_of_integers_too_coarse_to_learn_counts_a_sample_and_says_why_no_training_step():
     data = {f"{part}_images": IMAGES for part in ("train", "test")}
     data |= {f"{part}_labels": LABELS for part in ("train", "test")}
     near = quantize(DesireNetwork(DENSE), data).network
-    at_spikes = DesireNetwork(
-        DENSE.replace(eligibility_width=0.0),
-        weights=near.numpy_weights(),
-        arithmetic="fixed_point",
-        formats=near.rule.formats,
+    coarse, fine = (
+        DesireNetwork(
+            DENSE.replace(learning_rate=rate),
+            weights=near.numpy_weights(),
+            arithmetic="fixed_point",
+            formats=near.rule.formats,
+        )
+        for rate in (1e-13, DENSE.learning_rate)
     )
-    found, beside = (energy(network, data, samples=4) for network in (near, at_spikes))
+    found, beside = (energy(network, data, samples=4) for network in (coarse, fine))
     assert found.total() == beside.total() > 0
     assert [each.events for each in found.layers] == [each.events for each in beside.layers]
-    refused = "eligibility_width is 0.5: expected 0 where a network learns in integers"
-    assert found.not_learned == refused
-    assert f"A training step is not counted: {refused}." in " ".join(found.report.split())
+    refused = "learning_rate is 1e-13, which is 0 on the grid of layer 1: expected 0, or a larger"
+    assert found.not_learned.startswith(refused)
+    assert f"A training step is not counted: {found.not_learned}." in " ".join(found.report.split())
     assert (found.training_samples, found.learning_ns) == (0, None)
     assert not any(each.learning or each.learning_energies for each in found.layers)
-    with pytest.raises(ValueError, match="no training step was counted: eligibility_width"):
+    with pytest.raises(ValueError, match="no training step was counted: learning_rate"):
         found.learning_total("updates_dense")
     assert beside.not_learned == ""
     assert beside.learning_total("updates_dense") > 0

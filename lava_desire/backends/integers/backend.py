@@ -33,6 +33,7 @@ from lava_desire.model.synapses import Dense, Synapse, delayed
 from lava_desire.randomness import DropoutStream, RoundingStream
 
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
+_NO_MARKS = np.empty((0, 0, 0), np.bool_)
 _ALL_KEPT = np.empty((0, 0), np.bool_)
 _GRAIN = 64  # neurons, whose weights of an input lie in a line of the cache
 
@@ -220,14 +221,24 @@ class IntegerBackend(Backend):
     ) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
         notes = self._notes[layer.number - 1]
-        return self._scan(layer, weights, trains, gain, mask, _NO_POTENTIALS, notes)
+        return self._scan(layer, weights, trains, gain, mask, _NO_MARKS, _NO_POTENTIALS, notes)
+
+    def run_eligible(
+        self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        eligible = np.empty((*trains.shape[:2], layer.synapse.num_post), np.bool_)
+        notes = self._notes[layer.number - 1]
+        spikes = self._scan(layer, weights, trains, gain, mask, eligible, _NO_POTENTIALS, notes)
+        return spikes, torch.from_numpy(eligible)
 
     def potentials(
         self, layer: Layer, weights: Tensor, trains: Tensor, gain: float, mask: Tensor | None
     ) -> Tensor:
         """Return the potentials of what :meth:`run` runs, (T, B, N_ℓ) int32, after their resets."""
         potentials = np.empty((*trains.shape[:2], layer.synapse.num_post), np.int32)
-        self._scan(layer, weights, trains, gain, mask, potentials, np.zeros(5, np.int64))
+        notes = np.zeros(5, np.int64)
+        self._scan(layer, weights, trains, gain, mask, _NO_MARKS, potentials, notes)
         return torch.from_numpy(potentials)
 
     def _scan(
@@ -237,12 +248,13 @@ class IntegerBackend(Backend):
         trains: Tensor,
         gain: float,
         mask: Tensor | None,
+        eligible: Any,
         potentials: Any,
         notes: Any,
     ) -> Tensor:
         integer, number = self.rule, layer.number
         if integer.neuron == "xylo":
-            return self._scan_xylo(layer, weights, trains, gain, mask, potentials, notes)
+            return self._scan_xylo(layer, weights, trains, gain, mask, eligible, potentials, notes)
         spikes = np.empty((*trains.shape[:2], layer.synapse.num_post), np.bool_)
         constants = (
             integer.format_of(number).weight_exp,
@@ -253,7 +265,8 @@ class IntegerBackend(Backend):
             self.config.reset == "subtract",
         )
         kept = _ALL_KEPT if mask is None else np.ascontiguousarray(mask.numpy())
-        filled = (constants, kept, spikes, potentials, notes)
+        band = integer.band_of(number) if len(eligible) else (0, 0)
+        filled = (constants, kept, spikes, band, eligible, potentials, notes)
         synapse, arrived = layer.synapse, (trains.numpy(), layer.delay)
         if isinstance(synapse, Dense):
             rows, seen = np.ascontiguousarray(weights.T.numpy()), []
@@ -282,6 +295,7 @@ class IntegerBackend(Backend):
         trains: Tensor,
         gain: float,
         mask: Tensor | None,
+        eligible: Any,
         potentials: Any,
         notes: Any,
     ) -> Tensor:
@@ -301,6 +315,10 @@ class IntegerBackend(Backend):
         neurons.clear(trains.shape[1])
         for step, arrived in enumerate(delayed(trains.numpy(), layer.delay)):
             spikes[step] = neurons.step(arrived, kept)
+            if len(eligible):
+                reached = neurons.potential + spikes[step] * form.threshold
+                low, high = integer.band_of(number)
+                eligible[step] = (reached > low) & (reached < high) & kept
             if len(potentials):
                 potentials[step] = neurons.potential
         notes[kernels.LOWEST] = min(notes[kernels.LOWEST], neurons.lowest)
@@ -359,7 +377,7 @@ class IntegerBackend(Backend):
         if not len(chosen):
             return torch.from_numpy(desires)
         counts, kept = self._counts(trains, chosen), None if mask is None else mask.numpy()[chosen]
-        error = integers.local_error(signs[chosen], counts, self.rule.full_count, kept)
+        error = self.rule.local_error(signs[chosen], counts, kept)
         if isinstance(synapse, Conv2d):
             sums = convolutions.backpropagated(synapse, weights.numpy(), error)
         elif isinstance(synapse, Dense):

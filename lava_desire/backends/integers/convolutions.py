@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_desire.backends.integers.kernels import advance, run_traces
+from lava_desire.backends.integers.kernels import advance, mark_eligible, run_traces
 from lava_desire.backends.numba.jit import njit
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.integers.limits import ACCUMULATOR_LIMIT, STATE_LIMIT
@@ -29,6 +29,8 @@ def run_convolution(
     constants: tuple[int, int, int, int, int, bool],
     mask: Any,
     spikes: Any,
+    band: tuple[int, int],
+    eligible: Any,
     potentials: Any,
     notes: Any,
 ) -> None:
@@ -41,7 +43,7 @@ def run_convolution(
     num_steps, batch_size, num_in = inputs.shape
     sums = np.empty((out_h * out_w, num_out), np.int32)
     in_order = np.empty(num_out * out_h * out_w, np.int32)
-    states, everyone = np.empty((2, len(in_order)), np.int32), np.ones(len(in_order), np.bool_)
+    states, everyone = np.empty((3, len(in_order)), np.int32), np.ones(len(in_order), np.bool_)
     for sample in range(batch_size):
         kept = mask[sample] if len(mask) else everyone
         states[:] = 0
@@ -66,6 +68,8 @@ def run_convolution(
                 for place in range(len(sums)):
                     in_order[neuron * len(sums) + place] = sums[place, neuron]
             advance(in_order, states, constants, kept, spikes[step, sample], notes)
+            if len(eligible):
+                mark_eligible(states[2], band, kept, eligible[step, sample])
             if len(potentials):
                 potentials[step, sample] = states[1]
 

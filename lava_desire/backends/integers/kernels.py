@@ -89,6 +89,8 @@ def run_dense(
     constants: tuple[int, int, int, int, int, bool],
     mask: Any,
     spikes: Any,
+    band: tuple[int, int],
+    eligible: Any,
     potentials: Any,
     notes: Any,
     first_sample: int,
@@ -100,14 +102,15 @@ def run_dense(
     steps after they were sent. `constants` are exponent of the weights, gain, decay of currents, of
     potentials, threshold, see :func:`lava_desire.fixed.integrate_and_fire`, and whether a spike
     deducts the threshold. The mask is (B, N_o) bool, or of no rows where all are kept. Filled are
-    `spikes`, (T, B, N_o) bool, and `potentials`, where they have steps, (T, B, N_o) int32, after
-    the reset; `notes`, (5,) int64, see above, are extended.
+    `spikes`, (T, B, N_o) bool; where they have steps `eligible`, (T, B, N_o) bool, which neurons
+    are kept and had a potential between the two of `band` before its reset, and `potentials`,
+    (T, B, N_o) int32, after it; `notes`, (5,) int64, see above, are extended.
     """
     num_steps, _, num_in = inputs.shape
     num_out = rows.shape[1]
     sums, partial = np.empty(num_out, np.int32), np.empty(num_out, np.int16)
     active = np.empty(num_in + 1, np.int64)
-    states, everyone = np.empty((2, num_out), np.int32), np.ones(num_out, np.bool_)
+    states, everyone = np.empty((3, num_out), np.int32), np.ones(num_out, np.bool_)
     for sample in range(first_sample, last_sample):
         kept = mask[sample] if len(mask) else everyone
         states[:] = 0
@@ -119,8 +122,18 @@ def run_dense(
                 for neuron in range(num_out):
                     sums[neuron] += partial[neuron]
             advance(sums, states, constants, kept, spikes[step, sample], notes)
+            if len(eligible):
+                mark_eligible(states[2], band, kept, eligible[step, sample])
             if len(potentials):
                 potentials[step, sample] = states[1]
+
+
+@njit(nogil=True)
+def mark_eligible(reached: Any, band: tuple[int, int], kept: Any, eligible: Any) -> None:
+    """Fill `eligible`: which of those that are kept reached a potential between the two ends."""
+    low, high = np.int32(band[0]), np.int32(band[1])
+    for neuron in range(len(reached)):
+        eligible[neuron] = (reached[neuron] > low) & (reached[neuron] < high) & kept[neuron]
 
 
 @njit(nogil=True)
@@ -144,17 +157,21 @@ def run_neurons(
     constants: tuple[int, int, int, int, int, bool],
     mask: Any,
     spikes: Any,
+    band: tuple[int, int],
+    eligible: Any,
     potentials: Any,
     notes: Any,
 ) -> None:
     """Do what :func:`run_dense` does, with sums of mantissas at hand, (T, B, N_o) int64."""
-    states, everyone = np.empty((2, sums.shape[2]), np.int32), np.ones(sums.shape[2], np.bool_)
+    states, everyone = np.empty((3, sums.shape[2]), np.int32), np.ones(sums.shape[2], np.bool_)
     for sample in range(sums.shape[1]):
         kept = mask[sample] if len(mask) else everyone
         states[:] = 0
         for step in range(sums.shape[0]):
             fired = spikes[step, sample]
             advance(sums[step, sample], states, constants, kept, fired, notes)
+            if len(eligible):
+                mark_eligible(states[2], band, kept, eligible[step, sample])
             if len(potentials):
                 potentials[step, sample] = states[1]
 
@@ -163,17 +180,19 @@ def run_neurons(
 def advance(sums: Any, states: Any, constants: Any, kept: Any, fired: Any, notes: Any) -> None:
     """Advance one sample's neurons by a step: currents where they are filtered, then potentials.
 
-    `states`, (2, N_o) int32, are both; other arguments as of :func:`run_dense`.
+    `states`, (3, N_o) int32, are both, and the potentials as they were before their reset; other
+    arguments as of :func:`run_dense`.
     """
     weight_exp, gain, synapse_decay, decay, threshold, subtract = constants
-    current, potential = states[0], states[1]
+    current, potential, reached = states[0], states[1], states[2]
     if synapse_decay == 0:
         neuron = (weight_exp, gain, decay, threshold, subtract)
-        integrate_and_fire(sums, potential, neuron, kept, fired, notes)
+        integrate_and_fire(sums, potential, reached, neuron, kept, fired, notes)
         return
     filter_current(sums, current, weight_exp, gain, synapse_decay, notes)
     largest = notes[LARGEST_ACTIVATION]
-    integrate_and_fire(current, potential, (0, 1, decay, threshold, subtract), kept, fired, notes)
+    neuron = (0, 1, decay, threshold, subtract)
+    integrate_and_fire(current, potential, reached, neuron, kept, fired, notes)
     notes[LARGEST_ACTIVATION] = largest  # the other is of a current, after its gain
 
 
@@ -199,11 +218,12 @@ def filter_current(
 
 @njit(nogil=True)
 def integrate_and_fire(
-    sums: Any, potential: Any, constants: Any, kept: Any, fired: Any, notes: Any
+    sums: Any, potential: Any, reached: Any, constants: Any, kept: Any, fired: Any, notes: Any
 ) -> None:
     """Advance one sample's neurons by a step (Eq. 1 and 16).
 
-    `constants` are those of :func:`run_dense` without the decay of currents. All is done in 32
+    `constants` are those of :func:`run_dense` without the decay of currents; `reached` is filled
+    with the potential before its reset. All is done in 32
     bits: what would not fit is saturated before, as it will be behind.
     """
     weight_exp, gain, decay, threshold, subtract = constants
@@ -231,6 +251,7 @@ def integrate_and_fire(
         held = min(max(value, floor), limit)
         num_potentials = np.int32(num_potentials + np.int32(held != value))
         lowest, highest = min(lowest, held), max(highest, held)
+        reached[neuron] = held
         fires = (held > threshold) & kept[neuron]
         fired[neuron] = fires
         potential[neuron] = np.int32(np.int32(held & left_over) - deducted) if fires else held

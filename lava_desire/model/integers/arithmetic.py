@@ -245,6 +245,27 @@ def filter_current(current: Array, activation: Array, gain: int, decay: int) -> 
     return saturate(decay_toward_zero(current, decay) + activation * gain)
 
 
+def integrate(potential: Array, activation: Array, gain: int, decay: int) -> Array:
+    """Advance potentials to where they are compared with the threshold: sat(β·v + g·a)  (Eq. 1).
+
+    Parameters
+    ----------
+    potential, activation, gain, decay
+        As of :func:`integrate_and_fire`.
+
+    Returns
+    -------
+    ndarray
+        v before its reset, (..., N) int64, 24 bits.
+
+    Examples
+    --------
+    >>> integrate(np.array([100, -100]), np.array([1, 0]), gain=64, decay=2048)
+    array([114, -50])
+    """
+    return saturate(decay_toward_zero(potential, decay) + activation * gain)
+
+
 def integrate_and_fire(
     potential: Array,
     activation: Array,
@@ -284,7 +305,7 @@ def integrate_and_fire(
     potential : ndarray
         v after the reset, (..., N) int64, 24 bits.
     """
-    potential = saturate(decay_toward_zero(potential, decay) + activation * gain)
+    potential = integrate(potential, activation, gain, decay)
     spikes = potential > threshold
     if mask is not None:
         spikes = spikes & mask

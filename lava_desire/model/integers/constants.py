@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from lava_desire.model.arrays import Array
 from lava_desire.model.encoding import BRIGHTEST
+from lava_desire.model.integers.arithmetic import local_error
 from lava_desire.model.integers.format import LayerFormat, default_formats
 from lava_desire.model.integers.limits import (
     ALIGNMENT_BITS,
@@ -235,6 +237,32 @@ class IntegerRule:
         shift = 0 if self.neuron == "xylo" else ALIGNMENT_BITS
         return self.format_of(layer).threshold << shift
 
+    def band_of(self, layer: int) -> tuple[int, int]:
+        """Return the potentials between which a neuron of a hidden layer is eligible.
+
+        Parameters
+        ----------
+        layer : int
+            A hidden layer ℓ < L.
+
+        Returns
+        -------
+        low, high : int
+            On the scale of :meth:`threshold_of`, both outside: what
+            :meth:`~lava_desire.model.option.EligibilityPolicy.band` makes of the threshold, rounded
+            outwards, which changes nothing for a potential that is an integer.
+
+        Raises
+        ------
+        ValueError
+            If neurons learn at spikes.
+        """
+        policy = self.config.eligibility_policy
+        if policy is None:
+            raise ValueError("neurons learn at spikes: expected a config with an eligibility_width")
+        low, high = policy.band(self.threshold_of(layer))
+        return math.floor(low), math.ceil(high)
+
     def gain_into(self, layer: int, training: bool) -> int:
         """Return the gain of the input of a plastic layer in 1/64.
 
@@ -263,10 +291,36 @@ class IntegerRule:
         Returns
         -------
         int
-            ⌊θ_hid · F / Δ⌋ with F = T − m and the Δ of layer ℓ + 1, at most 2^23 − 1.
+            ⌊θ_hid · F / Δ⌋ with F = T − m, or T of neurons that learn near their threshold, and the
+            Δ of layer ℓ + 1, at most 2^23 − 1.
         """
-        limit = self.config.desire_threshold_of(layer) * self.full_count / self.step_of(layer + 1)
+        config, full = self.config, self.full_count
+        if config.eligibility_policy is not None:
+            full = config.num_steps
+        limit = config.desire_threshold_of(layer) * full / self.step_of(layer + 1)
         return _whole(min(limit, STATE_LIMIT))
+
+    def local_error(self, desire: Array, counts: Array, mask: Array | None = None) -> Array:
+        """Return what neurons pass back: :func:`~lava_desire.fixed.local_error`, or in its place.
+
+        Parameters
+        ----------
+        desire : ndarray
+            d, (..., N) int8 in {−1, 0, +1}.
+        counts : ndarray
+            (..., N) int64 in [0, T], of spikes or of eligible steps.
+        mask : ndarray, optional
+            Dropout mask, broadcast to (..., N) bool.
+
+        Returns
+        -------
+        ndarray
+            c, (..., N) int64 in [−T, T].
+        """
+        policy = self.config.eligibility_policy
+        if policy is not None:
+            return policy.integer_error(desire, counts, mask)
+        return local_error(desire, counts, self.full_count, mask)
 
     def rate_of(self, layer: int, learning_rate: float) -> tuple[int, int]:
         """Write a learning rate on the grid of layer ℓ: η / (impulse · step) = mantissa / 2^shift.

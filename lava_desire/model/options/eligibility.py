@@ -24,6 +24,7 @@ class EligibilityWidth(EligibilityPolicy):
     """Hidden neurons learn near their threshold: :func:`near_threshold`, :func:`eligible_error`."""
 
     is_quiet: ClassVar[bool] = True
+    integers: ClassVar[bool] = True
 
     eligibility_width: float = real(
         0.0,
@@ -48,6 +49,10 @@ class EligibilityWidth(EligibilityPolicy):
     def error(self, desire: Array, share: Array, mask: Array | None = None) -> Array:
         """See :class:`~lava_desire.model.option.EligibilityPolicy`."""
         return eligible_error(desire, share, mask)
+
+    def integer_error(self, desire: Array, counts: Array, mask: Array | None = None) -> Array:
+        """See :class:`~lava_desire.model.option.EligibilityPolicy`."""
+        return kept_desire(desire, counts, mask) * counts
 
 
 def _band(threshold: float, width: float) -> tuple[float, float]:

@@ -96,7 +96,7 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
         self._traces[step - 1] = self.trace
 
     def _backpropagate(self, counts: Any) -> Any:
-        error = fixed.local_error(self._desire, counts, self._rule.full_count)
+        error = self._rule.local_error(self._desire, counts)
         policy = self._config.feedback_policy
         if policy is None or self._layer == 1:
             return fixed.saturate(self._sums.backward(error).astype(np.int64))
@@ -120,7 +120,7 @@ class AbstractPyDesireConnectionModelFixed(AbstractPyDesireConnectionModel):
     def run_lrn(self) -> None:
         """Turn the pairs of the neurons with desire into a change, and round it to the grid."""
         mantissa, shift = self._rule.rate_of(self._layer, float(self.learning_rate[0]))
-        signed = self._answered * self._desire
+        signed = self._paired * self._desire
         # The rows of neurons, or of channels, that change.
         of_rows = signed.reshape(len(signed), len(self.weights), -1)
         takes_part = of_rows.any(axis=(0, 2))

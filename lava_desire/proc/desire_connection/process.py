@@ -73,7 +73,7 @@ class DesireConnection(AbstractProcess):
     s_in : (N_{ℓ−1},), presynaptic spikes, 0 or 1.
     s_post_in : (N_ℓ,), postsynaptic spikes, 0 or 1.
     eligible_in : (N_ℓ,), steps in which the neurons may learn, 0 or 1, from their ``eligible_out``;
-        where the config has an `eligibility_width`, in floating point.
+        where the config has an `eligibility_width`.
     a_out : (N_ℓ,) float32, activation; int32 in fixed point.
     desire_in : (N_ℓ,), desire of the neurons that are kept, −1, 0 or 1, read in the layer's step.
     third_factor_in : (1,) int8, from the teacher; to be connected where the config follows mean

@@ -85,6 +85,14 @@ class AbstractPyDesireLIFModel(PyLoihiProcessModel):
         """
         raise NotImplementedError
 
+    def _mark_eligible(self, reached: Any, threshold: float) -> None:
+        """Keep which neurons may learn from this step, of potentials before their reset."""
+        policy = self._config.eligibility_policy
+        if policy is not None:
+            self._eligible = self.mask
+            if self._layer < self._config.num_layers:  # the output may learn in every step
+                self._eligible = policy.eligible(reached, threshold) & self.mask
+
     def _hidden_desire(self, z: Any, step: int) -> Any:
         """Return what the neurons desire, (N_ℓ,) int8 (Eq. 15); errors likewise, of ``z_in``."""
         raise NotImplementedError
@@ -125,11 +133,7 @@ class PyDesireLIFModelFloat(AbstractPyDesireLIFModel):
         if not np.logical_and.reduce(np.isfinite(potential, out=self._spikes)):
             check_finite("a_in", current, step)
             raise ValueError("the membrane potential is no longer finite")
-        policy = self._config.eligibility_policy
-        if policy is not None:
-            self._eligible = self.mask
-            if self._layer < self._config.num_layers:  # the output may learn in every step
-                self._eligible = policy.eligible(potential, self._config.threshold) & self.mask
+        self._mark_eligible(potential, self._config.threshold)
         spikes = np.greater_equal(potential, self._threshold, out=self._spikes)
         spikes &= self.mask
         (fired,) = spikes.nonzero()

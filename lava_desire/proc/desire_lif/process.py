@@ -46,8 +46,8 @@ class DesireLIF(AbstractProcess):
         a warning says so.
     s_out : (N_ℓ,) bool, spikes of t = step − 2 in the steps 2 to T + 1 of a window.
     eligible_out : (N_ℓ,) bool, sent with s_out: whether the potential of a neuron that is kept is
-        near the threshold, with an `eligibility_width` in floating point; true for neurons of the
-        output layer then; else false.
+        near the threshold, with an `eligibility_width`; true for neurons of the output layer then;
+        else false.
     z_in : (N_ℓ,), errors of the layer above, seen through its weights, finite; integers in fixed
         point. Not connected, as that of the output layer is, no desire arises here.
     desire_out : (N_ℓ,) int8, desire of the neurons that are kept, in the step in which z arrives.
