@@ -44,6 +44,7 @@ MODULES = [
 ]
 # Lava forks: a fresh process, in which torch has computed nothing yet.
 IN_LAVA = [
+    "lava_desire.lava_runtime.modes",
     "lava_desire.proc.chain",
     "lava_desire.proc.desire_conv.process",
     "lava_desire.proc.desire_sequential.process",

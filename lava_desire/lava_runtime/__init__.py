@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lava_desire.lava_runtime.compat import import_lava
     from lava_desire.lava_runtime.errors import HangError, ProcessError
-    from lava_desire.lava_runtime.modes import install, uninstall
+    from lava_desire.lava_runtime.modes import install, stepping, uninstall
 
-__all__ = ["HangError", "ProcessError", "import_lava", "install", "uninstall"]
+__all__ = ["HangError", "ProcessError", "import_lava", "install", "stepping", "uninstall"]
 
 _HOMES = {
     "HangError": "errors",
     "ProcessError": "errors",
     "import_lava": "compat",
     "install": "modes",
+    "stepping": "modes",
     "uninstall": "modes",
 }
 

@@ -95,6 +95,21 @@ def kernels(modules: frozenset[str], chosen: str) -> dict[str, Kernel] | None:
     return {name: kernel for module in wanted for name, kernel in _loaded[module].items()}
 
 
+def why_none(modules: frozenset[str], chosen: str) -> str:
+    """Return why there are no kernels, where :func:`kernels` returned None."""
+    failed = sorted(_failed & (modules | {_OWN}))
+    if find_spec("numba") is None:
+        return "numba is not installed"
+    if failed:
+        return f"the kernels of {failed[0]} could not be compiled: the log says why"
+    if chosen == "auto" and _seconds < _SECONDS_BEFORE:
+        return (
+            f"kernels are loaded once networks have run for {_SECONDS_BEFORE:g} s; compiled='now' "
+            "loads them at once"
+        )
+    return "another process still compiles the kernels; compiled='now' waits for them"
+
+
 def _is_there(module: str, at_once: bool) -> bool:
     """Load a module's kernels, if that can be done now; return whether they are loaded."""
     if module in _loaded:

@@ -25,6 +25,7 @@ from lava.magma.core.model.py.model import (
 from lava.magma.core.model.py.ports import PyVarPort
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, enum_to_np
 
+from lava_desire.lava_runtime.arrays import Unfit
 from lava_desire.lava_runtime.errors import HangError, Waiting
 from lava_desire.lava_runtime.generators import Generators
 from lava_desire.lava_runtime.local import CommandPort, LocalChannel, LocalSelector, ReplyPort
@@ -119,6 +120,8 @@ class Driver:
         self._poked = threading.Event()
         self._hub: Any = None
         self._program: Program | None = None
+        self._no_program: str | None = None  # why it has none
+        self._num_steps = self._num_compiled = 0  # of the present run, or the last
         self._running: ModelState | None = None
         self._forget()
 
@@ -174,7 +177,9 @@ class Driver:
 
     def let_go(self) -> None:
         """Drop the models: Lava keeps a network's processes, and these its runtime, for ever."""
-        self._program = None
+        if self._program is not None:
+            self._no_program = self.why_by_methods()
+            self._program = None
         for channel in self._served:
             channel.serve = None
         for state in self.states:
@@ -229,7 +234,10 @@ class Driver:
                 self._edges.append(ends)
         self._loihi = loihi
         self._make_phases(frozenset())
-        self._program = Program.of(self.states)
+        try:
+            self._program = Program.of(self.states)
+        except Unfit as unfit:
+            self._no_program = str(unfit)
         # In the first step ports say who sends before it receives.
         self._begins_with: dict[ModelState, str] = {}
         self._undo_watching = [
@@ -380,6 +388,30 @@ class Driver:
                 raise RuntimeError(f"{state.label} has replied that it is in error")
         state.replies.replies.clear()
 
+    @property
+    def has_program(self) -> bool:
+        """Whether kernels may run, in this run or another."""
+        return self._program is not None
+
+    def why_by_methods(self) -> str | None:
+        """Return why models went by their own methods in the last run, or None."""
+        if self._program is None:
+            return self._no_program
+        if self._num_steps == 0:
+            return "it has not run yet"
+        if self._num_compiled:
+            return self._program.why()
+        return self._program.why() or self._program.why_not_now()
+
+    @property
+    def stepping(self) -> str:
+        """How the last run has stepped, as :func:`lava_desire.lava_runtime.stepping` tells it."""
+        why = self.why_by_methods()
+        if self._num_compiled == 0:
+            return f"by methods, because {why}"
+        share = f"compiled, {self._num_compiled} of {self._num_steps} steps"
+        return share if why is None else f"{share}; the others by methods, because {why}"
+
     # Runs
 
     def run(self, num_steps: int) -> str:
@@ -409,7 +441,7 @@ class Driver:
 
     def _run_steps(self, num_steps: int) -> None:
         spk = self._spk
-        step = 0
+        step = self._num_steps = self._num_compiled = 0
         program = self._program
         if program is not None:
             program.begin_run()
@@ -419,11 +451,13 @@ class Driver:
                 advanced = program.advance(num_steps - step)
                 if advanced:
                     step += advanced
+                    self._num_steps, self._num_compiled = step, self._num_compiled + advanced
                     if self.must_pause or self.must_stop:
                         return
                     self.generators.let_others()
                     continue
             step += 1
+            self._num_steps = step
             self._run_tasks(spk)
             if self._undo_watching:
                 spk = self._order_by_first_step()

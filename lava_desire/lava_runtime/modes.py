@@ -13,6 +13,7 @@ from lava.magma.core.process import process as lava_process
 from lava.magma.runtime.runtime import Runtime
 
 from lava_desire.lava_runtime import compiling, watch
+from lava_desire.lava_runtime.errors import describe
 from lava_desire.lava_runtime.registers import hold_weakly
 
 MODES = ("auto", "one", "processes")
@@ -22,6 +23,8 @@ VARIABLE = "LAVA_DESIRE_LAVA_MODE"
 """The environment variable that chooses where a program does not."""
 
 _log = logging.getLogger(__name__)
+
+_BY_LAVA = "by methods, because Lava's own runtime runs it: call install() before its first run"
 
 _LARGE = 1_500_000
 """Numbers in a model above which a step of it is worth an operating-system process.
@@ -56,7 +59,8 @@ def install(
         networks have run for a second and another process has compiled the kernels, with ``"now"``
         from the second step on, before which compiling may take seconds and where ``run`` raises
         RuntimeError if that fails, or ``"never"``. Left out, it is what the environment variable
-        ``LAVA_DESIRE_LAVA_COMPILED`` says, or ``"auto"``. Results are the same to the bit.
+        ``LAVA_DESIRE_LAVA_COMPILED`` says, or ``"auto"``. Results are the same to the bit;
+        :func:`stepping` tells whether a network has used them, and if not, why.
     deadlock_seconds : float or None
         Of a network that is forked: when every process has waited for another for so long,
         :class:`HangError` is raised; None for never. A process that computes, however long, waits
@@ -82,6 +86,53 @@ def install(
     watch.limits = limits
     _mode, _is_chosen = mode, True
     lava_process.Runtime = runtime_for
+
+
+def stepping(process: Any) -> str:
+    """Tell how a network has stepped in its last run, or does in the one that goes on.
+
+    Whether in compiled code, in how many of the run's steps, or by the methods of its models, and
+    then which process is the reason: one that has no compiled steps is enough for all of them.
+    Lava's log says the same at the level INFO, when it becomes so
+    (``LogConfig(level=logging.INFO, level_console=logging.INFO)`` of the process that is run).
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any process of a network that has run, stopped or not.
+
+    Returns
+    -------
+    str
+        Such as ``"compiled, 999 of 1000 steps"``, or ``"by methods, because PyLifModelBitAcc of LIF
+        (Process_0) computes in fixed_pt, which has no compiled steps"``.
+
+    Raises
+    ------
+    RuntimeError
+        If the network has not run yet.
+
+    Examples
+    --------
+    >>> from lava_desire.lava_runtime import install, stepping
+    >>> install("one")
+    >>> from lava.magma.core.run_conditions import RunSteps
+    >>> from lava.magma.core.run_configs import Loihi2SimCfg
+    >>> from lava.proc.lif.process import LIF
+    >>> neurons = LIF(shape=(3,), bias_mant=1, name="cells")
+    >>> neurons.run(RunSteps(10), Loihi2SimCfg(select_tag="fixed_pt"))
+    >>> told = stepping(neurons)
+    >>> neurons.stop()
+    >>> print(told.partition(", because ")[0])
+    by methods
+    >>> print(told.partition(", because ")[2])
+    PyLifModelBitAcc of LIF (cells) computes in fixed_pt, which has no compiled steps
+    """
+    runtime = process.runtime
+    if runtime is None:
+        raise RuntimeError(f"{describe(process)} has not run yet: ask after its first run")
+    told: str = getattr(runtime, "stepping", _BY_LAVA)
+    return told
 
 
 def uninstall() -> None:

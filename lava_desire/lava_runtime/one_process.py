@@ -174,6 +174,19 @@ class OneProcessRuntime(Runtime):
         self._runner: int | None = None
         self._state_of: dict[int, ModelState] = {}
         self._is_stopped_aside = False
+        self._logged: set[str | None] = set()
+
+    @property
+    def stepping(self) -> str:
+        """How the last run has stepped, as :func:`lava_desire.lava_runtime.stepping` tells it."""
+        return self._driver.stepping
+
+    def _log_stepping(self) -> None:
+        """Log how the network steps, once for each reason."""
+        why = self._driver.why_by_methods()
+        if why not in self._logged:
+            self._logged.add(why)
+            self.log.info("this network steps %s", self._driver.stepping)
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and the models.
@@ -202,6 +215,8 @@ class OneProcessRuntime(Runtime):
         )
         self.exception_q = []
         self._is_initialized = True
+        if not self._driver.has_program:
+            self._log_stepping()
 
     def _data_edges(self) -> list[tuple[int, int]]:
         """Return which model sends to which, by their numbers; Vars are not sent."""
@@ -308,6 +323,7 @@ class OneProcessRuntime(Runtime):
 
     def _act_on(self, outcome: str) -> None:
         self._is_running = False
+        self._log_stepping()
         if outcome == "pause":
             for state in self._driver.states:
                 state.model._pause()

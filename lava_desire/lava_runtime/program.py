@@ -9,7 +9,6 @@ step in which a kernel has come upon something that is theirs to say.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,18 +19,15 @@ import numpy as np
 from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
 from lava.magma.core.model.py.ports import (
     AbstractPyPort,
-    IdentityTransformer,
     PyInPort,
-    PyInPortVectorDense,
     PyOutPort,
-    PyOutPortVectorDense,
     PyRefPort,
     PyRefPortVectorDense,
-    VirtualPortTransformer,
 )
 
 from lava_desire.lava_runtime import compiling
-from lava_desire.lava_runtime.local import LocalChannel
+from lava_desire.lava_runtime.arrays import Unfit, address, refuse_shared
+from lava_desire.lava_runtime.links import is_ours, leaves_as_it_is, plain, ports_of, sent_to
 from lava_desire.lava_runtime.order import topological_order
 
 _MOST_SECONDS = 0.004
@@ -42,18 +38,14 @@ _MOST_STEPS = 4096
 _FEWEST = 2
 """Steps of a stretch, at least; fewer are not worth it."""
 
+_TOO_FEW = "no two steps of the run could be taken at once"
+
+_WATCHED = "a debugger or a profiler is on"
+
 Call = tuple[str, list[int]]
 """A kernel by name, and its table."""
 
 _SPK = PyLoihiProcessModel.Phase.SPK
-
-_HERE = os.path.dirname(__file__)
-_ACTS = {"send", "recv", "peek", "probe", "flush", "read", "write", "wait"}
-"""What a model asks of its ports."""
-
-
-class Unfit(Exception):  # noqa: N818
-    """A model, as it is now, has to go on by its own methods."""
 
 
 class CompiledSteps:
@@ -167,33 +159,57 @@ class Program:
 
     def __init__(self, states: list[Any]) -> None:
         self._models = [state.model for state in states]
-        self._parts = [_steps_of[type(model)](model) for model in self._models]
-        self._ports = [port for model in self._models for _, port in _ports(model, AbstractPyPort)]
+        self._names = [name_of(state) for state in states]
+        self._parts: list[CompiledSteps] = []
+        for name, model in zip(self._names, self._models, strict=True):
+            with _said_of(name):
+                self._parts.append(_steps_of[type(model)](model))
+        self._ports = [
+            (f"{name} of {owner}", port)
+            for owner, model in zip(self._names, self._models, strict=True)
+            for name, port in ports_of(model, AbstractPyPort)
+        ]
+        self._vars = [
+            (vars(model), var, f"{var} of {name}")
+            for name, model in zip(self._names, self._models, strict=True)
+            for var in model.var_id_to_var_map.values()
+        ]
         self._choice = compiling.choice()
         self._modules = frozenset(part.kernels for part in self._parts)
         self._kernels: dict[str, compiling.Kernel] | None = None
         self._table: Any = None
-        self._is_off = False
+        self._off: str | None = None  # why kernels are not for this run, or the rest of it
+        self._passing = _TOO_FEW  # why they were not for a step
+        self._is_checked = False
         self._num_steps = _FEWEST
         self._looked = 0.0
         self._wire()
         self._wire_vars(states)
 
     @classmethod
-    def of(cls, states: list[Any]) -> Program | None:
-        """Return the program of a network, or None where a model has no compiled steps."""
-        fits = all(
-            type(state.model) in _steps_of and state.is_loihi and not state.polls_by_itself
-            for state in states
-        )
-        if not states or not fits or compiling.choice() == "never":
-            return None
+    def of(cls, states: list[Any]) -> Program:
+        """Return the program of a network. Raises Unfit, with why there is none."""
+        if compiling.choice() == "never":
+            raise Unfit("compiled steps were switched off by compiled='never'")
+        if not states:
+            raise Unfit("it has no models")
+        for state in states:
+            obstacle = _obstacle(state)
+            if obstacle is not None:
+                raise Unfit(f"{name_of(state)} {obstacle}")
         if not all(_sums_in_order(num_out) for num_out in (2, 100)):
-            return None
-        try:
-            return cls(states)
-        except Unfit:
-            return None
+            raise Unfit("this NumPy sums in another order than kernels do")
+        return cls(states)
+
+    def why(self) -> str | None:
+        """Return why models go by their own methods in this run, or None where kernels may run."""
+        if self._off is None and self._kernels is None:
+            return compiling.why_none(self._modules, self._choice)
+        return self._off
+
+    def why_not_now(self) -> str:
+        """Return why no step of a run was gone through, of kernels that might have."""
+        return self._passing
 
     # Wiring
 
@@ -201,28 +217,25 @@ class Program:
         """Find who sends to whom, and the order."""
         senders: dict[int, tuple[int, str]] = {}
         for number, part in enumerate(self._parts):
-            for name, port in _ports(part.model, PyOutPort):
-                if not port.csp_ports:
-                    continue
-                if type(port) is not PyOutPortVectorDense or name not in part.messages:
-                    raise Unfit
-                for channel in _channels(port):
-                    if channel.dtype != part.messages[name].dtype:
-                        raise Unfit
-                    senders[id(channel)] = number, name
+            with _said_of(self._names[number]):
+                for name, port in ports_of(part.model, PyOutPort):
+                    for channel in sent_to(name, port, part.messages):
+                        senders[id(channel)] = number, name
         self._heard: list[dict[str, list[tuple[int, str]]]] = []
         edges = []
         for number, part in enumerate(self._parts):
             heard: dict[str, list[tuple[int, str]]] = {}
-            for name, port in _ports(part.model, PyInPort):
+            for name, port in ports_of(part.model, PyInPort):
                 if name not in part.receives:
                     continue  # what comes there is not looked at
                 dtype = part.receives[name]
                 if not port.csp_ports and name in part.optional:
                     continue
-                heard[name] = [senders.get(id(each), (-1, "")) for each in _plain(port, dtype)]
-                if (-1, "") in heard[name]:
-                    raise Unfit
+                with _said_of(self._names[number]):
+                    channels = plain(name, port, dtype)
+                    heard[name] = [senders.get(id(each), (-1, "")) for each in channels]
+                    if (-1, "") in heard[name]:
+                        raise Unfit(f"hears at {name} from where nothing is known of")
                 edges += [
                     (sender, number)
                     for sender, port_name in heard[name]
@@ -233,7 +246,8 @@ class Program:
         self._order = sorted(order, key=lambda number: bool(self._parts[number].reads))
         place = {number: at for at, number in enumerate(self._order)}
         if any(place[sender] >= place[receiver] for sender, receiver in edges):
-            raise Unfit  # they wait for each other
+            waiting = next(b for a, b in edges if place[a] >= place[b])
+            raise Unfit(f"{self._names[waiting]} is in a loop in which nobody sends first")
 
     def _wire_vars(self, states: list[Any]) -> None:
         """Find which RefPort reads which Var."""
@@ -243,23 +257,26 @@ class Program:
             for port, requests in state.var_ports
         }
         self._read: list[dict[str, Any]] = []
-        for part in self._parts:
+        for number, part in enumerate(self._parts):
             read = {}
-            for name, port in _ports(part.model, PyRefPort):
+            for name, port in ports_of(part.model, PyRefPort):
                 if not port.csp_ports:
                     continue
-                is_plain = _leaves_as_it_is(port._transformer)
+                is_plain = leaves_as_it_is(port._transformer)
                 owner = owners.pop(id(port._csp_send_port.channel), None)
-                if type(port) is not PyRefPortVectorDense or not is_plain or owner is None:
-                    raise Unfit
-                values = self._parts[owner[0]].variables.get(owner[1])
-                comes = port._csp_recv_port.channel.dtype
-                if name not in part.reads or values is None or values.dtype != comes:
-                    raise Unfit
+                with _said_of(self._names[number]):
+                    if type(port) is not PyRefPortVectorDense or not is_plain or owner is None:
+                        raise Unfit(f"reads a Var by {name}, reshaped or as no dense array")
+                    values = self._parts[owner[0]].variables.get(owner[1])
+                    comes = port._csp_recv_port.channel.dtype
+                    if name not in part.reads or values is None or values.dtype != comes:
+                        of = self._names[owner[0]]
+                        raise Unfit(f"reads {owner[1]} of {of} by {name}, which has no kernel")
                 read[name] = values
             self._read.append(read)
-        if owners:  # some port of a Var is asked by another
-            raise Unfit
+        if owners:
+            number, var = next(iter(owners.values()))
+            raise Unfit(f"{self._names[number]} is asked for {var} by more than one port")
 
     # Runs
 
@@ -269,15 +286,22 @@ class Program:
         models_of: dict[type, list[Any]] = {}
         for model in self._models:
             models_of.setdefault(type(model), []).append(model)
-        self._is_off = (
-            np.geterr()["under"] != "ignore"
-            or not all(_methods_of[each].are_as_written(on) for each, on in models_of.items())
-            or not all(map(_is_ours, self._ports))
-        )
+        self._off, self._passing, self._is_checked = None, _TOO_FEW, False
+        if np.geterr()["under"] != "ignore":
+            self._off = "np.errstate is not to ignore underflow, which kernels say nothing of"
+        for each, on in models_of.items():
+            if not _methods_of[each].are_as_written(on):
+                self._off = f"{each.__name__}, or a model of it, was given another method"
+        for name, port in self._ports:
+            if not is_ours(port):
+                self._off = f"{name} was given another method"
 
     def advance(self, most: int) -> int:
         """Go through as many steps as may be, `most` at most; return their number, 0 for none."""
-        if self._is_off or _is_watched():
+        if self._off is not None:
+            return 0
+        if _is_watched():
+            self._passing = _WATCHED
             return 0
         if self._kernels is None and not self._load():
             return 0
@@ -289,17 +313,25 @@ class Program:
                 return 0
         began = time.perf_counter()
         try:
-            hold = [part.begin() for part in self._parts]
+            if not self._is_checked:
+                self._refuse_shared()
+            hold = []
+            for name, part in zip(self._names, self._parts, strict=True):
+                with _said_of(name):
+                    hold.append(part.begin())
             if self._table is None or not all(hold):
                 self._table = self._tabled()
-        except Unfit:
-            self._is_off = True
+        except Unfit as unfit:
+            self._off = str(unfit)
             self._table = None  # a part before may have noted an array that is not in it
             return 0
         done = self._through(step, room)
         if done < room:
             # The step that comes next is for the models; arrays may hold what is half of it.
-            self._is_off = True
+            self._off = (
+                f"in step {step + done + 1} a number left what a float can hold, or brightness "
+                "changed"
+            )
             for part in self._parts:
                 part.begin()
             if done == 0 or self._through(step, done) < done:
@@ -315,6 +347,20 @@ class Program:
         elif room == self._num_steps and seconds < _MOST_SECONDS / 2:
             self._num_steps = min(2 * self._num_steps, _MOST_STEPS)
         return done
+
+    def _refuse_shared(self) -> None:
+        """Raise Unfit if Vars of the network share memory: what one becomes, so does the other."""
+        arrays = [
+            (values, place)
+            for attributes, var, place in self._vars
+            if isinstance(values := attributes.get(var), np.ndarray)
+        ]
+        # Arrays that are no views, and not one and the same, share none.
+        if len({id(values) for values, _ in arrays}) < len(arrays) or any(
+            values.base is not None for values, _ in arrays
+        ):
+            refuse_shared(arrays)
+        self._is_checked = True
 
     def _through(self, step: int, num_steps: int) -> int:
         """Run the kernels in steps after this one; return how many steps they have gone through."""
@@ -342,7 +388,8 @@ class Program:
             for name, senders in self._heard[number].items():
                 messages = [self._parts[sender].messages[port] for sender, port in senders]
                 heard[name] = messages[0] if len(messages) == 1 else self._sum(messages, late)
-            before, after = part.calls(heard)
+            with _said_of(self._names[number]):
+                before, after = part.calls(heard)
             early += before
             late += after
         words = [0, len(early) + len(late)]
@@ -372,36 +419,40 @@ def _sums_in_order(num_out: int) -> bool:
     return bool((by_output == 0.4).all() and (by_input == 0.4).all())
 
 
-def check_alike(array: Any, values: Any) -> None:
-    """Raise Unfit if a model's array is of another type or shape than ours."""
-    if values.__class__ is not np.ndarray or values.shape != array.shape:
-        raise Unfit
-    if values.dtype != array.dtype:
-        raise Unfit
+def name_of(state: Any) -> str:
+    """Return what a model is called: its class, and its process."""
+    return f"{type(state.model).__name__} of {state.label}"
 
 
-def take(array: Any, values: Any) -> None:
-    """Take the values of a model's array, or raise Unfit if they are of another type or shape."""
-    check_alike(array, values)
-    array[...] = values
+class _said_of:  # noqa: N801
+    """Puts the name of a model in front of why it is unfit; a quick context, for every stretch."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, Unfit):
+            raise Unfit(f"{self._name} {error}") from None
 
 
-def fit(values: Any, dtype: Any, shape: tuple[int, ...]) -> Any:
-    """Return an array of a model in which a kernel can write, or raise Unfit."""
-    is_fit = (
-        values.__class__ is np.ndarray
-        and values.dtype == dtype
-        and values.shape == shape
-        and values.flags.carray
-    )
-    if not is_fit:
-        raise Unfit
-    return values
-
-
-def address(array: Any) -> int:
-    """Return where an array is."""
-    return int(array.__array_interface__["data"][0])
+def _obstacle(state: Any) -> str | None:
+    """Return why a model has no compiled steps, as what is said of it, or None."""
+    if not state.is_loihi:
+        return "is asynchronous"
+    if state.polls_by_itself:
+        return "decides by itself on which ports it is asked"
+    model = type(state.model)
+    if model in _steps_of:
+        return None
+    if "fixed_pt" in getattr(model, "tags", ()):
+        return "computes in fixed_pt, which has no compiled steps"
+    above = [each.__name__ for each in model.__mro__ if each in _steps_of]
+    if above:
+        return f"has no compiled steps, which are of {above[0]} itself and of no class derived"
+    return "has no compiled steps"
 
 
 def _is_watched() -> bool:
@@ -413,42 +464,3 @@ def _is_watched() -> bool:
         monitoring.get_tool(tool) is not None
         for tool in (monitoring.DEBUGGER_ID, monitoring.PROFILER_ID)
     )
-
-
-def _ports(model: Any, kind: type) -> list[tuple[str, Any]]:
-    return [(name, port) for name, port in vars(model).items() if isinstance(port, kind)]
-
-
-def _is_ours(port: Any) -> bool:
-    """Tell whether what a port sends and receives with, of its own, is of this runtime."""
-    own = [getattr(vars(port)[name], "__code__", None) for name in _ACTS & vars(port).keys()]
-    return all(code and os.path.dirname(code.co_filename) == _HERE for code in own)
-
-
-def _channels(port: Any) -> list[LocalChannel]:
-    channels = [getattr(end, "channel", None) for end in port.csp_ports]
-    if any(not isinstance(each, LocalChannel) or each.is_external for each in channels):
-        raise Unfit
-    return channels  # type: ignore[return-value]
-
-
-def _leaves_as_it_is(transformer: Any) -> bool:
-    return type(transformer) is IdentityTransformer or (
-        type(transformer) is VirtualPortTransformer
-        and not any(transformer._csp_port_to_fp.values())
-    )
-
-
-def _plain(port: Any, dtype: Any) -> list[LocalChannel]:
-    """Return the channels of an in port whose messages are read as they are."""
-    channels = _channels(port)
-    is_plain = type(port) is PyInPortVectorDense and _leaves_as_it_is(port._transformer)
-    if not channels or not is_plain:
-        raise Unfit
-    for each in channels:
-        comes = np.result_type(port._d_type, each.dtype)
-        if each.shape != port._shape or (dtype is not None and not each.dtype == comes == dtype):
-            raise Unfit
-    if len(channels) > 1 and dtype != np.float64:
-        raise Unfit
-    return channels

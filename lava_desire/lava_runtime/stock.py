@@ -12,17 +12,9 @@ from lava.proc.io.source import PySendModelFloat
 from lava.proc.lif.models import PyLifModelFloat
 from lava.proc.monitor.models import PyMonitorModel
 
+from lava_desire.lava_runtime.arrays import Unfit, address, check_alike, fit, take
 from lava_desire.lava_runtime.compat import LAVA_VERSION
-from lava_desire.lava_runtime.program import (
-    Call,
-    CompiledSteps,
-    Unfit,
-    address,
-    check_alike,
-    fit,
-    steps_for,
-    take,
-)
+from lava_desire.lava_runtime.program import Call, CompiledSteps, steps_for
 
 _DOUBLE = np.dtype(np.float64)
 
@@ -37,10 +29,12 @@ def _number(value: Any) -> Any:
     """Return a model's number as its equations take it, or raise Unfit."""
     if isinstance(value, np.ndarray):
         if value.dtype != _DOUBLE or value.size != 1:
-            raise Unfit
+            raise Unfit(
+                f"has {value.size} values of {value.dtype} for du, dv or vth: expected one float64"
+            )
         return value.reshape(())[()]
     if not isinstance(value, (float, int)):  # np.float64 is a float
-        raise Unfit
+        raise Unfit(f"has a {type(value).__name__} for du, dv or vth")
     return value
 
 
@@ -92,9 +86,10 @@ class DenseSteps(CompiledSteps):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         if model.weights.ndim != 2 or len(model.weights) < 2:
-            raise Unfit  # NumPy sums a single row in another order
+            # NumPy sums a single row in another order.
+            raise Unfit(f"has weights {model.weights.shape}: kernels take two outputs or more")
         if model.weights.size > _MOST_WEIGHTS:
-            raise Unfit
+            raise Unfit(f"has {model.weights.size} weights: kernels take {_MOST_WEIGHTS} at most")
         self._weights = np.zeros(model.weights.shape)
         self._by_input = np.zeros(model.weights.T.shape)
         self._sums, self._message = np.zeros(len(model.weights)), np.zeros(len(model.weights))
@@ -114,7 +109,8 @@ class DenseSteps(CompiledSteps):
         """See :class:`CompiledSteps`."""
         model, bits = self.model, self.model.num_message_bits
         if not isinstance(bits, np.ndarray) or bits.size != 1 or bits.item() > 0:
-            raise Unfit  # graded spikes are a product of BLAS
+            # Graded spikes are a product of BLAS.
+            raise Unfit("hears graded spikes (num_message_bits): kernels take those without value")
         check_alike(self._weights, model.weights)
         if not np.array_equal(model.weights, self._weights):
             self._weights[...] = model.weights
@@ -180,7 +176,7 @@ class MonitorSteps(CompiledSteps):
         parameters = model.proc_params
         num_vars, num_ports = parameters["n_ref_ports"], parameters["n_in_ports"]
         if num_vars + num_ports != 1:
-            raise Unfit
+            raise Unfit(f"probes {num_vars + num_ports} members: kernels record one")
         names = parameters["VarsData1" if num_vars else "VarsData2"]
         ports = parameters["RefPorts" if num_vars else "InPorts"]
         self._name, self._port = names[0], ports[0]
@@ -198,7 +194,7 @@ class MonitorSteps(CompiledSteps):
         """See :class:`CompiledSteps`."""
         values = heard[self._port]
         if values.dtype not in _RECORDED or values.shape != self._rows.shape[1:]:
-            raise Unfit
+            raise Unfit(f"records {values.shape} of {values.dtype}, which has no kernel")
         table = [values.size, address(self._rows), address(values), _RECORDED.index(values.dtype)]
         return [], [("record", table)]
 

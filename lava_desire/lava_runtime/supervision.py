@@ -84,6 +84,11 @@ class SupervisedRuntime(Runtime):
         self._drop: Any = None
         self._limits = watch.limits
 
+    @property
+    def stepping(self) -> str:
+        """How it steps, as :func:`lava_desire.lava_runtime.stepping` tells it."""
+        return "by methods, because it is forked: compiled steps are of networks in one process"
+
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build the channels and fork the children.
 

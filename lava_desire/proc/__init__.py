@@ -12,7 +12,7 @@ from lava_desire.lava_runtime.compat import import_lava
 import_lava()
 
 from lava_desire.lava_runtime.errors import HangError, ProcessError  # noqa: E402
-from lava_desire.lava_runtime.modes import install, install_unless_chosen  # noqa: E402
+from lava_desire.lava_runtime.modes import install, install_unless_chosen, stepping  # noqa: E402
 from lava_desire.proc.chain import DesireChain  # noqa: E402
 from lava_desire.proc.desire_connection.process import DesireConnection  # noqa: E402
 from lava_desire.proc.desire_conv.process import DesireConv  # noqa: E402
@@ -56,4 +56,5 @@ __all__ = [
     "WindowRecorder",
     "install",
     "plot_window",
+    "stepping",
 ]

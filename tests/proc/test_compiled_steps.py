@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ pytest.importorskip("numba", reason="numba is not installed")
 from composed import CONFIG, IMAGES, LABELS, Network
 
 from lava_desire import DesireConfig
-from lava_desire.lava_runtime import compiling, install
+from lava_desire.lava_runtime import compiling, install, stepping, uninstall
 from lava_desire.lava_runtime.compiling import VARIABLE
 from lava_desire.lava_runtime.program import (
     _FEWEST,
@@ -37,6 +39,7 @@ from lava_desire.proc import ProcessError
 from lava_desire.randomness import initial_weights
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
+from lava.magma.core.process.process import LogConfig  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.dense.models import PyDenseModelFloat  # isort: skip
@@ -46,7 +49,7 @@ from lava.proc.io.sink import RingBuffer as Sink  # isort: skip
 from lava.proc.io.source import PySendModelFloat  # isort: skip
 from lava.proc.io.source import RingBuffer as Source  # isort: skip
 from lava.proc.lif.models import AbstractPyLifModelFloat, PyLifModelFloat  # isort: skip
-from lava.proc.lif.process import LIF  # isort: skip
+from lava.proc.lif.process import LIF, LIFReset  # isort: skip
 from lava.proc.monitor.process import Monitor  # isort: skip
 
 SETTINGS = Loihi2SimCfg(select_tag="floating_pt")
@@ -61,6 +64,11 @@ def restored():
 
 def program_of(process):
     return process.runtime._driver._program
+
+
+def is_compiled(process):
+    """Tell whether nothing has kept the steps of the last run from compiled code."""
+    return re.fullmatch(r"compiled, \d+ of \d+ steps", stepping(process)) is not None
 
 
 def run(process, num_steps):
@@ -130,8 +138,7 @@ def by(compiled, build, act):
     try:
         found = act(processes)
         if program is not None:
-            assert not program._is_off
-            assert program._kernels is not None
+            assert is_compiled(processes[-1])
         return found
     finally:
         processes[-1].stop()
@@ -331,6 +338,72 @@ def test_weights_that_were_replaced_by_equal_ones_of_another_type_are_summed_in_
     assert by("never", build, act) == by("now", build, act)
 
 
+def aliased_to(kind, model, other):
+    """Have a Var of a LIF share memory with another."""
+    if kind == "u is v":
+        model.u = model.v
+    elif kind == "bias_mant within v":
+        model.bias_mant = model.v[:1]
+    elif kind == "du within v":
+        model.du = model.v[:1]
+    elif kind == "u beside v":
+        shared = np.zeros(len(model.v) + 1)
+        model.u, model.v = shared[:-1], shared[1:]
+    elif kind == "v of two models":
+        model.v = other.v
+    elif kind == "v of one place":
+        model.v = np.lib.stride_tricks.as_strided(model.v, strides=(0,))
+
+
+ALIASED = (
+    "u is v",
+    "bias_mant within v",
+    "du within v",
+    "u beside v",
+    "v of two models",
+    "v of one place",
+)
+
+
+@pytest.mark.parametrize("kind", ALIASED)
+def test_vars_that_share_memory_become_what_methods_make_of_them(kind):
+    def act(compiled):
+        install("one", compiled=compiled)
+        size = 1 if kind.endswith("within v") else 3
+        bias = np.array([0.1, 0.2, 0.3])[:size]
+        cells = [LIF(shape=(size,), vth=3.0, du=0.25, dv=0.5, bias_mant=bias) for _ in range(2)]
+        cells[0].s_out.connect(cells[1].a_in)
+        run(cells[1], 3)
+        states = sorted(
+            cells[0].runtime._driver.states, key=lambda each: cells[1].name in each.label
+        )
+        aliased_to(kind, *(each.model for each in states))
+        run(cells[1], 9)
+        assert stepping(cells[1]).startswith("by methods")
+        if compiled == "now":
+            assert "share memory" in stepping(cells[1])
+        found = seen(cells)
+        cells[0].stop()
+        return found
+
+    assert act("never") == act("now")
+
+
+def test_a_potential_that_is_also_the_current_adds_itself():
+    install("one", compiled="now")
+    neuron = LIF(shape=(1,), vth=100.0, du=0.0, dv=0.5, bias_mant=0.25)
+    run(neuron, 1)  # v = 0.25
+    model = model_of(neuron, PyLifModelFloat)
+    model.u = model.v
+    run(neuron, 3)  # v = v (1 - dv) + v + bias: 0.625, 1.1875, 2.03125
+    assert neuron.v.get().tolist() == [2.03125]
+    model.u = np.zeros(1)
+    run(neuron, 3)  # v = v (1 - dv) + bias: 1.265625, 0.8828125, 0.69140625
+    assert neuron.v.get().tolist() == [0.69140625]
+    assert is_compiled(neuron)
+    neuron.stop()
+
+
 def test_stretches_that_take_too_long_become_shorter_however_short_runs_are(monkeypatch):
     def num_steps_after(most_seconds, run_steps):
         monkeypatch.setattr(f"{PROGRAM}._MOST_SECONDS", most_seconds)
@@ -405,7 +478,7 @@ def test_a_method_that_was_replaced_is_called(cls, method, monkeypatch):
         called = steps_by_methods(sink, 6, method, cls, monkeypatch)
         assert called == 6 * number
         run(sink, 5)
-        assert not program_of(sink)._is_off
+        assert is_compiled(sink)
     finally:
         sink.stop()
 
@@ -457,7 +530,7 @@ def test_a_method_that_one_port_was_given_is_called():
     assert len(called) == 3
     port.recv = plain
     run(sink, 3)
-    assert not program_of(sink)._is_off
+    assert is_compiled(sink)
     sink.stop()
 
 
@@ -575,6 +648,138 @@ def test_two_networks_at_once_compute_what_each_does_alone():
     for processes in both:
         processes[-1].stop()
     assert found == [expected, expected]
+
+
+def lif(**options):
+    return LIF(shape=(3,), bias_mant=0.3, name="cells", **options)
+
+
+def test_a_network_tells_how_many_steps_were_compiled():
+    install("one", compiled="now")
+    neurons = lif()
+    with pytest.raises(
+        RuntimeError, match=r"LIF \(cells\) has not run yet: ask after its first run"
+    ):
+        stepping(neurons)
+    run(neurons, 1)
+    assert stepping(neurons) == "by methods, because no two steps of the run could be taken at once"
+    run(neurons, 12)
+    assert stepping(neurons) == "compiled, 12 of 12 steps"
+    neurons.stop()
+    assert stepping(neurons) == "compiled, 12 of 12 steps"
+
+
+def test_a_network_of_windows_tells_the_steps_in_which_spikes_go_forward():
+    install("one", compiled="now")
+    network = network_of()()[-1]
+    run(network, 36)  # three windows of 9 steps, and 3 back
+    assert stepping(network) == "compiled, 24 of 36 steps"
+    network.stop()
+
+
+def test_a_network_is_told_to_be_compiled_while_it_runs():
+    install("one", compiled="now")
+    neurons = lif()
+    run(neurons, 1)
+    neurons.run(RunContinuous())
+    limit = time.monotonic() + 60
+    while not is_compiled(neurons) and time.monotonic() < limit:
+        time.sleep(0.001)
+    assert is_compiled(neurons)
+    neurons.stop()
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (
+            lambda: [Dense(weights=np.eye(3)[:1]), lif()],
+            r"PyDenseModelFloat of Dense \(Process_\d+\) has weights \(1, 3\): kernels take two "
+            "outputs or more",
+        ),
+        (
+            lambda: [Dense(weights=np.eye(3), num_message_bits=8), lif()],
+            r"PyDenseModelFloat of Dense .* hears graded spikes \(num_message_bits\).*",
+        ),
+        (
+            lambda: [LIFReset(shape=(3,), reset_interval=5, reset_offset=0), lif()],
+            r"PyLifResetModelFloat of LIFReset \(Process_\d+\) has no compiled steps",
+        ),
+    ],
+    ids=["one output", "graded spikes", "another process"],
+)
+def test_a_network_that_goes_by_methods_names_who_is_the_reason(build, why):
+    install("one", compiled="now")
+    first, neurons = build()
+    neurons.s_out.connect(first.s_in if isinstance(first, Dense) else first.a_in)
+    run(neurons, 9)
+    told = stepping(neurons)
+    assert re.fullmatch(f"by methods, because {why}", told), told
+    neurons.stop()
+    assert stepping(neurons) == told
+
+
+def test_a_network_in_integers_names_its_tag():
+    install("one", compiled="now")
+    neurons = LIF(shape=(3,), name="cells")
+    neurons.run(RunSteps(9), Loihi2SimCfg(select_tag="fixed_pt"))
+    assert stepping(neurons) == (
+        "by methods, because PyLifModelBitAcc of LIF (cells) computes in fixed_pt, which has no "
+        "compiled steps"
+    )
+    neurons.stop()
+
+
+def test_a_run_that_goes_on_by_methods_says_from_which_step_on():
+    install("one", compiled="now")
+    neurons = LIF(shape=(2,), vth=np.inf, du=0, dv=0, bias_mant=2.0**1023)
+    with np.errstate(over="ignore"):
+        run(neurons, 1)
+        run(neurons, 9)
+    told = stepping(neurons)
+    neurons.stop()
+    assert told == (
+        "by methods, because in step 2 a number left what a float can hold, or brightness changed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("choose", "why"),
+    [
+        (lambda: install("one", compiled="never"), ".* switched off by compiled='never'"),
+        (lambda: install("processes"), "it is forked: .* in one process"),
+        (uninstall, r"Lava's own runtime runs it: call install\(\) before its first run"),
+    ],
+    ids=["never", "forked", "Lava's own"],
+)
+def test_a_network_that_was_not_to_be_compiled_says_so(choose, why):
+    choose()
+    neurons = lif()
+    run(neurons, 5)
+    told = stepping(neurons)
+    neurons.stop()
+    assert re.fullmatch(f"by methods, because {why}", told), told
+
+
+def test_the_log_of_lava_says_once_how_a_network_steps(caplog):
+    install("one", compiled="now")
+    neurons = lif(log_config=LogConfig(level=logging.INFO))
+    for num_steps in (1, 9, 1, 9):
+        run(neurons, num_steps)
+    neurons.stop()
+    said = [each for each in caplog.messages if "steps" in each]
+    assert said == [
+        "this network steps by methods, because no two steps of the run could be taken at once",
+        "this network steps compiled, 9 of 9 steps",
+    ]
+
+
+def test_the_log_of_lava_is_quiet_unless_it_is_asked(caplog):
+    install("one", compiled="now")
+    neurons = lif()
+    run(neurons, 9)
+    neurons.stop()
+    assert not [each for each in caplog.messages if "steps" in each]
 
 
 @pytest.mark.parametrize("source", ["compiled", VARIABLE])

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lava_desire.lava_runtime.program import Call, CompiledSteps, Unfit, address, steps_for, take
+from lava_desire.lava_runtime.arrays import Unfit, address, take
+from lava_desire.lava_runtime.program import Call, CompiledSteps, steps_for
 from lava_desire.proc.desire_dense.models import PyDesireDenseModelFloat
 from lava_desire.proc.desire_dense.sums import DenseSums
 from lava_desire.proc.desire_lif.models import PyDesireLIFModelFloat
@@ -72,7 +73,7 @@ class EncoderSteps(WindowSteps):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         if model.s_in.csp_ports:
-            raise Unfit
+            raise Unfit("hears spikes at s_in: kernels encode images")
         self._silent("s_out")
         size = self.messages["s_out"].size
         self._received, self._brightness, self._potential = (
@@ -123,9 +124,10 @@ class DenseSteps(WindowSteps):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         if type(model._sums) is not DenseSums or model._is_eligible:
-            raise Unfit
+            raise Unfit("has an eligibility_width, or sums of its own, which have no kernel")
         if model._synapse.num_post < 2:
-            raise Unfit  # NumPy sums a single column in another order
+            # NumPy sums a single column in another order.
+            raise Unfit("has one output: kernels take two or more")
         self._silent("a_out", "z_out")
         self.early = frozenset(self.messages)
         self._activation, self._gain = np.zeros_like(model._activation), np.ones(1)
@@ -155,7 +157,7 @@ class DenseSteps(WindowSteps):
         """See :class:`CompiledSteps`."""
         model = self.model
         if model._z is not model._no_z:
-            raise Unfit
+            raise Unfit("has desires to send")
         self._gain[0] = model._gain_of_window
         take(self._activation, model._activation)
         if model._config.follows_rates:
@@ -180,7 +182,7 @@ class LifSteps(WindowSteps):
         super().__init__(model)
         config = model._config
         if config.synapse_decay or config.eligibility_policy is not None:
-            raise Unfit
+            raise Unfit("has a synapse_decay or an eligibility_width, which have no kernel")
         self._silent("s_out", "eligible_out", "desire_out")
         self._is_zeroed = int(config.reset == "zero")
         self._potential = np.zeros_like(model._next)
