@@ -196,6 +196,22 @@ def test_integers_learn_much_as_floating_point_does(config):
         assert np.corrcoef(one, other)[0, 1] > 0.9
 
 
+def test_neurons_of_xylo_are_eligible_by_their_potential_before_a_spike():
+    config = DENSE.replace(synapse_decay=0.5, threshold=0.6, dropout_hidden=0.0)
+    network = DesireNetwork(config, arithmetic="fixed_point", formats=xylo_formats(config))
+    activity, backend = network.forward(IMAGES), network.backend
+    layer, passed = backend.layers[0], (network.weights[0], activity.trains[0], 1.0, None)
+    after = backend.potentials(layer, *passed).numpy()
+    spikes, eligible = (each.numpy() for each in backend.run_eligible(layer, *passed))
+    threshold = network.rule.threshold_of(1)
+    before = after + spikes * threshold
+    assert spikes.any() and (eligible & spikes).any() and (eligible & ~spikes).any()
+    np.testing.assert_array_equal(eligible, np.abs(before / threshold - 1) < 0.5)
+    weights = network.numpy_weights()
+    network.train_step(IMAGES, LABELS, 0.02)
+    assert all((x != y).any() for x, y in zip(weights, network.numpy_weights(), strict=True))
+
+
 def test_in_integers_a_pass_without_masks_has_the_same_eligible_steps():
     network = DesireNetwork(DENSE.replace(dropout_hidden=0.0), arithmetic="fixed_point")
     masks = [np.ones((24, size), bool) for size in DENSE.neurons[:-1]]

@@ -189,8 +189,9 @@ def test_neurons_saturate_as_those_of_fixed(
     steps = np.stack([signed, -signed, signed, signed])[:, None]
     found, reached = np.empty(steps.shape, bool), np.empty(steps.shape, np.int32)
     constants = exponent, gain, filtering, decay, mantissa << 6, subtract
-    notes = np.zeros(5, np.int64)
-    fixed_kernels.run_neurons(steps, constants, np.empty((0, 0), bool), found, reached, notes)
+    notes, near, band = np.zeros(5, np.int64), np.empty(steps.shape, bool), (0, mantissa << 7)
+    everyone = np.empty((0, 0), bool)
+    fixed_kernels.run_neurons(steps, constants, everyone, found, band, near, reached, notes)
     potential, overflows = np.zeros(signed.shape, np.int64), 0
     current, largest = np.zeros_like(potential), 0
     for step, now in enumerate(steps[:, 0]):
@@ -202,14 +203,16 @@ def test_neurons_saturate_as_those_of_fixed(
             current = fixed.filter_current(current, activation, gain, filtering)
             is_held |= current != kept + activation * gain
         overflows += is_held.sum()
+        arrived = (current, 1) if filtering else (activation, gain)
+        before = fixed.integrate(potential, *arrived, decay)
         spikes, potential = fixed.integrate_and_fire(
             potential,
-            current if filtering else activation,
-            1 if filtering else gain,
+            *arrived,
             decay,
             mantissa << 6,
             reset="subtract" if subtract else "zero",
         )
+        np.testing.assert_array_equal(near[step, 0], (before > band[0]) & (before < band[1]))
         np.testing.assert_array_equal(found[step, 0], spikes)
         np.testing.assert_array_equal(reached[step, 0], potential)
     assert notes[fixed_kernels.ACTIVATIONS_SATURATED] == overflows
