@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from math import ceil
 from typing import Any
 
@@ -85,5 +86,5 @@ def _cells(found: CoreMap) -> list[tuple[str, list[tuple[int, float]]]]:
     for place, most in found.limits.items():
         parts = [(layer.layer, sum(layer.used.get(place, ())) / most) for layer in found.layers]
         taken = sum(share for _, share in parts)
-        cells.append((f"{place}\n{100 * taken:,.0f} %", parts))
+        cells.append((f"{textwrap.fill(place, 14)}\n{100 * taken:,.0f} %", parts))
     return cells

@@ -133,6 +133,7 @@ MANUAL = {
         {
             "lava-desire map runs/a --chip loihi2": "a trained network",
             "lava-desire map 784-200-100-10 --figure cores.png": "layers, before any training",
+            "lava-desire map --dataset mnist --layers 200 100": "the same, as train spells it",
         },
         "energy, export; docs/chips.md",
     ),

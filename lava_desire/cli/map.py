@@ -11,7 +11,9 @@ import typer
 
 from lava_desire.cli.fields import option, places
 from lava_desire.cli.printing import say
-from lava_desire.cli.run import FIGURES, check_choice, check_output, trained_file
+from lava_desire.cli.run import FIGURES, check_choice, check_output, trained_file, untrained
+from lava_desire.config import PRESETS
+from lava_desire.data.names import DATASETS
 from lava_desire.deploy.chips import find_chips
 
 if TYPE_CHECKING:
@@ -24,12 +26,27 @@ _SIZES = "64-200-100-10 or 1x28x28-16c5s2-32c5s2-10"
 
 def map_(
     network: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help=f"A checkpoint, a run folder (its best), or layers, as {_SIZES}.",
+            help=f"A checkpoint, a run folder (its best), or layers, as {_SIZES}; or none, and "
+            "--layers, --dataset, --preset or --config as of train.",
+            show_default=False,
             autocompletion=places,
         ),
-    ],
+    ] = None,
+    layers: Annotated[
+        str | None, option("As of train: --layers 200 100, or 16c5s2 32c5s2 10.", "preset's")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        option("As of train: inputs and classes are its.", "preset's", values=DATASETS),
+    ] = None,
+    preset: Annotated[
+        str | None, option("As of train.", "the dataset's, or digits", values=list(PRESETS))
+    ] = None,
+    config: Annotated[
+        str | None, option("As of train: a .json, .yaml or .toml file, or run folder.")
+    ] = None,
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=list(CHIPS))] = "loihi1",
     weight_bits: Annotated[
         int | None, option("Bits of a weight, 1 to 32.", "those of integers, else 8")
@@ -48,11 +65,13 @@ def map_(
 ) -> None:
     """Count the cores of a chip that a network takes, and say what limits; no chip is needed.
 
-    Of a trained network, or before training of its layers: lava-desire map 784-1600-800-10. Ends
-    with 1 where the network does not fit.
+    Of a trained network, or before training of its layers: lava-desire map 784-1600-800-10, or as
+    train takes them: lava-desire map --dataset mnist --layers 1600 800. Ends with 1 where the
+    network does not fit.
     """
     check_choice("--chip", chip, tuple(CHIPS))
-    given, trained = _read(network, reset)
+    as_trained = {"layers": layers, "dataset": dataset, "preset": preset, "config": config}
+    given, trained = _read(network, reset, {k: v for k, v in as_trained.items() if v is not None})
     paths = {
         name: check_output(f"--{name}", output, suffixes, trained)
         for name, output, suffixes in (("json", json_, (".json",)), ("figure", figure, FIGURES))
@@ -80,10 +99,28 @@ def map_(
         raise typer.Exit(1)
 
 
-def _read(network: str, reset: str | None) -> tuple[DesireConfig | Checkpoint, Path]:
+def _read(
+    network: str | None, reset: str | None, as_trained: dict[str, str]
+) -> tuple[DesireConfig | Checkpoint, Path]:
     """Return what is mapped, and the file that it is from; of layers a name that is none."""
     from lava_desire.config import DesireConfig
 
+    fields: dict[str, Any] = {} if reset is None else {"reset": reset}
+    if network is None:
+        if not as_trained:
+            raise ValueError(
+                f"nothing is given to map: expected a checkpoint, a run folder, or layers, as "
+                f"{_SIZES}; or --layers, --dataset, --preset or --config, as of train"
+            )
+        check_choice("--preset", as_trained.get("preset"), tuple(PRESETS))
+        check_choice("--dataset", as_trained.get("dataset"), DATASETS)
+        file = as_trained.pop("config", None)
+        made = untrained(fields, file=file, **as_trained)
+        return made, Path(file or made.shape_text)
+    if as_trained:
+        raise ValueError(
+            f"{network!r} and --{next(iter(as_trained))} are given: expected one of them"
+        )
     if Path(network).exists() or not re.fullmatch(r"\d+(x\d+x\d+)?(-\w+)+", network):
         if reset is not None:
             raise ValueError("--reset is given with a trained network: expected it with layers")
@@ -98,10 +135,9 @@ def _read(network: str, reset: str | None) -> tuple[DesireConfig | Checkpoint, P
         return read_checkpoint(path), path
     first, *rest = network.split("-")
     shape = tuple(map(int, first.split("x")))
-    given: dict[str, Any] = {} if reset is None else {"reset": reset}
     try:
         if all(map(str.isdecimal, (first, *rest))):
-            return DesireConfig((*shape, *map(int, rest)), **given), Path(network)
-        return DesireConfig(layers=rest, input_shape=shape, **given), Path(network)
+            return DesireConfig((*shape, *map(int, rest)), **fields), Path(network)
+        return DesireConfig(layers=rest, input_shape=shape, **fields), Path(network)
     except ValueError as error:
         raise ValueError(f"the layers are {network}, and {error}") from error

@@ -125,9 +125,7 @@ def check_settings(
     """
     config = _base(preset, file, name)
     if name in PRESETS:
-        known = PRESETS[name]
-        side = math.isqrt(known.num_inputs)
-        sized(config, layers, given, known.num_inputs, known.num_classes, (1, side, side))
+        sized_alike(config, layers, given, PRESETS[name])
         return
     hidden: Any = None if layers is None else parse_layers(layers)
     with named_as_options():
@@ -137,6 +135,35 @@ def check_settings(
         if hidden and isinstance(hidden[-1], Synapse):
             hidden = (1,) * (len(hidden) - 1)  # their sizes depend on the data
         config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **given)
+
+
+def sized_alike(
+    config: DesireConfig, layers: str | None, given: Mapping[str, Any], known: DesireConfig
+) -> DesireConfig:
+    """Return a configuration with other layers and fields, for samples as of another.
+
+    Where it takes them flat they are square images, if that many inputs can be.
+    """
+    side = math.isqrt(known.num_inputs)
+    square = (1, side, side) if side * side == known.num_inputs else ()
+    shape = known.input_shape if len(known.input_shape) == 3 else square
+    return sized(config, layers, given, known.num_inputs, known.num_classes, shape)
+
+
+def untrained(
+    given: Mapping[str, Any],
+    *,
+    dataset: str | None = None,
+    preset: str | None = None,
+    file: str | None = None,
+    layers: str | None = None,
+) -> DesireConfig:
+    """Return the configuration that is trained with the same options, without loading samples.
+
+    Without a data set the samples are those of the preset or the config file.
+    """
+    config = _base(preset, file, dataset or "digits")
+    return sized_alike(config, layers, given, config if dataset is None else PRESETS[dataset])
 
 
 def sized(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _NEURONS, _MEMORY = "neurons", "synaptic memory"
 _IN, _OUT = "input axons", "output axons"
 _INPUTS, _HIDDEN, _OUTPUTS = "inputs", "hidden neurons", "outputs"
+_BETWEEN, _FROM_ONE = "synapses between hidden neurons", "synapses from a hidden neuron"
 _MOST_BITS = 32
 _MANY = 1 << 40
 _MOST_CORES = 512  # that a layer is spread over, unless a chip has more
@@ -45,7 +46,8 @@ class LayerMap:
     what one core less would exceed, or ``""`` of a single core; `weights_alone` are the cores that
     its weights would fill, were there nothing else. `used` has for each core its ``neurons``
     (compartments), bytes of ``synaptic memory``, ``input axons`` and ``output axons``; of a chip of
-    one core, what the layer takes of each of its limits.
+    one core, what the layer takes of each of its limits, of the most synapses that begin at a
+    neuron only the layer that has most.
 
     The channels of a convolution are divided into `channel_groups`, and its positions spread over
     ``cores // channel_groups``.
@@ -300,9 +302,14 @@ class _Mapping:
         used: list[dict[str, tuple[int, ...]]]
         if chip.hidden:
             fields = {_INPUTS: "inputs", _HIDDEN: "hidden", _OUTPUTS: "outputs"}
+            fields |= {_FROM_ONE: "fan_out", _BETWEEN: "hidden_synapses"}
             used = [{_HIDDEN: neurons[i : i + 1]} for i in range(1, len(neurons) - 1)]
             used.append({_OUTPUTS: neurons[-1:]})
             used[0][_INPUTS] = neurons[:1]
+            for each in layers[1:-1]:
+                used[each.layer - 1][_BETWEEN] = (each.synapses,)
+            for each in sorted(layers[1:-1], key=lambda layer: layer.fan_out)[-1:]:
+                used[each.layer - 1][_FROM_ONE] = (each.fan_out,)
         else:
             fields = {_NEURONS: "neurons_per_core", _IN: "input_axons_per_core"}
             used = [
@@ -313,21 +320,15 @@ class _Mapping:
         self.limits = {place: most for place, most in known.items() if most}
         for place, most in self.limits.items():
             taken = sum(each.get(place, (0,))[0] for each in used)
-            if taken > most:
+            if taken > most and place != _FROM_ONE:
                 self.problems.append(f"{taken:,} {place}: the chip has {most:,}")
-        most = chip.most("fan_out", _MANY)
+        most = self.limits.get(_FROM_ONE, _MANY)
         for layer in layers[1:-1]:
             if layer.fan_out > most:
                 self.problems.append(
                     f"layer {layer.layer}: {layer.fan_out:,} synapses begin at a hidden neuron "
                     f"before it; the chip allows {most:,}"
                 )
-        between = sum(layer.synapses for layer in layers[1:-1])
-        if chip.hidden and between > chip.most("hidden_synapses", _MANY):
-            self.problems.append(
-                f"{between:,} synapses between hidden neurons: the chip has "
-                f"{chip.most('hidden_synapses', _MANY):,}"
-            )
         placed = (replace(each, used=mine) for each, mine in zip(layers, used, strict=True))
         return self._result(tuple(placed), 1)
 

@@ -35,7 +35,7 @@ def lines_of(found: CoreMap) -> list[str]:
             name: sum(sum(each.used.get(name, ())) for _, each in layers) for name in found.limits
         }
         lines += table(
-            ["places", "taken", "of"], [[*each, found.limits[each[0]]] for each in taken.items()]
+            ["limit", "taken", "of"], [[*each, found.limits[each[0]]] for each in taken.items()]
         )
     lines += ["", "Synaptic memory over all cores, KiB:"]
     titles = [

@@ -143,6 +143,19 @@ def test_shared_weights_are_stored_where_the_documents_say_so():
     assert any("every position" in sentence for sentence in unrolled.assumptions)
 
 
+def test_a_map_of_xylo_lists_every_limit_and_the_widest_fan_out():
+    found = map_network(DesireConfig((16, 50, 40, 64, 8)), "xylo")
+    rows = dict(re.findall(r"^(\w[\w ]+?)  +([\d,]+  [\d,]+)$", found.report, re.MULTILINE))
+    assert rows == {
+        "inputs": "16  16",
+        "hidden neurons": "154  1,000",
+        "outputs": "8  8",
+        "synapses from a hidden neuron": "64  64",
+        "synapses between hidden neurons": "4,560  32,000",
+    }
+    assert found.fits
+
+
 @pytest.mark.parametrize(
     ("config", "chip", "said"),
     [
