@@ -25,8 +25,8 @@ def percent(share: float | None, missing: str = "-") -> str:
 def listed(names: Sequence[str], most: int = 40) -> str:
     """Return names as one text, the first of them where there are many.
 
-    What would be read as several names, or as another one, is quoted: with a comma, with spaces at
-    an end, or empty.
+    What would be read as several names, as another one or as punctuation is quoted: with a comma,
+    with spaces at an end, without a letter or digit, or empty.
 
     Examples
     --------
@@ -34,7 +34,9 @@ def listed(names: Sequence[str], most: int = 40) -> str:
     'Müller, Thurgau', Pinot Noir, ...
     """
     shown = [
-        repr(name) if "," in name or name != name.strip() or not name else name
+        repr(name)
+        if "," in name or name != name.strip() or not any(map(str.isalnum, name))
+        else name
         for name in names[:most]
     ]
     return ", ".join(shown) + (", ..." if len(names) > most else "")

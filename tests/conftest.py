@@ -45,8 +45,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     missing = [kernel for kernel in ahead.listed(ahead.all_groups()) if kernel.is_missing()]
     if missing:
         ahead.say(f"compiling {len(missing)} kernels, which tests and what they start call")
-    for child in [ahead._begin(share) for share in ahead._shares(missing, 2)]:
-        child.wait()
+    children = [ahead.begin(share) for share in ahead.shares_of(missing, 2)]
+    failed = [status for child in children if (status := child.wait()) != 0]
+    left = sum(kernel.is_missing() for kernel in missing)
+    if failed or left:
+        ahead.say(
+            f"{left} kernels are still missing, and each process that a test starts compiles them: "
+            f"no folder of a cache, or processes that ended with {failed}"
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

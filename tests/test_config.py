@@ -9,6 +9,7 @@ import pytest
 
 from lava_desire import DesireConfig
 from lava_desire.config import OPTIONS, PRESETS
+from lava_desire.model.fields import choice, declared
 
 
 def test_the_presets_hold_the_values_of_the_paper():
@@ -21,6 +22,16 @@ def test_the_presets_hold_the_values_of_the_paper():
     fashion = DesireConfig.preset("fashion-mnist")
     assert fashion.layer_sizes == (784, 1000, 100, 10)
     assert (fashion.dropout_input, fashion.dropout_hidden, fashion.epochs) == (0.05, 0.4, 600)
+
+
+def test_a_choice_of_punctuation_names_what_is_allowed_in_quotes():
+    @dataclasses.dataclass
+    class Mine:
+        mark: str = choice(",", [",", ";", "dot"], doc="A mark.", help="a mark.")
+
+    (field,) = dataclasses.fields(Mine)
+    with pytest.raises(ValueError, match=r"^mark is '!': expected one of ',', ';', dot$"):
+        declared(field).check("mark", "!", None)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from numbers import Integral, Rational, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lava_desire._text import listed
+
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
 
@@ -138,7 +140,7 @@ def choice(
 
     def check(name: str, value: Any, config: Any) -> Any:
         if value not in names:
-            raise ValueError(f"{name} is {shown(value)}: expected one of {', '.join(names)}")
+            raise ValueError(f"{name} is {shown(value)}: expected one of {listed(names)}")
         return value
 
     kind = "{" + ", ".join(f'"{name}"' for name in names) + "}"

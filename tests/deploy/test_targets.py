@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire.deploy import export, scale_to_integers, targets
 from lava_desire.deploy.integer_network import as_integers
 from lava_desire.deploy.lava_processes import on_stock
+from lava_desire.deploy.targets import base
 from lava_desire.model.integers.limits import WEIGHT_BITS
 from lava_desire.model.synapses import Dense, Synapse
 
@@ -92,6 +94,15 @@ def python(program, *arguments, cwd, given=""):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_an_option_of_punctuation_names_what_is_allowed_in_quotes():
+    @dataclass(frozen=True)
+    class Options(base.Options):
+        separator: str = base.option(",", "what is between weights.", allowed=(",", ";", "", "tab"))
+
+    with pytest.raises(ValueError, match=r"^separator is '\.': expected one of ',', ';', '', tab$"):
+        Options(".")
 
 
 def test_a_file_in_the_folder_is_a_target_of_the_command(tmp_path):

@@ -58,7 +58,7 @@ def begun(monkeypatch):
     monkeypatch.setattr(ahead, "_groups", {})
     monkeypatch.setattr(ahead, "_processors", lambda: 2)
     monkeypatch.setattr(ahead.Kernel, "is_missing", lambda kernel: True)
-    monkeypatch.setattr(ahead, "_begin", lambda share: begun.append(Child(share)) or begun[-1])
+    monkeypatch.setattr(ahead, "begin", lambda share: begun.append(Child(share)) or begun[-1])
     return begun
 
 
@@ -179,7 +179,7 @@ def test_other_ranks_and_forked_processes_wait_a_while_before_they_compile(
 def test_a_child_leaves_what_it_compiles_in_the_cache(tmp_path, monkeypatch):
     kernel = next(each for each in ahead.listed(GROUPS) if each.name.endswith(".most_spikes"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    assert ahead._begin([kernel]).wait() == 0
+    assert ahead.begin([kernel]).wait() == 0
     assert list(tmp_path.rglob("events.most_spikes-*.nbc"))
     asked = f"from lava_desire.backends.numba import ahead; print({kernel!r}.is_missing())"
     asked = asked.replace("Kernel(", "ahead.Kernel(")

@@ -172,7 +172,9 @@ class _Group:
     def begin(self) -> None:
         """Start processes for what is missing."""
         self._process = os.getpid()
-        self._children = [_begin(each) for each in _shares(self.missing, min(_processors(), _MOST))]
+        self._children = [
+            begin(each) for each in shares_of(self.missing, min(_processors(), _MOST))
+        ]
 
     def is_ready(self) -> bool:
         """See the function."""
@@ -209,7 +211,8 @@ def compile_listed() -> None:
                 print(f"{kernel.name}: {error}", file=sys.stderr)
 
 
-def _begin(kernels: Sequence[Kernel]) -> subprocess.Popen[bytes]:
+def begin(kernels: Sequence[Kernel]) -> subprocess.Popen[bytes]:
+    """Start another process that compiles kernels, and ends with 0 also where it cannot."""
     paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     names = [f"{kernel.group}:{kernel.name}:{kernel.types}" for kernel in kernels]
@@ -223,7 +226,7 @@ def _begin(kernels: Sequence[Kernel]) -> subprocess.Popen[bytes]:
     )
 
 
-def _shares(kernels: Sequence[Kernel], number: int) -> list[list[Kernel]]:
+def shares_of(kernels: Sequence[Kernel], number: int) -> list[list[Kernel]]:
     """Share the kernels out, the longest first, each to whom has least to do."""
     shares: list[list[Kernel]] = [[] for _ in range(number)]
     for kernel in sorted(kernels, key=lambda each: -each.milliseconds):

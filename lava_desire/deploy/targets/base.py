@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from lava_desire._text import listed
+
 
 def option(default: Any, help_text: str, allowed: Collection[Any] | None = None) -> Any:
     """Declare an option of a target: a field of its :class:`Options`.
@@ -55,7 +57,7 @@ class Options:
             value, allowed = getattr(self, each.name), each.metadata["allowed"]
             if allowed is None or value in allowed:
                 continue
-            expected = f"one of {', '.join(map(str, allowed))}"
+            expected = f"one of {listed([str(each) for each in allowed])}"
             if isinstance(allowed, range):
                 expected = f"an integer in [{allowed[0]}, {allowed[-1]}]"
             raise ValueError(f"{each.name} is {value!r}: expected {expected}")
