@@ -112,10 +112,8 @@ class Backend:
 
         Raises ValueError if their number, a shape or a value is another than the config asks for.
         """
-        arranged = [
-            self.arrange(tensor)
-            for tensor in as_weights(weights, self.config.synapses, self.device)
-        ]
+        copies = as_weights(weights, self.config.synapses, self.device)
+        arranged = [*map(self.arrange, copies)]  # a loop would hold a copy while the next is made
         for tensor, bound in product(arranged, self.config.bounds):
             self.clip(tensor, bound.limit())
         return arranged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -191,19 +191,17 @@ def as_masks(
 
 def as_weights(
     weights: Sequence[Any], synapses: Sequence[Synapse], device: torch.device
-) -> list[Tensor]:
-    """Return copies of the weights of each layer's synapses as float32 tensors on `device`.
+) -> Iterator[Tensor]:
+    """Give copies of the weights of each layer's synapses as float32 tensors on `device`.
 
-    Raises ValueError if their number, a shape or a dtype is another, or a value is not finite.
+    One at a time, so that few are there at once. Raises ValueError if their number, a shape or a
+    dtype is another, or a value is not finite.
     """
     check_layers("weights", weights, len(synapses))
-    tensors = []
     for index, (given, synapse) in enumerate(zip(weights, synapses, strict=True)):
         name = f"weights[{index}]"
         tensor = _as_tensor(name, given, device).detach()
-        checked = check_array(name, tensor, synapse.weight_shape, "float")
-        tensors.append(checked.contiguous())
-    return tensors
+        yield check_array(name, tensor, synapse.weight_shape, "float").contiguous()
 
 
 def _is_plain(given: Any, dtype: type, num_dimensions: int) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from lava_desire.model.arrays import Array, namespace
+
+_PART = 1 << 16  # numbers looked at together
 
 Range = tuple[float, float, str]
 """Smallest and largest number, and what they are: ``(0, 1, "spikes a time step")``."""
@@ -51,9 +54,11 @@ def check_array(
         if given != dtype:
             with np.errstate(over="ignore"):  # float32 holds less than float64
                 checked = xp.astype(array, xp.float32)
-        finite = xp.isfinite(checked)
-        if not bool(xp.all(finite)):
-            place = [int(axis[0]) for axis in xp.nonzero(~finite)]
+        # In parts, as what is made on the way takes more than the array.
+        rows = max(1, _PART // max(1, prod(shape[1:])))
+        parts = (checked[row : row + rows] for row in range(0, shape[0], rows))
+        if not all(bool(xp.all(xp.isfinite(part))) for part in parts):
+            place = [int(axis[0]) for axis in xp.nonzero(~xp.isfinite(checked))]
             raise ValueError(f"{name} holds NaN or infinity at {place}: expected finite numbers")
     if in_range is not None:
         lowest, highest, meaning = in_range

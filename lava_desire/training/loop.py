@@ -44,7 +44,7 @@ from lava_desire.training.augment import Moves, draw_moves, move_samples
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
 from lava_desire.training.choose import check_choice_of_epoch
-from lava_desire.training.evaluation import Metrics, checked_data, evaluate_checked
+from lava_desire.training.evaluation import Metrics, checked_data, chunks, evaluate_checked
 from lava_desire.training.history import (
     EpochRecord,
     History,
@@ -568,10 +568,16 @@ class TrainingRun:
         if self._looked_at is None:
             count = min(_SAMPLES_LOOKED_AT, len(self.train[1]))
             self._looked_at, _ = self._shown(torch.arange(count, device=network.device), None)
+        totals = [0] * network.config.num_layers
         with torch.inference_mode():
-            activity = network.forward_checked(self._looked_at)
-            counts = [network.backend.counts(trains) for trains in activity.trains[1:]]
-        return [float(each.double().mean()) / network.config.num_steps for each in counts]
+            # As many at a time as learn together, so that it takes no more memory than learning.
+            for part in chunks(self._looked_at, network.config.batch_size):
+                trains = network.forward_checked(self._looked_at[part]).trains[1:]
+                for layer, each in enumerate(trains):
+                    totals[layer] += int(network.backend.counts(each).sum())
+        sizes = [len(self._looked_at) * size for size in network.config.neurons[1:]]
+        num_steps = network.config.num_steps
+        return [total / size / num_steps for total, size in zip(totals, sizes, strict=True)]
 
     def _warn_of_silence(self, rates: list[float]) -> None:
         """Say which layer spikes for none of these samples, and so learns little or nothing."""

@@ -29,6 +29,23 @@ for kernel in kernels:
     called = kernel.function.overloads
     print(kernel.name, kernel.arguments in called and len(called) == len(known))
 """
+MATRICES = """
+import sys
+import numba
+import numpy as np
+from lava_desire.backends.numba.events import count
+
+
+@numba.njit(cache=True)
+def multiply(matrix):
+    return np.dot(matrix, matrix) + np.cov(matrix)
+
+
+print(count(np.array([[3]], np.uint64))[0, 0], "scipy.linalg" in sys.modules)
+matrix = np.arange(9.0).reshape(3, 3)
+print(np.allclose(multiply(matrix), matrix @ matrix + np.cov(matrix)))
+print("scipy.linalg" in sys.modules, sum(multiply.stats.cache_hits.values()))
+"""
 
 
 class Child:
@@ -199,3 +216,17 @@ def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch):
         double = jit.njit(nogil=True)(lambda number: 2 * number)
     assert double(3) == 6
     assert double.signatures
+
+
+def test_functions_that_multiply_matrices_alone_import_what_does_so(tmp_path):
+    pytest.importorskip("scipy")
+    program = tmp_path / "program.py"
+    program.write_text(MATRICES)
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    for were_cached in (0, 1):
+        answer = subprocess.check_output([sys.executable, program], text=True, env=environment)
+        assert answer.split() == ["2", "False", "True", "True", str(were_cached)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
+import torch
 
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit
 from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
@@ -126,6 +128,15 @@ def test_training_ends_where_weights_leave_float32(options):
 def test_weights_that_only_float64_holds_are_refused():
     with pytest.raises(ValueError, match=r"weights\[0\] holds NaN or infinity"):
         DesireNetwork(CONFIG, weights=[np.full((3, 4), 1e300), np.ones((2, 3))])
+
+
+@pytest.mark.parametrize("array", [np.zeros, torch.zeros])
+@pytest.mark.parametrize("place", [[0, 0], [299, 1], [150, 599]])
+def test_a_weight_that_is_not_finite_is_found_wherever_it_lies(array, place):
+    weights = [array((300, 600)), array((2, 300))]
+    weights[0][tuple(place)] = np.nan
+    with pytest.raises(ValueError, match=re.escape(f"weights[0] holds NaN or infinity at {place}")):
+        DesireNetwork(DesireConfig((600, 300, 2)), weights=weights)
 
 
 def test_a_learning_rate_that_is_zero_in_integers_is_refused():

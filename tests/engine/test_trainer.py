@@ -249,6 +249,15 @@ def test_unusable_data_are_named(data, train, message):
         fit(DesireNetwork(CONFIG), train, data[1])
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_rates_of_layers_are_those_of_the_first_samples(data, batch_size):
+    (images, labels), _ = data
+    network = DesireNetwork(CONFIG.replace(epochs=1, batch_size=batch_size))
+    found = fit(network, (images[:70], labels[:70])).last.rates
+    counts = [train.sum(0).double() for train in network.forward(images[:64]).spikes[1:]]
+    assert found == [float(count.mean()) / CONFIG.num_steps for count in counts]
+
+
 @pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
 def test_a_layer_that_is_silent_after_the_first_epoch_is_warned_of_once(data, arithmetic):
     config = DesireConfig((64, 8, 6, 10), learning_rate=1e-5, epochs=2)

@@ -1,12 +1,42 @@
-"""Compiling with numba, also where nothing that is compiled can be kept."""
+"""Compiling with numba, also where nothing that is compiled can be kept, in little memory."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 import numba
+
+_ASKS = "numba.np.arraymath"
+
+
+class _LaterBlas(MetaPathFinder):
+    """Lets numba load its functions without ``scipy.linalg``, some 15 MiB.
+
+    One of numba's modules imports it only to learn whether it is there, which it is where SciPy is.
+    Functions that multiply matrices ask again when they are compiled, and import it then.
+    """
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        """Answer for numba, once, when the module that asks is about to be loaded."""
+        linalg: Any = sys.modules.get("numba.np.linalg")
+        if name != _ASKS or "scipy" not in sys.modules or not hasattr(linalg, "ensure_blas"):
+            return
+        ensure_blas = linalg.ensure_blas
+
+        def is_there() -> None:
+            linalg.ensure_blas = ensure_blas
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+
+        linalg.ensure_blas = is_there
+
+
+if _ASKS not in sys.modules:
+    sys.meta_path.insert(0, _LaterBlas())
 
 
 def njit(**options: Any) -> Callable[..., Any]:
