@@ -6,23 +6,17 @@ import csv
 import io
 import json
 import textwrap
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lava_desire._text import percent
-from lava_desire.analysis.runs import (
-    StoredRun,
-    differences,
-    find_runs,
-    over_seeds,
-    ranked,
-    read_run,
-    short_names,
-)
 from lava_desire.cli.fields import Json, option, places
 from lava_desire.cli.printing import complain, make_console, say, terminal_width
 from lava_desire.cli.run import check_output
+
+if TYPE_CHECKING:
+    from lava_desire.analysis.runs import StoredRun
 
 Runs = Annotated[
     list[str],
@@ -46,6 +40,15 @@ def compare(
     Accuracy is that of validation, or else of the test set. Runs that are damaged or unfinished
     are in the table as far as their files tell.
     """
+    from lava_desire.analysis.runs import (
+        differences,
+        find_runs,
+        over_seeds,
+        ranked,
+        read_run,
+        short_names,
+    )
+
     output = None if csv_ is None else check_output("--csv", csv_, (".csv",))
     found = [read_run(folder) for folder in find_runs(runs)]
     names = short_names([run.folder for run in found])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lava_desire._text import printable
-from lava_desire.analysis.runs import StoredRun, find_runs, read_run, short_names
 from lava_desire.cli.compare import Runs
 from lava_desire.cli.fields import option, with_samples
 from lava_desire.cli.printing import complain, say
@@ -15,6 +14,7 @@ from lava_desire.cli.run_data import Source, data_of
 
 if TYPE_CHECKING:
     from lava_desire.analysis.report import ReportedRun
+    from lava_desire.analysis.runs import StoredRun
 
 
 @with_samples("data", "label_column", "data_dir", "events")
@@ -30,6 +30,8 @@ def report(
     samples; what is missing of a run, its samples or its weights say, the page says. --data,
     --events and --data-dir tell where the samples are now.
     """
+    from lava_desire.analysis.runs import find_runs, read_run, short_names
+
     path = check_output("--output", output, (".html", ".htm"))
     source = Source.given(**where)
     folders = find_runs(runs)

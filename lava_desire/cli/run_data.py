@@ -125,9 +125,18 @@ class Source:
 
     @property
     def is_there(self) -> bool:
-        """Whether the data set is known, and its file or folder exists, which may be damaged."""
-        place = self.events or self.file or self.data_dir
-        return (self.dataset or "digits") in DATASETS and (not place or os.path.lexists(place))
+        """Whether the data set is known, and its files or folder exist, which may be damaged."""
+        name, place = self.dataset or "digits", self.events or self.file
+        if place or name not in DATASETS or name == "digits":
+            return name in DATASETS and (not place or os.path.lexists(place))
+        from lava_desire.data.checks import DataError
+        from lava_desire.data.sources import DATA_DIR_VARIABLE, find_files
+
+        folder = self.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+        try:
+            return not folder or bool(find_files(name, folder))
+        except (DataError, OSError):  # said where they are loaded
+            return False
 
     def load(self) -> Dataset:
         """Load the samples; of recordings of events, what reads them.

@@ -14,8 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from lava_desire._text import printable
-from lava_desire.analysis.runs import find_runs
-from lava_desire.checkpoint import CHECKPOINT, PREVIOUS, CheckpointError
 from lava_desire.cli.display import best_of, duration
 from lava_desire.cli.fields import option, places
 from lava_desire.cli.printing import make_console, say, tell, terminal_width
@@ -23,7 +21,6 @@ from lava_desire.errors import DamagedCheckpointWarning
 from lava_desire.files import LOCK, writer_of
 from lava_desire.model.fields import MOST_SAMPLES
 from lava_desire.training.history import METRICS_JSON, EpochRecord, History
-from lava_desire.training.run_folder import checked_state, holds_run, read_history, read_latest
 
 RUNNING, SILENT, DONE, STOPPED, ENDED = "running", "silent", "done", "stopped", "ended"
 WAITING = "waiting"
@@ -126,6 +123,9 @@ def look(folder: Path, before: View | None = None) -> View:
 
     Raises ValueError if the folder holds several runs, or one that is damaged.
     """
+    from lava_desire.analysis.runs import find_runs
+    from lava_desire.training.run_folder import holds_run
+
     writer, is_there = writer_of(folder) or (None, False)
     if before is not None and before.state != WAITING:
         view = replace(before, writer=writer, reason="")
@@ -164,6 +164,9 @@ def look(folder: Path, before: View | None = None) -> View:
 
 def _read(folder: Path) -> View:
     """Read where a run was when its latest checkpoint was written."""
+    from lava_desire.checkpoint import CheckpointError
+    from lava_desire.training.run_folder import checked_state, read_history, read_latest
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedCheckpointWarning)
         checkpoint, path = read_latest(folder)
@@ -190,6 +193,8 @@ def _read(folder: Path) -> View:
 
 def _stamp(folder: Path) -> list[tuple[int, int]]:
     """Return what changes when a file of the run is replaced, or its lock comes or goes."""
+    from lava_desire.checkpoint import CHECKPOINT, PREVIOUS
+
     found = []
     for name in (CHECKPOINT, PREVIOUS, METRICS_JSON, LOCK):
         with suppress(OSError):
@@ -200,6 +205,8 @@ def _stamp(folder: Path) -> list[tuple[int, int]]:
 
 def _age(folder: Path) -> float:
     """Return the seconds since the run wrote something, by the clock of this machine."""
+    from lava_desire.checkpoint import CHECKPOINT
+
     written = [0.0]
     for name in (CHECKPOINT, METRICS_JSON, LOCK):
         with suppress(OSError):

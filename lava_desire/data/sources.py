@@ -147,9 +147,10 @@ def load_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     if name == "digits":
         return _load_digits()
     folder = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE)
+    found = find_files(name, folder) if folder else {}
     images, labels, test_images, test_labels = (
         _read_checked(
-            _find(Path(folder), name, file) if folder else _download(name, file),
+            found.get(file) or _download(name, file),
             _SHA256[name][file],
             3 if "images" in file else 1,
         )
@@ -163,6 +164,14 @@ def _load_digits() -> Dataset:
 
     digits = load_digits()
     return Dataset.from_arrays({"images": digits.images / 16, "labels": digits.target}, "digits")
+
+
+def find_files(name: str, folder: str | Path) -> dict[str, Path]:
+    """Return where the four files of a data set lie in a folder; see :func:`load_dataset`.
+
+    Raises DataError if one is missing.
+    """
+    return {file: _find(Path(folder), name, file) for file in _SHA256[name]}
 
 
 def _find(folder: Path, name: str, file: str) -> Path:
