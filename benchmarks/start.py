@@ -3,7 +3,8 @@
 ``python -m benchmarks.start [--against CHECKOUT]`` prints and writes ``results/start.json``. They
 are run in turns with those of another checkout; the best of the rounds counts, in processor time,
 children included, and on the clock. A fresh installation is an empty NUMBA_CACHE_DIR. Processes
-that still compile when a run has ended are waited for, and not counted.
+that still compile when a run has ended are waited for, and not counted. Python keeps bytecode
+beside the sources, as it is there where the package is installed.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from lava_desire._provenance import commit
+from lava_desire.cli import COMMANDS
 from lava_desire.cli.machine import environment
 
 HERE = Path(__file__).parent
-COMMANDS = ("--help", "info", "eval none", "train --decay 2", "train --help")
+ANSWERED = (
+    *("--help", "info", "eval none", "train --decay 2"),
+    *("train --dataset mnist --data-dir docs", "watch docs/none", "compare none"),
+    *(f"{name} --help" for name in COMMANDS),
+)
 FRESH = """
 import sys, threading, time
 
@@ -102,6 +108,7 @@ print(json.dumps(found))
 def timed(arguments: list[str], root: str, **variables: str) -> dict[str, Any]:
     """Run Python in a checkout; return seconds, lines with when they came, and output."""
     variables = {**os.environ, "PYTHONPATH": root, "PYTHONUNBUFFERED": "1", **variables}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -143,7 +150,7 @@ def main() -> None:
     options = parser.parse_args()
     roots = {"ours": str(HERE.parent), **({"before": options.against} if options.against else {})}
     results: dict[str, Any] = {name: {"answers": {}} for name in roots}
-    for command in COMMANDS:
+    for command in ANSWERED:
         rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in roots}
         for _ in range(options.rounds):
             for name, root in roots.items():
@@ -153,12 +160,12 @@ def main() -> None:
                 kind: round(min(run[kind] for run in runs), 3) for kind in ("processor", "clock")
             }
             results[name]["answers"][command] = best
-            print(f"{name:8}{command:18}{best}")
+            print(f"{name:8}{command:40}{best}")
     fresh: dict[str, list[dict[str, float]]] = {name: [] for name in roots}
     for _ in range(options.fresh_rounds):
         for name, root in roots.items():
             fresh[name].append(fresh_start(root))
-    for name, runs in fresh.items():
+    for name, runs in fresh.items() if options.fresh_rounds else ():
         best_run = {what: round(min(run[what] for run in runs), 2) for what in runs[0]}
         results[name]["fresh installation"] = best_run
         print(f"{name:8}fresh installation {best_run}")
@@ -167,8 +174,9 @@ def main() -> None:
         memory = json.loads(timed(["-c", MEMORY], root)["lines"][-1][1])
         results[name]["mebibytes, B = 1"] = memory
         print(f"{name:8}memory {memory}")
+    given = ["CHECKOUT" if each == options.against else each for each in sys.argv[1:]]
     record = {
-        "command": " ".join(["python -m benchmarks.start", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks.start", *given]),
         "commit": commit(),
         "environment": environment(),
         "load of the last 1, 5 and 15 minutes": os.getloadavg(),
