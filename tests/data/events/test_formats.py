@@ -295,12 +295,49 @@ class TestByFaery:
             ([(4094, 0)], "it begins with an upper word of time of 4094, which faery passes over"),
             ([(4095, 0), (0, 5)], "it begins with an upper word of time of 4095, which faery"),
             ([(9, 100), (9, 36)], "its times .* 36964 to 36900 µs: expected ascending times; sort"),
-            ([(None, 4090), (100, 5)], "it has events in front of its first upper word .*, 100"),
         ],
     )
     def test_times_of_evt3_that_faery_would_lose_are_refused(self, tmp_path, pairs, message):
         with pytest.raises(DataError, match=rf"a\.raw: {message}"):
             read_events(self.evt3(tmp_path / "a.raw", pairs))
+
+    @pytest.mark.parametrize(
+        ("early", "size"), [((4090,), 1), ((4090, 5, 4000), 3), ((7,) * 90_000, 90_000)]
+    )
+    def test_events_of_evt3_before_the_first_upper_word_have_no_time(self, tmp_path, early, size):
+        timed = [(100, 5), (None, 9), (101, 0), (102, 4095)]
+        path = self.evt3(tmp_path / "a.raw", [*((None, low) for low in early), *timed])
+        with pytest.warns(DataWarning, match=rf"a\.raw: {size} events come before its first upper"):
+            events = read_events(path)
+        assert events.t.tolist() == [409605, 409609, 413696, 421887]
+        with pytest.raises(DataError, match="its upper words of time go from 100 to 99"):
+            read_events(self.evt3(path, [(None, 5), (100, 5), (99, 5)]))
+        with pytest.raises(DataError, match="its times go back from 413695 to 409600 µs"):
+            read_events(self.evt3(path, [(None, 5), (100, 4095), (None, 0)]))
+        words = [6 << 12 | 5, 2 << 12, 8 << 12 | 9]
+        written(path, b"% evt 3.0\n" + struct.pack("<3H", *words))
+        with pytest.warns(DataWarning, match="1 events come before"):
+            events = read_events(path)
+        assert len(events) == 0
+
+    def test_vectors_of_evt3_before_the_first_upper_word_are_counted(self, tmp_path):
+        words = [6 << 12 | 3, 4, 3 << 12 | 8, 4 << 12 | 0b101, 5 << 12 | 0b11]
+        words += [8 << 12 | 2, 6 << 12 | 1, 2 << 12 | 7]
+        path = written(tmp_path / "a.raw", b"% evt 3.0\n" + struct.pack("<8H", *words))
+        with pytest.warns(DataWarning, match="4 events come before"):
+            events = read_events(path)
+        assert columns(events) == [[8193], [7], [4], [0]]
+
+    @pytest.mark.parametrize("size", [1, 2, 90_000])
+    def test_events_of_evt2_before_the_first_upper_word_have_no_time(self, tmp_path, size):
+        words = [17 << 22 | 5 << 11 | 6] * size
+        words += [
+            part for t in (1000, 1100) for part in (8 << 28 | t >> 6, 1 << 28 | (t & 63) << 22)
+        ]
+        path = written(tmp_path / "a.raw", b"% evt 2.0\n" + struct.pack(f"<{size + 4}I", *words))
+        with pytest.warns(DataWarning, match=rf"a\.raw: {size} events come before its first upper"):
+            events = read_events(path)
+        assert columns(events) == [[1000, 1100], [0, 0], [0, 0], [1, 1]]
 
     def test_times_of_evt3_that_faery_keeps_are_read(self, tmp_path):
         pairs = [(100, 0), (100, 90), (100, 30), (100, 3400), (4000, 1), (4095, 2), (0, 3)]

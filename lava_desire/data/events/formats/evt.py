@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
-from lava_desire.data.checks import DataError
+from lava_desire.data.checks import DataError, DataWarning
 from lava_desire.data.events.formats.base import CHUNK, Format, by_faery
 from lava_desire.data.events.recording import Events
 from lava_desire.files import open_regular
 
 
 def _chunks(path: Path, number: int) -> Iterator[Events]:
-    """Refuse what faery makes of an EVT2 file whose times go back: it adds 2^34 µs, 4.8 hours."""
-    _refuse_lost_times(path)
-    last = None
+    """Leave out events without a time, and refuse what faery makes of EVT2 whose times go back.
+
+    To the latter it adds 2^34 µs, 4.8 hours. What comes before the first upper word of time it
+    takes for the first 64 µs, or 4 ms; the maker's own decoder (OpenEB) leaves it out.
+    """
+    begin = _check_times(path)
+    num_untimed, last = 0, None
     for events in by_faery(path, "evt"):
+        if begin:
+            first = int(np.searchsorted(events.t, begin))
+            num_untimed, events = num_untimed + first, events[first:]
+            if len(events):
+                begin = 0
+                _warn(path, num_untimed)
         if len(events):
             t = events.t if last is None else np.concatenate([last, events.t])
             jumps = np.flatnonzero(np.diff(t) > _TURN // 2)
@@ -30,63 +41,117 @@ def _chunks(path: Path, number: int) -> Iterator[Events]:
                 )
             last = events.t[-1:]
         yield events
+    if begin:
+        _warn(path, num_untimed)
 
 
-def _refuse_lost_times(path: Path) -> None:
+def _warn(path: Path, num_untimed: int) -> None:
+    warnings.warn(
+        f"{path}: {num_untimed} events come before its first upper word of time, so that nothing "
+        "says when they were, and are left out",
+        DataWarning,
+        stacklevel=3,
+    )
+
+
+def _check_times(path: Path) -> int:
+    """Return the time, µs, before which events have none; 0 where none has.
+
+    Raises DataError for times of EVT3 that faery loses.
+    """
+    with open_regular(path) as file:
+        found = _begin_of_words(file)
+        if found is None:
+            return 0
+        version, begin = found
+        place, high, has_untimed = _first_high(file, begin, version)
+        if version == _EVT3:
+            if high >= _LOST_RISE:
+                raise DataError(
+                    f"it begins with an upper word of time of {high}, which faery passes over: "
+                    f"expected one below {_LOST_RISE}; write EVT2"
+                )
+            file.seek(begin if has_untimed and not high else begin + place)
+            _refuse_lost_times(file)
+        return high << version.low_bits if has_untimed else 0
+
+
+class _Version(NamedTuple):
+    """How words are made: their type, the first bits of their kind, and bits of the lower time."""
+
+    names: tuple[str, ...]
+    dtype: str
+    kind_shift: int
+    events: tuple[int, ...]
+    """Kinds of words that hold events."""
+    low_bits: int
+
+
+_EVT2 = _Version(("2", "2.0", "evt2", "evt2.0"), "<u4", 28, (0, 1), 6)
+_EVT3 = _Version(("3", "3.0", "evt3", "evt3.0"), "<u2", 12, (2, 4, 5), 12)
+
+
+def _first_high(file: IO[bytes], begin: int, version: _Version) -> tuple[int, int, bool]:
+    """Return where the first upper word is, in bytes, its value, and whether events precede it.
+
+    All zeros where there is none: then no event can be told from another.
+    """
+    file.seek(begin)
+    size, place, has_untimed = np.dtype(version.dtype).itemsize, 0, False
+    while content := file.read(size * CHUNK):
+        words = np.frombuffer(content[: len(content) // size * size], version.dtype)
+        kinds = words >> version.kind_shift
+        first = next(iter(np.flatnonzero(kinds == _HIGH_WORD)), len(words))
+        has_untimed |= bool(np.isin(kinds[:first], version.events).any())
+        place += size * int(first)
+        if first < len(words):
+            return place, int(words[first]) & ((1 << version.kind_shift) - 1), has_untimed
+    return 0, 0, False
+
+
+def _refuse_lost_times(file: IO[bytes]) -> None:
     """Look at an EVT3 file's own words of time: where faery loses some, it says nothing.
 
     Of the upper 12 bits it takes a rise by less than 4094 and a turn from 4095 to 0, and passes
     over all else; of a time that goes back it makes the one in front.
     """
-    with open_regular(path) as file:
-        begin = _begin_of_words(file)
-        if begin is None:
-            return
-        file.seek(begin)
-        high, turns, last, num_highs, early = 0, 0, 0, 0, False
-        while content := file.read(2 * CHUNK):
-            words = np.frombuffer(content[: len(content) // 2 * 2], "<u2")
-            if not num_highs:
-                first = next(iter(np.flatnonzero(words >> 12 == _HIGH_WORD)), len(words))
-                early |= bool(np.isin(words[:first] >> 12, _EVENTS).any())
-                if first < len(words):
-                    _refuse_beginning(int(words[first] & 4095), early)
-                    if not early:
-                        words, last = words[first:], 0
-            words = words[np.isin(words >> 12, (_LOW_WORD, _HIGH_WORD))]
-            is_high, value = words >> 12 == _HIGH_WORD, (words & 4095).astype(np.int64)
-            highs = np.concatenate([[high], value[is_high]])
-            steps = np.diff(highs)
-            lost = np.flatnonzero((steps < 0) & (steps != -4095) | (steps >= _LOST_RISE))
-            if len(lost):
-                cure = "sort its events" if -_HALF < steps[lost[0]] < 0 else "write EVT2"
-                raise DataError(
-                    f"its upper words of time go from {highs[lost[0]]} to {highs[lost[0] + 1]}, "
-                    "which faery passes over: expected ascending ones, and 0 after 4095, as "
-                    f"cameras write them; {cure}"
+    high, turns, last, num_highs = 0, 0, 0, 0
+    while content := file.read(2 * CHUNK):
+        words = np.frombuffer(content[: len(content) // 2 * 2], "<u2")
+        words = words[np.isin(words >> 12, (_LOW_WORD, _HIGH_WORD))]
+        is_high, value = words >> 12 == _HIGH_WORD, (words & 4095).astype(np.int64)
+        highs = np.concatenate([[high], value[is_high]])
+        steps = np.diff(highs)
+        lost = np.flatnonzero((steps < 0) & (steps != -4095) | (steps >= _LOST_RISE))
+        if len(lost):
+            cure = "sort its events" if -_HALF < steps[lost[0]] < 0 else "write EVT2"
+            raise DataError(
+                f"its upper words of time go from {highs[lost[0]]} to {highs[lost[0] + 1]}, "
+                "which faery passes over: expected ascending ones, and 0 after 4095, as "
+                f"cameras write them; {cure}"
+            )
+        turned = turns + np.concatenate([[0], np.cumsum(steps < 0)])
+        t = ((turned << 12 | highs)[np.cumsum(is_high)] << 12 | value)[~is_high]
+        t = np.concatenate([[last], t])
+        back = np.flatnonzero(t[1:] <= t[:-1] - _LEAST)
+        if len(back):
+            cure = "; sort its events"
+            if num_highs + np.cumsum(is_high)[~is_high][back[0]] < 2:
+                cure = (
+                    ", and an upper word wherever 12 bits of time begin again, which "
+                    "expelliarmus does not write; write EVT2"
                 )
-            turned = turns + np.concatenate([[0], np.cumsum(steps < 0)])
-            t = ((turned << 12 | highs)[np.cumsum(is_high)] << 12 | value)[~is_high]
-            t = np.concatenate([[last], t])
-            back = np.flatnonzero(t[1:] <= t[:-1] - _LEAST)
-            if len(back):
-                cure = "; sort its events"
-                if num_highs + np.cumsum(is_high)[~is_high][back[0]] < 2:
-                    cure = (
-                        ", and an upper word wherever 12 bits of time begin again, which "
-                        "expelliarmus does not write; write EVT2"
-                    )
-                raise DataError(
-                    f"its times go back from {t[back[0]]} to {t[back[0] + 1]} µs: expected "
-                    f"ascending times{cure}"
-                )
-            high, turns, last = int(highs[-1]), int(turned[-1]), int(t[-1])
-            num_highs += len(highs) - 1
+            raise DataError(
+                f"its times go back from {t[back[0]]} to {t[back[0] + 1]} µs: expected "
+                f"ascending times{cure}"
+            )
+        high, turns, last = int(highs[-1]), int(turned[-1]), int(t[-1])
+        num_highs += len(highs) - 1
 
 
-def _begin_of_words(file: IO[bytes]) -> int | None:
-    """Return where the words of an EVT3 file begin, as faery finds it, or None of another file."""
-    version, begin = "", 0
+def _begin_of_words(file: IO[bytes]) -> tuple[_Version, int] | None:
+    """Return a file's version, and where its words begin, as faery finds them, or None."""
+    named, begin = "", 0
     while (line := file.readline(1 << 16)).startswith(b"%"):
         try:
             parts = line.decode("utf-8")[1:].replace(";", " ").split()
@@ -94,27 +159,12 @@ def _begin_of_words(file: IO[bytes]) -> int | None:
             break
         begin = file.tell()
         if len(parts) > 1 and parts[0] in ("evt", "format", "Version"):
-            version = parts[1].lower()
-    return begin if version in ("3", "3.0", "evt3", "evt3.0") else None
-
-
-def _refuse_beginning(high: int, early: bool) -> None:
-    """Refuse a first upper word that faery passes over, or that comes behind events."""
-    if high >= _LOST_RISE:
-        raise DataError(
-            f"it begins with an upper word of time of {high}, which faery passes over: expected "
-            f"one below {_LOST_RISE}; write EVT2"
-        )
-    if early and high:
-        raise DataError(
-            f"it has events in front of its first upper word of time, {high}, and faery takes 0 "
-            "for them: expected that word first; write EVT2"
-        )
+            named = parts[1].lower()
+    return next(((each, begin) for each in (_EVT2, _EVT3) if named in each.names), None)
 
 
 _TURN = 1 << 34  # µs, after which times of EVT2 begin again
-_LOW_WORD, _HIGH_WORD = 6, 8  # kinds of EVT3's words, each with 12 bits of the time
-_EVENTS = (2, 4, 5)  # kinds of one event, of 12 and of 8
+_LOW_WORD, _HIGH_WORD = 6, 8  # kinds of EVT3's words, each with 12 bits of the time; EVT2 has 8 too
 _HALF = 2048  # a fall of the upper word by as much is a turn, as the maker's own reader has it
 _LOST_RISE = 4094  # of the upper word, from which on faery passes over it
 _LEAST = 64  # µs: by less times go back in EVT2 as well, and become those in front of them
