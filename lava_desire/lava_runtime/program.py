@@ -180,7 +180,7 @@ class Program:
         self._table: Any = None
         self._off: str | None = None  # why kernels are not for this run, or the rest of it
         self._passing = _TOO_FEW  # why they were not for a step
-        self._is_checked = False
+        self._is_checked = self._has_asked = False
         self._num_steps = _FEWEST
         self._looked = 0.0
         self._wire()
@@ -203,7 +203,7 @@ class Program:
 
     def why(self) -> str | None:
         """Return why models go by their own methods in this run, or None where kernels may run."""
-        if self._off is None and self._kernels is None:
+        if self._off is None and self._kernels is None and self._has_asked:
             return compiling.why_none(self._modules, self._choice)
         return self._off
 
@@ -286,7 +286,8 @@ class Program:
         models_of: dict[type, list[Any]] = {}
         for model in self._models:
             models_of.setdefault(type(model), []).append(model)
-        self._off, self._passing, self._is_checked = None, _TOO_FEW, False
+        self._off, self._passing = None, _TOO_FEW
+        self._is_checked = self._has_asked = False
         if np.geterr()["under"] != "ignore":
             self._off = "np.errstate is not to ignore underflow, which kernels say nothing of"
         for each, on in models_of.items():
@@ -371,7 +372,7 @@ class Program:
         """Load the kernels, if that can be done now; return whether they are there."""
         now = time.perf_counter()
         compiling.has_run(now - self._looked)
-        self._looked = now
+        self._looked, self._has_asked = now, True
         self._kernels = compiling.kernels(self._modules, self._choice)
         if self._kernels is None:
             return False

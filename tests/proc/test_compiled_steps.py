@@ -669,6 +669,44 @@ def test_a_network_tells_how_many_steps_were_compiled():
     assert stepping(neurons) == "compiled, 12 of 12 steps"
 
 
+def test_a_first_run_of_one_step_is_told_to_be_too_short_and_not_to_wait_for_kernels():
+    install("one", compiled="now")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 1)  # in which the order of connected models is found out
+    assert stepping(sink) == "by methods, because no two steps of the run could be taken at once"
+    sink.stop()
+
+
+@pytest.mark.parametrize(
+    ("patches", "why"),
+    [
+        ({"_seconds": 0.0}, "kernels are loaded once networks have run for 1 s; .*"),
+        ({"_is_cached": lambda _: False}, "another process still compiles the kernels; .*"),
+        (
+            {"_failed": {compiling._OWN}},
+            "the kernels of .*kernels could not be compiled: the log .*",
+        ),
+        ({"find_spec": lambda _: None}, "numba is not installed"),
+    ],
+    ids=["not yet", "compiling", "failed", "no numba"],
+)
+def test_a_network_without_kernels_tells_what_it_waits_for(
+    patches, why, nothing_loaded, monkeypatch
+):
+    monkeypatch.setattr(compiling, "_CHILD", "import time; time.sleep(5)")
+    for name, patch in patches.items():
+        monkeypatch.setattr(compiling, name, patch)
+    install("one", compiled="auto")
+    *_, sink = chain(0, [3, 4], is_recurrent=False)
+    run(sink, 9)
+    told = stepping(sink)
+    sink.stop()
+    for child in compiling._compilers.values():
+        child._child.kill()
+        child._child.wait()
+    assert re.fullmatch(f"by methods, because {why}", told), told
+
+
 def test_a_network_of_windows_tells_the_steps_in_which_spikes_go_forward():
     install("one", compiled="now")
     network = network_of()()[-1]
