@@ -293,6 +293,11 @@ class Program:
         for each, on in models_of.items():
             if not _methods_of[each].are_as_written(on):
                 self._off = f"{each.__name__}, or a model of it, was given another method"
+        if len({model.time_step for model in self._models}) > 1:
+            self._off = "models are at different time steps"
+        for name, model in zip(self._names, self._models, strict=True):
+            if model._req_pause or model._req_stop:
+                self._off = f"{name} asks for a pause or a stop"
         for name, port in self._ports:
             if not is_ours(port):
                 self._off = f"{name} was given another method"

@@ -404,6 +404,38 @@ def test_a_potential_that_is_also_the_current_adds_itself():
     neuron.stop()
 
 
+def test_a_model_that_was_set_to_another_time_step_counts_from_there():
+    def act(compiled):
+        install("one", compiled=compiled)
+        processes = chain(3, [6, 5], is_recurrent=False)
+        *_, sink = processes
+        found = []
+        run(sink, 4)
+        model_of(sink, PySendModelFloat).time_step = 1  # its data begin anew, but for one step
+        run(sink, 20)
+        assert stepping(sink).startswith("by methods")
+        found += seen(processes)
+        sink.stop()
+        return found
+
+    assert act("never") == act("now")
+
+
+def test_a_model_that_asks_for_a_pause_before_a_run_is_heard():
+    def act(compiled):
+        install("one", compiled=compiled)
+        *_, sink = chain(3, [6, 5], is_recurrent=False)
+        run(sink, 4)
+        model = model_of(sink, PySendModelFloat)
+        model._req_pause = True
+        run(sink, 20)
+        step = model.time_step
+        sink.stop()
+        return step
+
+    assert act("never") == act("now") == 5
+
+
 def test_stretches_that_take_too_long_become_shorter_however_short_runs_are(monkeypatch):
     def num_steps_after(most_seconds, run_steps):
         monkeypatch.setattr(f"{PROGRAM}._MOST_SECONDS", most_seconds)
