@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 PAGES = [ROOT / "README.md", RESULTS / "README.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-KEPT = sorted(path.parents[1].name for path in RESULTS.glob("*/seed-0/config.json"))
+KEPT = sorted(path.parts[-3:-1] for path in RESULTS.glob("*/seed-*/config.json"))
 MADE_BY = dict(re.findall(r"`([\w/.-]+)/`[:,] `(lava-desire [^`]+)`", PAGES[1].read_text("utf-8")))
 
 
@@ -48,17 +48,20 @@ def test_every_command_is_read(page):
         assert given["protocol"] in (None, *PROTOCOLS)
 
 
-@pytest.mark.parametrize("folder", KEPT)
-def test_a_run_that_is_kept_is_made_by_the_command_beside_it(folder):
+@pytest.mark.parametrize(("folder", "seed"), KEPT)
+def test_a_run_that_is_kept_is_made_by_the_command_beside_it(folder, seed):
     assert folder in MADE_BY, "expected `FOLDER/`: `lava-desire ...` in results/README.md"
     name, given = parsed(MADE_BY[folder])
+    number = int(seed.removeprefix("seed-"))
+    seeds = given["seed"] if name == "reproduce" else given["seeds"] or given["seed"]
+    assert str(number) in str(seeds or 0).split(",")
     recipe = EXPERIMENTS[given["experiment"]] if name == "reproduce" else None
     preset = given["preset"] or (recipe.preset if recipe else given["dataset"])
     changes = dict(recipe.changes) if recipe else {}
     names = {each.name for each in fields(DesireConfig)}
     changes |= given_fields({name: value for name, value in given.items() if name in names})
-    config = DesireConfig.preset(preset).replace(**{**changes, "seed": 0})
-    kept = DesireConfig.from_file(RESULTS / folder / "seed-0" / "config.json")
+    config = DesireConfig.preset(preset).replace(**{**changes, "seed": number})
+    kept = DesireConfig.from_file(RESULTS / folder / seed / "config.json")
     assert config.replace(epochs=kept.epochs) == kept  # one was to be longer, and stopped
     if recipe:
         result = parse_json((RESULTS / folder / "result.json").read_bytes())
