@@ -365,13 +365,21 @@ class DesireNetwork:
         list
             L trains in the form of the backend: the spikes, or eligible steps where the config has
             an `eligibility_width`.
+
+        Raises
+        ------
+        ValueError
+            In fixed point, if eligible steps are those of an option that integers do not offer.
         """
         layers = range(1, self.config.num_layers + 1)
         return [self._learning_train(activity, layer) for layer in layers]
 
     def _learning_train(self, activity: Activity, layer: int) -> Any:
-        if self.config.eligibility_policy is None:
+        policy = self.config.eligibility_policy
+        if policy is None:
             return activity.trains[layer]
+        if self.arithmetic == FIXED_POINT and not policy.integers:
+            policy.refuse(" where a network learns in integers")
         if activity.eligible is not None:
             return activity.eligible[layer - 1]
         if layer == self.config.num_layers:

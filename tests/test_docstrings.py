@@ -67,6 +67,7 @@ EQUATIONS = {
         "synaptic_activation": ["Eq. 1"],
         "filter_current": ["Eq. 1"],
         "filter_trace": ["Eq. 3"],
+        "fire": ["Eq. 1 and 16"],
         "integrate": ["Eq. 1"],
         "integrate_and_fire": ["Eq. 1 and 16"],
         "decay_trace": ["Eq. 3"],

@@ -14,6 +14,7 @@ from lava_desire.analysis.contribution import input_contribution
 from lava_desire.analysis.local_losses import local_losses
 from lava_desire.deploy import energy, loihi_learning_rule, map_network, quantize, to_nir
 from lava_desire.fixed import IntegerRule, LayerFormat, xylo_formats
+from lava_desire.model.options.eligibility import EligibilityWidth
 
 DRAW = np.random.default_rng(7)
 DENSE = DesireConfig(
@@ -164,6 +165,8 @@ def test_in_integers_a_band_of_tenths_ends_at_whole_potentials():
     assert rule.threshold_of(1) == 640
     assert rule.band_of(1) == (576, 704)
     assert IntegerRule(DENSE.replace(eligibility_width=1.0), formats).band_of(2) == (0, 1280)
+    with pytest.raises(ValueError, match=r"layer is 3: expected a hidden one, 1 to 2"):
+        rule.band_of(3)
     with pytest.raises(ValueError, match="neurons learn at spikes"):
         IntegerRule(DENSE.replace(eligibility_width=0.0), formats).band_of(1)
 
@@ -194,6 +197,16 @@ def test_integers_learn_much_as_floating_point_does(config):
     for begun, *ended in zip(before, *after, strict=True):
         one, other = ((weights - begun).ravel() for weights in ended)
         assert np.corrcoef(one, other)[0, 1] > 0.9
+
+
+def test_marks_that_integers_do_not_offer_are_refused(monkeypatch):
+    monkeypatch.setattr(EligibilityWidth, "integers", False)
+    network = DesireNetwork(DENSE, arithmetic="fixed_point")
+    refused = r"eligibility_width is 0\.5: expected 0 where a network learns in integers"
+    with pytest.raises(ValueError, match=refused):
+        network.train_step(IMAGES, LABELS, 0.01)
+    with pytest.raises(ValueError, match=refused):
+        network.desires(network.forward(IMAGES), LABELS)
 
 
 def test_neurons_of_xylo_are_eligible_by_their_potential_before_a_spike():

@@ -313,12 +313,12 @@ class IntegerBackend(Backend):
         kept = True if mask is None else mask.numpy()
         spikes = np.empty((*trains.shape[:2], len(ones)), np.bool_)
         neurons.clear(trains.shape[1])
+        low, high = integer.band_of(number) if len(eligible) else (0, 0)
         for step, arrived in enumerate(delayed(trains.numpy(), layer.delay)):
             spikes[step] = neurons.step(arrived, kept)
             if len(eligible):
-                reached = neurons.potential + spikes[step] * form.threshold
-                low, high = integer.band_of(number)
-                eligible[step] = (reached > low) & (reached < high) & kept
+                before = neurons.potential + spikes[step] * form.threshold
+                eligible[step] = (before > low) & (before < high) & kept
             if len(potentials):
                 potentials[step] = neurons.potential
         notes[kernels.LOWEST] = min(notes[kernels.LOWEST], neurons.lowest)

@@ -305,7 +305,34 @@ def integrate_and_fire(
     potential : ndarray
         v after the reset, (..., N) int64, 24 bits.
     """
-    potential = integrate(potential, activation, gain, decay)
+    return fire(integrate(potential, activation, gain, decay), threshold, mask, reset)
+
+
+def fire(
+    potential: Array, threshold: int, mask: Array | None = None, reset: str = "subtract"
+) -> tuple[Array, Array]:
+    """Compare potentials with the threshold, and reset those of neurons that spike (Eq. 1 and 16).
+
+    Parameters
+    ----------
+    potential : ndarray
+        v of :func:`integrate`, (..., N) int64, 24 bits.
+    threshold, mask, reset
+        As of :func:`integrate_and_fire`.
+
+    Returns
+    -------
+    spikes : ndarray
+        s, (..., N) bool.
+    potential : ndarray
+        v after the reset, (..., N) int64, 24 bits.
+
+    Examples
+    --------
+    >>> spikes, potential = fire(np.array([640, 641]), threshold=640)
+    >>> spikes.tolist(), potential.tolist()
+    ([False, True], [640, 1])
+    """
     spikes = potential > threshold
     if mask is not None:
         spikes = spikes & mask

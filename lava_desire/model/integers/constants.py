@@ -255,11 +255,13 @@ class IntegerRule:
         Raises
         ------
         ValueError
-            If neurons learn at spikes.
+            If the layer is none of these, or its neurons learn at spikes.
         """
-        policy = self.config.eligibility_policy
+        policy, hidden = self.config.eligibility_policy, self.config.num_layers - 1
         if policy is None:
             raise ValueError("neurons learn at spikes: expected a config with an eligibility_width")
+        if not 1 <= layer <= hidden:
+            raise ValueError(f"layer is {layer}: expected a hidden one, 1 to {hidden}")
         low, high = policy.band(self.threshold_of(layer))
         return math.floor(low), math.ceil(high)
 

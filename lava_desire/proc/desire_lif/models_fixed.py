@@ -47,13 +47,10 @@ class PyDesireLIFModelFixed(AbstractPyDesireLIFModel):
         if self._rule.synapse_decay:
             arrived = fixed.filter_current(self._current, arrived, gain, self._rule.synapse_decay)
             self._current, gain = arrived, 1
-        before, decay = self.potential.astype(np.int64), self._rule.decay
-        threshold, reset = self._rule.threshold_of(self._layer), self._config.reset
-        if self._config.eligibility_policy is not None:
-            self._mark_eligible(fixed.integrate(before, arrived, gain, decay), threshold)
-        spikes, potential = fixed.integrate_and_fire(
-            before, arrived, gain, decay, threshold, self.mask, reset
-        )
+        before, threshold = self.potential.astype(np.int64), self._rule.threshold_of(self._layer)
+        reached = fixed.integrate(before, arrived, gain, self._rule.decay)
+        self._mark_eligible(reached, threshold)
+        spikes, potential = fixed.fire(reached, threshold, self.mask, self._config.reset)
         self.potential = potential.astype(np.int32)
         return spikes
 
