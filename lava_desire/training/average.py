@@ -38,12 +38,19 @@ class WeightAverage:
         weights = self._network.weights
         averages = [each.float() for each in weights]  # those themselves, of float32
         network.state.average, network.state.minibatches_averaged = averages, 0
-        self._network.state = replace(network.state, weights=weights, samples_seen=0)
+        self._share_state()
         self._network.class_names = network.class_names
+
+    def _share_state(self) -> None:
+        weights = self._network.weights
+        self._network.state = replace(self._learning.state, weights=weights, samples_seen=0)
 
     @property
     def network(self) -> DesireNetwork:
         """The network of the averages as they are now, in integers rounded to mantissas."""
+        if self._network.config is not self._learning.config:  # which a callback has set
+            self._network.config = self._learning.config
+            self._share_state()
         if self._network.arithmetic == FIXED_POINT:
             averages = self._learning.state.average
             for weights, average in zip(self._network.weights, averages, strict=True):

@@ -186,3 +186,31 @@ def test_of_losses_less_is_better(data):
 def test_without_a_set_to_measure_on_accuracy_cannot_be_watched(data):
     with pytest.raises(ValueError, match="watches accuracy, which this run does not measure"):
         fit(DesireNetwork(CONFIG), data[0], callbacks=[EarlyStopping(1)])
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_a_callback_may_set_the_configuration_between_epochs(data, arithmetic, batch_size):
+    config = CONFIG.replace(
+        batch_size=batch_size, weight_average=0.9, trace_baseline=0.8, rate_floor=0.05, epochs=3
+    )
+    found = []
+    for changes in (None, {}, {"desire_threshold_hidden": 0.5}):
+        network = DesireNetwork(config, arithmetic=arithmetic)
+
+        def set_config(record, network=network, changes=changes):
+            if changes is not None:
+                network.config = network.config.replace(**changes)
+
+        history = fit(network, *data, callbacks=[set_config])
+        arrays = dict(network.state.named_arrays())
+        found.append(({name: array.numpy() for name, array in arrays.items()}, history.records))
+    (plain, records), (same, same_records), (other, _) = found
+    assert plain.keys() == same.keys() == other.keys()
+    assert {"average.1", "average.2", "input_rates.1"} <= plain.keys()
+    for name, array in plain.items():
+        np.testing.assert_array_equal(array, same[name], err_msg=name)
+    for one, another in zip(records, same_records, strict=True):
+        assert one.average_accuracy == another.average_accuracy
+    assert (plain["weights.1"] != other["weights.1"]).any()
+    assert (plain["average.1"] != other["average.1"]).any()
