@@ -27,7 +27,7 @@ from lava_desire.files import replacing
 
 Array = npt.NDArray[Any]
 
-_VERSION = 4
+_VERSION = 5
 """Of kept spikes: one more where recordings become others than before, or are refused."""
 
 

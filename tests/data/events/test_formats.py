@@ -302,7 +302,7 @@ class TestByFaery:
             read_events(self.evt3(tmp_path / "a.raw", pairs))
 
     @pytest.mark.parametrize(
-        ("early", "size"), [((4090,), 1), ((4090, 5, 4000), 3), ((7,) * 90_000, 90_000)]
+        ("early", "size"), [((4090, 7), 2), ((4090, 5, 4000), 3), ((7,) * 90_000, 90_000)]
     )
     def test_events_of_evt3_before_the_first_upper_word_have_no_time(self, tmp_path, early, size):
         timed = [(100, 5), (None, 9), (101, 0), (102, 4095)]
@@ -316,7 +316,9 @@ class TestByFaery:
             read_events(self.evt3(path, [(None, 5), (100, 4095), (None, 0)]))
         words = [6 << 12 | 5, 2 << 12, 8 << 12 | 9]
         written(path, b"% evt 3.0\n" + struct.pack("<3H", *words))
-        with pytest.warns(DataWarning, match="1 events come before"):
+        with pytest.warns(
+            DataWarning, match="1 event comes before its first .* it was, and is left out"
+        ):
             events = read_events(path)
         assert len(events) == 0
 
@@ -328,7 +330,51 @@ class TestByFaery:
             events = read_events(path)
         assert columns(events) == [[8193], [7], [4], [0]]
 
-    @pytest.mark.parametrize("size", [1, 2, 90_000])
+    @pytest.mark.parametrize("low", [5, 4090])
+    @pytest.mark.parametrize("size", [2, 300_000])
+    def test_events_of_evt3_before_a_first_upper_word_of_0_move_none_behind_it(
+        self, tmp_path, low, size
+    ):
+        timed = [(0, 7), (None, 4095), (1, 5)]
+        path = self.evt3(tmp_path / "a.raw", [(None, low)] * size + timed)
+        with pytest.warns(DataWarning, match=rf"a\.raw: {size} events come before its first upper"):
+            events = read_events(path)
+        assert events.t.tolist() == [7, 4095, 4101]
+
+    @pytest.mark.parametrize("high", [0, 1])
+    def test_where_events_of_evt3_are_is_also_told_before_the_first_upper_word(
+        self, tmp_path, high
+    ):
+        """Words of a row, of columns, and vectors, which move the column of the next."""
+        words = [6 << 12 | 3, 4, 3 << 12 | 1 << 11 | 2, 4 << 12 | 5, 5 << 12 | 3]
+        words += [8 << 12 | high, 6 << 12 | 1, 4 << 12 | 1, 2 << 12 | 7]
+        path = written(tmp_path / "a.raw", b"% evt 3.0\n" + struct.pack("<9H", *words))
+        with pytest.warns(DataWarning, match="4 events come before"):
+            events = read_events(path)
+        assert columns(events) == [[high << 12 | 1] * 2, [22, 7], [4, 4], [1, 0]]
+
+    def test_times_without_an_event_before_the_first_upper_word_move_none_behind_it(self, tmp_path):
+        words = [6 << 12 | 4000, 8 << 12, 6 << 12 | 3, 2 << 12]
+        path = written(tmp_path / "a.raw", b"% evt 3.0\n" + struct.pack("<4H", *words))
+        assert read_events(path).t.tolist() == [3]
+        words = [10 << 28 | 60 << 22, 8 << 28, 10 << 22]  # a trigger
+        written(path, b"% evt 2.0\n" + struct.pack("<3I", *words))
+        assert read_events(path).t.tolist() == [10]
+
+    @pytest.mark.parametrize(("version", "kind"), [(2, "I"), (3, "H")])
+    def test_events_without_any_upper_word_are_refused(self, tmp_path, version, kind):
+        words = [60 << 22, 50 << 22] if version == 2 else [6 << 12 | 5, 2 << 12, 2 << 12]
+        content = f"% evt {version}.0\n".encode() + struct.pack(f"<{len(words)}{kind}", *words)
+        with pytest.raises(DataError, match=r"a\.raw: it has no upper word of time.* were \(2\)"):
+            read_events(written(tmp_path / "a.raw", content))
+
+    def test_an_event_of_evt2_before_a_first_upper_word_of_0_moves_none_behind_it(self, tmp_path):
+        words = [60 << 22, 8 << 28, 10 << 22, 8 << 28 | 1, 6 << 22]
+        path = written(tmp_path / "a.raw", b"% evt 2.0\n" + struct.pack("<5I", *words))
+        with pytest.warns(DataWarning, match=r"a\.raw: 1 event comes before its first upper"):
+            assert read_events(path).t.tolist() == [10, 70]
+
+    @pytest.mark.parametrize("size", [2, 3, 90_000])
     def test_events_of_evt2_before_the_first_upper_word_have_no_time(self, tmp_path, size):
         words = [17 << 22 | 5 << 11 | 6] * size
         words += [
@@ -344,7 +390,6 @@ class TestByFaery:
         events = read_events(self.evt3(tmp_path / "a.raw", pairs))
         assert events.t.tolist()[:4] == [409600, 409690, 409690, 413000]
         assert events.t.tolist()[4:] == [4000 << 12 | 1, 4095 << 12 | 2, 1 << 24 | 3]
-        assert read_events(self.evt3(tmp_path / "a.raw", [(None, 5), (None, 9)])).t[-1] == 9
         before = struct.pack("<H", 6 << 12 | 4000)  # a word of time without an event
         path = self.evt3(tmp_path / "a.raw", [(0, 3)], b"% evt 3.0\n% end\n" + before)
         assert len(read_events(path)) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -80,7 +80,7 @@ def whole_records(path: Path, size: int, header: int = 0) -> int:
 _UNSTATED = (65535, 65535)
 
 
-def by_faery(path: Path, module: str, **options: Any) -> Iterator[Events]:
+def by_faery(path: Path, module: str, **options: Any) -> Generator[Events, None, None]:
     """Read a file with faery's decoder of this name, and say its errors with the file's name."""
     faery = needed("faery", path)
     check_regular(path)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -21,59 +24,77 @@ def _chunks(path: Path, number: int) -> Iterator[Events]:
     To the latter it adds 2^34 µs, 4.8 hours. What comes before the first upper word of time it
     takes for the first 64 µs, or 4 ms; the maker's own decoder (OpenEB) leaves it out.
     """
-    begin = _check_times(path)
-    num_untimed, last = 0, None
-    for events in by_faery(path, "evt"):
-        if begin:
-            first = int(np.searchsorted(events.t, begin))
-            num_untimed, events = num_untimed + first, events[first:]
+    front = _check_times(path)
+    if front is not None and front.num_untimed:
+        is_one = front.num_untimed == 1
+        what = "1 event comes" if is_one else f"{front.num_untimed} events come"
+        warnings.warn(
+            f"{path}: {what} before its first upper word of time, so that nothing says when "
+            f"{'it was, and is' if is_one else 'they were, and are'} left out",
+            DataWarning,
+            stacklevel=2,
+        )
+    last = None
+    with ExitStack() as stack:
+        read = path
+        # Before an upper word of 0 untimed events look like others, and move those behind them.
+        if front is not None and front.has_times and front.begin == 0:
+            read = _cut(path, front, Path(stack.enter_context(TemporaryDirectory())))
+        parts = by_faery(read, "evt")
+        stack.callback(parts.close)
+        for events in parts:
+            if front is not None and front.num_untimed:
+                events = events[int(np.searchsorted(events.t, front.begin)) :]
             if len(events):
-                begin = 0
-                _warn(path, num_untimed)
-        if len(events):
-            t = events.t if last is None else np.concatenate([last, events.t])
-            jumps = np.flatnonzero(np.diff(t) > _TURN // 2)
-            if len(jumps):
-                place = int(jumps[0])
-                raise DataError(
-                    f"its times go from {t[place]} to {t[place + 1] % _TURN} µs, or are silent for "
-                    "hours: expected ascending times, without a pause of 2.4 hours"
-                )
-            last = events.t[-1:]
-        yield events
-    if begin:
-        _warn(path, num_untimed)
+                t = events.t if last is None else np.concatenate([last, events.t])
+                jumps = np.flatnonzero(np.diff(t) > _TURN // 2)
+                if len(jumps):
+                    place = int(jumps[0])
+                    raise DataError(
+                        f"its times go from {t[place]} to {t[place + 1] % _TURN} µs, or are silent "
+                        "for hours: expected ascending times, without a pause of 2.4 hours"
+                    )
+                last = events.t[-1:]
+            yield events
 
 
-def _warn(path: Path, num_untimed: int) -> None:
-    warnings.warn(
-        f"{path}: {num_untimed} events come before its first upper word of time, so that nothing "
-        "says when they were, and are left out",
-        DataWarning,
-        stacklevel=3,
-    )
+def _check_times(path: Path) -> _Front | None:
+    """Return what comes before the first upper word of time, or None where the version is unknown.
 
-
-def _check_times(path: Path) -> int:
-    """Return the time, µs, before which events have none; 0 where none has.
-
-    Raises DataError for times of EVT3 that faery loses.
+    Raises DataError for times of EVT3 that faery loses, and where there is no upper word at all.
     """
     with open_regular(path) as file:
         found = _begin_of_words(file)
         if found is None:
-            return 0
-        version, begin = found
-        place, high, has_untimed = _first_high(file, begin, version)
-        if version == _EVT3:
+            return None
+        front = _front(file, *found)
+        if front.version == _EVT3:
+            high = front.begin >> front.version.low_bits
             if high >= _LOST_RISE:
                 raise DataError(
                     f"it begins with an upper word of time of {high}, which faery passes over: "
                     f"expected one below {_LOST_RISE}; write EVT2"
                 )
-            file.seek(begin if has_untimed and not high else begin + place)
+            file.seek(front.words + front.size)
             _refuse_lost_times(file)
-        return high << version.low_bits if has_untimed else 0
+        return front
+
+
+def _cut(path: Path, front: _Front, folder: Path) -> Path:
+    """Copy a file without events and times in front of its first upper word, which is 0."""
+    version = front.version
+    with open_regular(path) as file, open(folder / path.name, "wb") as copy:
+        copy.write(file.read(front.words))
+        copy.write(np.array(_HIGH_WORD << version.kind_shift, version.dtype).tobytes())
+        for at in range(0, front.size, 4 * CHUNK):
+            words = np.frombuffer(file.read(min(4 * CHUNK, front.size - at)), version.dtype)
+            kinds = words >> version.kind_shift
+            # A vector also moves the column of the next: it stays, without its events.
+            is_vector = np.isin(kinds, list(version.vectors))
+            words = np.where(is_vector, kinds << version.kind_shift, words)
+            copy.write(words[is_vector | np.isin(kinds, version.places)].tobytes())
+        shutil.copyfileobj(file, copy)
+    return folder / path.name
 
 
 class _Version(NamedTuple):
@@ -82,31 +103,63 @@ class _Version(NamedTuple):
     names: tuple[str, ...]
     dtype: str
     kind_shift: int
-    events: tuple[int, ...]
-    """Kinds of words that hold events."""
     low_bits: int
+    single: tuple[int, ...]
+    """Kinds of words that hold an event."""
+    vectors: dict[int, int]
+    """Kinds of words that hold an event for each bit that is set, and which bits."""
+    times: tuple[int, ...]
+    """Kinds of others that hold a lower time."""
+    places: tuple[int, ...]
+    """Kinds of words that say where the next events are."""
 
 
-_EVT2 = _Version(("2", "2.0", "evt2", "evt2.0"), "<u4", 28, (0, 1), 6)
-_EVT3 = _Version(("3", "3.0", "evt3", "evt3.0"), "<u2", 12, (2, 4, 5), 12)
+_EVT2 = _Version(("2", "2.0", "evt2", "evt2.0"), "<u4", 28, 6, (0, 1), {}, (10,), ())
+_EVT3 = _Version(
+    ("3", "3.0", "evt3", "evt3.0"), "<u2", 12, 12, (2,), {4: 0xFFF, 5: 0xFF}, (6,), (0, 3)
+)
 
 
-def _first_high(file: IO[bytes], begin: int, version: _Version) -> tuple[int, int, bool]:
-    """Return where the first upper word is, in bytes, its value, and whether events precede it.
+class _Front(NamedTuple):
+    """What comes before the first upper word of time.
 
-    All zeros where there is none: then no event can be told from another.
+    `words` is where words begin, in bytes, `size` how many bytes are in front, `begin` the upper
+    word's time, µs, and `has_times` whether events or times are in front.
     """
+
+    version: _Version
+    words: int
+    size: int
+    begin: int
+    num_untimed: int
+    has_times: bool
+
+
+def _front(file: IO[bytes], version: _Version, begin: int) -> _Front:
+    """Return what comes before the first upper word. Raises DataError if it is all the events."""
     file.seek(begin)
-    size, place, has_untimed = np.dtype(version.dtype).itemsize, 0, False
+    size, place, num_untimed, has_times = np.dtype(version.dtype).itemsize, 0, 0, False
     while content := file.read(size * CHUNK):
         words = np.frombuffer(content[: len(content) // size * size], version.dtype)
         kinds = words >> version.kind_shift
-        first = next(iter(np.flatnonzero(kinds == _HIGH_WORD)), len(words))
-        has_untimed |= bool(np.isin(kinds[:first], version.events).any())
-        place += size * int(first)
+        first = int(next(iter(np.flatnonzero(kinds == _HIGH_WORD)), len(words)))
+        ahead, of = words[:first], kinds[:first]
+        num_untimed += int(np.isin(of, version.single).sum())
+        for kind, bits in version.vectors.items():
+            found = ahead[of == kind] & np.array(bits, version.dtype)
+            num_untimed += int(np.unpackbits(found.view(np.uint8)).sum())
+        has_times |= num_untimed > 0 or bool(np.isin(of, version.times).any())
+        place += size * first
         if first < len(words):
-            return place, int(words[first]) & ((1 << version.kind_shift) - 1), has_untimed
-    return 0, 0, False
+            high = int(words[first]) & ((1 << version.kind_shift) - 1)
+            time = high << version.low_bits
+            return _Front(version, begin, place, time, num_untimed, has_times)
+    if num_untimed:
+        raise DataError(
+            f"it has no upper word of time, so that nothing says when its events were "
+            f"({num_untimed}): expected one before them, as cameras write it"
+        )
+    return _Front(version, begin, 0, 0, 0, False)
 
 
 def _refuse_lost_times(file: IO[bytes]) -> None:
