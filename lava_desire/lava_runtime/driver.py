@@ -398,7 +398,7 @@ class Driver:
         if self._program is None:
             return self._no_program
         if self._num_steps == 0:
-            return "it has not run yet"
+            return "its first step is not done"
         if self._num_compiled:
             return self._program.why()
         return self._program.why() or self._program.why_not_now()

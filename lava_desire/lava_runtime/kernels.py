@@ -53,11 +53,13 @@ def array(address: int, size: int, dtype: Any) -> Any:
 def run(table: Any, step: int) -> int:
     """Run a network from a time step on; return how many steps it has gone through.
 
-    table: number of steps, number of kernels, then of each its address and that of its table.
+    table: number of steps, number of kernels, then of each its address and that of its table. Where
+    a kernel gives up, its number stands in the place of the number of steps.
     """
     for done in range(table[0]):
         for number in range(table[1]):
             if _call(table[2 + 2 * number], table[3 + 2 * number], step + done) != 0:
+                table[0] = number
                 return done
     return table[0]
 

@@ -92,14 +92,15 @@ def stepping(process: Any) -> str:
     """Tell how a network has stepped in its last run, or does in the one that goes on.
 
     Whether in compiled code, in how many of the run's steps, or by the methods of its models, and
-    then which process is the reason: one that has no compiled steps is enough for all of them.
-    Lava's log says the same at the level INFO, when it becomes so
+    why then. Where a process is the reason it is named: one that has no compiled steps is enough
+    for all of them. Lava's log says the same at the level INFO where a run ends or pauses, once for
+    each reason, and where a network is built that has none
     (``LogConfig(level=logging.INFO, level_console=logging.INFO)`` of the process that is run).
 
     Parameters
     ----------
     process : AbstractProcess
-        Any process of a network that has run, stopped or not.
+        Any process of a network that has run, stopped or not; also one made of others.
 
     Returns
     -------
@@ -128,11 +129,18 @@ def stepping(process: Any) -> str:
     >>> print(told.partition(", because ")[2])
     PyLifModelBitAcc of LIF (cells) computes in fixed_pt, which has no compiled steps
     """
-    runtime = process.runtime
-    if runtime is None:
+    runtime = _runtime_of(process)
+    if runtime is None or runtime.num_steps == 0:
         raise RuntimeError(f"{describe(process)} has not run yet: ask after its first run")
     told: str = getattr(runtime, "stepping", _BY_LAVA)
     return told
+
+
+def _runtime_of(process: Any) -> Any:
+    """Return the runtime of a process, or of those that it is made of, or None."""
+    if process.runtime is not None:
+        return process.runtime
+    return next(filter(None, map(_runtime_of, process.procs)), None)
 
 
 def uninstall() -> None:

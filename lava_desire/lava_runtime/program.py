@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cache
+from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,6 +65,8 @@ class CompiledSteps:
     receives: ClassVar[dict[str, Any]] = {}
     reads: frozenset[str] = frozenset()
     optional: ClassVar[frozenset[str]] = frozenset()
+    gives_up: ClassVar[str] = "left what a float can hold"
+    """What the model does in a step that a kernel leaves to it."""
     early: frozenset[str] = frozenset()
     """Out ports whose messages are there before anything has been received."""
 
@@ -145,13 +148,15 @@ class _Methods:
         self._found = found
         self._reached = {name: getattr(model_class, name) for _, name, _ in found}
 
-    def are_as_written(self, models: list[Any]) -> bool:
-        """Tell whether neither the class, nor one above it, nor these models have others by now."""
-        return (
-            all(vars(cls).get(name) is method for cls, name, method in self._found)
-            and all(getattr(self._class, name) == each for name, each in self._reached.items())
-            and not any(self._reached.keys() & vars(model).keys() for model in models)
+    def are_as_written(self) -> bool:
+        """Tell whether neither the class, nor one above it, has others by now."""
+        return all(vars(cls).get(name) is method for cls, name, method in self._found) and all(
+            getattr(self._class, name) == each for name, each in self._reached.items()
         )
+
+    def are_of_class(self, model: Any) -> bool:
+        """Tell whether a model has none of its own in their place."""
+        return not self._reached.keys() & vars(model).keys()
 
 
 class Program:
@@ -180,7 +185,9 @@ class Program:
         self._table: Any = None
         self._off: str | None = None  # why kernels are not for this run, or the rest of it
         self._passing = _TOO_FEW  # why they were not for a step
-        self._is_checked = self._has_asked = False
+        self._has_asked = False
+        self._was_watched = False
+        self._seen: list[Any] = []  # Vars that share no memory
         self._num_steps = _FEWEST
         self._looked = 0.0
         self._wire()
@@ -283,32 +290,36 @@ class Program:
     def begin_run(self) -> None:
         """Find out at the beginning of a run whether kernels may run in it."""
         self._looked = time.perf_counter()
-        models_of: dict[type, list[Any]] = {}
-        for model in self._models:
-            models_of.setdefault(type(model), []).append(model)
-        self._off, self._passing = None, _TOO_FEW
-        self._is_checked = self._has_asked = False
+        self._passing, self._has_asked, self._was_watched = _TOO_FEW, False, False
+        self._seen = []
+        self._off = self._why_none()
+
+    def _why_none(self) -> str | None:
+        """Return why kernels may not run: a setting, or methods that have been replaced."""
         if np.geterr()["under"] != "ignore":
-            self._off = "np.errstate is not to ignore underflow, which kernels say nothing of"
-        for each, on in models_of.items():
-            if not _methods_of[each].are_as_written(on):
-                self._off = f"{each.__name__}, or a model of it, was given another method"
-        if len({model.time_step for model in self._models}) > 1:
-            self._off = "models are at different time steps"
+            return "np.errstate is not to ignore underflow, which kernels say nothing of"
+        replaced = {
+            each for each in map(type, self._models) if not _methods_of[each].are_as_written()
+        }
         for name, model in zip(self._names, self._models, strict=True):
-            if model._req_pause or model._req_stop:
-                self._off = f"{name} asks for a pause or a stop"
+            if type(model) in replaced or not _methods_of[type(model)].are_of_class(model):
+                return f"{name}, or its class, was given another method"
         for name, port in self._ports:
             if not is_ours(port):
-                self._off = f"{name} was given another method"
+                return f"{name} was given another method"
+        return None
 
     def advance(self, most: int) -> int:
         """Go through as many steps as may be, `most` at most; return their number, 0 for none."""
         if self._off is not None:
             return 0
         if _is_watched():
-            self._passing = _WATCHED
+            self._passing, self._was_watched = _WATCHED, True
             return 0
+        if self._was_watched:
+            self._was_watched, self._off = False, self._why_none()
+            if self._off is not None:
+                return 0
         if self._kernels is None and not self._load():
             return 0
         step = self._models[0].time_step
@@ -319,8 +330,8 @@ class Program:
                 return 0
         began = time.perf_counter()
         try:
-            if not self._is_checked:
-                self._refuse_shared()
+            self._refuse_unlike()
+            self._refuse_shared()
             hold = []
             for name, part in zip(self._names, self._parts, strict=True):
                 with _said_of(name):
@@ -334,9 +345,9 @@ class Program:
         done = self._through(step, room)
         if done < room:
             # The step that comes next is for the models; arrays may hold what is half of it.
+            giving = self._owners[self._table[0]]
             self._off = (
-                f"in step {step + done + 1} a number left what a float can hold, or brightness "
-                "changed"
+                f"{self._names[giving]} {self._parts[giving].gives_up} in step {step + done + 1}"
             )
             for part in self._parts:
                 part.begin()
@@ -354,19 +365,31 @@ class Program:
             self._num_steps = min(2 * self._num_steps, _MOST_STEPS)
         return done
 
+    def _refuse_unlike(self) -> None:
+        """Raise Unfit if models are at different time steps, or one asks for a pause or a stop."""
+        first, step = self._names[0], self._models[0].time_step
+        for name, model in zip(self._names, self._models, strict=True):
+            if model.time_step != step:
+                raise Unfit(f"{name} is at time step {model.time_step}, and {first} at {step}")
+            if model._req_pause or model._req_stop:
+                raise Unfit(f"{name} asks for a pause or a stop")
+
     def _refuse_shared(self) -> None:
         """Raise Unfit if Vars of the network share memory: what one becomes, so does the other."""
+        found = [attributes.get(var) for attributes, var, _ in self._vars]
+        if len(found) == len(self._seen) and all(map(is_, found, self._seen)):
+            return
         arrays = [
             (values, place)
-            for attributes, var, place in self._vars
-            if isinstance(values := attributes.get(var), np.ndarray)
+            for values, (_, _, place) in zip(found, self._vars, strict=True)
+            if isinstance(values, np.ndarray)
         ]
         # Arrays that are no views, and not one and the same, share none.
         if len({id(values) for values, _ in arrays}) < len(arrays) or any(
             values.base is not None for values, _ in arrays
         ):
             refuse_shared(arrays)
-        self._is_checked = True
+        self._seen = found
 
     def _through(self, step: int, num_steps: int) -> int:
         """Run the kernels in steps after this one; return how many steps they have gone through."""
@@ -388,6 +411,7 @@ class Program:
         """Return the table of the loop over all kernels."""
         early: list[Call] = []
         late: list[Call] = []
+        owners: tuple[list[int], list[int]] = [], []
         self._arrays: list[Any] = []  # that tables hold the addresses of
         for number in self._order:
             part, heard = self._parts[number], dict(self._read[number])
@@ -398,6 +422,9 @@ class Program:
                 before, after = part.calls(heard)
             early += before
             late += after
+            owners[0].extend([number] * (len(early) - len(owners[0])))
+            owners[1].extend([number] * (len(late) - len(owners[1])))
+        self._owners = owners[0] + owners[1]
         words = [0, len(early) + len(late)]
         for name, table in (*early, *late):
             self._arrays.append(np.array(table, np.int64))

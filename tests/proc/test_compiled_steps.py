@@ -39,7 +39,11 @@ from lava_desire.proc import ProcessError
 from lava_desire.randomness import initial_weights
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel  # isort: skip
-from lava.magma.core.process.process import LogConfig  # isort: skip
+from lava.magma.core.decorator import implements  # isort: skip
+from lava.magma.core.model.sub.model import AbstractSubProcessModel  # isort: skip
+from lava.magma.core.process.ports.ports import OutPort  # isort: skip
+from lava.magma.core.process.process import AbstractProcess, LogConfig  # isort: skip
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol  # isort: skip
 from lava.magma.core.run_conditions import RunContinuous, RunSteps  # isort: skip
 from lava.magma.core.run_configs import Loihi2SimCfg  # isort: skip
 from lava.proc.dense.models import PyDenseModelFloat  # isort: skip
@@ -404,6 +408,78 @@ def test_a_potential_that_is_also_the_current_adds_itself():
     neuron.stop()
 
 
+@pytest.mark.parametrize("way", ["debugger", "thread"])
+def test_vars_that_come_to_share_memory_within_a_run_are_seen(way, monkeypatch):
+    """Set between two compiled stretches, or in a step that a debugger sees, as methods have it."""
+
+    def act(compiled):
+        install("one", compiled=compiled)
+        neuron = LIF(shape=(1,), vth=1e9, du=0.0, dv=0.5, bias_mant=0.25)
+        run(neuron, 3)  # v = 0.25, 0.375, 0.4375
+        model, driver = model_of(neuron, PyLifModelFloat), neuron.runtime._driver
+        if compiled == "now":
+            driver._program._num_steps = 4  # a stretch
+
+        def trace(frame, event, _):
+            if frame.f_code is AbstractPyLifModelFloat.run_spk.__code__ and model.time_step == 8:
+                model.u = model.v  # before the step is gone through
+
+        let_others = driver.generators.let_others
+
+        def between(*arguments):
+            if way == "thread" and model.time_step == 7:
+                model.u = model.v
+            elif way == "debugger" and model.time_step in (7, 8):
+                sys.settrace(trace if model.time_step == 7 else before)
+            return let_others(*arguments)
+
+        before = sys.gettrace()
+        monkeypatch.setattr(driver.generators, "let_others", between)
+        try:
+            run(neuron, 9)
+        finally:
+            sys.settrace(before)
+        told, found = stepping(neuron), neuron.v.get().tolist()
+        neuron.stop()
+        return told, found
+
+    potential = 0.0
+    for step in range(1, 13):  # from the eighth on the current is the potential
+        potential = 0.5 * potential + (potential if step >= 8 else 0.0) + 0.25
+    assert act("never")[1] == [potential]
+    told, found = act("now")
+    assert found == [potential]
+    assert re.match(r"compiled, 4 of 9 steps; .*, because [uv] of Py.* and [uv] of .* share", told)
+
+
+def test_a_method_that_a_debugger_replaces_within_a_run_is_called(monkeypatch):
+    install("one", compiled="now")
+    neuron = lif()
+    run(neuron, 3)
+    model, driver = model_of(neuron, PyLifModelFloat), neuron.runtime._driver
+    driver._program._num_steps = 4
+    let_others, before, called = driver.generators.let_others, sys.gettrace(), []
+
+    def between(*arguments):
+        if model.time_step == 7:
+            sys.settrace(lambda *_: None)
+        elif model.time_step == 8:
+            sys.settrace(before)
+            run_spk = model.run_spk
+            model.run_spk = lambda: (called.append(model.time_step), run_spk())
+        return let_others(*arguments)
+
+    monkeypatch.setattr(driver.generators, "let_others", between)
+    try:
+        run(neuron, 9)
+    finally:
+        sys.settrace(before)
+    told = stepping(neuron)
+    neuron.stop()
+    assert called == [9, 10, 11, 12]
+    assert told.endswith("PyLifModelFloat of LIF (cells), or its class, was given another method")
+
+
 def test_a_model_that_was_set_to_another_time_step_counts_from_there():
     def act(compiled):
         install("one", compiled=compiled)
@@ -413,7 +489,12 @@ def test_a_model_that_was_set_to_another_time_step_counts_from_there():
         run(sink, 4)
         model_of(sink, PySendModelFloat).time_step = 1  # its data begin anew, but for one step
         run(sink, 20)
-        assert stepping(sink).startswith("by methods")
+        told = stepping(sink)
+        assert told.startswith("by methods")
+        if compiled == "now":
+            assert re.search(r"PySend\S+ of RingBuffer \(\w+\) is at time step 1, and", told) or (
+                re.search(r"is at time step 4, and PySend\S+ of RingBuffer \(\w+\) at 1$", told)
+            )
         found += seen(processes)
         sink.stop()
         return found
@@ -701,6 +782,44 @@ def test_a_network_tells_how_many_steps_were_compiled():
     assert stepping(neurons) == "compiled, 12 of 12 steps"
 
 
+def test_a_network_that_was_built_has_not_run_yet():
+    install("one", compiled="now")
+    neurons = lif()
+    neurons.create_runtime(run_cfg=SETTINGS)
+    with pytest.raises(RuntimeError, match=r"LIF \(cells\) has not run yet"):
+        stepping(neurons)
+    run(neurons, 12)
+    assert stepping(neurons) == "compiled, 12 of 12 steps"
+    neurons.stop()
+
+
+class Outer(AbstractProcess):
+    """A layer, as a process that is made of others."""
+
+    def __init__(self):
+        super().__init__(name="outer")
+        self.s_out = OutPort(shape=(3,))
+
+
+@implements(proc=Outer, protocol=LoihiProtocol)
+class OuterModel(AbstractSubProcessModel):
+    def __init__(self, proc):
+        self.neurons = lif()
+        self.neurons.s_out.connect(proc.out_ports.s_out)
+
+
+def test_a_process_that_is_made_of_others_tells_how_they_step():
+    install("one", compiled="now")
+    outer, sink = Outer(), Sink(shape=(3,), buffer=20)
+    outer.s_out.connect(sink.a_in)
+    with pytest.raises(RuntimeError, match=r"Outer \(outer\) has not run yet"):
+        stepping(outer)
+    run(sink, 1)
+    run(sink, 12)
+    assert stepping(outer) == stepping(sink) == "compiled, 12 of 12 steps"
+    sink.stop()
+
+
 def test_a_first_run_of_one_step_is_told_to_be_too_short_and_not_to_wait_for_kernels():
     install("one", compiled="now")
     *_, sink = chain(0, [3, 4], is_recurrent=False)
@@ -809,7 +928,8 @@ def test_a_run_that_goes_on_by_methods_says_from_which_step_on():
     told = stepping(neurons)
     neurons.stop()
     assert told == (
-        "by methods, because in step 2 a number left what a float can hold, or brightness changed"
+        f"by methods, because PyLifModelFloat of LIF ({neurons.name}) left what a float can hold "
+        "in step 2"
     )
 
 

@@ -69,6 +69,7 @@ class EncoderSteps(WindowSteps):
     """Of an encoder of images."""
 
     receives: ClassVar[dict[str, Any]] = {"brightness_in": _SINGLE}
+    gives_up: ClassVar[str] = "was sent another brightness than at first"
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
