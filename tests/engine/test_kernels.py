@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from lava_desire import DesireConfig, rule
 from lava_desire.backends.base import Layer
 from lava_desire.backends.numba.backend import NumbaBackend
 from lava_desire.backends.numba.events import EventLists, list_events, pack
+from lava_desire.backends.numba.jit import _ASKS, _LaterBlas
 from lava_desire.backends.numba.scan import potential_error, scan_layer
 from lava_desire.backends.numba.threads import Workspace
 from lava_desire.backends.torch_ops import TorchBackend
@@ -364,3 +367,21 @@ def test_an_average_moves_as_torchs_lerp_does(seed, share, size):
 
 def test_the_kernels_let_other_threads_run():
     assert scan_layer.targetoptions["nogil"]
+
+
+@pytest.mark.parametrize("scipy", [None, ModuleType("scipy")], ids=["missing", "there"])
+def test_numba_is_answered_once_that_scipy_is_there_however_often_its_module_is_looked_for(
+    scipy, monkeypatch
+):
+    def asks():
+        raise ImportError
+
+    linalg, finder = SimpleNamespace(ensure_blas=asks), _LaterBlas()
+    monkeypatch.setitem(sys.modules, "numba.np.linalg", linalg)
+    monkeypatch.setitem(sys.modules, "scipy", scipy)
+    for _ in range(2):
+        finder.find_spec(_ASKS)
+    assert (linalg.ensure_blas is asks) == (scipy is None)
+    if scipy is not None:
+        linalg.ensure_blas()
+    assert linalg.ensure_blas is asks

@@ -17,15 +17,19 @@ class _LaterBlas(MetaPathFinder):
     """Lets numba load its functions without ``scipy.linalg``, some 15 MiB.
 
     One of numba's modules imports it only to learn whether it is there, which it is where SciPy is.
-    Functions that multiply matrices ask again when they are compiled, and import it then.
+    Functions that multiply matrices ask again when they are compiled, and import it then. One that
+    comes from numba's cache does not: SciPy is imported when it is called, and that numba 0.68.1
+    refuses a SciPy whose BLAS takes integers of another width than its own is not known to it.
     """
 
     def find_spec(self, name: str, *_: Any) -> None:
         """Answer for numba, once, when the module that asks is about to be loaded."""
         linalg: Any = sys.modules.get("numba.np.linalg")
-        if name != _ASKS or "scipy" not in sys.modules or not hasattr(linalg, "ensure_blas"):
+        ensure_blas = getattr(linalg, "ensure_blas", None)
+        if name != _ASKS or sys.modules.get("scipy") is None or ensure_blas is None:
             return
-        ensure_blas = linalg.ensure_blas
+        if ensure_blas.__module__ == __name__:  # asked by who has only looked for the module
+            return
 
         def is_there() -> None:
             linalg.ensure_blas = ensure_blas
