@@ -8,7 +8,6 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple, TextIO
@@ -161,8 +160,7 @@ class _QuickHelp:
             sys.modules[name] = module = ModuleType(name)
             module.Markdown = _Markdown  # type: ignore[attr-defined]
             try:
-                with suppress(ImportError):  # typer without rich
-                    import_module("typer.rich_utils")
+                import_module("typer.rich_utils")
             finally:
                 del sys.modules[name]
         super().format_help(ctx, formatter)  # type: ignore[misc]

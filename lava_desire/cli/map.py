@@ -42,10 +42,19 @@ def map_(
         option("As of train: inputs and classes are its.", "preset's", values=DATASETS),
     ] = None,
     preset: Annotated[
-        str | None, option("As of train.", "the dataset's, or digits", values=list(PRESETS))
+        str | None,
+        option(
+            "As of train; without --dataset its own inputs and classes, where train takes digits.",
+            "the dataset's, or digits",
+            values=list(PRESETS),
+        ),
     ] = None,
     config: Annotated[
-        str | None, option("As of train: a .json, .yaml or .toml file, or run folder.")
+        str | None,
+        option(
+            "As of train: a .json, .yaml or .toml file, or run folder; without --dataset its own "
+            "inputs and classes, where train takes digits."
+        ),
     ] = None,
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=list(CHIPS))] = "loihi1",
     weight_bits: Annotated[

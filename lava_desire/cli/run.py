@@ -158,9 +158,10 @@ def untrained(
     file: str | None = None,
     layers: str | None = None,
 ) -> DesireConfig:
-    """Return the configuration that is trained with the same options, without loading samples.
+    """Return the configuration that is trained on a data set, without loading samples.
 
-    Without a data set the samples are those of the preset or the config file.
+    Without one the inputs and classes are the preset's or the config file's own, where training
+    without one takes digits.
     """
     config = _base(preset, file, dataset or "digits")
     return sized_alike(config, layers, given, config if dataset is None else PRESETS[dataset])
