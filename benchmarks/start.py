@@ -174,9 +174,10 @@ def main() -> None:
         memory = json.loads(timed(["-c", MEMORY], root)["lines"][-1][1])
         results[name]["mebibytes, B = 1"] = memory
         print(f"{name:8}memory {memory}")
-    given = ["CHECKOUT" if each == options.against else each for each in sys.argv[1:]]
+    against = " --against CHECKOUT" if options.against else ""
+    rounds_of = f" --rounds {options.rounds} --fresh-rounds {options.fresh_rounds}"
     record = {
-        "command": " ".join(["python -m benchmarks.start", *given]),
+        "command": f"python -m benchmarks.start{against}{rounds_of}",
         "commit": commit(),
         "environment": environment(),
         "load of the last 1, 5 and 15 minutes": os.getloadavg(),
