@@ -165,10 +165,20 @@ def test_a_learning_rate_of_zero_is_zero_and_a_huge_one_is_refused():
         integers.rate_of(1, 1e6)
 
 
+def test_a_bound_below_any_step_of_a_weight_is_refused_by_its_name():
+    said = r"weight_limit is 1e-09: expected more than .*, as a threshold of 1 has a mantissa"
+    with pytest.raises(ValueError, match=said) as refused:
+        fixed.default_formats(CONFIG.replace(weight_limit=1e-9))
+    least = float(str(refused.value).split("more than ")[1].split(",")[0])
+    assert fixed.default_formats(CONFIG.replace(weight_limit=1.01 * least))[0].weight_exp == -8
+
+
 def test_a_learning_rate_may_become_zero_on_the_grid_but_not_begin_so():
     integers = IntegerRule(CONFIG.replace(learning_rate=1e-12))
-    with pytest.raises(ValueError, match="learning_rate is 1e-12, which is 0 on the grid of layer"):
+    said = r"learning_rate is 1e-12, which is 0 on the grid of layer 1: expected 0, or [\d.e-]+ and"
+    with pytest.raises(ValueError, match=said) as refused:
         integers.check_rate(1, 1e-12)
+    assert integers.rate_of(1, float(str(refused.value).split(", or ")[1].split()[0]))[0] > 0
     integers.check_rate(1, 5e-13)
     integers.check_rate(1, 0.0)
     integers.check_rate(1, 1e-3)
@@ -203,6 +213,7 @@ def test_a_refused_learning_rate_is_the_one_that_was_given(rate, scale):
     with pytest.raises(ValueError, match=f"learning_rate is {re.escape(repr(rate))}: ") as refused:
         integers.rate_of(2, rate)
     assert "on the grid of layer 2" in str(refused.value)
+    assert str(refused.value).endswith(f"layer 2, whose learning_rate_scale is {scale:g}")
     largest = float(str(refused.value).split("at most ")[1].split()[0])
     integers.rate_of(2, largest * 0.99)
     with pytest.raises(ValueError, match="learning_rate is"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lava_desire.config import DesireConfig
-from lava_desire.deploy.integer_network import IntegerNetwork
+from lava_desire.deploy.integer_network import IntegerNetwork, is_floating
 from lava_desire.deploy.lava_processes import on_stock
 from lava_desire.deploy.script import check_script, write_script
 from lava_desire.engine import DesireNetwork
@@ -125,8 +125,9 @@ def processes_of(config: DesireConfig) -> str:
 def refuse_subtraction(network: DesireNetwork | IntegerNetwork) -> None:
     """Refuse reset by subtraction, which no stock neuron does: raises ValueError."""
     if network.config.reset != "zero":
+        other = "nir" if is_floating(network) else "onnx"
         raise ValueError(
             "reset is 'subtract', and stock Lava neurons reset to zero: train with reset='zero', "
-            "or export with to='nir', or use lava_desire.deploy.to_lava, which puts DesireLIF in "
-            "their place"
+            f"or export with to='{other}', or use lava_desire.deploy.to_lava, which puts DesireLIF "
+            "in their place"
         )

@@ -128,17 +128,25 @@ def find_learning_rate(
     for name, value, least in (("count", count, 2), ("samples", samples, 1), ("epochs", epochs, 1)):
         if number(name, value, f"at least {least}", integer=True) < least:
             raise ValueError(f"{name} is {value}: expected at least {least}")
-    step = (bounds[1] / bounds[0]) ** (1 / (count - 1))
-    tried = []
-    for index in range(count):
-        rate = bounds[0] * step**index
+
+    def network(rate: float) -> DesireNetwork:
         short = config.replace(
             learning_rate=rate,
             learning_rate_decay=0.0,
             learning_rate_schedule="exponential",
             epochs=epochs,
         )
-        tried.append(_try(DesireNetwork(short, **options), train, samples))
+        return DesireNetwork(short, **options)
+
+    for name, rate in zip(("lowest", "highest"), bounds, strict=True):
+        try:  # before any of them learns
+            network(rate).check_trainable()
+        except ValueError as error:
+            raise ValueError(f"{name} is {rate!r}: {error}") from None
+    step = (bounds[1] / bounds[0]) ** (1 / (count - 1))
+    tried = []
+    for index in range(count):
+        tried.append(_try(network(bounds[0] * step**index), train, samples))
         if on_tried is not None:
             on_tried(tried[-1])
     return RateSearch(tried)

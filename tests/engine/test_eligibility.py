@@ -277,7 +277,7 @@ def test_energy_of_integers_too_coarse_to_learn_counts_a_sample_and_says_why_no_
     found, beside = (energy(network, data, samples=4) for network in (coarse, fine))
     assert found.total() == beside.total() > 0
     assert [each.events for each in found.layers] == [each.events for each in beside.layers]
-    refused = "learning_rate is 1e-13, which is 0 on the grid of layer 1: expected 0, or a larger"
+    refused = "learning_rate is 1e-13, which is 0 on the grid of layer 1: expected 0, or "
     assert found.not_learned.startswith(refused)
     assert f"A training step is not counted: {found.not_learned}." in " ".join(found.report.split())
     assert (found.training_samples, found.learning_ns) == (0, None)

@@ -56,6 +56,28 @@ def test_integers_and_small_sets_are_tried_too(digits):
 
 
 @pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((1e-5, 1e4), r"highest is 10000\.0: learning_rate is 10000\.0: expected at most"),
+        ((1e-13, 1.0), r"lowest is 1e-13: learning_rate is 1e-13, which is 0 on the grid"),
+    ],
+)
+def test_rates_that_integers_have_not_are_refused_before_any_is_tried(digits, ends, said):
+    tried = []
+    with pytest.raises(ValueError, match=said):
+        find_learning_rate(
+            CONFIG,
+            digits,
+            lowest=ends[0],
+            highest=ends[1],
+            count=3,
+            arithmetic="fixed_point",
+            on_tried=tried.append,
+        )
+    assert tried == []
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"lowest": 0.0}, "lowest is 0.0, highest 0.01: expected 0 < lowest < highest"),

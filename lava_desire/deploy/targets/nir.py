@@ -26,7 +26,9 @@ class Options(base.Options):
 
 def refuse(network: Any, options: Options) -> None:
     """Refuse a network in integers, which NIR does not know, and what a dialect's reader cannot."""
-    base.refuse_integers(network, "export one in floating point")
+    base.refuse_integers(
+        network, "export one in floating point, or this one with to='onnx', which computes integers"
+    )
     dialect, config = DIALECTS[options.dialect], network.config
     named = f"dialect is {options.dialect!r}"
     if not dialect.planes and any(each.name == "conv2d" for each in config.synapses):
@@ -66,7 +68,7 @@ def write(network: Any, path: Path, options: Options) -> str:
 
 TARGET = base.Target(
     name="nir",
-    summary="a NIR graph for other frameworks, with either reset.",
+    summary="a NIR graph for other frameworks, of floating point, with either reset.",
     suffix=".nir",
     write=write,
     refuse=refuse,

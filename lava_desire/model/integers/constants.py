@@ -354,13 +354,18 @@ class IntegerRule:
         if factor >= _LARGEST_RATE:
             raise ValueError(
                 f"learning_rate is {learning_rate!r}: expected at most {255 * unit / scale:.3g} on "
-                f"the grid of layer {layer}"
+                f"the grid of layer {layer}{self._scaled(layer)}"
             )
         shift = min(_RATE_BITS - 1 - math.floor(math.log2(factor)), MAX_SHIFT)
         mantissa = round(math.ldexp(factor, shift))
         if mantissa == 2**_RATE_BITS:
             mantissa, shift = mantissa // 2, shift - 1
         return mantissa, shift
+
+    def _scaled(self, layer: int) -> str:
+        """Return what a message says of a layer's factor that was given."""
+        scales = self.config.learning_rate_scale
+        return f", whose learning_rate_scale is {scales[layer - 1]:g}" if scales else ""
 
     def check_rate(self, layer: int, learning_rate: float) -> None:
         """Refuse to learn with a rate that the grid of a layer cannot hold.
@@ -381,9 +386,12 @@ class IntegerRule:
         mantissa, _ = self.rate_of(layer, learning_rate)
         is_meant = learning_rate * self.config.learning_rate_scale_of(layer) > 0
         if mantissa == 0 and is_meant and learning_rate >= self.config.learning_rate:
+            scale = self.config.learning_rate_scale_of(layer)
+            least = self.impulse / 2**IMPULSE_BITS * self.step_of(layer) / 2**MAX_SHIFT / scale
             raise ValueError(
-                f"learning_rate is {learning_rate!r}, which is 0 on the grid of layer {layer}: "
-                "expected 0, or a larger one where a network learns in integers"
+                f"learning_rate is {learning_rate!r}, which is 0 on the grid of layer {layer}"
+                f"{self._scaled(layer)}: expected 0, or {least:.3g} and more where a network "
+                "learns in integers"
             )
 
     def to_dicts(self) -> list[dict[str, int]]:

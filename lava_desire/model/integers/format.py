@@ -193,16 +193,24 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     Raises
     ------
     ValueError
-        If `weight_bits` is out of range.
+        If `weight_bits` is out of range, or a bound of the weights too small for the threshold.
     """
     if weight_bits not in WEIGHT_BITS:
         raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
+    largest = 2 ** (weight_bits - 1)
+    least = config.threshold * 2.0 ** (WEIGHT_EXPONENTS[0] - THRESHOLD_BITS) * largest
+    for bound in config.bounds:
+        if bound.limit() <= least:
+            raise ValueError(
+                f"{bound.switch().name} is {bound.value}: expected more than {least:.3g}, as a "
+                f"threshold of {config.threshold:g} has a mantissa of {THRESHOLD_BITS} bits"
+            )
     spreads = _SPREADS_OF_FEW_BITS if weight_bits <= _FEW_BITS else _SPREADS
     limits = [bound.limit() for bound in config.bounds]
     spread = math.sqrt(1 - config.synapse_decay)  # of initial weights, by which they are smaller
     return tuple(
         LayerFormat.of_step(
-            min([spreads * spread * synapse.initial_spread, *limits]) / 2 ** (weight_bits - 1),
+            min([spreads * spread * synapse.initial_spread, *limits]) / largest,
             config.threshold,
             weight_bits,
         )

@@ -10,13 +10,8 @@ from lava_desire.model.desire import kept_desire
 from lava_desire.model.fields import FloatRange, real
 from lava_desire.model.option import EligibilityPolicy
 
-_WIDTH = FloatRange(
-    "0 <= {name} <= 1",
-    lambda value: 0 <= value <= 1,
-    "0, or 2**-10 <= {name} <= 1, as narrower bands may hold no float32",
-    2.0**-10,
-    1.0,
-)
+_WORDS = "0, or 2**-10 <= {name} <= 1, as narrower bands may hold no float32"
+_WIDTH = FloatRange(_WORDS, lambda value: 0 <= value <= 1, _WORDS, 2.0**-10, 1.0)
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class EligibilityWidth(EligibilityPolicy):
         ":func:`~lava_desire.rule.near_threshold`. Such a time step stands for a spike in Eq. 4, "
         "and in Eq. 14: :func:`~lava_desire.rule.eligible_error`. Output neurons learn in every "
         "step. 0, the paper's rule, learns at spikes.",
-        help="Learn near the threshold: in thresholds.",
+        help="Learn within this share of the threshold of it.",
         example=0.5,
     )
 
