@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lava_desire.files import read_file
 from lava_desire.model.fields import NETWORK, RULE, SCHEDULE, SHOWN, declared
+from lava_desire.model.options import found as options_found
 from lava_desire.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -104,20 +105,27 @@ def panels(config: DesireConfig) -> dict[str, list[dataclasses.Field[Any]]]:
 
 
 def as_text(config: DesireConfig, form: str) -> str:
-    """Return a configuration as JSON, or as YAML or TOML with a comment a field."""
+    """Return a configuration as JSON, or as YAML or TOML with a comment a field.
+
+    In these options that are off, and not in the JSON, stand as comments.
+    """
     if form == "json":
         return config.to_json() + "\n"
     values, sign = config.to_dict(), " = " if form == "toml" else ": "
+    options = [option for option in options_found() if option.is_quiet]
+    quiet = {field.name for option in options for field in dataclasses.fields(option)}
     lines = ["# A configuration of lava_desire. Fields that are left out have their defaults."]
     for panel, fields in panels(config).items():
-        said = [field for field in fields if field.name in values]
+        said = [field for field in fields if field.name in values or field.name in quiet]
         lines += ["", f"# ---- {panel} ----"] if said else []
         for field in said:
             about = plain(declared(field).doc)
             if field.default not in ((), dataclasses.MISSING):
                 about += f" Default: {_value(field.default)}."
             lines += ["", *textwrap.wrap(about, 98, initial_indent="# ", subsequent_indent="# ")]
-            lines.append(f"{field.name}{sign}{_value(values[field.name])}")
+            off = "" if field.name in values else "# "
+            value = values.get(field.name, field.default)
+            lines.append(f"{off}{field.name}{sign}{_value(value)}")
     return "\n".join(lines) + "\n"
 
 

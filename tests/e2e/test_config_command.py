@@ -39,6 +39,7 @@ def test_what_is_shown_is_written_and_converted_and_checked(run, tmp_path):
     shown = run("config", "show", "--preset", "mnist-conv", "--as", "toml")[1]
     assert run("config", "write", "a.toml", "--preset", "mnist-conv")[0] == 0
     assert (tmp_path / "a.toml").read_text() == shown
+    assert "\n# eligibility_width = 0.0\n" in run("config", "show", "--as", "toml")[1]
     for source, target in (("a.toml", "b.yaml"), ("b.yaml", "c.json")):
         assert run("config", "write", target, "--source", source)[0] == 0
         assert DesireConfig.from_file(tmp_path / target) == PRESETS["mnist-conv"]

@@ -29,7 +29,7 @@ class EligibilityWidth(EligibilityPolicy):
         ":func:`~lava_desire.rule.near_threshold`. Such a time step stands for a spike in Eq. 4, "
         "and in Eq. 14: :func:`~lava_desire.rule.eligible_error`. Output neurons learn in every "
         "step. 0, the paper's rule, learns at spikes.",
-        help="Learn within this share of the threshold of it.",
+        help="Learn this near the threshold, a share of it.",
         example=0.5,
     )
 
