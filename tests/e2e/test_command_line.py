@@ -361,6 +361,9 @@ def test_bad_idx_files_are_one_line(run, tmp_path):
     path = folder / "train-images-idx3-ubyte"
     arguments = ("train", "--dataset", "mnist", "--data-dir", tmp_path)
     path.write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, 60000, 28, 28) + b"cut")
+    refused(run(*arguments), "train-labels-idx1-ubyte of mnist is neither in")
+    for name in ("train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte").touch()
     refused(run(*arguments), "holds 3 bytes of data")
     path.write_bytes(b"\0\0\x0b\x03")
     refused(run(*arguments), "magic number")
