@@ -62,7 +62,7 @@ def test_integers_need_no_formats_but_their_own():
     from lava_desire.deploy.integer_network import IntegerNetwork
 
     config, images = DENSE.replace(weight_limit=1e-6), DIGITS.test_images[:5]
-    with pytest.raises(ValueError, match="step is"):
+    with pytest.raises(ValueError, match="weight_limit is 1e-06: expected more"):
         DesireNetwork(config, arithmetic="fixed_point")
     weights = [np.full(each.weight_shape, 3, np.int8) for each in config.synapses]
     network = IntegerNetwork(config, weights, [9] * config.num_layers, encodes_integers=True)
