@@ -308,7 +308,7 @@ def _moves(config: DesireConfig, epoch: int, num_samples: int) -> list[tuple[Any
     if not moves or not config.image_shift_share or epoch < config.image_shift_start:
         return None
     share = config.image_shift_share
-    planes = config.input_shape[1:] or (math.isqrt(config.num_inputs),) * 2
+    planes = config.image_planes[1:]
     places = [math.ceil((size - 1) / 7) + 3 for size in planes]
     num_bends = 2 * math.prod(places) * (bend > 0)
     drawn = epoch_moves(

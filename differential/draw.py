@@ -113,14 +113,17 @@ def draw(number: int) -> Case:
             np.random.default_rng([23, number]), (0.0, 0.0, 0.0, 0.25, 0.5, 0.9, 1.0, 2.0**-10)
         ),
     )
+    if config.image_planes and number % _SPIKES != _IS_OF_SPIKES:
+        sides = (0, 0, 0, 3, 5, 255)
+        config = config.replace(off_channel=_one_of(np.random.default_rng([24, number]), sides))
     weights = _draw_weights(rng, config)
     num_samples = _num_samples(rng, config)
     train = _draw_data(rng, config, num_samples)
     test = _draw_data(rng, config, int(rng.integers(1, 7)))
     seen = int(_one_of(rng, (0, 0, 0, 1, 5, 2**33 + 3, 2**40)))
     more = np.random.default_rng([22, number])
-    is_moved = config.input_shape or math.isqrt(config.num_inputs) ** 2 == config.num_inputs
-    config = config.replace(image_mirror=_one_of(more, (0.0, 0.5, 1.0)) if is_moved else 0.0)
+    mirrored = _one_of(more, (0.0, 0.5, 1.0)) if config.image_planes else 0.0
+    config = config.replace(image_mirror=mirrored)
     if number % _SPIKES == _IS_OF_SPIKES:
         config = _with_spikes(more, config)
         train, test = (
@@ -212,7 +215,7 @@ def _draw_config(rng: Any) -> DesireConfig:
         "tie_break": _one_of(rng, TIE_BREAKS),
         # Drawn apart, as convolutions are: what came before stays as it was.
         "synapse_decay": 0.0,
-        **dict.fromkeys(("image_mirror", "time_shift", "spike_drop"), 0),
+        **dict.fromkeys(("image_mirror", "time_shift", "spike_drop", "off_channel"), 0),
         "eligibility_width": 0.0,
     }
     for field in dataclasses.fields(DesireConfig):
@@ -260,9 +263,8 @@ def _with_spikes(rng: Any, config: DesireConfig) -> DesireConfig:
         for option in OPTIONS
         if issubclass(option, Filter) or (issubclass(option, Augmentation) and not option.of_spikes)
     }
-    side = math.isqrt(config.num_inputs)
-    if side * side == config.num_inputs and not config.input_shape:
-        changes["input_shape"] = (1, side, side)  # which makes planes of what is flat
+    if config.image_planes:
+        changes["input_shape"] = config.image_planes  # of what is flat as well
     changes["time_shift"] = int(rng.integers(min(config.num_steps, 12)))
     changes["spike_drop"] = _one_of(rng, (0.0, 0.25, 2.0**-16, 0.9))
     return config.replace(**changes)
@@ -328,7 +330,7 @@ def _draw_weights(rng: Any, config: DesireConfig) -> list[Any]:
 
 
 def _draw_data(rng: Any, config: DesireConfig, num_samples: int) -> tuple[Any, Any]:
-    shape = (num_samples, config.layer_sizes[0])
+    shape = (num_samples, config.num_pixels)
     kind = _either(
         rng, 0.1, ("dark", "bright"), lambda: _one_of(rng, ("levels", "sparse", "floats", "mixed"))
     )

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from lava_desire.backends.inputs import as_input
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import declared
-from lava_desire.model.option import refuse_augmentation
+from lava_desire.model.option import refuse_planes
 from lava_desire.model.parts import SAY_LAYERS
 from lava_desire.network import DesireNetwork
 from lava_desire.training.callbacks import Callback, EarlyStopping
@@ -231,7 +231,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         else:
             config = DesireConfig(layers=(*hidden, num_classes), **fields)
         if self._adds_complement:
-            refuse_augmentation(config, " beside a complement, with which inputs are no image")
+            refuse_planes(config, " beside a complement, with which inputs are no image")
         return config
 
     def _columns(self, features: Array) -> Array:

@@ -118,7 +118,9 @@ class DesireConfig(Layers, Schedule, Rule, Network):
 
     def __post_init__(self) -> None:
         fields = {field.name: declared(field) for field in dataclasses.fields(self)}
-        for name in ("input_shape", "layers", "layer_sizes"):
+        widening = (each for each in OPTIONS if issubclass(each, Filter) and each.channels > 1)
+        first = dict.fromkeys(each.switch().name for each in widening)
+        for name in ("input_shape", "layers", "layer_sizes", *first):
             self._set(name, fields.pop(name).check(name, getattr(self, name), self))
         self._connect()
         for name, about in fields.items():
@@ -144,9 +146,8 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         found = (self.num_inputs, *(synapse.num_post for synapse in self.synapses))
         if sizes and sizes != found:
             hint = ", or no layer_sizes, which follow from them" if self.layers else ""
-            raise ValueError(
-                f"layer_sizes is {sizes}: expected {found}, as layers and input_shape give{hint}"
-            )
+            given = "layers and input_shape" + " and filters of images" * (self._channels > 1)
+            raise ValueError(f"layer_sizes is {sizes}: expected {found}, as {given} give{hint}")
         self._set("layer_sizes", layer_sizes_of(found))
         if all(isinstance(layer, Dense) for layer in self.layers):
             self._set("layers", ())
@@ -154,8 +155,24 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     @cached_property
     def synapses(self) -> tuple[Synapse, ...]:
         """The connections of the L plastic layers, layer 1 first."""
-        shape = self.input_shape or self.layer_sizes[:1]
+        shape = self.layer_sizes[:1]
+        if self.input_shape:
+            shape = (self._channels * self.input_shape[0], *self.input_shape[1:])
         return connect(shape, self.layers or [Dense(size) for size in self.layer_sizes[1:]])
+
+    @cached_property
+    def _channels(self) -> int:
+        """How many channels filters make of one."""
+        return self._channels_with({})
+
+    def _channels_with(self, changes: Mapping[str, Any]) -> int:
+        """Return how many channels filters make of one where some fields are others."""
+        switches = ((each.channels, each.switch()) for each in OPTIONS if issubclass(each, Filter))
+        return math.prod(
+            channels
+            for channels, field in switches
+            if changes.get(field.name, getattr(self, field.name)) != field.default
+        )
 
     def part(self, kind: type[SomePart]) -> SomePart:
         """Return a part of the configuration.
@@ -269,8 +286,21 @@ class DesireConfig(Layers, Schedule, Rule, Network):
 
     @cached_property
     def num_inputs(self) -> int:
-        """Number N_0 of pixels of an image."""
+        """Number N_0 of inputs: a neuron a pixel, and channel that filters make."""
         return self.synapses[0].num_pre
+
+    @cached_property
+    def num_pixels(self) -> int:
+        """Number of pixels of an image, N_0 where no filter makes several channels of one."""
+        return self.num_inputs // self._channels
+
+    @cached_property
+    def image_planes(self) -> tuple[int, ...]:
+        """Channels, rows and columns of an image: `input_shape`, or those of a square; else ()."""
+        if len(self.input_shape) == 3:
+            return self.input_shape
+        side = math.isqrt(self.num_pixels)
+        return (1, side, side) if side * side * self._channels == self.num_inputs else ()
 
     @cached_property
     def num_classes(self) -> int:
@@ -498,18 +528,23 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def replace(self, **changes: Any) -> DesireConfig:
         """Return a copy with some fields changed, validated anew.
 
+        Where filters then make other channels of an image, the inputs follow.
+
         Raises
         ------
         ValueError
             If a name is no field, or a value is out of range.
         """
         self._refuse_unknown(changes)
+        first = self.num_pixels * self._channels_with(changes)
         if "layer_sizes" in changes:
             sizes = changes["layer_sizes"]
-            keeps = isinstance(sizes, (tuple, list)) and tuple(sizes[:1]) == self.layer_sizes[:1]
+            keeps = isinstance(sizes, (tuple, list)) and tuple(sizes[:1]) == (first,)
             changes = {"layers": (), **({} if keeps else {"input_shape": ()}), **changes}
         elif "layers" in changes or ("input_shape" in changes and self.layers):
             changes["layer_sizes"] = ()
+        elif first != self.num_inputs:
+            changes["layer_sizes"] = () if self.layers else (first, *self.layer_sizes[1:])
         return dataclasses.replace(self, **changes)
 
     def resized(
@@ -524,8 +559,9 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         Parameters
         ----------
         num_inputs, num_classes : int, optional
-            N_0 and N_L; as before when not given. Where a layer is a convolution, `input_shape`
-            among the fields says N_0.
+            Pixels of an image, N_0 but where filters make several channels of one, and N_L; as
+            before when not given. Where a layer is a convolution, `input_shape` among the fields
+            says them.
         hidden : sequence, optional
             The hidden layers: neurons (N_1, ..., N_{L−1}), or connections and their texts, as
             `layers` has them; as before when not given.
@@ -548,9 +584,10 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             before[-1] if num_classes is None else num_classes,
         ]
         if all(isinstance(layer, int) for layer in layers):
-            first = self.layer_sizes[0] if num_inputs is None else num_inputs
+            first = self.num_pixels if num_inputs is None else num_inputs
+            first *= self._channels_with(changes)
             return self.replace(layer_sizes=(first, *layers), **changes)
-        if num_inputs is not None and num_inputs != self.num_inputs:
+        if num_inputs is not None and num_inputs != self.num_pixels:
             changes.setdefault("input_shape", (num_inputs,))
         return self.replace(layers=layers, **changes)
 

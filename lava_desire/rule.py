@@ -26,6 +26,7 @@ from lava_desire.model.neurons import firing_rate, integrate_and_fire
 from lava_desire.model.options.class_margin import margin_desire
 from lava_desire.model.options.eligibility import eligible_error, near_threshold
 from lava_desire.model.options.image_brightness import equalize_brightness
+from lava_desire.model.options.off_channel import off_levels
 from lava_desire.model.options.rate_floor import LIFT, rate_floor_change
 from lava_desire.model.options.synapse_decay import filter_current
 from lava_desire.model.options.trace_baseline import baseline_change
@@ -57,6 +58,7 @@ __all__ = [
     "margin_desire",
     "mean_trace",
     "near_threshold",
+    "off_levels",
     "output_desire",
     "output_error",
     "predict",

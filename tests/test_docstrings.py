@@ -51,6 +51,7 @@ EQUATIONS = {
         "local_loss": ["Eq. 6"],
         # Beyond the paper, whose equation they change:
         "equalize_brightness": ["Sec. 4.1"],
+        "off_levels": ["Sec. 4.1"],
         "follow_rate": ["Eq. 4"],
         "mean_trace": ["Eq. 4"],
         "baseline_change": ["Eq. 4"],

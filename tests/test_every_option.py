@@ -116,9 +116,9 @@ TEST = DRAW.integers(0, 256, (40, 9)).astype(np.uint8), DRAW.integers(0, 3, 40)
 
 
 def sized(samples, config):
-    """Return images with as many pixels as the network has inputs, and labels."""
+    """Return images with as many pixels as the network takes, and labels."""
     images, labels = samples
-    return np.take(images, range(config.num_inputs), axis=1, mode="wrap"), labels
+    return np.take(images, range(config.num_pixels), axis=1, mode="wrap"), labels
 
 
 def outcome(run):
@@ -388,19 +388,19 @@ DOORS = {
         TRAINED.replace(reset="zero"),
         as_script,
         idle=GIVEN,
-        refused={"reset"} | OUTSIDE - {"image_brightness", "tie_break"},
+        refused={"reset"} | OUTSIDE - {"image_brightness", "off_channel", "tie_break"},
         reset="subtract",
     ),
     "export, nir": door(
         TRAINED,
         as_nir,
-        idle=GIVEN | OUTSIDE,
+        idle=GIVEN | OUTSIDE - {"off_channel"},
         needs="nir",
     ),
     "export, netx": door(
         TRAINED.replace(reset="zero"),
         as_netx,
-        idle=GIVEN | OUTSIDE,
+        idle=GIVEN | OUTSIDE - {"off_channel"},
         refused={"reset", "synapse_decay"},
         needs="h5py",
         reset="subtract",

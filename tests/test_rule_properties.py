@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -83,6 +85,24 @@ def test_equalize_brightness__gives_all_images_the_same_mean(k, mean, order):
     )
     same(rule.equalize_brightness(k.astype(np.float32) / np.float32(255), mean), equal)
     assert rule.equalize_brightness(k, 0) is k
+
+
+@given(arrays(np.uint8, st.tuples(*[st.integers(1, 9)] * 3)), st.sampled_from((3, 5, 255)))
+def test_off_levels__is_how_much_darker_a_pixel_is_than_its_surround(k, side):
+    off, reach = rule.off_levels(k, side), side // 2
+    assert off.dtype == np.uint8
+    for image, row, column in np.ndindex(*k.shape):
+        around = k[
+            image,
+            max(0, row - reach) : row + reach + 1,
+            max(0, column - reach) : column + reach + 1,
+        ]
+        darker = Fraction(int(around.sum(dtype=np.int64)), around.size) - int(k[image, row, column])
+        assert off[image, row, column] == min(255, max(0, math.floor(2 * darker + Fraction(1, 2))))
+    same(rule.off_levels(k.swapaxes(1, 2), side), off.swapaxes(1, 2))
+    same(rule.off_levels(k[:, ::-1, ::-1], side), off[:, ::-1, ::-1])
+    same(rule.off_levels(k[0], side), off[0])
+    assert not rule.off_levels(np.full_like(k, 7), side).any()
 
 
 @given(brightness, st.data())
@@ -447,6 +467,7 @@ def test_torch_computes_the_same_bits_in_any_shape(values, rate, d, s, label, re
     threshold = data.draw(thresholds)
     cases = [
         (rule.equalize_brightness, (rate / 2, 0.3)),
+        (rule.off_levels, (s.astype(np.uint8) * 90, 3)),
         (rule.encode_step, (rate / 2, rate, threshold)),
         (rule.integrate_and_fire, (values, rate, decay, threshold, mask, reset)),
         (rule.decay_trace, (values.astype(np.float64), mask, decay)),

@@ -95,6 +95,9 @@ EXPERIMENTS = {
     "fashion-mnist-near-large": _fashion(
         "fashion-mnist-best", _FASHION_NEAR | {"layer_sizes": (784, 1600, 800, 10)}
     ),
+    "fashion-mnist-near-off": _fashion(
+        "fashion-mnist-best", _FASHION_NEAR | {"off_channel": 5, "image_brightness": 0.15}
+    ),
     "fashion-mnist-near-integers": _fashion(
         "fashion-mnist-best", _FASHION_NEAR, precision="fixed_point"
     ),

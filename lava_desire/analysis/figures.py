@@ -547,7 +547,7 @@ def plot_weights(
         the config's `input_shape`, that of the images which were learned, or else a square.
     at_most : int
         Kernels or neurons that are drawn, evenly spaced, their numbers above; the channels of one
-        stand side by side.
+        stand side by side, those of OFF cells last.
 
     Raises
     ------
@@ -557,12 +557,12 @@ def plot_weights(
     config = network.config
     refuse_synapses(config.first_layers(1), "plot_weights", ("dense", "conv2d"))
     weights, synapse = network.float_weights()[0], config.synapses[0]
-    side = math.isqrt(config.num_inputs)
+    side = math.isqrt(config.num_pixels)
     if network.feature_names and image_shape is None:
         raise ValueError("inputs are columns of a table: expected an image_shape, if they are one")
     shape = image_shape or config.input_shape or network.image_shape or (side, side)
-    if synapse.name == "dense" and math.prod(shape) != config.num_inputs:
-        raise ValueError(f"image_shape is {shape}: expected height x width = {config.num_inputs}")
+    if synapse.name == "dense" and math.prod(shape) != config.num_pixels:
+        raise ValueError(f"image_shape is {shape}: expected height x width = {config.num_pixels}")
     fields = weights if weights.ndim == 4 else weights.reshape(len(weights), -1, *shape[-2:])
     step = -(-len(fields) // at_most)
     fields = fields[::step]

@@ -105,7 +105,7 @@ def as_input(
     steps or neurons than the config's, or the config filters images and spike trains are given, or
     images are of another shape than a known `image_shape`.
     """
-    if _is_plain(given, np.uint8, 2) and given.shape[1] == config.num_inputs:
+    if _is_plain(given, np.uint8, 2) and given.shape[1] == config.num_pixels:
         return _as_tensor(name, given, device)  # rows of bytes, as a single image often comes
     # Whether something is a protocol is a slow question, which arrays need not be asked.
     if not isinstance(given, np.ndarray | Tensor) and (
@@ -143,7 +143,7 @@ def as_images(
 
     Raises ValueError as :func:`~lava_desire.data.checks.check_images`, which calls them `name`.
     """
-    rows, shape = check_images(images, name, config.num_inputs, config.input_shape)
+    rows, shape = check_images(images, name, config.num_pixels, config.input_shape)
     refuse_other_shape(shape, image_shape, f"{name} are")
     return _as_tensor(name, rows, device)
 

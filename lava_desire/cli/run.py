@@ -33,7 +33,7 @@ from lava_desire.config import OPTIONS, PRESETS, DesireConfig
 from lava_desire.files import FolderLock, check_regular
 from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.fields import MAX_NEURONS
-from lava_desire.model.option import Augmentation, refuse_augmentation_of
+from lava_desire.model.option import refuse_augmentation_of
 from lava_desire.model.synapses import Synapse, layers_of
 from lava_desire.training.choose import BACKENDS, training_class
 from lava_desire.training.history import LEARNING_CURVE, RUN
@@ -134,7 +134,7 @@ def check_settings(
             return
         if hidden and isinstance(hidden[-1], Synapse):
             hidden = (1,) * (len(hidden) - 1)  # their sizes depend on the data
-        config.resized(math.isqrt(MAX_NEURONS) ** 2, hidden, **given)
+        config.resized(math.isqrt(MAX_NEURONS // 4) ** 2, hidden, **given)
 
 
 def sized_alike(
@@ -144,10 +144,7 @@ def sized_alike(
 
     Where it takes them flat they are square images, if that many inputs can be.
     """
-    side = math.isqrt(known.num_inputs)
-    square = (1, side, side) if side * side == known.num_inputs else ()
-    shape = known.input_shape if len(known.input_shape) == 3 else square
-    return sized(config, layers, given, known.num_inputs, known.num_classes, shape)
+    return sized(config, layers, given, known.num_pixels, known.num_classes, known.image_planes)
 
 
 def untrained(
@@ -188,9 +185,8 @@ def sized(
         f"{'--layers is' if is_whole else '--config has the layers'} {' '.join(map(str, kinds))!r}"
     )
     changes = dict(given)
-    # A dense network that moves images has to know those that are not square.
-    kinds_of_moves = (option for option in OPTIONS if issubclass(option, Augmentation))
-    names = (option.switch().name for option in kinds_of_moves if option.needs_planes)
+    # A dense network that moves or filters images has to know those that are not square.
+    names = (option.switch().name for option in OPTIONS if option.needs_planes)
     moves = any(given.get(name, getattr(config, name)) for name in names)
     is_oblong = len(input_shape) == 3 and input_shape[1] != input_shape[2]
     if kinds or len(config.input_shape) == 3 or (moves and is_oblong):

@@ -297,14 +297,14 @@ def encode_images(
     image_shape: tuple[int, ...] | None = None,
     in_integers: bool = False,
 ) -> Any:
-    """Return the spikes of the rate encoder for images, (B, N_0) → (T, B, N_0) bool.
+    """Return the spikes of the rate encoder for images, (B, N) → (T, B, N_0) bool.
 
     `in_integers` are those of a network that has learned in fixed point.
 
     Raises ValueError if the images do not fit the network, or are of another shape than
     `image_shape`, where both are known.
     """
-    rows, shape = check_images(images, "images", config.num_inputs, config.input_shape)
+    rows, shape = check_images(images, "images", config.num_pixels, config.input_shape)
     refuse_other_shape(shape, image_shape)
     rows = np.asarray(rows)
     warn_of_scale(config, rows)

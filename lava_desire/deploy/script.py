@@ -23,13 +23,14 @@ from lava_desire.engine import DesireNetwork
 from lava_desire.files import open_regular, write_atomically
 from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.options.image_brightness import ImageBrightness
+from lava_desire.model.options.off_channel import OffChannel
 from lava_desire.model.options.tie_break import TieBreak
 
 _SCRIPT = Template('''"""$summary
 
     python $name.py images.npz [count]$report
 
-classifies `test_images` (or `x_test`, `images`, `data`) of the file, (S, $inputs) or (S, height,
+classifies `test_images` (or `x_test`, `images`, `data`) of the file, (S, $pixels) or (S, height,
 width), uint8 or float in [0, 1], and compares with `test_labels` (or `y_test`, `labels`, `target`)
 where they are there. $needs
 Weights are in $name.npz beside this file.
@@ -56,12 +57,22 @@ def encode(images):
     brightest = images.max()
     if images.dtype != np.uint8:
         images = images.astype(np.float32)
-    if SETTINGS["image_brightness"]:  # every image is scaled to this mean, in whole levels
+    if SETTINGS["off_channel"] or SETTINGS["image_brightness"]:  # filters take whole levels
         levels = images if images.dtype == np.uint8 else np.rint(images.astype(float) * 255)
         levels = levels.astype(np.int64)
-        total = levels.sum(axis=1, keepdims=True)
-        wanted = round(255 * levels.shape[1] * SETTINGS["image_brightness"])
-        levels = (2 * wanted * levels + total) // np.maximum(2 * total, 1)
+        if SETTINGS["off_channel"]:  # as many channels again: how much darker than its surround
+            planes = levels.reshape(-1, *SETTINGS["image_planes"])
+            places = [np.arange(length) for length in planes.shape[2:]]
+            reach = SETTINGS["off_channel"] // 2
+            rows, columns = (abs(place[:, None] - place) <= reach for place in places)
+            total, count = (rows @ each @ columns for each in (planes, np.ones_like(planes)))
+            off = np.maximum(4 * (total - count * planes) + count, 0) // (2 * count)
+            levels = np.concatenate([planes, np.minimum(off, 255)], axis=1)
+            levels = levels.reshape(len(images), -1)
+        if SETTINGS["image_brightness"]:  # every image is scaled to this mean
+            total = levels.sum(axis=1, keepdims=True)
+            wanted = round(255 * levels.shape[1] * SETTINGS["image_brightness"])
+            levels = (2 * wanted * levels + total) // np.maximum(2 * total, 1)
         images = np.minimum(levels, 255).astype(np.uint8)
     if SETTINGS["brightest"] is not None:  # an encoder in integers
         if images.dtype != np.uint8:
@@ -117,9 +128,9 @@ def read(path):
             images, labels = (file[keys[key]] if key in keys else None for key in (images, labels))
         except damaged as error:  # objects of Python, too
             sys.exit(f"{path} is no .npz of images: {error}")
-    inputs, classes = SETTINGS["num_inputs"], SETTINGS["num_classes"]
-    if images.ndim < 2 or not images.size or images[0].size != inputs:
-        sys.exit(f"images have shape {images.shape}: expected (S, {inputs}), or (S, h, w), S > 0")
+    pixels, classes = SETTINGS["num_pixels"], SETTINGS["num_classes"]
+    if images.ndim < 2 or not images.size or images[0].size != pixels:
+        sys.exit(f"images have shape {images.shape}: expected (S, {pixels}), or (S, h, w), S > 0")
     rows = images.reshape(len(images), -1)
     is_brightness = rows.dtype.kind == "f" and ((rows >= 0) & (rows <= 1)).all()
     if rows.dtype != np.uint8 and not is_brightness:
@@ -190,13 +201,14 @@ def write_script(
     network of the engine in fixed point encodes in integers, plain integers as the rule does.
     `summary` is the first line of its documentation, `needs` says which packages it needs. `body`
     is Python text, the imports of the target and ``run(images)``, which returns the spikes of the
-    output neurons, (S, T, N_L) int, of images (S, N_0); what it defines besides, the script has as
+    output neurons, (S, T, N_L) int, of images (S, N); what it defines besides, the script has as
     well. It may use ``np``, ``sys``, ``Path``, ``SETTINGS`` and ``encode(images)``, the spikes of
     the input, (T, S, N_0) bool. With a ``write_report(path)`` the script takes a third argument,
     and calls it with that when all is run. `settings` are literals beside those that ``SETTINGS``
-    always has: ``num_steps``, ``num_inputs``, ``num_classes``, ``tie_break``, ``image_brightness``,
-    ``encoder_threshold``, ``brightest``, ``class_names``; `weights` are the arrays of the ``.npz``
-    by name, one of which must begin with ``weights_``. Raises ValueError if the network filters
+    always has: ``num_steps``, ``num_inputs``, ``num_pixels``, ``image_planes``, ``num_classes``,
+    ``tie_break``, ``off_channel``, ``image_brightness``, ``encoder_threshold``, ``brightest``,
+    ``class_names``; `weights` are the arrays of the ``.npz`` by name, one of which must begin with
+    ``weights_``. Raises ValueError if the network filters
     images or decides as scripts do not know, or the name is not that of a script, or that of a
     package; OSError if a file cannot be written, or a file that is none of an earlier export has
     the name of the weights.
@@ -208,8 +220,11 @@ def write_script(
     every = {
         "num_steps": config.num_steps,
         "num_inputs": config.num_inputs,
+        "num_pixels": config.num_pixels,
+        "image_planes": config.image_planes,
         "num_classes": config.num_classes,
         "tie_break": config.tie_break,
+        "off_channel": config.off_channel,
         "image_brightness": config.image_brightness,
         "encoder_threshold": round(BRIGHTEST * theta) if in_integers else theta,
         "brightest": BRIGHTEST if in_integers else None,
@@ -222,7 +237,7 @@ def write_script(
         summary=summary,
         needs=needs,
         report=" [report.json]" if "def write_report(" in body else "",
-        inputs=config.num_inputs,
+        pixels=config.num_pixels,
         settings="{\n" + lines + "}",
         body=body.strip() + "\n",
     )
@@ -253,7 +268,7 @@ def check_script(network: DesireNetwork | IntegerNetwork, path: str | Path) -> P
         )
     config = network.config
     for option in (*config.filters, config.decision_policy):
-        if option is not None and not isinstance(option, (ImageBrightness, TieBreak)):
+        if option is not None and not isinstance(option, (ImageBrightness, OffChannel, TieBreak)):
             option.refuse(", which a script knows how to do")
     return path
 

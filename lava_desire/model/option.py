@@ -9,7 +9,6 @@ that are on, by kind.
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,11 +38,22 @@ class Option(Part):
     single_samples : bool
         Whether the compiled loop over single samples, or the run around it, does what it asks for;
         else a minibatch of one goes another, slower way to the same bits.
+    needs_planes : bool
+        Whether it needs to know which pixels lie beside each other.
     """
 
     integers: ClassVar[bool] = False
     follows_rates: ClassVar[bool] = False
     single_samples: ClassVar[bool] = False
+    needs_planes: ClassVar[bool] = False
+
+    def check(self, config: DesireConfig) -> None:
+        """See `Part`."""
+        if self.is_on and self.needs_planes and not config.image_planes:
+            raise ValueError(
+                f"{self.switch().name} is {self.value}: expected 0 where the inputs are no square "
+                f"image, and there are {config.num_inputs}; input_shape says which image they are"
+            )
 
     @classmethod
     def switch(cls) -> dataclasses.Field[Any]:
@@ -89,24 +99,12 @@ class Augmentation(Option):
     of_images, of_spikes : bool
         Whether it changes images, and spike trains; else it is refused by name where these are
         learned.
-    needs_planes : bool
-        Whether it needs to know which inputs lie beside each other.
     """
 
     single_samples: ClassVar[bool] = True
     of_images: ClassVar[bool] = True
     of_spikes: ClassVar[bool] = False
     needs_planes: ClassVar[bool] = True
-
-    def check(self, config: DesireConfig) -> None:
-        """See `Part`."""
-        if self.is_on and self.needs_planes and len(config.input_shape) != 3:
-            name, side = self.switch().name, math.isqrt(config.num_inputs)
-            if side * side != config.num_inputs:
-                raise ValueError(
-                    f"{name} is {self.value}: expected 0 where the inputs are no square image, and "
-                    f"there are {config.num_inputs}; input_shape says which image they are"
-                )
 
 
 @dataclass(frozen=True)
@@ -400,9 +398,16 @@ class FeedbackPolicy(Option, ABC):
 
 @dataclass(frozen=True)
 class Filter(Option, ABC):
-    """A map of images that is applied before they are encoded, in training and evaluation."""
+    """A map of images that is applied before they are encoded, in training and evaluation.
+
+    Attributes
+    ----------
+    channels : int
+        How many channels it makes of one: the input has a neuron for each of their pixels.
+    """
 
     single_samples: ClassVar[bool] = True
+    channels: ClassVar[int] = 1
 
     @abstractmethod
     def levels(self, brightness: Array) -> Array:
@@ -412,28 +417,35 @@ class Filter(Option, ABC):
         ----------
         brightness : array
             Levels in [0, 255], (..., N) uint8, also where images were given as floats: Lava sends
-            these, and has to filter them as the engine does bytes.
+            these, and has to filter them as the engine does bytes. Of a filter that needs planes
+            they are (..., C, H, W).
 
         Returns
         -------
         array
-            Levels, (..., N) uint8.
+            Levels of the same shape, uint8; with several `channels`, of so many times C.
         """
 
 
 def filtered(config: DesireConfig, images: Array) -> Array:
     """Return images as they are encoded: through all filters that are on.
 
-    Images are (..., N_0) integer levels in [0, 255], or float brightness in [0, 1]; they come back
-    as levels, uint8, or as they are where no filter is on. Raises ValueError naming the option, if
-    a filter returns anything else.
+    Images are (..., N) integer levels in [0, 255], or float brightness in [0, 1], of the config's
+    `num_pixels`; they come back as levels, (..., N_0) uint8, or as they are where no filter is on.
+    Raises ValueError naming the option, if a filter returns anything else.
     """
     if config.filters:
         images = as_levels(images)
+    planes = config.image_planes
     for each in config.filters:
-        levels = each.levels(images)
-        _check_returned(each, "images", levels, images.shape, "uint8")
-        images = levels
+        samples = tuple(images.shape[:-1])
+        given = images.reshape(*samples, *planes) if each.needs_planes else images
+        levels = each.levels(given)
+        shape = list(given.shape)
+        shape[-3 if each.needs_planes else -1] *= each.channels
+        _check_returned(each, "images", levels, tuple(shape), "uint8")
+        images = levels.reshape(*samples, images.shape[-1] * each.channels)
+        planes = (each.channels * planes[0], *planes[1:]) if planes else ()
     return images
 
 
@@ -578,13 +590,23 @@ def refuse_eligibility(config: DesireConfig, where: str) -> None:
         config.eligibility_policy.refuse(where)
 
 
-def refuse_augmentation(config: DesireConfig, where: str, *, planes_alone: bool = False) -> None:
-    """Refuse to change training samples, or to do what needs planes of inputs.
+def refuse_augmentation(config: DesireConfig, where: str) -> None:
+    """Refuse to change training samples.
 
     Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
     """
     for option in config.options:
-        if isinstance(option, Augmentation) and (option.needs_planes or not planes_alone):
+        if isinstance(option, Augmentation):
+            option.refuse(where)
+
+
+def refuse_planes(config: DesireConfig, where: str) -> None:
+    """Refuse what needs to know which pixels lie beside each other.
+
+    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
+    """
+    for option in config.options:
+        if option.needs_planes:
             option.refuse(where)
 
 

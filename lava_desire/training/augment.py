@@ -61,7 +61,6 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Moves | No
     if not config.moves_images(epoch):
         return None
     bend = round(config.image_bend * 2 * _ONE)
-    side = math.isqrt(config.num_inputs)
     drawn = epoch_moves(
         config.seed,
         epoch,
@@ -71,7 +70,7 @@ def draw_moves(config: DesireConfig, epoch: int, num_samples: int) -> Moves | No
         config.image_scale,
         config.image_shift_share,
         bend,
-        _num_bends(*(config.input_shape[1:] or (side, side))) if bend else 0,
+        _num_bends(*config.image_planes[1:]) if bend else 0,
         config.image_mirror,
         config.time_shift,
     )

@@ -168,18 +168,18 @@ def _scalars(record: EpochRecord) -> dict[str, float | None]:
 def weights_picture(network: DesireNetwork) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the weights of the first neurons, or channels, of layer 1 side by side.
 
-    Channels of the input are averaged. Returns (height, width) float32 in [0, 1]: 0.5 is a weight
-    of 0, 0 and 1 the largest magnitude.
+    Channels of an image are averaged, those that filters make left out. Returns (height, width)
+    float32 in [0, 1]: 0.5 is a weight of 0, 0 and 1 the largest magnitude.
     """
     weights = network.float_weights()[0][:_MOST_NEURONS]
-    count, size = len(weights), weights[0].size
+    count, size = len(weights), network.config.num_pixels
     side = math.isqrt(size)
     known = (network.config.input_shape, network.image_shape or (), (side, side))
     shape = next((each for each in known if len(each) > 1 and math.prod(each) == size), ())
     if weights.ndim == 4:
-        tiles = weights.mean(axis=1)
+        tiles = weights[:, : network.config.image_planes[0]].mean(axis=1)
     elif shape and not network.feature_names:
-        tiles = weights.reshape(count, -1, *shape[-2:]).mean(axis=1)
+        tiles = weights[:, :size].reshape(count, -1, *shape[-2:]).mean(axis=1)
     else:
         tiles = weights[:, None]
     height, width = tiles.shape[1] + 1, tiles.shape[2] + 1

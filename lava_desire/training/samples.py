@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +31,7 @@ from lava_desire.data.checks import (
     times,
 )
 from lava_desire.data.spike_trains import is_spikes
-from lava_desire.model.option import refuse_augmentation, refuse_augmentation_of
+from lava_desire.model.option import refuse_augmentation_of, refuse_planes
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import validation_split
 
@@ -78,23 +77,20 @@ def training_pairs(
         shape = _image_shape(learned[0], network.config, "train")
     held_out |= {name: tested_pair(network, data, name, names) for name, data in given.items()}
     spikes = _are_spikes(learned[0])
-    planes = network.config.input_shape[1:] or (math.isqrt(network.config.num_inputs),) * 2
+    planes = network.config.image_planes[1:]
     refuse_augmentation_of(network.config, spikes=spikes)
     if spikes and shape is None and len(network.config.input_shape) != 3:
-        refuse_augmentation(
+        refuse_planes(
             network.config,
             " where neurons of spike trains are in a row; input_shape says which planes they are",
-            planes_alone=True,
         )
     elif isinstance(train, Dataset) and train.feature_names:
-        refuse_augmentation(network.config, " where inputs are columns of a table")
+        refuse_planes(network.config, " where inputs are columns of a table")
     elif shape is not None and shape[-2:] != planes:
         known = (1, *shape)[-3:]
         what = "planes of spikes" if spikes else "images"
-        refuse_augmentation(
-            network.config,
-            f" where {what} are {times(shape)} and input_shape is not {known}",
-            planes_alone=True,
+        refuse_planes(
+            network.config, f" where {what} are {times(shape)} and input_shape is not {known}"
         )
     for name, pair in held_out.items():
         if spikes != _are_spikes(pair[0]):
@@ -390,7 +386,7 @@ def _image_shape(images: Any, config: DesireConfig, name: str) -> tuple[int, ...
         return _spikes_shape(images)
     if getattr(images, "ndim", 2) == 2:
         return None
-    return check_images(images, f"{name} images", config.num_inputs, config.input_shape)[1]
+    return check_images(images, f"{name} images", config.num_pixels, config.input_shape)[1]
 
 
 def _spikes_shape(trains: Any) -> tuple[int, ...] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,9 +50,8 @@ class ImageShift(Augmentation):
     def check(self, config: DesireConfig) -> None:
         """See :class:`~lava_desire.model.fields.Part`."""
         super().check(config)
-        planes = config.input_shape[1:] or (math.isqrt(config.num_inputs),)
-        if self.image_shift >= min(planes) and self.is_on:
+        if self.is_on and self.image_shift >= (side := min(config.image_planes[1:])):
             raise ValueError(
-                f"image_shift is {self.image_shift}: expected image_shift < {min(planes)}, the "
-                "width of an image, or its height"
+                f"image_shift is {self.image_shift}: expected image_shift < {side}, the width of "
+                "an image, or its height"
             )

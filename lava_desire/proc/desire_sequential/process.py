@@ -89,8 +89,8 @@ class DesireSequential(AbstractProcess):
 
     Ports
     -----
-    brightness_in : (N_0,) brightness in [0, 1], the same in the steps 1 to T of a window, as
-        :class:`~lava_desire.proc.RateEncoder` takes it.
+    brightness_in : (N,) brightness in [0, 1], the same in the steps 1 to T of a window, as
+        :class:`~lava_desire.proc.RateEncoder` takes it, N the config's `num_pixels`.
     s_in : (N_0,), 0 or 1, in its place: spikes of t = step − 1 in the steps 1 to T of a window, as
         :class:`~lava_desire.proc.EventSource` sends them. Both are refused.
     label_in : (B,), the class, a whole number in [0, N_L), read in step T + 1 of a window. Where
@@ -201,7 +201,7 @@ class DesireSequential(AbstractProcess):
         )
         num_classes = config.num_classes
         classes = sample_shape(batch_size, num_classes)
-        self.brightness_in = InPort(shape=sample_shape(batch_size, config.num_inputs))
+        self.brightness_in = InPort(shape=sample_shape(batch_size, config.num_pixels))
         self.s_in = InPort(shape=sample_shape(batch_size, config.num_inputs))
         self.label_in = InPort(shape=(batch_size,))
         self.s_out = OutPort(shape=classes)

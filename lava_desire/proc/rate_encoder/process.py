@@ -35,10 +35,11 @@ class RateEncoder(AbstractProcess):
 
     Ports
     -----
-    brightness_in : (N_0,) numbers in [0, 1], the same in the steps 1 to T of a window; what comes
-        later is not looked at. In fixed point a port that sends integers sends levels in [0, 255],
-        and of floats round(255·x) is taken. Where neither this nor `s_in` is connected,
-        every image is black, and a warning says so.
+    brightness_in : (N,) numbers in [0, 1], N the config's `num_pixels`: N_0, but where filters
+        make channels. The same in the steps 1 to T of a window; what comes later is not looked
+        at. In fixed point a port that sends integers sends levels in [0, 255], and of floats
+        round(255·x) is taken. Where neither this nor `s_in` is connected, every image is black,
+        and a warning says so.
     s_in : (N_0,), 0 or 1, in its place: spikes of t = step − 1 in the steps 1 to T of a window;
         what comes later belongs to no sample and is not looked at. Both, and filters of images
         beside spikes, are refused when a run begins.
@@ -77,7 +78,7 @@ class RateEncoder(AbstractProcess):
         masks = check_masks(dropout_masks, size)
         samples_seen = check_count("samples_seen", samples_seen, 0)
         super().__init__(config=config, dropout_masks=masks, samples_seen=samples_seen, **options)
-        self.brightness_in = InPort(shape=(size,))
+        self.brightness_in = InPort(shape=(config.num_pixels,))
         self.s_in = InPort(shape=(size,))
         self.s_out = OutPort(shape=(size,))
         self.potential = CheckedVar((size,), 0, finite((-STATE_LIMIT - 1, STATE_LIMIT)))

@@ -23,14 +23,15 @@ class SampleSource(AbstractSource):
     Parameters
     ----------
     config : DesireConfig
-        N_0, N_L, the length of a window and the seed are taken from it.
+        N, N_L, the length of a window and the seed are taken from it: N is its `num_pixels`, N_0
+        but where filters make channels.
     images : array
-        (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), h · w = N_0, or (S, C, H, W) where the
+        (S, N), (S, h, w), (S, 1, h, w) or (S, h, w, 1), h · w = N, or (S, C, H, W) where the
         config's `input_shape` is (C, H, W); uint8, or float brightness in [0, 1].
     labels : array
         (S,) or (S, 1) integers in [0, N_L), or one-hot, (S, N_L) of 0 and 1.
     held_out : tuple of array, optional
-        Images, (S, N_0) uint8 or float, and labels, (S,) integers, to test with, as those above;
+        Images, (S, N) uint8 or float, and labels, (S,) integers, to test with, as those above;
         sent in order while `evaluating` is on.
     shuffle : bool
         Whether each epoch visits the samples in an order of its own, that of the engine.
@@ -42,9 +43,9 @@ class SampleSource(AbstractSource):
 
     Ports
     -----
-    brightness_out : (N_0,) float32 in [0, 1], the same in every step of a window.
+    brightness_out : (N,) float32 in [0, 1], the same in every step of a window.
     label_out : (1,) int64, the same in every step of a window.
-        With B > 1 these are (B, N_0) and (B,).
+        With B > 1 these are (B, N) and (B,).
 
     Vars
     ----
@@ -99,13 +100,13 @@ class SampleSource(AbstractSource):
             image_shape=shape,
             **options,
         )
-        self.brightness_out = OutPort(shape=sample_shape(batch_size, config.num_inputs))
+        self.brightness_out = OutPort(shape=sample_shape(batch_size, config.num_pixels))
 
 
 def _checked(config: DesireConfig, images: Any, labels: Any, which: str) -> _Samples:
-    """Return images as (S, N_0) float32 and labels as (S,) int64, and how high images are."""
-    num_inputs, num_classes = config.num_inputs, config.num_classes
-    rows, shape = check_images(images, f"{which}images", num_inputs, config.input_shape)
+    """Return images as (S, N) float32 and labels as (S,) int64, and how high images are."""
+    num_pixels, num_classes = config.num_pixels, config.num_classes
+    rows, shape = check_images(images, f"{which}images", num_pixels, config.input_shape)
     if not len(rows):
         raise ValueError(f"{which}images hold no sample: expected at least one")
     numbers = check_labels(labels, f"{which}labels", len(rows), num_classes)
