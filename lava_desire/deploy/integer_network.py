@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -224,21 +225,30 @@ class IntegerNetwork(EncodingNetwork):
             inputs = outputs
         return result
 
-    def without_exponents(self) -> IntegerNetwork:
+    def without_exponents(self, layers: Collection[int] | None = None) -> IntegerNetwork:
         """Return a network whose exponents are 0: thresholds are divided by 2^exponent, rounded.
 
         It is not the same to the bit: potentials are rounded to 1/64 of another unit.
+
+        Parameters
+        ----------
+        layers : collection of int, optional
+            The indices in [0, L) of those that are changed; all when not given.
+
+        Returns
+        -------
+        IntegerNetwork
 
         Raises
         ------
         ValueError
             If a threshold leaves its 17 bits.
         """
-        thresholds = [
-            round(threshold / 2.0**exponent)
-            for threshold, exponent in zip(self.thresholds, self.weight_exponents, strict=True)
-        ]
-        return replace(self, thresholds=tuple(thresholds), weight_exponents=())
+        thresholds, exponents = list(self.thresholds), list(self.weight_exponents)
+        for index in range(self.config.num_layers) if layers is None else layers:
+            thresholds[index] = round(thresholds[index] / 2.0 ** exponents[index])
+            exponents[index] = 0
+        return replace(self, thresholds=tuple(thresholds), weight_exponents=tuple(exponents))
 
     def _outputs(self, images: Any) -> Any:
         return self.spikes(self.encode(images))[-1]

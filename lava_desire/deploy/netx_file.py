@@ -30,7 +30,10 @@ _SYNAPSE_LIMITS = (-256, 254)
 
 
 def write_netx(
-    network: DesireNetwork | IntegerNetwork, path: str | Path, convert_reset: bool
+    network: DesireNetwork | IntegerNetwork,
+    path: str | Path,
+    convert_reset: bool,
+    convert_exponents: bool,
 ) -> IntegerNetwork:
     """Write a network, and return the integers that stand in the file."""
     h5py = import_optional("h5py")
@@ -41,10 +44,24 @@ def write_netx(
     if convert_reset:
         config = integers.config.replace(reset="zero")
         integers = dataclasses.replace(integers, config=config)
-    weights = [_synapses(integers, layer) for layer in range(integers.config.num_layers)]
+    layers = range(integers.config.num_layers)
+    if convert_exponents:
+        integers = integers.without_exponents(
+            [layer for layer in layers if not _is_held(integers, layer)]
+        )
+    weights = [_synapses(integers, layer) for layer in layers]
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         _write(h5py, file, integers, weights)
     return integers
+
+
+def _is_held(network: IntegerNetwork, index: int) -> bool:
+    """Tell whether netx can hold a layer's weights with the exponent multiplied in."""
+    exponent, weights = network.weight_exponents[index], network.weights[index]
+    low, high = _SYNAPSE_LIMITS
+    return exponent == 0 or (
+        exponent > 0 and weights.min() << exponent >= low and weights.max() << exponent <= high
+    )
 
 
 def _synapses(network: IntegerNetwork, index: int) -> Any:
@@ -53,16 +70,15 @@ def _synapses(network: IntegerNetwork, index: int) -> Any:
     weights = network.weights[index]
     if not weights.any():
         raise ValueError(f"weights of layer {layer} are all 0, which netx cannot read")
-    scaled = weights << exponent if exponent > 0 else weights
-    low, high = _SYNAPSE_LIMITS
-    if exponent < 0 or scaled.min() < low or scaled.max() > high:
+    if not _is_held(network, index):
+        low, high = _SYNAPSE_LIMITS
         raise ValueError(
             f"weights of layer {layer} are {weights.min()} to {weights.max()} times 2^{exponent}: "
-            f"expected integers in [{low}, {high}], netx knows no exponent; write the network in "
-            "floating point, or as docs/export.md says"
+            f"expected integers in [{low}, {high}], as netx knows no exponent; export with "
+            "convert_exponents=True, and measure the accuracy then"
         )
     # An odd weight beyond 8 bits would lose its last bit.
-    return scaled.astype(np.int32)
+    return (weights << exponent).astype(np.int32)
 
 
 def _write(h5py: Any, file: Any, network: IntegerNetwork, weights: list[Any]) -> None:

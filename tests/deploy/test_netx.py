@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork
-from lava_desire.deploy import IntegerNetwork, to_netx
+from lava_desire.deploy import IntegerNetwork, export, to_netx
+from lava_desire.deploy.integer_network import as_integers
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install lava_desire[export]")
 
@@ -72,6 +73,32 @@ def test_an_exponent_is_multiplied_in_where_it_fits(tmp_path):
         network = IntegerNetwork(CONFIG, weights, (9, 9), (0, exponent))
         with pytest.raises(ValueError, match=rf"layer 2 are 127 to 127 times 2\^{exponent}"):
             to_netx(network, tmp_path / "net.net")
+
+
+def test_exponents_that_do_not_fit_go_into_thresholds_when_told(tmp_path):
+    weights = (np.full((4, 5), -128), np.full((3, 4), 100), np.full((2, 3), 30))
+    config = DesireConfig((5, 4, 3, 2), reset="zero")
+    network = IntegerNetwork(config, weights, (9, 39, 5), (1, 3, -1))
+    with pytest.raises(ValueError, match="export with convert_exponents=True, and measure"):
+        to_netx(network, tmp_path / "net.net")
+    report = export(network, tmp_path / "net.net", to="netx", convert_exponents=True)
+    assert report.endswith(
+        "; exponents of weights went into thresholds (39 is 5 in layer 2, 5 is 10 in layer 3), "
+        "which rounds otherwise: measure its accuracy"
+    )
+    with h5py.File(tmp_path / "net.net") as file:
+        layers = [file[f"layer/{index}"] for index in range(3)]
+        assert [int(layer["neuron/vThMant"][()]) for layer in layers] == [9, 5, 10]
+        assert [int(layer["weight"][0, 0]) for layer in layers] == [-256, 100, 30]
+
+
+def test_a_network_that_learned_in_integers_goes_to_netx(tmp_path):
+    learner = DesireNetwork(CONFIG, arithmetic="fixed_point")
+    with pytest.raises(ValueError, match="netx knows no exponent"):
+        to_netx(learner, tmp_path / "net.net")
+    written = to_netx(learner, tmp_path / "net.net", convert_exponents=True)
+    assert written.thresholds == as_integers(learner).without_exponents().thresholds
+    assert written.weight_exponents == (0, 0)
 
 
 def test_weights_that_netx_cannot_read_are_refused(tmp_path):

@@ -163,8 +163,11 @@ def test_netx_says_in_words_of_the_command_what_to_do_about_exponents(run):
     network.save("integers.safetensors")
     status, out, err = run("export", "integers.safetensors", "--to", "netx", "--output", "n.net")
     assert (status, out) == (2, "")
-    assert "netx knows no exponent; write the network in floating point" in err
-    assert "without_exponents" not in err
+    assert "as netx knows no exponent; export with --convert-exponents, and measure the" in err
+    command = ("export", "integers.safetensors", "--to", "netx", "--output", "n.net")
+    status, out, err = run(*command, "--convert-exponents")
+    assert (status, err) == (0, "")
+    assert "exponents of weights went into thresholds (" in out
 
 
 @pytest.mark.parametrize(
