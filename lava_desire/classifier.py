@@ -118,6 +118,9 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         An integer is the network's seed, and makes all repeatable. None draws one.
     device : str
         Where the network computes: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    arithmetic : {"floating_point", "fixed_point"}
+        What it learns and computes in: float32, or the integers of a chip, 8-bit weights, as
+        :class:`~lava_desire.engine.DesireNetwork` takes it.
     {fields}
 
     Attributes
@@ -141,6 +144,9 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
     >>> classifier = DesireClassifier((200,), scale="data", epochs=5, random_state=0)
     >>> bool(cross_val_score(classifier, images, labels, cv=3).min() > 0.8)
     True
+    >>> integers = classifier.set_params(arithmetic="fixed_point").fit(images[:1500], labels[:1500])
+    >>> integers.network_.weights[0].dtype, integers.score(images[1500:], labels[1500:]) > 0.8
+    (torch.int8, True)
     """
 
     hidden_layers: tuple[Any, ...] = (200, 100)
@@ -150,6 +156,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
     patience: int = 0
     random_state: Any = None
     device: str = "cpu"
+    arithmetic: str = "floating_point"
 
     if TYPE_CHECKING:
 
@@ -197,7 +204,8 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         if self.scale is not None:
             self._scaler = MinMaxScaler(clip=True).fit(self._columns(features))
         images = self._brightness(features)
-        network = DesireNetwork(self._config(images.shape[1]), self.device)
+        config = self._config(images.shape[1])
+        network = DesireNetwork(config, self.device, arithmetic=self.arithmetic)
         chosen = _Chosen()
         self.history_ = fit(
             network,

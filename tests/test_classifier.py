@@ -58,6 +58,20 @@ def test_it_computes_what_fit_does():
         assert ours.equal(theirs)
 
 
+def test_it_learns_in_integers_as_fit_does():
+    images, labels = load_dataset("digits").train
+    classifier = DesireClassifier((30,), arithmetic="fixed_point", epochs=2, random_state=3)
+    classifier.fit(images[:300], labels[:300])
+    config = DesireConfig.preset("digits").resized(hidden=(30,), epochs=2, seed=3)
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    fit(network, (images[:300], labels[:300]))
+    for ours, theirs in zip(classifier.network_.weights, network.weights, strict=True):
+        assert ours.equal(theirs)
+    copy = pickle.loads(pickle.dumps(classifier))
+    assert copy.network_.arithmetic == "fixed_point"
+    assert (copy.predict_proba(images) == classifier.predict_proba(images)).all()
+
+
 def test_every_field_of_the_configuration_is_a_parameter():
     fields = {field.name for field in dataclasses.fields(DesireConfig)}
     parameters = DesireClassifier().get_params()
@@ -174,6 +188,12 @@ def test_a_dark_sample_alone_is_classified_as_among_others():
         ({"scale": "data", "epochs": -1}, IRIS, NAMES, "epochs is -1: expected epochs >= 0"),
         ({"scale": "data"}, IRIS, ["one"] * 150, "y holds 1 class, 'one': expected two at least"),
         ({"scale": "data", "device": "tpu"}, IRIS, NAMES, "device is 'tpu': expected cpu"),
+        (
+            {"scale": "data", "arithmetic": "integers"},
+            IRIS,
+            NAMES,
+            "arithmetic is 'integers': expected one of floating_point, fixed_point",
+        ),
     ],
 )
 def test_what_is_refused(parameters, features, labels, message):
