@@ -20,7 +20,7 @@ from building import accuracies
 from building.tables import ROOT, Page
 from lava_desire._text import percent
 from lava_desire.deploy.chips import find_chips
-from lava_desire.deploy.energy_report import PARTS
+from lava_desire.deploy.energy_report import LEARNING, PARTS, title
 
 BENCHMARKS = "benchmarks/results"
 
@@ -343,7 +343,13 @@ def _spent(page: Page) -> None:
             for who, values in parts.items()
         ]
     page.table(
-        ["network", "how", *(f"{part}, µJ" for part in (*PARTS, "all")), "ms", "bits that differ"],
+        [
+            "network",
+            "how",
+            *(f"{title(part)}, µJ" for part in (*PARTS, "all")),
+            "ms",
+            "bits that differ",
+        ],
         rows,
     )
     page.origin(name, notes)
@@ -354,7 +360,7 @@ def _spent_by_layer(page: Page) -> None:
     notes = page.read(name)
     counted = ("spikes", "synaptic_operations", "neuron_updates", "neuron_updates_idle", "messages")
     page.table(
-        ["network", "layer", *(event.replace("_", " ") for event in counted), "µJ"],
+        ["network", "layer", *map(title, counted), "µJ"],
         (
             [row["name"], layer["layer"]]
             + [f"{layer['events'][event]:,.0f}" for event in counted]
@@ -369,26 +375,18 @@ def _spent_by_layer(page: Page) -> None:
 def _spent_learning(page: Page) -> None:
     name = f"{BENCHMARKS}/energy.json"
     notes = page.read(name)
-    counted = {
-        "desires": "desires",
-        "updates_with_desire": "updates with desire",
-        "updates_of_spiking": "of neurons that spiked",
-        "weights_changed": "weights changed",
-        "updates_dense": "dense updates",
-        "errors_back": "errors back",
-    }
     rows = []
     for row in notes["results"]:
         layers = row["energy"]["layers"]
         rows += [
-            [row["name"], each["layer"], *(f"{each['learning'][event]:,.1f}" for event in counted)]
+            [row["name"], each["layer"], *(f"{each['learning'][event]:,.1f}" for event in LEARNING)]
             for each in layers
         ]
         sums = [
-            sum(each["learning_energies"].get(event, 0) for each in layers) for event in counted
+            sum(each["learning_energies"].get(event, 0) for each in layers) for event in LEARNING
         ]
         rows.append([row["name"], "µJ", *(f"{each / 1e6:.3f}" if each else "" for each in sums)])
-    page.table(["network", "layer", *counted.values()], rows)
+    page.table(["network", "layer", *map(title, LEARNING)], rows)
     page.origin(name, notes)
 
 

@@ -17,16 +17,35 @@ SIMULATED_PARTS = ("synapse", "soma", "network", "total")
 """As a script of --to sanafe reports them."""
 EVENTS = {
     "synaptic_operations": "spikes that arrive at synapses, those of the last step included",
-    "neuron_updates": "neurons a step with a potential or a current, or with a spike that arrives",
-    "neuron_updates_idle": "the others",
+    "neuron_updates": "neurons with a potential or a current, or with a spike that arrives, a step",
+    "neuron_updates_idle": "the other neurons, a step",
     "messages": "spikes times the cores that they go to",
     "updates_with_desire": "synapses of neurons with a desire: what the rule touches",
-    "updates_of_spiking": "of these, neurons that spiked, or, with an eligibility_width, had an "
+    "updates_of_spiking": "those of neurons that spiked, or, with an eligibility_width, had an "
     "eligible step: others change nothing (Eq. 4)",
     "weights_changed": "weights that a training step of one sample did change",
     "updates_dense": "all synapses, as a rule without desires would",
     "errors_back": "synapses through which errors of neurons with a desire go back (Eq. 13)",
 }
+LEARNING = (
+    *("desires", "updates_with_desire", "updates_of_spiking"),
+    *("weights_changed", "updates_dense", "errors_back"),
+)
+"""What is counted of a training step."""
+TITLES = {
+    "synaptic_operations": "synaptic operations",
+    "neuron_updates": "neuron updates",
+    "neuron_updates_idle": "idle updates",
+    "updates_with_desire": "updates with desire",
+    "updates_of_spiking": "of which spiked",
+    "weights_changed": "weights changed",
+    "updates_dense": "dense updates",
+    "errors_back": "errors back",
+    "somas": "neurons",
+    "network": "between cores",
+}
+"""What columns call the events, and the parts of a chip, whose names are not plain enough."""
+_OF = {"makers": "the chip's makers", "sanafe": "SANA-FE"}
 _WIDTH = 100
 
 
@@ -42,11 +61,10 @@ def lines_of(found: Energy) -> list[str]:
     ]
     counted = ("spikes", "synaptic_operations", "neuron_updates", "neuron_updates_idle", "messages")
     lines += table(
-        ["layer", *(name.replace("_", " ") for name in counted)],
+        ["layer", *map(title, counted)],
         [[each.layer, *(number(each.events[name]) for name in counted)] for each in layers],
     )
     for who in layers[0].energies:
-        by = "figures of the chip's makers" if who == "makers" else f"figures of {who}"
         rows = [
             [
                 each.layer,
@@ -60,8 +78,8 @@ def lines_of(found: Energy) -> list[str]:
         if simulated is not None:
             given = simulated["energy_J"]
             rows.append(["simulated", *(_nJ(1e12 * given[part]) for part in SIMULATED_PARTS)])
-        lines += ["", f"Energy a sample in nJ, derived with {by}:"]
-        lines += table(["layer", *PARTS, "all"], rows)
+        lines += ["", f"Energy a sample in nJ, derived with figures of {_OF.get(who, who)}:"]
+        lines += table(["layer", *map(title, PARTS), "all"], rows)
     if found.time_ns is not None:
         lines += [
             "",
@@ -77,12 +95,14 @@ def lines_of(found: Energy) -> list[str]:
     lines += ["", *_learning_lines(found)]
     lines += ["", "Counted:"]
     for name, text in EVENTS.items():
-        lines += _wrapped(f"{name.replace('_', ' ')}: {text}")
+        lines += _wrapped(f"{title(name)}: {text}")
     lines.append("Assumed:")
     for text in found.assumptions:
         lines += _wrapped(text)
     for who, figures in found.figures.items():
-        lines.append(f"Figures of {who}:")
+        lines.append(
+            "Times of the chip's makers:" if who == "times" else f"Figures of {_OF.get(who, who)}:"
+        )
         sources = [each["source"] for each in figures.values()]
         source = os.path.commonprefix(sources).rstrip(', "')  # noqa: RUF071  these are no paths
         kinds = dict.fromkeys(each["kind"] for each in figures.values())
@@ -104,25 +124,28 @@ def _learning_lines(found: Energy) -> list[str]:
             _WIDTH,
         )
     layers, number = found.layers, _number
-    lines = [f"A training step of one sample (means over {found.training_samples}), beyond it:"]
-    names = {
-        "desires": "desires",
-        "updates_with_desire": "updates, desire",
-        "updates_of_spiking": "and spikes",
-        "weights_changed": "changed",
-        "updates_dense": "updates, dense",
-        "errors_back": "errors back",
-    }
-    rows = [[each.layer, *(number(each.learning[name]) for name in names)] for each in layers]
-    priced = [_nJ(found.learning_total(name)) for name in names]
+    lines = [
+        f"A training step of one sample, beyond that (means over {found.training_samples}); all "
+        "but desires are synapses:"
+    ]
+    rows = [[each.layer, *(number(each.learning[name]) for name in LEARNING)] for each in layers]
+    priced = [_nJ(found.learning_total(name)) for name in LEARNING]
     has = layers[0].learning_energies
     rows.append(
-        ["nJ", *(one if name in has else "" for name, one in zip(names, priced, strict=True))]
+        [
+            "all, nJ",
+            *(one if name in has else "" for name, one in zip(LEARNING, priced, strict=True)),
+        ]
     )
-    lines += table(["layer", *names.values()], rows)
+    lines += table(["layer", *map(title, LEARNING)], rows)
     if found.learning_ns is not None:
         lines.append(f"Time that it adds: {found.learning_ns / 1e6:.3f} ms, derived")
     return lines
+
+
+def title(name: str) -> str:
+    """Return what a column is called."""
+    return TITLES.get(name, name)
 
 
 def _number(value: float) -> str:

@@ -30,6 +30,12 @@ def test_a_network_is_counted_into_a_table_and_json_beside_what_was_simulated(ru
     assert (status, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 100
     rows = [line.split() for line in out.splitlines()]
+    counted = "layer spikes synaptic operations neuron updates idle updates messages"
+    learned = "layer desires updates with desire of which spiked weights changed dense updates"
+    for title in (counted, "layer synapses neurons between cores all", f"{learned} errors back"):
+        assert title.split() in rows
+    legend = {row.split(":")[0].strip() for row in out.splitlines() if row.startswith("  ")}
+    assert {"idle updates", "of which spiked", "dense updates", "errors back"} < legend
     assert ["simulated", "1,000.0", "2,000.0", "3,000.0", "6,000.0"] in rows
     with open("out.json") as file:
         found = json.load(file)
