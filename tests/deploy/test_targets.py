@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from lava_desire.deploy import export, scale_to_integers, targets
 from lava_desire.deploy.integer_network import as_integers
 from lava_desire.deploy.lava_processes import on_stock
 from lava_desire.deploy.targets import base
+from lava_desire.model.fields import declared
 from lava_desire.model.integers.limits import WEIGHT_BITS
 from lava_desire.model.synapses import Dense, Synapse
 
@@ -253,6 +255,18 @@ def test_a_network_that_a_target_cannot_hold_is_refused_by_name(tmp_path):
             export(network, tmp_path / f"net{TARGETS[to].suffix}", to)
         assert message in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_help_of_reset_names_the_targets_whose_neurons_reset_to_zero():
+    subtracting = DesireNetwork(DesireConfig((8, 4, 3)))
+    need_zero = []
+    for name, target in TARGETS.items():
+        try:
+            target.check(subtracting)
+        except ValueError as error:
+            need_zero += [name] if "reset" in str(error) else []
+    (field,) = (each for each in dataclasses.fields(DesireConfig) if each.name == "reset")
+    assert f"export --to {', '.join(need_zero)} need zero" in declared(field).help
 
 
 def test_other_synapses_are_refused_by_name_wherever_a_network_leaves(monkeypatch, tmp_path):

@@ -24,7 +24,7 @@ class Reset(Option):
         RESETS,
         doc="What a spike does to the membrane potential: deduct θ (the paper), or set it to 0, "
         "for networks meant for neurons that cannot deduct.",
-        help="subtract or zero; export --to lava, netx need zero.",
+        help="subtract or zero; export --to lava, nest, netx need zero.",
         panel=NETWORK,
         example="zero",
     )
