@@ -22,7 +22,7 @@ class NotFiniteError(ValueError):
 
 
 class RangeWarning(UserWarning):
-    """Integers become larger than some chip holds."""
+    """Integers become larger than some chip holds, or a number is too small for their grid."""
 
 
 class RankError(RuntimeError):

@@ -186,6 +186,27 @@ def test_a_learning_rate_may_become_zero_on_the_grid_but_not_begin_so():
     frozen.check_rate(1, 1e-3)
 
 
+def test_the_first_epoch_that_learns_nothing_is_known_before():
+    config = CONFIG.replace(
+        learning_rate=1e-6, learning_rate_decay=0.5, learning_rate_scale=(1, 9, 0)
+    )
+    integers = IntegerRule(config)
+    for layer in (1, 2):
+        least = integers.least_rate(layer)
+        assert integers.rate_of(layer, least) == (1, 31)
+        assert integers.rate_of(layer, least / 2) == (0, 31)
+    epochs = [
+        next(e for e in range(99) if integers.rate_of(layer, config.learning_rate_at(e))[0] == 0)
+        for layer in (1, 2)
+    ]
+    assert epochs[0] < epochs[1]
+    assert integers.first_idle(range(99)) == (epochs[0], 1)
+    assert integers.first_idle(range(epochs[0] + 3, 99)) == (epochs[0] + 3, 1)
+    assert integers.first_idle(range(epochs[0])) is None
+    assert integers.first_idle(range(10**9)) == (epochs[0], 1)
+    assert IntegerRule(config.replace(learning_rate=0)).first_idle(range(99)) is None
+
+
 def test_a_convolution_has_the_format_of_its_fan_in_and_the_mean_over_its_positions():
     layers, shape = ["16c5s2", "32c5s2", "10"], (1, 28, 28)
     integers = IntegerRule(DesireConfig(layers=layers, input_shape=shape, learning_rate=1e-12))
@@ -319,8 +340,18 @@ def test_a_format_keeps_the_step_that_was_asked_for(step, bits, threshold):
             lambda: IntegerRule(CONFIG.replace(threshold=1e5), FORMATS),
             r"threshold is 100000.0: expected",
         ),
-        (lambda: IntegerRule(CONFIG.replace(num_steps=2**17)), "num_steps is 131072"),
-        (lambda: IntegerRule(CONFIG.replace(dropout_hidden=0.9999)), "dropout of layer 1"),
+        (lambda: IntegerRule(CONFIG.replace(num_steps=4097)), "num_steps is 4097: .* <= 4096"),
+        (
+            lambda: IntegerRule(CONFIG.replace(dropout_hidden=0.9999)),
+            "dropout_hidden is 0.9999: ex",
+        ),
+        (lambda: IntegerRule(CONFIG.replace(dropout_input=0.9995)), "dropout_input is 0.9995: exp"),
+        (
+            lambda: IntegerRule(
+                DesireConfig(layers=["2c3", 4, 2], input_shape=(1, 5, 5), dropout_conv=0.9995)
+            ),
+            r"dropout_conv is 0.9995: expected at most 0.9990 in fixed point",
+        ),
         (lambda: fixed.formats_from_dicts([{"bits": 8}]), "formats are"),
     ],
 )

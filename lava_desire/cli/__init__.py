@@ -200,7 +200,27 @@ class _Plain:
         pattern = _PLAIN_NUMBERS.get(self._kind)
         if pattern and isinstance(value, str) and pattern.fullmatch(value):
             return self._kind(value)
-        return value if type(value) is self._kind else self._ask().coerce(value, param, ctx)
+        if type(value) is self._kind:
+            return value
+        try:
+            return self._ask().coerce(value, param, ctx)
+        except typer.BadParameter:
+            if pattern is not None:
+                _refuse_number(value, param, self._kind)
+            raise
+
+
+def _refuse_number(value: Any, param: Any, kind: type) -> None:
+    """Refuse a text in a number's place: ValueError names the option, the text, what is allowed."""
+    from lava_desire.cli.fields import offered_fields
+    from lava_desire.cli.run import option_of
+    from lava_desire.model.fields import declared
+
+    field = offered_fields().get(param.name)
+    if field is not None and declared(field).help == param.help:
+        declared(field).check(option_of(param.name), value, None)
+    expected = "an integer" if kind is int else "a number"
+    raise ValueError(f"{param.opts[0]} is {value!r}: expected {expected}")
 
 
 _PLAIN_NUMBERS = {

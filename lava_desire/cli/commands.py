@@ -199,13 +199,13 @@ def train(
         )
         if team is not None:
             plan = replace(plan, device=team.launch.place(plan.device))
+        network = plan.network()
+        check_data(network, samples, validation, plan.backend)
         if seeds is not None:
             folder = new_folder(output, samples.name, force)
             numbers = parse_seeds(seeds)
             train_seeds(plan, samples, numbers, folder, quiet=quiet, as_json=json_, replaces=force)
             return
-        network = plan.network()
-        check_data(network, samples, validation)
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
         else:

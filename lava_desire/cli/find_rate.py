@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,8 @@ from lava_desire.model.fields import Part
 
 if TYPE_CHECKING:
     from lava_desire.training.find_rate import TriedRate
+
+_OWN = re.compile(r"(?<![\w-])(lowest|highest)\b|^(count|samples)(?= is )")
 
 
 @with_fields(Part, default="preset's")
@@ -69,9 +72,11 @@ def find_rate(
     from lava_desire.training.find_rate import find_learning_rate
 
     console = make_console(quiet or json_)
-    tell(console, " learning rate   held out       loss   firing rates by layer")
+    header = iter([" learning rate   held out       loss   firing rates by layer"])
 
     def show(tried: TriedRate) -> None:
+        for line in header:  # once, with the first of them: errors come before
+            tell(console, line)
         rates = " ".join(f"{rate:.3f}" for rate in tried.rates) or "beyond all bounds"
         accuracy = 100 * tried.accuracy
         tell(
@@ -79,7 +84,7 @@ def find_rate(
             f"{tried.learning_rate:14.2e} {accuracy:8.2f} % {tried.loss:10.4f}   {rates}",
         )
 
-    with named_as_options():
+    with named_as_options(), named_as_options(_OWN):
         found = find_learning_rate(
             plan.config,
             loaded,

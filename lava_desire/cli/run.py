@@ -292,12 +292,12 @@ _NAMED = re.compile(
 
 
 @contextmanager
-def named_as_options() -> Iterator[None]:
+def named_as_options(names: re.Pattern[str] = _NAMED) -> Iterator[None]:
     """Let errors within name the options of the command line, in place of Python's parameters."""
     try:
         yield
     except ValueError as error:
-        said = _NAMED.sub(lambda found: option_of(found[0]), str(error))
+        said = names.sub(lambda found: option_of(found[0]), str(error))
         if said == str(error):
             raise
         raise ValueError(said) from error
@@ -392,8 +392,10 @@ def parse_layers(text: str) -> tuple[int, ...] | tuple[Synapse, ...]:
     )
 
 
-def check_data(network: DesireNetwork, data: Dataset, validation: float | None) -> None:
-    """Refuse samples that the network cannot learn, before anything is made or replaced.
+def check_data(
+    network: DesireNetwork, data: Dataset, validation: float | None, backend: str
+) -> None:
+    """Refuse what cannot learn, or samples that it cannot, before anything is made or replaced.
 
     Raises the ValueErrors of :func:`~lava_desire.engine.fit`.
     """
@@ -401,6 +403,7 @@ def check_data(network: DesireNetwork, data: Dataset, validation: float | None) 
     from lava_desire.training.samples import split_off, training_pairs
 
     with named_as_options():
+        training_class(network, backend).check_network(network)
         train, held_out, _ = training_pairs(network, data)
         checked = checked_data(network, train, "train")
         for name, part in held_out.items():
@@ -572,6 +575,9 @@ def open_run(
 
     source, data = team.in_turn(load) if team else load()
     backend = backend or settings["backend"]
+    check_choice("--backend", backend, BACKENDS)
+    with named_as_options():
+        training_class(network, backend).check_network(network)
     run = Run(source, data, network, folder, resume=True, backend=backend, notes=notes)
     run.validation, run.patience, run.choose = notes.validation, notes.patience, notes.choose
     run.tensorboard = notes.tensorboard
@@ -585,7 +591,6 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
     An interrupted run says which command resumes it, or the several that it is one of.
     """
     network = run.network
-    check_choice("--backend", run.backend, BACKENDS)
     from lava_desire.training.callbacks import EarlyStopping
     from lava_desire.training.loggers import TensorBoardLogger
 

@@ -58,7 +58,6 @@ def train_seeds(
     from lava_desire.training.run_folder import holds_run
 
     console = make_console(quiet or as_json)
-    check_data(plan.network(seed=seeds[0]), data, plan.validation)
     plan.write(folder / SEEDS, seeds=list(seeds))
     histories: dict[int, History] = {}
     again = f"train --resume {folder}"
@@ -101,6 +100,7 @@ def resume_seeds(
     source = where.labelled_as(plan.source) if where.is_named else plan.source
     plan = replace(plan, source=source, **given)
     data = plan.source.load()
+    check_data(plan.network(), data, plan.validation, plan.backend)
     train_seeds(plan, data, seeds, folder, quiet=quiet, as_json=as_json)
 
 

@@ -137,10 +137,9 @@ def _value(name: str, value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = about.parse(value) if about.parse else about.type(value)
-        except ValueError as error:
-            kind = "an integer" if about.type is int else "a number"
-            reason = error if about.parse else f"expected {kind}"
-            raise ValueError(f"{option_of(name)} is {value!r}: {reason}") from None
+        except ValueError:
+            if about.parse:
+                raise
     with named_as_options():
         about.check(option_of(name), value, None)
     return value

@@ -145,7 +145,7 @@ def sweep(
             patience=patience,
         )
         chosen = parse_seeds(seeds) if seeds else [plan.config.seed]
-        check_data(plan.network(), samples, plan.validation)
+        check_data(plan.network(), samples, plan.validation, plan.backend)
         kind = sampler or ("tpe" if space.grid is None else "grid")
         folder = new_folder(output, samples.name, force=False)
         work = Sweep(folder, plan, space, chosen, kind, prune)

@@ -149,15 +149,6 @@ class LavaTrainingRun(TrainingRun):
         validation: Any = None,
         choose: str = "best",
     ) -> None:
-        config = network.config
-        _check_arithmetic(network, "training")
-        for name, value, expected in (
-            ("batch_size", config.batch_size, 1),
-            ("weight_average", config.weight_average, 0),
-        ):
-            if value != expected:
-                raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
-        refuse_augmentation(config, " where a network trains in Lava, which changes no samples")
         super().__init__(network, train, test, folder, validation, choose)
         held_out = self.watched
         if held_out and len({getattr(part[0], "ndim", 3) for part in (self.train, held_out)}) > 1:
@@ -167,6 +158,20 @@ class LavaTrainingRun(TrainingRun):
         self._source: SampleSource | EventSource | None = None
         self._sequential: DesireSequential | None = None
         self._is_ahead = False  # whether the processes have learned since weights were fetched
+
+    @classmethod
+    def check_network(cls, network: Any) -> None:
+        """Refuse a network that processes do not train as its config says."""
+        config = network.config
+        _check_arithmetic(network, "training")
+        for name, value, expected in (
+            ("batch_size", config.batch_size, 1),
+            ("weight_average", config.weight_average, 0),
+        ):
+            if value != expected:
+                raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
+        refuse_augmentation(config, " where a network trains in Lava, which changes no samples")
+        super().check_network(network)
 
     def _minibatches(self) -> Iterator[None]:
         """Learn from the rest of the epoch, some windows a run."""

@@ -108,6 +108,9 @@ def fit(
     DataWarning
         If images are bytes on another scale than 0 to 255, or of a DataLoader of other batches;
         once, if no neuron of a layer spikes for any of 64 training samples after the first epoch.
+    RangeWarning
+        At the beginning, of a network in integers, if the learning rate becomes so small in the
+        course of training that a layer learns nothing more.
 
     Raises
     ------

@@ -177,9 +177,9 @@ class DistributedRun(TrainingRun):
         self.history.stopped = bytes(reason.tolist()).decode() or None
         return self.history.stopped is not None
 
-    def _warn_of_silence(self, rates: list[float]) -> None:
+    def _warn(self, message: str, kind: type[Warning]) -> None:
         if self._ranks.is_first:
-            super()._warn_of_silence(rates)
+            super()._warn(message, kind)
 
     def _evaluate(self, network: DesireNetwork, samples: tuple[Inputs, Tensor]) -> Metrics:
         """Classify samples, chunks of them in turn, and add up as one process does."""

@@ -142,7 +142,8 @@ def find_learning_rate(
         try:  # before any of them learns
             network(rate).check_trainable()
         except ValueError as error:
-            raise ValueError(f"{name} is {rate!r}: {error}") from None
+            said = str(error).replace("learning_rate is", f"{name} is", 1)
+            raise ValueError(said.replace("expected 0, or", "expected")) from None
     step = (bounds[1] / bounds[0]) ** (1 / (count - 1))
     tried = []
     for index in range(count):

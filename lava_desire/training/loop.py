@@ -18,6 +18,7 @@ from torch import Tensor
 from lava_desire import card as cards
 from lava_desire._provenance import versions
 from lava_desire.backends.inputs import Inputs, StreamedTrains
+from lava_desire.backends.registry import FIXED_POINT
 from lava_desire.checkpoint import (
     BEST,
     BEST_AVERAGE,
@@ -29,7 +30,7 @@ from lava_desire.checkpoint import (
     write_checkpoint,
 )
 from lava_desire.data import Dataset, DataWarning
-from lava_desire.errors import NotFiniteError
+from lava_desire.errors import NotFiniteError, RangeWarning
 from lava_desire.files import (
     FolderLock,
     check_writable,
@@ -91,7 +92,7 @@ class TrainingRun:
         choose: str = "best",
     ) -> None:
         check_choice_of_epoch(choose, validation)
-        network.check_trainable()
+        self.check_network(network)
         self.network, self.choose = network, choose
         share = validation if isinstance(validation, numbers.Real) else None
         others = {"test": test, "validation": None if share is not None else validation}
@@ -131,6 +132,11 @@ class TrainingRun:
         self._test_digest = fingerprint(*self.test) if self.test and self._reads_last else None
         self._start_epoch(0)
         network.card = self._card()
+
+    @classmethod
+    def check_network(cls, network: DesireNetwork) -> None:
+        """Refuse a network that cannot learn here as its config says: ValueError names what."""
+        network.check_trainable()
 
     def _digest(self) -> str:
         return fingerprint(*self.train, *(self.watched or ()))
@@ -370,6 +376,7 @@ class TrainingRun:
         on_progress: Callable[[Progress], None],
     ) -> None:
         saved = time.monotonic()
+        self._warn_of_idle_epochs()
         self._call("on_begin")
         while self.epoch < self.network.config.epochs and not self._is_stopped():
             started = time.monotonic() - self.seconds
@@ -583,14 +590,34 @@ class TrainingRun:
         """Say which layer spikes for none of these samples, and so learns little or nothing."""
         silent = next((layer for layer, rate in enumerate(rates, start=1) if not rate), None)
         if silent is not None:
-            warnings.warn(
+            self._warn(
                 f"none of the {self.network.config.neurons[silent]} neurons of layer {silent} "
                 f"spikes for any of {min(_SAMPLES_LOOKED_AT, len(self.train[1]))} training samples "
                 "after the first epoch, and silent neurons learn little or nothing: see "
                 "docs/symptoms.md, The network is silent",
                 DataWarning,
-                stacklevel=2,
             )
+
+    def _warn_of_idle_epochs(self) -> None:
+        """Say from which epoch on a layer learns nothing, its rate being too small for integers."""
+        network, config = self.network, self.network.config
+        if network.arithmetic != FIXED_POINT:
+            return
+        found = network.rule.first_idle(range(self.epoch, config.epochs))
+        if found is not None:
+            epoch, layer = found
+            rate, least = config.learning_rate_at(epoch), network.rule.least_rate(layer)
+            falls = "" if config.rate_policy else ", a smaller learning_rate_decay"
+            self._warn(
+                f"in epoch {epoch + 1} of {config.epochs} the learning rate is {rate:.3g}, which "
+                f"is 0 on the grid of layer {layer}: it learns nothing from there on; the smallest "
+                f"is {least:.3g} where a network learns in integers: take fewer epochs{falls} or a "
+                "larger learning_rate",
+                RangeWarning,
+            )
+
+    def _warn(self, message: str, kind: type[Warning]) -> None:
+        warnings.warn(message, kind, stacklevel=3)
 
     @contextmanager
     def _epoch_named(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lava_desire.engine import DesireNetwork
 
 
@@ -35,3 +37,30 @@ def test_an_unknown_backend_is_refused(run):
     status, _, err = run("eval", "mine", "--backend", "analogue")
     assert status == 2
     assert "--backend is 'analogue': expected fixed or lava" in err
+
+
+@pytest.mark.parametrize("more", [(), ("--seeds", "0,1")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--learning-rate", "1e-13"), "--learning-rate is 1e-13, which is 0 on the grid of layer"),
+        (("--learning-rate", "1e5"), "--learning-rate is 100000.0: expected at most"),
+    ],
+)
+def test_what_integers_cannot_learn_with_is_refused_before_all_else(
+    run, tmp_path, options, message, more
+):
+    command = ("train", "--precision", "fixed_point", "--layers", "5", "--output", "mine")
+    status, out, err = run(*command, *options, *more)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_epochs_in_which_integers_learn_nothing_are_warned_of(run):
+    command = ("train", "--precision", "fixed_point", "--layers", "5", "--output", "mine")
+    decaying = ("--learning-rate", "1e-6", "--learning-rate-decay", "10", "--epochs", 2)
+    status, _, err = run(*command, *decaying, "--quiet")
+    assert (status, err.count("\n")) == (0, 1)
+    assert "warning: in epoch 2 of 2 the learning rate is 4.54e-11, which is 0 on the grid" in err
+    assert "take fewer epochs, a smaller learning_rate_decay or a larger learning_rate" in err

@@ -164,12 +164,15 @@ def test_in_integers_too_both_backends_learn_the_same(run, data, tmp_path):
             "--batch-size is 8: training in Lava expects 1",
         ),
         (("--backend", "lava", "--weight-average", "0.9"), "--weight-average is 0.9"),
+        (("--backend", "lava", "--image-shift", "1", "--seeds", "0,1"), "--image-shift is 1"),
     ],
 )
-def test_what_the_processes_do_not_offer_is_refused(run, data, options, message):
-    status, _, errors = run("train", "--data", data, *SIZES, *options, "--output", "mine")
-    assert status == 2
+def test_what_the_processes_do_not_offer_is_refused(run, data, tmp_path, options, message):
+    before = set(tmp_path.iterdir())
+    status, out, errors = run("train", "--data", data, *SIZES, *options, "--output", "mine")
+    assert (status, out) == (2, "")
     assert message in errors
+    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(("precision", "places"), [("float32", range(7)), ("integers", (2, 5))])

@@ -46,6 +46,8 @@ def test_what_to_vary_is_read(text, name, values):
         ((), "no --over is given: expected what to vary"),
         (("learning-rat=1,2",), "--over is 'learning-rat=1,2': expected FIELD=VALUES"),
         (("seed=0,1",), "--over is 'seed=0,1': expected FIELD=VALUES"),
+        (("epochs=2,few",), "--epochs is 'few': expected an integer, at least 0"),
+        (("learning-rate-scale=x|1",), "error: --learning-rate-scale is 'x': expected numbers"),
         (("learning-rate",), "--over is 'learning-rate': expected FIELD=VALUES"),
         (("learning-rate=1e-3..1e-5",), "expected LOW < HIGH"),
         (("learning-rate=0..1:log",), "expected 0 < LOW < HIGH"),
@@ -206,5 +208,17 @@ def test_find_rate_prints_each_and_the_best(run):
     found = summary(run(*given, "--lowest", "1e-4", "--json")[1])
     best = max(found["tried"], key=lambda each: each["accuracy"])
     assert found["best"] == best["learning_rate"]
+    for options, message in (
+        (
+            ("--lowest", "1", "--highest", "0.1"),
+            "--lowest is 1.0, --highest 0.1: expected 0 < --lo",
+        ),
+        (("--highest", "inf"), "--highest is inf: expected a finite number, above 0"),
+        (("--count", "1"), "--count is 1: expected at least 2"),
+        (("--samples", "0"), "--samples is 0: expected at least 1"),
+        (("--precision", "fixed_point", "--highest", "1e4"), "--highest is 10000.0: expected at m"),
+    ):
+        status, out, err = run(*given, *options)
+        assert (status, out, message in err) == (2, "", True), err
     status, _, err = run(*given, "--learning-rate", "0.1")
     assert (status, "--learning-rate is 0.1: expected --lowest" in err) == (2, True)

@@ -24,6 +24,7 @@ from lava_desire.engine import (
     fit,
     read_checkpoint,
 )
+from lava_desire.errors import RangeWarning
 
 from .threads import threads
 
@@ -273,3 +274,31 @@ def test_a_layer_that_is_silent_after_the_first_epoch_is_warned_of_once(data, ar
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         fit(network, data[0])
+
+
+@pytest.mark.parametrize("decay", [0.0, 8.0])
+def test_epochs_in_which_integers_learn_nothing_are_warned_of_before_the_first(
+    data, decay, tmp_path
+):
+    config = CONFIG.replace(epochs=3, learning_rate=1e-5, learning_rate_decay=decay)
+    train = tuple(each[:32] for each in data[0])
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    heard = []
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", RangeWarning)
+        fit(network, train, folder=tmp_path, callbacks=[lambda _: heard.append(len(found))])
+    rule = network.rule
+    if not decay:
+        assert heard == [0, 0, 0]
+        return
+    assert heard == [1, 1, 1]
+    assert str(found[0].message) == (
+        "in epoch 3 of 3 the learning rate is 1.13e-12, which is 0 on the grid of layer 1: it "
+        f"learns nothing from there on; the smallest is {rule.least_rate(1):.3g} where a network "
+        "learns in integers: take fewer epochs, a smaller learning_rate_decay or a larger "
+        "learning_rate"
+    )
+    floating = DesireNetwork(config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RangeWarning)
+        fit(floating, train)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lava_desire.model.arrays import Array
+from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.encoding import BRIGHTEST
 from lava_desire.model.integers.arithmetic import local_error
 from lava_desire.model.integers.format import LayerFormat, default_formats
@@ -17,7 +19,6 @@ from lava_desire.model.integers.limits import (
     IMPULSE_BITS,
     MAX_INPUTS,
     MAX_SHIFT,
-    MAX_STEPS,
     STATE_LIMIT,
     TRACE_LIMIT,
     XYLO_HIDDEN_THRESHOLDS,
@@ -128,10 +129,6 @@ class IntegerRule:
                 raise ValueError(f"formats holds {layer!r}: expected LayerFormat")
         if len({layer.neuron for layer in formats}) > 1:
             raise ValueError("formats have neurons of loihi and xylo: expected the same in all")
-        if config.num_steps > MAX_STEPS:
-            raise ValueError(
-                f"num_steps is {config.num_steps}: expected at most {MAX_STEPS} in fixed point"
-            )
         if max(config.neurons) > MAX_INPUTS:
             raise ValueError(
                 f"layers of {config.shape_text} neurons: expected at most {MAX_INPUTS} a layer in "
@@ -163,8 +160,10 @@ class IntegerRule:
     def _gain(self, layer: int) -> int:
         gain = round((1 << ALIGNMENT_BITS) * self.config.dropout_gain(layer))
         if gain > _LARGEST_GAIN:
+            is_planes = layer and isinstance(self.config.synapses[layer - 1], Conv2d)
+            of = "conv" if is_planes else "hidden" if layer else "input"
             raise ValueError(
-                f"dropout of layer {layer} is {self.config.dropout_of(layer)}: expected at most "
+                f"dropout_{of} is {self.config.dropout_of(layer)}: expected at most "
                 f"{1 - 2**ALIGNMENT_BITS / _LARGEST_GAIN:.4f} in fixed point"
             )
         return gain
@@ -386,13 +385,55 @@ class IntegerRule:
         mantissa, _ = self.rate_of(layer, learning_rate)
         is_meant = learning_rate * self.config.learning_rate_scale_of(layer) > 0
         if mantissa == 0 and is_meant and learning_rate >= self.config.learning_rate:
-            scale = self.config.learning_rate_scale_of(layer)
-            least = self.impulse / 2**IMPULSE_BITS * self.step_of(layer) / 2**MAX_SHIFT / scale
             raise ValueError(
                 f"learning_rate is {learning_rate!r}, which is 0 on the grid of layer {layer}"
-                f"{self._scaled(layer)}: expected 0, or {least:.3g} and more where a network "
-                "learns in integers"
+                f"{self._scaled(layer)}: expected 0, or {self.least_rate(layer):.3g} and more "
+                "where a network learns in integers"
             )
+
+    def least_rate(self, layer: int) -> float:
+        """Return the smallest learning rate η on the grid of a layer, before its factor.
+
+        Parameters
+        ----------
+        layer : int
+            ℓ in 1 to L, whose factor is above 0.
+
+        Returns
+        -------
+        float
+            η > 0 that :meth:`rate_of` writes as 1 / 2^31.
+        """
+        unit = self.impulse / 2**IMPULSE_BITS * self.step_of(layer)
+        least: float = unit / 2**MAX_SHIFT / self.config.learning_rate_scale_of(layer)
+        return least
+
+    def first_idle(self, epochs: range) -> tuple[int, int] | None:
+        """Return from which epoch on a layer learns nothing, its rate being 0 on its grid.
+
+        Parameters
+        ----------
+        epochs : range
+            Epochs, counted from 0, over which learning rates fall.
+
+        Returns
+        -------
+        epoch, layer : int
+            The first of them, and the layer, 1 to L; None where all layers learn up to the last, or
+            are not meant to.
+        """
+        found = []
+        for layer in range(1, self.config.num_layers + 1):
+            if self.config.learning_rate * self.config.learning_rate_scale_of(layer) == 0:
+                continue
+
+            def is_idle(epoch: int, layer: int = layer) -> bool:
+                return self.rate_of(layer, self.config.learning_rate_at(epoch))[0] == 0
+
+            place = bisect_left(epochs, True, key=is_idle)
+            if place < len(epochs):
+                found.append((epochs[place], layer))
+        return min(found, default=None)
 
     def to_dicts(self) -> list[dict[str, int]]:
         """Return the formats as plain JSON types; the neuron only where it is not Loihi's."""
