@@ -235,7 +235,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         )
         fields["seed"], num_classes = int(seed), len(self.classes_)
         if all(isinstance(size, int) for size in hidden) and not self.input_shape:
-            config = DesireConfig((num_inputs, *hidden, num_classes), **fields)
+            config = DesireConfig((num_inputs, *hidden, num_classes)).replace(**fields)
         else:
             config = DesireConfig(layers=(*hidden, num_classes), **fields)
         if self._adds_complement:

@@ -14,6 +14,7 @@ from differential.accounts import Examination
 from differential.draw import draw
 from lava_desire import DesireConfig, DesireNetwork, evaluate, rule
 from lava_desire.analysis.figures import plot_weights
+from lava_desire.classifier import DesireClassifier
 from lava_desire.data import Dataset, load_dataset
 from lava_desire.data.checks import DataError
 from lava_desire.deploy.integer_network import encode_images
@@ -61,7 +62,10 @@ def test_inputs_follow_the_option():
         ({"off_channel": 1}, "off_channel is 1: expected 0, or an odd side from 3 to 255"),
         ({"off_channel": 257}, "off_channel is 257: expected off_channel <= 255"),
         ({"off_channel": "3"}, "off_channel is '3': expected an integer, at least 0"),
-        ({"off_channel": 3}, "expected two inputs a pixel of a square image, and there are 16"),
+        (
+            {"off_channel": 3},
+            "image, as layer_sizes[0] = 32 for 16 pixels, and there are 16",
+        ),
         (
             {"off_channel": 3, "input_shape": (1, 4, 4)},
             "layer_sizes is (16, 12, 3): expected (32, 12, 3)",
@@ -132,6 +136,15 @@ def test_a_script_encodes_as_the_network_does(tmp_path):
     exec(compile(script.read_text(), script, "exec"), names)
     for given in (images, images / np.float32(255)):
         np.testing.assert_array_equal(names["encode"](given), network.forward(given).spikes[0])
+
+
+def test_the_classifier_makes_the_inputs():
+    images, labels = images_for(CONFIG, 30).reshape(30, 16), np.arange(30) % 3
+    classifier = DesireClassifier(hidden_layers=(5,), epochs=1, off_channel=3).fit(images, labels)
+    assert classifier.network_.config.layer_sizes == (32, 5, 3)
+    assert classifier.predict(images).shape == (30,)
+    with pytest.raises(ValueError, match="off_channel is 3: expected 0 beside a complement"):
+        DesireClassifier(complement=True, off_channel=3).fit(images[:, :8], labels)
 
 
 def test_images_of_both_channels_are_refused():

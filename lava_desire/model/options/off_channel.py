@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,10 +43,13 @@ class OffChannel(Filter):
                 f"off_channel is {self.off_channel}: expected 0, or an odd side from 3 to 255"
             )
         if self.is_on and not config.image_planes:
+            inputs = config.num_inputs
+            is_square = math.isqrt(inputs) ** 2 == inputs
+            hint = f", as layer_sizes[0] = {2 * inputs} for {inputs} pixels" * is_square
             raise ValueError(
                 f"off_channel is {self.off_channel}: expected two inputs a pixel of a square "
-                f"image, and there are {config.num_inputs}; input_shape says another image, and "
-                f"replace(off_channel={self.off_channel}) doubles the inputs of a configuration"
+                f"image{hint}, and there are {inputs}; input_shape says which image it is if it "
+                "is no square"
             )
 
     def levels(self, brightness: Array) -> Array:
