@@ -36,7 +36,7 @@ def warn_of_scale(
         f"{config.num_steps} time steps at threshold {config.threshold:g}",
         name,
         whole=whole,
-        equalized=bool(config.filters),
+        equalized=any(each.equalizes for each in config.filters),
     )
     if found is not None:
         warnings.warn(found, DataWarning, stacklevel=3)

@@ -404,10 +404,13 @@ class Filter(Option, ABC):
     ----------
     channels : int
         How many channels it makes of one: the input has a neuron for each of their pixels.
+    equalizes : bool
+        Whether images on any scale come out alike, so that nobody need be warned of theirs.
     """
 
     single_samples: ClassVar[bool] = True
     channels: ClassVar[int] = 1
+    equalizes: ClassVar[bool] = False
 
     @abstractmethod
     def levels(self, brightness: Array) -> Array:

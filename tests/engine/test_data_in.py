@@ -155,6 +155,8 @@ def test_what_no_pixel_can_spike_of_depends_on_the_encoder():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         DesireNetwork(CONFIG.replace(image_brightness=0.2)).forward(sixteen)
+    with pytest.warns(DataWarning, match="largest byte of images is 16"):
+        DesireNetwork(CONFIG.replace(off_channel=3, input_shape=(1, 6, 8))).forward(sixteen)
     with pytest.warns(DataWarning, match="2 time steps at threshold 3 make no spike of any pixel"):
         evaluate(DesireNetwork(CONFIG.replace(num_steps=2, error_margin=1, threshold=3.0)), PAIR)
     with pytest.raises(ValueError, match=r"the largest brightness of data images is 0\.00392"):

@@ -20,6 +20,7 @@ class ImageBrightness(Filter):
 
     position: ClassVar[int] = 30
     integers: ClassVar[bool] = True
+    equalizes: ClassVar[bool] = True
 
     image_brightness: float = real(
         0.0,
