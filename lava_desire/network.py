@@ -152,8 +152,9 @@ class DesireNetwork:
         """The configuration. A network may be given another one of the same synapses.
 
         It then computes and learns as that says, from the state that it has; a callback of a run
-        may set it between two epochs. Its card says no accuracy where it spikes or decides
-        otherwise.
+        may set it between two epochs, of several ranks on the first. An average of its weights then
+        goes on, ends, or begins, as `weight_average` says. Its card says no accuracy where it
+        spikes or decides otherwise.
         """
         return self._config
 
@@ -164,8 +165,9 @@ class DesireNetwork:
         self._compute_as(config, formats_from_dicts(fields) if fields else None)
         before, self.state = self.state, self._state_of(self.weights)
         self.restore(before)
-        self.state.average = before.average  # of a run that goes on
-        self.state.minibatches_averaged = before.minibatches_averaged
+        if config.weight_average:
+            self.state.average = before.average  # of a run that goes on
+            self.state.minibatches_averaged = before.minibatches_averaged
         if any(known.part(kind) != config.part(kind) for kind in _OF_INFERENCE):
             self._forget_accuracy("settings")
 

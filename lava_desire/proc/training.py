@@ -222,6 +222,13 @@ class LavaTrainingRun(TrainingRun):
         if self._sequential is not None:
             self._sequential.stop()
 
+    def _take_config(self) -> None:
+        """Let processes of the new configuration go on from the weights."""
+        super()._take_config()
+        self._fetch()
+        self.close()
+        self._sequential = None
+
     def _start(self) -> DesireSequential:
         """Build the processes where the run is, at its beginning or after a resume."""
         if self._sequential is not None:

@@ -27,6 +27,7 @@ from lava_desire.backends.triton.dropout import DeviceDropout
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import DropoutStream, epoch_order
 from lava_desire.training.average import WeightAverage
+from lava_desire.training.choose import is_captured
 from lava_desire.training.loop import TrainingRun
 
 _SAMPLES_A_CHUNK = 16_384  # between two looks at the totals
@@ -202,7 +203,14 @@ class CapturedRun(TrainingRun):
 
     _step: CapturedStep | None = None
 
+    def _take_config(self) -> None:
+        super()._take_config()
+        self._step = None
+
     def _minibatches(self) -> Iterator[None]:
+        if not is_captured(self.network):  # by a configuration that a callback has set
+            yield from super()._minibatches()
+            return
         labels, config = self.train[1], self.network.config
         batch_size = config.batch_size
         order = torch.from_numpy(epoch_order(config.seed, self.epoch, len(labels)))

@@ -189,6 +189,12 @@ def _is_first() -> bool:
     return not in_group or distributed.get_rank() == 0
 
 
+def is_captured(network: DesireNetwork) -> bool:
+    """Tell whether a network's steps can be captured on its device."""
+    others = (network.config.feedback_policy, network.config.eligibility_policy)
+    return network.backend.captures and others == (None, None)
+
+
 def training_class(network: DesireNetwork, backend: str = "torch") -> type[TrainingRun]:
     """Return what trains a network, which is imported here alone.
 
@@ -210,10 +216,7 @@ def training_class(network: DesireNetwork, backend: str = "torch") -> type[Train
     elif num_ranks > 1:
         kind = "ranks"
     else:
-        config = network.config
-        others = (config.feedback_policy, config.eligibility_policy)
-        captured = network.backend.captures and others == (None, None)
-        kind = "captured" if captured else "alone"
+        kind = "captured" if is_captured(network) else "alone"
     module, name = _RUNS[kind]
     found: type[TrainingRun] = getattr(import_module(module), name)
     return found

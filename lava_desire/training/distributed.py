@@ -26,6 +26,7 @@ from lava_desire.activity import Activity
 from lava_desire.backends.inputs import Inputs
 from lava_desire.backends.wire import num_planes
 from lava_desire.checkpoint import Checkpoint
+from lava_desire.config import DesireConfig
 from lava_desire.network import DesireNetwork
 from lava_desire.training.augment import Moves
 from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, chunks, classify, tally_up
@@ -170,6 +171,15 @@ class DistributedRun(TrainingRun):
     def _call(self, name: str, *arguments: Any) -> None:
         if self._ranks.is_first:
             super()._call(name, *arguments)
+
+    def _follow_config(self) -> None:
+        """Take the configuration of rank 0, which alone has callbacks."""
+        network = self.network
+        found = self._ranks.from_first(as_payload(network.config.to_json().encode()))
+        text = bytes(found.tolist()).decode()
+        if text != network.config.to_json():
+            network.config = DesireConfig.from_json(text)
+        super()._follow_config()
 
     def _is_stopped(self) -> bool:
         """Tell whether rank 0, which alone has callbacks, has stopped the run."""

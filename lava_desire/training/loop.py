@@ -122,6 +122,7 @@ class TrainingRun:
         self.replaces = False  # whether a run in the folder gives way to this one
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
+        self._followed = network.config
         self._kept: dict[str, Checkpoint] = {}  # the best weights of a run without a folder
         self._looked_at: Tensor | None = None  # some training samples, for rates
         self._keeps_previous = True
@@ -378,6 +379,7 @@ class TrainingRun:
         saved = time.monotonic()
         self._warn_of_idle_epochs()
         self._call("on_begin")
+        self._follow_config()
         while self.epoch < self.network.config.epochs and not self._is_stopped():
             started = time.monotonic() - self.seconds
             self.network.card = self._card()
@@ -400,11 +402,24 @@ class TrainingRun:
             saved = time.monotonic()
             on_progress(self._progress())
             self._call("on_epoch_end", self.history.records[-1])
+            self._follow_config()
         if self._reads_last and self.test is not None and self.history.test is None:
             self._read_test()
         if self.history.stopped is not None and self.folder is not None:
             write_metrics(self.history, self.folder)
         self._call("on_end")
+
+    def _follow_config(self) -> None:
+        """Go on as the configuration says that a callback may have set."""
+        if self.network.config is not self._followed:
+            self.check_network(self.network)
+            self._followed = self.network.config
+            self._take_config()
+
+    def _take_config(self) -> None:
+        """Make anew what was made for the configuration before."""
+        if bool(self._followed.weight_average) != (self.average is not None):
+            self.average = WeightAverage(self.network) if self._followed.weight_average else None
 
     def _stops(self) -> bool:
         """Tell whether the run ends after this minibatch."""

@@ -205,6 +205,32 @@ def test_from_every_place_where_it_may_be_saved_a_run_goes_on(
 
 
 @pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_the_processes_follow_a_configuration_that_a_callback_sets(arithmetic):
+    config = DesireConfig(
+        (9, 5, 3), num_steps=9, error_margin=1, learning_rate=0.03, batch_size=1, epochs=3
+    )
+    generator = np.random.default_rng(0)
+    data = generator.integers(0, 256, (12, 9), dtype=np.uint8), np.arange(12) % 3
+    runs = []
+    for backend, threshold in (("torch", 0.5), ("lava", 0.5), ("torch", config.threshold)):
+        network = DesireNetwork(config, arithmetic=arithmetic)
+
+        def set_config(record, network=network, threshold=threshold):
+            network.config = network.config.replace(threshold=threshold)
+
+        history = fit(network, data, data, backend=backend, callbacks=[set_config])
+        runs.append([*network.numpy_weights(), [each.test_loss for each in history.records]])
+    np.testing.assert_equal(runs[1], runs[0])
+    assert (runs[2][0] != runs[0][0]).any()
+
+    def average(record):
+        network.config = network.config.replace(weight_average=0.9)
+
+    with pytest.raises(ValueError, match=r"weight_average is 0.9: training in Lava expects 0"):
+        fit(network, data, data, backend="lava", callbacks=[average])
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
 def test_spike_trains_are_learned_in_lava_as_by_the_engine(tmp_path, arithmetic):
     config = DesireConfig(
         (9, 5, 3), num_steps=9, error_margin=1, learning_rate=0.03, dropout_input=0.2, batch_size=1

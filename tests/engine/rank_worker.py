@@ -45,6 +45,7 @@ CASES = {
     "bfloat16x2": (BASE, {"precision": "bfloat16x2"}),
     "validated": (BASE, {}),
     "stopped": (BASE, {}),
+    "configured": (BASE, {}),
 }
 
 
@@ -53,7 +54,17 @@ class Enough(Callback):
         run.stop("it is enough")
 
 
-FIT = {"validated": {"validation": 0.2}, "stopped": {"callbacks": [Enough()]}}
+class Configures(Callback):
+    def on_epoch_end(self, run, record):
+        config = run.network.config
+        run.network.config = config.replace(desire_threshold_output=0.5, weight_average=0.0)
+
+
+FIT = {
+    "validated": {"validation": 0.2},
+    "stopped": {"callbacks": [Enough()]},
+    "configured": {"callbacks": [Configures()]},
+}
 
 
 def data(case="compiled"):

@@ -214,3 +214,42 @@ def test_a_callback_may_set_the_configuration_between_epochs(data, arithmetic, b
         assert one.average_accuracy == another.average_accuracy
     assert (plain["weights.1"] != other["weights.1"]).any()
     assert (plain["average.1"] != other["average.1"]).any()
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+@pytest.mark.parametrize(("before", "after"), [(0.9, 0.0), (0.0, 0.9)])
+def test_an_average_of_weights_begins_or_ends_where_a_callback_says(
+    data, tmp_path, arithmetic, before, after
+):
+    network = DesireNetwork(CONFIG.replace(weight_average=before), arithmetic=arithmetic)
+    plain = DesireNetwork(CONFIG, arithmetic=arithmetic)
+
+    def set_config(record):
+        if record.epoch == 2:
+            network.config = network.config.replace(weight_average=after)
+
+    history = fit(network, *data, folder=tmp_path, callbacks=[set_config])
+    fit(plain, *data)
+    same_weights(network, plain)
+    averaged = [record.average_accuracy is not None for record in history.records]
+    assert averaged == [bool(before)] * 2 + [bool(after)] * 2
+    minibatches = 2 * 7 if after else 0  # since it began, of 200 samples an epoch
+    stored = read_checkpoint(tmp_path / CHECKPOINT)
+    for state in (network.state, stored):
+        assert len(state.average) == (2 if after else 0)
+    assert network.state.minibatches_averaged == minibatches
+    assert ("average.1" in network.state_dict()) == bool(after)
+    longer = network.config.replace(epochs=5)
+    resumed = DesireNetwork(longer, arithmetic=arithmetic)
+    last = fit(resumed, *data, folder=tmp_path, resume=True).last
+    assert (last.average_accuracy is not None) == bool(after)
+
+
+def test_a_network_that_is_given_a_configuration_without_an_average_keeps_none(data):
+    network = DesireNetwork(CONFIG.replace(weight_average=0.9))
+    fit(network, *data)
+    assert len(network.state.average) == 2
+    network.config = CONFIG
+    assert network.state.average == []
+    assert network.state.minibatches_averaged == 0
+    assert list(network.state_dict()) == ["weights.1", "weights.2", "samples_seen"]

@@ -373,6 +373,25 @@ def test_a_captured_step_asks_the_device_for_no_answer(options):
         int(step.totals[0])
 
 
+@pytest.mark.parametrize(
+    "changes", [{"threshold": 0.7}, {"weight_average": 0.9}, {"eligibility_width": 0.5}]
+)
+def test_captured_steps_follow_a_configuration_that_a_callback_sets(changes):
+    images, labels = small_data(21)
+    config = SMALL.replace(layer_sizes=(49, 20, 10), epochs=3)
+    found = []
+    for options in ({"device": DEVICE, "kernels": "triton"}, {}):
+        network = DesireNetwork(config, **options)
+
+        def set_config(record, network=network):
+            network.config = network.config.replace(**changes)
+
+        history = fit(network, (images[:, :49], labels), callbacks=[set_config])
+        found.append([*network.numpy_weights(), [each.train_accuracy for each in history.records]])
+        assert len(network.state.average) == (2 if "weight_average" in changes else 0)
+    np.testing.assert_equal(*found)
+
+
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_run_of_captured_steps_is_any_run_and_resumes(tmp_path: Path, shift):
     config = SMALL.replace(

@@ -27,7 +27,7 @@ from lava_desire.files import replacing
 
 Array = npt.NDArray[Any]
 
-_VERSION = 5
+_VERSION = 6
 """Of kept spikes: one more where recordings become others than before, or are refused."""
 
 

@@ -416,6 +416,60 @@ class TestByFaery:
             assert (np.abs(events.t - t) < 64).all(), pairs
         assert 30 < refused < 200
 
+    def test_a_single_event_of_evt3_does_not_move_the_vectors_behind_it(self, tmp_path):
+        words = [
+            8 << 12 | 1,
+            6 << 12 | 5,
+            7,
+            3 << 12 | 1 << 11 | 100,
+            4 << 12 | 1,
+            4 << 12,
+            5 << 12,
+        ]
+        words += [2 << 12 | 500, 4 << 12 | 3, 4 << 12 | 1, 5 << 12 | 128, 2 << 12 | 9]
+        path = written(tmp_path / "a.raw", b"% evt 3.0\n" + struct.pack("<12H", *words))
+        events = read_events(path)
+        assert events.x.tolist() == [100, 500, 132, 133, 144, 163, 9]
+        assert events.p.tolist() == [1, 0, 1, 1, 1, 1, 0]
+        assert set(events.y.tolist()) == {7}
+
+    @pytest.mark.parametrize("size", [3, CHUNK])
+    def test_words_of_evt3_mean_what_their_specification_says(self, tmp_path, monkeypatch, size):
+        """Words by chance, of every kind, against a decoder word by word."""
+        monkeypatch.setattr("lava_desire.data.events.formats.evt.CHUNK", size)
+        random, num_moved = np.random.default_rng(0), 0
+        kinds = [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15]
+        for _ in range(60):
+            high, low, y, column, polarity, single = 100, 0, 0, 0, 0, False
+            words, expected = [8 << 12 | high], []
+            for kind in random.choice(kinds, 40):
+                value = int(random.integers(4096))
+                if kind == 8:
+                    low = low if value % 3 else 0  # a reader's, until its word comes
+                    high += value % 3 == 0
+                    value = high
+                elif kind == 6:
+                    low = value = min(4095, low + value % 100)
+                elif kind == 0:
+                    y = value & 2047
+                elif kind == 2:
+                    expected.append((high << 12 | low, value & 2047, y, value >> 11))
+                    single = True
+                elif kind == 3:
+                    value = value & 2048 | value % 1500
+                    column, polarity, single = value & 2047, value >> 11, False
+                elif kind in (4, 5):
+                    width = 12 if kind == 4 else 8
+                    num_moved, single = num_moved + single, False
+                    for bit in np.flatnonzero(value >> np.arange(width) & 1):
+                        expected.append((high << 12 | low, column + int(bit), y, polarity))
+                    column += width
+                words.append(int(kind) << 12 | value)
+            content = b"% evt 3.0\n% end\n" + struct.pack(f"<{len(words)}H", *words)
+            events = read_events(written(tmp_path / "a.raw", content))
+            assert columns(events) == [list(column) for column in zip(*expected, strict=True)]
+        assert num_moved > 50
+
     @pytest.mark.parametrize(
         "header",
         [b"%  evt 3.0\n", b"%\tevt 3.0\n", b"%evt 3.0\n", b"% format EVT3;width=34;height=24\n"],

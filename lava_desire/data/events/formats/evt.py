@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from lava_desire.files import open_regular
 def _chunks(path: Path, number: int) -> Iterator[Events]:
     """Leave out events without a time, and refuse what faery makes of EVT2 whose times go back.
 
-    To the latter it adds 2^34 µs, 4.8 hours. What comes before the first upper word of time it
+    To the latter it adds 2^34 µs, 4.8 hours. To vectors of EVT3 it gives the column and polarity of
+    a single event in front of them. What comes before the first upper word of time it
     takes for the first 64 µs, or 4 ms; the maker's own decoder (OpenEB) leaves it out.
     """
     front = _check_times(path)
@@ -40,6 +41,8 @@ def _chunks(path: Path, number: int) -> Iterator[Events]:
         # Before an upper word of 0 untimed events look like others, and move those behind them.
         if front is not None and front.has_times and front.begin == 0:
             read = _cut(path, front, Path(stack.enter_context(TemporaryDirectory())))
+        if front is not None and front.version == _EVT3 and _loses_columns(read, front.words):
+            read = _with_columns(read, front.words, Path(stack.enter_context(TemporaryDirectory())))
         parts = by_faery(read, "evt")
         stack.callback(parts.close)
         for events in parts:
@@ -95,6 +98,48 @@ def _cut(path: Path, front: _Front, folder: Path) -> Path:
             copy.write(words[is_vector | np.isin(kinds, version.places)].tobytes())
         shutil.copyfileobj(file, copy)
     return folder / path.name
+
+
+def _loses_columns(path: Path, begin: int) -> bool:
+    """Tell whether an EVT3 file has vectors behind single events, whose column faery gives them."""
+    return any(len(found) > len(words) for words, found in _columned(path, begin))
+
+
+def _with_columns(path: Path, begin: int, folder: Path) -> Path:
+    """Copy an EVT3 file, with the column of vectors said anew behind single events."""
+    with open_regular(path) as file, open(folder / path.name, "wb") as copy:
+        copy.write(file.read(begin))
+        for _, words in _columned(path, begin):
+            copy.write(words.tobytes())
+    return folder / path.name
+
+
+def _columned(path: Path, begin: int) -> Iterator[tuple[Any, Any]]:
+    """Yield the words of an EVT3 file in parts, (W,) uint16, as they are and with such columns.
+
+    A vector begins where the last one, or the last word of a column, has left off; single events
+    between them change neither this nor the vectors' polarity.
+    """
+    column, polarity, is_moved = 0, 0, False
+    with open_regular(path) as file:
+        file.seek(begin)
+        while content := file.read(2 * CHUNK):
+            words = np.frombuffer(content[: len(content) // 2 * 2], "<u2")
+            if not len(words):
+                return
+            kinds, places = words >> 12, np.arange(len(words))
+            sizes = 12 * (kinds == 4).astype(np.int64) + 8 * (kinds == 5)
+            ends = np.cumsum(sizes)
+            base = np.maximum.accumulate(np.where(kinds == 3, places, -1))
+            said = np.where(base < 0, column, (words[base] & 2047) - ends[base])
+            polarities = np.where(base < 0, polarity, words[base] & 2048)
+            last = np.maximum.accumulate(np.where(np.isin(kinds, (2, 3)) | (sizes > 0), places, -1))
+            moved = np.where(last < 0, is_moved, kinds[last] == 2)
+            lost = np.flatnonzero((sizes > 0) & np.concatenate([[is_moved], moved[:-1]]))
+            columns = (said + ends - sizes)[lost] & 2047
+            yield words, np.insert(words, lost, 3 << 12 | polarities[lost] | columns)
+            column, polarity = int(said[-1] + ends[-1]), int(polarities[-1])
+            is_moved = bool(moved[-1])
 
 
 class _Version(NamedTuple):
