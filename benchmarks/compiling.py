@@ -33,6 +33,7 @@ RUNS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "integers": {  # whose threshold is low, so that what is learned from spikes is called
         "integers": {**_DENSE, "threshold": 0.2},
+        "integer_single": {**_DENSE, "threshold": 0.2, "batch_size": 1},
         "integer_planes": {**_PLANES, "layers": ("2c3s1", "2c2s1", "3"), "threshold": 0.2},
     },
 }

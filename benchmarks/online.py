@@ -28,10 +28,12 @@ RATE = 1e-5
 HERE = Path(__file__).parent
 BEST = "training run of mnist-best, B = 1"
 NEAR = "training run near the threshold, B = 1"
+INTEGERS = "training run in integers, B = 1"
 WAYS = {
     "training run, B = 1": 640,
     BEST: 320,
     NEAR: 320,
+    INTEGERS: 320,
     "train_step, B = 1": 128,
     "predict, one at a time": 128,
     "evaluate": 2560,
@@ -47,10 +49,11 @@ def build(way: str, weights: list[np.ndarray] | None) -> Callable[[Any, Any], li
     config = config.replace(batch_size=1, epochs=1, learning_rate=RATE)
     if way == NEAR:
         config = config.replace(eligibility_width=1.0)
-    network = DesireNetwork(config, weights=weights, kernels="compiled")
+    chosen = {"arithmetic": "fixed_point"} if way == INTEGERS else {"kernels": "compiled"}
+    network = DesireNetwork(config, weights=weights, **chosen)
 
     def run(images: Any, labels: Any) -> list[float]:
-        learner = DesireNetwork(config, weights=network.numpy_weights(), kernels="compiled")
+        learner = DesireNetwork(config, weights=network.numpy_weights(), **chosen)
         return [fit(learner, (images, labels)).last.seconds]
 
     def timed(call: Callable[[], Any]) -> float:

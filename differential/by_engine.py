@@ -55,7 +55,17 @@ def run_engine(
         results.append(learn(*arguments))
         return results[-1]
 
+    learn_in_turn = network.learn_in_turn
+
+    def watched_in_turn(images: Any, labels: Any, learning_rate: float, *rest: Any) -> Any:
+        if len(images) == 1:  # what the sample does, seen by a step of another network
+            twin = DesireNetwork(case.config, **options)
+            twin.restore(network.state)
+            results.append(twin.train_step_checked(images, labels, learning_rate))
+        return learn_in_turn(images, labels, learning_rate, *rest)
+
     network.train_step_checked = watched  # type: ignore[method-assign]
+    network.learn_in_turn = watched_in_turn  # type: ignore[method-assign]
     batch = case.config.batch_size
     an_epoch = -(-len(case.train[1]) // batch)
 

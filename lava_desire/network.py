@@ -670,6 +670,7 @@ class DesireNetwork:
         done = num_correct = num_active = 0
         self._forget_accuracy()
         if self.learns_in_turn:
+            self.backend.check_learning(learning_rate)  # before a mask is drawn
             first, trains = self.samples_seen, self.backend.encode(images)
             self._pass_masks(len(images))
             averaged = self.state.minibatches_averaged
@@ -677,9 +678,8 @@ class DesireNetwork:
             done, num_correct, num_active = self.backend.online.learn(
                 self.state, trains, labels, learning_rate, first, shares
             )
-            if done < len(images):
-                self.samples_seen = first + done
-                self.state.minibatches_averaged = averaged + done if average else averaged
+            self.samples_seen = first + done
+            self.state.minibatches_averaged = averaged + done if average else averaged
         for sample in range(done, len(images)):
             one = slice(sample, sample + 1)
             result = self.train_step_checked(images[one], labels[one], learning_rate)
@@ -700,6 +700,8 @@ class DesireNetwork:
         if found is None:
             self.samples_seen = first
             return None
+        if self.backend.draws:
+            self.samples_seen = first + 1
         self._forget_accuracy()
         trains, eligible, masks, desires, num_correct, num_active = found
         return StepResult(self._decided(trains, masks, eligible), desires, num_correct, num_active)

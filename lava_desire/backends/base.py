@@ -93,9 +93,12 @@ class Backend:
     captures: bool = False
     """Whether training steps can be captured, see ``lava_desire/training/captured.py``."""
 
+    bytes_a_train: int = 8
+    """Memory of a neuron's train in a window, where single samples are run by what follows."""
+
     online: Any = None
     """What runs single samples, and learns from them, without a step of Python between two layers:
-    see ``lava_desire/backends/numba/online.py``."""
+    see ``lava_desire/backends/numba/online.py``, and in integers ``integers/online.py``."""
 
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         self.config, self.device, self.precision = config, device, precision

@@ -72,7 +72,7 @@ from lava_desire.training.samples import (
 
 _SAMPLES_LOOKED_AT = 64  # for layers that fell silent
 _STRETCH_SECONDS = 0.2  # of the processor between two looks at interrupts and time, at most about
-_STRETCH_NUMBERS = 1 << 19  # trains at a time, 4 MiB
+_STRETCH_BYTES = 1 << 22  # of trains at a time
 
 
 class TrainingRun:
@@ -174,7 +174,8 @@ class TrainingRun:
         """
         watch = any(type(each).on_progress is not Callback.on_progress for each in self.callbacks)
         if not watch and (on_progress is None or not after_each):
-            self._longest_stretch = max(1, _STRETCH_NUMBERS // self.network.config.num_inputs)
+            bytes_a_sample = self.network.config.num_inputs * self.network.backend.bytes_a_train
+            self._longest_stretch = max(1, _STRETCH_BYTES // bytes_a_sample)
         with self._lock(resume):
             if resume:
                 self.resume()

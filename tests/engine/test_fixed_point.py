@@ -163,9 +163,12 @@ def test_the_compiled_philox_is_numpys(seed, sample, length, rows):
         np.testing.assert_array_equal(drawn[: len(expected)], expected)
     parts = np.arange(0, stream.counters_a_row, 2)
     together = np.zeros(8 * stream.counters_a_row, np.uint32)
-    draw_parts(stream.key, stream.counter_of(sample, row), parts, together)
+    draw_parts(stream.key, stream.counter_of(sample, row), parts, parts, together)
     chosen = np.arange(length) // 8 % 2 == 0
     np.testing.assert_array_equal(together[:length], np.where(chosen, words, 0))
+    packed, places = np.zeros(8 * len(parts), np.uint32), np.arange(len(parts))
+    draw_parts(stream.key, stream.counter_of(sample, row), parts, places, packed)
+    np.testing.assert_array_equal(packed, together.reshape(-1, 8)[parts].reshape(-1))
 
 
 NEAR_ENDS = st.sampled_from([0, 1, 2**15, 2**22, 2**23 - 2, 2**23 - 1, 2**23, 2**31 - 400])

@@ -15,12 +15,15 @@ from lava_desire.backends.numba.sample import _MOST_WAITING
 from lava_desire.data import SpikeTrains
 from lava_desire.engine import Interrupted, Progress
 from lava_desire.errors import NotFiniteError
+from lava_desire.model.integers.format import xylo_formats
 from lava_desire.model.state import COUNTERS
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
 from lava_desire.training.loop import TrainingRun
 
 NUM_SAMPLES, RATE = 40, 2e-3
+FLOATS, INTEGERS = ARITHMETICS = "floating_point", "fixed_point"
+both = pytest.mark.parametrize("arithmetic", ARITHMETICS)
 
 CONFIGS = {
     "paper": DesireConfig((30, 150, 40, 3), seed=3),
@@ -79,9 +82,13 @@ def data(config: DesireConfig) -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, config.num_classes, NUM_SAMPLES)
 
 
-def pair(config: DesireConfig, weights: Any = None) -> tuple[DesireNetwork, DesireNetwork]:
+def pair(
+    config: DesireConfig, weights: Any = None, arithmetic: str = FLOATS
+) -> tuple[DesireNetwork, DesireNetwork]:
     """Return a network, and one that takes every sample as a batch of one."""
-    network, batched = (DesireNetwork(config, weights=weights) for _ in range(2))
+    network, batched = (
+        DesireNetwork(config, weights=weights, arithmetic=arithmetic) for _ in range(2)
+    )
     batched.backend._online = None
     return network, batched
 
@@ -95,11 +102,16 @@ def assert_same(one: DesireNetwork, other: DesireNetwork) -> None:
         assert array.tobytes() == other_array.tobytes(), name
     for name in COUNTERS:
         assert getattr(mine, name) == getattr(theirs, name), name
+    if one.arithmetic == INTEGERS:
+        assert one.take_ranges() == other.take_ranges()
 
 
+@both
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_a_step_and_a_pass_see_and_change_what_a_batch_of_one_does(config: DesireConfig) -> None:
-    network, batched = pair(config)
+def test_a_step_and_a_pass_see_and_change_what_a_batch_of_one_does(
+    config: DesireConfig, arithmetic: str
+) -> None:
+    network, batched = pair(config, arithmetic=arithmetic)
     images, labels = data(config)
     rng = np.random.default_rng(0)
     for at in range(NUM_SAMPLES):
@@ -122,7 +134,7 @@ def test_a_step_and_a_pass_see_and_change_what_a_batch_of_one_does(config: Desir
         assert all(map(np.array_equal, mine.trains, theirs.trains))
         assert torch.equal(mine.prediction, theirs.prediction)
     assert_same(network, batched)
-    initial = DesireNetwork(config).numpy_weights()
+    initial = DesireNetwork(config, arithmetic=arithmetic).numpy_weights()
     assert not all(map(np.array_equal, network.numpy_weights(), initial))
 
 
@@ -149,10 +161,13 @@ def test_potentials_that_meet_the_ends_of_a_band_are_decided_exactly() -> None:
         assert all(map(np.array_equal, mine, theirs))
 
 
+@both
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_a_run_of_one_sample_a_minibatch_ends_as_steps_do(config: DesireConfig) -> None:
+def test_a_run_of_one_sample_a_minibatch_ends_as_steps_do(
+    config: DesireConfig, arithmetic: str
+) -> None:
     config = config.replace(batch_size=1, epochs=2, learning_rate=RATE)
-    network, batched = pair(config)
+    network, batched = pair(config, arithmetic=arithmetic)
     stretches: list[int] = []
     learn_in_turn = network.learn_in_turn
 
@@ -173,28 +188,58 @@ def test_a_run_of_one_sample_a_minibatch_ends_as_steps_do(config: DesireConfig) 
     assert not stretches or max(stretches) > 1
 
 
-def test_only_options_that_the_loop_knows_take_it() -> None:
-    assert {name for name, each in CONFIGS.items() if not DesireNetwork(each).learns_in_turn} == {
-        "not known to the loop",
-        "another decision",
-    }
+UNKNOWN = {"not known to the loop", "another decision"}
+WITH_TERMS = {name for name, each in CONFIGS.items() if each.terms}
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "unknown"), [(FLOATS, UNKNOWN), (INTEGERS, UNKNOWN | WITH_TERMS)]
+)
+def test_only_options_that_the_loop_knows_take_it(arithmetic: str, unknown: set[str]) -> None:
+    networks = {name: pair(each, arithmetic=arithmetic)[0] for name, each in CONFIGS.items()}
+    assert {name for name, each in networks.items() if not each.learns_in_turn} == unknown
     convolution = DesireConfig(layers=("4c3", 2), input_shape=(1, 5, 6))
-    assert not DesireNetwork(convolution).learns_in_turn
+    assert not DesireNetwork(convolution, arithmetic=arithmetic).learns_in_turn
+
+
+def test_only_kernels_take_the_loop_and_integers_of_loihi() -> None:
     assert not DesireNetwork(CONFIGS["paper"], kernels="torch").learns_in_turn
+    xylo = DesireConfig((30, 40, 4), decay=0.875, synapse_decay=0.75)
+    formats = xylo_formats(xylo)
+    network = DesireNetwork(xylo, arithmetic=INTEGERS, formats=formats)
+    assert not network.learns_in_turn
+    wide = DesireConfig((30, 1100, 4), num_steps=4096)  # whose errors may sum to more than 32 bits
+    assert not DesireNetwork(wide, arithmetic=INTEGERS).learns_in_turn
 
 
-def test_spike_trains_are_learned_in_turn() -> None:
+def test_samples_beyond_the_random_words_are_refused_as_one_by_one() -> None:
+    config = CONFIGS["reset to zero, scaled rates"]
+    images, labels = (torch.from_numpy(each) for each in data(config))
+    states: list[DesireNetwork] = []
+    for network in pair(config, arithmetic=INTEGERS):
+        beyond = 2**63 // (300 * 4)  # rows of layer 1, and counters that each takes
+        network.samples_seen = beyond - 3
+        message = f"samples_seen is {beyond}: expected samples_seen <= {beyond - 1}"
+        with pytest.raises(ValueError, match=message):
+            network.learn_in_turn(images, labels, RATE)
+        states.append(network)
+    assert_same(*states)
+
+
+@both
+def test_spike_trains_are_learned_in_turn(arithmetic: str) -> None:
     config = DesireConfig((30, 40, 4), num_steps=11, batch_size=1, epochs=1, learning_rate=RATE)
-    network, batched = pair(config)
+    network, batched = pair(config, arithmetic=arithmetic)
     spikes = np.random.default_rng(2).random((11, NUM_SAMPLES, 30)) < 0.3
     for each in (network, batched):
         fit(each, (SpikeTrains.pack(spikes), data(config)[1]))
     assert_same(network, batched)
 
 
-def test_weights_that_lie_otherwise_are_learned_as_well() -> None:
+@both
+def test_weights_that_lie_otherwise_are_learned_as_well(arithmetic: str) -> None:
     config = CONFIGS["paper"].replace(batch_size=1, epochs=1, learning_rate=RATE)
-    network, batched = pair(config)
+    network, batched = pair(config, arithmetic=arithmetic)
     network.weights = [weights.contiguous() for weights in network.weights]
     for each in (network, batched):
         fit(each, data(config))
@@ -233,7 +278,8 @@ def test_a_stretch_ends_where_a_sample_cannot_be_learned(value: float, name: str
     assert_same(*states)
 
 
-def test_a_callback_that_watches_is_called_after_every_sample() -> None:
+@both
+def test_a_callback_that_watches_is_called_after_every_sample(arithmetic: str) -> None:
     seen: list[int] = []
 
     class Watch(Callback):
@@ -241,14 +287,17 @@ def test_a_callback_that_watches_is_called_after_every_sample() -> None:
             seen.append(progress.samples_done)
 
     config = CONFIGS["paper"].replace(batch_size=1, epochs=1)
-    fit(DesireNetwork(config), data(config), callbacks=[Watch()])
+    fit(DesireNetwork(config, arithmetic=arithmetic), data(config), callbacks=[Watch()])
     assert seen == list(range(1, NUM_SAMPLES + 1))
 
 
+@pytest.mark.parametrize(("name", "arithmetic"), [("every option", FLOATS), ("averaged", INTEGERS)])
 @pytest.mark.parametrize("after_each", [True, False])
-def test_an_interrupted_run_goes_on_from_where_it_was(tmp_path: Path, after_each: bool) -> None:
-    config = CONFIGS["every option"].replace(batch_size=1, epochs=2, learning_rate=RATE)
-    whole, broken = DesireNetwork(config), DesireNetwork(config)
+def test_an_interrupted_run_goes_on_from_where_it_was(
+    tmp_path: Path, after_each: bool, name: str, arithmetic: str
+) -> None:
+    config = CONFIGS[name].replace(batch_size=1, epochs=2, learning_rate=RATE)
+    whole, broken, resumed = (DesireNetwork(config, arithmetic=arithmetic) for _ in range(3))
     fit(whole, data(config))
     seen: list[int] = []
 
@@ -262,6 +311,5 @@ def test_an_interrupted_run_goes_on_from_where_it_was(tmp_path: Path, after_each
         run.carry_out(on_progress=interrupt, after_each=after_each)
     assert (seen == [1, 2, 3]) == after_each
     assert seen[-1] < NUM_SAMPLES
-    resumed = DesireNetwork(config)
     fit(resumed, data(config), folder=tmp_path, resume=True)
     assert_same(whole, resumed)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lava_desire.backends.base import Backend, Layer
 from lava_desire.backends.integers import convolutions, kernels
+from lava_desire.backends.integers.online import Online
 from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.philox import draw_masks
 from lava_desire.backends.numba.threads import Workspace, in_parallel, own_threads
@@ -35,6 +36,7 @@ from lava_desire.randomness import DropoutStream, RoundingStream
 _NO_POTENTIALS = np.empty((0, 0, 0), np.int32)
 _NO_MARKS = np.empty((0, 0, 0), np.bool_)
 _ALL_KEPT = np.empty((0, 0), np.bool_)
+_SINGLE = "integer_single"
 _GRAIN = 64  # neurons, whose weights of an input lie in a line of the cache
 
 
@@ -120,8 +122,19 @@ class IntegerBackend(Backend):
         self._workspace = Workspace()
         self._trace_words = [self._words_of("trace", layer) for layer in self.layers]
         self._weight_words = [self._words_of("weight", layer) for layer in self.layers]
-        self.mean_trace = self.rule.mean_trace
-        self._forget_ranges()
+        self.mean_trace, self.bytes_a_train = self.rule.mean_trace, config.num_steps
+        self._held = np.zeros(len(self.layers), np.int64)
+        self._notes = np.zeros((len(self.layers), 5), np.int64)
+        words = (self._trace_words, self._weight_words)
+        self._online = Online.of(self.rule, self.layers, *words, self._notes, self._held)
+
+    @property
+    def online(self) -> Online | None:
+        """What runs single samples, where it can and from when on it is compiled."""
+        if self._online is None:
+            return None
+        ahead.start(*self._groups, _SINGLE, say=ahead.say)
+        return self._online if ahead.is_ready(_SINGLE) else None
 
     def _words_of(self, purpose: str, layer: Layer) -> RoundingStream:
         synapse = layer.synapse
@@ -129,15 +142,11 @@ class IntegerBackend(Backend):
         table = synapse.weight_table if purpose == "weight" else traces
         return RoundingStream(purpose, *table, self.config.seed, layer.number)
 
-    def _forget_ranges(self) -> None:
-        self._held = [0] * len(self.layers)
-        self._notes = np.zeros((len(self.layers), 5), np.int64)
-
     def take_ranges(self) -> list[LayerRange]:
         """Return what integers each layer has reached, and begin to observe anew."""
-        notes = zip(self._notes.tolist(), self._held, strict=True)
+        notes = zip(self._notes.tolist(), self._held.tolist(), strict=True)
         ranges = [LayerRange(*(*reached, held)) for reached, held in notes]
-        self._forget_ranges()
+        self._held[:], self._notes[:] = 0, 0
         return ranges
 
     def draw_kept(
@@ -352,8 +361,10 @@ class IntegerBackend(Backend):
                 sample,
                 layer.delay,
                 self.rule.trace_constants,
+                np.arange(stream.counters_a_row),
                 stream.key,
                 stream.counter_of(first_sample + sample),
+                stream.counters_a_row,
                 traces[sample],
             )
         return torch.from_numpy(traces).transpose(0, 1)
@@ -469,19 +480,20 @@ class IntegerBackend(Backend):
         if rate_mantissa == 0:
             return 0
         samples, begin, places = kernels.list_pairs(outputs, signs)
-        steps, size = len(inputs), layer.synapse.num_pre
+        posts, pres, bits = _in_arrays(terms, layer.synapse)
+        parts, packed = kernels.pack_inputs(inputs, samples, pres)
+        steps, size = len(packed), packed.shape[2]
         traces = self._workspace.take("traces", (len(samples), steps, size), np.uint8)
-        counters = steps * self._trace_words[layer.number - 1].counters_a_row
+        counters = self._trace_words[layer.number - 1].counters_a_row
+        constants = self.rule.trace_constants
 
         def trace(first: int, last: int) -> None:
             for row in range(first, last):
-                place = (key, counter + int(samples[row]) * counters, traces[row])
-                kernels.run_traces(inputs, samples[row], delay, self.rule.trace_constants, *place)
+                words = (key, counter + int(samples[row]) * steps * counters, counters)
+                kernels.run_traces(packed, row, delay, constants, parts, *words, traces[row])
 
         in_parallel(trace, len(samples))
-        flat, held = traces.reshape(-1, size), []
-        posts, pres, bits = _in_arrays(terms, layer.synapse)
-        parts = kernels.changing_parts(flat, pres)
+        flat, held = traces.reshape(len(samples) * steps, size), []
 
         def learn(first: int, last: int) -> None:
             changed = (rate_mantissa, posts, pres, bits, parts, rounding, first, last)

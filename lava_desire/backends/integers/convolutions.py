@@ -161,12 +161,13 @@ def gather_changes(
     pairings = np.empty((num_out, size_h, size_w, num_channels), np.int64)
     sums = changes.reshape(num_out, num_channels, size_h * size_w)
     of_sample = pairings.reshape(num_out, size_h * size_w, num_channels)
-    counters_a_sample = num_steps * ((num_in + _EIGHT - 1) // _EIGHT)
+    numbers = np.arange((num_in + _EIGHT - 1) // _EIGHT)
     for sample in range(batch_size):
         if not desire[sample].any():
             continue
-        begin = trace_counter + sample * counters_a_sample
-        run_traces(inputs, sample, delay, constants, trace_key, begin, in_order)
+        begin = trace_counter + sample * num_steps * len(numbers)
+        words = (trace_key, begin, len(numbers))
+        run_traces(inputs, sample, delay, constants, numbers, *words, in_order)
         for step in range(num_steps):
             for channel in range(num_channels):
                 for place in range(height * width):

@@ -14,7 +14,13 @@ import numpy as np
 
 from lava_desire.backends.numba.jit import njit
 from lava_desire.backends.numba.philox import draw_parts
-from lava_desire.backends.numba.simd import BYTES, sum_bytes
+from lava_desire.backends.numba.simd import (
+    BYTES,
+    MOVES_AT_ONCE,
+    nonzero_of,
+    sum_bytes,
+    trailing_zeros,
+)
 from lava_desire.model.integers.limits import (
     ACCUMULATOR_LIMIT,
     DECAY_BITS,
@@ -279,13 +285,51 @@ def pass_back(rows: Any, errors: Any, sums: Any, first: int, last: int) -> None:
 
 
 @njit(nogil=True)
+def pack_inputs(inputs: Any, samples: Any, pres: Any) -> tuple[Any, Any]:
+    """Put side by side what a layer learns from, in eights, as random words come.
+
+    `inputs` are (T, B, N_i) bool, `samples`, (A,) int64, those that are learned, and `pres`,
+    (K, N_i) int64, factors of terms. Returns the eights of inputs of which one spikes, or has a
+    factor other than zero, (P,) int64: no other weights change; and these inputs' spikes,
+    (T, A, 8·P) bool, silent behind the last input.
+    """
+    num_steps, _, num_in = inputs.shape
+    whole = num_in // _EIGHT
+    seen = np.zeros((num_in + _EIGHT - 1) // _EIGHT * _EIGHT, np.uint8)
+    for sample in samples:
+        for step in range(num_steps):
+            spikes = inputs[step, sample].view(np.uint8)
+            for source in range(num_in):
+                seen[source] |= spikes[source]
+    for term in range(len(pres)):
+        for source in range(num_in):
+            seen[source] |= np.uint8(pres[term, source] != 0)
+    parts = np.flatnonzero(seen.view(np.uint64))
+    packed = np.zeros((num_steps, len(samples), len(parts) * _EIGHT), np.bool_)
+    num_whole = len(parts) - (len(parts) > 0 and parts[-1] == whole)
+    for step in range(num_steps):
+        for row in range(len(samples)):
+            spikes = inputs[step, samples[row]]
+            eights, into = spikes[: whole * _EIGHT].view(np.uint64), packed[step, row]
+            taken = into.view(np.uint64)
+            for k in range(num_whole):
+                taken[k] = eights[parts[k]]
+            if num_whole < len(parts):
+                for source in range(whole * _EIGHT, num_in):
+                    into[num_whole * _EIGHT + source - whole * _EIGHT] = spikes[source]
+    return parts, packed
+
+
+@njit(nogil=True)
 def run_traces(
     inputs: Any,
     sample: int,
     delay: int,
     constants: Any,
+    numbers: Any,
     key: Any,
     counter: int,
+    counters_a_step: int,
     traces: Any,
 ) -> None:
     """Run the traces of one sample's input over a window (Eq. 3).
@@ -293,14 +337,17 @@ def run_traces(
     Words are drawn for eight neighbours where one of them spikes or has a trace: without either
     nothing changes, whatever is drawn.
 
-    `inputs` and `delay` are as of :func:`run_dense`; `constants` are decay of currents and of
-    traces, and the impulse: see :func:`lava_desire.fixed.decay_trace` and, where the first is not
-    0, :func:`lava_desire.fixed.filter_trace`. At `key` and `counter` the sample's random words
-    begin; a step takes ⌈N_i / 8⌉ counters. `traces`, (T, N_i) uint8 in [0, 127], are filled.
+    `inputs` and `delay` are as of :func:`run_dense`, or the inputs of :func:`pack_inputs`;
+    `constants` are decay of currents and of traces, and the impulse: see
+    :func:`lava_desire.fixed.decay_trace` and, where the first is not 0,
+    :func:`lava_desire.fixed.filter_trace`. At `key` and `counter` the sample's random words begin;
+    a step takes `counters_a_step` of them, of which the eights of inputs have the `numbers`, int64.
+    `traces`, (T, N_i) uint8 in [0, 127], are filled.
     """
     num_steps, _, num_in = inputs.shape
     num_parts, whole = (num_in + _EIGHT - 1) // _EIGHT, num_in // _EIGHT
     words, drawn = np.zeros(num_parts * _EIGHT, np.uint32), np.empty(num_parts, np.int64)
+    wanted = np.empty(num_parts, np.int64)
     before, silent = np.zeros(num_in, np.uint8), np.zeros(num_in, np.bool_)
     currents = np.zeros(num_in, np.uint8)  # where they are filtered; a trace is no smaller
     of_currents, of_traces, impulse = constants
@@ -311,12 +358,10 @@ def run_traces(
         arrived = inputs[step - delay, sample] if step >= delay else silent
         spiking = arrived[: whole * _EIGHT].view(np.uint64)
         traced, found = before[: whole * _EIGHT].view(np.uint64), 0
-        for part in range(whole):
-            drawn[found] = part
-            found += (spiking[part] | traced[part]) != 0
-        drawn[found] = whole
-        found += num_parts - whole
-        draw_parts(key, counter + step * num_parts, drawn[:found], words)
+        for part in range(num_parts):
+            drawn[found], wanted[found] = part, numbers[part]
+            found += part == whole or (spiking[part] | traced[part]) != 0
+        draw_parts(key, counter + step * counters_a_step, wanted[:found], drawn, words)
         after = currents if filters else traces[step]
         earlier = currents if filters else before
         for source in range(num_in):
@@ -346,27 +391,34 @@ def list_pairs(outputs: Any, desire: Any) -> tuple[Any, Any, Any]:
     samples times T, and the step, (S,) int64.
     """
     num_steps, batch_size, size = outputs.shape
-    begin, active = np.zeros(2 * size + 1, np.int64), np.empty(size + 1, np.int64)
-    samples, places = np.empty(batch_size, np.int64), np.empty(0, np.int64)
-    num_samples = 0
+    begin, places = np.zeros(2 * size + 1, np.int64), np.empty(0, np.int64)
+    samples, num_samples = np.empty(batch_size, np.int64), 0
+    counts, steps = np.empty(size, np.int32), np.empty(num_steps + 1, np.int64)
     for listing in range(2):  # they are counted before
         num_samples = 0
         for sample in range(batch_size):
             signs, takes_part = desire[sample], False
             if not signs.any():
                 continue
+            counts[:] = 0
             for step in range(num_steps):
-                for k in range(list_active(outputs[step, sample], active)):
-                    sign = signs[active[k]]
-                    if sign == 0:
-                        continue
-                    takes_part = True
-                    kind = 2 * active[k] + (sign < 0)
-                    if listing:
-                        places[begin[kind]] = num_samples * num_steps + step
-                        begin[kind] += 1
-                    else:
-                        begin[kind + 1] += 1
+                fired = outputs[step, sample]
+                for neuron in range(size):
+                    counts[neuron] += np.int32(fired[neuron])
+            for neuron in range(size):
+                num_spikes = counts[neuron]
+                if signs[neuron] == 0 or num_spikes == 0:
+                    continue
+                takes_part, kind = True, 2 * neuron + (signs[neuron] < 0)
+                if not listing:
+                    begin[kind + 1] += num_spikes
+                    continue
+                found = 0
+                for step in range(num_steps):
+                    steps[found] = num_samples * num_steps + step
+                    found += outputs[step, sample, neuron]
+                places[begin[kind] : begin[kind] + found] = steps[:found]
+                begin[kind] += found
             samples[num_samples] = sample
             num_samples += takes_part
         if listing:
@@ -382,8 +434,9 @@ def list_pairs(outputs: Any, desire: Any) -> tuple[Any, Any, Any]:
 def add_row(
     rows: Any,
     neuron: int,
-    change_of: Any,
+    changes: Any,
     parts: Any,
+    places: Any,
     words: Any,
     moves: Any,
     shift: int,
@@ -392,28 +445,42 @@ def add_row(
     lowest: int,
     highest: int,
 ) -> int:
-    """Round a neuron's accumulators, (N_i,) int64, and add them: :func:`add_changes`.
+    """Round a neuron's accumulators and add them: :func:`add_changes`.
 
-    `parts` are the eights of inputs with a change other than zero, to which noise alone adds
-    nothing; `words`, (N_i,) uint32, and `moves`, (N_i,) int16, of whole eights, are overwritten.
+    The accumulators, (8·P,) int64, are those of the eights of inputs `parts`, (P,) int64; they may
+    be int32, if they hold what is less than 2**shift beside them. `places` are 0 to P − 1; `words`,
+    (8·P,) uint32, and `moves`, int16, as many and zeros behind to whole `MOVES_AT_ONCE`, are
+    overwritten.
     """
-    num_in = len(rows)
-    num_parts, held = (num_in + _EIGHT - 1) // _EIGHT, 0
-    draw_parts(key, counter + neuron * num_parts, parts, words)
-    for source in range(num_in):
-        change = min(max(change_of[source], -ACCUMULATOR_LIMIT), ACCUMULATOR_LIMIT)
-        noise = np.int64(words[source]) >> (_WORD_BITS - shift)
-        moves[source] = min(max((change + noise) >> shift, -_FAR), _FAR)
-    fours = moves.view(np.uint64)
-    for four in range(len(fours)):
-        if fours[four]:
-            for source in range(4 * four, min(4 * four + 4, num_in)):
-                value = rows[source, neuron] + moves[source]
-                if value < lowest or value > highest:
-                    held += 1
-                    value = min(max(value, lowest), highest)
-                rows[source, neuron] = value
+    num_in, held, kind = len(rows), 0, changes.dtype.type
+    num_parts = (num_in + _EIGHT - 1) // _EIGHT
+    draw_parts(key, counter + neuron * num_parts, parts, places, words)
+    limit, far = kind(ACCUMULATOR_LIMIT), kind(_FAR)
+    unused, noise = np.uint32(min(_WORD_BITS - shift, 31)), np.uint32((1 << shift) - 1)
+    for place in range(len(changes)):
+        change = min(max(changes[place], kind(-limit)), limit)
+        total = kind(change + kind(np.uint32(words[place] >> unused) & noise))
+        moves[place] = min(max(kind(total >> kind(shift)), kind(-far)), far)
+    for first in range(0, len(moves), MOVES_AT_ONCE):
+        found = nonzero_of(moves[first:].ctypes.data)
+        while found:
+            place = first + trailing_zeros(found)
+            found &= found - np.uint64(1)
+            source = parts[place // _EIGHT] * _EIGHT + place % _EIGHT
+            value = rows[source, neuron] + moves[place]
+            if value < lowest or value > highest:
+                held += 1
+                value = min(max(value, lowest), highest)
+            rows[source, neuron] = value
     return held
+
+
+@njit(nogil=True)
+def room_for(num_parts: int) -> tuple[Any, Any, Any]:
+    """Return the places, words and moves that :func:`add_row` takes."""
+    size = num_parts * _EIGHT
+    moves = np.zeros((size + MOVES_AT_ONCE - 1) // MOVES_AT_ONCE * MOVES_AT_ONCE, np.int16)
+    return np.arange(num_parts), np.empty(size, np.uint32), moves
 
 
 @njit(nogil=True)
@@ -435,30 +502,28 @@ def add_changes(
     begin, and a neuron takes ⌈N_i / 8⌉ counters. Returns how many weights were held at the end of
     their range.
     """
-    held, parts = 0, np.arange((len(rows) + _EIGHT - 1) // _EIGHT)
-    words = np.empty(len(parts) * _EIGHT, np.uint32)
-    moves = np.zeros(len(words), np.int16)
+    held, room = 0, room_for((len(rows) + _EIGHT - 1) // _EIGHT)
     rounding = shift, key, counter, lowest, highest
     for row in range(len(chosen)):
-        held += add_row(rows, chosen[row], changes[row], parts, words, moves, *rounding)
+        held += add_row(rows, chosen[row], changes[row], room[0], *room, *rounding)
     return held
 
 
 @njit(nogil=True)
-def changing_parts(traces: Any, pres: Any) -> Any:
-    """Return the eights of inputs with any trace, (R, N_i) uint8, or factor, (K, N_i) int64."""
-    num_in = traces.shape[1]
-    seen = np.zeros(num_in, np.uint8)
-    for row in range(len(traces)):
-        for source in range(num_in):
-            seen[source] |= traces[row, source]
-    for term in range(len(pres)):
-        for source in range(num_in):
-            seen[source] |= np.uint8(pres[term, source] != 0)
-    parts = np.empty((num_in + _EIGHT - 1) // _EIGHT, np.bool_)
-    for part in range(len(parts)):
-        parts[part] = seen[part * _EIGHT : part * _EIGHT + _EIGHT].any()
-    return np.flatnonzero(parts)
+def add_pairs(
+    traces: Any, begin: Any, places: Any, neuron: int, rate_mantissa: int, sums: Any, changes: Any
+) -> None:
+    """Add what a neuron's spikes with desire change to accumulators, of int32 or int64 (Eq. 4).
+
+    `sums`, as many int16, are overwritten; other arguments are as of :func:`learn_dense`.
+    """
+    for sign in range(2):
+        first, last = begin[2 * neuron + sign], begin[2 * neuron + sign + 1]
+        factor = changes.dtype.type(-rate_mantissa if sign else rate_mantissa)
+        for at in range(first, last, _MOST_IN_16_BITS):
+            add_rows(traces, places[at : min(at + _MOST_IN_16_BITS, last)], sums)
+            for place in range(len(sums)):
+                changes[place] += changes.dtype.type(factor * sums[place])
 
 
 @njit(nogil=True)
@@ -478,34 +543,36 @@ def learn_dense(
 ) -> int:
     """Learn the weights of neurons first to last of a dense layer, rounding once (Eq. 4).
 
-    `rows`, mantissas, input-major, (N_i, N_o) int8, are changed. `traces` are (A · T, N_i) uint8,
-    `begin` and `places` of :func:`list_pairs`, `rate_mantissa` as of
-    :func:`lava_desire.fixed.weight_change`. `posts`, `pres` and `bits`, (K, N_o), (K, N_i) and (K,)
-    int64, are factors of K terms: the accumulators get posts · pres / 2**bits, rounded. `parts` are
-    of :func:`changing_parts`, and `rounding` the arguments of :func:`add_changes` from `shift` on.
-    Returns how many weights were held at the end of their range.
+    `rows`, mantissas, input-major, (N_i, N_o) int8, are changed. `parts` are the eights of inputs
+    of :func:`pack_inputs`, `traces`, (A · T, 8·P) uint8, theirs; `begin` and `places` are of
+    :func:`list_pairs`, `rate_mantissa` as of :func:`lava_desire.fixed.weight_change`. `posts`,
+    `pres` and `bits`, (K, N_o), (K, N_i) and (K,) int64, are factors of K terms: the accumulators
+    get posts · pres / 2**bits, rounded. `rounding` are the arguments of :func:`add_changes` from
+    `shift` on. Returns how many weights were held at the end of their range.
     """
-    held, num_in = 0, len(rows)
-    partial, change_of = np.empty(num_in, np.int16), np.empty(num_in, np.int64)
-    words = np.zeros((num_in + _EIGHT - 1) // _EIGHT * _EIGHT, np.uint32)
-    moves = np.zeros(len(words), np.int16)
+    held, num_in, size, shift = 0, len(rows), traces.shape[1], rounding[0]
+    sums, few, many = np.empty(size, np.int16), np.empty(size, np.int32), np.empty(size, np.int64)
+    pairs, room = (traces, begin, places), room_for(len(parts))
     for neuron in range(first, last):
-        changes, kind = False, 2 * neuron
-        change_of[:] = 0
-        for sign in (1, -1):
-            for at in range(begin[kind], begin[kind + 1], _MOST_IN_16_BITS):
-                changes = True
-                add_rows(traces, places[at : min(at + _MOST_IN_16_BITS, begin[kind + 1])], partial)
-                for source in range(num_in):
-                    change_of[source] += sign * rate_mantissa * partial[source]
-            kind += 1
+        num_pairs, has_terms = begin[2 * neuron + 2] - begin[2 * neuron], False
+        for term in range(len(bits)):
+            has_terms |= posts[term, neuron] != 0
+        if num_pairs == 0 and not has_terms:
+            continue
+        largest = num_pairs * TRACE_LIMIT * rate_mantissa + (1 << shift)
+        if not has_terms and largest <= ACCUMULATOR_LIMIT:
+            few[:] = 0
+            add_pairs(*pairs, neuron, rate_mantissa, sums, few)
+            held += add_row(rows, neuron, few, parts, *room, *rounding)
+            continue
+        many[:] = 0
+        add_pairs(*pairs, neuron, rate_mantissa, sums, many)
         for term in range(len(bits)):
             post, below = posts[term, neuron], bits[term]
-            if post != 0:
-                changes = True
-                half = np.int64(1) << (below - 1)
-                for source in range(num_in):
-                    change_of[source] += (post * pres[term, source] + half) >> below
-        if changes:
-            held += add_row(rows, neuron, change_of, parts, words, moves, *rounding)
+            half = np.int64(1) << (below - 1)
+            for place in range(size if post != 0 else 0):
+                source = parts[place // _EIGHT] * _EIGHT + place % _EIGHT
+                if source < num_in:
+                    many[place] += (post * pres[term, source] + half) >> below
+        held += add_row(rows, neuron, many, parts, *room, *rounding)
     return held

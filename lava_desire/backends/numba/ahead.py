@@ -108,7 +108,8 @@ def start(*groups: str, say: Callable[[str], None] | None = None, meanwhile: boo
 
     They finish even where this one ends before, so that the next finds what they have compiled;
     none goes on for more than an hour. Groups are those of ``kernels.txt``: ``dense``,
-    ``single`` (samples), ``planes``, ``near`` (the threshold), ``integers``, ``integer_planes``.
+    ``single`` (samples), ``planes``, ``near`` (the threshold), ``integers``, ``integer_single``,
+    ``integer_planes``.
     `meanwhile` says that this process computes all the same.
     """
     new = [_Group(group) for group in groups if group not in _groups]

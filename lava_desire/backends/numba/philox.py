@@ -105,12 +105,12 @@ def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _draw_together(
-    context: Any, first_key: Any, second_key: Any, counter: Any, parts: Any, words: Any
+    context: Any, first_key: Any, second_key: Any, counter: Any, parts: Any, places: Any, words: Any
 ) -> Any:
     """Do what :func:`draw_parts` does for `_TOGETHER` parts in vector registers.
 
-    `parts` and `words` are addresses. Products of 64 bits are put together from those of 32, as
-    vectors have no others; the machine is little-endian.
+    `parts`, `places` and `words` are addresses. Products of 64 bits are put together from those of
+    32, as vectors have no others; the machine is little-endian.
     """
     word, lanes = ir.IntType(64), range(_TOGETHER)
     vector, four = ir.VectorType(word, _TOGETHER), ir.VectorType(word, _WORDS_A_COUNTER)
@@ -142,10 +142,11 @@ def _draw_together(
             high = builder.add(builder.mul(values[1], factors[1]), carried)
             return high, builder.or_(builder.shl(other, half), builder.and_(lowest, low))
 
-        *keys, counter, parts, words = arguments
+        *keys, counter, parts, places, words = arguments
         keys = [spread(key) for key in keys]
-        parts = builder.inttoptr(parts, word.as_pointer())
-        words = builder.inttoptr(words, word.as_pointer())
+        parts, places, words = (
+            builder.inttoptr(each, word.as_pointer()) for each in (parts, places, words)
+        )
         numbers = builder.load(builder.bitcast(parts, vector.as_pointer()), align=8)
         first = builder.add(builder.add(numbers, spread(counter)), every(1))
         second = third = fourth = every(0)
@@ -164,23 +165,32 @@ def _draw_together(
                 drawn = chosen(
                     one, other, [lane + side for side in (0, 1, _TOGETHER, _TOGETHER + 1)]
                 )
-                part = builder.load(builder.gep(parts, [ir.Constant(word, lane + odd)]))
-                place = builder.gep(words, [builder.mul(part, ir.Constant(word, _WORDS_A_COUNTER))])
+                place = builder.load(builder.gep(places, [ir.Constant(word, lane + odd)]))
+                place = builder.mul(place, ir.Constant(word, _WORDS_A_COUNTER))
+                place = builder.gep(words, [place])
                 builder.store(drawn, builder.bitcast(place, four.as_pointer()), align=4)
         return context.get_dummy_value()
 
     whole = types.uint64
-    return types.void(whole, whole, whole, types.intp, types.intp), generate
+    return types.void(whole, whole, whole, *[types.intp] * 3), generate
 
 
 @njit(nogil=True)
-def draw_parts(key: Any, counter: int, parts: Any, words: Any) -> None:
-    """Draw some of the counters that follow one another: of number k the words from 8·k on.
+def draw_parts(key: Any, counter: int, parts: Any, places: Any, words: Any) -> None:
+    """Draw some of the counters that follow one another: where k is their place words from 8·k on.
 
-    `parts` are their numbers, int64, `words` uint32, see :func:`draw_eight`.
+    `parts`, their numbers, and `places` are int64, `words` uint32, see :func:`draw_eight`.
     """
-    some = np.empty(_TOGETHER, np.int64)
+    some, where = np.empty(_TOGETHER, np.int64), np.empty(_TOGETHER, np.int64)
     for begin in range(0, len(parts), _TOGETHER):
         for k in range(_TOGETHER):  # the last again and again, where there are fewer
-            some[k] = parts[min(begin + k, len(parts) - 1)]
-        _draw_together(key[0], key[1], np.uint64(counter), some.ctypes.data, words.ctypes.data)
+            drawn = min(begin + k, len(parts) - 1)
+            some[k], where[k] = parts[drawn], places[drawn]
+        _draw_together(
+            key[0],
+            key[1],
+            np.uint64(counter),
+            some.ctypes.data,
+            where.ctypes.data,
+            words.ctypes.data,
+        )

@@ -289,18 +289,19 @@ def sum_bytes(
     """Sum elements first to last of chosen rows of int8 in int16, as many as make whole vectors.
 
     At the addresses are rows of `length` int8, `count` numbers of rows, int64, and as many sums as
-    a row is long, overwritten. A run of eight vectors stays in registers, then single ones.
+    a row is long, overwritten. A run of eight vectors stays in registers, then single ones, the
+    last of them short.
     """
-    lanes, word = _VECTOR_BITS // 16, ir.IntType(64)
-    byte, vector = ir.IntType(8), ir.VectorType(ir.IntType(16), lanes)
-    narrow = ir.VectorType(byte, lanes)
+    wide, word = _VECTOR_BITS // 16, ir.IntType(64)
+    byte, whole = ir.IntType(8), ir.IntType(16)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, length, chosen, count, first, last, sums = arguments
         rows = builder.inttoptr(rows, byte.as_pointer())
         chosen = builder.inttoptr(chosen, word.as_pointer())
-        sums = builder.inttoptr(sums, ir.IntType(16).as_pointer())
-        for num_vectors in (8, 1):
+        sums = builder.inttoptr(sums, whole.as_pointer())
+        for num_vectors, lanes in ((8, wide), (1, wide), (1, BYTES)):
+            vector, narrow = (ir.VectorType(each, lanes) for each in (whole, byte))
             width = ir.Constant(word, num_vectors * lanes)
             behind = builder.add(
                 first, builder.mul(builder.sdiv(builder.sub(last, first), width), width)
@@ -315,8 +316,8 @@ def sum_bytes(
                     start = builder.bitcast(start, narrow.as_pointer())
                     for part, total in enumerate(totals):
                         values = builder.gep(start, [ir.Constant(word, part)])
-                        wide = builder.sext(builder.load(values, align=1), vector)
-                        builder.store(builder.add(builder.load(total), wide), total)
+                        widened = builder.sext(builder.load(values, align=1), vector)
+                        builder.store(builder.add(builder.load(total), widened), total)
                 target = builder.bitcast(builder.gep(sums, [place]), vector.as_pointer())
                 for part, total in enumerate(totals):
                     target_part = builder.gep(target, [ir.Constant(word, part)])
@@ -327,8 +328,25 @@ def sum_bytes(
     return types.void(*[types.intp] * 7), generate
 
 
-BYTES = _VECTOR_BITS // 16
-"""Elements of a vector of :func:`sum_bytes`."""
+BYTES = 8
+"""Elements of the shortest vector of :func:`sum_bytes`."""
+
+MOVES_AT_ONCE = 64
+"""Numbers that :func:`nonzero_of` looks at."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def nonzero_of(context: Any, address: Any) -> Any:
+    """Return which of 64 int16 at an address are not zero, the first in the lowest bit."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(16), MOVES_AT_ONCE)
+        values = builder.load(builder.inttoptr(arguments[0], vector.as_pointer()), align=2)
+        found = builder.icmp_signed("!=", values, ir.Constant(vector, None))
+        return builder.bitcast(found, ir.IntType(MOVES_AT_ONCE))
+
+    return types.uint64(types.intp), generate
+
 
 SQUARE = _VECTOR_BITS // 32
 """Rows, and columns, of what :func:`transpose_square` transposes."""
@@ -810,3 +828,13 @@ def floats_at(context: Any, address: Any) -> Any:
         return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
 
     return types.CPointer(types.float32)(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bytes_at(context: Any, address: Any) -> Any:
+    """Return a pointer to int8 numbers at an address, for ``numba.carray``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return types.CPointer(types.int8)(types.int64), generate
