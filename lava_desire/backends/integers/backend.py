@@ -134,7 +134,7 @@ class IntegerBackend(Backend):
         if self._online is None:
             return None
         ahead.start(*self._groups, _SINGLE, say=ahead.say)
-        return self._online if ahead.is_ready(_SINGLE) else None
+        return self._online if ahead.is_done(_SINGLE) else None
 
     def _words_of(self, purpose: str, layer: Layer) -> RoundingStream:
         synapse = layer.synapse
