@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numba
@@ -203,6 +204,41 @@ def test_a_child_leaves_what_it_compiles_in_the_cache(tmp_path, monkeypatch):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer = subprocess.check_output([sys.executable, "-c", asked], text=True, env=environment)
     assert answer == "False\n"
+
+
+def test_kernels_are_compiled_anew_when_a_file_is_another_than_their_own(tmp_path):
+    """numba looks at a function's own file alone, and would go on with what it called before."""
+    (tmp_path / "kernels.py").write_text(
+        "from lava_desire.backends.numba import jit\n\n\n"
+        "@jit.njit()\ndef double(number):\n    return 2 * number\n"
+    )
+    program = (
+        "import sys; from lava_desire.backends.numba import jit; jit.STAMP = sys.argv[1]\n"
+        "from kernels import double; double(3); print(sum(double.stats.cache_hits.values()))"
+    )
+    places = [str(tmp_path), *filter(None, sys.path)]
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(places),
+    }
+    hits = [
+        subprocess.check_output([sys.executable, "-c", program, stamp], text=True, env=environment)
+        for stamp in ("before", "before", "after")
+    ]
+    assert [int(each) for each in hits] == [0, 1, 0]
+
+
+def test_all_that_kernels_are_made_of_is_looked_at():
+    looked_at = set(jit.sources())
+    assert len(jit.STAMP) == len(looked_at)
+    for kernel in ahead.listed(GROUPS):
+        python = kernel.function.py_func
+        assert Path(python.__code__.co_filename) in looked_at
+        for value in python.__globals__.values():
+            module = str(getattr(value, "__module__", None))
+            if module.startswith("lava_desire.") and not isinstance(value, type):
+                assert Path(sys.modules[module].__file__) in looked_at, (kernel.name, value)
 
 
 def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch):

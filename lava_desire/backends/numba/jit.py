@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -43,16 +44,33 @@ if _ASKS not in sys.modules:
     sys.meta_path.insert(0, _LaterBlas())
 
 
+def sources() -> list[Path]:
+    """Return the files that kernels, what they call, and their constants stand in."""
+    package = Path(__file__).parents[2]
+    folders = (package / name for name in ("backends", "model"))
+    return sorted(file for folder in folders for file in folder.rglob("*.py"))
+
+
+def _stamp() -> list[tuple[int, int]]:
+    """Return when the sources were written, and their sizes."""
+    return [(about.st_mtime_ns, about.st_size) for about in map(Path.stat, sources())]
+
+
+STAMP = _stamp()
+
+
 def njit(**options: Any) -> Callable[..., Any]:
     """Return :func:`numba.njit` with options; without its cache where no folder can be written.
 
     numba keeps what it compiles in ``NUMBA_CACHE_DIR``, beside the sources, or in the user's own
-    cache folder, whichever can be written first, and raises RuntimeError where none can.
+    cache folder, whichever can be written first, and raises RuntimeError where none can. It
+    compiles a function anew when the function's own file has changed; ours is so also when a file
+    has that holds what it calls, which the cache would go on to hold as it was.
     """
 
     def compile_lazily(function: Callable[..., Any]) -> Any:
         try:
-            return numba.njit(cache=True, **options)(function)
+            compiled = numba.njit(cache=True, **options)(function)
         except RuntimeError:
             warnings.warn(
                 "neither the package nor the user's cache folder can be written: kernels are "
@@ -62,5 +80,10 @@ def njit(**options: Any) -> Callable[..., Any]:
                 stacklevel=1,
             )
             return numba.njit(**options)(function)
+        # numba offers no other way; and there is no cache where NUMBA_DISABLE_JIT is set
+        file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+        if file is not None:
+            file._source_stamp = file._source_stamp, STAMP
+        return compiled
 
     return compile_lazily
