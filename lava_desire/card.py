@@ -169,7 +169,7 @@ A multi-layer spiking network, trained by desire backpropagation (Gerlinghoff et
 from lava_desire import DesireNetwork
 
 network = DesireNetwork.load("network.safetensors")
-classes = network.predict(images)  # (B, {checkpoint.config.num_inputs}) uint8, or floats in [0, 1]
+classes = network.predict(images)  # (B, {checkpoint.config.num_pixels}) uint8, or floats in [0, 1]
 ```
 
 ## Configuration

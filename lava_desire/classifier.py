@@ -17,9 +17,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lava_desire.backends.inputs import as_input
-from lava_desire.config import DesireConfig
+from lava_desire.config import OPTIONS, DesireConfig
 from lava_desire.model.fields import declared
-from lava_desire.model.option import refuse_planes
 from lava_desire.model.parts import SAY_LAYERS
 from lava_desire.network import DesireNetwork
 from lava_desire.training.callbacks import Callback, EarlyStopping
@@ -132,9 +131,9 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
     history_ : History
         Its epochs.
     n_features_in_ : int
-        Features a sample, N_0.
+        Features a sample, N.
     feature_names_in_ : array
-        (N_0,) of dtype object: the names of columns, where the data had any.
+        (N,) of dtype object: the names of columns, where the data had any.
 
     Examples
     --------
@@ -171,7 +170,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Parameters
         ----------
         X : array
-            (S, N_0) float, or integers: features, see `scale`.
+            (S, N) float, or integers: features, see `scale`.
         y : array
             (S,) integers or texts, the labels, of two classes at least.
 
@@ -234,13 +233,13 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
             for size in np.atleast_1d(np.asarray(self.hidden_layers, object))
         )
         fields["seed"], num_classes = int(seed), len(self.classes_)
-        if all(isinstance(size, int) for size in hidden) and not self.input_shape:
-            config = DesireConfig((num_inputs, *hidden, num_classes)).replace(**fields)
-        else:
-            config = DesireConfig(layers=(*hidden, num_classes), **fields)
         if self._adds_complement:
-            refuse_planes(config, " beside a complement, with which inputs are no image")
-        return config
+            for option in (each for each in OPTIONS if each.needs_planes):
+                own = {field.name: fields[field.name] for field in dataclasses.fields(option)}
+                option(**own).refuse(" beside a complement, with which inputs are no image")
+        if all(isinstance(size, int) for size in hidden) and not self.input_shape:
+            return DesireConfig((num_inputs, *hidden, num_classes)).replace(**fields)
+        return DesireConfig(layers=(*hidden, num_classes), **fields)
 
     def _columns(self, features: Array) -> Array:
         """Return features as the scaler sees them: all in one column, or each in its own."""
@@ -248,7 +247,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         return columns.reshape(-1, 1) if self._by_one_range else columns
 
     def _brightness(self, features: Array) -> Array:
-        """Return what the network sees, (S, N_0) uint8 or float32 in [0, 1]."""
+        """Return what the network sees, (S, N) uint8 or float32 in [0, 1]."""
         images: Array
         if self._scaler is not None:
             scaled = self._scaler.transform(self._columns(features)).reshape(features.shape)
@@ -297,7 +296,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Parameters
         ----------
         X : array
-            (S, N_0) float, or integers: features.
+            (S, N) float, or integers: features.
 
         Returns
         -------
@@ -319,7 +318,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Parameters
         ----------
         X : array
-            (S, N_0) float, or integers: features.
+            (S, N) float, or integers: features.
 
         Returns
         -------
@@ -344,7 +343,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Parameters
         ----------
         X : array
-            (S, N_0) float, or integers: features.
+            (S, N) float, or integers: features.
 
         Returns
         -------
@@ -367,7 +366,7 @@ class DesireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         Parameters
         ----------
         X : array
-            (S, N_0) float, or integers: features.
+            (S, N) float, or integers: features.
 
         Returns
         -------

@@ -264,8 +264,9 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N_0; (B, C, H, W) where the
-            config has that `input_shape`; uint8, or float brightness in [0, 1].
+            (B, N), (B, h, w), (B, 1, h, w) or (B, h, w, 1), h · w = N; (B, C, H, W) where the
+            config has that `input_shape`; uint8, or float brightness in [0, 1]. N is the config's
+            `num_pixels`, N_0 but where filters make channels.
             Or spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
             :class:`~lava_desire.data.SpikeTrains`.
         dropout_masks : sequence of array, optional
@@ -305,7 +306,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : Tensor
-            (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device.
+            (B, N) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device.
         masks : list of Tensor, optional
             [input mask, layer-1 mask, …, layer-(L−1) mask], (B, N_ℓ) bool.
 
@@ -445,7 +446,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : Tensor or StreamedTrains
-            (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device. Of
+            (B, N) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device. Of
             streamed ones nothing is looked at.
         name : str
             What warnings and errors call them.
@@ -555,7 +556,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0) uint8 or float, or spike trains, as :meth:`forward` takes them.
+            (B, N) uint8 or float, or spike trains, as :meth:`forward` takes them.
         labels : array
             (B,) or (B, 1) integers in [0, N_L), or one-hot, (B, N_L) of 0 and 1.
         learning_rate : float
@@ -604,7 +605,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : Tensor
-            (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device.
+            (B, N) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8; on the device.
         labels : Tensor
             (B,) int64, on the device.
         learning_rate : float
@@ -649,7 +650,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : Tensor
-            (S, N_0) uint8 or float32, or packed spikes, (S, ⌈T/8⌉, N_0) uint8; on the device.
+            (S, N) uint8 or float32, or packed spikes, (S, ⌈T/8⌉, N_0) uint8; on the device.
         labels : Tensor
             (S,) int64, on the device.
         learning_rate : float
@@ -882,7 +883,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0) uint8 or float, or spike trains, as :meth:`forward` takes them.
+            (B, N) uint8 or float, or spike trains, as :meth:`forward` takes them.
 
         Returns
         -------
@@ -1123,7 +1124,7 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0), uint8 or float brightness in [0, 1]; see :meth:`forward`.
+            (B, N), uint8 or float brightness in [0, 1]; see :meth:`forward`.
         dropout_masks : sequence of array, optional
             (B, N_ℓ) bool, as of :meth:`forward`.
 

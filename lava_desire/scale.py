@@ -24,7 +24,7 @@ def warn_of_scale(
 ) -> None:
     """Say so where images are on another scale than 0 to 255, or [0, 1].
 
-    Images are (S, N_0) uint8 or float32, as :func:`~lava_desire.data.checks.check_images` returns
+    Images are (S, N) uint8 or float32, as :func:`~lava_desire.data.checks.check_images` returns
     them. `spikes` says of images whether the encoder makes a spike of any pixel: the rule's, which
     takes NumPy arrays, when not given. Warns with DataWarning if they are bytes that end below a
     quarter of 255, as those from 0 to 16 do; raises DataError if no pixel can ever spike, as of
@@ -45,11 +45,11 @@ def warn_of_scale(
 def encode_images(config: DesireConfig, images: Any) -> Any:
     """Encode images as spike trains, with the rule's encoder.
 
-    Images are (B, N_0) uint8 or float32 in [0, 1], spikes (T, B, N_0) bool.
+    Images are (B, N) uint8 or float32 in [0, 1], spikes (T, B, N_0) bool.
     """
     return rule.encode(as_brightness(filtered(config, images)), config.num_steps, config.threshold)
 
 
 def as_brightness(images: Any) -> Any:
-    """Return images, (B, N_0) uint8 or float32, as brightness: float32 in [0, 1]."""
+    """Return images, (B, N) uint8 or float32, as brightness: float32 in [0, 1]."""
     return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images

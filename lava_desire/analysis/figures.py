@@ -404,7 +404,7 @@ def plot_classified_images(
     activity : Activity
         An evaluation of `images`.
     images : array
-        (B, N_0) uint8 or float brightness; one column of the figure an image, so a handful.
+        (B, N) uint8 or float brightness; one column of the figure an image, so a handful.
     labels : sequence of int
         (B,) classes.
     image_shape : tuple of int

@@ -53,7 +53,7 @@ def firing_rates(network: DesireNetwork, images: Any) -> FiringRates:
     network : DesireNetwork
         The network.
     images : array
-        (S, N_0) uint8 or float brightness, or spike trains; at least one sample.
+        (S, N) uint8 or float brightness, or spike trains; at least one sample.
 
     Returns
     -------

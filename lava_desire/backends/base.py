@@ -177,7 +177,7 @@ class Backend:
         Parameters
         ----------
         inputs : Tensor
-            Images, (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8.
+            Images, (B, N) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8.
 
         Returns
         -------
@@ -190,7 +190,7 @@ class Backend:
         return self.from_bytes(inputs, torch.arange(batch_size, device=self.device), batch_size)
 
     def encode_images(self, images: Tensor) -> Any:
-        """Encode (B, N_0) uint8 or float32 images as trains (Sec. 4.1)."""
+        """Encode (B, N) uint8 or float32 images as trains (Sec. 4.1)."""
         images = filtered(self.config, images)
         if images.dtype == torch.uint8:
             return self._look_up(images)

@@ -87,7 +87,7 @@ class StreamedTrains:
 
 
 Inputs = Tensor | StreamedTrains
-"""Checked samples: images, (S, N_0), packed spikes, (S, ⌈T/8⌉, N_0) uint8, or streamed ones."""
+"""Checked samples: images, (S, N), packed spikes, (S, ⌈T/8⌉, N_0) uint8, or streamed ones."""
 
 
 def as_input(
@@ -99,7 +99,7 @@ def as_input(
 ) -> Inputs:
     """Return images or spike trains as a network takes them.
 
-    Images become (B, N_0) uint8 or float32; spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
+    Images become (B, N) uint8 or float32; spike trains, (T, B, N_0) or (T, B, C, H, W) bool, or
     packed, become (B, ⌈T/8⌉, N_0) uint8, in the layout of :mod:`~lava_desire.backends.wire`. Those
     that are read from disk stay there. Raises ValueError if they are none of these, of other time
     steps or neurons than the config's, or the config filters images and spike trains are given, or
@@ -139,7 +139,7 @@ def as_images(
     name: str = "images",
     image_shape: tuple[int, ...] | None = None,
 ) -> Tensor:
-    """Return images for a network as a (B, N_0) uint8 or float32 tensor on `device`.
+    """Return images for a network as a (B, N) uint8 or float32 tensor on `device`.
 
     Raises ValueError as :func:`~lava_desire.data.checks.check_images`, which calls them `name`.
     """

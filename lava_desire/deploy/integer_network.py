@@ -47,7 +47,7 @@ class ExportedNetwork:
         Parameters
         ----------
         images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
+            (B, N) uint8, or float brightness in [0, 1].
 
         Returns
         -------
@@ -78,7 +78,7 @@ class EncodingNetwork(ExportedNetwork):
         Parameters
         ----------
         images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
+            (B, N) uint8, or float brightness in [0, 1].
 
         Returns
         -------
@@ -246,8 +246,13 @@ class IntegerNetwork(EncodingNetwork):
         """
         thresholds, exponents = list(self.thresholds), list(self.weight_exponents)
         for index in range(self.config.num_layers) if layers is None else layers:
-            thresholds[index] = round(thresholds[index] / 2.0 ** exponents[index])
-            exponents[index] = 0
+            divided = round(thresholds[index] / 2.0 ** exponents[index])
+            if not 1 <= divided < _THRESHOLD_LIMIT:
+                raise ValueError(
+                    f"threshold of layer {index + 1} is {thresholds[index]}, and {divided} divided "
+                    f"by 2^{exponents[index]}: expected 1 <= threshold < {_THRESHOLD_LIMIT}"
+                )
+            thresholds[index], exponents[index] = divided, 0
         return replace(self, thresholds=tuple(thresholds), weight_exponents=tuple(exponents))
 
     def _outputs(self, images: Any) -> Any:

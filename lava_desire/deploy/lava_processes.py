@@ -104,7 +104,7 @@ class LavaNetwork(ExportedNetwork):
         Parameters
         ----------
         images : array
-            (B, N_0) uint8, or float brightness in [0, 1].
+            (B, N) uint8, or float brightness in [0, 1].
 
         Returns
         -------

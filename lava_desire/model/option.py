@@ -50,9 +50,15 @@ class Option(Part):
     def check(self, config: DesireConfig) -> None:
         """See `Part`."""
         if self.is_on and self.needs_planes and not config.image_planes:
+            inputs, each = config.num_inputs, config.num_inputs // config.num_pixels
+            several, hint = "", ""
+            if each > 1:
+                several = f", {each} a pixel,"
+                hint = f": images of {inputs} pixels have {each * inputs}"
             raise ValueError(
-                f"{self.switch().name} is {self.value}: expected 0 where the inputs are no square "
-                f"image, and there are {config.num_inputs}; input_shape says which image they are"
+                f"{self.switch().name} is {self.value}: expected 0 where the inputs{several} are "
+                f"no square image, and there are {inputs}{hint}; input_shape says which image "
+                "they are"
             )
 
     @classmethod

@@ -102,7 +102,7 @@ def _places(config: DesireConfig, drawn: EpochMoves, bend: int) -> Tensor | None
 def move_samples(samples: Tensor, moves: Moves, config: DesireConfig) -> Tensor:
     """Return training samples changed as drawn: mirrored and moved, and what is for spike trains.
 
-    They are images, (B, N_0) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8, as they are
+    They are images, (B, N) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8, as they are
     in :mod:`~lava_desire.backends.wire`, and `moves` are theirs. Raises the ValueErrors of
     :func:`shift_images` and :func:`turn_images`.
     """
@@ -124,9 +124,9 @@ def move_samples(samples: Tensor, moves: Moves, config: DesireConfig) -> Tensor:
 
 
 def mirror_images(images: Tensor, mirrored: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
-    """Exchange left and right of the images, (B, N_0), that are `mirrored`, (B,) bool.
+    """Exchange left and right of the images, (B, N), that are `mirrored`, (B,) bool.
 
-    The `input_shape` is (C, H, W); of others N_0 is the square of the width. Raises ValueError if
+    The `input_shape` is (C, H, W); of others N is the square of the width. Raises ValueError if
     the images are not square and have no known planes.
     """
     planes = images.view(len(images), *_planes(images, input_shape))
@@ -184,9 +184,9 @@ def move_images(images: Tensor, moves: Tensor, input_shape: tuple[int, ...] = ()
 def shift_images(images: Tensor, shifts: Tensor, input_shape: tuple[int, ...] = ()) -> Tensor:
     """Move images; what they uncover is dark, what leaves them is lost.
 
-    Images are (B, N_0) of any dtype, as what is returned, and `shifts` (B, 2) int64, pixels down
+    Images are (B, N) of any dtype, as what is returned, and `shifts` (B, 2) int64, pixels down
     and to the right, each smaller in size than height and width. The `input_shape` is (C, H, W),
-    whose channels move together; of others N_0 is the square of the width. Raises ValueError if the
+    whose channels move together; of others N is the square of the width. Raises ValueError if the
     images are not square and have no known planes, a shift leaves nothing of an image, or shapes do
     not fit.
     """

@@ -97,7 +97,7 @@ class CapturedStep:
     def begin(self, images: Tensor, labels: Tensor, learning_rate: float, sample: int) -> None:
         """Take in the samples of a chunk of steps, and forget the totals.
 
-        Images are (S, N_0) uint8 or float32, S at most the chunk's steps × B, labels (S,) int64;
+        Images are (S, N) uint8 or float32, S at most the chunk's steps × B, labels (S,) int64;
         dropout masks are drawn from `sample` on, the number of the first of them.
         """
         self._trains[: len(images)] = self._backend.encode(images)

@@ -52,8 +52,9 @@ def fit(
     network : DesireNetwork
         The network; its weights change.
     train : tuple, Dataset, mapping, torch Dataset or DataLoader, SpikeSource
-        ``(images, labels)``: (S, N_0), (S, h, w), (S, 1, h, w) or (S, h, w, 1), uint8 or float in
-        [0, 1], and (S,) or (S, 1) integers in [0, K) or one-hot labels, (S, K). Or a
+        ``(images, labels)``: (S, N), N the config's `num_pixels`, (S, h, w), (S, 1, h, w) or
+        (S, h, w, 1), uint8 or float in [0, 1], and (S,) or (S, 1) integers in [0, K) or one-hot
+        labels, (S, K). Or a
         :class:`~lava_desire.data.Dataset`, or arrays by name as it takes them
         (:meth:`~lava_desire.data.Dataset.from_arrays`), which bring their test set, and names of
         classes that the network keeps. Or a Dataset or DataLoader of torch, whose samples are drawn

@@ -209,7 +209,7 @@ def chunks(samples: Inputs, size: int) -> list[slice]:
 def decide(network: DesireNetwork, images: Tensor) -> tuple[Tensor, Tensor]:
     """Classify samples that passed :func:`checked_input`, in halves where memory is short.
 
-    Samples are (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes. Returns spikes of the output neurons,
+    Samples are (B, N), or (B, ⌈T/8⌉, N_0) of packed spikes. Returns spikes of the output neurons,
     (B, K) int64, and a class a sample, (B,) int64, −1 where undecided.
     """
     try:
@@ -234,7 +234,7 @@ def margin_of(counts: Tensor) -> Tensor:
 def classify(network: DesireNetwork, images: Tensor, labels: Tensor) -> tuple[Any, Any, float]:
     """Classify samples that passed :func:`checked_data`, in halves where memory is short.
 
-    They are (B, N_0), or (B, ⌈T/8⌉, N_0) of packed spikes, and labels (B,). Returns confusion and
+    They are (B, N), or (B, ⌈T/8⌉, N_0) of packed spikes, and labels (B,). Returns confusion and
     margins, see :class:`Metrics`, and the squared output error, summed over classes and samples.
     """
     return tally(network.config, *decide(network, images), labels)

@@ -179,6 +179,8 @@ def test_a_floating_network_is_no_integer_network():
 def test_exponents_can_be_taken_out():
     network = IntegerNetwork(CONFIG, WEIGHTS, (41,), (3,)).without_exponents()
     assert (network.thresholds, network.weight_exponents) == ((5,), (0,))
+    with pytest.raises(ValueError, match=r"layer 1 is 5, and 0 divided by 2\^4: expected 1 <= thr"):
+        IntegerNetwork(CONFIG, WEIGHTS, (5,), (4,)).without_exponents()
 
 
 def test_a_tie_goes_to_the_earliest_where_the_network_says_so():

@@ -60,11 +60,11 @@ def test_inputs_follow_the_option():
     [
         ({"off_channel": 4}, "off_channel is 4: expected 0, or an odd side from 3 to 255"),
         ({"off_channel": 1}, "off_channel is 1: expected 0, or an odd side from 3 to 255"),
-        ({"off_channel": 257}, "off_channel is 257: expected off_channel <= 255"),
-        ({"off_channel": "3"}, "off_channel is '3': expected an integer, at least 0"),
+        ({"off_channel": 257}, "off_channel is 257: expected 0, or an odd side from 3 to 255"),
+        ({"off_channel": "3"}, "off_channel is '3': expected an integer, 0, or an odd side"),
         (
             {"off_channel": 3},
-            "image, as layer_sizes[0] = 32 for 16 pixels, and there are 16",
+            "inputs, 2 a pixel, are no square image, and there are 16: images of 16 pixels have 32",
         ),
         (
             {"off_channel": 3, "input_shape": (1, 4, 4)},
@@ -128,7 +128,8 @@ def test_all_that_computes_learns_the_same(pair):
     assert found.compare(pair)
 
 
-def test_a_script_encodes_as_the_network_does(tmp_path):
+@pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
+def test_a_script_counts_what_the_network_does(tmp_path):
     config = OBLONG.replace(reset="zero", image_brightness=0.3)
     network, images = DesireNetwork(config), images_for(config, 40).reshape(40, -1)
     script, _ = write_lava_script(network, tmp_path / "off.py")
@@ -136,6 +137,22 @@ def test_a_script_encodes_as_the_network_does(tmp_path):
     exec(compile(script.read_text(), script, "exec"), names)
     for given in (images, images / np.float32(255)):
         np.testing.assert_array_equal(names["encode"](given), network.forward(given).spikes[0])
+    counts = network.forward(images).counts[-1]
+    assert counts.any()
+    np.testing.assert_array_equal(names["count_spikes"](images), counts)
+
+
+@pytest.mark.parametrize(
+    ("brightness", "side", "message"),
+    [
+        (np.zeros((3, 3), np.uint8), 2, "side is 2: expected an odd side from 3 to 255"),
+        (np.zeros((3, 3)), 3, "brightness is float64 (3, 3): expected uint8 (..., H, W)"),
+        (np.zeros(9, np.uint8), 3, "brightness is uint8 (9,): expected uint8 (..., H, W)"),
+    ],
+)
+def test_what_are_no_levels_or_sides_is_refused(brightness, side, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        rule.off_levels(brightness, side)
 
 
 def test_the_classifier_makes_the_inputs():
@@ -144,7 +161,7 @@ def test_the_classifier_makes_the_inputs():
     assert classifier.network_.config.layer_sizes == (32, 5, 3)
     assert classifier.predict(images).shape == (30,)
     with pytest.raises(ValueError, match="off_channel is 3: expected 0 beside a complement"):
-        DesireClassifier(complement=True, off_channel=3).fit(images[:, :8], labels)
+        DesireClassifier(complement=True, off_channel=3).fit(images, labels)
 
 
 def test_images_of_both_channels_are_refused():

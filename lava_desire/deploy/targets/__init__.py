@@ -43,7 +43,7 @@ def export(
         The target, the name of a file of ``lava_desire/deploy/targets``.
     **options
         The target's own, as ``weight_bits=6`` for ``fixed``. Samples that it needs are taken as
-        :func:`~lava_desire.engine.fit` takes them: a Dataset, or images (S, N_0), uint8 or float
+        :func:`~lava_desire.engine.fit` takes them: a Dataset, or images (S, N), uint8 or float
         brightness in [0, 1], and labels (S,) integers.
 
     Returns

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from lava_desire.model.arrays import Array, namespace, zeros
-from lava_desire.model.fields import integer
+from lava_desire.model.fields import BEYOND, Declared, declare, number
 from lava_desire.model.option import Filter
 
-if TYPE_CHECKING:
-    from lava_desire.config import DesireConfig
+_SIDES = "an odd side from 3 to 255"
+
+
+def _side(name: str, value: Any, config: Any) -> int:
+    """Return the side of a surround, or refuse it."""
+    side = int(number(name, value, f"0, or {_SIDES}", integer=True))
+    if side and not _is_side(side):
+        raise ValueError(f"{name} is {side}: expected 0, or {_SIDES}")
+    return side
+
+
+def _is_side(side: int) -> bool:
+    return 3 <= side <= 255 and side % 2 == 1
 
 
 @dataclass(frozen=True)
 class OffChannel(Filter):
-    """A second channel a channel, of OFF cells: :func:`off_levels`."""
+    """Beside each channel of an image one of OFF cells: :func:`off_levels`."""
 
     position: ClassVar[int] = 28  # before all channels are scaled to one brightness
     is_quiet: ClassVar[bool] = True
@@ -24,33 +34,21 @@ class OffChannel(Filter):
     needs_planes: ClassVar[bool] = True
     channels: ClassVar[int] = 2
 
-    off_channel: int = integer(
+    off_channel: int = declare(
         0,
-        0,
-        255,
-        doc="Side s of the square around a pixel, odd, 3 to 255, with which the cells of an OFF "
-        "channel compare it: :func:`~lava_desire.rule.off_levels`. The input then has two neurons "
-        "a pixel, first all of the image's channels and then those of their OFF cells. 0, the "
-        "paper's rule, has none.",
-        help="OFF cells beside pixels: side of their surround.",
-        example=3,
+        Declared(
+            _side,
+            int,
+            "int",
+            doc="Side s of the square around a pixel, odd, 3 to 255, with which the cells of an "
+            "OFF channel compare it: :func:`~lava_desire.rule.off_levels`. The input then has two "
+            "neurons a pixel, first all of the image's channels and then those of their OFF cells. "
+            "0, the paper's rule, has none.",
+            help="OFF cells beside pixels: odd side of their surround.",
+            panel=BEYOND,
+            example=3,
+        ),
     )
-
-    def check(self, config: DesireConfig) -> None:
-        """See :class:`~lava_desire.model.fields.Part`."""
-        if self.is_on and (self.off_channel < 3 or self.off_channel % 2 == 0):
-            raise ValueError(
-                f"off_channel is {self.off_channel}: expected 0, or an odd side from 3 to 255"
-            )
-        if self.is_on and not config.image_planes:
-            inputs = config.num_inputs
-            is_square = math.isqrt(inputs) ** 2 == inputs
-            hint = f", as layer_sizes[0] = {2 * inputs} for {inputs} pixels" * is_square
-            raise ValueError(
-                f"off_channel is {self.off_channel}: expected two inputs a pixel of a square "
-                f"image{hint}, and there are {inputs}; input_shape says which image it is if it "
-                "is no square"
-            )
 
     def levels(self, brightness: Array) -> Array:
         """See :class:`~lava_desire.model.option.Filter`."""
@@ -73,12 +71,17 @@ def off_levels(brightness: Array, side: int) -> Array:
     brightness : array
         Levels k in [0, 255], (..., H, W) uint8.
     side : int
-        s, odd.
+        s, odd, 3 to 255.
 
     Returns
     -------
     array
         Levels k', (..., H, W) uint8.
+
+    Raises
+    ------
+    ValueError
+        If the side is another, or the levels are no uint8 of two dimensions or more.
 
     Examples
     --------
@@ -89,7 +92,14 @@ def off_levels(brightness: Array, side: int) -> Array:
            [  0, 160,   0],
            [  0,   0,   0]], dtype=uint8)
     """
+    if not _is_side(side):
+        raise ValueError(f"side is {side!r}: expected {_SIDES}")
     xp = namespace(brightness)
+    if brightness.dtype != xp.uint8 or brightness.ndim < 2:
+        raise ValueError(
+            f"brightness is {brightness.dtype} {tuple(brightness.shape)}: "
+            "expected uint8 (..., H, W)"
+        )
     levels = xp.astype(brightness, xp.float64)  # whole numbers below 2**53: sums are exact
     rows, columns = (_near(length, side, levels) for length in levels.shape[-2:])
     count = xp.sum(rows, axis=1)[:, None] * xp.sum(columns, axis=1)

@@ -289,7 +289,7 @@ class PyDesireSequentialModelTorch(AbstractPyScoringModel, metaclass=_TypesOfLay
         self._weights_are_needed = True
 
     def _run_window(self, inputs: Any) -> None:
-        """Compute the window of images, (B, N_0), or of spikes, packed, as many as have come."""
+        """Compute the window of images, (B, N), or of spikes, packed, as many as have come."""
         network = self._network
         inputs = self._torch.from_numpy(inputs).to(network.device)
         with self._torch.inference_mode():

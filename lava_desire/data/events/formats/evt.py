@@ -22,8 +22,8 @@ def _chunks(path: Path, number: int) -> Iterator[Events]:
     """Leave out events without a time, and refuse what faery makes of EVT2 whose times go back.
 
     To the latter it adds 2^34 µs, 4.8 hours. To vectors of EVT3 it gives the column and polarity of
-    a single event in front of them. What comes before the first upper word of time it
-    takes for the first 64 µs, or 4 ms; the maker's own decoder (OpenEB) leaves it out.
+    a single event in front of them. What comes before the first upper word of time faery takes for
+    the first 64 µs, or 4 ms; the maker's own decoder (OpenEB) leaves it out.
     """
     front = _check_times(path)
     if front is not None and front.num_untimed:
