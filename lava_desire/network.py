@@ -152,9 +152,9 @@ class DesireNetwork:
         """The configuration. A network may be given another one of the same synapses.
 
         It then computes and learns as that says, from the state that it has; a callback of a run
-        may set it between two epochs, of several ranks on the first. An average of its weights then
-        goes on, ends, or begins, as `weight_average` says. Its card says no accuracy where it
-        spikes or decides otherwise.
+        may set it between two epochs, of several ranks on the first, as the run's data allow. An
+        average of its weights then goes on, ends, or begins, as `weight_average` says. Its card
+        says no accuracy where it spikes or decides otherwise.
         """
         return self._config
 
@@ -181,6 +181,11 @@ class DesireNetwork:
             raise ValueError(
                 f"config has the layers {config.shape_text}: expected those of the network, "
                 f"{self._config.shape_text}"
+            )
+        if config.num_pixels != self._config.num_pixels:  # filters make other channels of them
+            raise ValueError(
+                f"config takes images of {config.num_pixels} pixels: expected those of the "
+                f"network, of {self._config.num_pixels}"
             )
 
     def _compute_as(self, config: DesireConfig, formats: Sequence[LayerFormat] | None) -> None:

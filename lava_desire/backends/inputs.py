@@ -22,6 +22,7 @@ from lava_desire.data.spike_trains import (
     spread,
 )
 from lava_desire.model.checks import check_array, check_layers
+from lava_desire.model.option import refuse_filters
 from lava_desire.model.synapses import Synapse
 
 
@@ -118,8 +119,7 @@ def as_input(
         if counts or len(size) == 5:
             check_spikes(given, name)
         return as_images(given, config, device, image_shape=image_shape)
-    for each in config.filters:
-        each.refuse(f" where {name} are spike trains, which no filter of images maps")
+    refuse_filters(config, name)
     if isinstance(given, SpikeTrains):
         num_steps, shape = given.num_steps, given.shape
         planes = _as_tensor(name, given.planes, device)

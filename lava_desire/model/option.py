@@ -619,6 +619,15 @@ def refuse_planes(config: DesireConfig, where: str) -> None:
             option.refuse(where)
 
 
+def refuse_filters(config: DesireConfig, what: str) -> None:
+    """Refuse to map images where `what` is given are spike trains.
+
+    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
+    """
+    for each in config.filters:
+        each.refuse(f" where {what} are spike trains, which no filter of images maps")
+
+
 def refuse_augmentation_of(config: DesireConfig, *, spikes: bool) -> None:
     """Refuse to change training samples as only those of the other kind are changed.
 

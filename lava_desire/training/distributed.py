@@ -26,7 +26,6 @@ from lava_desire.activity import Activity
 from lava_desire.backends.inputs import Inputs
 from lava_desire.backends.wire import num_planes
 from lava_desire.checkpoint import Checkpoint
-from lava_desire.config import DesireConfig
 from lava_desire.network import DesireNetwork
 from lava_desire.training.augment import Moves
 from lava_desire.training.evaluation import EVALUATION_BATCH, Metrics, chunks, classify, tally_up
@@ -61,17 +60,30 @@ class DistributedRun(TrainingRun):
         self._kept_in = folder
         self._stop = False
         try:
-            if network.config.batch_size < self._ranks.size:
-                raise ValueError(
-                    f"{self._ranks.size} ranks are to share minibatches of batch_size = "
-                    f"{network.config.batch_size}: expected at most one rank a sample"
-                )
             kept_in = folder if self._ranks.is_first else None
             super().__init__(network, train, test, kept_in, validation, choose)
             self._fingerprint = self._fingerprint or self._digest()
         except Exception as error:
             self._ranks.fail(error)
             raise
+
+    @classmethod
+    def check_network(cls, network: DesireNetwork) -> None:
+        """Refuse a network whose minibatches have fewer samples than there are ranks, and others.
+
+        Raises ValueError, as the engine's.
+        """
+        size, batch_size = torch.distributed.get_world_size(), network.config.batch_size
+        if batch_size < size:
+            raise ValueError(
+                f"{size} ranks are to share minibatches of batch_size = {batch_size}: expected at "
+                "most one rank a sample"
+            )
+        super().check_network(network)
+
+    @property
+    def _learns_in_turn(self) -> bool:
+        return False  # every minibatch is an exchange
 
     def carry_out(
         self,
@@ -173,13 +185,17 @@ class DistributedRun(TrainingRun):
             super()._call(name, *arguments)
 
     def _follow_config(self) -> None:
-        """Take the configuration of rank 0, which alone has callbacks."""
-        network = self.network
-        found = self._ranks.from_first(as_payload(network.config.to_json().encode()))
-        text = bytes(found.tolist()).decode()
-        if text != network.config.to_json():
-            network.config = DesireConfig.from_json(text)
-        super()._follow_config()
+        """Follow rank 0, which alone has callbacks: its config, and what began anew with it."""
+        network, content = self.network, b""
+        if self._ranks.is_first and network.backend is not self._followed:
+            super()._follow_config()
+            content = self._checkpoint().to_bytes()
+        payload = self._ranks.from_first(as_payload(content))
+        if not self._ranks.is_first and payload.numel():
+            first = Checkpoint.from_bytes(payload.cpu().numpy().tobytes(), _FIRST)
+            network.config = first.config
+            super()._follow_config()
+            network.restore(first)
 
     def _is_stopped(self) -> bool:
         """Tell whether rank 0, which alone has callbacks, has stopped the run."""

@@ -64,7 +64,8 @@ from lava_desire.training.run_folder import (
     read_latest,
 )
 from lava_desire.training.samples import (
-    shape_of_images,
+    SampleKind,
+    as_dataset,
     split_off,
     training_pairs,
     warn_of_one_class,
@@ -96,6 +97,7 @@ class TrainingRun:
         self.network, self.choose = network, choose
         share = validation if isinstance(validation, numbers.Real) else None
         others = {"test": test, "validation": None if share is not None else validation}
+        train = as_dataset(given := train)
         learned, held_out, names = training_pairs(network, train, **others)
         with network.threads():
             self.train = checked_data(network, learned, "train")
@@ -109,8 +111,9 @@ class TrainingRun:
         if network.config.num_classes > 1:
             warn_of_one_class(self.train[1])
         self._trained_before = cards.before(network.card)
-        self._data_name = train.name if isinstance(train, Dataset) else None
-        shape = shape_of_images(train, learned, network.config)
+        self._data_name = given.name if isinstance(given, Dataset) else None
+        self._kind = SampleKind.of(train, learned, network.config)
+        shape = None if self._kind.spikes else self._kind.shape
         self._image_shape = None if shape is None else list(shape)
         self._feature_names = cards.names_kept(getattr(train, "feature_names", None))
         train_images = self.train[0]
@@ -122,7 +125,7 @@ class TrainingRun:
         self.replaces = False  # whether a run in the folder gives way to this one
         self.history = History()
         self.average = WeightAverage(network) if network.config.weight_average else None
-        self._followed = network.config
+        self._followed: Any = network.backend  # every configuration that is set makes another
         self._kept: dict[str, Checkpoint] = {}  # the best weights of a run without a folder
         self._looked_at: Tensor | None = None  # some training samples, for rates
         self._keeps_previous = True
@@ -412,15 +415,20 @@ class TrainingRun:
 
     def _follow_config(self) -> None:
         """Go on as the configuration says that a callback may have set."""
-        if self.network.config is not self._followed:
+        before = self._followed
+        if self.network.backend is not before:
             self.check_network(self.network)
-            self._followed = self.network.config
+            self._kind.check(self.network.config)
+            self._followed = self.network.backend
             self._take_config()
+            self._warn_of_idle_epochs(before)
 
     def _take_config(self) -> None:
         """Make anew what was made for the configuration before."""
-        if bool(self._followed.weight_average) != (self.average is not None):
-            self.average = WeightAverage(self.network) if self._followed.weight_average else None
+        if not self.network.config.weight_average:
+            self.average = None
+        elif self.average is None or not self.network.state.average:  # ended, and begun anew
+            self.average = WeightAverage(self.network)
 
     def _stops(self) -> bool:
         """Tell whether the run ends after this minibatch."""
@@ -484,7 +492,7 @@ class TrainingRun:
         moves = self._moves()
         while self.samples_done < len(labels):
             # Asked anew: the loop over single samples may have been compiled meanwhile.
-            in_turn = config.batch_size == 1 and self.network.learns_in_turn
+            in_turn = self._learns_in_turn
             size = self._stretch if in_turn else config.batch_size
             part = slice(self.samples_done, self.samples_done + size)
             chosen, learn = order[part], self._learn_in_turn if in_turn else self._learn
@@ -497,6 +505,11 @@ class TrainingRun:
             self.num_correct += num_correct
             self.num_active += num_active
             yield
+
+    @property
+    def _learns_in_turn(self) -> bool:
+        """Whether samples are minibatches of their own, and the compiled loop learns them."""
+        return self.network.config.batch_size == 1 and self.network.learns_in_turn
 
     def _learn(self, chosen: Tensor, moves: Moves | None, learning_rate: float) -> tuple[int, int]:
         """Learn one minibatch; return how many samples were right, and how many had desire."""
@@ -614,13 +627,17 @@ class TrainingRun:
                 DataWarning,
             )
 
-    def _warn_of_idle_epochs(self) -> None:
-        """Say from which epoch on a layer learns nothing, its rate being too small for integers."""
+    def _warn_of_idle_epochs(self, before: Any = None) -> None:
+        """Say from which epoch on a layer learns nothing, its rate being too small for integers.
+
+        Not again where that was so with the backend `before`.
+        """
         network, config = self.network, self.network.config
         if network.arithmetic != FIXED_POINT:
             return
-        found = network.rule.first_idle(range(self.epoch, config.epochs))
-        if found is not None:
+        rules = [network.rule] if before is None else [network.rule, before.rule]
+        found, *known = (rule.first_idle(range(self.epoch, rule.config.epochs)) for rule in rules)
+        if found is not None and found not in known:
             epoch, layer = found
             rate, least = config.learning_rate_at(epoch), network.rule.least_rate(layer)
             falls = "" if config.rate_policy else ", a smaller learning_rate_decay"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,8 +31,8 @@ from lava_desire.data.checks import (
     refuse_other_shape,
     times,
 )
-from lava_desire.data.spike_trains import is_spikes
-from lava_desire.model.option import refuse_augmentation_of, refuse_planes
+from lava_desire.data.spike_trains import check_size, is_spikes
+from lava_desire.model.option import refuse_augmentation_of, refuse_filters, refuse_planes
 from lava_desire.network import DesireNetwork
 from lava_desire.randomness import validation_split
 
@@ -51,7 +52,7 @@ def training_pairs(
     the classes are called: as the network does, or else `train`. Raises ValueError if an argument
     is none of those, or two do not fit each other.
     """
-    train, names = _as_dataset(train), network.class_names
+    train, names = as_dataset(train), network.class_names
     given = {name: data for name, data in others.items() if data is not None}
     held_out: dict[str, Pair] = {}
     if isinstance(train, Dataset):
@@ -66,7 +67,6 @@ def training_pairs(
                 f"test is given beside {train.name}, which has a test set: expected one"
             )
         learned = train.train
-        shape = _spikes_shape(learned[0]) if train.has_spikes else train.image_shape
         if train.feature_names:
             given = {
                 name: _like(train, data) if isinstance(data, Dataset) else data
@@ -74,24 +74,10 @@ def training_pairs(
             }
     else:
         learned = _as_pair(train, "train", network.config.batch_size)
-        shape = _image_shape(learned[0], network.config, "train")
+    found = SampleKind.of(train, learned, network.config)
     held_out |= {name: tested_pair(network, data, name, names) for name, data in given.items()}
-    spikes = _are_spikes(learned[0])
-    planes = network.config.image_planes[1:]
-    refuse_augmentation_of(network.config, spikes=spikes)
-    if spikes and shape is None and len(network.config.input_shape) != 3:
-        refuse_planes(
-            network.config,
-            " where neurons of spike trains are in a row; input_shape says which planes they are",
-        )
-    elif isinstance(train, Dataset) and train.feature_names:
-        refuse_planes(network.config, " where inputs are columns of a table")
-    elif shape is not None and shape[-2:] != planes:
-        known = (1, *shape)[-3:]
-        what = "planes of spikes" if spikes else "images"
-        refuse_planes(
-            network.config, f" where {what} are {times(shape)} and input_shape is not {known}"
-        )
+    found.check_options(network.config)
+    spikes, shape = found.spikes, found.shape
     for name, pair in held_out.items():
         if spikes != _are_spikes(pair[0]):
             kinds = ("images", "spike trains") if spikes else ("spike trains", "images")
@@ -126,13 +112,65 @@ def warn_of_one_class(labels: torch.Tensor) -> None:
         )
 
 
-def shape_of_images(train: Any, learned: Pair, config: DesireConfig) -> tuple[int, ...] | None:
-    """Return the shape of images that are learned; None of rows, and of spike trains."""
-    if _are_spikes(learned[0]):
-        return None
-    if isinstance(train, Dataset):
-        return train.image_shape
-    return _image_shape(learned[0], config, "train")
+@dataclass(frozen=True)
+class SampleKind:
+    """What a configuration has to fit of the samples that are learned, beside their values.
+
+    Parameters
+    ----------
+    spikes : bool
+        Whether they are spike trains, and not images.
+    shape : tuple of int or None
+        (h, w) or (C, h, w) of images, (C, H, W) of spike trains; None of those in a row.
+    columns : bool
+        Whether their inputs are the columns of a table.
+    num_steps : int
+        T with which they are learned first: spike trains have no other.
+    """
+
+    spikes: bool
+    shape: tuple[int, ...] | None
+    columns: bool
+    num_steps: int
+
+    @classmethod
+    def of(cls, train: Any, learned: Pair, config: DesireConfig) -> SampleKind:
+        """Look at `train`, of :func:`as_dataset`, and its pair."""
+        spikes, is_dataset = _are_spikes(learned[0]), isinstance(train, Dataset)
+        if is_dataset and not spikes:
+            shape = train.image_shape  # which its rows do not have
+        else:
+            shape = _image_shape(learned[0], config, "train")
+        columns = is_dataset and bool(train.feature_names)
+        return cls(spikes, shape, columns, config.num_steps)
+
+    def check(self, config: DesireConfig) -> None:
+        """Refuse another configuration with which they could not have been learned from the first.
+
+        Raises ValueError naming what does not fit.
+        """
+        self.check_options(config)
+        if self.spikes:
+            refuse_filters(config, "train")
+            size = config.num_steps, config.num_inputs
+            shape = self.shape or (config.num_inputs,)
+            check_size(self.num_steps, shape, size, "train", config.input_shape)
+        else:
+            check_planes(self.shape, config.input_shape, "train images")
+
+    def check_options(self, config: DesireConfig) -> None:
+        """Refuse options that are for other samples: ValueError names the field."""
+        refuse_augmentation_of(config, spikes=self.spikes)
+        if self.spikes and self.shape is None and len(config.input_shape) != 3:
+            where = "neurons of spike trains are in a row; input_shape says which planes they are"
+        elif self.columns:
+            where = "inputs are columns of a table"
+        elif self.shape is not None and self.shape[-2:] != config.image_planes[1:]:
+            what, known = "planes of spikes" if self.spikes else "images", (1, *self.shape)[-3:]
+            where = f"{what} are {times(self.shape)} and input_shape is not {known}"
+        else:
+            return
+        refuse_planes(config, f" where {where}")
 
 
 def split_off(
@@ -168,7 +206,7 @@ def tested_pair(
     Classes are numbered by :func:`numbered_as`. Raises ValueError, with `name`, if it is none of
     those, or has no test set, or a class that the network does not have.
     """
-    is_source, data = isinstance(data, SpikeSource), _as_dataset(data)
+    is_source, data = isinstance(data, SpikeSource), as_dataset(data)
     if isinstance(data, Dataset):
         numbered = _as_learned(network, data, class_names)
         return numbered.train if is_source else numbered.test
@@ -213,7 +251,7 @@ def numbered_as(
         ) from None
 
 
-def _as_dataset(data: Any) -> Any:
+def as_dataset(data: Any) -> Any:
     """Return arrays by name, as keras and scikit-learn have them, and sources, as a data set."""
     if isinstance(data, SpikeSource):
         return Dataset.from_sources(data)

@@ -46,6 +46,7 @@ CASES = {
     "validated": (BASE, {}),
     "stopped": (BASE, {}),
     "configured": (BASE, {}),
+    "begun anew": (BASE, {}),
 }
 
 
@@ -60,10 +61,25 @@ class Configures(Callback):
         run.network.config = config.replace(desire_threshold_output=0.5, weight_average=0.0)
 
 
+class BeginsAnew(Callback):
+    """Ends and begins what the state follows: the configuration is the one before."""
+
+    def on_epoch_end(self, run, record):
+        config = run.network.config
+        run.network.config = config.replace(weight_average=0, trace_baseline=0, rate_floor=0)
+        run.network.config = config
+
+
+class OneAtATime(Callback):
+    def on_epoch_end(self, run, record):
+        run.network.config = run.network.config.replace(batch_size=1)
+
+
 FIT = {
     "validated": {"validation": 0.2},
     "stopped": {"callbacks": [Enough()]},
     "configured": {"callbacks": [Configures()]},
+    "begun anew": {"callbacks": [BeginsAnew()]},
 }
 
 
@@ -126,6 +142,9 @@ def main(folder: Path) -> None:
     )
     found["other data"] = caught(lambda: fit(network_of("compiled"), *other_data))
     found["small batch"] = caught(lambda: fit(DesireNetwork(small), train, test))
+    found["smaller batch"] = caught(
+        lambda: fit(network_of("compiled"), train, test, callbacks=[OneAtATime()])
+    )
     found["occupied"] = caught(
         lambda: fit(network_of("compiled"), train, test, folder=folder / "compiled")
     )

@@ -5,7 +5,7 @@ import pytest
 
 from lava_desire import DesireConfig
 from lava_desire.checkpoint import CHECKPOINT
-from lava_desire.data import load_dataset
+from lava_desire.data import Dataset, load_dataset
 from lava_desire.engine import (
     Callback,
     DesireNetwork,
@@ -243,6 +243,110 @@ def test_an_average_of_weights_begins_or_ends_where_a_callback_says(
     resumed = DesireNetwork(longer, arithmetic=arithmetic)
     last = fit(resumed, *data, folder=tmp_path, resume=True).last
     assert (last.average_accuracy is not None) == bool(after)
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_an_average_that_is_ended_and_begun_between_two_epochs_begins_anew(data, arithmetic):
+    found = []
+    averaged = CONFIG.replace(weight_average=0.9)
+    for before, settings in (
+        (averaged, (CONFIG, averaged)),  # the same object
+        (averaged, (CONFIG, averaged.replace())),
+        (CONFIG, (averaged,)),
+    ):
+        network = DesireNetwork(before, arithmetic=arithmetic)
+
+        def set_config(record, network=network, settings=settings):
+            for config in settings if record.epoch == 2 else ():
+                network.config = config
+
+        history = fit(network, *data, callbacks=[set_config])
+        assert network.state.minibatches_averaged == 2 * 7
+        accuracies = [record.average_accuracy for record in history.records[2:]]
+        found.append(([each.numpy() for each in network.state.average], accuracies))
+    first, expected = found.pop()
+    assert None not in expected
+    for anew, accuracies in found:
+        assert accuracies == expected
+        for mine, theirs in zip(anew, first, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+SMALL = DesireConfig((16, 12, 3), num_steps=10, learning_rate=0.01, epochs=2, seed=3)
+BOTH = SMALL.replace(off_channel=3)
+GENERATOR = np.random.default_rng(0)
+ROWS, LABELS = GENERATOR.integers(0, 256, (20, 16), dtype=np.uint8), np.arange(20) % 3
+SPIKES = GENERATOR.random((10, 20, 16)) < 0.4
+TABLE = Dataset("table", ROWS, LABELS, feature_names=tuple("abcdefghijklmnop"))
+OBLONG = ROWS.reshape(20, 2, 8)
+DVS = SPIKES.reshape(10, 20, 1, 2, 8)
+UNFIT = {
+    "OFF cells end": (BOTH, ROWS, {"off_channel": 0}, "images of 32 pixels: expected .* of 16"),
+    "OFF cells begin": (
+        BOTH.replace(off_channel=0, layer_sizes=BOTH.layer_sizes),
+        GENERATOR.integers(0, 256, (20, 32), dtype=np.uint8),
+        {"off_channel": 3},
+        "images of 16 pixels: expected .* of 32",
+    ),
+    "brightness of spikes": (SMALL, SPIKES, {"image_brightness": 0.2}, "image_brightness is 0.2: "),
+    "bent spikes": (SMALL, SPIKES, {"image_bend": 0.5}, "image_bend is 0.5: expected 0 where"),
+    "moved columns": (SMALL, TABLE, {"image_shift": 1}, "where inputs are columns of a table"),
+    "moved rows of spikes": (SMALL, SPIKES, {"image_shift": 1}, "where neurons of spike trains"),
+    "moved oblongs": (SMALL, OBLONG, {"image_shift": 1}, "where images are 2 x 8 and input_shape"),
+    "oblongs by name": (
+        SMALL,
+        {"images": OBLONG, "labels": LABELS},
+        {"image_shift": 1},
+        "where images are 2 x 8 and input_shape",
+    ),
+    "images lose spikes": (SMALL, ROWS, {"spike_drop": 0.5}, "spike_drop is 0.5: expected 0 where"),
+    "longer trains": (SMALL, SPIKES, {"num_steps": 12}, "10 time steps: expected num_steps = 12"),
+    "other planes": (SMALL, OBLONG, {"input_shape": (1, 4, 4)}, "planes of 1 x 2 x 8: expected 1"),
+    "other planes of spikes": (SMALL, DVS, {"input_shape": (1, 4, 4)}, "planes of 1 x 2 x 8: exp"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_a_configuration_that_the_data_do_not_fit_ends_the_run_unharmed(
+    arithmetic, batch_size, case
+):
+    config, samples, changes, said = UNFIT[case]
+    config = config.replace(batch_size=batch_size)
+    # The neurons stay, whatever filters make of them.
+    other = config.replace(**{"layer_sizes": config.layer_sizes, "input_shape": (), **changes})
+    train = samples if isinstance(samples, Dataset | dict) else (samples, LABELS)
+    network = DesireNetwork(config, arithmetic=arithmetic)
+    alone = DesireNetwork(config.replace(epochs=1), arithmetic=arithmetic)
+
+    def set_config(record):
+        network.config = other
+
+    with pytest.raises(ValueError, match=said):
+        fit(network, train, callbacks=[set_config])
+    fit(alone, train)
+    same_weights(network, alone)
+    # As from the first.
+    with pytest.raises(ValueError, match="expected"):
+        fit(DesireNetwork(other, arithmetic=arithmetic), train)
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+def test_spike_trains_in_planes_need_none_of_the_network(arithmetic):
+    polarities = GENERATOR.random((10, 20, 2, 2, 4)) < 0.4
+    found = []
+    for changes in (None, {"tie_break": "earliest"}, {"input_shape": (2, 2, 4)}):
+        network = DesireNetwork(SMALL, arithmetic=arithmetic)
+
+        def set_config(record, network=network, changes=changes):
+            if changes is not None:
+                network.config = network.config.replace(**changes)
+
+        fit(network, (polarities, LABELS), callbacks=[set_config])
+        found.append(network)
+    same_weights(found[1], found[0])
+    same_weights(found[2], found[0])
 
 
 def test_a_network_that_is_given_a_configuration_without_an_average_keeps_none(data):

@@ -157,11 +157,12 @@ def test_what_differs_between_ranks_is_refused_by_all(ranks):
         assert answer["other data"][1].startswith(message)
 
 
-def test_more_ranks_than_samples_are_refused_by_all(ranks):
+@pytest.mark.parametrize("case", ["small batch", "smaller batch"])
+def test_more_ranks_than_samples_are_refused_by_all(ranks, case):
     _, found = ranks
     for answer in found:
-        assert answer["small batch"][0] in ("ValueError", "RankError")
-        assert "expected at most one rank a sample" in answer["small batch"][1]
+        assert answer[case][0] in ("ValueError", "RankError")
+        assert "expected at most one rank a sample" in answer[case][1]
 
 
 def test_a_refusal_of_the_first_rank_reaches_all(ranks):

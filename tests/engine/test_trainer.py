@@ -302,3 +302,33 @@ def test_epochs_in_which_integers_learn_nothing_are_warned_of_before_the_first(
     with warnings.catch_warnings():
         warnings.simplefilter("error", RangeWarning)
         fit(floating, train)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"learning_rate_decay": 5.0}, {"learning_rate": 1e-8}, {"epochs": 10}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_callback_that_makes_integers_learn_nothing_is_warned_once(data, settings):
+    config = CONFIG.replace(epochs=5, learning_rate=1e-5, learning_rate_decay=1.5)
+    before = 0 if "epochs" in settings else 2
+    network = DesireNetwork(config, arithmetic="fixed_point")
+    assert network.rule.first_idle(range(5)) is None
+    heard = []
+
+    def set_config(record):
+        heard.append([str(each.message) for each in found])
+        if record.epoch > before:
+            # Anew after every epoch, which changes nothing more.
+            network.config = network.config.replace(**settings)
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", RangeWarning)
+        fit(network, tuple(each[:32] for each in data[0]), callbacks=[set_config])
+    epoch, layer = network.rule.first_idle(range(before + 1, network.config.epochs))
+    assert len(heard) == network.config.epochs
+    assert heard[: before + 1] == [[]] * (before + 1)
+    assert all(each == heard[-1] for each in heard[before + 1 :])
+    (message,) = heard[-1]
+    assert message.startswith(f"in epoch {epoch + 1} of {network.config.epochs} the learning rate")
+    assert f"on the grid of layer {layer}: it learns nothing from there on" in message
