@@ -76,8 +76,7 @@ class DistributedRun(TrainingRun):
         size, batch_size = torch.distributed.get_world_size(), network.config.batch_size
         if batch_size < size:
             raise ValueError(
-                f"{size} ranks are to share minibatches of batch_size = {batch_size}: expected at "
-                "most one rank a sample"
+                f"batch_size is {batch_size} for {size} ranks: expected at least one sample a rank"
             )
         super().check_network(network)
 

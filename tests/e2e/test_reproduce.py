@@ -118,7 +118,8 @@ def test_seeds_side_by_side_are_the_processes_of_each(run, shared_dir, monkeypat
 def test_every_recipe_makes_a_network(name):
     recipe = EXPERIMENTS[name]
     config = DesireConfig.preset(recipe.preset).replace(**recipe.changes)
-    config = config.replace(layer_sizes=(784, 4, 10), layers=(), learning_rate_scale=())
+    sizes = (config.num_inputs, 4, 10)
+    config = config.replace(layer_sizes=sizes, layers=(), learning_rate_scale=())
     assert make_network(config, "cpu", recipe.precision).config.num_classes == 10
     assert recipe.protocol in PROTOCOLS
 

@@ -162,7 +162,7 @@ def test_more_ranks_than_samples_are_refused_by_all(ranks, case):
     _, found = ranks
     for answer in found:
         assert answer[case][0] in ("ValueError", "RankError")
-        assert "expected at most one rank a sample" in answer[case][1]
+        assert "expected at least one sample a rank" in answer[case][1]
 
 
 def test_a_refusal_of_the_first_rank_reaches_all(ranks):

@@ -34,6 +34,7 @@ CONFIGS = {
     "reset to zero, scaled rates": DesireConfig(
         (30, 300, 4), reset="zero", learning_rate_scale=(0.5, 2.0)
     ),
+    "a threshold that nothing reaches": DesireConfig((30, 40, 3), desire_threshold_hidden=3e38),
     "tiny": DesireConfig((30, 1, 2), desire_threshold_hidden=0.0),
     "equalised": DesireConfig((30, 40, 4), image_brightness=0.4),
     "averaged": DesireConfig((30, 40, 4), weight_average=0.95),

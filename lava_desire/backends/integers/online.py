@@ -22,6 +22,8 @@ from lava_desire.model.state import NetworkState
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream, RoundingStream
 
+_LARGEST = 2**62  # of a threshold of desires; no count or sum of errors reaches it
+
 
 class Online:
     """Runs a network of dense layers in integers one sample at a time, and lets it learn.
@@ -84,9 +86,9 @@ class Online:
                 3, -1, 2
             ),
             np.array([stream.least for stream in masks], np.int64),
-            np.array([rule.hidden_threshold(k) for k in numbers[1:]], np.int64),
+            np.array([min(rule.hidden_threshold(k), _LARGEST) for k in numbers[1:]], np.int64),
             np.array(errors, np.int16),
-            (rule.full_count, rule.output_threshold, config.breaks_ties),
+            (rule.full_count, min(rule.output_threshold, _LARGEST), config.breaks_ties),
         )
 
     @classmethod
