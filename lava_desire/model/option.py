@@ -50,7 +50,7 @@ class Option(Part):
     def check(self, config: DesireConfig) -> None:
         """See `Part`."""
         if self.is_on and self.needs_planes and not config.image_planes:
-            inputs, each = config.num_inputs, config.num_inputs // config.num_pixels
+            inputs, each = config.num_inputs, config.num_inputs // max(1, config.num_pixels)
             several, hint = "", ""
             if each > 1:
                 several = f", {each} a pixel,"

@@ -77,6 +77,11 @@ def test_other_sides_and_sizes_are_refused(fields, message):
         DesireConfig((16, 12, 3), **fields)
 
 
+def test_one_input_is_refused_for_a_pixel_and_its_off_cell():
+    with pytest.raises(ValueError, match="off_channel is 3: expected 0 where the inputs are no sq"):
+        DesireConfig((1, 3), off_channel=3)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_channels_come_first_and_then_those_of_their_off_cells(name):
     config = CONFIGS[name]
