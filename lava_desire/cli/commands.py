@@ -209,7 +209,6 @@ def train(
         if team is None:
             folder, goes_on = new_folder(output, samples.name, force), False
         else:
-            team.launch.check_batch_size(network.config.batch_size)
             folder, goes_on = team.open_folder(output, samples.name, force)
         run = plan.run(samples, network, folder, resume=goes_on, replaces=force)
     run.tensorboard |= tensorboard

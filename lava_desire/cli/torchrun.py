@@ -101,17 +101,6 @@ class Launch:
                 f"{self.size} ranks: expected --backend torch, or no torchrun"
             )
 
-    def check_batch_size(self, batch_size: int) -> None:
-        """Refuse a minibatch of which some rank would get nothing.
-
-        Raises ValueError if there are more ranks than samples in it.
-        """
-        if batch_size < self.size:
-            raise ValueError(
-                f"--batch-size is {batch_size} for {self.size} ranks: expected at least "
-                "one sample a rank; use a smaller --nproc-per-node, or a larger minibatch"
-            )
-
     def has_begun(self, folder: Path, restarts: int, force: bool) -> bool:
         """Tell whether the run in a folder was begun by this torchrun, and should be resumed.
 
