@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers import PEERS
-from benchmarks.report import draw, print_table, summary
+from benchmarks.report import commit_of, draw, print_table, summary
 from lava_desire import DesireConfig, DesireNetwork, load_dataset
 from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
@@ -57,7 +57,9 @@ def cases(trained: Path, against: Path | None, only: str = "") -> list[dict[str,
     listed = [dict(zip(names, row, strict=True)) for row in table]
     if against is not None:
         listed += [
-            {**case, "name": f"before: {case['name']}", "path": str(against)} for case in listed[:5]
+            {**case, "name": f"before: {case['name']}", "path": str(against)}
+            for case in listed
+            if case["kind"] == "engine"
         ]
     return [case for case in listed if re.search(only, case["name"])]
 
@@ -199,20 +201,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--against", type=Path, help="another checkout, measured in the same run")
     parser.add_argument("--weights", type=Path, help="of a network in training, .npz")
-    parser.add_argument("--only", default="", help="pattern of cases to time; writes no file")
-    parser.add_argument("--output", type=Path, default=HERE / "results")
+    parser.add_argument("--only", default="", help="pattern of cases to time, which prints them")
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "results", help="folder; with --only, a .json file"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as name:
         data, trained, work = prepare(Path(name), options.data_dir, options.weights)
         listed = cases(trained, options.against and options.against.resolve(), options.only)
         results = measure(listed, data, options.threads, options.rounds)
-    if options.only:
-        print(json.dumps(results, indent=2))
-        return
     report = {
         "command": "make bench",
         "commit": commit(),
+        "against": options.against and commit_of(options.against),
         "network": "-".join(map(str, LAYERS)),
         "data": "MNIST; in training = "
         + (f"{options.weights}" if options.weights else f"after {PRETRAIN} samples at 5e-5"),
@@ -221,8 +223,14 @@ def main() -> None:
         "environment": environment(),
         "peers": {peer.name: peer.how for peer in PEERS.values()},
         "results": results,
-        "summary": summary(results, work, LAYERS),
     }
+    if options.only:
+        report |= {"command": "python -m benchmarks.engine", "only": options.only}
+        print(json.dumps(results, indent=2))
+        if options.output.suffix == ".json":
+            options.output.write_text(json.dumps(report, indent=2) + "\n")
+        return
+    report["summary"] = summary(results, work, LAYERS)
     print_table(report)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "engine.json").write_text(json.dumps(report, indent=2) + "\n")

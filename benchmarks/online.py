@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.report import commit_of
+
 LAYERS = (784, 1600, 800, 10)
 RATE = 1e-5
 HERE = Path(__file__).parent
@@ -248,12 +250,6 @@ def main() -> None:
     path = HERE / "results" / options.output
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(path)
-
-
-def commit_of(checkout: Path) -> str:
-    """Return the commit that a checkout is at, or nothing."""
-    command = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,9 @@ def draw(results: list[dict[str, Any]], processor: str, path: Path) -> None:
     axes.set_title(f"784-1600-800-10, T = {NUM_STEPS}, {processor}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
+
+
+def commit_of(checkout: Path) -> str:
+    """Return the commit that a checkout is at, or nothing."""
+    command = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
