@@ -177,10 +177,10 @@ class _Commands(_QuickHelp, TyperGroup):
 
 
 class _Plain:
-    """Reads values that are plain at first sight; typer asks pydantic about each, even about none.
+    """Reads numbers, and what is plain at first sight; typer asks pydantic about each, and none.
 
-    Importing pydantic takes as long as all else that a bad option needs. Of what is not plain, what
-    cannot be read above all, typer says what it always does.
+    Importing pydantic takes as long as all else that a bad option needs. Of other values that are
+    not plain typer says what it always does.
     """
 
     def __init__(self, option: Any) -> None:
@@ -197,36 +197,23 @@ class _Plain:
             return () if param.multiple or param.nargs == -1 else None
         if self._kind == list[str] and isinstance(value, (list, tuple)):
             return [str(each) for each in value]
-        pattern = _PLAIN_NUMBERS.get(self._kind)
-        if pattern and isinstance(value, str) and pattern.fullmatch(value):
-            return self._kind(value)
-        if type(value) is self._kind:
-            return value
+        if self._kind in (int, float) and isinstance(value, str):
+            return self._number(value, param)
+        return value if type(value) is self._kind else self._ask().coerce(value, param, ctx)
+
+    def _number(self, text: str, param: Any) -> float:
+        """Return a number as Python reads it: pydantic takes 3.0 for an integer.
+
+        Raises ValueError, naming the option, the text and what is allowed.
+        """
         try:
-            return self._ask().coerce(value, param, ctx)
-        except typer.BadParameter:
-            if pattern is not None:
-                _refuse_number(value, param, self._kind)
-            raise
-
-
-def _refuse_number(value: Any, param: Any, kind: type) -> None:
-    """Refuse a text in a number's place: ValueError names the option, the text, what is allowed."""
-    from lava_desire.cli.fields import offered_fields
-    from lava_desire.cli.run import option_of
-    from lava_desire.model.fields import declared
-
-    field = offered_fields().get(param.name)
-    if field is not None and declared(field).help == param.help:
-        declared(field).check(option_of(param.name), value, None)
-    expected = "an integer" if kind is int else "a number"
-    raise ValueError(f"{param.opts[0]} is {value!r}: expected {expected}")
-
-
-_PLAIN_NUMBERS = {
-    int: re.compile("[+-]?[0-9]{1,18}"),
-    float: re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE),
-}
+            number: float = self._kind(text)
+            return number
+        except ValueError:
+            if param.callback is not None:  # refuses it, and says the range
+                param.callback(None, param, text)
+            expected = "an integer" if self._kind is int else "a number"
+            raise ValueError(f"{param.opts[0]} is {text!r}: expected {expected}") from None
 
 
 class _Command(_QuickHelp, TyperCommand):
@@ -237,6 +224,15 @@ class _Command(_QuickHelp, TyperCommand):
         for option in self.params:
             if hasattr(option, "get_runtime_param"):  # other versions of typer ask nobody
                 option.get_runtime_param = _Plain(option)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Return the context; of options that are refused all ranks know, and one speaks."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except ValueError as error:
+            raise _USAGE_ERROR(str(error)) from error
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""

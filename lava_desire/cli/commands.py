@@ -53,7 +53,7 @@ from lava_desire.cli.run import (
     train_run,
     trained_file,
 )
-from lava_desire.cli.run_data import Source, data_of, describe
+from lava_desire.cli.run_data import PATIENCE, VALIDATION, Source, data_of, describe
 from lava_desire.cli.scores import reliability_table, scores_table, write_confusion
 from lava_desire.cli.seeds import check_seeds, parse_seeds, resume_seeds, train_seeds
 from lava_desire.config import PRESETS
@@ -93,11 +93,16 @@ def train(
             "Share of the training samples that choose the best epoch, as 0.1; the test set is "
             "then read once, at the end.",
             "none",
+            allowed=VALIDATION,
         ),
     ] = None,
     patience: Annotated[
         int | None,
-        option("End when the accuracy has not become better for so many epochs.", "all epochs"),
+        option(
+            "End when the accuracy has not become better for so many epochs.",
+            "all epochs",
+            allowed=PATIENCE,
+        ),
     ] = None,
     tensorboard: Annotated[
         bool, option("Write events for TensorBoard into the run's folder.", True, "--tensorboard")

@@ -11,6 +11,7 @@ from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, check_output, trained_file
 from lava_desire.cli.run_data import Source, data_of
 from lava_desire.deploy.chips import find_chips
+from lava_desire.model.fields import whole_numbers
 
 CHIPS = [name for name, chip in find_chips().items() if chip.energies]
 _REPORT = (
@@ -24,7 +25,9 @@ def energy(
     run: Trained,
     where: dict[str, Any],
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=CHIPS)] = "loihi1",
-    samples: Annotated[int, option("Test and training samples to count on.")] = 100,
+    samples: Annotated[
+        int, option("Test and training samples to count on.", allowed=whole_numbers(1))
+    ] = 100,
     simulated: Annotated[
         str | None, option("The report.json of the script of --to sanafe, to stand beside.")
     ] = None,
@@ -39,8 +42,6 @@ def energy(
     lava-desire export --to fixed.
     """
     check_choice("--chip", chip, tuple(CHIPS))
-    if samples < 1:
-        raise ValueError(f"--samples is {samples}: expected an integer, at least 1")
     path = trained_file(run)
     output = None if json_ is None else check_output("--json", json_, (".json",), path)
     beside = None if simulated is None else _read(Path(simulated))

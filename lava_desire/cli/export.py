@@ -16,6 +16,7 @@ from lava_desire.cli.run import check_choice, check_output, option_of, trained_f
 from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.deploy.targets import find_targets
 from lava_desire.deploy.targets.base import Target
+from lava_desire.model.fields import whole_numbers
 
 TARGETS = find_targets()
 _FILES = "; ".join(
@@ -50,7 +51,11 @@ def _option(name: str) -> tuple[Any, Any]:
     defaults = dict.fromkeys(str(default) for _, _, default in having.values() if default)
     text = " ".join(f"{to}: {text}" for to, (_, text, _) in having.items())
     (kind,) = {kind for kind, _, _ in having.values()}  # one type, whichever target has it
-    return kind, option(text, ", ".join(defaults) or False, option_of(name))
+    fields = (each for to in having for each in dataclasses.fields(TARGETS[to].options))
+    first, *others = [each.metadata["allowed"] for each in fields if each.name == name] or [None]
+    is_one_range = isinstance(first, range) and all(each == first for each in others)
+    allowed = whole_numbers(first[0], first[-1]) if is_one_range else None
+    return kind, option(text, ", ".join(defaults) or False, option_of(name), allowed=allowed)
 
 
 def _of_all_targets(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,18 +17,57 @@ import typer
 from lava_desire.cli.run import option_of
 from lava_desire.config import PARTS
 from lava_desire.data.names import DATASETS
-from lava_desire.model.fields import Part, declared
+from lava_desire.model.fields import Check, Part, declared, whole_numbers
 
 Values = Sequence[str] | Callable[[str], list[str]]
 
 
-def option(text: str, default: bool | str = True, *names: str, values: Values = ()) -> Any:
+def offered_fields(kind: type[Part] = Part) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields that the parts of a kind declare, those that the command line offers."""
+    return {
+        field.name: field
+        for part in PARTS
+        if issubclass(part, kind)
+        for field in dataclasses.fields(part)
+        if declared(field).help
+    }
+
+
+def allowed_of(field: str) -> Check:
+    """Return what checks a field of the configuration, for an option that is one in other words."""
+    return declared(offered_fields()[field]).check
+
+
+def option(
+    text: str,
+    default: bool | str = True,
+    *names: str,
+    values: Values = (),
+    allowed: Check | None = None,
+    panel: str | None = None,
+) -> Any:
     """Return what typer shows of an option: help, default, and its names if not the parameter's.
 
-    A shell completes `values`, or what they return of the beginning of one.
+    A shell completes `values`, or what they return of the beginning of one. A number is checked by
+    `allowed`, as a field of the configuration is, before the command begins.
     """
-    complete = completing(values)
-    return typer.Option(*names, help=text, show_default=default, autocompletion=complete)
+    return typer.Option(
+        *names,
+        help=text,
+        show_default=default,
+        rich_help_panel=panel,
+        autocompletion=completing(values),
+        callback=None if allowed is None else _checking(allowed),
+    )
+
+
+def _checking(allowed: Check) -> Callable[[Any, Any, Any], Any]:
+    """Return what typer calls with the value of an option, None where it is not given."""
+
+    def check(context: Any, param: Any, value: Any) -> Any:
+        return None if value is None else allowed(param.opts[0], value, None)
+
+    return check
 
 
 def completing(values: Values) -> Callable[[str], list[str]] | None:
@@ -68,11 +107,7 @@ _MOST_LOOKED_AT = 2000
 _PLAIN_NAME = re.compile(r"[\w./+-]+")
 _RUN_FILES = ("run.json", "checkpoint.safetensors")
 
-_BINNING = "How --events become spikes"
-
-
-def _binning(text: str, default: bool | str) -> Any:
-    return typer.Option(help=text, rich_help_panel=_BINNING, show_default=default)
+_binning = functools.partial(option, panel="How --events become spikes")
 
 
 SAMPLES: dict[str, tuple[type, Any]] = {
@@ -90,9 +125,15 @@ SAMPLES: dict[str, tuple[type, Any]] = {
         str,
         option("Recordings of events: a folder, with a folder a class; or spike trains: .npz."),
     ),
-    "bins": (int, _binning("Time steps of a recording.", "--num-steps")),
+    "bins": (
+        int,
+        _binning("Time steps of a recording.", "--num-steps", allowed=allowed_of("num_steps")),
+    ),
     "sensor": (str, _binning("CHANNELS,HEIGHT,WIDTH, as 2,34,34.", "what the recordings say")),
-    "duration": (int, _binning("Of a recording, µs.", "each recording's own")),
+    "duration": (
+        int,
+        _binning("Of a recording, µs.", "each recording's own", allowed=whole_numbers(1, 2**63)),
+    ),
     "start": (int, _binning("Of the first bin, µs.", "the first event")),
     "late": (str, _binning("Events after the duration: refuse, drop or last (bin).", "refuse")),
     "counts": (
@@ -162,15 +203,19 @@ def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         offered: dict[str, tuple[Any, Any]] = {}
         for name, field in offered_fields(kind).items():
+            if name in inspect.signature(command).parameters:  # its own, of that name
+                continue
             about = declared(field)
-            panel = about.panel if kind is Part else None
-            option = typer.Option(
-                help=about.help,
-                rich_help_panel=panel,
-                show_default=default,
-                autocompletion=completing(re.findall(r'"(\w+)"', about.kind)),
+            offered[name] = (
+                about.type,
+                option(
+                    about.help,
+                    default,
+                    values=re.findall(r'"(\w+)"', about.kind),
+                    allowed=None if about.type is str else about.check,
+                    panel=about.panel if kind is Part else None,
+                ),
             )
-            offered[name] = (about.type, option)
         return with_options(command, offered)
 
     return decorate
@@ -210,14 +255,3 @@ def check_fields(fields: Mapping[str, Any]) -> None:
     offered = offered_fields()
     for name, value in fields.items():
         declared(offered[name]).check(option_of(name), value, None)
-
-
-def offered_fields(kind: type[Part] = Part) -> dict[str, dataclasses.Field[Any]]:
-    """Return the fields that the parts of a kind declare, those that the command line offers."""
-    return {
-        field.name: field
-        for part in PARTS
-        if issubclass(part, kind)
-        for field in dataclasses.fields(part)
-        if declared(field).help
-    }

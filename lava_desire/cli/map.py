@@ -15,6 +15,7 @@ from lava_desire.cli.run import FIGURES, check_choice, check_output, trained_fil
 from lava_desire.config import PRESETS
 from lava_desire.data.names import DATASETS
 from lava_desire.deploy.chips import find_chips
+from lava_desire.model.fields import whole_numbers
 
 if TYPE_CHECKING:
     from lava_desire.checkpoint import Checkpoint
@@ -58,7 +59,10 @@ def map_(
     ] = None,
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=list(CHIPS))] = "loihi1",
     weight_bits: Annotated[
-        int | None, option("Bits of a weight, 1 to 32.", "those of integers, else 8")
+        int | None,
+        option(
+            "Bits of a weight, 1 to 32.", "those of integers, else 8", allowed=whole_numbers(1, 32)
+        ),
     ] = None,
     reset: Annotated[str | None, option("Of layers: subtract or zero.", "subtract")] = None,
     learning: Annotated[
@@ -92,8 +96,8 @@ def map_(
     try:
         found = map_network(given, chip, weight_bits, learning=learning)
     except ValueError as error:
-        said = str(error).replace("weight_bits is", "--weight-bits is")
-        raise ValueError(said.replace("learning is True", "--learning is given")) from error
+        said = str(error).replace("learning is True", "--learning is given")
+        raise ValueError(said) from error
     if "json" in paths:
         from lava_desire.files import write_atomically
 

@@ -21,7 +21,7 @@ from lava_desire.cli.run import (
     make_config,
     make_network,
 )
-from lava_desire.cli.run_data import Source
+from lava_desire.cli.run_data import Source, check_choosing
 from lava_desire.config import DesireConfig
 from lava_desire.files import read_file, write_atomically
 from lava_desire.strict_json import parse_json
@@ -90,8 +90,7 @@ class Plan:
             raise ValueError(f"{path} is damaged: {error}") from None
         check_choice(f"{path}: backend", plan.backend, BACKENDS)
         check_computing(plan.device, plan.precision, plan.kernels)
-        check_share(plan.validation)
-        check_patience(plan.patience)
+        check_choosing(path, plan.validation, plan.patience)
         return plan, others
 
 
@@ -116,8 +115,6 @@ def make_plan(
     if not source.is_named:
         source = Source.given("digits", where.get("data_dir"))
     settings = {name: value for name, value in settings.items() if value is not None}
-    check_share(settings.get("validation"))
-    check_patience(settings.get("patience"))
     if settings.get("backend") == "lava":
         # A Lava network learns online; a preset's minibatch is not for it.
         given.setdefault("batch_size", 1)
@@ -133,18 +130,6 @@ def make_plan(
             sys.stderr,
         )
     return Plan(source, make_config(samples, given, **base), **settings), samples
-
-
-def check_share(share: object) -> None:
-    """Refuse what is no share of samples to validate with."""
-    if share is not None and not (isinstance(share, float) and 0 < share < 1):
-        raise ValueError(f"--validation is {share}: expected a share in (0, 1), as 0.1")
-
-
-def check_patience(patience: object) -> None:
-    """Refuse what is no number of epochs to wait for a better one."""
-    if patience is not None and not (type(patience) is int and patience >= 1):
-        raise ValueError(f"--patience is {patience}: expected an integer >= 1")
 
 
 def holds_plan(folder: str | Path, name: str) -> bool:

@@ -27,7 +27,7 @@ from lava_desire.analysis.catalogue import (
     VARIANTS,
     Experiment,
 )
-from lava_desire.cli.fields import SAMPLES, Json, completing, option
+from lava_desire.cli.fields import SAMPLES, Json, allowed_of, completing, option
 from lava_desire.cli.machine import environment
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
@@ -44,6 +44,7 @@ from lava_desire.cli.run_data import Source, read_notes
 from lava_desire.cli.workers import side_by_side
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import read_file
+from lava_desire.model.fields import whole_numbers
 from lava_desire.strict_json import parse_json
 from lava_desire.training.history import METRICS_JSON, RUN, seed_folder, seed_folders
 from lava_desire.training.interrupt import Interrupted
@@ -73,10 +74,20 @@ def reproduce(
             values=list(PROTOCOLS),
         ),
     ] = None,
-    parallel: Annotated[int, option("Seeds at a time, each a process.")] = 1,
-    epochs: Annotated[int | None, option("Passes over the data.", "the experiment's")] = None,
-    learning_rate: Annotated[float | None, option("Of the first epoch.", "the preset's")] = None,
-    batch_size: Annotated[int | None, option("1 is online.", "the preset's")] = None,
+    parallel: Annotated[
+        int, option("Seeds at a time, each a process.", allowed=whole_numbers(1))
+    ] = 1,
+    epochs: Annotated[
+        int | None,
+        option("Passes over the data.", "the experiment's", allowed=whole_numbers(1)),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        option("Of the first epoch.", "the preset's", allowed=allowed_of("learning_rate")),
+    ] = None,
+    batch_size: Annotated[
+        int | None, option("1 is online.", "the preset's", allowed=allowed_of("batch_size"))
+    ] = None,
     preset: Annotated[
         str | None, option("Another preset.", "the experiment's", values=list(PRESETS))
     ] = None,
@@ -88,7 +99,9 @@ def reproduce(
     only: Annotated[str | None, option("Some figures or variants: fig4,fig9.", "all")] = None,
     neurons: Annotated[str | None, option("Figures: values of N.", "25,50,100,200,400")] = None,
     steps: Annotated[str | None, option("Figures: values of T.", "5,10,15,20,30,40")] = None,
-    largest: Annotated[int | None, option("Figures: most neurons timed.", "10000")] = None,
+    largest: Annotated[
+        int | None, option("Figures: most neurons timed.", "10000", allowed=whole_numbers(100))
+    ] = None,
     base: Annotated[str, option(f"Ablation: {' or '.join(BASES)} network.")] = "small",
     device: Annotated[str, option("cpu, cuda or cuda:N.")] = "cpu",
     quiet: Annotated[bool, option("Print nothing but errors.", True, "--quiet")] = False,
@@ -101,8 +114,6 @@ def reproduce(
     check_choice("--protocol", protocol, tuple(PROTOCOLS))
     check_computing(device)
     seeds = _numbers("--seed", seed)
-    if parallel < 1:
-        raise ValueError(f"--parallel is {parallel}: expected at least 1")
     folder = Path("runs/quick" if quick else "results") / experiment
     if experiment in EXPERIMENTS:
         folder, protocol = _settle(folder, Path(output) if output else None, protocol)
@@ -143,7 +154,7 @@ def reproduce(
             given: dict[str, Any] = {"epochs": epochs, "largest": largest}
             given["neurons"] = _numbers("--neurons", neurons) if neurons else None
             given["steps"] = _numbers("--steps", steps) if steps else None
-            _draw(asked, {name: value for name, value in given.items() if value})
+            _draw(asked, {name: value for name, value in given.items() if value is not None})
     except Interrupted as interrupted:
         say("interrupted, saved; the same command goes on", sys.stderr)
         raise typer.Exit(interrupted_status(interrupted)) from interrupted

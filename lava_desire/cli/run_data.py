@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lava_desire._text import printable
 from lava_desire.data.names import DATASETS, check_dataset
 from lava_desire.files import read_file
+from lava_desire.model.fields import FloatRange, floats, whole_numbers
 from lava_desire.strict_json import parse_json
 from lava_desire.training.choose import CHOICES
 from lava_desire.training.history import RUN
@@ -32,6 +33,10 @@ _SETTINGS = {"device": None, "precision": None, "kernels": "auto", "backend": "t
 _ARGUMENT = re.compile(
     r"\b(num_steps|sensor|duration|start|late|counts)(?:=\"?(\w+|\([^)]*\))\"?|(?= is ))"
 )
+VALIDATION = floats(FloatRange("0 < {name} < 1", lambda value: 0 < value < 1, smallest=0))
+"""Checks a share of the training samples that choose the best epoch."""
+PATIENCE = whole_numbers(1)
+"""Checks for how many epochs without a better one a run goes on."""
 _SAMPLES = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -266,12 +271,8 @@ def read_notes(path: Path) -> Notes:
     texts = [*settings.values(), *(text for text in texts if text is not None)]
     if not all(isinstance(text, str) for text in texts) or not isinstance(source.quick, bool):
         raise ValueError(f"{path} is damaged: expected texts as source and settings")
-    share = fields.get("validation")
-    if share is not None and not (isinstance(share, float) and 0 < share < 1):
-        raise ValueError(f"{path} is damaged: validation is {share!r}, and no share in (0, 1)")
-    patience = fields.get("patience")
-    if patience is not None and not (type(patience) is int and patience >= 1):
-        raise ValueError(f"{path} is damaged: patience is {patience!r}, and no integer >= 1")
+    share, patience = fields.get("validation"), fields.get("patience")
+    check_choosing(path, share, patience)
     is_logged = fields.get("tensorboard", False)
     if not isinstance(is_logged, bool):
         raise ValueError(f"{path} is damaged: tensorboard is {is_logged!r}: expected true or false")
@@ -293,6 +294,20 @@ def read_notes(path: Path) -> Notes:
         is_logged,
         fields,
     )
+
+
+def check_choosing(path: Path, validation: object, patience: object) -> None:
+    """Refuse a share to validate with, or a patience, that a file cannot hold, None where none is.
+
+    Raises ValueError naming the file.
+    """
+    try:
+        if validation is not None:
+            VALIDATION("validation", validation, None)
+        if patience is not None:
+            PATIENCE("patience", patience, None)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
 
 
 def data_of(place: Path, given: Source, *, same: bool = False) -> tuple[Source, Dataset]:

@@ -30,12 +30,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """A number from `low` to `high`, both included; with `log` its logarithm is spread evenly."""
+    """A number from `low` to `high`, both included; with `log` its logarithm is spread evenly.
+
+    Integers are a `step` from each other.
+    """
 
     low: float
     high: float
     log: bool
     is_integer: bool
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Space:
                 found[name] = trial.suggest_categorical(name, values.texts)
             elif values.is_integer:
                 low, high = int(values.low), int(values.high)
-                found[name] = trial.suggest_int(name, low, high, log=values.log)
+                found[name] = trial.suggest_int(name, low, high, step=values.step, log=values.log)
             else:
                 found[name] = trial.suggest_float(name, values.low, values.high, log=values.log)
         return found
@@ -113,7 +117,8 @@ def _parse(text: str) -> tuple[str, Choice | Range]:
         for each in texts:
             _value(name, each) if name != LAYERS else parse_layers(each)
         return name, Choice(texts)
-    kind = str if name == LAYERS else declared(offered_fields()[name]).type
+    about = None if name == LAYERS else declared(offered_fields()[name])
+    kind, step = (str, 1) if about is None else (about.type, about.step)
     try:
         low, high = (kind(end) for end in found.groups()[:2])
     except ValueError:
@@ -123,9 +128,11 @@ def _parse(text: str) -> tuple[str, Choice | Range]:
     if not low < high or (found[3] and low <= 0):
         least = "0 < LOW < HIGH" if found[3] else "LOW < HIGH"
         raise ValueError(f"--over is {text!r}: expected {least}")
-    for end in (low, high):
-        _value(name, end)
-    return name, Range(low, high, bool(found[3]), kind is int)
+    if step > 1 and found[3]:
+        raise ValueError(f"--over is {text!r}: expected LOW..HIGH, or values separated by commas")
+    for drawn in dict.fromkeys((low, low + step, high) if kind is int else (low, high)):
+        _value(name, drawn)  # whatever else is drawn from there to `high` is allowed as well
+    return name, Range(low, high, bool(found[3]), kind is int, step)
 
 
 def _value(name: str, value: Any) -> Any:

@@ -46,12 +46,13 @@ from lava_desire.cli.run import (
     new_folder,
     train_run,
 )
+from lava_desire.cli.run_data import PATIENCE, VALIDATION
 from lava_desire.cli.seeds import parse_seeds
 from lava_desire.cli.space import Space
 from lava_desire.cli.workers import side_by_side
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import FolderInUseError, FolderLock, write_atomically
-from lava_desire.model.fields import Part
+from lava_desire.model.fields import Part, whole_numbers
 from lava_desire.training.history import seed_folder
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def sweep(
         list[str] | None,
         option("What to vary: FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=A,B,C; repeat it."),
     ] = None,
-    trials: Annotated[int | None, option("How many.", "20, or all of a grid")] = None,
+    trials: Annotated[
+        int | None, option("How many.", "20, or all of a grid", allowed=whole_numbers(1))
+    ] = None,
     sampler: Annotated[
         str | None, option("grid, random or tpe (learns from trials).", "grid of choices, else tpe")
     ] = None,
@@ -81,7 +84,7 @@ def sweep(
     prune: Annotated[
         bool, option("Stop trials that lag behind the median of the others.", True, "--prune")
     ] = False,
-    jobs: Annotated[int, option("Trials at a time, each a process.")] = 1,
+    jobs: Annotated[int, option("Trials at a time, each a process.", allowed=whole_numbers(1))] = 1,
     resume: Annotated[
         str | None, option("Go on with the sweep in this folder, or join those who work on it.")
     ] = None,
@@ -90,9 +93,10 @@ def sweep(
     layers: Annotated[str | None, option("As of train.", "preset's")] = None,
     output: Annotated[str | None, option("Folder.", "runs/<dataset>-<time>")] = None,
     validation: Annotated[
-        float | None, option("Share of the training samples that chooses.", "0.1")
+        float | None,
+        option("Share of the training samples that chooses.", "0.1", allowed=VALIDATION),
     ] = None,
-    patience: Annotated[int | None, option("As of train.", "all epochs")] = None,
+    patience: Annotated[int | None, option("As of train.", "all epochs", allowed=PATIENCE)] = None,
     device: Device = None,
     precision: Annotated[str | None, option("As of train.", AUTO)] = None,
     kernels: Annotated[str | None, option("As of train.", AUTO)] = None,
@@ -106,10 +110,6 @@ def sweep(
     """
     _import_optuna()
     given = given_fields(fields)
-    if jobs < 1:
-        raise ValueError(f"--jobs is {jobs}: expected at least 1")
-    if trials is not None and trials < 1:
-        raise ValueError(f"--trials is {trials}: expected at least 1")
     check_choice("--sampler", sampler, SAMPLERS)
     check_computing(device, precision or AUTO, kernels or AUTO)
     if resume is not None:

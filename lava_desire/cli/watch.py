@@ -19,13 +19,14 @@ from lava_desire.cli.fields import option, places
 from lava_desire.cli.printing import make_console, say, tell, terminal_width
 from lava_desire.errors import DamagedCheckpointWarning
 from lava_desire.files import LOCK, writer_of
-from lava_desire.model.fields import MOST_SAMPLES
+from lava_desire.model.fields import MOST_SAMPLES, FloatRange, floats
 from lava_desire.training.history import METRICS_JSON, EpochRecord, History
 
 RUNNING, SILENT, DONE, STOPPED, ENDED = "running", "silent", "done", "stopped", "ended"
 WAITING = "waiting"
 _SILENT_SECONDS = 300.0  # five times the longest between two checkpoints, unless asked otherwise
 _EPOCHS_TIMED = 5
+_INTERVALS = floats(FloatRange("{name} >= 0.1", lambda value: value >= 0.1))  # seconds
 _ROWS, _MOST_COLUMNS = 8, 60
 
 
@@ -57,7 +58,9 @@ class View:
 def watch(
     run: Annotated[str, typer.Argument(help="The folder of a run.", autocompletion=places)],
     once: Annotated[bool, option("Say where it is now, and end.", True, "--once")] = False,
-    every: Annotated[float, option("Seconds between two looks at the files.", "2")] = 2.0,
+    every: Annotated[
+        float, option("Seconds between two looks at the files.", "2", allowed=_INTERVALS)
+    ] = 2.0,
     json_: Annotated[
         bool, option("Print JSON, an object whenever the files change.", True, "--json")
     ] = False,
@@ -69,8 +72,6 @@ def watch(
     is called silent. Nothing is locked or written.
     """
     folder = Path(run)
-    if not every >= 0.1:
-        raise ValueError(f"--every is {every}: expected at least 0.1 seconds")
     if not folder.is_dir():
         raise FileNotFoundError(f"No such folder: {run}; expected the folder of a run")
     with suppress(KeyboardInterrupt):

@@ -41,6 +41,9 @@ class FloatRange:
     largest: float = LARGEST_FLOAT
 
 
+Check = Callable[[str, Any, Any], Any]
+"""Returns the value of a field, by name, value and config, or refuses it: see :class:`Declared`."""
+
 AT_LEAST_0 = FloatRange("{name} >= 0", lambda value: value >= 0)
 SHARE = FloatRange("0 <= {name} <= 1", lambda value: 0 <= value <= 1)
 BELOW_1 = FloatRange(
@@ -48,6 +51,9 @@ BELOW_1 = FloatRange(
     lambda value: 0 <= value < 1,
     "0, or 2**-126 <= {name} <= 1 - 2**-24, which float32 can hold",
     largest=1 - 2.0**-24,
+)
+ABOVE_0 = FloatRange(
+    "{name} > 0", lambda value: value > 0, "2**-126 <= {name} < 2**128, which float32 can hold"
 )
 # It is compared with potentials of some thresholds, where neither zero nor infinity would do.
 THRESHOLD = FloatRange(
@@ -67,10 +73,11 @@ class Declared:
     config holds the fields before this one. The command line reads a `type`, int, float or str, by
     `parse` where there is one, in a `panel`, with `help`; without it there is no option. `kind` and
     `doc` are its type, and what it is, in the documentation; `example` is another value than the
-    default, for tests of every field in small networks; `allowed` says what a float may be.
+    default, for tests of every field in small networks; `allowed` says what a float may be, and
+    `step` how far integers that are allowed lie from each other.
     """
 
-    check: Callable[[str, Any, Any], Any]
+    check: Check
     type: type
     kind: str
     doc: str
@@ -79,6 +86,26 @@ class Declared:
     example: Any = None
     parse: Callable[[str], Any] | None = None
     allowed: FloatRange | None = None
+    step: int = 1
+
+
+def whole_numbers(smallest: int, largest: int = 2**31 - 1) -> Check:
+    """Return what checks an integer in [smallest, largest]: ``check`` of :class:`Declared`."""
+
+    def check(name: str, value: Any, config: Any) -> int:
+        value = number(name, value, f"at least {smallest}", integer=True)
+        if value < smallest:
+            raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
+        if value > largest:
+            raise ValueError(f"{name} is {value}: expected {name} <= {largest}")
+        return int(value)
+
+    return check
+
+
+def floats(allowed: FloatRange) -> Check:
+    """Return what checks a float that float32 can hold: ``check`` of :class:`Declared`."""
+    return lambda name, value, config: checked_float(name, value, allowed)
 
 
 def declare(default: Any, declared: Declared) -> Any:
@@ -97,15 +124,7 @@ def integer(
     example: int | None = None,
 ) -> Any:
     """Declare an integer in [smallest, largest]; the parameters are those of :class:`Declared`."""
-
-    def check(name: str, value: Any, config: Any) -> int:
-        value = number(name, value, f"at least {smallest}", integer=True)
-        if value < smallest:
-            raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
-        if value > largest:
-            raise ValueError(f"{name} is {value}: expected {name} <= {largest}")
-        return int(value)
-
+    check = whole_numbers(smallest, largest)
     return declare(default, Declared(check, int, "int", doc, help, panel, example))
 
 
@@ -119,11 +138,7 @@ def real(
     example: float | None = None,
 ) -> Any:
     """Declare a float that float32 can hold; the parameters are those of :class:`Declared`."""
-
-    def check(name: str, value: Any, config: Any) -> float:
-        return checked_float(name, value, allowed)
-
-    declared = Declared(check, float, "float", doc, help, panel, example, allowed=allowed)
+    declared = Declared(floats(allowed), float, "float", doc, help, panel, example, allowed=allowed)
     return declare(default, declared)
 
 

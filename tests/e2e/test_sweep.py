@@ -31,6 +31,7 @@ def summary(out):
         ("learning-rate=1e-5..1e-3:log", "learning_rate", Range(1e-5, 1e-3, True, False)),
         ("--trace-baseline = 0.5 .. 1", "trace_baseline", Range(0.5, 1.0, False, False)),
         ("batch_size=8..64", "batch_size", Range(8, 64, False, True)),
+        ("off-channel=3..9", "off_channel", Range(3, 9, False, True, step=2)),
         ("tie-break=undecided,earliest", "tie_break", Choice(("undecided", "earliest"))),
         ("layers=20, 30 20", "layers", Choice(("20", "30 20"))),
         ("layers=20|16c5s2 10", "layers", Choice(("20", "16c5s2 10"))),
@@ -58,6 +59,9 @@ def test_what_to_vary_is_read(text, name, values):
         (("trace-baseline=0,0",), "expected different values"),
         (("trace-baseline=0,1", "trace-baseline=0.5..1"), "gives trace_baseline twice"),
         (("decay=0.5..2",), "--decay"),
+        (("off-channel=3..8",), "--off-channel is 8: expected 0, or an odd side from 3 to 255"),
+        (("off-channel=0..9",), "--off-channel is 2: expected 0, or an odd side from 3 to 255"),
+        (("off-channel=3..9:log",), "expected LOW..HIGH, or values separated by commas"),
     ],
 )
 def test_what_cannot_be_varied_is_refused_before_anything_is_made(run, tmp_path, over, said):
@@ -66,6 +70,24 @@ def test_what_cannot_be_varied_is_refused_before_anything_is_made(run, tmp_path,
     assert (status, out) == (2, "")
     assert said in err
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize("sampler", [optuna.samplers.RandomSampler, optuna.samplers.TPESampler])
+def test_only_what_a_field_takes_is_drawn(sampler):
+    space = Space.parse(["off-channel=3..9"])
+    study = optuna.create_study(sampler=sampler(seed=0))
+    drawn = {space.suggest(study.ask())["off_channel"] for _ in range(40)}
+    assert drawn == {3, 5, 7, 9}
+
+
+def test_factors_of_layers_are_varied():
+    assert Space.parse(["learning-rate-scale=1,1|1,2"]).over == {
+        "learning_rate_scale": Choice(("1,1", "1,2"))
+    }
+    with pytest.raises(
+        ValueError, match=r"--learning-rate-scale is \(1.0, -1.0\): expected numbers"
+    ):
+        Space.parse(["learning-rate-scale=1,1|1,-1"])
 
 
 def test_a_sweep_is_chosen_by_validation_and_goes_on_to_more_trials(run, tmp_path):
@@ -213,9 +235,11 @@ def test_find_rate_prints_each_and_the_best(run):
             ("--lowest", "1", "--highest", "0.1"),
             "--lowest is 1.0, --highest 0.1: expected 0 < --lo",
         ),
-        (("--highest", "inf"), "--highest is inf: expected a finite number, above 0"),
-        (("--count", "1"), "--count is 1: expected at least 2"),
-        (("--samples", "0"), "--samples is 0: expected at least 1"),
+        (("--highest", "inf"), "--highest is inf: expected a finite number, value > 0"),
+        (("--count", "1"), "--count is 1: expected --count >= 2"),
+        (("--samples", "0"), "--samples is 0: expected --samples >= 1"),
+        (("--epochs", "0"), "--epochs is 0: expected --epochs >= 1"),
+        (("--epochs", "few"), "--epochs is 'few': expected an integer, at least 1"),
         (("--precision", "fixed_point", "--highest", "1e4"), "--highest is 10000.0: expected at m"),
     ):
         status, out, err = run(*given, *options)

@@ -174,7 +174,7 @@ def test_what_is_no_run_is_refused(run, data, tmp_path):
     status, _, err = run("watch", str(tmp_path), "--once")
     assert (status, "holds no run" in err) == (2, True)
     status, _, err = run("watch", str(tmp_path), "--every", "0")
-    assert (status, "--every is 0.0: expected at least 0.1" in err) == (2, True)
+    assert (status, "--every is 0.0: expected --every >= 0.1" in err) == (2, True)
     fit(DesireNetwork(CONFIG), *data, folder=tmp_path / "some" / "run")
     status, _, err = run("watch", str(tmp_path / "some"))
     assert (status, "holds runs, and is none" in err) == (2, True)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
 
 
-def _checked(name: str, given: Any, config: DesireConfig) -> tuple[float, ...]:
-    num_layers = config.num_layers
-    expected = f"expected {num_layers} numbers of at least 0, one a plastic layer, or none"
+def _checked(name: str, given: Any, config: DesireConfig | None) -> tuple[float, ...]:
+    num_layers = None if config is None else config.num_layers
+    some = "" if num_layers is None else f"{num_layers} "
+    expected = f"expected {some}numbers of at least 0, one a plastic layer, or none"
     try:
         scale = None if isinstance(given, str) else tuple(given)
     except TypeError:
@@ -31,7 +32,7 @@ def _checked(name: str, given: Any, config: DesireConfig) -> tuple[float, ...]:
     if scale is None:
         raise ValueError(f"{name} is {shown(given)}: {expected}")
     scale = tuple(number(name, factor, expected) for factor in scale)
-    if min(scale, default=0) < 0 or len(scale) not in (0, num_layers):
+    if min(scale, default=0) < 0 or (num_layers and len(scale) not in (0, num_layers)):
         raise ValueError(f"{name} is {shown(scale)}: {expected}")
     if not all(SMALLEST_FLOAT <= factor <= LARGEST_FLOAT for factor in scale if factor):
         raise ValueError(

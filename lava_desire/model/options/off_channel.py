@@ -47,6 +47,7 @@ class OffChannel(Filter):
             help="OFF cells beside pixels: odd side of their surround.",
             panel=BEYOND,
             example=3,
+            step=2,
         ),
     )
 
