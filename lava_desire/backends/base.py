@@ -525,3 +525,18 @@ def error_table(config: DesireConfig) -> Tensor:
     desires = torch.tensor([[-1], [0], [1]], dtype=torch.int8)
     errors: Tensor = local_errors(config, desires.expand_as(counts), counts)
     return errors.contiguous()
+
+
+def output_desire_table(config: DesireConfig) -> Tensor:
+    """Tabulate output desires by count, of other classes and the label's: (2, T + 1) int8 (Eq. 11).
+
+    They are the paper's, not those of an `output_policy`.
+    """
+    counts = torch.arange(config.num_steps + 1)
+    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
+    pairs: Tensor = rule.output_desire(
+        rates[:, None].expand(-1, 2),
+        torch.ones(len(counts), dtype=torch.int64),
+        config.desire_threshold_output,
+    )
+    return pairs.T.contiguous()

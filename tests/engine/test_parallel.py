@@ -9,13 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 
 from lava_desire.backends.numba import threads as module
 from lava_desire.backends.numba.threads import (
     in_parallel,
-    in_parallel_tiles,
     num_threads,
     own_threads,
+    pieces_of,
+    ranges,
+    share,
+    tiles,
 )
 
 from .threads import threads
@@ -34,17 +38,84 @@ def test_ranges_cover_all_once(size, grain, count):
     assert (done == 1).all()
 
 
-@given(st.integers(1, 700), st.integers(1, 9), st.integers(1, 5))
+@njit(nogil=True)
+def _note(done, order, board, thread):
+    for piece in pieces_of(board, thread):
+        done[piece[0] : piece[1], piece[2] : piece[3]] += 1
+        order[piece[0]] = thread
+
+
+@given(st.integers(0, 700), st.integers(0, 9), st.integers(1, 5))
 def test_tiles_and_samples_are_each_dealt_out_once(size, num_samples, count):
-    done = np.zeros((size, num_samples), int)
-
-    def work(first, last, first_sample, last_sample):
-        assert first % 64 == 0
-        done[first:last, first_sample:last_sample] += 1
-
+    done, order = np.zeros((size, num_samples), int), np.zeros(max(size, 1), int)
     with threads(count):
-        in_parallel_tiles(work, size, 64, num_samples)
+        pieces = tiles(size, 64, num_samples)
+        share(lambda board, thread: _note(done, order, board, thread), pieces)
+    assert all(first % 64 == 0 for first, *_ in pieces)
     assert (done == 1).all()
+
+
+@given(st.integers(0, 300), st.integers(1, 40), st.integers(1, 5))
+def test_pieces_are_taken_once_by_whichever_thread_comes(size, grain, count):
+    done, order = np.zeros((size, 1), int), np.zeros(max(size, 1), int)
+    with threads(count):
+        pieces = [(*bounds, 0, 1) for bounds in ranges(size, grain)]
+        share(lambda board, thread: _note(done, order, board, thread), pieces)
+    assert (done == 1).all()
+    assert (order < count).all()
+
+
+def test_a_thread_begins_with_pieces_of_its_own_and_takes_what_others_leave():
+    board = np.zeros((9, 8), np.int64)
+    board[1:, 1:5] = [(k, k + 1, 0, 1) for k in range(8)]
+    signals = np.zeros((4, 2, 8), np.int64)
+    board[0, :3] = signals.ctypes.data, 1, 4
+    done, order = np.zeros((8, 1), int), np.zeros(8, int)
+    board[6, 0] = 1  # taken by another
+    signals[1:, 0, 0] = 2  # called again, so that it does not wait
+    _note(done, order, board, 2)
+    assert list(done[:, 0]) == [1, 1, 1, 1, 1, 0, 1, 1]
+    assert signals[2, 1, 0] == 1
+
+
+def test_compiled_work_is_shared_by_threads_that_are_awake_and_that_sleep():
+    done, order = np.zeros((64, 1), int), np.zeros(64, int)
+    pieces, calls = [(k, k + 1, 0, 1) for k in range(64)], 60
+
+    def work(board, thread):
+        _note(done, order, board, thread)
+
+    with threads(3):
+        for call in range(calls):
+            share(work, pieces)
+            if call % 20 == 19:
+                time.sleep(0.02)
+    assert (done == calls).all()
+
+
+def test_what_fails_before_compiled_work_is_raised_and_the_next_call_works():
+    together = threading.Barrier(2)
+    done, order = np.zeros((2, 1), int), np.zeros(2, int)
+    pieces = [(0, 1, 0, 1), (1, 2, 0, 1)]
+
+    def work(board, thread):
+        _note(done, order, board, thread)
+
+    def fail_elsewhere(board, thread):
+        _note(done, order, board, thread)
+        together.wait(10)
+        if thread:
+            raise ArithmeticError("not here")
+
+    def wait(first, last):
+        together.wait(10)
+
+    with threads(2):
+        in_parallel(wait, 2)  # so that the other is awake
+        with pytest.raises(ArithmeticError, match="not here"):
+            share(fail_elsewhere, pieces)
+        share(work, pieces)
+    assert (done == 2).all()
 
 
 def test_several_threads_work_at_the_same_time():
@@ -66,7 +137,7 @@ def test_a_thread_that_comes_late_is_not_waited_for(monkeypatch):
     team, done = module._Team(3), []
     monkeypatch.setattr(team._called[0], "raise_to", lambda number: None)
     for _ in range(5):
-        team.run(lambda: done.append(threading.current_thread().name))
+        team.run(lambda thread: done.append(threading.current_thread().name))
     monkeypatch.undo()
     team.end()
     assert "lava_desire-1" not in done
@@ -94,8 +165,8 @@ def test_where_others_take_the_processors_one_thread_works_alone_for_a_while(mon
     clock = _Clock()
     monkeypatch.setattr(module, "time", clock)
     load = module._Load()
-    for share, pause in ((1.0, 0.0), (0.5, 0.1), (0.5, 0.2), (0.9, 0.0), (0.5, 0.1)):
-        load.measure(lambda share=share: clock.work(share))
+    for part, pause in ((1.0, 0.0), (0.5, 0.1), (0.5, 0.2), (0.9, 0.0), (0.5, 0.1)):
+        load.measure(lambda part=part: clock.work(part))
         for after, is_high in ((0.9 * pause, pause > 0), (0.2 * pause, False)):
             clock.now += after
             assert load.is_high() is is_high

@@ -8,8 +8,8 @@ decides the same, and provably so, it is used (``lava_desire.backends.numba.scan
 (``lava_desire.backends.numba.convolution``).
 
 Weights are stored input-major, so that the weights of one input lie side by side. The compiled
-functions release Python's lock; each is called on pieces of its work by as many threads as torch
-uses, and no result depends on how many those are.
+functions release Python's lock; as many threads as torch uses take pieces of their work
+(:func:`lava_desire.backends.numba.threads.share`), and no result depends on how many those are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_desire.backends.base import Layer, error_table
+from lava_desire.backends.base import Layer, error_table, output_desire_table
 from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.convolution import (
     add_outer_convolution,
@@ -48,8 +48,10 @@ from lava_desire.backends.numba.scan import NARROW, TILE, scan_layer
 from lava_desire.backends.numba.threads import (
     Workspace,
     in_parallel,
-    in_parallel_tiles,
     num_threads,
+    ranges,
+    share,
+    tiles,
 )
 from lava_desire.backends.numba.update import (
     BLOCK,
@@ -90,6 +92,7 @@ class NumbaBackend(WordBackend):
         self._needed = [group for group in self._groups if group != "single"]
         self._begin()
         self._errors = error_table(config).numpy()
+        self._output_desires = output_desire_table(config).numpy()
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
         self._online = Online.of(config, self.layers)
@@ -200,7 +203,7 @@ class NumbaBackend(WordBackend):
         arrived = self._events.of(trains, layer.delay, in_passing=mask is None and gain == 1)
         are_finite: list[bool] = []
 
-        def piece(first: int, last: int, first_sample: int, last_sample: int) -> None:
+        def scan(board: Any, thread: int) -> None:
             is_finite = scan_layer(
                 rows,
                 arrived.used,
@@ -225,18 +228,23 @@ class NumbaBackend(WordBackend):
                 spikes,
                 eligible,
                 self._workspace.take("tile", (2 * num_in + 2, tile), np.float32),
-                first,
-                last,
-                first_sample,
-                last_sample,
-                tile * num_threads(),
+                board,
+                thread,
             )
             are_finite.append(is_finite)
 
-        in_parallel_tiles(piece, num_out, tile, len(trains))
+        share(scan, tiles(num_out, tile, len(trains)))
         if not all(are_finite):
             raise FloatingPointError("a potential is NaN or infinite")
         return spikes, eligible
+
+    def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        if self.config.output_policy is not None:
+            return super().output_desire(counts, labels)
+        spikes = counts.numpy()
+        is_target = labels.numpy()[:, None] == np.arange(spikes.shape[1])
+        return torch.from_numpy(self._output_desires[is_target.view(np.int8), spikes])
 
     def predict(self, trains: Any) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""
@@ -270,7 +278,7 @@ class NumbaBackend(WordBackend):
                 rows = weights.T.contiguous().numpy()
                 places, values, counts = list_errors(errors)
 
-                def piece(first: int, last: int) -> None:
+                def back(board: Any, thread: int) -> None:
                     tile = self._workspace.take("transposed", (rows.shape[1], INPUTS), np.float32)
                     ternarise(
                         rows,
@@ -282,11 +290,11 @@ class NumbaBackend(WordBackend):
                         chosen,
                         desires,
                         tile,
-                        first,
-                        last,
+                        board,
+                        thread,
                     )
 
-                in_parallel(piece, len(rows), INPUTS)
+                share(back, ranges(len(rows), INPUTS))
         return torch.from_numpy(desires)
 
     def learn(
@@ -325,7 +333,7 @@ class NumbaBackend(WordBackend):
             with _by_input(weights) as rows:
                 room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
 
-                def piece(first: int, last: int) -> None:
+                def add(board: Any, thread: int) -> None:
                     learn_tiles(
                         rows,
                         rate,
@@ -342,11 +350,11 @@ class NumbaBackend(WordBackend):
                         config.synapse_decay,
                         self._workspace.take("sums", (len(rows), BLOCK), np.float64),
                         self._workspace.take("pairings", (room, GROUP), np.float64),
-                        first,
-                        last,
+                        board,
+                        thread,
                     )
 
-                in_parallel(piece, rows.shape[1], _grain(rows.shape[1]))
+                share(add, ranges(rows.shape[1], _grain(rows.shape[1])))
         return torch.from_numpy(with_desire)
 
     def desired_spikes(self, desire: Tensor, mask: Tensor | None, trains: Any) -> Any:

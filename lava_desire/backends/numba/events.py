@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lava_desire.backends.numba.jit import njit
-from lava_desire.backends.numba.threads import Workspace, in_parallel
+from lava_desire.backends.numba.threads import Workspace, pieces_of, ranges, share
 
 ROUNDOFF = 2.0**-24
 """The largest relative error of a float32 operation."""
@@ -155,11 +156,7 @@ def list_events(words: Any, delay: int, num_steps: int, workspace: Workspace, na
         _used(words),
     )
     *lists, used = vars(events).values()
-
-    def piece(first: int, last: int) -> None:
-        _list_events(words, used, delay, num_steps, first, last, *lists)
-
-    in_parallel(piece, batch_size)
+    share(partial(_list_events, words, used, delay, num_steps, *lists), ranges(batch_size))
     return events
 
 
@@ -282,8 +279,6 @@ def _list_events(
     used: Any,
     delay: int,
     num_steps: int,
-    first_sample: int,
-    last_sample: int,
     unit_words: Any,
     unit_begin: Any,
     members: Any,
@@ -298,6 +293,8 @@ def _list_events(
     step_begin: Any,
     depth: Any,
     most: Any,
+    board: Any,
+    thread: int,
 ) -> None:
     size, first_sum = words.shape[1], len(used) + 1
     place_of = np.empty(size, np.int32)
@@ -310,38 +307,41 @@ def _list_events(
     room = np.empty((6, size), np.int32)
     kinds = np.empty(size, np.uint64)
     window = (~np.uint64(0) >> np.uint64(64 - num_steps)) & (~np.uint64(0) << np.uint64(delay))
-    for sample in range(first_sample, last_sample):
-        num_active = _arriving(words[sample], delay, num_steps, inputs[sample], unit_words[sample])
-        found, sums, plain = _group(
-            inputs[sample, :num_active],
-            place_of,
-            first_sum,
-            np.int64(popcount(window)),
-            table,
-            kinds,
-            room,
-            unit_words[sample],
-            unit_begin[sample],
-            members[sample],
-            unit_of[sample],
-        )
-        num_units[sample], num_sums[sample], num_plain[sample] = found, sums, plain
-        num_groups[sample], deepest = _list_sums(
-            unit_begin[sample], members[sample], sums, plain, first_sum, groups[sample]
-        )
-        longest, most[sample] = _order_by_step(
-            unit_words[sample, :found],
-            unit_begin[sample],
-            room[0],
-            plain,
-            sums,
-            window,
-            first_sum,
-            kinds,
-            events[sample],
-            step_begin[sample],
-        )
-        depth[sample] = deepest + depth_of_sum(longest)
+    for piece in pieces_of(board, thread):
+        for sample in range(piece[0], piece[1]):
+            num_active = _arriving(
+                words[sample], delay, num_steps, inputs[sample], unit_words[sample]
+            )
+            found, sums, plain = _group(
+                inputs[sample, :num_active],
+                place_of,
+                first_sum,
+                np.int64(popcount(window)),
+                table,
+                kinds,
+                room,
+                unit_words[sample],
+                unit_begin[sample],
+                members[sample],
+                unit_of[sample],
+            )
+            num_units[sample], num_sums[sample], num_plain[sample] = found, sums, plain
+            num_groups[sample], deepest = _list_sums(
+                unit_begin[sample], members[sample], sums, plain, first_sum, groups[sample]
+            )
+            longest, most[sample] = _order_by_step(
+                unit_words[sample, :found],
+                unit_begin[sample],
+                room[0],
+                plain,
+                sums,
+                window,
+                first_sum,
+                kinds,
+                events[sample],
+                step_begin[sample],
+            )
+            depth[sample] = deepest + depth_of_sum(longest)
 
 
 @compiled

@@ -8,6 +8,8 @@ counter and a key into four 64-bit words. The tests compare every word with thos
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from lava_desire.backends.numba.jit import njit
-from lava_desire.backends.numba.threads import in_parallel
+from lava_desire.backends.numba.threads import pieces_of, ranges, share
 from lava_desire.randomness import DropoutStream
 
 ROUNDS = 10
@@ -89,18 +91,6 @@ def draw_kept(key: Any, sample: int, least: int, keep: Any) -> None:
             draw_eight(key, (sample + row) * counters + part, words)
             for k in range(min(8, num_neurons - 8 * part)):
                 keep[row, 8 * part + k] = (words[k] >> _UNUSED_BITS) >= least
-
-
-def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples: int) -> list[Any]:
-    """Draw the dropout masks of consecutive samples, (num_samples, N) bool a stream."""
-    masks = [np.empty((num_samples, stream.num_neurons), bool) for stream in streams]
-
-    def piece(first: int, last: int) -> None:
-        for stream, keep in zip(streams, masks, strict=True):
-            draw_kept(stream.key, first_sample + first, stream.least, keep[first:last])
-
-    in_parallel(piece, num_samples)
-    return masks
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -194,3 +184,46 @@ def draw_parts(key: Any, counter: int, parts: Any, places: Any, words: Any) -> N
             where.ctypes.data,
             words.ctypes.data,
         )
+
+
+@njit(nogil=True)
+def draw_shared(
+    keys: Any,
+    sample: int,
+    leasts: Any,
+    edges: Any,
+    num_samples: int,
+    kept: Any,
+    board: Any,
+    thread: int,
+) -> None:
+    """Draw the dropout masks of some layers, as :func:`draw_kept` does, piece by piece.
+
+    `keys` are (L, 2) uint64, `leasts` (L,) int64. In `kept`, bool, those of `num_samples` samples
+    lie between a layer's `edges`, (L + 1,) int64. Pieces are a layer and its samples.
+    """
+    for piece in pieces_of(board, thread):
+        layer, first, last = piece[0], piece[1], piece[2]
+        keep = kept[edges[layer] : edges[layer + 1]].reshape((num_samples, -1))[first:last]
+        least, size = leasts[layer], keep.shape[1]
+        counters = (size + 7) // 8
+        parts = np.arange(counters * (last - first))
+        words = np.empty(8 * len(parts), np.uint32)
+        if least > 0:  # samples follow one another, also in their counters
+            draw_parts(keys[layer], (sample + first) * counters, parts, parts, words)
+        for row in range(last - first):
+            drawn = words[8 * counters * row :]
+            for j in range(size):
+                keep[row, j] = least == 0 or np.int64(drawn[j] >> _UNUSED_BITS) >= least
+
+
+def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples: int) -> list[Any]:
+    """Draw the dropout masks of consecutive samples, (num_samples, N) bool a stream."""
+    sizes = np.array([0, *(stream.num_neurons for stream in streams)])
+    edges = num_samples * np.cumsum(sizes)
+    kept = np.empty(edges[-1], bool)
+    keys = np.array([stream.key for stream in streams])
+    leasts = np.array([stream.least for stream in streams])
+    pieces = [(layer, *some) for layer in range(len(streams)) for some in ranges(num_samples)]
+    share(partial(draw_shared, keys, first_sample, leasts, edges, num_samples, kept), pieces)
+    return [kept[first:last].reshape(num_samples, -1) for first, last in pairwise(edges)]

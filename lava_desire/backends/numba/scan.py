@@ -24,6 +24,7 @@ from lava_desire.backends.numba.simd import (
     prefetch,
     trailing_zeros,
 )
+from lava_desire.backends.numba.threads import pieces_of
 
 TILE = 128 if has_wide_vectors() else 64
 """Neurons whose currents are summed in registers: there are twice as many with AVX-512."""
@@ -64,13 +65,10 @@ def scan_layer(
     spikes: Any,
     eligible: Any,
     scratch: Any,
-    first: int,
-    last: int,
-    first_sample: int,
-    last_sample: int,
-    ahead: int,
+    board: Any,
+    thread: int,
 ) -> bool:
-    """Run neurons first to last of a layer over the window, for some samples (Eq. 1 and 16).
+    """Run tiles of neurons and samples of a layer over the window (Eq. 1 and 16).
 
     Tell whether all weights that were added up, and all potentials, are finite.
 
@@ -78,7 +76,7 @@ def scan_layer(
     `spikes` receives the trains, (B, N_o) words, and `eligible`, unless it is None, the steps in
     which potentials before the reset are between `low` and `high`, words as well; `scratch`,
     (2·N_i + 2, TILE or NARROW) float32, holds the rows that :class:`~.events.Events` numbers, for a
-    tile; the next tile of this thread begins `ahead` neurons further on. The rest is that class's.
+    tile; tiles come by :func:`~.threads.share`. The rest is that class's.
     """
     width, num_steps = scratch.shape[1], step_begin.shape[1] - 1
     filtered = np.zeros(TILE, np.float32)
@@ -86,91 +84,93 @@ def scan_layer(
     words = np.empty((4, width), np.uint32)
     kept, offset = np.float32(subtract), np.float32(threshold if subtract else 0)
     is_finite = True
-    for start in range(first, last, width):
-        size = min(width, last - start)
-        largest = _copy_tile(rows, used, start, size, scratch)
-        is_finite &= largest < np.inf  # not so where it is NaN
-        for sample in range(first_sample, last_sample):
-            _fetch_next(
-                rows, used, start + ahead, sample - first_sample, last_sample - first_sample
-            )
-            magnitude = most[sample] * np.float64(largest) * gain
-            bound = potential_error(
-                depth[sample], magnitude, num_steps, decay, synapse_decay, threshold
-            )
-            first_step = 0
-            if eligible is not None:
-                first_step = _first_step(unit_words[sample, : num_units[sample]], num_steps)
-            if synapse_decay:
-                filtered[:] = 0
-            window = (
-                scratch.ctypes.data,
-                events[sample].ctypes.data,
-                step_begin[sample].ctypes.data,
-                num_steps,
-                first_step,
-                np.float32(gain),
-                np.float32(decay),
-                np.float32(synapse_decay),
-                np.float32(threshold),
-                kept,
-                offset,
-                np.float32(bound),
-                low,
-                high,
-                filtered.ctypes.data,
-                marks.ctypes.data,
-                words.ctypes.data,
-            )
-            if width == TILE:
-                sum_units(scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample])
-                if eligible is None:
-                    run_window(*window)
-                else:
-                    run_band(*window)
-            else:
-                sum_narrow_units(
-                    scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample]
+    for piece in pieces_of(board, thread):
+        first, last, first_sample, last_sample = piece[0], piece[1], piece[2], piece[3]
+        for start in range(first, last, width):
+            size = min(width, last - start)
+            largest = _copy_tile(rows, used, start, size, scratch)
+            is_finite &= largest < np.inf  # not so where it is NaN
+            for sample in range(first_sample, last_sample):
+                _fetch_next(
+                    rows, used, start + width, sample - first_sample, last_sample - first_sample
                 )
-                if eligible is None:
-                    run_narrow_window(*window)
+                magnitude = most[sample] * np.float64(largest) * gain
+                bound = potential_error(
+                    depth[sample], magnitude, num_steps, decay, synapse_decay, threshold
+                )
+                first_step = 0
+                if eligible is not None:
+                    first_step = _first_step(unit_words[sample, : num_units[sample]], num_steps)
+                if synapse_decay:
+                    filtered[:] = 0
+                window = (
+                    scratch.ctypes.data,
+                    events[sample].ctypes.data,
+                    step_begin[sample].ctypes.data,
+                    num_steps,
+                    first_step,
+                    np.float32(gain),
+                    np.float32(decay),
+                    np.float32(synapse_decay),
+                    np.float32(threshold),
+                    kept,
+                    offset,
+                    np.float32(bound),
+                    low,
+                    high,
+                    filtered.ctypes.data,
+                    marks.ctypes.data,
+                    words.ctypes.data,
+                )
+                if width == TILE:
+                    sum_units(scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample])
+                    if eligible is None:
+                        run_window(*window)
+                    else:
+                        run_band(*window)
                 else:
-                    run_narrow_band(*window)
-            trains = spikes[sample, start : start + size]
-            _join(words[0], words[1], trains)
-            if eligible is not None:
-                near = eligible[sample, start : start + size]
-                _join(words[2], words[3], near)
-            if masks.size:
-                kept_neurons = masks[sample, start : start + size]
-                for j in range(size):
-                    trains[j] *= np.uint64(kept_neurons[j])
-                    if eligible is not None:
-                        near[j] *= np.uint64(kept_neurons[j])
-            for part in range(width // 16):
-                doubts = _union(marks[1, :, part])
-                while doubts:
-                    j = 16 * part + trailing_zeros(np.uint64(doubts))
-                    doubts &= doubts - np.uint32(1)
-                    if j < size and (masks.size == 0 or masks[sample, start + j]):
-                        trains[j], steps, stays_finite = _exact_train(
-                            scratch[:, j],
-                            unit_words[sample],
-                            unit_begin[sample],
-                            members[sample],
-                            num_units[sample],
-                            num_steps,
-                            gain,
-                            np.float32(decay),
-                            np.float32(synapse_decay),
-                            np.float32(threshold),
-                            subtract,
-                            low,
-                            high,
-                        )
+                    sum_narrow_units(
+                        scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample]
+                    )
+                    if eligible is None:
+                        run_narrow_window(*window)
+                    else:
+                        run_narrow_band(*window)
+                trains = spikes[sample, start : start + size]
+                _join(words[0], words[1], trains)
+                if eligible is not None:
+                    near = eligible[sample, start : start + size]
+                    _join(words[2], words[3], near)
+                if masks.size:
+                    kept_neurons = masks[sample, start : start + size]
+                    for j in range(size):
+                        trains[j] *= np.uint64(kept_neurons[j])
                         if eligible is not None:
-                            near[j] = steps
-                        is_finite &= stays_finite
+                            near[j] *= np.uint64(kept_neurons[j])
+                for part in range(width // 16):
+                    doubts = _union(marks[1, :, part])
+                    while doubts:
+                        j = 16 * part + trailing_zeros(np.uint64(doubts))
+                        doubts &= doubts - np.uint32(1)
+                        if j < size and (masks.size == 0 or masks[sample, start + j]):
+                            trains[j], steps, stays_finite = _exact_train(
+                                scratch[:, j],
+                                unit_words[sample],
+                                unit_begin[sample],
+                                members[sample],
+                                num_units[sample],
+                                num_steps,
+                                gain,
+                                np.float32(decay),
+                                np.float32(synapse_decay),
+                                np.float32(threshold),
+                                subtract,
+                                low,
+                                high,
+                            )
+                            if eligible is not None:
+                                near[j] = steps
+                            is_finite &= stays_finite
     return is_finite
 
 

@@ -9,17 +9,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from itertools import pairwise
 from math import prod
 from typing import Any
 
+import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.extending import intrinsic
 
 from lava_desire.backends.numba.jit import njit
 
 _YIELDS = 500
 """Times that a waiting thread lets others run before it sleeps, some 0.2 ms in all."""
+
+_REST = 5000
+"""The same for a thread that has worked and waits for the next call outside of Python, 2 ms."""
 
 _WINDOW = 0.02
 """Seconds of work after which it is judged whether others take the processors."""
@@ -34,7 +41,12 @@ _RANGES_A_THREAD = 4
 
 _CACHE_LINE = 64  # bytes; a vector that lies in two of them takes twice as long
 
-_Work = Callable[[], None]
+_SIGNALS, _CALL, _THREADS = range(3)  # places in the first line of a board
+_TAKEN, _BOUNDS = 0, 1  # places in the line of a piece
+_CALLED, _DONE = range(2)  # the signals of a thread, a line each
+_NUMBER, _ASLEEP = range(2)  # places in the line of a signal
+
+_Work = Callable[[int], None]
 
 
 def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> None:
@@ -45,48 +57,137 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
     its own thread. Ranges begin at multiples of `grain`; `work` takes the first element of its
     range and the one behind the last.
     """
-    if size == 0:
-        return
-    num_grains, threads = -(-size // grain), num_threads()
-    num_ranges = min(_RANGES_A_THREAD * threads if threads > 1 else 1, num_grains)
-    edges = [grain * (num_grains * index // num_ranges) for index in range(num_ranges)]
-    _share(work, list(pairwise([*edges, size])))
-
-
-def in_parallel_tiles(
-    work: Callable[[int, int, int, int], None], size: int, tile: int, num_samples: int
-) -> None:
-    """Call `work` on tiles of neurons times samples, by as many threads as torch uses.
-
-    `work` takes the first neuron of its range and the one behind the last, and as much of its
-    samples. Ranges are of `tile` neurons, but for the last, which are shared sample by sample, so
-    that all threads are done at about the same time.
-    """
-    if num_samples == 0:
-        return
-    # A single sample is done before another thread has woken up.
-    threads = num_threads()
-    if threads == 1 or num_samples == 1:
-        work(0, size, 0, num_samples)
-        return
-    tiles = [(first, min(first + tile, size)) for first in range(0, size, tile)]
-    whole = max(0, len(tiles) - threads)
-    shares = min(threads if len(tiles) > 1 else 2 * threads, num_samples)
-    edges = [num_samples * share // shares for share in range(shares + 1)]
-    pieces = [(*neurons, 0, num_samples) for neurons in tiles[:whole]]
-    pieces += [(*neurons, *samples) for neurons in tiles[whole:] for samples in pairwise(edges)]
-    _share(work, pieces)
-
-
-def _share(work: Callable[..., None], pieces: Sequence[tuple[int, ...]]) -> None:
-    """Call `work` with each of the pieces, the first ones first."""
+    pieces = ranges(size, grain)
     waiting = iter(pieces)
 
-    def go_on() -> None:
+    def go_on(thread: int) -> None:
         for piece in waiting:
             work(*piece)
 
     _teams.run(go_on, min(num_threads(), len(pieces)))
+
+
+def ranges(size: int, grain: int = 1) -> tuple[tuple[int, int], ...]:
+    """Return consecutive ranges that cover [0, size), first elements and those behind the last.
+
+    They begin at multiples of `grain`, and are some a thread, as cores are not equally fast.
+    """
+    return _ranges(size, grain, num_threads())
+
+
+@cache
+def _ranges(size: int, grain: int, threads: int) -> tuple[tuple[int, int], ...]:
+    num_grains = -(-size // grain)
+    num_ranges = min(_RANGES_A_THREAD * threads if threads > 1 else 1, num_grains)
+    edges = [grain * (num_grains * index // num_ranges) for index in range(num_ranges)]
+    return tuple(pairwise([*edges, size])) if size else ()
+
+
+def tiles(size: int, tile: int, num_samples: int) -> tuple[tuple[int, int, int, int], ...]:
+    """Return tiles of neurons times samples that cover [0, size) x [0, num_samples).
+
+    Each is the first neuron and the one behind the last, and as much of its samples. Tiles are of
+    `tile` neurons. Some are shared sample by sample, so that all threads have the same to do; they
+    lie in the middle, between those of the first and of the last thread.
+    """
+    return _tiles(size, tile, num_samples, num_threads())
+
+
+@cache
+def _tiles(
+    size: int, tile: int, num_samples: int, threads: int
+) -> tuple[tuple[int, int, int, int], ...]:
+    # A single sample is done before another thread has woken up.
+    if threads == 1 or num_samples <= 1:
+        return ((0, size, 0, num_samples),) if size and num_samples else ()
+    neurons = [(first, min(first + tile, size)) for first in range(0, size, tile)]
+    num_shared = len(neurons) % threads or min(threads, len(neurons))
+    shares = min(threads if len(neurons) > 1 else 2 * threads, num_samples)
+    edges = [num_samples * share // shares for share in range(shares + 1)]
+    first = (len(neurons) - num_shared) // 2
+    found: list[tuple[int, int, int, int]] = []
+    for k, some in enumerate(neurons):
+        is_shared = first <= k < first + num_shared
+        parts = list(pairwise(edges)) if is_shared else [(0, num_samples)]
+        found += [(*some, *part) for part in parts]
+    return tuple(found)
+
+
+def share(work: Callable[[Any, int], None], pieces: Sequence[tuple[int, ...]]) -> None:
+    """Share pieces of work out to as many threads as torch uses, outside of Python.
+
+    `work` takes a board and the number of its thread, for a compiled function that goes through
+    :func:`pieces_of` them. Python's lock, for which a thread may have to sleep, is needed once a
+    thread and not once a piece. Each thread begins with pieces of its own, the same ones each time,
+    which its core may still hold, and then takes what others have left: cores are not equally fast.
+    A call from within `work`, or beside another call, is done by its own thread.
+    """
+    if pieces:
+        board = np.zeros((1 + len(pieces), _CACHE_LINE // 8), np.int64)
+        board[1:, _BOUNDS : _BOUNDS + len(pieces[0])] = pieces
+        threads = min(num_threads(), len(pieces))
+        _teams.run(partial(work, board), threads, board)
+
+
+_yield = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+_sched_yield = types.ExternalFunction(_yield, types.int32())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _exchange(context: Any, address: Any, number: Any) -> Any:
+    """Put an int64 at an address and return what was there, at once for all threads."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("xchg", pointer, arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _look(context: Any, address: Any) -> Any:
+    """Return the int64 at an address, that another thread may be about to change."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "seq_cst", 8)
+
+    return types.int64(types.int64), generate
+
+
+# Not kept: numba 0.68.1 fails to compile what goes through a generator that its cache holds.
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def pieces_of(board: Any, thread: int) -> Any:
+    """Yield the bounds of pieces that nobody has taken, (7,) int64, see :func:`share`.
+
+    The first thread calls the others here, where they find Python's lock free; these say that they
+    are done and wait for the next call here, as the first needs the lock meanwhile.
+    """
+    call = board[0, _CALL]
+    if thread == 0:
+        for other in range(1, board[0, _THREADS]):
+            called = _signal(board, other, _CALLED)
+            if _look(called) < call:
+                _exchange(called, call)
+    num_pieces = len(board) - 1
+    first = num_pieces * thread // max(1, board[0, _THREADS])
+    for k in range(num_pieces):
+        line = 1 + (first + k) % num_pieces
+        taken = board.ctypes.data + 8 * (board.shape[1] * line + _TAKEN)
+        if _look(taken) == 0 and _exchange(taken, 1) == 0:
+            yield board[line, _BOUNDS:]
+    if thread != 0:
+        called, done = _signal(board, thread, _CALLED), _signal(board, thread, _DONE)
+        _exchange(done, call)
+        for _ in range(_REST):
+            if _look(called) > call or _look(done + 8 * _ASLEEP) != 0:
+                break
+            _sched_yield()
+
+
+@njit(nogil=True)
+def _signal(board: Any, thread: int, kind: int) -> Any:
+    return board[0, _SIGNALS] + _CACHE_LINE * (2 * thread + kind)
 
 
 @contextmanager
@@ -146,7 +247,7 @@ class _Load:
         """Return whether one thread should work alone, for now."""
         return time.perf_counter() < self._alone_until
 
-    def measure(self, work: _Work) -> None:
+    def measure(self, work: Callable[[], None]) -> None:
         """Call `work` and note what part of the clock this thread got."""
         clock, processor = time.perf_counter(), time.thread_time()
         work()
@@ -169,36 +270,40 @@ _load = _Load()
 
 
 class _Signal:
-    """A number that one thread raises and another waits for: busily at first, then asleep."""
+    """A number that one thread raises and another waits for: busily at first, then asleep.
 
-    def __init__(self) -> None:
-        self._number = np.zeros(1, np.int64)
-        self._asleep = False
+    It lies in a cache line of its own, (8,) int64, where compiled functions raise and see it, too.
+    """
+
+    def __init__(self, line: Any) -> None:
+        self._line = line
         self._bell = threading.Semaphore(0)
 
     def raise_to(self, number: int) -> None:
-        self._number[0] = number
-        if self._asleep:
+        self._line[_NUMBER] = number
+        if self._line[_ASLEEP]:
             self._bell.release()
+
+    def wake(self, number: int) -> None:
+        """Raise the number for who is asleep; a compiled function will for who is not."""
+        if self._line[_ASLEEP]:
+            self.raise_to(number)
 
     def wait_for(self, number: int) -> int:
         """Return the number when it is at least this one."""
-        if not _wait_busily(self._number, number, _YIELDS):
-            self._asleep = True
+        if not _wait_busily(self._line, number, _YIELDS):
+            self._line[_ASLEEP] = 1
             # Whoever raises the number from now on rings; who did so before has been seen here.
-            while self._number[0] < number:
+            while self._line[_NUMBER] < number:
                 self._bell.acquire()
-            self._asleep = False
-        return int(self._number[0])
-
-
-_sched_yield = types.ExternalFunction("sched_yield", types.int32())
+            self._line[_ASLEEP] = 0
+        return int(self._line[_NUMBER])
 
 
 @njit(nogil=True)
-def _wait_busily(number: Any, least: int, num_yields: int) -> bool:
+def _wait_busily(line: Any, least: int, num_yields: int) -> bool:
     for _ in range(num_yields):
-        if number[0] >= least:
+        if line[_NUMBER] >= least:
             return True
         _sched_yield()
     return False
@@ -215,20 +320,24 @@ class _Team:
         self._errors: list[BaseException] = []
         self._entry = threading.Lock()
         self._entered: list[int] = []
-        self._called = [_Signal() for _ in range(1, num_threads)]
-        self._done = [_Signal() for _ in range(1, num_threads)]
+        room = np.zeros((2 * num_threads + 1) * _CACHE_LINE, np.uint8)
+        start = -room.ctypes.data % _CACHE_LINE
+        self._signals = room[start : start - _CACHE_LINE].view(np.int64).reshape(num_threads, 2, -1)
+        self._called = [_Signal(lines[_CALLED]) for lines in self._signals[1:]]
+        self._done = [_Signal(lines[_DONE]) for lines in self._signals[1:]]
         for index in range(num_threads - 1):
             name = f"lava_desire-{index + 1}"
             threading.Thread(target=self._serve, args=(index,), name=name, daemon=True).start()
 
-    def run(self, work: _Work) -> None:
+    def run(self, work: _Work, board: Any = None) -> None:
         """Call `work` in every thread that comes before it is done; raise what a call has raised.
 
-        Who comes later is not waited for: where others take the processors that may be long.
+        Who comes later is not waited for: where others take the processors that may be long. With a
+        board `work` calls those who are awake itself, see :func:`share`.
         """
-        self._call(work)
+        self._call(work, board)
         try:
-            _load.measure(work)
+            _load.measure(partial(work, 0))
         finally:
             self._wait()
         if self._errors:
@@ -239,12 +348,14 @@ class _Team:
         self._ended = True
         self._call(None)
 
-    def _call(self, work: _Work | None) -> None:
+    def _call(self, work: _Work | None, board: Any = None) -> None:
         with self._entry:
             self._calls += 1
             self._work = work
+        if board is not None:
+            board[0, :3] = self._signals.ctypes.data, self._calls, self.num_threads
         for signal in self._called:
-            signal.raise_to(self._calls)
+            (signal.raise_to if board is None else signal.wake)(self._calls)
 
     def _wait(self) -> None:
         with self._entry:
@@ -266,7 +377,7 @@ class _Team:
                 calls = self._calls
                 self._entered.append(index)
             try:
-                _load.measure(work)
+                _load.measure(partial(work, index + 1))
             except BaseException as error:
                 self._errors.append(error)
             del work  # and the arrays that it holds
@@ -280,16 +391,16 @@ class _Teams:
         self._free = threading.Lock()
         self._team: _Team | None = None
 
-    def run(self, work: _Work, num_threads: int) -> None:
+    def run(self, work: _Work, num_threads: int, board: Any = None) -> None:
         """Call `work` in so many threads, or in this one alone where the others are at work."""
         if num_threads <= 1 or not self._free.acquire(blocking=False):
-            work()
+            work(0)
             return
         try:
             if self._team is None or self._team.num_threads != num_threads:
                 self.end()
                 self._team = _Team(num_threads)
-            self._team.run(work)
+            self._team.run(work, board)
         except BaseException:
             self.end()  # who has been interrupted does not know what the others are at
             raise

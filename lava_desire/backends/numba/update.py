@@ -25,6 +25,7 @@ from lava_desire.backends.numba.simd import (
     prefetch,
     transpose_square,
 )
+from lava_desire.backends.numba.threads import pieces_of
 from lava_desire.backends.registry import MAX_STEPS
 
 BLOCK = 256
@@ -73,8 +74,8 @@ def ternarise(
     samples: Any,
     desires: Any,
     tile: Any,
-    first: int,
-    last: int,
+    board: Any,
+    thread: int,
 ) -> None:
     """Ternarise Wᵀ c as if it had been summed in float64 (Eq. 13 and 15).
 
@@ -82,8 +83,8 @@ def ternarise(
     again. Rows are Wᵀ, (N_i, N_o) float32, errors c of A samples, (A, N_o) float32, of which
     :func:`list_errors` makes places, values and counts; the threshold is θ_hid. `samples`, (A,)
     int64, are their numbers in the batch, whose d, (B, N_i) int8, are received by `desires` for the
-    inputs from `first` to `last`. `tile`, (N_o, INPUTS) float32, is overwritten with the weights of
-    some inputs, side by side.
+    inputs that come by :func:`~.threads.share`. `tile`, (N_o, INPUTS) float32, is overwritten with
+    the weights of some inputs, side by side.
     """
     num_samples = len(errors)
     # A sum's terms other than zero pass through fewer additions than there are of them, in any
@@ -99,35 +100,37 @@ def ternarise(
     sums = np.empty(INPUTS, np.float32)
     bounds = np.empty(INPUTS, np.float32)
     largest = np.empty(INPUTS, np.float32)
-    for start in range(first, last, INPUTS):
-        size = min(INPUTS, last - start)
-        if num_samples >= _FEW:
-            _transpose(rows, start, size, tile, largest)
-        for sample in range(num_samples):
+    for piece in pieces_of(board, thread):
+        first, last = piece[0], piece[1]
+        for start in range(first, last, INPUTS):
+            size = min(INPUTS, last - start)
             if num_samples >= _FEW:
-                weigh_rows(
-                    tile.ctypes.data,
-                    places[sample].ctypes.data,
-                    values[sample].ctypes.data,
-                    counts[sample],
-                    sums.ctypes.data,
-                )
-                for j in range(INPUTS):
-                    bounds[j] = largest[j] * scales[sample]
-            else:
+                _transpose(rows, start, size, tile, largest)
+            for sample in range(num_samples):
+                if num_samples >= _FEW:
+                    weigh_rows(
+                        tile.ctypes.data,
+                        places[sample].ctypes.data,
+                        values[sample].ctypes.data,
+                        counts[sample],
+                        sums.ctypes.data,
+                    )
+                    for j in range(INPUTS):
+                        bounds[j] = largest[j] * scales[sample]
+                else:
+                    for j in range(size):
+                        sums[j], magnitude = _product(rows[start + j], errors[sample])
+                        bounds[j] = shares[sample] * magnitude
+                signs, doubts = desires[samples[sample], start : start + size], np.int64(0)
                 for j in range(size):
-                    sums[j], magnitude = _product(rows[start + j], errors[sample])
-                    bounds[j] = shares[sample] * magnitude
-            signs, doubts = desires[samples[sample], start : start + size], np.int64(0)
-            for j in range(size):
-                z = sums[j]
-                signs[j] = np.int8(z > threshold) - np.int8(z < -threshold)
-                # Also where it is NaN.
-                doubts += np.int64(not abs(abs(z) - threshold) > bounds[j])
-            if doubts:
-                for j in range(size):
-                    if not abs(abs(sums[j]) - threshold) > bounds[j]:
-                        signs[j] = _exact_desire(rows[start + j], errors[sample], threshold)
+                    z = sums[j]
+                    signs[j] = np.int8(z > threshold) - np.int8(z < -threshold)
+                    # Also where it is NaN.
+                    doubts += np.int64(not abs(abs(z) - threshold) > bounds[j])
+                if doubts:
+                    for j in range(size):
+                        if not abs(abs(sums[j]) - threshold) > bounds[j]:
+                            signs[j] = _exact_desire(rows[start + j], errors[sample], threshold)
 
 
 @compiled
@@ -208,10 +211,10 @@ def learn_tiles(
     synapse_decay: float,
     sums: Any,
     pairings: Any,
-    first: int,
-    last: int,
+    board: Any,
+    thread: int,
 ) -> None:
-    """Add the summed change of the weights of neurons first to last (Eq. 4).
+    """Add the summed change of the weights of neurons that come by :func:`~.threads.share` (Eq. 4).
 
     Σ_t s_o[t] r_i[t] = Σ_t q_o[t] u_i[t] with q[t] = s[t] + β·q[t+1]: a trace that runs backward
     behind the synapse does for all inputs what a forward trace before it does for each. Where
@@ -230,44 +233,46 @@ def learn_tiles(
     traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
     tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
     reached = np.zeros(len(rows), np.bool_)
-    for start in range(first, last, BLOCK):
-        size = min(BLOCK, last - start)
-        waiting: Any = 0
-        room: Any = 0
-        for k in range(batch_size + 1):
-            needed: Any = 0
-            if k < batch_size:
-                sample = samples[k]
-                signs = desire[sample, start : start + size]
-                trains = outputs[sample, start : start + size]
-                found[k] = _trace_back(signs, trains, decay, synapse_decay, chosen[k], traces)
-                needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
-            if k == batch_size or room + needed > pairings.shape[0]:
-                _gather(
-                    samples[waiting:k],
-                    inputs,
-                    unit_of,
-                    unit_begin,
-                    num_units,
-                    found[waiting:k],
-                    chosen[waiting:k],
-                    begin[waiting:k],
-                    pairings,
-                    sums,
-                    waiting == 0,
-                    k == batch_size,
-                    reached,
-                    learning_rate,
-                    rows,
-                    start,
-                    size,
-                )
-                waiting, room = k, 0
-            if k < batch_size:
-                begin[k] = room
-                units = unit_words[sample, : num_units[sample]]
-                _pair(units, traces, found[k], tables, pairings[room:])
-                room += needed
+    for piece in pieces_of(board, thread):
+        first, last = piece[0], piece[1]
+        for start in range(first, last, BLOCK):
+            size = min(BLOCK, last - start)
+            waiting: Any = 0
+            room: Any = 0
+            for k in range(batch_size + 1):
+                needed: Any = 0
+                if k < batch_size:
+                    sample = samples[k]
+                    signs = desire[sample, start : start + size]
+                    trains = outputs[sample, start : start + size]
+                    found[k] = _trace_back(signs, trains, decay, synapse_decay, chosen[k], traces)
+                    needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
+                if k == batch_size or room + needed > pairings.shape[0]:
+                    _gather(
+                        samples[waiting:k],
+                        inputs,
+                        unit_of,
+                        unit_begin,
+                        num_units,
+                        found[waiting:k],
+                        chosen[waiting:k],
+                        begin[waiting:k],
+                        pairings,
+                        sums,
+                        waiting == 0,
+                        k == batch_size,
+                        reached,
+                        learning_rate,
+                        rows,
+                        start,
+                        size,
+                    )
+                    waiting, room = k, 0
+                if k < batch_size:
+                    begin[k] = room
+                    units = unit_words[sample, : num_units[sample]]
+                    _pair(units, traces, found[k], tables, pairings[room:])
+                    room += needed
 
 
 @compiled

@@ -17,8 +17,7 @@ import torch
 import triton
 from torch import Tensor
 
-from lava_desire import rule
-from lava_desire.backends.base import Backend, Layer, error_table
+from lava_desire.backends.base import Backend, Layer, error_table, output_desire_table
 from lava_desire.backends.torch_ops import split_bfloat16
 from lava_desire.backends.triton import convolutions, neurons, products
 from lava_desire.backends.triton.tiles import tile_of
@@ -105,7 +104,7 @@ class TritonBackend(Backend):
         self.captures = all(isinstance(layer.synapse, (Dense, Conv2d)) for layer in self.layers)
         self._words = self.pack(self._table)
         self._errors = error_table(config).to(device)
-        self._output_desires = _output_desire_table(config).to(device)
+        self._output_desires = output_desire_table(config).to(device)
         self._nothing = torch.empty(0, dtype=torch.bool, device=device)
         self._origin = torch.zeros(1, dtype=torch.int64, device=device)
         # The interpreter multiplies the bits of bfloat16 as if they were integers.
@@ -575,15 +574,3 @@ def _apply(
 
 def _stride(num_neurons: int) -> int:
     return -(-num_neurons // _STRIDE) * _STRIDE
-
-
-def _output_desire_table(config: DesireConfig) -> Tensor:
-    """Tabulate output desires by count, of other classes and the label's: (2, T + 1) int8."""
-    counts = torch.arange(config.num_steps + 1)
-    rates = rule.firing_rate(counts, config.num_steps, config.error_margin)
-    pairs: Tensor = rule.output_desire(
-        rates[:, None].expand(-1, 2),
-        torch.ones(len(counts), dtype=torch.int64),
-        config.desire_threshold_output,
-    )
-    return pairs.T.contiguous()
