@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple, TextIO
@@ -28,6 +31,7 @@ __all__ = ["main"]
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 BAD_INPUT = 2
+_DONE = "what was done before is kept"
 _COMPLETE = "_LAVA_DESIRE_COMPLETE"  # in the environment where a shell asks for completions
 
 
@@ -40,6 +44,7 @@ class Entry(NamedTuple):
     under_torchrun: str = "alone"  # or "shared" by the ranks, or "" where each may do it
     quick: str = ""  # a function of flags alone, for which typer asks pydantic nothing
     flags: tuple[str, ...] = ()  # those, with which or without it is enough
+    kept: str = "nothing was kept"  # by a command that a signal has ended, where it says no more
 
 
 COMMANDS = {
@@ -74,6 +79,7 @@ COMMANDS = {
         "sweep",
         "sweep",
         "Train over a grid or ranges of settings; samples held out for validation choose the best.",
+        kept="trials that have ended are kept, and --resume goes on",
     ),
     "find-rate": Entry(
         "find_rate",
@@ -84,6 +90,7 @@ COMMANDS = {
         "reproduce",
         "reproduce",
         "Reproduce a result of the paper; the same command again goes on where it stopped.",
+        kept="the same command goes on",
     ),
     "config": Entry(
         "config",
@@ -125,6 +132,7 @@ COMMANDS = {
         "commands",
         "demo",
         "Train on handwritten digits and draw what the network does with held-out ones.",
+        kept=_DONE,
     ),
     "completion": Entry(
         "completion",
@@ -137,6 +145,7 @@ COMMANDS = {
         "install_lava",
         "Install Lava in the environment that this runs in, and replace no other package there.",
         "",
+        kept=_DONE,
     ),
 }
 
@@ -174,6 +183,43 @@ class _QuickHelp:
 
 class _Commands(_QuickHelp, TyperGroup):
     """All commands."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out a command; say what is left of one that a signal has ended."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            from lava_desire.cli import torchrun
+
+            if not torchrun.is_silent():
+                say(f"interrupted; {COMMANDS[ctx.invoked_subcommand].kept}", sys.stderr)
+            number = getattr(interrupt, "signal", signal.SIGINT)
+            raise typer.Exit(128 + number) from interrupt
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM has come while nothing was trained, which saves first."""
+
+    signal = signal.SIGTERM
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does; a rank of torchrun ends at once, as ever."""
+    number, ranks = signal.SIGTERM, "WORLD_SIZE" in os.environ
+    in_main = threading.current_thread() is threading.main_thread()
+    if ranks or not in_main or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise _Terminated
+
+    signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class _Plain:
@@ -308,8 +354,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
     0 is done; 1 a network that does not fit the chip of ``map``; 2 bad input, or a machine that has
-    not enough disk or memory (one line says what); 130 stopped by Ctrl-C and 143 by SIGTERM, both
-    after saving. Always raises SystemExit with that status.
+    not enough disk or memory (one line says what); 130 stopped by Ctrl-C and 143 by SIGTERM: one
+    line says what is kept. Always raises SystemExit with that status.
     """
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -317,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if _COMPLETE in os.environ:
         import_module("typer.completion").completion_init()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _stoppable():
             warnings.simplefilter("default", DamagedCheckpointWarning)
             warnings.showwarning = _show_warning
             status = app(args=_gather_layers(arguments), standalone_mode=False)

@@ -184,7 +184,8 @@ MANUAL = {
 
 _STATUS = (
     "0: done. 1: map, of a network that does not fit. 2: bad input, or not enough disk or "
-    "memory; one line says what. 130: stopped by Ctrl-C, 143: by SIGTERM; both after saving."
+    "memory; one line says what. 130: stopped by Ctrl-C, 143: by SIGTERM; one line says what is "
+    "kept."
 )
 _ENVIRONMENT = (
     "LAVA_DESIRE_DATA: folder of data sets. LAVA_DESIRE_LAVA_MODE, LAVA_DESIRE_LAVA_COMPILED: how "

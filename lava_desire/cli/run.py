@@ -12,6 +12,7 @@ import math
 import os
 import re
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -593,6 +594,7 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
     network = run.network
     from lava_desire.training.callbacks import EarlyStopping
     from lava_desire.training.loggers import TensorBoardLogger
+    from lava_desire.training.run_folder import holds_run
 
     with named_as_options():
         training = training_class(network, run.backend)(
@@ -614,16 +616,17 @@ def train_run(run: Run, display: Any, again: str | None = None) -> History:
     try:
         with display:
             history = training.carry_out(run.resume, on_progress=display.update, after_each=False)
-    except Interrupted as interrupted:
-        # typer would take it for a plain Ctrl-C and say nothing.
+        if run.is_first and history.records:
+            from lava_desire.analysis import plot_learning_curve
+
+            plot_learning_curve(history, run.folder / LEARNING_CURVE)
+    except KeyboardInterrupt as interrupted:
+        if not isinstance(interrupted, Interrupted) and not holds_run(run.folder):
+            raise
         if run.is_first:
             again = again or f"train --resume {run.folder}"
             say(f"interrupted, saved; resume with: lava-desire {again}", sys.stderr)
         raise typer.Exit(interrupted_status(interrupted)) from interrupted
-    if run.is_first and history.records:
-        from lava_desire.analysis import plot_learning_curve
-
-        plot_learning_curve(history, run.folder / LEARNING_CURVE)
     return history
 
 
@@ -658,6 +661,6 @@ def _notes(run: Run) -> dict[str, bytes]:
     return {RUN: notes_file(fields)}
 
 
-def interrupted_status(interrupted: Interrupted) -> int:
+def interrupted_status(interrupted: KeyboardInterrupt) -> int:
     """Return the exit status that says which signal it was, as shells count: 130, or 143."""
-    return 128 + interrupted.signal
+    return 128 + getattr(interrupted, "signal", signal.SIGINT)

@@ -253,10 +253,12 @@ class Dataset:
         """
         keys = find_family(arrays)
         arrays = {**arrays, **{key: _packed(arrays, key) for key in keys[::2] if _is_trains(key)}}
+        pairs = list(zip(keys[::2], keys[1::2], strict=True))
+        for one, two in pairs:
+            _check_order(arrays, one, two)
         fields: dict[str, Any] = dict(zip(FAMILIES[0], (arrays[key] for key in keys), strict=False))
         fields["class_names"] = names = _names_in(arrays)
         if names is not None:
-            pairs = zip(keys[::2], keys[1::2], strict=True)
             given = [label_column(arrays[two], two, len(arrays[one])) for one, two in pairs]
             _check_count(names, [np.asarray(part) for part, _ in given], given[0][1], keys[1])
         if keys[0].lower() in ("images", "data", "spikes"):
@@ -509,6 +511,20 @@ def _packed(arrays: Mapping[str, Any], name: str) -> SpikeTrains:
     shape = planes.shape[2:]
     planes = planes.reshape(*planes.shape[:2], -1) if shape else planes
     return SpikeTrains(planes, int(num_steps[0]), shape)
+
+
+def _check_order(arrays: Mapping[str, Any], spikes: str, labels: str) -> None:
+    """Refuse spike trains of another number than their labels: samples may stand where time does.
+
+    `spikes` and `labels` are names of arrays. Raises DataError with both shapes.
+    """
+    trains, shape = arrays[spikes], np.shape(arrays[labels])
+    if isinstance(trains, SpikeTrains) and shape and shape[0] != len(trains):
+        found = (trains.num_steps, len(trains), *trains.shape)
+        raise DataError(
+            f"{spikes} have shape {found}, and {labels} {shape}: expected (time steps, samples, "
+            f"neurons), time first, and {len(trains)} labels"
+        )
 
 
 def find_family(names: Any) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lava_desire.backends.wire import pack_spikes
-from lava_desire.data import DataError, SpikeTrains
+from lava_desire.data import DataError, Dataset, SpikeTrains
 from lava_desire.data.events import EventDataset, Events
 
 
@@ -93,3 +93,11 @@ def test_samples_are_integers_or_a_mask_of_all(packed):
     for wrong in ([0.5, 1.7], [True, False], 2, [[1]]):
         with pytest.raises(DataError, match=r"expected \(R,\) integers, or a mask of bool, \(4,\)"):
             take(wrong)
+
+
+@pytest.mark.parametrize("names", [("spikes", "labels"), ("train_spikes", "train_labels")])
+def test_samples_where_time_is_expected_are_named_by_shape(names):
+    samples_first = np.zeros((6, 4, 5), bool)
+    message = r"spikes have shape \(6, 4, 5\), and .*labels \(6,\): expected \(time steps, samples"
+    with pytest.raises(DataError, match=message):
+        Dataset.from_arrays(dict(zip(names, (samples_first, np.arange(6) % 2), strict=True)))

@@ -259,6 +259,40 @@ def test_the_demo_draws_what_it_says(run, tmp_path):
     assert run("demo")[0] == 2
 
 
+@pytest.fixture
+def plain_sigterm():
+    """Take SIGTERM as a command finds it; pytest may have a handler of its own."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGTERM that a process sees")
+@pytest.mark.usefixtures("plain_sigterm")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_there_is_a_run_is_told_and_nothing_is_kept(
+    run, tmp_path, monkeypatch, number
+):
+    monkeypatch.setattr("lava_desire.data.load_dataset", lambda *_: signal.raise_signal(number))
+    for command in (("train",), ("find-rate",)):
+        status, out, err = run(*command)
+        assert (status, out, err) == (128 + number, "", "interrupted; nothing was kept\n")
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGTERM that a process sees")
+@pytest.mark.usefixtures("plain_sigterm")
+def test_a_signal_after_the_last_epoch_is_told_and_the_run_is_kept(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "lava_desire.analysis.plot_learning_curve", lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    status, _, err = run("train", *SMALL, "--kernels", "torch", "--output", "mine", "--quiet")
+    assert status == 128 + signal.SIGTERM
+    assert err == "interrupted, saved; resume with: lava-desire train --resume mine\n"
+    assert (tmp_path / "mine" / "checkpoint.safetensors").exists()
+
+
 def refused(result, *parts):
     status, out, err = result
     assert (status, out) == (2, "")
