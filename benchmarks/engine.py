@@ -206,6 +206,8 @@ def main() -> None:
         "--output", type=Path, default=HERE / "results", help="folder; with --only, a .json file"
     )
     options = parser.parse_args()
+    if options.only and options.output.suffix not in ("", ".json"):
+        parser.error(f"--output is {options.output}: expected a .json file with --only")
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as name:
         data, trained, work = prepare(Path(name), options.data_dir, options.weights)

@@ -132,9 +132,16 @@ SAMPLES: dict[str, tuple[type, Any]] = {
     "sensor": (str, _binning("CHANNELS,HEIGHT,WIDTH, as 2,34,34.", "what the recordings say")),
     "duration": (
         int,
-        _binning("Of a recording, µs.", "each recording's own", allowed=whole_numbers(1, 2**63)),
+        _binning(
+            "Of a recording, µs.", "each recording's own", allowed=whole_numbers(1, 2**51 - 1)
+        ),
     ),
-    "start": (int, _binning("Of the first bin, µs.", "the first event")),
+    "start": (
+        int,
+        _binning(
+            "Of the first bin, µs.", "the first event", allowed=whole_numbers(-(2**61), 2**61)
+        ),
+    ),
     "late": (str, _binning("Events after the duration: refuse, drop or last (bin).", "refuse")),
     "counts": (
         str,

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from lava_desire.data.events.bins import LONGEST
+from lava_desire.data.events.recording import LATEST
 from lava_desire.engine import DesireNetwork
 
 SMALL = ["--layers", "20", "--epochs", "2"]
@@ -331,6 +333,9 @@ def refused(result, *parts):
         (["--validation", "1"], "--validation is 1.0: expected 0 < --validation < 1"),
         (["--bins", "some"], "--bins is 'some': expected an integer, at least 1"),
         (["--duration", "0"], "--duration is 0: expected --duration >= 1"),
+        (["--duration", f"{LONGEST + 1}"], f"expected --duration <= {LONGEST}"),
+        (["--start", f"{LATEST + 1}"], f"expected --start <= {LATEST}"),
+        (["--start", f"{-LATEST - 1}"], f"expected --start >= {-LATEST}"),
         (["--seed", "-1"], "--seed is -1"),
         (["--reset", "soft"], "--reset is 'soft'"),
         (["--learning-rate-scale", "fast"], "--learning-rate-scale is 'fast'"),

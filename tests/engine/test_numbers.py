@@ -15,6 +15,8 @@ from lava_desire.checkpoint import Checkpoint, CheckpointError, read_checkpoint,
 from lava_desire.model.fields import MOST_SAMPLES, declared
 from lava_desire.randomness import DropoutStream, RoundingStream
 
+from .threads import threads
+
 CONFIG = DesireConfig((4, 3, 2), num_steps=6, error_margin=1, epochs=1)
 IMAGES = np.full((5, 4), 0.9, np.float32)
 LABELS = np.array([0, 1, 0, 1, 0])
@@ -108,6 +110,17 @@ def test_a_network_whose_weights_are_no_numbers_does_nothing(options, value, lay
             call()
     for mine, other in zip(network.numpy_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("neuron", [0, 150, 299])
+def test_no_thread_passes_on_spikes_of_a_potential_that_is_no_number(neuron):
+    network = DesireNetwork(DesireConfig((4, 300, 3)), kernels="compiled")
+    network.weights[0][neuron, 1] = np.nan
+    images = np.ones((8, 4), np.float32)
+    with threads(2):
+        for _ in range(300):
+            with pytest.raises(ValueError, match="weights of layer 1 became NaN"):
+                network.forward(images)
 
 
 @pytest.mark.parametrize("options", BACKENDS.values(), ids=BACKENDS)

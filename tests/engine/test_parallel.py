@@ -93,29 +93,55 @@ def test_compiled_work_is_shared_by_threads_that_are_awake_and_that_sleep():
     assert (done == calls).all()
 
 
-def test_what_fails_before_compiled_work_is_raised_and_the_next_call_works():
-    together = threading.Barrier(2)
+def test_what_fails_before_compiled_work_is_raised_and_the_next_call_works(monkeypatch):
+    monkeypatch.setattr(module._load, "is_high", lambda: False)
     done, order = np.zeros((2, 1), int), np.zeros(2, int)
-    pieces = [(0, 1, 0, 1), (1, 2, 0, 1)]
+    pieces, calls = [(0, 1, 0, 1), (1, 2, 0, 1)], iter(range(200))
 
     def work(board, thread):
         _note(done, order, board, thread)
 
     def fail_elsewhere(board, thread):
-        _note(done, order, board, thread)
-        together.wait(10)
         if thread:
             raise ArithmeticError("not here")
+        work(board, thread)
+        time.sleep(0.01)  # in which the other comes, unless it was just falling asleep
 
-    def wait(first, last):
-        together.wait(10)
+    def call_until_one_fails():
+        for _ in calls:
+            share(fail_elsewhere, pieces)
 
     with threads(2):
-        in_parallel(wait, 2)  # so that the other is awake
         with pytest.raises(ArithmeticError, match="not here"):
-            share(fail_elsewhere, pieces)
+            call_until_one_fails()
         share(work, pieces)
-    assert (done == 2).all()
+    assert (done == next(calls) + 1).all()
+
+
+@njit(nogil=True)
+def _tell(at, board, thread):
+    for piece in pieces_of(board, thread):
+        piece[4] = piece[0] == at
+
+
+def test_what_a_thread_has_found_in_its_last_piece_is_known_when_the_call_returns():
+    pieces = [(k, k + 1, 0, 1) for k in range(8)]
+    with threads(2):
+        for call in range(400):
+            found = share(lambda board, thread, at=call % 8: _tell(at, board, thread), pieces)
+            assert list(np.flatnonzero(found[:, 4])) == [call % 8]
+    assert share(_tell, []).shape == (0, 7)
+
+
+def test_a_team_serves_calls_of_fewer_pieces_than_it_has_threads():
+    done = []
+    with threads(4):
+        in_parallel(lambda *piece: done.append(piece), 4)
+        team = module._teams._team
+        for size in (2, 3, 4, 2):
+            in_parallel(lambda *piece: done.append(piece), size)
+        assert module._teams._team is team
+    assert sorted(done) == sorted((k, k + 1) for size in (4, 2, 3, 4, 2) for k in range(size))
 
 
 def test_several_threads_work_at_the_same_time():

@@ -44,7 +44,7 @@ from lava_desire.backends.numba.events import (
 )
 from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.philox import draw_masks
-from lava_desire.backends.numba.scan import NARROW, TILE, scan_layer
+from lava_desire.backends.numba.scan import FAILED, NARROW, TILE, scan_layer
 from lava_desire.backends.numba.threads import (
     Workspace,
     in_parallel,
@@ -201,10 +201,9 @@ class NumbaBackend(WordBackend):
         low, high = (np.float32(end) for end in band or (0.0, 0.0))
         # Without dropout it is no pass that is learned from, or but its last layer.
         arrived = self._events.of(trains, layer.delay, in_passing=mask is None and gain == 1)
-        are_finite: list[bool] = []
 
         def scan(board: Any, thread: int) -> None:
-            is_finite = scan_layer(
+            scan_layer(
                 rows,
                 arrived.used,
                 arrived.unit_words,
@@ -231,10 +230,8 @@ class NumbaBackend(WordBackend):
                 board,
                 thread,
             )
-            are_finite.append(is_finite)
 
-        share(scan, tiles(num_out, tile, len(trains)))
-        if not all(are_finite):
+        if share(scan, tiles(num_out, tile, len(trains)))[:, FAILED].any():
             raise FloatingPointError("a potential is NaN or infinite")
         return spikes, eligible
 
@@ -385,7 +382,8 @@ class NumbaBackend(WordBackend):
 
 def _grain(num_neurons: int) -> int:
     """Return how many neurons an update takes at a time: as many in each of few large pieces."""
-    num_pieces = num_threads() * -(-num_neurons // (num_threads() * BLOCK))
+    threads = num_threads()
+    num_pieces = threads * -(-num_neurons // (threads * BLOCK))
     return GROUP * -(-num_neurons // (num_pieces * GROUP))
 
 

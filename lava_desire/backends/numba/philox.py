@@ -219,11 +219,11 @@ def draw_shared(
 
 def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples: int) -> list[Any]:
     """Draw the dropout masks of consecutive samples, (num_samples, N) bool a stream."""
-    sizes = np.array([0, *(stream.num_neurons for stream in streams)])
+    sizes = np.array([0, *(stream.num_neurons for stream in streams)], np.int64)
     edges = num_samples * np.cumsum(sizes)
     kept = np.empty(edges[-1], bool)
     keys = np.array([stream.key for stream in streams])
-    leasts = np.array([stream.least for stream in streams])
+    leasts = np.array([stream.least for stream in streams], np.int64)
     pieces = [(layer, *some) for layer in range(len(streams)) for some in ranges(num_samples)]
     share(partial(draw_shared, keys, first_sample, leasts, edges, num_samples, kept), pieces)
     return [kept[first:last].reshape(num_samples, -1) for first, last in pairwise(edges)]

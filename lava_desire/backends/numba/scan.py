@@ -32,6 +32,9 @@ TILE = 128 if has_wide_vectors() else 64
 NARROW = 16
 """The same for layers of so few neurons, such as an output layer."""
 
+FAILED = 4
+"""Place in a piece, behind its bounds, that is not 0 where something was NaN or infinite."""
+
 sum_units = make_sum_units(TILE)
 sum_narrow_units = make_sum_units(NARROW)
 run_window = make_run_window(TILE)
@@ -67,10 +70,10 @@ def scan_layer(
     scratch: Any,
     board: Any,
     thread: int,
-) -> bool:
+) -> None:
     """Run tiles of neurons and samples of a layer over the window (Eq. 1 and 16).
 
-    Tell whether all weights that were added up, and all potentials, are finite.
+    A piece has 1 at `FAILED` if not all weights that were added up, and potentials, are finite.
 
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
     `spikes` receives the trains, (B, N_o) words, and `eligible`, unless it is None, the steps in
@@ -83,13 +86,13 @@ def scan_layer(
     marks = np.empty((3, num_steps, width // 16), np.uint16)
     words = np.empty((4, width), np.uint32)
     kept, offset = np.float32(subtract), np.float32(threshold if subtract else 0)
-    is_finite = True
     for piece in pieces_of(board, thread):
         first, last, first_sample, last_sample = piece[0], piece[1], piece[2], piece[3]
         for start in range(first, last, width):
             size = min(width, last - start)
             largest = _copy_tile(rows, used, start, size, scratch)
-            is_finite &= largest < np.inf  # not so where it is NaN
+            if not largest < np.inf:  # or NaN
+                piece[FAILED] = 1
             for sample in range(first_sample, last_sample):
                 _fetch_next(
                     rows, used, start + width, sample - first_sample, last_sample - first_sample
@@ -170,8 +173,8 @@ def scan_layer(
                             )
                             if eligible is not None:
                                 near[j] = steps
-                            is_finite &= stays_finite
-    return is_finite
+                            if not stays_finite:
+                                piece[FAILED] = 1
 
 
 @compiled

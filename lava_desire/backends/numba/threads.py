@@ -64,7 +64,7 @@ def in_parallel(work: Callable[[int, int], None], size: int, grain: int = 1) -> 
         for piece in waiting:
             work(*piece)
 
-    _teams.run(go_on, min(num_threads(), len(pieces)))
+    _teams.run(go_on, num_threads() if len(pieces) > 1 else 1)
 
 
 def ranges(size: int, grain: int = 1) -> tuple[tuple[int, int], ...]:
@@ -113,20 +113,22 @@ def _tiles(
     return tuple(found)
 
 
-def share(work: Callable[[Any, int], None], pieces: Sequence[tuple[int, ...]]) -> None:
+def share(work: Callable[[Any, int], None], pieces: Sequence[tuple[int, ...]]) -> Any:
     """Share pieces of work out to as many threads as torch uses, outside of Python.
 
     `work` takes a board and the number of its thread, for a compiled function that goes through
-    :func:`pieces_of` them. Python's lock, for which a thread may have to sleep, is needed once a
-    thread and not once a piece. Each thread begins with pieces of its own, the same ones each time,
-    which its core may still hold, and then takes what others have left: cores are not equally fast.
-    A call from within `work`, or beside another call, is done by its own thread.
+    :func:`pieces_of` them. It ends with that function: nobody waits for what another thread does
+    after its last piece. What the function has to tell it writes into a piece, behind its bounds;
+    pieces are returned, (P, 7) int64. Python's lock, for which a thread may have to sleep, is
+    needed once a thread and not once a piece. Each thread begins with pieces of its own, the same
+    ones each time, which its core may still hold, and then takes what others have left: cores are
+    not equally fast. A call from within `work`, or beside another call, is done by its own thread.
     """
+    board = np.zeros((1 + len(pieces), _CACHE_LINE // 8), np.int64)
     if pieces:
-        board = np.zeros((1 + len(pieces), _CACHE_LINE // 8), np.int64)
         board[1:, _BOUNDS : _BOUNDS + len(pieces[0])] = pieces
-        threads = min(num_threads(), len(pieces))
-        _teams.run(partial(work, board), threads, board)
+        _teams.run(partial(work, board), num_threads() if len(pieces) > 1 else 1, board)
+    return board[1:, _BOUNDS:]
 
 
 _yield = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
@@ -158,7 +160,7 @@ def _look(context: Any, address: Any) -> Any:
 # Not kept: numba 0.68.1 fails to compile what goes through a generator that its cache holds.
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
 def pieces_of(board: Any, thread: int) -> Any:
-    """Yield the bounds of pieces that nobody has taken, (7,) int64, see :func:`share`.
+    """Yield pieces that nobody has taken, (7,) int64 of which the first are bounds: :func:`share`.
 
     The first thread calls the others here, where they find Python's lock free; these say that they
     are done and wait for the next call here, as the first needs the lock meanwhile.
@@ -233,9 +235,10 @@ def num_threads() -> int:
 class _Load:
     """Whether other processes take the processors that our threads work on.
 
-    A thread that works waits for nothing, so what it lacks of the clock others have got. With
-    others there, threads that share each small piece of work wait for the one that has lost its
-    processor, a time slice each time; one thread alone loses no more than its share.
+    A thread that works waits for little, Python's lock at its end, so what it lacks of the clock
+    others have got. With others there, threads that share each small piece of work wait for the one
+    that has lost its processor, a time slice each time; one thread alone loses no more than its
+    share.
     """
 
     def __init__(self) -> None:
@@ -285,7 +288,10 @@ class _Signal:
             self._bell.release()
 
     def wake(self, number: int) -> None:
-        """Raise the number for who is asleep; a compiled function will for who is not."""
+        """Raise the number for who is asleep; a compiled function will for who is not.
+
+        Who falls asleep in between misses that call, and is woken for the next one.
+        """
         if self._line[_ASLEEP]:
             self.raise_to(number)
 
@@ -303,7 +309,7 @@ class _Signal:
 @njit(nogil=True)
 def _wait_busily(line: Any, least: int, num_yields: int) -> bool:
     for _ in range(num_yields):
-        if line[_NUMBER] >= least:
+        if _look(line.ctypes.data + 8 * _NUMBER) >= least:
             return True
         _sched_yield()
     return False

@@ -19,7 +19,7 @@ COUNTS: tuple[Counts, ...] = ("refuse", "clip")
 MOST_STEPS = 4096
 """Steps of a window, as a network's `num_steps`."""
 
-_LONGEST = 2**63 // MOST_STEPS - 1
+LONGEST = 2**63 // MOST_STEPS - 1
 
 
 def bin_events(
@@ -175,7 +175,7 @@ def check_binning(num_steps: Any, duration: Any, late: Any, counts: Any, start: 
     """Refuse arguments of :func:`bin_events` with a DataError."""
     for name, value, least, most in (
         ("num_steps", num_steps, 1, MOST_STEPS),
-        ("duration", duration, 1, _LONGEST),
+        ("duration", duration, 1, LONGEST),
         ("start", start, -LATEST, LATEST),
     ):
         if name != "num_steps" and value is None:
