@@ -948,11 +948,43 @@ class DesireNetwork:
             stored = read_checkpoint(path)
         except CheckpointError as error:
             raise offer_others(error, Path(path)) from None
-        network = DesireNetwork(
+        return cls.from_checkpoint(stored, device, precision=precision)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        stored: Checkpoint,
+        device: str | torch.device = "cpu",
+        *,
+        precision: str = "float32",
+        kernels: str = "auto",
+    ) -> DesireNetwork:
+        """Make the network of a snapshot, with its configuration and state.
+
+        Parameters
+        ----------
+        stored : Checkpoint
+            As :meth:`checkpoint` or :func:`~lava_desire.checkpoint.read_checkpoint` returns one.
+        device, precision, kernels
+            See :class:`DesireNetwork`; `precision` is of no effect in fixed point.
+
+        Returns
+        -------
+        DesireNetwork
+            In the arithmetic of the snapshot, with weights of its own.
+
+        Examples
+        --------
+        >>> network = DesireNetwork(DesireConfig((4, 6, 2), seed=7))
+        >>> DesireNetwork.from_checkpoint(network.checkpoint()).config.seed
+        7
+        """
+        network = cls(
             stored.config,
             device,
             stored.weights,
             precision=precision,
+            kernels=kernels,
             arithmetic=stored.arithmetic,
             formats=formats_from_dicts(stored.formats) if stored.formats else None,
         )

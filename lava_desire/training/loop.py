@@ -443,20 +443,17 @@ class TrainingRun:
 
     def _read_test(self) -> None:
         """Classify the test set with the weights that are chosen, and put it down."""
-        chosen, name, network = self.history.chosen, self.history.weights_file, self.network
+        chosen, name = self.history.chosen, self.history.weights_file
         if self.choose == "last":
             chosen, name = self.history.last, BEST_AVERAGE if self.average else CHECKPOINT
         if chosen is None or name is None or self.test is None:
             return
-        if self.average and name == BEST_AVERAGE:
-            network = self.average.network
-        held = network.state.copy()
-        stored = self._best_weights(name)
-        try:
-            network.restore(stored)
-            metrics = self._evaluate(network, self.test)
-        finally:
-            network.restore(held)
+        stored, mine = self._best_weights(name), self.network
+        # As these weights were configured: a callback may have set another config since.
+        network = type(mine).from_checkpoint(
+            stored, mine.device, precision=mine.precision, kernels=mine.kernels
+        )
+        metrics = self._evaluate(network, self.test)
         self.history.test = TestRecord(
             epoch=chosen.epoch,
             weights=name,

@@ -11,6 +11,7 @@ from lava_desire.engine import (
     DesireNetwork,
     EarlyStopping,
     EpochCheckpoint,
+    evaluate,
     fit,
     read_checkpoint,
 )
@@ -214,6 +215,23 @@ def test_a_callback_may_set_the_configuration_between_epochs(data, arithmetic, b
         assert one.average_accuracy == another.average_accuracy
     assert (plain["weights.1"] != other["weights.1"]).any()
     assert (plain["average.1"] != other["average.1"]).any()
+
+
+@pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_the_best_weights_are_tested_as_they_were_configured(data, tmp_path, arithmetic, average):
+    config = CONFIG.replace(weight_average=average, epochs=2, batch_size=1, learning_rate=1e-3)
+    network = DesireNetwork(config, arithmetic=arithmetic)
+
+    def make_silent(record):
+        network.config = network.config.replace(threshold=30.0)
+
+    history = fit(network, *data, validation=0.2, folder=tmp_path, callbacks=[make_silent])
+    assert history.test.epoch == 1
+    best = DesireNetwork.load(tmp_path / history.test.weights)
+    assert best.config.threshold == config.threshold
+    assert history.test.accuracy == evaluate(best, data[1]).accuracy
+    assert history.test.accuracy > evaluate(network, data[1]).accuracy
 
 
 @pytest.mark.parametrize("arithmetic", ["floating_point", "fixed_point"])
