@@ -9,7 +9,7 @@ decides the same, and provably so, it is used (``lava_desire.backends.numba.scan
 
 Weights are stored input-major, so that the weights of one input lie side by side. The compiled
 functions release Python's lock; as many threads as torch uses take pieces of their work
-(:func:`lava_desire.backends.numba.threads.share`), and no result depends on how many those are.
+(``lava_desire.backends.numba.threads.share``), and no result depends on how many those are.
 """
 
 from __future__ import annotations
