@@ -103,6 +103,18 @@ def whole_numbers(smallest: int, largest: int = 2**31 - 1) -> Check:
     return check
 
 
+def integers_in(smallest: int, largest: int) -> Check:
+    """Return what checks an integer in a short range, of which messages name both ends."""
+
+    def check(name: str, value: Any, config: Any) -> int:
+        number(name, value, f"in [{smallest}, {largest}]", integer=True)
+        if not smallest <= value <= largest:
+            raise ValueError(f"{name} is {value}: expected an integer in [{smallest}, {largest}]")
+        return int(value)
+
+    return check
+
+
 def floats(allowed: FloatRange) -> Check:
     """Return what checks a float that float32 can hold: ``check`` of :class:`Declared`."""
     return lambda name, value, config: checked_float(name, value, allowed)

@@ -91,7 +91,10 @@ def test_resumed_they_go_on_to_more_epochs_and_begin_what_is_missing(run, whole,
             ("--output", "{folder}"),
             "already holds runs: resume with --resume {folder}, with more of",
         ),
-        (("--seeds", "0", "--validation", "2.0"), "--validation is 2.0: expected a share"),
+        (
+            ("--seeds", "0", "--validation", "2.0"),
+            "--validation is 2.0: expected 0 < --validation < 1",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(run, whole, arguments, said):

@@ -216,6 +216,8 @@ def test_a_network_draws_the_masks_of_the_streams(probability):
     share = network.draw_masks(20, slice(3, 9))[1].numpy()
     np.testing.assert_array_equal(share, DropoutStream(37, 0.3, 4, 1).draw(70)[53:59])
     assert network.samples_seen == 70
+    nothing = network.draw_masks(20, slice(20, 20))
+    assert [mask.shape for mask in nothing] == [(0, size) for size in network.config.neurons[:-1]]
 
 
 def test_another_configuration_is_computed_with_from_the_same_state():

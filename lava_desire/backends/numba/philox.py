@@ -226,4 +226,7 @@ def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples:
     leasts = np.array([stream.least for stream in streams], np.int64)
     pieces = [(layer, *some) for layer in range(len(streams)) for some in ranges(num_samples)]
     share(partial(draw_shared, keys, first_sample, leasts, edges, num_samples, kept), pieces)
-    return [kept[first:last].reshape(num_samples, -1) for first, last in pairwise(edges)]
+    return [
+        kept[first:last].reshape(num_samples, size)
+        for (first, last), size in zip(pairwise(edges), sizes[1:], strict=True)
+    ]
