@@ -13,12 +13,19 @@ from numba import njit
 
 from lava_desire.backends.numba import threads as module
 from lava_desire.backends.numba.threads import (
+    board_of,
+    call_others,
+    end_stages,
+    enter,
     in_parallel,
+    is_over,
+    leave,
     num_threads,
     own_threads,
     pieces_of,
     ranges,
     share,
+    share_stages,
     tiles,
 )
 
@@ -131,6 +138,70 @@ def test_what_a_thread_has_found_in_its_last_piece_is_known_when_the_call_return
             found = share(lambda board, thread, at=call % 8: _tell(at, board, thread), pieces)
             assert list(np.flatnonzero(found[:, 4])) == [call % 8]
     assert share(_tell, []).shape == (0, 7)
+
+
+@njit(nogil=True)
+def _count_up(numbers, board, thread):
+    for piece in pieces_of(board, thread):
+        numbers[piece[0] : piece[1]] += 1
+
+
+@njit(nogil=True)
+def _go_through(stages, thread, board, numbers, num_stages, late):
+    call_others(stages, thread)
+    for _ in range(late if thread else 0):
+        late += len(numbers) % 2
+    wrong = 0
+    for number in range(num_stages):
+        if enter(stages, board, thread, number):
+            _count_up(numbers, board, thread)
+            leave(stages, thread, number)
+        elif is_over(stages):
+            break
+        if thread == 0:
+            wrong += np.sum(numbers != number + 1)
+    end_stages(stages, thread)
+    return wrong
+
+
+@pytest.mark.parametrize("late", [0, 10**7])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_stage_begins_when_the_one_before_is_done_by_all(count, late):
+    numbers, wrong = np.zeros(600, np.int64), {}
+    with threads(count):
+        board = board_of(ranges(600, 7), count)
+
+        def work(stages, thread):
+            wrong[thread] = _go_through(stages, thread, board, numbers, 500, late)
+
+        for again in range(3):
+            numbers[:] = 0
+            share_stages(work)
+            assert wrong[0] == 0, again
+            assert (numbers == 500).all()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_stages_that_fail_in_a_thread_end_for_all_and_the_next_work(failing):
+    numbers = np.zeros(600, np.int64)
+    with threads(2):
+        board = board_of(ranges(600, 7), 2)
+        came = threading.Event()
+
+        def work(stages, thread):
+            if thread == failing:
+                call_others(stages, thread)
+                came.wait(1 if thread == 0 else 0)
+                raise ValueError("failed")
+            came.set()
+            _go_through(stages, thread, board, numbers, 100_000, 0)
+
+        with pytest.raises(ValueError, match="failed"):
+            for _ in range(1000):  # another thread may come too late to fail
+                share_stages(work)
+        numbers[:] = 0
+        share_stages(lambda stages, thread: _go_through(stages, thread, board, numbers, 9, 0))
+    assert (numbers == 9).all()
 
 
 def test_a_team_serves_calls_of_fewer_pieces_than_it_has_threads():

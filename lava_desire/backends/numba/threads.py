@@ -37,11 +37,18 @@ _LEAST_SHARE = 0.8
 _PAUSES = 0.1, 3.0
 """Seconds for which one thread works alone where they did not, at first and at most."""
 
+_LOOKS = 100
+"""Times that a thread looks for the next stage before it lets others run."""
+
+_OVER = 1 << 62  # even: no stage that is open
+
 _RANGES_A_THREAD = 4
 
 _CACHE_LINE = 64  # bytes; a vector that lies in two of them takes twice as long
 
 _SIGNALS, _CALL, _THREADS = range(3)  # places in the first line of a board
+_STAGE, _INSIDE = 1, 2  # lines of a board of stages
+_LOST = 1  # a place in the second
 _TAKEN, _BOUNDS = 0, 1  # places in the line of a piece
 _CALLED, _DONE = range(2)  # the signals of a thread, a line each
 _NUMBER, _ASLEEP = range(2)  # places in the line of a signal
@@ -131,6 +138,47 @@ def share(work: Callable[[Any, int], None], pieces: Sequence[tuple[int, ...]]) -
     return board[1:, _BOUNDS:]
 
 
+def share_stages(work: Callable[[Any, int], None]) -> None:
+    """Let as many threads as torch uses go through the stages of one compiled function together.
+
+    `work` takes a board and the number of its thread, for a compiled function that all go through
+    alike: :func:`call_others`, then for each stage :func:`enter` and :func:`leave`, and
+    :func:`end_stages`. The first thread does what is not shared, between two stages, and waits for
+    nobody who is not inside a stage; others may come late, or never.
+    """
+    threads = num_threads()
+    board = _lines(1 + _INSIDE)
+    board[0, _THREADS] = 1  # unless a team takes it
+
+    def go_on(thread: int) -> None:
+        try:
+            work(board, thread)
+        except BaseException:
+            board[_INSIDE, _LOST] = 1  # who waits for this thread goes on, and the error is raised
+            raise
+        finally:
+            if thread == 0:
+                board[_STAGE, 0] = _OVER  # also after a failure
+
+    _teams.run(go_on, threads, board)
+
+
+def board_of(pieces: Sequence[tuple[int, ...]], threads: int) -> Any:
+    """Return a board of the pieces of a stage, whose bounds a compiled function may write anew."""
+    board = _lines(1 + len(pieces))
+    board[0, _THREADS] = threads
+    if pieces:
+        board[1:, _BOUNDS : _BOUNDS + len(pieces[0])] = pieces
+    return board
+
+
+def _lines(number: int) -> Any:
+    """Return lines of the cache, zero, (number, 8) int64."""
+    room = np.zeros((number + 1) * _CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % _CACHE_LINE
+    return room[start : start + number * _CACHE_LINE].view(np.int64).reshape(number, -1)
+
+
 _yield = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
 _sched_yield = types.ExternalFunction(_yield, types.int32())
 
@@ -157,6 +205,17 @@ def _look(context: Any, address: Any) -> Any:
     return types.int64(types.int64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _add(context: Any, address: Any, number: Any) -> Any:
+    """Add to the int64 at an address and return what was there, at once for all threads."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
 # Not kept: numba 0.68.1 fails to compile what goes through a generator that its cache holds.
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
 def pieces_of(board: Any, thread: int) -> Any:
@@ -165,12 +224,9 @@ def pieces_of(board: Any, thread: int) -> Any:
     The first thread calls the others here, where they find Python's lock free; these say that they
     are done and wait for the next call here, as the first needs the lock meanwhile.
     """
-    call = board[0, _CALL]
-    if thread == 0:
-        for other in range(1, board[0, _THREADS]):
-            called = _signal(board, other, _CALLED)
-            if _look(called) < call:
-                _exchange(called, call)
+    is_call = board[0, _SIGNALS] != 0  # a stage has none
+    if is_call:
+        call_others(board, thread)
     num_pieces = len(board) - 1
     first = num_pieces * thread // max(1, board[0, _THREADS])
     for k in range(num_pieces):
@@ -178,13 +234,95 @@ def pieces_of(board: Any, thread: int) -> Any:
         taken = board.ctypes.data + 8 * (board.shape[1] * line + _TAKEN)
         if _look(taken) == 0 and _exchange(taken, 1) == 0:
             yield board[line, _BOUNDS:]
-    if thread != 0:
-        called, done = _signal(board, thread, _CALLED), _signal(board, thread, _DONE)
-        _exchange(done, call)
-        for _ in range(_REST):
-            if _look(called) > call or _look(done + 8 * _ASLEEP) != 0:
+    if is_call:
+        _rest(board, thread)
+
+
+@njit(nogil=True)
+def call_others(board: Any, thread: int) -> None:
+    """Call the other threads, if this is the first."""
+    if thread != 0 or board[0, _SIGNALS] == 0:
+        return
+    for other in range(1, board[0, _THREADS]):
+        called = _signal(board, other, _CALLED)
+        if _look(called) < board[0, _CALL]:
+            _exchange(called, board[0, _CALL])
+
+
+@njit(nogil=True)
+def _rest(board: Any, thread: int) -> None:
+    """Say that a thread is done, and let it wait for its next call, unless it is the first."""
+    if thread == 0 or board[0, _SIGNALS] == 0:
+        return
+    called, done = _signal(board, thread, _CALLED), _signal(board, thread, _DONE)
+    _exchange(done, board[0, _CALL])
+    for _ in range(_REST):
+        if _look(called) > board[0, _CALL] or _look(done + 8 * _ASLEEP) != 0:
+            break
+        _sched_yield()
+
+
+@njit(nogil=True)
+def enter(stages: Any, board: Any, thread: int, number: int) -> bool:
+    """Begin the stage of that number, 0, 1, 2 …, and tell whether this thread has a part in it.
+
+    `stages` is the board of :func:`share_stages`, `board` that of the stage's pieces. The first
+    thread opens the stage; what it has written before is seen by all inside. The others wait for
+    that, and have no part in a stage that is over, or when all are: :func:`is_over`.
+    """
+    state = stages[_STAGE].ctypes.data
+    if thread == 0:
+        for line in range(1, len(board)):
+            board[line, _TAKEN] = 0
+        if stages[0, _THREADS] > 1:
+            _exchange(state, 2 * number + 1)
+        return True
+    while _look(state) < 2 * number + 1:
+        for _ in range(_LOOKS):
+            if _look(state) >= 2 * number + 1:
                 break
+        else:
             _sched_yield()
+    if _look(state) != 2 * number + 1:
+        return False
+    _add(stages[_INSIDE].ctypes.data, 1)
+    if _look(state) == 2 * number + 1:
+        return True
+    _add(stages[_INSIDE].ctypes.data, -1)
+    return False
+
+
+@njit(nogil=True)
+def leave(stages: Any, thread: int, number: int) -> None:
+    """End the stage of that number, of which this thread has had a part.
+
+    When the first thread returns all others have left, and their results are seen.
+    """
+    inside = stages[_INSIDE].ctypes.data
+    if thread != 0:
+        _add(inside, -1)
+    elif stages[0, _THREADS] > 1:
+        _exchange(stages[_STAGE].ctypes.data, 2 * number + 2)
+        while _look(inside) != 0 and _look(inside + 8 * _LOST) == 0:
+            for _ in range(_LOOKS):
+                if _look(inside) == 0:
+                    break
+            else:
+                _sched_yield()
+
+
+@njit(nogil=True)
+def is_over(stages: Any) -> bool:
+    """Tell whether the first thread has ended all stages."""
+    return _look(stages[_STAGE].ctypes.data) == _OVER
+
+
+@njit(nogil=True)
+def end_stages(stages: Any, thread: int) -> None:
+    """End all stages, if this is the first thread, or wait for the next call."""
+    if thread == 0:
+        _exchange(stages[_STAGE].ctypes.data, _OVER)
+    _rest(stages, thread)
 
 
 @njit(nogil=True)
