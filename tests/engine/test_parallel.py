@@ -196,9 +196,12 @@ def test_stages_that_fail_in_a_thread_end_for_all_and_the_next_work(failing):
             came.set()
             _go_through(stages, thread, board, numbers, 100_000, 0)
 
-        with pytest.raises(ValueError, match="failed"):
+        def until_it_fails():
             for _ in range(1000):  # another thread may come too late to fail
                 share_stages(work)
+
+        with pytest.raises(ValueError, match="failed"):
+            until_it_fails()
         numbers[:] = 0
         share_stages(lambda stages, thread: _go_through(stages, thread, board, numbers, 9, 0))
     assert (numbers == 9).all()

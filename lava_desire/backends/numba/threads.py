@@ -314,7 +314,7 @@ def leave(stages: Any, thread: int, number: int) -> None:
 @njit(nogil=True)
 def is_over(stages: Any) -> bool:
     """Tell whether the first thread has ended all stages."""
-    return _look(stages[_STAGE].ctypes.data) == _OVER
+    return bool(_look(stages[_STAGE].ctypes.data) == _OVER)
 
 
 @njit(nogil=True)
