@@ -419,6 +419,11 @@ class TrainingRun:
         if self.network.backend is not before:
             self.check_network(self.network)
             self._kind.check(self.network.config)
+            kind = "spike trains" if self._kind.spikes else "images"
+            held = {"train": self.train, "validation": self.validation, "test": self.test}
+            for name, samples in held.items():
+                if samples is not None:
+                    self.network.check_scale(samples[0], f"{name} {kind}", whole=True)
             self._followed = self.network.backend
             self._take_config()
             self._warn_of_idle_epochs(before)

@@ -320,6 +320,7 @@ UNFIT = {
     "images lose spikes": (SMALL, ROWS, {"spike_drop": 0.5}, "spike_drop is 0.5: expected 0 where"),
     "longer trains": (SMALL, SPIKES, {"num_steps": 12}, "10 time steps: expected num_steps = 12"),
     "other planes": (SMALL, OBLONG, {"input_shape": (1, 4, 4)}, "planes of 1 x 2 x 8: expected 1"),
+    "no pixel spikes": (SMALL, ROWS // 8, {"threshold": 90.0}, "train images .* spike"),
     "other planes of spikes": (SMALL, DVS, {"input_shape": (1, 4, 4)}, "planes of 1 x 2 x 8: exp"),
 }
 
@@ -346,7 +347,7 @@ def test_a_configuration_that_the_data_do_not_fit_ends_the_run_unharmed(
     fit(alone, train)
     same_weights(network, alone)
     # As from the first.
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"expected|no spike"):
         fit(DesireNetwork(other, arithmetic=arithmetic), train)
 
 
