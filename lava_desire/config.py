@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lava_desire.model.conv2d import Conv2d
-from lava_desire.model.fields import SHOWN, Part, declared, layer_sizes_of
+from lava_desire.model.fields import SHOWN, Part, checked_integer, declared, layer_sizes_of
 from lava_desire.model.option import (
     Augmentation,
     Bound,
@@ -419,8 +419,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         ValueError
             If there is no such layer.
         """
-        if not 0 <= layer <= self.num_layers:
-            raise ValueError(f"layer is {layer}: expected 0 <= layer <= {self.num_layers}")
+        checked_integer("layer", layer, 0, self.num_layers)
         if layer == 0:
             return self.dropout_input
         if layer == self.num_layers:
@@ -519,8 +518,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         ValueError
             If there is no such layer.
         """
-        if not 1 <= layer <= self.num_layers:
-            raise ValueError(f"layer is {layer}: expected 1 <= layer <= {self.num_layers}")
+        checked_integer("layer", layer, 1, self.num_layers)
         if self.learning_rate_scale:
             return float(self.learning_rate_scale[layer - 1])
         return 1.0 / self.synapses[layer - 1].num_positions

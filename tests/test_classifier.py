@@ -185,7 +185,12 @@ def test_a_dark_sample_alone_is_classified_as_among_others():
         ({"scale": "max"}, IRIS, NAMES, "scale is 'max': expected None, 'feature' or 'data'"),
         ({"scale": "data", "patience": 2}, IRIS, NAMES, "patience is 2 and validation_fraction 0"),
         ({"scale": "data", "validation_fraction": 2}, IRIS, NAMES, "2: expected"),
-        ({"scale": "data", "epochs": -1}, IRIS, NAMES, "epochs is -1: expected epochs >= 0"),
+        (
+            {"scale": "data", "epochs": -1},
+            IRIS,
+            NAMES,
+            r"epochs is -1: expected an integer in \[0, 2147483647\]",
+        ),
         ({"scale": "data"}, IRIS, ["one"] * 150, "y holds 1 class, 'one': expected two at least"),
         ({"scale": "data", "device": "tpu"}, IRIS, NAMES, "device is 'tpu': expected cpu"),
         (

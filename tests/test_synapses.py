@@ -325,7 +325,7 @@ def test_kernels_learn_the_mean_over_positions_of_what_their_matrix_does(kernels
         ),
         (
             {"layers": [9, "2c2s0", 3]},
-            "layer 2 is '2c2s0': stride is 0: expected an integer, at least",
+            r"layer 2 is '2c2s0': stride is 0: expected an integer in \[1, 2147483647\]",
         ),
         ({"layers": ["0c2", 3]}, "layer 1 is '0c2': out_channels is 0: expected"),
         ({"layers": ["8c3p1s2", 3]}, "holds '8c3p1s2' as layer 1: .* 16c5s2p1 \\(s before p\\)"),

@@ -11,7 +11,7 @@ from lava_desire.cli.printing import say
 from lava_desire.cli.run import check_choice, check_output, trained_file
 from lava_desire.cli.run_data import Source, data_of
 from lava_desire.deploy.chips import find_chips
-from lava_desire.model.fields import whole_numbers
+from lava_desire.model.fields import integers
 
 CHIPS = [name for name, chip in find_chips().items() if chip.energies]
 _REPORT = (
@@ -26,7 +26,7 @@ def energy(
     where: dict[str, Any],
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=CHIPS)] = "loihi1",
     samples: Annotated[
-        int, option("Test and training samples to count on.", allowed=whole_numbers(1))
+        int, option("Test and training samples to count on.", allowed=integers(1))
     ] = 100,
     simulated: Annotated[
         str | None, option("The report.json of the script of --to sanafe, to stand beside.")

@@ -16,7 +16,7 @@ from lava_desire.cli.run import check_choice, check_output, option_of, trained_f
 from lava_desire.cli.run_data import Source, data_of, describe
 from lava_desire.deploy.targets import find_targets
 from lava_desire.deploy.targets.base import Target
-from lava_desire.model.fields import integers_in
+from lava_desire.model.fields import integers
 
 TARGETS = find_targets()
 _FILES = "; ".join(
@@ -54,7 +54,7 @@ def _option(name: str) -> tuple[Any, Any]:
     fields = (each for to in having for each in dataclasses.fields(TARGETS[to].options))
     first, *others = [each.metadata["allowed"] for each in fields if each.name == name] or [None]
     is_one_range = isinstance(first, range) and all(each == first for each in others)
-    allowed = integers_in(first[0], first[-1]) if is_one_range else None
+    allowed = integers(first[0], first[-1]) if is_one_range else None
     return kind, option(text, ", ".join(defaults) or False, option_of(name), allowed=allowed)
 
 

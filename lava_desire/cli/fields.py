@@ -17,7 +17,7 @@ import typer
 from lava_desire.cli.run import option_of
 from lava_desire.config import PARTS
 from lava_desire.data.names import DATASETS
-from lava_desire.model.fields import Check, Part, declared, whole_numbers
+from lava_desire.model.fields import Check, Part, declared, integers
 
 Values = Sequence[str] | Callable[[str], list[str]]
 
@@ -132,15 +132,11 @@ SAMPLES: dict[str, tuple[type, Any]] = {
     "sensor": (str, _binning("CHANNELS,HEIGHT,WIDTH, as 2,34,34.", "what the recordings say")),
     "duration": (
         int,
-        _binning(
-            "Of a recording, µs.", "each recording's own", allowed=whole_numbers(1, 2**51 - 1)
-        ),
+        _binning("Of a recording, µs.", "each recording's own", allowed=integers(1, 2**51 - 1)),
     ),
     "start": (
         int,
-        _binning(
-            "Of the first bin, µs.", "the first event", allowed=whole_numbers(-(2**61), 2**61)
-        ),
+        _binning("Of the first bin, µs.", "the first event", allowed=integers(-(2**61), 2**61)),
     ),
     "late": (str, _binning("Events after the duration: refuse, drop or last (bin).", "refuse")),
     "counts": (

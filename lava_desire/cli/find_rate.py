@@ -20,7 +20,7 @@ from lava_desire.cli.fields import (
 from lava_desire.cli.plan import make_plan
 from lava_desire.cli.printing import make_console, tell
 from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options
-from lava_desire.model.fields import ABOVE_0, Part, floats, whole_numbers
+from lava_desire.model.fields import ABOVE_0, Part, floats, integers
 
 if TYPE_CHECKING:
     from lava_desire.training.find_rate import TriedRate
@@ -34,11 +34,9 @@ def find_rate(
     where: dict[str, Any],
     lowest: Annotated[float, option("Lowest learning rate.", allowed=floats(ABOVE_0))] = 1e-6,
     highest: Annotated[float, option("Highest learning rate.", allowed=floats(ABOVE_0))] = 1e-2,
-    count: Annotated[
-        int, option("How many, evenly in their logarithm.", allowed=whole_numbers(2))
-    ] = 9,
-    samples: Annotated[int, option("Learned at most, by each.", allowed=whole_numbers(1))] = 2000,
-    epochs: Annotated[int, option("Passes over them.", allowed=whole_numbers(1))] = 1,
+    count: Annotated[int, option("How many, evenly in their logarithm.", allowed=integers(2))] = 9,
+    samples: Annotated[int, option("Learned at most, by each.", allowed=integers(1))] = 2000,
+    epochs: Annotated[int, option("Passes over them.", allowed=integers(1))] = 1,
     preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
     config: Annotated[str | None, option("Start from this configuration.")] = None,
     layers: Annotated[str | None, option("As of train.", "preset's")] = None,

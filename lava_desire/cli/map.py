@@ -15,7 +15,7 @@ from lava_desire.cli.run import FIGURES, check_choice, check_output, trained_fil
 from lava_desire.config import PRESETS
 from lava_desire.data.names import DATASETS
 from lava_desire.deploy.chips import find_chips
-from lava_desire.model.fields import whole_numbers
+from lava_desire.model.fields import integers
 
 if TYPE_CHECKING:
     from lava_desire.checkpoint import Checkpoint
@@ -60,9 +60,7 @@ def map_(
     chip: Annotated[str, option(f"One of {', '.join(CHIPS)}.", values=list(CHIPS))] = "loihi1",
     weight_bits: Annotated[
         int | None,
-        option(
-            "Bits of a weight, 1 to 32.", "those of integers, else 8", allowed=whole_numbers(1, 32)
-        ),
+        option("Bits of a weight, 1 to 32.", "those of integers, else 8", allowed=integers(1, 32)),
     ] = None,
     reset: Annotated[str | None, option("Of layers: subtract or zero.", "subtract")] = None,
     learning: Annotated[

@@ -44,7 +44,7 @@ from lava_desire.cli.run_data import Source, read_notes
 from lava_desire.cli.workers import side_by_side
 from lava_desire.config import PRESETS, DesireConfig
 from lava_desire.files import read_file
-from lava_desire.model.fields import whole_numbers
+from lava_desire.model.fields import integers
 from lava_desire.strict_json import parse_json
 from lava_desire.training.history import METRICS_JSON, RUN, seed_folder, seed_folders
 from lava_desire.training.interrupt import Interrupted
@@ -74,12 +74,10 @@ def reproduce(
             values=list(PROTOCOLS),
         ),
     ] = None,
-    parallel: Annotated[
-        int, option("Seeds at a time, each a process.", allowed=whole_numbers(1))
-    ] = 1,
+    parallel: Annotated[int, option("Seeds at a time, each a process.", allowed=integers(1))] = 1,
     epochs: Annotated[
         int | None,
-        option("Passes over the data.", "the experiment's", allowed=whole_numbers(1)),
+        option("Passes over the data.", "the experiment's", allowed=integers(1)),
     ] = None,
     learning_rate: Annotated[
         float | None,
@@ -100,7 +98,7 @@ def reproduce(
     neurons: Annotated[str | None, option("Figures: values of N.", "25,50,100,200,400")] = None,
     steps: Annotated[str | None, option("Figures: values of T.", "5,10,15,20,30,40")] = None,
     largest: Annotated[
-        int | None, option("Figures: most neurons timed.", "10000", allowed=whole_numbers(100))
+        int | None, option("Figures: most neurons timed.", "10000", allowed=integers(100))
     ] = None,
     base: Annotated[str, option(f"Ablation: {' or '.join(BASES)} network.")] = "small",
     device: Annotated[str, option("cpu, cuda or cuda:N.")] = "cpu",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lava_desire._text import printable
 from lava_desire.data.names import DATASETS, check_dataset
 from lava_desire.files import read_file
-from lava_desire.model.fields import FloatRange, floats, whole_numbers
+from lava_desire.model.fields import FloatRange, floats, integers
 from lava_desire.strict_json import parse_json
 from lava_desire.training.choose import CHOICES
 from lava_desire.training.history import RUN
@@ -35,7 +35,7 @@ _ARGUMENT = re.compile(
 )
 VALIDATION = floats(FloatRange("0 < {name} < 1", lambda value: 0 < value < 1, smallest=0))
 """Checks a share of the training samples that choose the best epoch."""
-PATIENCE = whole_numbers(1)
+PATIENCE = integers(1)
 """Checks for how many epochs without a better one a run goes on."""
 _SAMPLES = ("train_images", "train_labels", "test_images", "test_labels")
 

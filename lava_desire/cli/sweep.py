@@ -52,7 +52,7 @@ from lava_desire.cli.space import Space
 from lava_desire.cli.workers import side_by_side
 from lava_desire.errors import NotFiniteError
 from lava_desire.files import FolderInUseError, FolderLock, write_atomically
-from lava_desire.model.fields import Part, whole_numbers
+from lava_desire.model.fields import Part, integers
 from lava_desire.training.history import seed_folder
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def sweep(
         option("What to vary: FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=A,B,C; repeat it."),
     ] = None,
     trials: Annotated[
-        int | None, option("How many.", "20, or all of a grid", allowed=whole_numbers(1))
+        int | None, option("How many.", "20, or all of a grid", allowed=integers(1))
     ] = None,
     sampler: Annotated[
         str | None, option("grid, random or tpe (learns from trials).", "grid of choices, else tpe")
@@ -84,7 +84,7 @@ def sweep(
     prune: Annotated[
         bool, option("Stop trials that lag behind the median of the others.", True, "--prune")
     ] = False,
-    jobs: Annotated[int, option("Trials at a time, each a process.", allowed=whole_numbers(1))] = 1,
+    jobs: Annotated[int, option("Trials at a time, each a process.", allowed=integers(1))] = 1,
     resume: Annotated[
         str | None, option("Go on with the sweep in this folder, or join those who work on it.")
     ] = None,

@@ -22,6 +22,7 @@ from lava_desire.deploy.energy_report import EVENTS, PARTS, SIMULATED_PARTS, lin
 from lava_desire.deploy.placement import place
 from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.integers.limits import ALIGNMENT_BITS
 from lava_desire.model.synapses import delayed
 from lava_desire.training.samples import training_pairs
@@ -228,8 +229,7 @@ def energy(
             f"chip is {chip.name!r}, and no document gives its energies: expected one of "
             f"{', '.join(known)}"
         )
-    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 1:
-        raise ValueError(f"samples is {samples!r}: expected an integer, at least 1")
+    checked_integer("samples", samples, 1)
     if network.arithmetic == "fixed_point":
         integers.refuse_xylo(network.rule.formats, f"on {chip.title}")
     placed = place(network.config, chip)

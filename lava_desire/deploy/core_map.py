@@ -17,6 +17,7 @@ from lava_desire.config import DesireConfig
 from lava_desire.deploy.axons import Axons, Counts, axons, by_core, list_bits, sizes, wide_enough
 from lava_desire.deploy.chips import find_chip
 from lava_desire.deploy.chips.base import Chip
+from lava_desire.model.fields import checked_integer
 
 if TYPE_CHECKING:
     from lava_desire.checkpoint import Checkpoint
@@ -193,12 +194,8 @@ def map_network(
             f"learning is {learning}, and layer {shared[0]} shares weights, where chips learn a "
             "synapse at a time: expected dense layers"
         )
-    if weight_bits is not None and (
-        not isinstance(weight_bits, int) or not 1 <= weight_bits <= _MOST_BITS
-    ):
-        raise ValueError(
-            f"weight_bits is {weight_bits!r}: expected an integer in [1, {_MOST_BITS}]"
-        )
+    if weight_bits is not None:
+        checked_integer("weight_bits", weight_bits, 1, _MOST_BITS)
     formats = getattr(network, "format_fields", lambda: getattr(network, "formats", []))()
     bits = [
         weight_bits or (formats[i]["weight_bits"] if formats else 8)

@@ -15,6 +15,7 @@ from lava_desire.engine import DesireNetwork
 from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array
 from lava_desire.model.encoding import BRIGHTEST
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.integers import LayerFormat
 from lava_desire.model.integers.constants import whole_decay
 from lava_desire.model.integers.limits import (
@@ -150,17 +151,9 @@ class IntegerNetwork(EncodingNetwork):
                 f"weights of layer {layer}", array, synapse.weight_shape, "integer", in_range
             )
             checked.append(array.astype(np.int64))
-            if not _is_integer(threshold) or not 1 <= threshold < _THRESHOLD_LIMIT:
-                raise ValueError(
-                    f"threshold of layer {layer} is {threshold!r}: expected an integer, 1 <= "
-                    f"threshold < {_THRESHOLD_LIMIT}"
-                )
-            low, high = WEIGHT_EXPONENTS[0], WEIGHT_EXPONENTS[-1]
-            if not _is_integer(exponent) or not low <= exponent <= high:
-                raise ValueError(
-                    f"weight exponent of layer {layer} is {exponent!r}: expected an integer, {low} "
-                    f"<= exponent <= {high}"
-                )
+            checked_integer(f"threshold of layer {layer}", threshold, 1, _THRESHOLD_LIMIT - 1)
+            ends = WEIGHT_EXPONENTS[0], WEIGHT_EXPONENTS[-1]
+            checked_integer(f"weight exponent of layer {layer}", exponent, *ends)
             if self.config.reset == "zero":
                 lasting = _DECAY_UNIT / (_DECAY_UNIT - self.synapse_decay)
                 _refuse_overflow(layer, checked[-1], int(exponent), lasting)
@@ -372,10 +365,6 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     return IntegerNetwork(
         network.config, tuple(weights), tuple(thresholds), image_shape=network.image_shape
     )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _refuse_overflow(layer: int, weights: Any, exponent: int, lasting: float) -> None:

@@ -31,9 +31,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lava_desire.config import DesireConfig
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.option import refuse_current_filters, refuse_eligibility
 from lava_desire.model.synapses import refuse_synapses
 
@@ -135,7 +134,7 @@ def loihi_learning_rule(
         filters currents, or has convolutions, whose weights are shared where the engine learns a
         synapse at a time; if its layers learn at different rates and none is given, the window is
         longer than 2^9 steps, β is 0, η times `weight_scale` is below or above what the engine's
-        integers can hold, or `rng_seed` is below 0.
+        integers can hold, or `rng_seed` is not in [0, 2**63).
     ImportError
         If Lava is not installed; the message holds the command that installs it.
     """
@@ -190,8 +189,8 @@ def _write(
     eta = config.learning_rate if learning_rate is None else learning_rate
     if not isinstance(eta, (int, float)) or not 0 < eta < math.inf:
         raise ValueError(f"learning_rate is {eta!r}: expected a number above 0")
-    if rng_seed is not None and (not isinstance(rng_seed, (int, np.integer)) or rng_seed < 0):
-        raise ValueError(f"rng_seed is {rng_seed!r}: expected an integer, at least 0")
+    if rng_seed is not None:
+        checked_integer("rng_seed", rng_seed, 0, 2**63 - 1)
     if config.decay == 0:
         raise ValueError("decay is 0: expected a trace that lasts, 0 < decay < 1")
     _refuse_beyond_eq_4(config, learning_rate)

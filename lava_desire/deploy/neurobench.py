@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lava_desire.deploy.torch_module import LIF, encoder_of, to_torch
+from lava_desire.model.fields import checked_integer
 from lava_desire.training.evaluation import checked_data
 from lava_desire.training.samples import tested_pair
 
@@ -126,8 +127,7 @@ def neurobench_report(
     """
     model = to_neurobench(network)
     static, workload = _neurobench("metrics.static"), _neurobench("metrics.workload")
-    if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size!r}: expected an integer, at least 1")
+    batch_size = checked_integer("batch_size", batch_size, 1)
     engine = encoder_of(network)
     pair = tested_pair(engine, data, "data", engine.class_names)
     inputs, labels = checked_data(engine, pair, "data")

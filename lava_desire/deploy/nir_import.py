@@ -29,6 +29,7 @@ from lava_desire.deploy.nir_file import read_nir
 from lava_desire.deploy.nir_synapses import as_dense
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.options.reset import RESETS
 from lava_desire.model.synapses import Synapse
 
@@ -162,8 +163,7 @@ def _foreign_config(
         )
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
-    if isinstance(num_steps, bool) or not isinstance(num_steps, int) or num_steps < 1:
-        raise ValueError(f"num_steps is {num_steps!r}: expected an integer of at least 1")
+    checked_integer("num_steps", num_steps, 1)
     if reset is not None and reset not in RESETS:
         raise ValueError(f"reset is {reset!r}: expected one of {', '.join(RESETS)}")
     first = chain[0].parameters

@@ -11,6 +11,7 @@ import numpy as np
 from lava_desire.backends.integers.backend import LayerRange
 from lava_desire.engine import DesireNetwork, evaluate, fit
 from lava_desire.errors import RangeWarning
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.integers import LayerFormat, default_formats
 from lava_desire.model.integers.limits import LOIHI_SUM_LIMIT, WEIGHT_BITS
 from lava_desire.model.option import refuse_in_integers
@@ -155,10 +156,8 @@ def quantize(
     ('fixed_point', torch.int8)
     """
     network.check_floating()
-    if weight_bits not in WEIGHT_BITS:
-        raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
-    if fine_tune_epochs < 0:
-        raise ValueError(f"fine_tune_epochs is {fine_tune_epochs}: expected at least 0")
+    checked_integer("weight_bits", weight_bits, WEIGHT_BITS[0], WEIGHT_BITS[-1])
+    checked_integer("fine_tune_epochs", fine_tune_epochs, 0)
     if fine_tune_epochs:
         refuse_in_integers(network.config)
     data, held_out, names = training_pairs(network, data, test=test)

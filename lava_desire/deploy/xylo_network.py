@@ -12,6 +12,7 @@ from lava_desire.deploy.chips.base import Figure
 from lava_desire.deploy.chips.xylo import CHIP
 from lava_desire.deploy.integer_network import EncodingNetwork
 from lava_desire.model.checks import check_array
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.integers.xylo import DASHES, STATE_LIMITS, Population
 from lava_desire.model.synapses import refuse_synapses
 
@@ -119,10 +120,7 @@ class XyloNetwork(EncodingNetwork):
             check_array(name, array, shape, "integer", limits)
             object.__setattr__(self, name, array.astype(np.int64))
         for name in ("weight_shift_in", "weight_shift_rec", "weight_shift_out"):
-            if getattr(self, name) not in WEIGHT_SHIFTS:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}: expected an integer in [0, 7]"
-                )
+            checked_integer(name, getattr(self, name), WEIGHT_SHIFTS[0], WEIGHT_SHIFTS[-1])
         _refuse_recurrent(self.weights_rec)
 
     def arrays(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
 # and random numbers: a configuration may come from a file that nobody has looked at.
 MAX_LAYERS = 1_000
+MAX_INTEGER = MAX_NEURONS = 2**31 - 1
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 """What float32, in which kernels compute, holds with all its digits, beside 0."""
 
@@ -89,30 +90,9 @@ class Declared:
     step: int = 1
 
 
-def whole_numbers(smallest: int, largest: int = 2**31 - 1) -> Check:
+def integers(smallest: int, largest: int = MAX_INTEGER) -> Check:
     """Return what checks an integer in [smallest, largest]: ``check`` of :class:`Declared`."""
-
-    def check(name: str, value: Any, config: Any) -> int:
-        value = number(name, value, f"at least {smallest}", integer=True)
-        if value < smallest:
-            raise ValueError(f"{name} is {value}: expected {name} >= {smallest}")
-        if value > largest:
-            raise ValueError(f"{name} is {value}: expected {name} <= {largest}")
-        return int(value)
-
-    return check
-
-
-def integers_in(smallest: int, largest: int) -> Check:
-    """Return what checks an integer in a short range, of which messages name both ends."""
-
-    def check(name: str, value: Any, config: Any) -> int:
-        number(name, value, f"in [{smallest}, {largest}]", integer=True)
-        if not smallest <= value <= largest:
-            raise ValueError(f"{name} is {value}: expected an integer in [{smallest}, {largest}]")
-        return int(value)
-
-    return check
+    return lambda name, value, config: checked_integer(name, value, smallest, largest)
 
 
 def floats(allowed: FloatRange) -> Check:
@@ -128,7 +108,7 @@ def declare(default: Any, declared: Declared) -> Any:
 def integer(
     default: int,
     smallest: int,
-    largest: int = 2**31 - 1,
+    largest: int = MAX_INTEGER,
     *,
     doc: str,
     help: str,
@@ -136,7 +116,7 @@ def integer(
     example: int | None = None,
 ) -> Any:
     """Declare an integer in [smallest, largest]; the parameters are those of :class:`Declared`."""
-    check = whole_numbers(smallest, largest)
+    check = integers(smallest, largest)
     return declare(default, Declared(check, int, "int", doc, help, panel, example))
 
 
@@ -207,7 +187,6 @@ class Part:
 MOST_SAMPLES = 2**53
 """Samples that a network may have seen: no counter of kernels or random numbers overflows."""
 
-MAX_NEURONS = 2**31 - 1
 SHOWN = 200
 
 
@@ -235,6 +214,19 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
         what = "an integer" if integer else "a finite number"
         raise ValueError(f"{name} is {shown(value)}: expected {what}, {allowed}")
     return value  # type: ignore[no-any-return]
+
+
+def checked_integer(name: str, value: Any, smallest: int, largest: int = MAX_INTEGER) -> int:
+    """Return an integer as Python's own, or refuse it by its name.
+
+    Raises ValueError with the name, the value and both ends of the range.
+    """
+    value = int(value) if _is_integer(value) else value
+    if type(value) is not int or not smallest <= value <= largest:
+        raise ValueError(
+            f"{name} is {shown(value)}: expected an integer in [{smallest}, {largest}]"
+        )
+    return value
 
 
 def checked_float(name: str, value: Any, allowed: FloatRange) -> float:

@@ -15,13 +15,14 @@ from lava_desire.model.fields import (
     Declared,
     Part,
     checked_float,
+    checked_integer,
     declare,
     integer,
     layer_sizes_of,
     real,
     shown,
 )
-from lava_desire.model.synapses import Synapse, layers_of, whole
+from lava_desire.model.synapses import Synapse, layers_of
 
 if TYPE_CHECKING:
     from lava_desire.config import DesireConfig
@@ -209,7 +210,7 @@ def _input_shape(name: str, given: Any, config: Any) -> tuple[int, ...]:
         raise ValueError(
             f"{name} is {shown(given)}: expected (channels, height, width), or (neurons,)"
         )
-    return tuple(whole(f"a number of {name}", each, 1) for each in given)
+    return tuple(checked_integer(f"a number of {name}", each, 1) for each in given)
 
 
 @dataclass(frozen=True)

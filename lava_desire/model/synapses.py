@@ -14,7 +14,7 @@ from copy import copy
 from typing import Any, ClassVar, TypeVar
 
 from lava_desire.model.arrays import Array, namespace
-from lava_desire.model.fields import MAX_NEURONS, number, shown
+from lava_desire.model.fields import MAX_NEURONS, checked_integer, shown
 
 Kind = TypeVar("Kind", bound="Synapse")
 
@@ -372,7 +372,7 @@ class Dense(Synapse):
     parameters = ("num_neurons",)
 
     def __init__(self, num_neurons: int) -> None:
-        self.num_neurons = whole("num_neurons", num_neurons, 0)
+        self.num_neurons = checked_integer("num_neurons", num_neurons, 0)
         super().__init__(self.num_neurons)
 
     @classmethod
@@ -433,18 +433,6 @@ def delayed(spikes: Array, delay: int) -> Array:
     """
     xp = namespace(spikes)
     return xp.concat([xp.zeros_like(spikes[:delay]), spikes[: len(spikes) - delay]])
-
-
-def whole(name: str, given: Any, smallest: int) -> int:
-    """Return an integer of at least `smallest`, below 2**31, or refuse it by its name.
-
-    Raises ValueError naming what was given and what is allowed.
-    """
-    expected = f"at least {smallest} and below 2**31"
-    value = int(number(name, given, expected, integer=True))
-    if not smallest <= value <= MAX_NEURONS:
-        raise ValueError(f"{name} is {value}: expected an integer, {expected}")
-    return value
 
 
 def layers_of(given: Any) -> tuple[Synapse, ...]:

@@ -13,7 +13,7 @@ from lava_desire import rule
 from lava_desire.config import DesireConfig
 from lava_desire.model import integers as fixed
 from lava_desire.model.checks import check_array, check_layers
-from lava_desire.model.fields import MOST_SAMPLES
+from lava_desire.model.fields import MOST_SAMPLES, checked_integer
 from lava_desire.model.integers import IntegerRule, LayerFormat
 from lava_desire.model.state import ARRAYS, Layered
 from lava_desire.randomness import initial_weights
@@ -49,22 +49,12 @@ def check_layer(config: Any, layer: Any) -> None:
     """
     if not isinstance(config, DesireConfig):
         raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
-    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= config.num_layers:
-        raise ValueError(f"layer is {layer!r}: expected 1 <= layer <= {config.num_layers}")
+    checked_integer("layer", layer, 1, config.num_layers)
 
 
 def check_count(name: str, value: Any, smallest: int) -> int:
-    """Return a whole number, or refuse it by the name of its parameter.
-
-    Raises ValueError if it is no integer, smaller than `smallest`, or beyond 2**53, more than there
-    can be.
-    """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < smallest:
-        raise ValueError(f"{name} is {value!r}: expected an integer of at least {smallest}")
-    if value > MOST_SAMPLES:
-        raise ValueError(f"{name} is {value!r}: expected an integer of at most 2**53")
-    return int(value)
+    """Return a number of samples or windows, refused where it is more than there can be."""
+    return checked_integer(name, value, smallest, MOST_SAMPLES)
 
 
 def check_weights(config: DesireConfig, layer: int, weights: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lava_desire.checkpoint import write_checkpoint
 from lava_desire.files import check_writable
-from lava_desire.model.fields import number
+from lava_desire.model.fields import checked_integer, number
 
 if TYPE_CHECKING:
     from lava_desire.training.history import EpochRecord, Progress
@@ -106,11 +106,9 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int, min_delta: float = 0.0, of: str = "accuracy") -> None:
-        self.patience = int(number("patience", patience, "at least 1", integer=True))
+        self.patience = checked_integer("patience", patience, 1)
         self.min_delta = float(number("min_delta", min_delta, "at least 0"))
         self.of = of
-        if self.patience < 1:
-            raise ValueError(f"patience is {patience}: expected at least 1")
         if not self.min_delta >= 0:
             raise ValueError(f"min_delta is {min_delta}: expected at least 0")
         if of not in _NUMBERS:
@@ -175,9 +173,7 @@ class EpochCheckpoint(Callback):
     """
 
     def __init__(self, every: int = 1, folder: str | Path | None = None) -> None:
-        self.every = int(number("every", every, "at least 1", integer=True))
-        if self.every < 1:
-            raise ValueError(f"every is {every}: expected at least 1")
+        self.every = checked_integer("every", every, 1)
         self.folder = None if folder is None else Path(folder)
 
     def on_begin(self, run: TrainingRun) -> None:

@@ -17,7 +17,7 @@ from lava_desire.backends.inputs import Inputs, as_input, as_labels
 from lava_desire.config import DesireConfig
 from lava_desire.data.spike_trains import is_spikes
 from lava_desire.errors import is_out_of_memory
-from lava_desire.model.fields import number
+from lava_desire.model.fields import checked_integer
 from lava_desire.network import DesireNetwork
 from lava_desire.training.choose import check_backend
 from lava_desire.training.progress import bar_class
@@ -158,9 +158,7 @@ def evaluate(
     >>> evaluate(network, load_dataset("digits").test).confusion.shape  # last column: undecided
     (10, 11)
     """
-    batch_size = int(number("batch_size", batch_size, "at least 1", integer=True))
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}: expected batch_size >= 1")
+    batch_size = checked_integer("batch_size", batch_size, 1)
     check_backend(backend)
     pair = tested_pair(network, data, "data", network.class_names)
     with network.threads():

@@ -147,11 +147,11 @@ def test_weights_of_some_epochs_are_kept(data, tmp_path):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: EarlyStopping(0), "patience is 0: expected at least 1"),
+        (lambda: EarlyStopping(0), r"patience is 0: expected an integer in \[1, 2147483647\]"),
         (lambda: EarlyStopping(1.5), "patience is 1.5: expected"),
         (lambda: EarlyStopping(1, -0.1), "min_delta is -0.1: expected at least 0"),
         (lambda: EarlyStopping(1, of="speed"), "of is 'speed': expected one of accuracy"),
-        (lambda: EpochCheckpoint(0), "every is 0: expected at least 1"),
+        (lambda: EpochCheckpoint(0), r"every is 0: expected an integer in \[1, 2147483647\]"),
     ],
 )
 def test_values_out_of_range_are_refused(made, said):

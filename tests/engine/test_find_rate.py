@@ -83,9 +83,9 @@ def test_rates_that_integers_have_not_are_refused_before_any_is_tried(digits, en
         ({"lowest": 0.0}, "lowest is 0.0, highest 0.01: expected 0 < lowest < highest"),
         ({"lowest": 1.0}, "lowest is 1.0, highest 0.01: expected 0 < lowest < highest"),
         ({"highest": float("inf")}, "highest is inf: expected"),
-        ({"count": 1}, "count is 1: expected at least 2"),
-        ({"samples": 0}, "samples is 0: expected at least 1"),
-        ({"epochs": 0}, "epochs is 0: expected at least 1"),
+        ({"count": 1}, r"count is 1: expected an integer in \[2, 2147483647\]"),
+        ({"samples": 0}, r"samples is 0: expected an integer in \[1, 2147483647\]"),
+        ({"epochs": 0}, r"epochs is 0: expected an integer in \[1, 2147483647\]"),
     ],
 )
 def test_values_out_of_range_are_refused(digits, given, said):

@@ -132,7 +132,7 @@ def test_a_stock_ring_buffer_can_be_the_encoder():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: DesireLIF(config=CONFIG, layer=3), "layer is 3: expected 1 <= layer <= 2"),
+        (lambda: DesireLIF(config=CONFIG, layer=3), r"layer is 3: expected an integer in \[1, 2\]"),
         (lambda: DesireLIF(config=None, layer=1), "config is a NoneType"),
         (
             lambda: DesireDense(config=CONFIG, layer=1, weights=np.ones((4, 6))),

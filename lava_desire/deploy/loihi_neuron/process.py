@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle first
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.loihi_rule import LoihiRule
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.option import refuse_current_filters, refuse_eligibility
 from lava_desire.proc.checks import check_layer, check_options
 
@@ -79,9 +78,9 @@ class DesireLearningLIF(LearningLIF):
             raise ValueError(f"rule is a {type(rule).__name__}: expected a LoihiRule")
         rule.check_config(config)
         fixed = rule.arithmetic == "fixed_pt"
-        if fixed and (not isinstance(threshold, (int, np.integer)) or threshold < 1):
-            raise ValueError(f"threshold is {threshold!r}: expected an integer of at least 1")
-        if not fixed and threshold is not None:
+        if fixed:
+            checked_integer("threshold", threshold, 1)
+        elif threshold is not None:
             raise ValueError(f"threshold is {threshold!r}: in floating point it is the config's")
         size = config.num_neurons(layer)
         super().__init__(
@@ -179,9 +178,9 @@ class DesireErrors(AbstractProcess):
                 f"steps: expected {rule.arithmetic} and {rule.window_steps}, as those of the rule"
             )
         scaled = rule.arithmetic == "fixed_pt" and layer < config.num_layers
-        if scaled and (not isinstance(threshold, (int, np.integer)) or threshold < 1):
-            raise ValueError(f"threshold is {threshold!r}: expected an integer of at least 1")
-        if not scaled and threshold is not None:
+        if scaled:
+            checked_integer("threshold", threshold, 1)
+        elif threshold is not None:
             raise ValueError(
                 f"threshold is {threshold!r}: in floating point, and in the last layer, it is the "
                 "config's"

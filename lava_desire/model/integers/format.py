@@ -16,6 +16,7 @@ import numpy as np
 
 from lava_desire.model.arrays import namespace
 from lava_desire.model.checks import check_array
+from lava_desire.model.fields import checked_integer
 from lava_desire.model.integers.limits import (
     FEEDBACK_LIMIT,
     THRESHOLD_BITS,
@@ -87,11 +88,8 @@ class LayerFormat:
             "weight_bits": WEIGHT_BITS,
         }
         for name, values in allowed.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value not in values:
-                raise ValueError(
-                    f"{name} is {value!r}: expected an integer in [{values[0]}, {values[-1]}]"
-                )
+            value = checked_integer(name, getattr(self, name), values[0], values[-1])
+            object.__setattr__(self, name, value)
 
     @property
     def lowest(self) -> int:
@@ -195,8 +193,7 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     ValueError
         If `weight_bits` is out of range, or a bound of the weights too small for the threshold.
     """
-    if weight_bits not in WEIGHT_BITS:
-        raise ValueError(f"weight_bits is {weight_bits!r}: expected an integer in [2, 8]")
+    checked_integer("weight_bits", weight_bits, WEIGHT_BITS[0], WEIGHT_BITS[-1])
     largest = 2 ** (weight_bits - 1)
     least = config.threshold * 2.0 ** (WEIGHT_EXPONENTS[0] - THRESHOLD_BITS) * largest
     for bound in config.bounds:
