@@ -564,26 +564,17 @@ class Driver:
         """Suspend the running model until a channel is, or may be, ready."""
         me = getcurrent()
         if not channel.is_external:
-            if receives:
-                channel.receiver = me
-            else:
-                channel.sender = me
+            channel.waiting[receives] = me
         self._set_aside(me, [(channel, receives)])
 
     def wait_for_any(self, ends: _Ends) -> None:
         """Suspend the running model until one of several channels is, or may be, ready."""
         me = getcurrent()
         for channel, receives in ends:
-            if receives:
-                channel.receiver = me
-            else:
-                channel.sender = me
+            channel.waiting[receives] = me
         self._set_aside(me, ends)
         for channel, receives in ends:
-            if receives:
-                channel.receiver = None
-            else:
-                channel.sender = None
+            channel.waiting[receives] = None
         while me in self.ready:  # by a second one
             self.ready.remove(me)
 

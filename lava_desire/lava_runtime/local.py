@@ -35,7 +35,8 @@ class _End:
 
     thread = None
     _done = False
-    _observer: Callable[[], Any] | None = None
+    observer: Callable[[], Any] | None = None
+    """What is called when a thread outside the network may find the end ready."""
     _name: str
     _shape: tuple[int, ...]
     _dtype: Any
@@ -59,15 +60,6 @@ class _End:
     def __deepcopy__(self, memo: Any) -> Any:
         """Return itself: an end belongs to its channel."""
         return self
-
-    @property
-    def observer(self) -> Callable[[], Any] | None:
-        """What is called when a thread outside the network may find the end ready."""
-        return self._observer
-
-    @observer.setter
-    def observer(self, observer: Callable[[], Any] | None) -> None:
-        self._observer = observer
 
 
 class LocalSendPort(_End, CspSendPort):
@@ -112,8 +104,8 @@ class _Count:
 class LocalChannel(Channel):
     """A channel between two models of one operating-system process.
 
-    It holds `size` messages. `waiting` are the greenlet that waits to receive, and the one that
-    waits to send. Where messages are answers of a VarPort, `serve` has its owner answer, and
+    It holds `size` messages. `waiting` are the greenlets that wait: to receive under True, to send
+    under False. Where messages are answers of a VarPort, `serve` has its owner answer, and
     returns whether it did.
     """
 
@@ -133,8 +125,7 @@ class LocalChannel(Channel):
             np.int32 if isinstance(dtype, int) and dtype == _INT32_OF_LAVA else dtype
         )
         self.queue: deque[Any] = deque()
-        self.receiver: Any = None
-        self.sender: Any = None
+        self.waiting: dict[bool, Any] = {True: None, False: None}
         self.serve: Callable[[], bool] | None = None
         self.is_external = False
         # Who has the ends, for messages; the runtime fills it in.
@@ -165,10 +156,7 @@ class LocalChannel(Channel):
 
     def wake(self, receives: bool) -> None:
         """Let the model go on that waits at one end."""
-        if receives:
-            waiting, self.receiver = self.receiver, None
-        else:
-            waiting, self.sender = self.sender, None
+        waiting, self.waiting[receives] = self.waiting[receives], None
         if waiting is not None:
             self.driver.ready.append(waiting)
 
@@ -185,7 +173,7 @@ def _copier(dtype: np.dtype[Any]) -> Callable[[Any], Any]:
 def _sender(channel: LocalChannel, copied: Callable[[Any], Any]) -> Callable[[Any], None]:
     """Return the function that sends; a step of a network comes by here some dozen times."""
     queue, shape, dtype, size = channel.queue, channel.shape, channel.dtype, channel.size
-    append = queue.append
+    append, waiting = queue.append, channel.waiting
 
     def send(data: Any) -> None:
         """Send a copy of a message, when there is room for it."""
@@ -199,7 +187,7 @@ def _sender(channel: LocalChannel, copied: Callable[[Any], Any]) -> Callable[[An
         if len(queue) >= size:
             channel.wait(False)
         append(copied(data))
-        if channel.receiver is not None:
+        if waiting[True] is not None:
             channel.wake(True)
 
     return send
@@ -216,7 +204,7 @@ def _as_lava_does(data: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def _receiver(channel: LocalChannel) -> Callable[[], Any]:
-    queue = channel.queue
+    queue, waiting = channel.queue, channel.waiting
     popleft = queue.popleft
 
     def recv() -> Any:
@@ -224,7 +212,7 @@ def _receiver(channel: LocalChannel) -> Callable[[], Any]:
         if not queue:
             channel.wait(True)
         message = popleft()
-        if channel.sender is not None:
+        if waiting[False] is not None:
             channel.wake(False)
         return message
 

@@ -106,120 +106,105 @@ def _reshape_by_position(module: ModuleType) -> None:
     port.get_transform_func_fwd, port.get_transform_func_bwd = forward, backward
 
 
-def _allocate_by_slice(module: ModuleType) -> None:
-    def run_spk(self: Any) -> None:
-        """Send the id of the next neuron, counted from 1, where one is asked for, else zeros."""
-        signal = np.zeros(shape=self.allocate_out.shape, dtype=np.int32)
-        if self.trigger_in.recv()[0]:
-            signal[:1] = self.next_alloc_id
-            self.next_alloc_id += 1
-        self.allocate_out.send(signal)
+def _in_place_of(path: str) -> Callable[[Callable[..., Any]], Callable[[ModuleType], None]]:
+    """Return a decorator that makes a mend of what is called in the place of Lava's function.
 
-    model: Any = vars(module)["PyAllocatorModel"]
-    model.run_spk = run_spk
+    `path` is its name in the module, or that of a method and its class; what is called in its place
+    is given it first.
+    """
+
+    def decorate(act: Callable[..., Any]) -> Callable[[ModuleType], None]:
+        def mend(module: ModuleType) -> None:
+            *owner, name = path.split(".")
+            place = getattr(module, owner[0]) if owner else module
+            of_lava = getattr(place, name)
+
+            @functools.wraps(of_lava)
+            def called(*arguments: Any, **options: Any) -> Any:
+                return act(of_lava, *arguments, **options)
+
+            setattr(place, name, called)
+
+        return mend
+
+    return decorate
 
 
-def _take_a_number(module: ModuleType) -> None:
-    of_number = vars(module)["inv_sqrt"]
+@_in_place_of("PyAllocatorModel.run_spk")
+def _allocate_by_slice(_: Any, model: Any) -> None:
+    """Send the id of the next neuron, counted from 1, where one is asked for, else zeros."""
+    signal = np.zeros(shape=model.allocate_out.shape, dtype=np.int32)
+    if model.trigger_in.recv()[0]:
+        signal[:1] = model.next_alloc_id
+        model.next_alloc_id += 1
+    model.allocate_out.send(signal)
 
-    @functools.wraps(of_number)
-    def inv_sqrt(s_fp: Any, *arguments: Any, **options: Any) -> Any:
-        return of_number(np.asarray(s_fp).item(), *arguments, **options)
 
-    vars(module)["inv_sqrt"] = inv_sqrt
+@_in_place_of("inv_sqrt")
+def _take_a_number(inv_sqrt: Any, s_fp: Any, *arguments: Any, **options: Any) -> Any:
+    return inv_sqrt(np.asarray(s_fp).item(), *arguments, **options)
 
 
-def _measure_in_int(module: ModuleType) -> None:
-    of_ints = vars(module)["conv"]
-
-    @functools.wraps(of_ints)
-    def conv(
-        input_: Any,
-        weight: Any,
-        kernel_size: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        groups: Any,
-    ) -> Any:
-        sizes = [tuple(map(int, each)) for each in (kernel_size, stride, padding, dilation)]
-        return of_ints(input_, weight, *sizes, int(groups))
-
-    vars(module)["conv"] = conv
+@_in_place_of("conv")
+def _measure_in_int(
+    conv: Any,
+    input_: Any,
+    weight: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+) -> Any:
+    sizes = [tuple(map(int, each)) for each in (kernel_size, stride, padding, dilation)]
+    return conv(input_, weight, *sizes, int(groups))
 
 
 class NoMemberError(AssertionError, AttributeError):
     """A collection of ports or Vars has no member of a name."""
 
 
-def _miss_as_python_does(module: ModuleType) -> None:
-    collection: Any = vars(module)["Collection"]
-    find = collection.__getattr__
-
-    @functools.wraps(find)
-    def __getattr__(self: Any, item: Any) -> Any:  # noqa: N807
-        try:
-            return find(self, item)
-        except AssertionError as error:
-            raise NoMemberError(*error.args) from None
-
-    collection.__getattr__ = __getattr__
+@_in_place_of("Collection.__getattr__")
+def _miss_as_python_does(find: Any, collection: Any, item: Any) -> Any:
+    try:
+        return find(collection, item)
+    except AssertionError as error:
+        raise NoMemberError(*error.args) from None
 
 
-def _iterate_anew(module: ModuleType) -> None:
-    def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807
-        """Return an iterator of its own over the members."""
-        return iter([getattr(self, name) for name in self.member_names])
-
-    collection: Any = vars(module)["Collection"]
-    collection.__iter__ = __iter__
+@_in_place_of("Collection.__iter__")
+def _iterate_anew(_: Any, collection: Any) -> Iterator[Any]:
+    return iter([getattr(collection, name) for name in collection.member_names])
 
 
-def _index_before_the_first_run(module: ModuleType) -> None:
-    variable: Any = vars(module)["Var"]
-    get_var = variable.get
+@_in_place_of("Var.get")
+def _index_before_the_first_run(get: Any, var: Any, idx: Any = None) -> Any:
+    runs = var.process is not None and var.process.runtime
+    if idx is None or var.aliased_var is not None or runs:
+        return get(var, idx)
+    from lava_desire.lava_runtime.variables import select_initial  # which imports Lava
 
-    @functools.wraps(get_var)
-    def get(self: Any, idx: Any = None) -> Any:
-        process = self.process
-        runs = process is not None and process.runtime
-        if idx is None or self.aliased_var is not None or runs:
-            return get_var(self, idx)
-        from lava_desire.lava_runtime.variables import select_initial  # which imports Lava
-
-        return select_initial(self, idx)
-
-    variable.get = get
+    return select_initial(var, idx)
 
 
-def _enter_as_itself(module: ModuleType) -> None:
-    def __enter__(self: Any) -> Any:  # noqa: N807
-        """Return the process, which is stopped at the end of the block."""
-        return self
-
-    process: Any = vars(module)["AbstractProcess"]
-    process.__enter__ = __enter__
+@_in_place_of("AbstractProcess.__enter__")
+def _enter_as_itself(_: Any, process: Any) -> Any:
+    return process
 
 
-def _configure_each_port(module: ModuleType) -> None:
-    compiler: Any = vars(module)["PyProcCompiler"]
-    create = compiler._create_outport_initializers
-
-    @functools.wraps(create)
-    def _create_outport_initializers(self: Any, process: Any) -> Any:
-        ports = list(process.out_ports)
-        kept = [port.connection_configs for port in ports]
-        try:
-            for number, (port, configs) in enumerate(zip(ports, kept, strict=True)):
-                # Lava takes the configuration with the port's own number, which is the first one's.
-                first = list(configs.values())[:1]
-                port.connection_configs = dict(enumerate(first * (number + 1)))
-            return create(self, process)
-        finally:
-            for port, configs in zip(ports, kept, strict=True):
-                port.connection_configs = configs
-
-    compiler._create_outport_initializers = _create_outport_initializers
+@_in_place_of("PyProcCompiler._create_outport_initializers")
+def _configure_each_port(create: Any, compiler: Any, process: Any) -> Any:
+    ports = list(process.out_ports)
+    kept = [port.connection_configs for port in ports]
+    try:
+        for number, (port, configs) in enumerate(zip(ports, kept, strict=True)):
+            # Lava takes the configuration with the port's own number, which is the first one's.
+            first = list(configs.values())[:1]
+            port.connection_configs = dict(enumerate(first * (number + 1)))
+        return create(compiler, process)
+    finally:
+        for port, configs in zip(ports, kept, strict=True):
+            port.connection_configs = configs
 
 
 def _search_without_running(module: ModuleType) -> None:
@@ -227,21 +212,15 @@ def _search_without_running(module: ModuleType) -> None:
     graphs._find_proc_models = staticmethod(find_models)
 
 
-def _refuse_wrong_texts(module: ModuleType) -> None:
-    var_class: Any = vars(module)["Var"]
-    set_var = var_class.set
-
-    @functools.wraps(set_var)
-    def set_(self: Any, value: Any, idx: Any = None) -> None:
-        if isinstance(value, str) and self.aliased_var is None:
-            name = f"{self.name} of {type(self.process).__name__} ({self.process.name})"
-            if not isinstance(self.init, str):
-                raise ValueError(f"{name} was set to the text {value!r}: expected numbers")
-            if not value.isascii():
-                raise ValueError(f"{name} was set to {value!r}: expected a str of ASCII characters")
-        set_var(self, value, idx)
-
-    var_class.set = set_
+@_in_place_of("Var.set")
+def _refuse_wrong_texts(set_: Any, var: Any, value: Any, idx: Any = None) -> None:
+    if isinstance(value, str) and var.aliased_var is None:
+        name = f"{var.name} of {type(var.process).__name__} ({var.process.name})"
+        if not isinstance(var.init, str):
+            raise ValueError(f"{name} was set to the text {value!r}: expected numbers")
+        if not value.isascii():
+            raise ValueError(f"{name} was set to {value!r}: expected a str of ASCII characters")
+    set_(var, value, idx)
 
 
 def _end_in_silence(module: ModuleType) -> None:
@@ -250,25 +229,15 @@ def _end_in_silence(module: ModuleType) -> None:
         del model.__del__
 
 
-def _load_what_was_saved(module: ModuleType) -> None:
-    load_file = vars(module)["load"]
-
-    @functools.wraps(load_file)
-    def load(filename: Any) -> Any:
-        suffix = isinstance(filename, str) and not os.path.exists(filename) and ".pickle"
-        return load_file(filename + suffix if suffix else filename)
-
-    vars(module)["load"] = load
+@_in_place_of("load")
+def _load_what_was_saved(load: Any, filename: Any) -> Any:
+    suffix = isinstance(filename, str) and not os.path.exists(filename) and ".pickle"
+    return load(filename + suffix if suffix else filename)
 
 
-def _leave_as_it_is(module: ModuleType) -> None:
-    find_stored = vars(module)["find"]
-
-    @functools.wraps(find_stored)
-    def find(mat: Any, explicit_zeros: bool = False) -> Any:
-        return find_stored(mat.copy() if explicit_zeros else mat, explicit_zeros)
-
-    vars(module)["find"] = find
+@_in_place_of("find")
+def _leave_as_it_is(find: Any, mat: Any, explicit_zeros: bool = False) -> Any:
+    return find(mat.copy() if explicit_zeros else mat, explicit_zeros)
 
 
 MENDS = (
