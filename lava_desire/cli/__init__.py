@@ -36,11 +36,11 @@ _COMPLETE = "_LAVA_DESIRE_COMPLETE"  # in the environment where a shell asks for
 
 
 class Entry(NamedTuple):
-    """Where a command stands, and the first paragraph of its help."""
+    """The first paragraph of a command's help, and where it stands."""
 
-    module: str
-    function: str
     help: str
+    module: str = ""  # its name, where it says no other
+    function: str = ""  # likewise
     under_torchrun: str = "alone"  # or "shared" by the ranks, or "" where each may do it
     quick: str = ""  # a function of flags alone, for which typer asks pydantic nothing
     flags: tuple[str, ...] = ()  # those, with which or without it is enough
@@ -49,102 +49,68 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "train": Entry(
-        "commands",
-        "train",
         "Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped.",
-        "shared",
+        module="commands",
+        under_torchrun="shared",
     ),
-    "eval": Entry("commands", "eval_", "Classify the test images with a trained network."),
-    "predict": Entry(
-        "predict",
-        "predict",
-        "Classify samples, with labels or without, and write a row each into a file.",
+    "eval": Entry(
+        "Classify the test images with a trained network.", module="commands", function="eval_"
     ),
-    "report": Entry(
-        "report",
-        "report",
-        "Write runs as one HTML page that needs no network: what, how, how well.",
-    ),
+    "predict": Entry("Classify samples, with labels or without, and write a row each into a file."),
+    "report": Entry("Write runs as one HTML page that needs no network: what, how, how well."),
     "compare": Entry(
-        "compare",
-        "compare",
-        "Print a table of runs, the most accurate first, with what differs between them.",
+        "Print a table of runs, the most accurate first, with what differs between them."
     ),
     "watch": Entry(
-        "watch",
-        "watch",
-        "Show how a run goes, from its files alone: in another terminal, or on another machine.",
+        "Show how a run goes, from its files alone: in another terminal, or on another machine."
     ),
     "sweep": Entry(
-        "sweep",
-        "sweep",
         "Train over a grid or ranges of settings; samples held out for validation choose the best.",
         kept="trials that have ended are kept, and --resume goes on",
     ),
     "find-rate": Entry(
-        "find_rate",
-        "find_rate",
-        "Try learning rates in short runs from the same weights, and print what each comes to.",
+        "Try learning rates in short runs from the same weights, and print what each comes to."
     ),
     "reproduce": Entry(
-        "reproduce",
-        "reproduce",
         "Reproduce a result of the paper; the same command again goes on where it stopped.",
         kept="the same command goes on",
     ),
     "config": Entry(
-        "config",
-        "config",
-        "Explain the fields of configurations; show, write, convert and check files of them.",
+        "Explain the fields of configurations; show, write, convert and check files of them."
     ),
     "import": Entry(
-        "importing",
-        "import_",
         "Make a checkpoint of a network that the authors of desire backpropagation have trained.",
+        module="importing",
+        function="import_",
     ),
-    "export": Entry(
-        "export", "export", "Write a trained network for another backend, chip or framework."
-    ),
+    "export": Entry("Write a trained network for another backend, chip or framework."),
     "map": Entry(
-        "map",
-        "map_",
         "Count the cores of a chip that a network takes, and say what limits; no chip is needed.",
+        function="map_",
     ),
     "energy": Entry(
-        "energy",
-        "energy",
-        "Count events of a sample and a training step, and derive energy and time on a chip.",
+        "Count events of a sample and a training step, and derive energy and time on a chip."
     ),
-    "neurobench": Entry(
-        "neurobench",
-        "neurobench",
-        "Print NeuroBench's metrics of a trained network on its test samples.",
-    ),
+    "neurobench": Entry("Print NeuroBench's metrics of a trained network on its test samples."),
     "info": Entry(
-        "info",
-        "info",
         "Say what this machine offers, or what a trained network is and was trained on.",
-        "",
-        "of_machine",
-        ("--devices", "--json"),
+        under_torchrun="",
+        quick="of_machine",
+        flags=("--devices", "--json"),
     ),
     "demo": Entry(
-        "commands",
-        "demo",
         "Train on handwritten digits and draw what the network does with held-out ones.",
+        module="commands",
         kept=_DONE,
     ),
     "completion": Entry(
-        "completion",
-        "completion",
         "Print what completes commands, options and their values in a shell, or install it there.",
-        "",
+        under_torchrun="",
     ),
     "install-lava": Entry(
-        "installation",
-        "install_lava",
         "Install Lava in the environment that this runs in, and replace no other package there.",
-        "",
+        module="installation",
+        under_torchrun="",
         kept=_DONE,
     ),
 }
@@ -293,9 +259,9 @@ class LazyCommand(TyperCommand):
 
     def load(self, quick: bool = False) -> Any:
         """Return the command itself, with its options, or what answers for it where it is quick."""
-        entry = COMMANDS[str(self.name)]
-        name = entry.quick if quick else entry.function
-        function = getattr(import_module(f"lava_desire.cli.{entry.module}"), name)
+        entry, own = COMMANDS[str(self.name)], str(self.name).replace("-", "_")
+        name = entry.quick if quick else entry.function or own
+        function = getattr(import_module(f"lava_desire.cli.{entry.module or own}"), name)
         if entry.under_torchrun:
             from lava_desire.cli import torchrun
 
