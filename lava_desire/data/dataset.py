@@ -429,10 +429,7 @@ class Dataset:
     def in_floats(self) -> Dataset:
         """Return a table with numbers in [0, 1], whose whole ones were taken for bytes.
 
-        Returns
-        -------
-        Dataset
-            Itself, where it is no table.
+        What is no table is returned as it is.
 
         Raises
         ------

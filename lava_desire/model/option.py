@@ -174,7 +174,7 @@ class EligibilityPolicy(Option, ABC):
 
     @abstractmethod
     def error(self, desire: Array, share: Array, mask: Array | None = None) -> Array:
-        """Return what a neuron passes back in place of Eq. 14.
+        """Return what a neuron passes back in place of Eq. 14: c, (..., N) float32.
 
         Parameters
         ----------
@@ -184,15 +184,12 @@ class EligibilityPolicy(Option, ABC):
             ē, eligible steps by T, (..., N) float32.
         mask : array, optional
             Dropout mask, (..., N) bool.
-
-        Returns
-        -------
-        array
-            c, (..., N) float32.
         """
 
     def integer_error(self, desire: Array, counts: Array, mask: Array | None = None) -> Array:
         """Return T times :meth:`error` where a network learns in integers; of one that offers it.
+
+        c, (..., N) int64 in [−T, T].
 
         Parameters
         ----------
@@ -202,11 +199,6 @@ class EligibilityPolicy(Option, ABC):
             Eligible steps, (..., N) int64 in [0, T].
         mask : ndarray, optional
             Dropout mask, (..., N) bool.
-
-        Returns
-        -------
-        ndarray
-            c, (..., N) int64 in [−T, T].
         """
         raise NotImplementedError
 
@@ -324,7 +316,7 @@ class OutputPolicy(Option, ABC):
 
     @abstractmethod
     def desire(self, counts: Array, labels: Array) -> Array:
-        """Return the desire of the output neurons.
+        """Return the desire of the output neurons: d, (B, K) int8 in {−1, 0, +1}.
 
         Parameters
         ----------
@@ -332,11 +324,6 @@ class OutputPolicy(Option, ABC):
             n, spikes of the window, (B, K) int64.
         labels : array
             (B,) integers in [0, K).
-
-        Returns
-        -------
-        array
-            d, (B, K) int8 in {−1, 0, +1}.
         """
 
 
@@ -346,7 +333,7 @@ class DecisionPolicy(Option, ABC):
 
     @abstractmethod
     def predict(self, counts: Array, last_spikes: Array) -> Array:
-        """Return the predicted class of each sample.
+        """Return the predicted class of each sample: (...,) int64 in [0, K), or −1 for none.
 
         Parameters
         ----------
@@ -355,11 +342,6 @@ class DecisionPolicy(Option, ABC):
         last_spikes : array
             Time steps of their last spikes, (..., K) integers, 0 where silent:
             :func:`~lava_desire.rule.last_spikes`.
-
-        Returns
-        -------
-        array
-            (...,) int64 in [0, K), or −1 for none.
         """
 
 
@@ -369,7 +351,7 @@ class FeedbackPolicy(Option, ABC):
 
     @abstractmethod
     def held(self, initial: Array, drawn: Array, spread: float) -> Array:
-        """Return what is kept of a layer while it learns.
+        """Return what is kept of a layer while it learns: `weight_shape` float32.
 
         Parameters
         ----------
@@ -378,27 +360,17 @@ class FeedbackPolicy(Option, ABC):
             config's seed fixes both.
         spread : float
             Their standard deviation.
-
-        Returns
-        -------
-        ndarray
-            `weight_shape` float32.
         """
 
     @abstractmethod
     def matrix(self, weights: Array, held: Array) -> Array:
-        """Return what takes the place of the weights.
+        """Return what takes the place of the weights: B, `weight_shape`, of the same dtype.
 
         Parameters
         ----------
         weights, held : array
             `weight_shape` float32: weights before this sample's update, and what is kept. Of a
             policy that offers integers int16 as well: mantissas, and what is kept on their grid.
-
-        Returns
-        -------
-        array
-            B, `weight_shape`, of the same dtype.
         """
 
 

@@ -97,11 +97,6 @@ class WindowRecorder:
         index : int
             Which one, counted from 0.
 
-        Returns
-        -------
-        WindowRecord
-            Spikes, potentials, desires and changes of that window.
-
         Raises
         ------
         ValueError

@@ -55,17 +55,12 @@ def saturate(values: Array, limit: int = STATE_LIMIT) -> Array:
 
 
 def integer_brightness(images: Array) -> Array:
-    """Return brightness as integers.
+    """Return brightness as integers in [0, 255], round(255·x): (..., N) int64.
 
     Parameters
     ----------
     images : ndarray
         (..., N) integer levels in [0, 255], or brightness in [0, 1] as floats or booleans.
-
-    Returns
-    -------
-    ndarray
-        (..., N) int64 in [0, 255]; round(255·x) of brightness.
 
     Raises
     ------
@@ -83,7 +78,7 @@ def integer_brightness(images: Array) -> Array:
 
 
 def filtered_brightness(config: DesireConfig, images: Array) -> Array:
-    """Return images as they are encoded, as integers: filters that are on see levels.
+    """Return images as they are encoded, (..., N_0) int64 in [0, 255]: filters see levels.
 
     Parameters
     ----------
@@ -91,11 +86,6 @@ def filtered_brightness(config: DesireConfig, images: Array) -> Array:
         Of the network.
     images : ndarray
         (..., N_0) uint8, or float brightness in [0, 1].
-
-    Returns
-    -------
-    ndarray
-        (..., N_0) int64 in [0, 255].
     """
     return integer_brightness(filtered(config, images))
 
@@ -172,7 +162,7 @@ def synaptic_activation(weights: Array, spikes: Array, weight_exp: int) -> Array
 
 
 def apply_exponent(sums: Array, weight_exp: int) -> Array:
-    """Return sums · 2^e.
+    """Return sums · 2^e, (...,) int64, saturated to 24 bits.
 
     Parameters
     ----------
@@ -180,11 +170,6 @@ def apply_exponent(sums: Array, weight_exp: int) -> Array:
         (...,) int64.
     weight_exp : int
         e; a negative one shifts right, toward −∞.
-
-    Returns
-    -------
-    ndarray
-        (...,) int64, saturated to 24 bits.
     """
     shifted = sums << weight_exp if weight_exp >= 0 else sums >> -weight_exp
     return saturate(shifted)
