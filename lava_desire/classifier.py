@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lava_desire.backends.inputs import as_input
 from lava_desire.config import OPTIONS, DesireConfig
-from lava_desire.model.fields import declared
+from lava_desire.model.fields import document_fields
 from lava_desire.model.parts import SAY_LAYERS
 from lava_desire.network import DesireNetwork
 from lava_desire.training.callbacks import Callback, EarlyStopping
@@ -42,16 +41,11 @@ _OTHERWISE = (*SAY_LAYERS, "seed")  # hidden_layers, the data and random_state s
 def _with_fields(cls: type[Any]) -> type[Any]:
     """Give an estimator the fields of the configuration as parameters, and document them."""
     fields = [each for each in dataclasses.fields(DesireConfig) if each.name not in _OTHERWISE]
-    entries = []
     for field in fields:
         cls.__annotations__[field.name] = field.type
         default = getattr(_BASE, field.name) if field.name != "input_shape" else ()
         setattr(cls, field.name, default)
-        text = textwrap.fill(declared(field).doc, 96, break_on_hyphens=False)
-        entries.append(f"{field.name} : {declared(field).kind}\n{textwrap.indent(text, '    ')}")
-    if cls.__doc__:
-        listed = textwrap.indent("\n".join(entries), "    ").lstrip()
-        cls.__doc__ = cls.__doc__.replace("{fields}", listed)
+    document_fields(cls, fields)
     return dataclasses.dataclass(eq=False, repr=False)(cls)
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lava_desire.model.conv2d import Conv2d
-from lava_desire.model.fields import SHOWN, Part, checked_integer, declared, layer_sizes_of
+from lava_desire.model.fields import (
+    SHOWN,
+    Part,
+    checked_integer,
+    declared,
+    document_fields,
+    layer_sizes_of,
+)
 from lava_desire.model.option import (
     Augmentation,
     Bound,
@@ -71,14 +77,7 @@ def _composed(cls: type[Any]) -> type[Any]:
         # A field belongs to one class.
         new = dataclasses.field(default=field.default, metadata=field.metadata)
         setattr(cls, field.name, new)
-    entries = [
-        f"{field.name} : {declared(field).kind}\n"
-        + textwrap.indent(textwrap.fill(declared(field).doc, 96, break_on_hyphens=False), "    ")
-        for field in fields
-    ]
-    if cls.__doc__:
-        listed = textwrap.indent("\n".join(entries), "    ").lstrip()
-        cls.__doc__ = cls.__doc__.replace("{fields}", listed)
+    document_fields(cls, fields)
     return dataclasses.dataclass(frozen=True)(cls)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Rational, Real
@@ -158,6 +159,18 @@ def declared(field: dataclasses.Field[Any]) -> Declared:
     """Return what is declared of a field of a part or a configuration."""
     found: Declared = field.metadata["declared"]
     return found
+
+
+def document_fields(cls: type[Any], fields: Sequence[dataclasses.Field[Any]]) -> None:
+    """Write fields of the configuration into a class's documentation, in place of ``{fields}``."""
+    entries = [
+        f"{field.name} : {declared(field).kind}\n"
+        + textwrap.indent(textwrap.fill(declared(field).doc, 96, break_on_hyphens=False), "    ")
+        for field in fields
+    ]
+    if cls.__doc__:
+        text = textwrap.indent("\n".join(entries), "    ").lstrip()
+        cls.__doc__ = cls.__doc__.replace("{fields}", text)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_a_network_that_does_not_fit_ends_with_1_and_all_that_was_asked_for(run)
         ("none", "No such file: none; expected a checkpoint, a run folder, or layers"),
         ("64-0-10", "the layers are 64-0-10"),
         ("64-10 --reset both", "reset is 'both'"),
-        ("64-10 --weight-bits 99", "--weight-bits is 99: expected --weight-bits <= 32"),
+        ("64-10 --weight-bits 99", "--weight-bits is 99: expected an integer in [1, 32]"),
         ("64-10 --json map.txt", "--json is 'map.txt': expected a name that ends in .json"),
         ("1x9x9-4c3-10 --learning", "--learning is given, and layer 1 shares weights"),
         ("net.safetensors --reset zero", "--reset is given with a trained network"),

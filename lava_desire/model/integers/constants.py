@@ -368,7 +368,7 @@ class IntegerRule:
             )
 
     def least_rate(self, layer: int) -> float:
-        """Return the least η > 0 that :meth:`rate_of` can write, as 1 / 2^31, before a layer's factor.
+        """Return the least η > 0 that :meth:`rate_of` can write, before the factor of a layer.
 
         Parameters
         ----------
