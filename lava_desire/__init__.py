@@ -33,13 +33,4 @@ __all__ = [
     "load_dataset",
 ]
 
-_HOMES = {
-    "classifier": "DesireClassifier",
-    "config": "DesireConfig",
-    "data": "load_dataset",
-    "engine": "DesireNetwork evaluate fit",
-    "model.conv2d": "Conv2d",
-    "model.synapses": "Dense",
-}
-
-__getattr__, __dir__ = lazily(__name__, _HOMES)
+__getattr__, __dir__ = lazily(__name__)
