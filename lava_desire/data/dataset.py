@@ -216,7 +216,7 @@ class Dataset:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], name: str = "data") -> Dataset:
-        """Make a data set of arrays by name, as keras, scikit-learn and ``.npz`` files have them.
+        """Return a data set of arrays by name, as keras, scikit-learn and ``.npz`` files have them.
 
         Parameters
         ----------
@@ -232,10 +232,6 @@ class Dataset:
             among them. A single target name, as that of a column, and all else is left alone.
         name : str
             What it is called.
-
-        Returns
-        -------
-        Dataset
 
         Raises
         ------
@@ -282,7 +278,7 @@ class Dataset:
     def from_sources(
         cls, train: SpikeSource, test: SpikeSource | None = None, name: str = "events"
     ) -> Dataset:
-        """Make a data set of spike trains that are read while they are learned.
+        """Return a data set of spike trains that are read while they are learned.
 
         Parameters
         ----------
@@ -290,10 +286,6 @@ class Dataset:
             Their samples; without `test` there is no test set. Classes are told by their names.
         name : str
             What it is called.
-
-        Returns
-        -------
-        Dataset
 
         Raises
         ------
@@ -365,10 +357,6 @@ class Dataset:
 
     def as_test(self) -> Dataset:
         """Return it with all samples as its test set, those to train with first.
-
-        Returns
-        -------
-        Dataset
 
         Raises
         ------

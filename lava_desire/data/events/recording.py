@@ -123,7 +123,7 @@ class Events:
 
     @classmethod
     def from_array(cls, array: Any, **options: Any) -> Events:
-        """Take a structured array, as the readers of the field return it.
+        """Return the events of a structured array, as the readers of the field have it.
 
         Parameters
         ----------
@@ -132,10 +132,6 @@ class Events:
             and `p` (or `polarity`, `on`); other fields are left alone, and y and p may be missing.
         **options
             `sensor`, `sort` and `signed_polarity`, as above.
-
-        Returns
-        -------
-        Events
 
         Raises
         ------
@@ -179,17 +175,13 @@ class Events:
         ----------
         start, stop : int
             Times, µs.
-
-        Returns
-        -------
-        Events
         """
         first, last = np.searchsorted(self.t, (start, stop))
         return self[first:last]
 
     @staticmethod
     def joined(parts: Iterable[Events], sensor: Sensor | None = None) -> Events:
-        """Put recordings that follow each other into one.
+        """Return recordings that follow each other as one.
 
         Parameters
         ----------
@@ -197,10 +189,6 @@ class Events:
             In the order of their times.
         sensor : tuple of int, optional
             (channels, height, width); that of the first part when not given.
-
-        Returns
-        -------
-        Events
 
         Raises
         ------
@@ -223,10 +211,6 @@ class Events:
         ----------
         sensor : tuple of int
             (channels, height, width).
-
-        Returns
-        -------
-        Events
 
         Raises
         ------
