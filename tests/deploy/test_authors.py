@@ -123,7 +123,7 @@ GOOD = weights_of(6, 5, 3)
         ),
         (
             {"state": GOOD, "pars": argparse.Namespace(tsteps=0)},
-            "num_steps is 0: expected an integer in [1, 2147483647]",
+            r"num_steps is 0: expected an integer in \[1, 4096\]",
         ),
         ({"state": GOOD, "pars": argparse.Namespace(mempot_decay="much")}, "a.pt: "),
         ({"state": [1]}, "holds a list"),
