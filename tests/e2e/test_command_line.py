@@ -331,7 +331,7 @@ def refused(result, *parts):
         (["--patience", "0"], "--patience is 0: expected an integer in [1, 2147483647]"),
         (["--validation", "half"], "--validation is 'half': expected a finite number, 0 < value"),
         (["--validation", "1"], "--validation is 1.0: expected 0 < --validation < 1"),
-        (["--bins", "some"], "--bins is 'some': expected an integer in [1, 2147483647]"),
+        (["--bins", "some"], "--bins is 'some': expected an integer in [1, 4096]"),
         (["--duration", "0"], f"--duration is 0: expected an integer in [1, {LONGEST}]"),
         (["--duration", f"{LONGEST + 1}"], f"expected an integer in [1, {LONGEST}]"),
         (["--start", f"{LATEST + 1}"], f"expected an integer in [{-LATEST}, {LATEST}]"),

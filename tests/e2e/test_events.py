@@ -122,7 +122,7 @@ def test_a_file_of_spike_trains_is_learned_with_as_many_steps_as_it_has(run, tmp
         (["--events", "dots", "--bins", "5", "--late", "x"], "--late is 'x': expected"),
         (["--events", "dots", "--sensor", "34"], "--sensor is '34': expected CHANNELS,HEIGHT"),
         (["--events", "dots", "--bins", "5"], "--counts clip"),
-        (["--events", "dots", "--bins", "0"], "--bins is 0: expected an integer in ["),
+        (["--events", "dots", "--bins", "0"], "--bins is 0: expected an integer in [1, 4096]"),
         (["--events", "nowhere"], "--events nowhere is not there: expected recordings"),
         (
             ["--events", "dots", "--counts", "clip", "--image-brightness", "0.3"],
