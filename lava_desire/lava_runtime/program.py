@@ -27,7 +27,7 @@ from lava.magma.core.model.py.ports import (
 )
 
 from lava_desire.lava_runtime import compiling
-from lava_desire.lava_runtime.arrays import Unfit, address, refuse_shared
+from lava_desire.lava_runtime.arrays import Unfit, address, refuse_shared, take
 from lava_desire.lava_runtime.links import is_ours, leaves_as_it_is, plain, ports_of, sent_to
 from lava_desire.lava_runtime.order import topological_order
 
@@ -53,11 +53,13 @@ class CompiledSteps:
     """What stands for the steps of a model; of one class of models exactly, not of subclasses.
 
     Kernels work on arrays of its own, so that the model stays as it is until a stretch has ended
-    well. `receives` are the in ports that are heard, each with the dtype of its messages, or None
-    where :meth:`calls` looks at it; they are to be connected, unless they are in `optional`.
-    `messages` are what the out ports send: each an array that a kernel writes, or that holds what
-    is sent in all steps of a stretch. `reads` are RefPorts that read in each step what a Var then
-    holds; `variables` the arrays in which a kernel has what Vars hold.
+    well: `takes` are those that begin as an attribute of the model, by its name, and `leaves` names
+    the attributes that become what they are when it ends. `receives` are the in ports that are
+    heard, each with the dtype of its messages, or None where :meth:`calls` looks at it; they are to
+    be connected, unless they are in `optional`. `messages` are what the out ports send: each an
+    array that a kernel writes, or that holds what is sent in all steps of a stretch. `reads` are
+    RefPorts that read in each step what a Var then holds; `variables` the arrays in which a kernel
+    has what Vars hold.
     """
 
     kernels: ClassVar[str] = "lava_desire.lava_runtime.kernels"
@@ -65,6 +67,7 @@ class CompiledSteps:
     receives: ClassVar[dict[str, Any]] = {}
     reads: frozenset[str] = frozenset()
     optional: ClassVar[frozenset[str]] = frozenset()
+    leaves: tuple[str, ...] = ()
     gives_up: ClassVar[str] = "left what a float can hold"
     """What the model does in a step that a kernel leaves to it."""
     early: frozenset[str] = frozenset()
@@ -72,6 +75,7 @@ class CompiledSteps:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.takes: dict[str, Any] = {}
         self.messages: dict[str, Any] = {}
         self.variables: dict[str, Any] = {}
 
@@ -91,10 +95,14 @@ class CompiledSteps:
 
         Returns whether :meth:`calls` would return the same. Raises Unfit.
         """
+        for name, array in self.takes.items():
+            take(array, getattr(self.model, name))
         return True
 
     def end(self, step: int) -> None:
         """Leave in the model what it holds after this step."""
+        for name in self.leaves:
+            getattr(self.model, name)[...] = self.takes[name]
 
 
 _steps_of: dict[type, type[CompiledSteps]] = {}

@@ -43,38 +43,33 @@ class LifSteps(CompiledSteps):
 
     receives: ClassVar[dict[str, Any]] = {"a_in": _DOUBLE}
     optional = frozenset({"a_in"})
+    leaves = ("u", "v")
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         shape = tuple(model.s_out._shape)
-        self._u, self._v, self._bias, self._spikes = (np.zeros(shape) for _ in range(4))
-        self._nothing = np.zeros(shape)
-        self._constants = np.zeros(3)
+        self.takes = {name: np.zeros(shape) for name in ("u", "v", "bias_mant")}
+        self._spikes, self._nothing, self._constants = np.zeros(shape), np.zeros(shape), np.zeros(3)
         self.messages = {"s_out": self._spikes}
-        self.variables = {"u": self._u, "v": self._v}
+        self.variables = {name: self.takes[name] for name in self.leaves}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
         activation = heard.get("a_in", self._nothing)
-        arrays = self._u, self._v, self._bias, activation, self._spikes, self._constants
-        return [], [("lif_float", [self._u.size, *map(address, arrays)])]
+        arrays = *self.takes.values(), activation, self._spikes, self._constants
+        return [], [("lif_float", [self._spikes.size, *map(address, arrays)])]
 
     def begin(self) -> bool:
         """See :class:`CompiledSteps`."""
         model = self.model
-        take(self._u, model.u)
-        take(self._v, model.v)
-        take(self._bias, model.bias_mant)
         du, dv, vth = _number(model.du), _number(model.dv), _number(model.vth)
         self._constants[...] = 1 - du, 1 - dv, vth
-        return True
+        return super().begin()
 
     def end(self, step: int) -> None:
         """See :class:`CompiledSteps`."""
-        model = self.model
-        model.u[...] = self._u
-        model.v[...] = self._v
-        model.s_out_buff = self._spikes != 0
+        super().end(step)
+        self.model.s_out_buff = self._spikes != 0
 
 
 class DenseSteps(CompiledSteps):

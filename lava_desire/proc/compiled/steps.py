@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lava_desire.lava_runtime.arrays import Unfit, address, take
+from lava_desire.lava_runtime.arrays import Unfit, address
 from lava_desire.lava_runtime.program import Call, CompiledSteps, steps_for
 from lava_desire.proc.desire_dense.models import PyDesireDenseModelFloat
 from lava_desire.proc.desire_dense.sums import DenseSums
@@ -70,6 +70,7 @@ class EncoderSteps(WindowSteps):
 
     receives: ClassVar[dict[str, Any]] = {"brightness_in": _SINGLE}
     gives_up: ClassVar[str] = "was sent another brightness than at first"
+    leaves = ("potential",)
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -77,37 +78,17 @@ class EncoderSteps(WindowSteps):
             raise Unfit("hears spikes at s_in: kernels encode images")
         self._silent("s_out")
         size = self.messages["s_out"].size
-        self._received, self._brightness, self._potential = (
-            np.zeros(size, np.float32) for _ in range(3)
-        )
-        self._mask = np.zeros(size, bool)
-        self.variables = {"potential": self._potential}
+        names = ("_received", "_brightness", "potential")
+        self.takes = {name: np.zeros(size, np.float32) for name in names}
+        self.takes["mask"] = np.zeros(size, bool)
+        self.variables = {"potential": self.takes["potential"]}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
-        arrays = [
-            heard["brightness_in"],
-            self._received,
-            self._brightness,
-            self._potential,
-            self.model._threshold,
-            self._mask,
-            self.messages["s_out"],
-        ]
-        return [], [("encoder", [self._mask.size, *map(address, arrays)])]
-
-    def begin(self) -> bool:
-        """See :class:`CompiledSteps`."""
-        model = self.model
-        take(self._received, model._received)
-        take(self._brightness, model._brightness)
-        take(self._potential, model.potential)
-        take(self._mask, model.mask)
-        return True
-
-    def end(self, step: int) -> None:
-        """See :class:`CompiledSteps`."""
-        self.model.potential[...] = self._potential
+        *taken, mask = self.takes.values()
+        arrays = [heard["brightness_in"], *taken, self.model._threshold, mask]
+        table = [mask.size, *map(address, (*arrays, self.messages["s_out"]))]
+        return [], [("encoder", table)]
 
 
 @steps_for(PyDesireDenseModelFloat)
@@ -131,14 +112,17 @@ class DenseSteps(WindowSteps):
             raise Unfit("has one output: kernels take two or more")
         self._silent("a_out", "z_out")
         self.early = frozenset(self.messages)
-        self._activation, self._gain = np.zeros_like(model._activation), np.ones(1)
-        self._no_answers = np.zeros(model._synapse.num_post, bool)
+        self.takes = {"_activation": np.zeros_like(model._activation)}
         self._num_spikes = np.zeros_like(model._num_spikes)
+        if model._config.follows_rates:
+            self.takes["_num_spikes"] = self._num_spikes
+        self.leaves = tuple(self.takes)
+        self._gain, self._no_answers = np.ones(1), np.zeros(model._synapse.num_post, bool)
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
         model, num_out = self.model, self._no_answers.size
-        num_in = model._synapse.num_pre
+        num_in, activation = model._synapse.num_pre, self.takes["_activation"]
         arrays = [
             model._sums._by_input,
             model._sums._total,
@@ -147,30 +131,19 @@ class DenseSteps(WindowSteps):
             heard.get("s_post_in", self._no_answers),
             model._received,
             model._answered,
-            self._activation,
+            activation,
             self._num_spikes,
         ]
         table = [num_out, num_in, self._window_steps, *map(address, arrays)]
-        sent = [num_out, address(self._activation), address(self.messages["a_out"])]
+        sent = [num_out, address(activation), address(self.messages["a_out"])]
         return [("send_single", sent)], [("connection", table)]
 
     def begin(self) -> bool:
         """See :class:`CompiledSteps`."""
-        model = self.model
-        if model._z is not model._no_z:
+        if self.model._z is not self.model._no_z:
             raise Unfit("has desires to send")
-        self._gain[0] = model._gain_of_window
-        take(self._activation, model._activation)
-        if model._config.follows_rates:
-            take(self._num_spikes, model._num_spikes)
-        return True
-
-    def end(self, step: int) -> None:
-        """See :class:`CompiledSteps`."""
-        model = self.model
-        model._activation[...] = self._activation
-        if model._config.follows_rates:
-            model._num_spikes[...] = self._num_spikes
+        self._gain[0] = self.model._gain_of_window
+        return super().begin()
 
 
 @steps_for(PyDesireLIFModelFloat)
@@ -178,6 +151,7 @@ class LifSteps(WindowSteps):
     """Of neurons without a filter of their currents, which learn whatever their potential."""
 
     receives: ClassVar[dict[str, Any]] = {"a_in": _SINGLE}
+    leaves = ("potential",)
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -186,31 +160,15 @@ class LifSteps(WindowSteps):
             raise Unfit("has a synapse_decay or an eligibility_width, which have no kernel")
         self._silent("s_out", "eligible_out", "desire_out")
         self._is_zeroed = int(config.reset == "zero")
-        self._potential = np.zeros_like(model._next)
-        self._mask = np.zeros_like(model._spikes)
-        self.variables = {"potential": self._potential}
+        self.takes = {"potential": np.zeros_like(model._next), "mask": np.zeros_like(model._spikes)}
+        self.variables = {"potential": self.takes["potential"]}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
-        arrays = [
-            self._potential,
-            self.model._decay,
-            heard["a_in"],
-            self.model._threshold,
-            self._mask,
-            self.messages["s_out"],
-        ]
-        return [], [("neurons", [self._mask.size, self._is_zeroed, *map(address, arrays)])]
-
-    def begin(self) -> bool:
-        """See :class:`CompiledSteps`."""
-        take(self._potential, self.model.potential)
-        take(self._mask, self.model.mask)
-        return True
-
-    def end(self, step: int) -> None:
-        """See :class:`CompiledSteps`."""
-        self.model.potential[...] = self._potential
+        potential, mask = self.takes.values()
+        arrays = [potential, self.model._decay, heard["a_in"], self.model._threshold, mask]
+        addresses = map(address, (*arrays, self.messages["s_out"]))
+        return [], [("neurons", [mask.size, self._is_zeroed, *addresses])]
 
 
 @steps_for(PyDesireTeacherModelFloat)
@@ -218,27 +176,15 @@ class TeacherSteps(WindowSteps):
     """Counts spikes; labels are heard when the trains are over."""
 
     receives: ClassVar[dict[str, Any]] = {"s_in": _BOOL}
+    leaves = ("counts", "_num_spikes", "last_spikes")
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self._silent("desire_out", "prediction_out", "counts_out", "third_factor_out")
-        self._counts = [np.zeros_like(model.counts) for _ in range(3)]
+        self.takes = {name: np.zeros_like(model.counts) for name in self.leaves}
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
-        arrays = [heard["s_in"], *self._counts]
-        return [], [("teacher", [self._counts[0].size, self._window_steps, *map(address, arrays)])]
-
-    def _shown(self) -> tuple[Any, Any, Any]:
-        return self.model.counts, self.model._num_spikes, self.model.last_spikes
-
-    def begin(self) -> bool:
-        """See :class:`CompiledSteps`."""
-        for array, values in zip(self._counts, self._shown(), strict=True):
-            take(array, values)
-        return True
-
-    def end(self, step: int) -> None:
-        """See :class:`CompiledSteps`."""
-        for array, values in zip(self._shown(), self._counts, strict=True):
-            array[...] = values
+        arrays = [heard["s_in"], *self.takes.values()]
+        sizes = [self.takes["counts"].size, self._window_steps]
+        return [], [("teacher", [*sizes, *map(address, arrays)])]
