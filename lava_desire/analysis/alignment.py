@@ -26,7 +26,12 @@ from lava_desire.backends.base import trace_scan
 from lava_desire.backends.inputs import as_input, as_labels
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.option import output_desires, refuse_eligibility
+from lava_desire.model.option import (
+    EligibilityPolicy,
+    FeedbackPolicy,
+    output_desires,
+    refuse_options,
+)
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.training.callbacks import Callback
 
@@ -449,9 +454,9 @@ def alignment(network: DesireNetwork, images: Any, labels: Any, loss: str) -> di
         config has an `eligibility_width`, or another `feedback` than the weights.
     """
     network.check_floating()
-    refuse_eligibility(network.config, ", as spikes are one of the stages here")
-    if network.config.feedback_policy is not None:
-        network.config.feedback_policy.refuse(", as errors come back through Wᵀ here")
+    here = ", as spikes are one of the stages here"
+    refuse_options(network.config, EligibilityPolicy, here)
+    refuse_options(network.config, FeedbackPolicy, ", as errors come back through Wᵀ here")
     shape = network.image_shape
     inputs = as_input(images, network.config, network.device, image_shape=shape)[:]
     targets = as_labels(labels, len(inputs), network.config.num_classes, network.device)

@@ -14,8 +14,12 @@ from lava_desire.analysis.operations import Constants, Counted, Tally
 from lava_desire.analysis.style import plots
 from lava_desire.config import DesireConfig
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.option import refuse_current_filters, refuse_eligibility
-from lava_desire.model.options.feedback import Feedback
+from lava_desire.model.option import (
+    CurrentFilter,
+    EligibilityPolicy,
+    FeedbackPolicy,
+    refuse_options,
+)
 from lava_desire.model.options.reset import Reset
 from lava_desire.model.synapses import delayed, refuse_synapses
 from lava_desire.sheet import Sheet
@@ -139,10 +143,8 @@ def count_measured(
     config, tally = network.config, Tally()
     network.check_floating()
     refuse_synapses(config, "the count of operations")
-    refuse_current_filters(config, "the count of operations")
-    refuse_eligibility(config, " for the count of operations")
-    for option in (config.part(Reset), config.part(Feedback)):
-        option.refuse(" for the count of operations")
+    changing = CurrentFilter, EligibilityPolicy, Reset, FeedbackPolicy
+    refuse_options(config, changing, " for the count of operations")
     activity = network.forward(images)
     desires = [desire.cpu().numpy() for desire in network.desires(activity, labels)]
     spikes = [

@@ -14,7 +14,7 @@ from lava_desire.analysis.style import grid, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.config import DesireConfig
 from lava_desire.engine import Activity, DesireNetwork
-from lava_desire.model.option import refuse_eligibility
+from lava_desire.model.option import EligibilityPolicy, refuse_options
 from lava_desire.palette import BLUE
 from lava_desire.randomness import epoch_order
 from lava_desire.sheet import Sheet
@@ -47,7 +47,7 @@ def input_contribution(
     for a forward pass of B samples.
     """
     config = network.config
-    refuse_eligibility(config, ", as errors are those of Eq. 14 here")
+    refuse_options(config, EligibilityPolicy, ", as errors are those of Eq. 14 here")
     desire = network.desires(activity, labels)[0]
     rates = [
         rule.firing_rate(counts, config.num_steps, margin)

@@ -14,7 +14,7 @@ from lava_desire import rule
 from lava_desire.analysis.style import SERIES, grid, layer_name, plots
 from lava_desire.analysis.training import Samples
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.option import refuse_eligibility
+from lava_desire.model.option import EligibilityPolicy, refuse_options
 from lava_desire.palette import BLACK
 from lava_desire.sheet import Sheet
 from lava_desire.training.evaluation import checked_data, chunks
@@ -49,7 +49,7 @@ def local_losses(network: DesireNetwork, data: Samples) -> dict[str, npt.NDArray
     """
     images, labels = checked_data(network, data, "data")
     config = network.config
-    refuse_eligibility(config, ", as errors are those of Eq. 14 here")
+    refuse_options(config, EligibilityPolicy, ", as errors are those of Eq. 14 here")
     sums = [torch.zeros(size, dtype=torch.float64) for size in config.neurons[1:]]
     correct = 0
     for part in chunks(labels, _BATCH):

@@ -33,7 +33,14 @@ from typing import Any
 
 from lava_desire.config import DesireConfig
 from lava_desire.model.fields import checked_integer
-from lava_desire.model.option import refuse_current_filters, refuse_eligibility
+from lava_desire.model.option import (
+    Bound,
+    CurrentFilter,
+    EligibilityPolicy,
+    FeedbackPolicy,
+    Term,
+    refuse_options,
+)
 from lava_desire.model.synapses import refuse_synapses
 
 _TRACE_LIMIT, _TAG_LIMIT = 127, 255
@@ -228,12 +235,13 @@ def _write(
 def _refuse_beyond_eq_4(config: DesireConfig, learning_rate: float | None) -> None:
     """Refuse options that change the rule beyond Eq. 4, and weights that are shared."""
     refuse_synapses(config, "Loihi's learning engine")
-    refuse_current_filters(config, "Loihi's learning engine")
-    for option in (*config.terms, *config.bounds):
-        option.refuse(", which Loihi's learning engine can do")
-    refuse_eligibility(config, ", as Loihi's learning engine pairs spikes")
-    if config.feedback_policy is not None:
-        config.feedback_policy.refuse(", as errors come back by the weights that DesireErrors hear")
+    for kinds, where in (
+        (CurrentFilter, " for Loihi's learning engine"),
+        ((Term, Bound), ", which Loihi's learning engine can do"),
+        (EligibilityPolicy, ", as Loihi's learning engine pairs spikes"),
+        (FeedbackPolicy, ", as errors come back by the weights that DesireErrors hear"),
+    ):
+        refuse_options(config, kinds, where)
     if learning_rate is None and set(config.learning_rate_scale) - {1.0}:
         raise ValueError(
             f"learning_rate_scale is {config.learning_rate_scale}: expected none, or the "

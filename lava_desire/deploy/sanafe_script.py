@@ -17,7 +17,7 @@ from lava_desire.deploy.placement import place
 from lava_desire.deploy.script import check_script, write_script
 from lava_desire.engine import DesireNetwork
 from lava_desire.model.integers.limits import DECAY_BITS
-from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.option import CurrentFilter, refuse_options
 
 _NEEDS = """Needs numpy and sanafe 2.2.9.
 The report holds energy and time as SANA-FE simulates them, by part and, of a window, by layer."""
@@ -127,7 +127,7 @@ def write_sanafe_script(network: DesireNetwork | IntegerNetwork, path: str | Pat
     :func:`~lava_desire.deploy.script.write_script`.
     """
     path = check_script(network, path)
-    refuse_current_filters(network.config, "sanafe")
+    refuse_options(network.config, CurrentFilter, " for sanafe")
     integers, config = as_integers(network), network.config
     reason = "as SANA-FE does not shift sums of weights; see IntegerNetwork.without_exponents"
     refuse_negative_exponents(integers, reason)

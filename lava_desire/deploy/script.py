@@ -196,22 +196,20 @@ def write_script(
 ) -> list[Path]:
     """Write a script ``*.py``, and beside it its weights ``*.npz``; return both.
 
-    The script prints one class a line, and on stderr how many were right. The script prints one
-    class a line, and on stderr how many were right; it encodes and decides as the network does. A
-    network of the engine in fixed point encodes in integers, plain integers as the rule does.
-    `summary` is the first line of its documentation, `needs` says which packages it needs. `body`
-    is Python text, the imports of the target and ``run(images)``, which returns the spikes of the
-    output neurons, (S, T, N_L) int, of images (S, N); what it defines besides, the script has as
-    well. It may use ``np``, ``sys``, ``Path``, ``SETTINGS`` and ``encode(images)``, the spikes of
-    the input, (T, S, N_0) bool. With a ``write_report(path)`` the script takes a third argument,
-    and calls it with that when all is run. `settings` are literals beside those that ``SETTINGS``
-    always has: ``num_steps``, ``num_inputs``, ``num_pixels``, ``image_planes``, ``num_classes``,
-    ``tie_break``, ``off_channel``, ``image_brightness``, ``encoder_threshold``, ``brightest``,
-    ``class_names``; `weights` are the arrays of the ``.npz`` by name, one of which must begin with
-    ``weights_``. Raises ValueError if the network filters
-    images or decides as scripts do not know, or the name is not that of a script, or that of a
-    package; OSError if a file cannot be written, or a file that is none of an earlier export has
-    the name of the weights.
+    The script prints one class a line, and on stderr how many were right; it encodes and decides as
+    the network does. A network of the engine in fixed point encodes in integers, plain integers as
+    the rule does. `summary` is the first line of its documentation, `needs` says which packages it
+    needs. `body` is Python text, the imports of the target and ``run(images)``, which returns the
+    spikes of the output neurons, (S, T, N_L) int, of images (S, N); what it defines besides, the
+    script has as well. It may use ``np``, ``sys``, ``Path``, ``SETTINGS`` and ``encode(images)``,
+    the spikes of the input, (T, S, N_0) bool. With a ``write_report(path)`` the script takes a
+    third argument, and calls it with that when all is run. `settings` are literals beside those
+    that ``SETTINGS`` always has: ``num_steps``, ``num_inputs``, ``num_pixels``, ``image_planes``,
+    ``num_classes``, ``tie_break``, ``off_channel``, ``image_brightness``, ``encoder_threshold``,
+    ``brightest``, ``class_names``; `weights` are the arrays of the ``.npz`` by name, one of which
+    must begin with ``weights_``. Raises ValueError if the network filters images or decides as
+    scripts do not know, or the name is not that of a script, or that of a package; OSError if a
+    file cannot be written, or a file that is none of an earlier export has the name of the weights.
     """
     path = check_script(network, path)
     _refuse_names(path, _imports_of(body))

@@ -143,16 +143,13 @@ class EligibilityPolicy(Option, ABC):
     def band(self, threshold: float) -> tuple[float, float]:
         """Return the potentials between which a neuron is eligible, for compiled code.
 
+        Rounded to float32, both are outside; the lower one is at least 0, so that a neuron without
+        input is never eligible.
+
         Parameters
         ----------
         threshold : float
             θ > 0.
-
-        Returns
-        -------
-        tuple of float
-            Rounded to float32, both are outside; the lower one is at least 0, so that a neuron
-            without input is never eligible.
         """
 
     @abstractmethod
@@ -254,47 +251,38 @@ class Term(Option, ABC):
     def factors(self, update: LayerUpdate) -> tuple[Array, Array] | None:
         """Return the factors of the change, which is post[:, None] * pre[None, :].
 
+        post is (N_o,) float32, and pre (N_i,) float32; None where this layer does not change.
+
         Parameters
         ----------
         update : LayerUpdate
             The layer and what its neurons did.
-
-        Returns
-        -------
-        tuple of array, or None
-            post, (N_o,) float32, and pre, (N_i,) float32; None where this layer does not change.
         """
 
     def integer_factors(self, update: LayerUpdate) -> tuple[Array, Array, int] | None:
         """Return the factors where a network learns in integers; for a term that offers it.
 
+        They are post, (N_o,) int64, pre, (N_i,) int64, and bits: the accumulator of Eq. 4 gets
+        post[:, None] * pre[None, :] / 2**bits, rounded; None where this layer does not change.
+
         Parameters
         ----------
         update : LayerUpdate
             The layer and what its neurons did, in integers.
-
-        Returns
-        -------
-        tuple of array and int, or None
-            post, (N_o,) int64, pre, (N_i,) int64, and bits: the accumulator of Eq. 4 gets
-            post[:, None] * pre[None, :] / 2**bits, rounded; None where this layer does not change.
         """
         raise NotImplementedError
 
     def numbers(self, mean_trace: float) -> tuple[float, float, float] | None:
         """Return what a compiled loop over single samples computes the factors from.
 
+        a, c and g, where the factors are post = η · a · x and pre = g · ν_i, each rounded once: x_o
+        are the neuron's spikes signed by desire, d_o · n_o, or, where c is above 0, what its rate
+        ν_o lacks of c, which changes no output layer. None where they are others.
+
         Parameters
         ----------
         mean_trace : float
             As of :class:`LayerUpdate`.
-
-        Returns
-        -------
-        tuple of float, or None
-            a, c and g, where the factors are post = η · a · x and pre = g · ν_i, each rounded
-            once: x_o are the neuron's spikes signed by desire, d_o · n_o, or, where c is above 0,
-            what its rate ν_o lacks of c, which changes no output layer. None where they are others.
         """
         return None
 
@@ -552,32 +540,13 @@ def refuse_in_integers(config: DesireConfig) -> None:
             option.refuse(" where a network learns in integers")
 
 
-def refuse_current_filters(config: DesireConfig, target: str) -> None:
-    """Refuse a network whose currents are filtered, for a target, as ``"nir"``, that cannot.
+def refuse_options(config: DesireConfig, kinds: Any, where: str) -> None:
+    """Refuse options of a kind, or of several, that are on; `where` is as of :meth:`Option.refuse`.
 
-    Raises ValueError naming the field of the configuration.
+    Raises ValueError naming the field of the configuration, its value and its default.
     """
     for option in config.options:
-        if isinstance(option, CurrentFilter):
-            option.refuse(f" for {target}")
-
-
-def refuse_eligibility(config: DesireConfig, where: str) -> None:
-    """Refuse to learn in other steps than those of spikes.
-
-    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
-    """
-    if config.eligibility_policy is not None:
-        config.eligibility_policy.refuse(where)
-
-
-def refuse_augmentation(config: DesireConfig, where: str) -> None:
-    """Refuse to change training samples.
-
-    Raises ValueError naming the field of the configuration, as :meth:`Option.refuse`.
-    """
-    for option in config.options:
-        if isinstance(option, Augmentation):
+        if isinstance(option, kinds):
             option.refuse(where)
 
 

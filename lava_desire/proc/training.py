@@ -17,7 +17,7 @@ from lava_desire.checkpoint import Checkpoint, read_checkpoint
 from lava_desire.config import DesireConfig
 from lava_desire.data import SpikeSource, SpikeTrains
 from lava_desire.data.spike_trains import is_spikes
-from lava_desire.model.option import refuse_augmentation
+from lava_desire.model.option import Augmentation, refuse_options
 from lava_desire.proc import (
     DesireChain,
     DesireSequential,
@@ -170,7 +170,8 @@ class LavaTrainingRun(TrainingRun):
         ):
             if value != expected:
                 raise ValueError(f"{name} is {value}: training in Lava expects {expected}")
-        refuse_augmentation(config, " where a network trains in Lava, which changes no samples")
+        where = " where a network trains in Lava, which changes no samples"
+        refuse_options(config, Augmentation, where)
         super().check_network(network)
 
     def _minibatches(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import lava_desire.proc  # noqa: F401  Lava has to be imported past its obstacle
 from lava_desire.config import DesireConfig
 from lava_desire.deploy.loihi_rule import LoihiRule
 from lava_desire.model.fields import checked_integer
-from lava_desire.model.option import refuse_current_filters, refuse_eligibility
+from lava_desire.model.option import CurrentFilter, EligibilityPolicy, refuse_options
 from lava_desire.proc.checks import check_layer, check_options
 
 from lava.magma.core.process.ports.ports import InPort, OutPort  # isort: skip
@@ -72,8 +72,9 @@ class DesireLearningLIF(LearningLIF):
     ) -> None:
         check_options(type(self), options)
         check_layer(config, layer)
-        refuse_current_filters(config, "DesireLearningLIF")
-        refuse_eligibility(config, ", as DesireLearningLIF passes errors back by Eq. 14")
+        refuse_options(config, CurrentFilter, " for DesireLearningLIF")
+        errors = ", as DesireLearningLIF passes errors back by Eq. 14"
+        refuse_options(config, EligibilityPolicy, errors)
         if not isinstance(rule, LoihiRule):
             raise ValueError(f"rule is a {type(rule).__name__}: expected a LoihiRule")
         rule.check_config(config)

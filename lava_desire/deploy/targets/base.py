@@ -147,7 +147,7 @@ class Target:
         """
         from lava_desire.deploy.integer_network import IntegerNetwork
         from lava_desire.engine import DesireNetwork
-        from lava_desire.model.option import refuse_current_filters
+        from lava_desire.model.option import CurrentFilter, refuse_options
         from lava_desire.model.synapses import refuse_synapses
 
         if not isinstance(network, (DesireNetwork, IntegerNetwork)):
@@ -157,7 +157,7 @@ class Target:
             )
         refuse_synapses(network.config, self.name, self.synapses)
         if not self.filters_currents:
-            refuse_current_filters(network.config, self.name)
+            refuse_options(network.config, CurrentFilter, f" for {self.name}")
         if self.refuse is not None:
             self.refuse(network, options or self.options())
 

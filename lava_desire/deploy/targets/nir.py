@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lava_desire.deploy.nir_dialects import DEFAULT, DIALECTS, MEASURED_BITS
 from lava_desire.deploy.targets import base
-from lava_desire.model.option import refuse_current_filters
+from lava_desire.model.option import CurrentFilter, refuse_options
 
 if TYPE_CHECKING:
     from lava_desire.engine import DesireNetwork
@@ -34,7 +34,7 @@ def refuse(network: Any, options: Options) -> None:
     if not dialect.planes and any(each.name == "conv2d" for each in config.synapses):
         raise ValueError(f"{named}, and {dialect.reader} takes no convolutions: export another")
     if not dialect.currents:
-        refuse_current_filters(config, f"dialect {options.dialect!r}")
+        refuse_options(config, CurrentFilter, f" for dialect {options.dialect!r}")
     if dialect.exponential and config.decay == 0:
         raise ValueError(f"{named}, whose decay exp(−1/τ) is above 0, and decay is 0: raise it")
 

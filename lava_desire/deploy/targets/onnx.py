@@ -11,10 +11,10 @@ from lava_desire.deploy.targets import base
 def refuse(network: Any, options: base.Options) -> None:
     """Refuse other decisions than that of the most spikes, and shifts to the right."""
     from lava_desire.deploy.integer_network import is_floating, refuse_negative_exponents
+    from lava_desire.model.option import DecisionPolicy, refuse_options
 
-    policy = network.config.decision_policy
-    if policy is not None:
-        policy.refuse(" where a network is written as ONNX, whose graph leaves ties undecided")
+    where = " where a network is written as ONNX, whose graph leaves ties undecided"
+    refuse_options(network.config, DecisionPolicy, where)
     if not is_floating(network):
         reason = "as ONNX shifts no negative integer to the right"
         refuse_negative_exponents(network, f"{reason}; export the network in floating point")
