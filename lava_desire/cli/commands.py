@@ -9,13 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lava_desire._text import printable
-from lava_desire.backends.registry import KERNELS, PRECISIONS
+from lava_desire.backends.registry import PRECISIONS
 from lava_desire.cli import torchrun
 from lava_desire.cli.fields import (
     BINNING,
+    COMPUTING,
     SAMPLES,
     STORED,
     Device,
@@ -28,6 +27,7 @@ from lava_desire.cli.fields import (
     places,
     with_fields,
     with_samples,
+    with_settings,
 )
 from lava_desire.cli.plan import holds_plan, make_plan
 from lava_desire.cli.printing import make_console, say, tell
@@ -56,8 +56,7 @@ from lava_desire.cli.run import (
 from lava_desire.cli.run_data import PATIENCE, VALIDATION, Source, data_of, describe
 from lava_desire.cli.scores import reliability_table, scores_table, write_confusion
 from lava_desire.cli.seeds import check_seeds, parse_seeds, resume_seeds, train_seeds
-from lava_desire.config import PRESETS
-from lava_desire.model.fields import NETWORK, Part
+from lava_desire.model.fields import Part
 from lava_desire.model.option import DecisionPolicy
 from lava_desire.training.choose import BACKENDS
 from lava_desire.training.history import LEARNING_CURVE
@@ -74,14 +73,10 @@ _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 
 @with_fields(Part, default="preset's")
 @with_samples(*SAMPLES)
+@with_settings
 def train(
     where: dict[str, Any],
-    preset: Annotated[
-        str | None, option("Start from this preset.", "the dataset's", values=list(PRESETS))
-    ] = None,
-    config: Annotated[
-        str | None, option("Start from this .json, .yaml or .toml file, or run folder.")
-    ] = None,
+    how: dict[str, Any],
     output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
     force: Annotated[bool, option("Replace a run in the folder.", True, "--force")] = False,
     resume: Annotated[
@@ -113,25 +108,6 @@ def train(
     backend: Annotated[
         str | None, option("torch, or lava: online, as processes.", "torch", values=BACKENDS)
     ] = None,
-    device: Device = None,
-    precision: Annotated[
-        str | None,
-        option(
-            f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.",
-            AUTO,
-            values=(AUTO, *PRECISIONS, FIXED_POINT),
-        ),
-    ] = None,
-    kernels: Annotated[str | None, option(f"{', '.join(KERNELS)}.", AUTO, values=KERNELS)] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            help="Sizes of the hidden layers: --layers 200 100. With convolutions all layers, the "
-            "last with a neuron a class: --layers 16c5s2 32c5s2 10.",
-            rich_help_panel=NETWORK,
-            show_default="preset's",
-        ),
-    ] = None,
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -146,17 +122,16 @@ def train(
     quiet = quiet or not is_first
     given = given_fields(fields)
     check_choice("--backend", backend, BACKENDS)
-    check_computing(device, precision or AUTO, kernels or AUTO)
+    check_computing(*map(how.get, COMPUTING))
+    device = how.get("device")
     if seeds is not None:
         check_seeds(seeds, given, team)
     if resume is not None:
         has_seeds = holds_plan(resume, SEEDS)
         others = [*(name for name in given if name != "epochs")]
-        options: dict[str, Any] = {"preset": preset, "config": config, "output": output}
+        options = {name: value for name, value in how.items() if name != "device"}
         options |= {
-            "layers": layers,
-            "precision": precision,
-            "kernels": kernels,
+            "output": output,
             "force": force or None,
             "validation": validation,
             "seeds": None if has_seeds else seeds,
@@ -183,20 +158,16 @@ def train(
 
         def load(source: Source) -> Any:
             if source.is_there:
-                compile_ahead(device, precision, kernels, given.get("batch_size"), quiet or json_)
+                batch_size, is_quiet = given.get("batch_size"), quiet or json_
+                compile_ahead(*map(how.get, COMPUTING), batch_size=batch_size, quiet=is_quiet)
             return team.in_turn(source.load) if team else source.load()
 
         plan, samples = make_plan(
             where,
             given,
-            preset=preset,
-            config=config,
-            layers=layers,
+            **how,
             check=lambda: None if team else check_folder(output, force),
             load=load,
-            device=device,
-            precision=precision,
-            kernels=kernels,
             backend=backend,
             validation=validation,
             patience=patience,

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
-from lava_desire.cli.run import option_of
-from lava_desire.config import PARTS
+from lava_desire.backends.registry import KERNELS, PRECISIONS
+from lava_desire.cli.run import AUTO, FIXED_POINT, option_of
+from lava_desire.config import PARTS, PRESETS
 from lava_desire.data.names import DATASETS
-from lava_desire.model.fields import Check, Part, declared, integers
+from lava_desire.model.fields import NETWORK, Check, Part, declared, integers
 
 Values = Sequence[str] | Callable[[str], list[str]]
 
@@ -152,11 +153,41 @@ BINNING = ("bins", "sensor", "duration", "start", "late", "counts")
 STORED = ("dataset", "data", "label_column", "data_dir", "events")
 """Those of the samples of a network that is trained."""
 
+SETTINGS: dict[str, tuple[type, Any]] = {
+    "preset": (str, option("Start from this preset.", "the dataset's", values=list(PRESETS))),
+    "config": (str, option("Start from this .json, .yaml or .toml file, or run folder.")),
+    "layers": (
+        str,
+        option(
+            "Sizes of the hidden layers: --layers 200 100. With convolutions all layers, the last "
+            "with a neuron a class: --layers 16c5s2 32c5s2 10.",
+            "preset's",
+            panel=NETWORK,
+        ),
+    ),
+    "device": (str, option("cpu, cuda or cuda:N.", "cpu", values=("cpu", "cuda"))),
+    "precision": (
+        str,
+        option(
+            f"{', '.join((AUTO, *PRECISIONS))} or {FIXED_POINT}.",
+            AUTO,
+            values=(AUTO, *PRECISIONS, FIXED_POINT),
+        ),
+    ),
+    "kernels": (str, option(f"{', '.join(KERNELS)}.", AUTO, values=KERNELS)),
+}
+"""Options that say which network is trained, and how it computes: type, and typer's option.
+
+They are arguments of :func:`~lava_desire.cli.plan.make_plan`.
+"""
+COMPUTING = ("device", "precision", "kernels")
+"""Those of :func:`~lava_desire.cli.run.check_computing`."""
+
 # typer reads these at run time.
 Trained = Annotated[
     str, typer.Argument(help="A checkpoint, or a run folder (its best).", autocompletion=places)
 ]
-Device = Annotated[str | None, option("cpu, cuda or cuda:N.", "cpu", values=("cpu", "cuda"))]
+Device = Annotated[str | None, SETTINGS["device"][1]]
 Quiet = Annotated[bool, option("Print nothing but errors, and JSON.", True, "--quiet")]
 Json = Annotated[bool, option("Print JSON, one object a line.", True, "--json")]
 
@@ -166,21 +197,33 @@ def with_samples(*names: str, **others: Any) -> Callable[[Callable[..., None]], 
 
     `others` are typer's options that stand for those of their names.
     """
+    chosen = {name: (SAMPLES[name][0], others.get(name, SAMPLES[name][1])) for name in names}
+    return _with("where", chosen)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command those of :data:`SETTINGS`, in place of its parameter `how`: what is given."""
+    return _with("how", SETTINGS)(command)
+
+
+def _with(
+    parameter: str, offered: Mapping[str, tuple[type, Any]]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command options in place of one parameter, a dict of them."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command, eval_str=True)
         parameters = list(signature.parameters.values())
-        place = list(signature.parameters).index("where")
+        place = list(signature.parameters).index(parameter)
         parameters[place : place + 1] = [
-            _parameter(name, SAMPLES[name][0], others.get(name, SAMPLES[name][1])) for name in names
+            _parameter(name, kind, each) for name, (kind, each) in offered.items()
         ]
 
         @functools.wraps(command)
         def called(**options: Any) -> None:
-            where = {name: options.pop(name) for name in names}
-            command(
-                where={name: value for name, value in where.items() if value is not None}, **options
-            )
+            found = {name: options.pop(name) for name in offered}
+            given = {name: value for name, value in found.items() if value is not None}
+            command(**{parameter: given}, **options)
 
         called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return called

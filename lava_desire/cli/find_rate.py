@@ -8,18 +8,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lava_desire.cli.fields import (
+    COMPUTING,
     SAMPLES,
-    Device,
     Json,
     Quiet,
     given_fields,
     option,
     with_fields,
     with_samples,
+    with_settings,
 )
 from lava_desire.cli.plan import make_plan
 from lava_desire.cli.printing import make_console, tell
-from lava_desire.cli.run import AUTO, FIXED_POINT, check_computing, named_as_options
+from lava_desire.cli.run import FIXED_POINT, check_computing, named_as_options
 from lava_desire.model.fields import ABOVE_0, Part, floats, integers
 
 if TYPE_CHECKING:
@@ -30,19 +31,15 @@ _OWN = re.compile(r"(?<![\w-])(lowest|highest)\b")
 
 @with_fields(Part, default="preset's")
 @with_samples(*SAMPLES)
+@with_settings
 def find_rate(
     where: dict[str, Any],
+    how: dict[str, Any],
     lowest: Annotated[float, option("Lowest learning rate.", allowed=floats(ABOVE_0))] = 1e-6,
     highest: Annotated[float, option("Highest learning rate.", allowed=floats(ABOVE_0))] = 1e-2,
     count: Annotated[int, option("How many, evenly in their logarithm.", allowed=integers(2))] = 9,
     samples: Annotated[int, option("Learned at most, by each.", allowed=integers(1))] = 2000,
     epochs: Annotated[int, option("Passes over them.", allowed=integers(1))] = 1,
-    preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
-    config: Annotated[str | None, option("Start from this configuration.")] = None,
-    layers: Annotated[str | None, option("As of train.", "preset's")] = None,
-    device: Device = None,
-    precision: Annotated[str | None, option("As of train.", AUTO)] = None,
-    kernels: Annotated[str | None, option("As of train.", AUTO)] = None,
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -53,17 +50,8 @@ def find_rate(
         raise ValueError(
             f"--learning-rate is {given['learning_rate']}: expected --lowest, --highest"
         )
-    check_computing(device, precision or AUTO, kernels or AUTO)
-    plan, loaded = make_plan(
-        where,
-        given,
-        preset=preset,
-        config=config,
-        layers=layers,
-        device=device,
-        precision=precision,
-        kernels=kernels,
-    )
+    check_computing(*map(how.get, COMPUTING))
+    plan, loaded = make_plan(where, given, **how)
     network = plan.network()
     options: dict[str, Any] = {"device": network.device, "kernels": plan.kernels}
     is_integer = network.arithmetic == FIXED_POINT

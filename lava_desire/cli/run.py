@@ -256,6 +256,7 @@ def compile_ahead(
     device: str | None = None,
     precision: str | None = None,
     kernels: str | None = None,
+    *,
     batch_size: int | None = None,
     quiet: bool = False,
 ) -> None:
@@ -272,7 +273,9 @@ def compile_ahead(
         ahead.start(*groups, say=None if quiet else ahead.say, meanwhile=meanwhile)
 
 
-def check_computing(device: str | None, precision: str = AUTO, kernels: str = AUTO) -> None:
+def check_computing(
+    device: str | None, precision: str | None = None, kernels: str | None = None
+) -> None:
     """Refuse what is no device, precision or kind of kernels; whether they are here, torch says."""
     check_choice("--precision", precision, (AUTO, *PRECISIONS, FIXED_POINT))
     check_choice("--kernels", kernels, KERNELS)

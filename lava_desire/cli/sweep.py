@@ -26,19 +26,19 @@ import typer
 
 from lava_desire._text import percent
 from lava_desire.cli.fields import (
+    COMPUTING,
     SAMPLES,
-    Device,
     Json,
     Quiet,
     given_fields,
     option,
     with_fields,
     with_samples,
+    with_settings,
 )
 from lava_desire.cli.plan import Plan, make_plan
 from lava_desire.cli.printing import make_console, say, tell
 from lava_desire.cli.run import (
-    AUTO,
     SWEEP,
     check_choice,
     check_computing,
@@ -68,8 +68,10 @@ _SHOWN = 10
 
 @with_fields(Part, default="preset's")
 @with_samples(*SAMPLES)
+@with_settings
 def sweep(
     where: dict[str, Any],
+    how: dict[str, Any],
     over: Annotated[
         list[str] | None,
         option("What to vary: FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=A,B,C; repeat it."),
@@ -88,18 +90,12 @@ def sweep(
     resume: Annotated[
         str | None, option("Go on with the sweep in this folder, or join those who work on it.")
     ] = None,
-    preset: Annotated[str | None, option("Start from this preset.", "the dataset's")] = None,
-    config: Annotated[str | None, option("Start from this configuration.")] = None,
-    layers: Annotated[str | None, option("As of train.", "preset's")] = None,
     output: Annotated[str | None, option("Folder.", "runs/<dataset>-<time>")] = None,
     validation: Annotated[
         float | None,
         option("Share of the training samples that chooses.", "0.1", allowed=VALIDATION),
     ] = None,
     patience: Annotated[int | None, option("As of train.", "all epochs", allowed=PATIENCE)] = None,
-    device: Device = None,
-    precision: Annotated[str | None, option("As of train.", AUTO)] = None,
-    kernels: Annotated[str | None, option("As of train.", AUTO)] = None,
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -111,12 +107,10 @@ def sweep(
     _import_optuna()
     given = given_fields(fields)
     check_choice("--sampler", sampler, SAMPLERS)
-    check_computing(device, precision or AUTO, kernels or AUTO)
+    check_computing(*map(how.get, COMPUTING))
     if resume is not None:
         others = {**given, "over": over, "sampler": sampler, "seeds": seeds, "prune": prune or None}
-        others |= {"output": output, "validation": validation, "layers": layers, "preset": preset}
-        others |= {"patience": patience, "config": config, "device": device}
-        others |= {"precision": precision, "kernels": kernels, **where}
+        others |= {"output": output, "validation": validation, "patience": patience, **how, **where}
         named = [
             f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None
         ]
@@ -135,12 +129,7 @@ def sweep(
         plan, samples = make_plan(
             where,
             given,
-            preset=preset,
-            config=config,
-            layers=layers,
-            device=device,
-            precision=precision,
-            kernels=kernels,
+            **how,
             validation=0.1 if validation is None else validation,
             patience=patience,
         )
