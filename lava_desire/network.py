@@ -625,7 +625,8 @@ class DesireNetwork:
             What the step saw.
         """
         self.backend.check_learning(learning_rate)  # before a mask is drawn
-        if len(images) == 1 and self.learns_in_turn:
+        online = self.backend.online if len(images) == 1 else None
+        if online is not None and online.learns:
             result = self._learn_one(images, labels, learning_rate, masks)
             if result is not None:
                 return result
@@ -639,8 +640,12 @@ class DesireNetwork:
 
     @property
     def learns_in_turn(self) -> bool:
-        """Whether samples that are learned one by one take the backend's loop over such."""
-        return self.backend.online is not None and self.backend.online.learns
+        """Whether minibatches, of the config's `batch_size`, take a loop of the backend's."""
+        return self._loop is not None and self._loop.learns
+
+    @property
+    def _loop(self) -> Any:
+        return self.backend.online if self.config.batch_size == 1 else self.backend.in_turn
 
     @torch.inference_mode()
     def learn_in_turn(
@@ -650,18 +655,19 @@ class DesireNetwork:
         learning_rate: float,
         average: WeightAverage | None = None,
     ) -> tuple[int, int]:
-        """Do what :meth:`train_step_checked` does of one sample with each, in their order.
+        """Do what :meth:`train_step_checked` does with each minibatch, in their order.
 
         Parameters
         ----------
         images : Tensor
-            (S, N) uint8 or float32, or packed spikes, (S, ⌈T/8⌉, N_0) uint8; on the device.
+            Minibatches of the config's `batch_size`, of which the last may be smaller: (S, N) uint8
+            or float32, or packed spikes, (S, ⌈T/8⌉, N_0) uint8; on the device.
         labels : Tensor
             (S,) int64, on the device.
         learning_rate : float
             η ≥ 0.
         average : WeightAverage, optional
-            Of this network's weights; takes them in after each sample.
+            Of this network's weights; takes them in after each minibatch.
 
         Returns
         -------
@@ -671,24 +677,25 @@ class DesireNetwork:
         Raises
         ------
         NotFiniteError
-            If weights or potentials are NaN or infinite; samples before have been learned.
+            If weights or potentials are NaN or infinite; minibatches before have been learned.
         """
         done = num_correct = num_active = 0
+        size, loop = self.config.batch_size, self._loop
         self._forget_accuracy()
-        if self.learns_in_turn:
+        if loop is not None and loop.learns:
             self.backend.check_learning(learning_rate)  # before a mask is drawn
             first, trains = self.samples_seen, self.backend.encode(images)
             self._pass_masks(len(images))
             averaged = self.state.minibatches_averaged
-            shares = average.next_shares(len(images)) if average else []
-            done, num_correct, num_active = self.backend.online.learn(
+            shares = average.next_shares(-(-len(images) // size)) if average else []
+            done, num_correct, num_active = loop.learn(
                 self.state, trains, labels, learning_rate, first, shares
             )
             self.samples_seen = first + done
-            self.state.minibatches_averaged = averaged + done if average else averaged
-        for sample in range(done, len(images)):
-            one = slice(sample, sample + 1)
-            result = self.train_step_checked(images[one], labels[one], learning_rate)
+            self.state.minibatches_averaged = averaged + (-(-done // size) if average else 0)
+        for sample in range(done, len(images), size):
+            part = slice(sample, sample + size)
+            result = self.train_step_checked(images[part], labels[part], learning_rate)
             if average:
                 average.update()
             num_correct += result.num_correct

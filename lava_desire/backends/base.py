@@ -100,6 +100,10 @@ class Backend:
     """What runs single samples, and learns from them, without a step of Python between two layers:
     see ``lava_desire/backends/numba/online.py``, and in integers ``integers/online.py``."""
 
+    in_turn: Any = None
+    """What learns from minibatches one after the other, without a step of Python between two:
+    see ``lava_desire/backends/numba/in_turn.py``."""
+
     def __init__(self, config: DesireConfig, device: torch.device, precision: str) -> None:
         self.config, self.device, self.precision = config, device, precision
         self.layers = layers_of(config)

@@ -36,8 +36,8 @@ class Option(Part):
     follows_rates : bool
         Whether it needs mean firing rates ν.
     single_samples : bool
-        Whether the compiled loop over single samples, or the run around it, does what it asks for;
-        else a minibatch of one goes another, slower way to the same bits.
+        Whether the compiled loops, over single samples and over minibatches, or the run around
+        them, do what it asks for; else it goes another, slower way to the same bits.
     needs_planes : bool
         Whether it needs to know which pixels lie beside each other.
     """
@@ -272,17 +272,19 @@ class Term(Option, ABC):
         """
         raise NotImplementedError
 
-    def numbers(self, mean_trace: float) -> tuple[float, float, float] | None:
-        """Return what a compiled loop over single samples computes the factors from.
+    def numbers(self, mean_trace: float, num_samples: int) -> tuple[float, float, float] | None:
+        """Return what a compiled loop over minibatches, or single samples, computes factors from.
 
         a, c and g, where the factors are post = η · a · x and pre = g · ν_i, each rounded once: x_o
-        are the neuron's spikes signed by desire, d_o · n_o, or, where c is above 0, what its rate
-        ν_o lacks of c, which changes no output layer. None where they are others.
+        are the neuron's spikes signed by desire, Σ_b d_o · n_o, or, where c is above 0, what its
+        rate ν_o lacks of c, which changes no output layer. None where they are others.
 
         Parameters
         ----------
         mean_trace : float
             As of :class:`LayerUpdate`.
+        num_samples : int
+            B.
         """
         return None
 

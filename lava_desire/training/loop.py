@@ -130,7 +130,7 @@ class TrainingRun:
         self._looked_at: Tensor | None = None  # some training samples, for rates
         self._keeps_previous = True
         self._interrupt = InterruptFlag()
-        self._stretch = self._longest_stretch = 1  # samples learned before the run looks up
+        self._stretch = self._longest_stretch = 1  # minibatches before the run looks up
         self._fingerprint = self._digest() if folder else ""
         # A test set that is left for the end is no part of the run's data.
         self._test_digest = fingerprint(*self.test) if self.test and self._reads_last else None
@@ -172,13 +172,14 @@ class TrainingRun:
     ) -> History:
         """Train to the last epoch; see :func:`~lava_desire.engine.fit`.
 
-        Unless `on_progress`, or a callback's, is to be called `after_each` minibatch, those of one
-        sample are learned in stretches of 0.2 s, which is faster.
+        Unless `on_progress`, or a callback's, is to be called `after_each` minibatch, they are
+        learned in stretches of 0.2 s where a compiled loop can, which is faster.
         """
         watch = any(type(each).on_progress is not Callback.on_progress for each in self.callbacks)
         if not watch and (on_progress is None or not after_each):
-            bytes_a_sample = self.network.config.num_inputs * self.network.backend.bytes_a_train
-            self._longest_stretch = max(1, _STRETCH_BYTES // bytes_a_sample)
+            config, backend = self.network.config, self.network.backend
+            num_bytes = config.batch_size * config.num_inputs * backend.bytes_a_train
+            self._longest_stretch = max(1, _STRETCH_BYTES // num_bytes)
         with self._lock(resume):
             if resume:
                 self.resume()
@@ -493,9 +494,9 @@ class TrainingRun:
         learning_rate = config.learning_rate_at(self.epoch)
         moves = self._moves()
         while self.samples_done < len(labels):
-            # Asked anew: the loop over single samples may have been compiled meanwhile.
+            # Asked anew: the loop may have been compiled meanwhile.
             in_turn = self._learns_in_turn
-            size = self._stretch if in_turn else config.batch_size
+            size = config.batch_size * (self._stretch if in_turn else 1)
             part = slice(self.samples_done, self.samples_done + size)
             chosen, learn = order[part], self._learn_in_turn if in_turn else self._learn
             num_correct, num_active = learn(
@@ -510,8 +511,8 @@ class TrainingRun:
 
     @property
     def _learns_in_turn(self) -> bool:
-        """Whether samples are minibatches of their own, and the compiled loop learns them."""
-        return self.network.config.batch_size == 1 and self.network.learns_in_turn
+        """Whether a compiled loop learns minibatches one after the other."""
+        return self.network.learns_in_turn
 
     def _learn(self, chosen: Tensor, moves: Moves | None, learning_rate: float) -> tuple[int, int]:
         """Learn one minibatch; return how many samples were right, and how many had desire."""
@@ -521,14 +522,15 @@ class TrainingRun:
     def _learn_in_turn(
         self, chosen: Tensor, moves: Moves | None, learning_rate: float
     ) -> tuple[int, int]:
-        """Learn a stretch of samples, each a minibatch; return what :meth:`_learn` does.
+        """Learn a stretch of minibatches; return what :meth:`_learn` does.
 
         The next stretch is as long as the run may go without looking up.
         """
         began = time.thread_time()  # as many samples where others take the processors
         shown = self._shown(chosen, moves)
         found = self.network.learn_in_turn(*shown, learning_rate, self.average)
-        seconds = max(time.thread_time() - began, 1e-9) / len(chosen)
+        num_minibatches = -(-len(chosen) // self.network.config.batch_size)
+        seconds = max(time.thread_time() - began, 1e-9) / num_minibatches
         wanted = max(1, int(_STRETCH_SECONDS / seconds))
         self._stretch = min(2 * self._stretch, wanted, self._longest_stretch)
         return found

@@ -225,7 +225,7 @@ def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch):
     exact = pair.weights.clone()
     layer = pair.compiled.layers[0]
     pair.reference.learn(layer, exact, 1e-2, desire, None, pair.spikes, outputs)
-    monkeypatch.setattr("lava_desire.backends.numba.backend._PAIRINGS", 1)
+    monkeypatch.setattr("lava_desire.backends.numba.backend.PAIRINGS", 1)
     mine = pair.compiled.arrange(pair.weights.clone())
     pair.compiled.learn(layer, mine, 1e-2, desire, None, pair.trains, pack(outputs.numpy()))
     assert torch.equal(mine, exact)

@@ -73,6 +73,7 @@ CONFIGS = {
     "not known to the loop": DesireConfig((30, 40, 4), feedback="random"),
     "another decision": DesireConfig((30, 40, 4), tie_break="earliest", class_margin=2),
 }
+CONFIGS = {name: each.replace(batch_size=1) for name, each in CONFIGS.items()}
 
 
 def data(config: DesireConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -199,17 +200,19 @@ WITH_TERMS = {name for name, each in CONFIGS.items() if each.terms}
 def test_only_options_that_the_loop_knows_take_it(arithmetic: str, unknown: set[str]) -> None:
     networks = {name: pair(each, arithmetic=arithmetic)[0] for name, each in CONFIGS.items()}
     assert {name for name, each in networks.items() if not each.learns_in_turn} == unknown
-    convolution = DesireConfig(layers=("4c3", 2), input_shape=(1, 5, 6))
+    convolution = DesireConfig(layers=("4c3", 2), input_shape=(1, 5, 6), batch_size=1)
     assert not DesireNetwork(convolution, arithmetic=arithmetic).learns_in_turn
 
 
 def test_only_kernels_take_the_loop_and_integers_of_loihi() -> None:
     assert not DesireNetwork(CONFIGS["paper"], kernels="torch").learns_in_turn
-    xylo = DesireConfig((30, 40, 4), decay=0.875, synapse_decay=0.75)
+    xylo = DesireConfig((30, 40, 4), decay=0.875, synapse_decay=0.75, batch_size=1)
     formats = xylo_formats(xylo)
     network = DesireNetwork(xylo, arithmetic=INTEGERS, formats=formats)
     assert not network.learns_in_turn
-    wide = DesireConfig((30, 1100, 4), num_steps=4096)  # whose errors may sum to more than 32 bits
+    wide = DesireConfig(
+        (30, 1100, 4), num_steps=4096, batch_size=1
+    )  # whose errors may sum to more than 32 bits
     assert not DesireNetwork(wide, arithmetic=INTEGERS).learns_in_turn
 
 

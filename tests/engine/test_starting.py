@@ -63,11 +63,13 @@ NEVER = 10**9
 def turn(monkeypatch):
     """Return a function that lets kernels be there after so many questions for them."""
 
-    def at(number, single=0):
+    def at(number, single=0, loop=0):
         asked = Counter()
 
         def is_ready(group):
             asked[group] += 1
+            if group.endswith("loop"):
+                return asked[group] > loop
             return asked[group] > number + single * (group == "single")
 
         monkeypatch.setattr(ahead, "is_ready", is_ready)
@@ -107,7 +109,7 @@ def test_no_bit_tells_when_kernels_took_over(name, turn):
     assert questions > 100
     rng = np.random.default_rng(3)
     for number in (0, *rng.integers(2, questions, 5)):
-        turn(int(number), single=int(rng.integers(30)))
+        turn(int(number), single=int(rng.integers(30)), loop=int(rng.integers(5)))
         assert learned(config)[0] == expected, number
 
 

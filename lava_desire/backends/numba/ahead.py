@@ -87,7 +87,8 @@ def groups_of(batch_size: int | None, **has: bool) -> list[str]:
     """Return the groups of kernels that a network and its training call.
 
     `has` says of groups other than ``dense`` and ``single`` whether the network has what they are
-    for; single samples are run by kernels of their own where it has no planes.
+    for; single samples are run by kernels of their own where it has no planes. Loops over
+    minibatches, which link these kernels, are begun when they are there.
     """
     others = [group for group, wanted in has.items() if wanted]
     return ["dense", *(["single"] if batch_size == 1 and "planes" not in others else []), *others]
@@ -108,8 +109,8 @@ def start(*groups: str, say: Callable[[str], None] | None = None, meanwhile: boo
 
     They finish even where this one ends before, so that the next finds what they have compiled;
     none goes on for more than an hour. Groups are those of ``kernels.txt``: ``dense``,
-    ``single`` (samples), ``planes``, ``near`` (the threshold), ``integers``, ``integer_single``,
-    ``integer_planes``.
+    ``single`` (samples), ``planes``, ``near`` (the threshold), ``loop`` (over minibatches),
+    ``near_loop``, ``integers``, ``integer_single``, ``integer_planes``.
     `meanwhile` says that this process computes all the same.
     """
     new = [_Group(group) for group in groups if group not in _groups]

@@ -42,13 +42,13 @@ from lava_desire.backends.numba.events import (
     silence,
     split_words,
 )
+from lava_desire.backends.numba.in_turn import InTurn
 from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.philox import draw_masks
 from lava_desire.backends.numba.scan import FAILED, NARROW, TILE, scan_layer
 from lava_desire.backends.numba.threads import (
     Workspace,
     in_parallel,
-    num_threads,
     ranges,
     share,
     tiles,
@@ -57,9 +57,11 @@ from lava_desire.backends.numba.update import (
     BLOCK,
     GROUP,
     INPUTS,
+    PAIRINGS,
     add_outer,
     clip_rows,
     desired_spikes_of,
+    grain,
     learn_tiles,
     list_errors,
     local_errors,
@@ -74,7 +76,6 @@ from lava_desire.model.conv2d import Conv2d
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
-_PAIRINGS = 1 << 17  # numbers, 1 MiB: what is gathered from the second-level cache
 _NO_MASK = np.empty((0, 0), np.bool_)
 
 
@@ -95,7 +96,9 @@ class NumbaBackend(WordBackend):
         self._output_desires = output_desire_table(config).numpy()
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
-        self._online = Online.of(config, self.layers)
+        self._online = online = Online.of(config, self.layers)
+        self._in_turn = InTurn(config, online, self._workspace) if online else None
+        self._loop = "loop" if config.eligibility_policy is None else "near_loop"
 
     def _begin(self) -> None:
         """Let other processes compile, and wait for them."""
@@ -111,6 +114,17 @@ class NumbaBackend(WordBackend):
     def online(self) -> Online | None:
         """What runs single samples, where it can and from when on it is compiled."""
         return self._online if ahead.is_done("single") else None
+
+    @property
+    def in_turn(self) -> InTurn | None:
+        """What learns minibatches in turn, where it can and from when on it is compiled.
+
+        Other processes begin with it where it is asked for.
+        """
+        if self._in_turn is None or not self._in_turn.learns:
+            return None
+        ahead.start(self._loop)
+        return self._in_turn if ahead.is_done(self._loop) else None
 
     def draw_kept(
         self, streams: Sequence[DropoutStream], first_sample: int, num_samples: int
@@ -257,9 +271,11 @@ class NumbaBackend(WordBackend):
             return super().pass_back(layer, weights, desire, trains, mask)
         signs, masks = desire.numpy(), _NO_MASK if mask is None else mask.numpy()
         desires = np.zeros((len(signs), layer.synapse.num_pre), np.int8)
-        chosen = np.flatnonzero(signs_of(signs, _NO_MASK)[1])
+        chosen = np.flatnonzero(_signs_of(signs, _NO_MASK)[1])
         if len(chosen):
-            errors = local_errors(chosen, signs, trains, masks, self._errors)
+            num_chosen, size = len(chosen), signs.shape[1]
+            errors = np.empty((num_chosen, size), np.float32)
+            local_errors(chosen, signs, trains, masks, self._errors, errors, 0, num_chosen)
             threshold = np.float32(self.config.desire_threshold_of(layer.number - 1))
             if isinstance(layer.synapse, Conv2d):
                 pass_back_convolution(
@@ -273,7 +289,10 @@ class NumbaBackend(WordBackend):
                 )
             else:
                 rows = weights.T.contiguous().numpy()
-                places, values, counts = list_errors(errors)
+                places = np.empty((num_chosen, size + 1), np.int32)
+                values = np.empty(places.shape, np.float32)
+                counts = np.empty(num_chosen, np.int64)
+                list_errors(errors, places, values, counts, 0, num_chosen)
 
                 def back(board: Any, thread: int) -> None:
                     tile = self._workspace.take("transposed", (rows.shape[1], INPUTS), np.float32)
@@ -310,7 +329,7 @@ class NumbaBackend(WordBackend):
             return super().learn(layer, weights, learning_rate, desire, mask, pre, post)
         config, rate = self.config, self.rate_of(layer, learning_rate)
         masks = _NO_MASK if mask is None else mask.numpy()
-        signs, with_desire = signs_of(desire.numpy(), masks)
+        signs, with_desire = _signs_of(desire.numpy(), masks)
         chosen = np.flatnonzero(with_desire)
         if len(chosen) and isinstance(layer.synapse, Conv2d):
             learn_convolution(
@@ -328,7 +347,7 @@ class NumbaBackend(WordBackend):
         elif len(chosen):
             arrived = self._events.of(pre, layer.delay)
             with _by_input(weights) as rows:
-                room = max(_PAIRINGS, len(rows) * BLOCK) // GROUP
+                room = max(PAIRINGS, len(rows) * BLOCK) // GROUP
 
                 def add(board: Any, thread: int) -> None:
                     learn_tiles(
@@ -351,7 +370,7 @@ class NumbaBackend(WordBackend):
                         thread,
                     )
 
-                share(add, ranges(rows.shape[1], _grain(rows.shape[1])))
+                share(add, ranges(rows.shape[1], grain(rows.shape[1])))
         return torch.from_numpy(with_desire)
 
     def desired_spikes(self, desire: Tensor, mask: Tensor | None, trains: Any) -> Any:
@@ -380,11 +399,11 @@ class NumbaBackend(WordBackend):
             in_parallel(partial(move_rows, means, rows, np.float32(share)), len(rows))
 
 
-def _grain(num_neurons: int) -> int:
-    """Return how many neurons an update takes at a time: as many in each of few large pieces."""
-    threads = num_threads()
-    num_pieces = threads * -(-num_neurons // (threads * BLOCK))
-    return GROUP * -(-num_neurons // (num_pieces * GROUP))
+def _signs_of(desire: Any, masks: Any) -> tuple[Any, Any]:
+    """Return d · mask, (B, N) int8, and which samples have any, (B,) bool."""
+    signs, with_desire = np.empty_like(desire), np.empty(len(desire), np.bool_)
+    signs_of(desire, masks, signs, with_desire, 0, len(desire))
+    return signs, with_desire
 
 
 @contextmanager

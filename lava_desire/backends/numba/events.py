@@ -260,11 +260,28 @@ def most_spikes(words: Any) -> Any:
 
 @compiled
 def _used(words: Any) -> Any:
-    seen = np.zeros(words.shape[1], np.uint64)
-    for sample in range(words.shape[0]):
-        for neuron in range(words.shape[1]):
+    seen, used = np.empty(words.shape[1], np.uint64), np.empty(words.shape[1], np.int64)
+    unite(words, seen, 0, len(seen))
+    return used[: list_used(seen, used)]
+
+
+@compiled
+def unite(words: Any, seen: Any, first: int, last: int) -> None:
+    """Unite the trains of all samples, of neurons first to last: (B, N) words → (N,) words."""
+    seen[first:last] = 0
+    for sample in range(len(words)):
+        for neuron in range(first, last):
             seen[neuron] |= words[sample, neuron]
-    return np.flatnonzero(seen)
+
+
+@compiled
+def list_used(seen: Any, used: Any) -> Any:
+    """List which of N neurons spike, (N,) int64, by united trains; return how many do."""
+    found: Any = 0
+    for neuron in range(len(seen)):
+        used[found] = neuron
+        found += np.int64(seen[neuron] != 0)
+    return found
 
 
 @compiled

@@ -25,11 +25,12 @@ class Online:
     """Runs a network of dense layers one sample at a time, and lets it learn.
 
     `learns` says whether it does all that the config asks for in learning. What image_shift moves
-    is the training run's.
+    is the training run's. `plan` is what compiled loops are given of the config, and `scales`, (L,)
+    float64, what learning rates are multiplied by.
     """
 
     def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
-        terms = [term.numbers(config.mean_trace) for term in config.terms]
+        terms = [term.numbers(config.mean_trace, 1) for term in config.terms]
         self.learns = None not in terms and all(each.single_samples for each in config.options)
         numbers = range(config.num_layers)
         streams = [
@@ -46,7 +47,7 @@ class Online:
         policy = config.eligibility_policy
         band = (0.0, 0.0) if policy is None else policy.band(config.threshold)
         self._num_chances = 0 if policy is None else sum(self._neurons[1:])
-        self._plan = (
+        self.plan = (
             np.array(config.neurons, np.int64),
             np.array([layer.delay for layer in layers], np.int64),
             np.array([config.dropout_gain(k) for k in numbers], np.float64),
@@ -69,9 +70,9 @@ class Online:
                 ],
                 np.float64,
             ),
-            np.array(terms if self.learns else [], np.float64).reshape(-1, 3),
         )
-        self._scales = np.array([config.learning_rate_scale_of(k + 1) for k in numbers])
+        self._terms = np.array(terms if self.learns else [], np.float64).reshape(-1, 3)
+        self.scales = np.array([config.learning_rate_scale_of(k + 1) for k in numbers])
 
     @classmethod
     def of(cls, config: DesireConfig, layers: Sequence[Layer]) -> Online | None:
@@ -172,11 +173,12 @@ class Online:
             number,
             mode,
             np.array([each.data_ptr() for each in state.weights], np.int64),
-            learning_rate * self._scales,
+            learning_rate * self.scales,
             words,
             masks,
             desires,
-            *self._plan,
+            *self.plan,
+            self._terms,
             np.array([each.data_ptr() for each in averages], np.int64),
             np.array(shares, np.float32),
             rates,

@@ -187,6 +187,21 @@ def draw_parts(key: Any, counter: int, parts: Any, places: Any, words: Any) -> N
 
 
 @njit(nogil=True)
+def draw_kept_together(key: Any, sample: int, least: int, keep: Any) -> None:
+    """Do what :func:`draw_kept` does, several counters at a time."""
+    num_samples, size = keep.shape
+    counters = (size + 7) // 8
+    parts = np.arange(counters * num_samples)
+    words = np.empty(8 * len(parts), np.uint32)
+    if least > 0:  # samples follow one another, also in their counters
+        draw_parts(key, sample * counters, parts, parts, words)
+    for row in range(num_samples):
+        drawn = words[8 * counters * row :]
+        for j in range(size):
+            keep[row, j] = least == 0 or np.int64(drawn[j] >> _UNUSED_BITS) >= least
+
+
+@njit(nogil=True)
 def draw_shared(
     keys: Any,
     sample: int,
@@ -205,16 +220,7 @@ def draw_shared(
     for piece in pieces_of(board, thread):
         layer, first, last = piece[0], piece[1], piece[2]
         keep = kept[edges[layer] : edges[layer + 1]].reshape((num_samples, -1))[first:last]
-        least, size = leasts[layer], keep.shape[1]
-        counters = (size + 7) // 8
-        parts = np.arange(counters * (last - first))
-        words = np.empty(8 * len(parts), np.uint32)
-        if least > 0:  # samples follow one another, also in their counters
-            draw_parts(keys[layer], (sample + first) * counters, parts, parts, words)
-        for row in range(last - first):
-            drawn = words[8 * counters * row :]
-            for j in range(size):
-                keep[row, j] = least == 0 or np.int64(drawn[j] >> _UNUSED_BITS) >= least
+        draw_kept_together(keys[layer], sample + first, leasts[layer], keep)
 
 
 def draw_masks(streams: Sequence[DropoutStream], first_sample: int, num_samples: int) -> list[Any]:

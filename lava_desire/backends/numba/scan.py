@@ -24,7 +24,7 @@ from lava_desire.backends.numba.simd import (
     prefetch,
     trailing_zeros,
 )
-from lava_desire.backends.numba.threads import pieces_of
+from lava_desire.backends.numba.threads import _BOUNDS, pieces_of
 
 TILE = 128 if has_wide_vectors() else 64
 """Neurons whose currents are summed in registers: there are twice as many with AVX-512."""
@@ -175,6 +175,15 @@ def scan_layer(
                                 near[j] = steps
                             if not stays_finite:
                                 piece[FAILED] = 1
+
+
+@compiled
+def has_failed(board: Any) -> Any:
+    """Tell whether a piece of a board has something at `FAILED`."""
+    found: Any = False
+    for line in range(1, len(board)):
+        found |= board[line, _BOUNDS + FAILED] != 0
+    return found
 
 
 @compiled

@@ -13,6 +13,7 @@ from torch import Tensor
 from lava_desire.backends.base import Layer
 from lava_desire.backends.numba import ahead
 from lava_desire.backends.numba.backend import NumbaBackend
+from lava_desire.backends.numba.in_turn import InTurn
 from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.words import WordBackend
 from lava_desire.config import DesireConfig
@@ -48,6 +49,15 @@ class StartingBackend(NumbaBackend):
     def online(self) -> Online | None:
         """What runs single samples, where it can and from when on it is compiled."""
         return self._online if self._online and ahead.is_ready("single") else None
+
+    @property
+    def in_turn(self) -> InTurn | None:
+        """What learns minibatches in turn, where it can and from when on it is compiled.
+
+        Other processes begin with it when they are done with the kernels of single steps.
+        """
+        knows = self._in_turn is not None and self._in_turn.learns and self.is_compiled()
+        return self._in_turn if knows and ahead.is_ready(self._loop) else None
 
     def learn(
         self,

@@ -165,11 +165,21 @@ def share_stages(work: Callable[[Any, int], None]) -> None:
 
 def board_of(pieces: Sequence[tuple[int, ...]], threads: int) -> Any:
     """Return a board of the pieces of a stage, whose bounds a compiled function may write anew."""
-    board = _lines(1 + len(pieces))
-    board[0, _THREADS] = threads
-    if pieces:
-        board[1:, _BOUNDS : _BOUNDS + len(pieces[0])] = pieces
-    return board
+    return boards_of([pieces], threads)[0]
+
+
+def boards_of(stages: Sequence[Sequence[tuple[int, ...]]], threads: int) -> tuple[Any, Any]:
+    """Return boards of stages, one behind the other, and where each begins and the last one ends.
+
+    Some that follow one another are a board of a stage of all of them, for :func:`enter`.
+    """
+    edges = np.cumsum([0, *(1 + len(pieces) for pieces in stages)])
+    boards = _lines(edges[-1])
+    for begin, pieces in zip(edges, stages, strict=False):
+        boards[begin, _THREADS] = threads
+        for line, bounds in enumerate(pieces, begin + 1):
+            boards[line, _BOUNDS : _BOUNDS + len(bounds)] = bounds
+    return boards, edges
 
 
 def _lines(number: int) -> Any:

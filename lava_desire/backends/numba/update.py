@@ -25,7 +25,7 @@ from lava_desire.backends.numba.simd import (
     prefetch,
     transpose_square,
 )
-from lava_desire.backends.numba.threads import pieces_of
+from lava_desire.backends.numba.threads import num_threads, pieces_of
 from lava_desire.backends.registry import MAX_STEPS
 
 BLOCK = 256
@@ -37,6 +37,9 @@ GROUP = 16
 INPUTS = 64
 """Inputs whose desires are summed in registers."""
 
+PAIRINGS = 1 << 17
+"""Numbers that are gathered from the second-level cache at a time at least, 1 MiB."""
+
 _FEW = 4  # samples, of which fewer do not pay for laying weights side by side
 _ROWS = 32  # inputs whose sums are gathered at a time
 _PART_BITS = 5  # steps, the sums of whose every choice are made beforehand
@@ -46,21 +49,26 @@ _sum_traces = make_sum_rows("float64", GROUP)
 weigh_rows = make_weigh_rows(INPUTS)
 
 
+def grain(num_neurons: int) -> int:
+    """Return how many neurons an update takes at a time: as many in each of few large pieces."""
+    threads = num_threads()
+    num_pieces = threads * -(-num_neurons // (threads * BLOCK))
+    return GROUP * -(-num_neurons // (num_pieces * GROUP))
+
+
 @compiled
-def list_errors(errors: Any) -> Any:
-    """List the errors other than zero: (A, N) float32 → their places, themselves, and counts."""
-    num_samples, size = errors.shape
-    places = np.empty((num_samples, size + 1), np.int32)
-    values = np.empty((num_samples, size + 1), np.float32)
-    counts = np.empty(num_samples, np.int64)
-    for sample in range(num_samples):
+def list_errors(errors: Any, places: Any, values: Any, counts: Any, first: int, last: int) -> None:
+    """List the errors other than zero, (A, N) float32, of samples first to last.
+
+    Filled are their places, (A, N + 1) int32, themselves, float32, and (A,) int64 counts.
+    """
+    for sample in range(first, last):
         found = np.uint64(0)
-        for j in range(size):
+        for j in range(errors.shape[1]):
             error = errors[sample, j]
             places[sample, found], values[sample, found] = j, error
             found += np.uint64(error != 0)
         counts[sample] = np.int64(found)
-    return places, values, counts
 
 
 @compiled
@@ -179,19 +187,28 @@ def _exact_desire(weights: Any, errors: Any, threshold: Any) -> Any:
 
 
 @compiled
-def local_errors(samples: Any, desire: Any, words: Any, masks: Any, table: Any) -> Any:
-    """Look up the local errors of the neurons of A chosen samples, (A, N) float32 (Eq. 14).
+def local_errors(
+    samples: Any,
+    desire: Any,
+    words: Any,
+    masks: Any,
+    table: Any,
+    errors: Any,
+    first: int,
+    last: int,
+) -> None:
+    """Look up the local errors of neurons, (A, N) float32, of the chosen first to last (Eq. 14).
 
-    `table`, (3, T + 1) float32, holds them by desire + 1 and spike count; `masks` may be empty.
+    `samples` are the A chosen ones, `table`, (3, T + 1) float32, holds errors by desire + 1 and
+    spike count; `masks` may be empty.
     """
-    errors = np.zeros((len(samples), words.shape[1]), np.float32)
-    for k in range(len(samples)):
+    for k in range(first, last):
         sample = samples[k]
         for j in range(words.shape[1]):
+            errors[k, j] = 0
             if desire[sample, j] != 0 and (masks.size == 0 or masks[sample, j]):
                 spikes = np.int64(popcount(words[sample, j]))
                 errors[k, j] = table[np.int64(desire[sample, j]) + 1, spikes]
-    return errors
 
 
 @compiled
@@ -276,11 +293,12 @@ def learn_tiles(
 
 
 @compiled
-def signs_of(desire: Any, masks: Any) -> Any:
-    """Return d · mask, (B, N) int8, and whether a sample has any, (B,) bool; no masks: (0, 0)."""
-    signs = np.empty_like(desire)
-    with_desire = np.empty(len(desire), np.bool_)
-    for sample in range(len(desire)):
+def signs_of(desire: Any, masks: Any, signs: Any, with_desire: Any, first: int, last: int) -> None:
+    """Fill in d · mask, (B, N) int8, and whether a sample has any, (B,) bool; no masks: (0, 0).
+
+    Samples are those from first to last.
+    """
+    for sample in range(first, last):
         union = np.int8(0)
         for j in range(desire.shape[1]):
             sign = desire[sample, j]
@@ -289,7 +307,6 @@ def signs_of(desire: Any, masks: Any) -> Any:
             signs[sample, j] = sign
             union |= sign
         with_desire[sample] = union != 0
-    return signs, with_desire
 
 
 @compiled

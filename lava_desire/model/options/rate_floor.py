@@ -53,9 +53,9 @@ class RateFloor(Term):
         post = update.learning_rate * update.num_samples * lift
         return post, share_of(update.input_rates, update.mean_trace), _LIFT_BITS + 16
 
-    def numbers(self, mean_trace: float) -> tuple[float, float, float]:
+    def numbers(self, mean_trace: float, num_samples: int) -> tuple[float, float, float]:
         """See :class:`~lava_desire.model.option.Term`."""
-        return LIFT / self.rate_floor, self.rate_floor, mean_trace
+        return num_samples * LIFT / self.rate_floor, self.rate_floor, mean_trace
 
 
 def _lift(rate: Array, floor: float, num_samples: int, learning_rate: Array | float) -> Array:

@@ -42,7 +42,7 @@ class TraceBaseline(Term):
         baseline = share_of(update.input_rates, gain)
         return -update.learning_rate * update.desired_spikes(), baseline, 8
 
-    def numbers(self, mean_trace: float) -> tuple[float, float, float]:
+    def numbers(self, mean_trace: float, num_samples: int) -> tuple[float, float, float]:
         """See :class:`~lava_desire.model.option.Term`."""
         return -1.0, 0.0, self.trace_baseline * mean_trace
 
