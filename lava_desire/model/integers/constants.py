@@ -38,17 +38,7 @@ _NEARLY = 1e-9
 
 
 def whole_decay(decay: float) -> int:
-    """Round a decay to whole numbers.
-
-    Parameters
-    ----------
-    decay : float
-        In [0, 1).
-
-    Returns
-    -------
-    int
-        To the nearest 1/4096, in [0, 4095].
+    """Return a decay, in [0, 1), to the nearest 1/4096, in [0, 4095].
 
     Examples
     --------
