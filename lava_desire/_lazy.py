@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Callable
+from dis import get_instructions
 from importlib import import_module
 from typing import Any
 
@@ -12,13 +12,17 @@ from typing import Any
 def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package whose names stand in other modules.
 
-    Where they stand is said by the imports below ``if TYPE_CHECKING`` in its source, for type
-    checkers and here. Of `lava_desire` itself these modules are names as well.
+    Where they stand is said by the imports below ``if TYPE_CHECKING``, for type checkers and
+    here: they are read from the compiled code, which is there without its source as well. Of
+    `lava_desire` itself these modules are names too.
     """
     spec: Any = sys.modules[package].__spec__
-    tree = ast.parse(spec.loader.get_source(package))
-    imports = [each for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)]
-    modules = {name.name: str(each.module) for each in imports for name in each.names}
+    modules: dict[str, str] = {}
+    for each in get_instructions(spec.loader.get_code(package)):
+        if each.opname == "IMPORT_NAME":
+            module = each.argval
+        elif each.opname == "IMPORT_FROM":
+            modules[each.argval] = module
 
     def load(name: str) -> Any:
         if package == __package__ and f"{package}.{name}" in modules.values():
