@@ -33,4 +33,13 @@ __all__ = [
     "load_dataset",
 ]
 
-__getattr__, __dir__ = lazily(__name__)
+_HOMES = {
+    "classifier": "DesireClassifier",
+    "config": "DesireConfig",
+    "data": "load_dataset",
+    "engine": "DesireNetwork evaluate fit",
+    "model.conv2d": "Conv2d",
+    "model.synapses": "Dense",
+}
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -60,4 +60,19 @@ __all__ = [
     "plot_window",
 ]
 
-__getattr__, __dir__ = lazily(__name__)
+_HOMES = {
+    "analysis.ablation": "plot_ablation",
+    "analysis.accuracy": "plot_accuracy",
+    "analysis.complexity": "plot_operations",
+    "analysis.contribution": "plot_contribution",
+    "analysis.core_map": "plot_core_map",
+    "analysis.figures": "plot_calibration plot_classified_images plot_confusion plot_curves "
+    "plot_desires plot_learning_curve plot_rasters plot_rates plot_seeds plot_weights",
+    "analysis.firing": "FiringRates firing_rates",
+    "analysis.local_losses": "plot_local_losses",
+    "analysis.scaling": "plot_scaling",
+    "analysis.spike_activity": "plot_activity_by_class",
+    "proc.inspection": "plot_window",
+}
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -34,4 +34,17 @@ __all__ = [
     "read_idx",
 ]
 
-__getattr__, __dir__ = lazily(__name__)
+_HOMES = {
+    "data.checks": "DataError DataWarning",
+    "data.dataset": "Dataset",
+    "data.folder": "load_folder",
+    "data.idx": "read_idx",
+    "data.names": "DATASETS",
+    "data.npz": "load_npz",
+    "data.pictures": "load_pictures",
+    "data.sources": "load_data load_dataset",
+    "data.spike_trains": "SpikeSource SpikeTrains",
+    "data.table": "load_table",
+}
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from lava_desire._lazy import lazily
 
-# No module bears the name of what it holds, which importing it would hide.
 if TYPE_CHECKING:
     from lava_desire.deploy.authors import from_authors
     from lava_desire.deploy.chip_energy import Energy, energy
     from lava_desire.deploy.core_map import CoreMap, map_network
     from lava_desire.deploy.integer_network import IntegerNetwork, scale_to_integers
     from lava_desire.deploy.lava_processes import LavaNetwork, to_lava
-    from lava_desire.deploy.loihi_neuron import DesireErrors, DesireLearningLIF
+    from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
     from lava_desire.deploy.loihi_rule import LoihiRule, loihi_feedback_rule, loihi_learning_rule
     from lava_desire.deploy.neurobench import neurobench_report, to_neurobench
     from lava_desire.deploy.nir_import import from_nir
@@ -60,4 +59,24 @@ __all__ = [
     "to_xylo",
 ]
 
-__getattr__, __dir__ = lazily(__name__)
+# No module bears the name of what it holds, which importing it would hide.
+_HOMES = {
+    "deploy.authors": "from_authors",
+    "deploy.chip_energy": "Energy energy",
+    "deploy.core_map": "CoreMap map_network",
+    "deploy.integer_network": "IntegerNetwork scale_to_integers",
+    "deploy.lava_processes": "LavaNetwork to_lava",
+    "deploy.loihi_neuron.models": "DesireErrors DesireLearningLIF",
+    "deploy.loihi_rule": "LoihiRule loihi_feedback_rule loihi_learning_rule",
+    "deploy.targets.netx": "to_netx",
+    "deploy.targets.nir": "to_nir",
+    "deploy.neurobench": "neurobench_report to_neurobench",
+    "deploy.nir_import": "from_nir",
+    "deploy.quantization": "Quantized quantize",
+    "deploy.targets": "export",
+    "deploy.torch_module": "to_torch",
+    "deploy.xylo_network": "XyloNetwork XyloRun",
+    "deploy.xylo_quantization": "XyloQuantized XyloReport to_xylo",
+}
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

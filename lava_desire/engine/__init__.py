@@ -65,4 +65,23 @@ __all__ = [
     "read_checkpoint",
 ]
 
-__getattr__, __dir__ = lazily(__name__)
+_HOMES = {
+    "activity": "Activity StepResult",
+    "backends.registry": "KERNELS PRECISIONS default_precision",
+    "checkpoint": "Checkpoint CheckpointError read_checkpoint",
+    "errors": "DamagedCheckpointWarning DeviceMemoryError RankError",
+    "files": "FolderInUseError",
+    "network": "DesireNetwork",
+    "operations": "LayerOperations count_operations",
+    "training.callbacks": "Callback EarlyStopping EpochCheckpoint",
+    "training.choose": "fit",
+    "training.evaluation": "Metrics evaluate",
+    "training.find_rate": "RateSearch TriedRate find_learning_rate",
+    "training.history": "EpochRecord History Progress TestRecord",
+    "training.loggers": "CSVLogger JSONLinesLogger TensorBoardLogger",
+    "training.interrupt": "Interrupted",
+    "training.ranks": "open_process_group",
+    "training.scores": "ClassScores MarginBin",
+}
+
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -7,9 +7,8 @@ imported.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from lava_desire._lazy import lazily
 
 if TYPE_CHECKING:
     from lava_desire.lava_runtime.compat import import_lava
@@ -18,10 +17,24 @@ if TYPE_CHECKING:
 
 __all__ = ["HangError", "ProcessError", "import_lava", "install", "stepping", "uninstall"]
 
-_load, __dir__ = lazily(__name__)
+_HOMES = {
+    "HangError": "errors",
+    "ProcessError": "errors",
+    "import_lava": "compat",
+    "install": "modes",
+    "stepping": "modes",
+    "uninstall": "modes",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__ and name != "import_lava":
-        _load("import_lava")()
-    return _load(name)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    compat = import_module("lava_desire.lava_runtime.compat")
+    if name != "import_lava":
+        compat.import_lava()
+    return getattr(import_module(f"lava_desire.lava_runtime.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
