@@ -684,7 +684,8 @@ class DesireNetwork:
         self._forget_accuracy()
         if loop is not None and loop.learns:
             self.backend.check_learning(learning_rate)  # before a mask is drawn
-            first, trains = self.samples_seen, self.backend.encode(images)
+            encode = self.backend.encode if size == 1 else self.backend.encode_in_turn
+            first, trains = self.samples_seen, encode(images)
             self._pass_masks(len(images))
             averaged = self.state.minibatches_averaged
             shares = average.next_shares(-(-len(images) // size)) if average else []

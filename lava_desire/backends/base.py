@@ -195,6 +195,12 @@ class Backend:
             return self._look_up(images)
         return self.pack(rule.encode(images, self.config.num_steps, self.config.threshold))
 
+    def encode_in_turn(self, inputs: Tensor) -> Any:
+        """Do what :meth:`encode` does for :attr:`in_turn`, which takes images of bytes as well."""
+        images = filtered(self.config, inputs) if inputs.ndim == 2 else inputs
+        is_image = images.ndim == 2 and images.dtype == torch.uint8
+        return images.numpy() if is_image else self.encode(inputs)
+
     def _look_up(self, images: Tensor) -> Any:
         return self.pack(self._table[:, images.int()])
 

@@ -73,7 +73,7 @@ from lava_desire.training.samples import (
 
 _SAMPLES_LOOKED_AT = 64  # for layers that fell silent
 _STRETCH_SECONDS = 0.2  # of the processor between two looks at interrupts and time, at most about
-_STRETCH_BYTES = 1 << 22  # of trains at a time
+_STRETCH_BYTES = 1 << 24  # of trains at a time
 
 
 class TrainingRun:

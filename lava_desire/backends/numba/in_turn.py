@@ -29,18 +29,22 @@ class InTurn:
     """Lets a network of dense layers learn minibatches one after the other.
 
     `learns` says whether it does all that the config asks for in learning; what changes samples is
-    the training run's. `online` is what the network learns single samples with.
+    the training run's. `online` is what the network learns single samples with, `levels`, (256,)
+    words, are the trains of pixels.
     """
 
-    def __init__(self, config: DesireConfig, online: Online, workspace: Workspace) -> None:
+    def __init__(
+        self, config: DesireConfig, online: Online, levels: Any, workspace: Workspace
+    ) -> None:
         self.learns = online.learns and config.batch_size > 1
-        self._config, self._online, self._workspace = config, online, workspace
+        self._config, self._workspace = config, workspace
+        self._plan, self._scales = (*online.plan, levels), online.scales
         self._neurons = list(config.neurons)
 
     def learn(
         self,
         state: NetworkState,
-        trains: Any,
+        images: Any,
         labels: Tensor,
         learning_rate: float,
         number: int,
@@ -48,7 +52,8 @@ class InTurn:
     ) -> tuple[int, int, int]:
         """Learn minibatches in their order, as the steps of a network do (Eq. 1 to 16).
 
-        Trains are (S, N_0) words, labels (S,) int64; the last minibatch may be smaller. The state's
+        Images are (S, N_0) uint8, or trains (S, N_0) words; labels are (S,) int64, and the last
+        minibatch may be smaller. The state's
         weights, averages and mean rates change in place. `learning_rate` is η before a layer's
         factor; masks are drawn from the number of the first sample on. `shares`, one a minibatch or
         none, say by how much each moves the state's average. Returns the samples before the first
@@ -57,6 +62,11 @@ class InTurn:
         averages = state.average if len(shares) else []
         if not all(each.T.is_contiguous() for each in (*state.weights, *averages)):
             return 0, 0, 0
+        trains, nothing = images, np.empty((0, self._neurons[0]))
+        if images.dtype == np.uint8:
+            trains = nothing.astype(np.uint64)
+        else:
+            images = nothing.astype(np.uint8)
         rates, rated = np.empty(0), np.empty(0, np.int64)
         if state.holds("input_rates"):
             rates, rated = torch.cat(state.input_rates).numpy(), state.rated_samples.numpy()
@@ -69,6 +79,7 @@ class InTurn:
             if begin < end and found[0] == begin:
                 self._run(
                     size,
+                    images[begin:end],
                     trains[begin:end],
                     labels.numpy()[begin:end],
                     number + begin,
@@ -89,6 +100,7 @@ class InTurn:
     def _run(
         self,
         batch_size: int,
+        images: Any,
         trains: Any,
         labels: Any,
         number: int,
@@ -108,13 +120,14 @@ class InTurn:
             chances = take("turn.chances", (batch_size * sum(neurons),), np.uint64)
         boards, edges = boards_of(self._stages(batch_size), num_threads())
         arguments = (
+            images,
             trains,
             labels,
             number,
             batch_size,
             np.array(addresses, np.int64),
-            learning_rate * self._online.scales,
-            self._online.plan,
+            learning_rate * self._scales,
+            self._plan,
             np.array(numbers, np.float64).reshape(-1, 3),
             np.array(averages, np.int64),
             shares,

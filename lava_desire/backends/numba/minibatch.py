@@ -54,6 +54,7 @@ _FEW_ROWS = 16  # whose weights stay in the first-level cache while they are cha
 
 @compiled
 def learn_minibatches(
+    images: Any,
     trains: Any,
     labels: Any,
     first_number: int,
@@ -78,23 +79,24 @@ def learn_minibatches(
 ) -> None:
     """Learn minibatches of B samples through dense layers, in their order (Eq. 1 to 16).
 
-    Trains of the input are (S, N_0) words, labels (S,) int64, S a multiple of B; masks are drawn
-    from the number of the first sample on. `addresses`, (L,) int64, are those of the weights,
+    Images are (S, N_0) uint8, whose trains stand in a table, (256,) words, or empty where trains
+    of the input are (S, N_0) words; labels are (S,) int64, S a multiple of B. Masks are drawn from
+    the number of the first sample on. `addresses`, (L,) int64, are those of the weights,
     (N_{ℓ−1}, N_ℓ) float32, by input; `rates`, (L,) float64, η of each layer. `averages`, (L,)
     int64, are the addresses of the weights' averages, each like the weights, and `shares`, (S / B,)
     float32, by how much minibatches move them; both empty where there are none. `mean_rates`, (N −
     N_L,) float64, layer behind layer, and `rated`, (L,) int64, are the state's input_rates and
     rated_samples, which go on; both empty where rates are not followed. `plan` and `terms` are what
-    :class:`~.online.Online` keeps, the latter for B samples; `held`, `chances` and `lists`, of all
-    threads, and `room`, of this one, what :class:`~.in_turn.InTurn` makes, where neurons learn in
-    other steps than those of their spikes if `chances` is not None. `stages` is the board of
-    :func:`~.threads.share_stages`, `boards` with their `edges` those of the stages.
+    :class:`~.online.Online` keeps, and that table, the latter for B samples; `held`, `chances` and
+    `lists`, of all threads, and `room`, of this one, what :class:`~.in_turn.InTurn` makes, where
+    neurons learn in other steps than those of their spikes if `chances` is not None. `stages` is
+    the board of :func:`~.threads.share_stages`, `boards` with their `edges` those of the stages.
 
     `found`, (3,) int64, receives the samples before the first minibatch at which a weight or
     potential is NaN or infinite, which with those behind it has changed nothing; and how many of
     them are predicted right (Sec. 4.2), and have desire.
     """
-    sizes, delays, gains, keys, leasts, thresholds, table, outputs, numbers = plan
+    sizes, delays, gains, keys, leasts, thresholds, table, outputs, numbers, levels = plan
     words, kept, desires, signs, seen, used, num_used, with_desire, chosen, num_chosen = held[:10]
     errors, places, values, counts, posts, pres, is_asked, following, is_rated, desired = held[10:]
     tile, transposed, sums, pairings = room
@@ -126,7 +128,9 @@ def learn_minibatches(
                 leasts,
                 begins,
                 kept,
+                images[first_sample : first_sample + batch_size],
                 trains[first_sample : first_sample + batch_size],
+                levels,
                 _part(words, batch_size, 0, sizes[0]),
                 board,
                 thread,
@@ -427,12 +431,14 @@ def _begin(
     leasts: Any,
     begins: Any,
     kept: Any,
+    images: Any,
     trains: Any,
+    levels: Any,
     words: Any,
     board: Any,
     thread: int,
 ) -> None:
-    """Draw the masks of a minibatch, and silence its input by the first, (B, N_0) words."""
+    """Draw the masks of a minibatch, and fill in its input, silenced by the first, (B, N_0)."""
     for piece in pieces_of(board, thread):
         layer, first, last = piece[0], piece[1], piece[2]
         masks = _part(kept, len(words), begins[layer], begins[layer + 1] - begins[layer])
@@ -440,8 +446,13 @@ def _begin(
         draw_kept_together(keys[layer], first_number + first, leasts[layer], masks)
         if layer == 0:
             for sample in range(first, last):
-                for j in range(words.shape[1]):
-                    words[sample, j] = trains[sample, j] * np.uint64(masks[sample - first, j])
+                mask = masks[sample - first]
+                if len(images):
+                    for j in range(words.shape[1]):
+                        words[sample, j] = levels[images[sample, j]] * np.uint64(mask[j])
+                else:
+                    for j in range(words.shape[1]):
+                        words[sample, j] = trains[sample, j] * np.uint64(mask[j])
 
 
 @compiled
