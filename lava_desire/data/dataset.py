@@ -216,7 +216,7 @@ class Dataset:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], name: str = "data") -> Dataset:
-        """Return a data set of arrays by name, as keras, scikit-learn and ``.npz`` files have them.
+        """Make a data set of arrays by name, as keras, scikit-learn and ``.npz`` files have them.
 
         Parameters
         ----------
@@ -232,6 +232,10 @@ class Dataset:
             among them. A single target name, as that of a column, and all else is left alone.
         name : str
             What it is called.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------
@@ -278,7 +282,7 @@ class Dataset:
     def from_sources(
         cls, train: SpikeSource, test: SpikeSource | None = None, name: str = "events"
     ) -> Dataset:
-        """Return a data set of spike trains that are read while they are learned.
+        """Make a data set of spike trains that are read while they are learned.
 
         Parameters
         ----------
@@ -286,6 +290,10 @@ class Dataset:
             Their samples; without `test` there is no test set. Classes are told by their names.
         name : str
             What it is called.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------
@@ -357,6 +365,10 @@ class Dataset:
 
     def as_test(self) -> Dataset:
         """Return it with all samples as its test set, those to train with first.
+
+        Returns
+        -------
+        Dataset
 
         Raises
         ------

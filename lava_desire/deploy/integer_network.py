@@ -228,6 +228,10 @@ class IntegerNetwork(EncodingNetwork):
         layers : collection of int, optional
             The indices in [0, L) of those that are changed; all when not given.
 
+        Returns
+        -------
+        IntegerNetwork
+
         Raises
         ------
         ValueError

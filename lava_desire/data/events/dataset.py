@@ -189,6 +189,10 @@ class EventDataset:
         samples : array
             (R,) integers: their numbers, in any order; or a mask, (S,) bool.
 
+        Returns
+        -------
+        EventDataset
+
         Raises
         ------
         DataError
@@ -207,6 +211,10 @@ class EventDataset:
         """Return four fifths of each class to train with, and a fifth to test with.
 
         The parts are the same every time.
+
+        Returns
+        -------
+        train, test : EventDataset
 
         Raises
         ------

@@ -123,7 +123,7 @@ class Events:
 
     @classmethod
     def from_array(cls, array: Any, **options: Any) -> Events:
-        """Return the events of a structured array, as the readers of the field have it.
+        """Take a structured array, as the readers of the field return it.
 
         Parameters
         ----------
@@ -132,6 +132,10 @@ class Events:
             and `p` (or `polarity`, `on`); other fields are left alone, and y and p may be missing.
         **options
             `sensor`, `sort` and `signed_polarity`, as above.
+
+        Returns
+        -------
+        Events
 
         Raises
         ------
@@ -175,13 +179,17 @@ class Events:
         ----------
         start, stop : int
             Times, µs.
+
+        Returns
+        -------
+        Events
         """
         first, last = np.searchsorted(self.t, (start, stop))
         return self[first:last]
 
     @staticmethod
     def joined(parts: Iterable[Events], sensor: Sensor | None = None) -> Events:
-        """Return recordings that follow each other as one.
+        """Put recordings that follow each other into one.
 
         Parameters
         ----------
@@ -189,6 +197,10 @@ class Events:
             In the order of their times.
         sensor : tuple of int, optional
             (channels, height, width); that of the first part when not given.
+
+        Returns
+        -------
+        Events
 
         Raises
         ------
@@ -211,6 +223,10 @@ class Events:
         ----------
         sensor : tuple of int
             (channels, height, width).
+
+        Returns
+        -------
+        Events
 
         Raises
         ------

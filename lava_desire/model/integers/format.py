@@ -115,7 +115,7 @@ class LayerFormat:
 
     @classmethod
     def of_step(cls, step: float, threshold: float, weight_bits: int = 8) -> LayerFormat:
-        """Return the exponent and threshold with which mantissas count in `step`.
+        """Choose exponent and threshold for mantissas that count in `step`.
 
         The exponent is the one nearest to zero with which the threshold's mantissa is precise to
         0.1 % and leaves the membrane potential room; it is not negative where that can be had,
@@ -130,6 +130,10 @@ class LayerFormat:
             θ of the network.
         weight_bits : int
             Bits of a mantissa.
+
+        Returns
+        -------
+        LayerFormat
 
         Raises
         ------
