@@ -174,12 +174,17 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         )
 
     def part(self, kind: type[SomePart]) -> SomePart:
-        """Return a part of the configuration, an instance with its values.
+        """Return a part of the configuration.
 
         Parameters
         ----------
         kind : type
             Class of an option, or of another part of `lava_desire/model/`.
+
+        Returns
+        -------
+        Part
+            An instance of it, with the values of this configuration.
         """
         names = [field.name for field in dataclasses.fields(kind)]
         return kind(**{name: getattr(self, name) for name in names})
@@ -244,12 +249,15 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def preset(cls, name: str) -> DesireConfig:
         """Return a named configuration, such as ``digits`` or ``mnist-best``.
 
-        :meth:`replace` changes single fields of it.
-
         Parameters
         ----------
         name : str
             One of :data:`PRESETS`.
+
+        Returns
+        -------
+        DesireConfig
+            The configuration; :meth:`replace` changes single fields of it.
 
         Raises
         ------
@@ -306,22 +314,32 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return "-".join(("x".join(map(str, self.synapses[0].pre_shape)), *map(str, self.layers)))
 
     def num_neurons(self, layer: int) -> int:
-        """Return the number N_ℓ of neurons of a layer.
+        """Return the number of neurons of a layer.
 
         Parameters
         ----------
         layer : int
             0 is the input, L the output.
+
+        Returns
+        -------
+        int
+            N_ℓ.
         """
         return self.neurons[layer]
 
     def delay(self, layer: int) -> int:
-        """Return the synaptic delay of a layer in time steps: 0 after the encoder, then 1.
+        """Return the synaptic delay of a layer.
 
         Parameters
         ----------
         layer : int
             ℓ in 1 to L.
+
+        Returns
+        -------
+        int
+            In time steps: 0 after the encoder, then 1.
         """
         return 0 if layer == 1 else 1
 
@@ -336,12 +354,17 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return any(option.follows_rates for option in self.options)
 
     def moves_images(self, epoch: int) -> bool:
-        """Return whether an epoch may change training samples, as by a shift.
+        """Say whether an epoch changes training samples, images or spike trains: moves them, say.
 
         Parameters
         ----------
         epoch : int
             e, counted from 0.
+
+        Returns
+        -------
+        bool
+            Whether some may be changed.
         """
         shift = self.part(ImageShift)
         moves = any(isinstance(option, Augmentation) for option in self.options)
@@ -363,22 +386,32 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return self.follows_rates and self.part(MeanRates).rates_over == "desired"
 
     def rate_floor_of(self, layer: int) -> float:
-        """Return the least mean firing rate of a layer, in spikes a step; 0 but for hidden ones.
+        """Return the least mean firing rate of a layer's neurons; 0 but for hidden ones.
 
         Parameters
         ----------
         layer : int
             ℓ in 1 to L.
+
+        Returns
+        -------
+        float
+            In spikes a time step.
         """
         return self.rate_floor if layer < self.num_layers else 0.0
 
     def dropout_of(self, layer: int) -> float:
-        """Return P_drop in [0, 1) of the neurons of a layer (Sec. 3.3); 0 for the output.
+        """Return the probability of dropping a neuron of a layer (Sec. 3.3).
 
         Parameters
         ----------
         layer : int
             0 is the input, L the output.
+
+        Returns
+        -------
+        float
+            P_drop in [0, 1); 0 for the output.
 
         Raises
         ------
@@ -401,6 +434,11 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             The hidden layer ℓ, 1 to L − 1. Its z comes through connection ℓ + 1: θ_conv where that
             is a convolution, else θ_hid.
 
+        Returns
+        -------
+        float
+            θ.
+
         Raises
         ------
         ValueError
@@ -417,12 +455,17 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return isinstance(self.synapses[layer - 1], Conv2d)
 
     def dropout_gain(self, layer: int) -> float:
-        """Return g = 1 / (1 − P_drop) ≥ 1, what scales spikes of a layer in training (Eq. 16).
+        """Return g = 1 / (1 − P_drop), what scales the spikes of a layer in training (Eq. 16).
 
         Parameters
         ----------
         layer : int
             0 is the input, L the output.
+
+        Returns
+        -------
+        float
+            g, at least 1.
 
         Raises
         ------
@@ -434,12 +477,17 @@ class DesireConfig(Layers, Schedule, Rule, Network):
     def learning_rate_at(self, epoch: int) -> float:
         """Return the learning rate of an epoch: η_e = η_0 · exp(−λ·e)  (Sec. 4.2).
 
-        Or that of `learning_rate_schedule`; :meth:`learning_rate_scale_of` a layer comes on top.
+        Or that of `learning_rate_schedule`.
 
         Parameters
         ----------
         epoch : int
             e, counted from 0.
+
+        Returns
+        -------
+        float
+            η_e; :meth:`learning_rate_scale_of` a layer comes on top.
 
         Examples
         --------
@@ -452,12 +500,17 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         return self.learning_rate * math.exp(-self.learning_rate_decay * epoch)
 
     def learning_rate_scale_of(self, layer: int) -> float:
-        """Return the factor ≥ 0 on η of a plastic layer; 1 in the paper, 1/P of a convolution.
+        """Return the factor on η of a plastic layer; 1 in the paper, 1/P of a convolution.
 
         Parameters
         ----------
         layer : int
             The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        float
+            At least 0.
 
         Raises
         ------
@@ -498,7 +551,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         num_classes: int | None = None,
         **changes: Any,
     ) -> DesireConfig:
-        """Return a copy with other layers, and some fields changed, validated anew.
+        """Return a copy with other layers, and some fields changed.
 
         Parameters
         ----------
@@ -511,6 +564,11 @@ class DesireConfig(Layers, Schedule, Rule, Network):
             `layers` has them; as before when not given.
         changes
             Fields, as :meth:`replace` takes them.
+
+        Returns
+        -------
+        DesireConfig
+            The copy, validated anew.
 
         Raises
         ------
@@ -537,6 +595,11 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         ----------
         num_layers : int
             How many, in 1 to L.
+
+        Returns
+        -------
+        DesireConfig
+            Their configuration.
         """
         firsts = {"layers": num_layers, "learning_rate_scale": num_layers}
         firsts |= {"layer_sizes": num_layers + 1, "desire_threshold_hidden": num_layers - 1}

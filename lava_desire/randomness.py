@@ -98,7 +98,7 @@ def feedback_held(config: DesireConfig, layer: int) -> Any:
 
 
 def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64]:
-    """Return the order in which an epoch visits the samples, (num_samples,) int64.
+    """Return the order in which an epoch visits the samples.
 
     It depends on the arguments alone, so that a resumed epoch goes on where it was.
 
@@ -110,6 +110,11 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> npt.NDArray[np.int64
         Counted from 0.
     num_samples : int
         How many there are.
+
+    Returns
+    -------
+    ndarray
+        A permutation of the samples, (num_samples,) int64.
 
     Examples
     --------
@@ -458,7 +463,7 @@ class RoundingStream:
         self._counter = 0
 
     def counter_of(self, sample: int, row: int = 0) -> int:
-        """Return the Philox counter, of eight words each, with which a row of a sample begins.
+        """Return the Philox counter with which a row of a sample begins.
 
         Parameters
         ----------
@@ -466,6 +471,11 @@ class RoundingStream:
             Number of the sample among those that are learned, from 0.
         row : int
             Row of its table.
+
+        Returns
+        -------
+        int
+            The number of eight words that come before.
 
         Raises
         ------

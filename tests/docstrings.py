@@ -118,13 +118,13 @@ def _function_faults(function: Any, owner: Any) -> list[str]:
     found += _array_faults(told)
     returned = str(inspect.signature(function).return_annotation)
     if returned not in ("None", "NoReturn"):
-        # What stands before the first section may answer, where the signature says the type.
+        # A question without parameters may answer in its one line.
         if answers := entries(text, "Returns"):
             found += _array_faults(answers)
-        elif (wanted and returned == "Any") or not re.match(r"Returns? ", text):
+        elif wanted or not re.match(r"Returns? ", text):
             found.append("Returns is missing")
         else:
-            found += _shape_faults("it", returned, re.split(r"\n\w+\n-+\n", text)[0])
+            found += _shape_faults("it", returned, text)
     return found + _raises_faults(function, owner, text)
 
 

@@ -157,25 +157,6 @@ class TestTheCheckItself:
             "told: values is an array without a dtype",
         ]
 
-    def test_a_first_line_that_answers_gives_shape_and_dtype(self):
-        def answered(values) -> NDArray:  # noqa: F821
-            """Return the squares.
-
-            Parameters
-            ----------
-            values : array
-                (N,) float64.
-            """
-
-        assert faults("answered", answered) == [
-            "answered: it is an array without a shape",
-            "answered: it is an array without a dtype",
-        ]
-        answered.__doc__ = answered.__doc__.replace("squares", "squares, (N,) float64")
-        assert faults("answered", answered) == []
-        answered.__annotations__["return"] = "Any"
-        assert faults("answered", answered) == ["answered: Returns is missing"]
-
     def test_names_may_share_an_entry(self):
         text = "A line.\n\nParameters\n----------\none, two : int\n    Both.\n"
         both = ("int", "Both.")

@@ -115,7 +115,7 @@ class SurrogatePass:
         return self.trains[-1].sum(0)
 
     def loss(self, labels: Tensor, kind: str) -> Tensor:
-        """Return a loss, () float32, summed over the samples.
+        """Return a loss, summed over the samples.
 
         Parameters
         ----------
@@ -124,6 +124,11 @@ class SurrogatePass:
         kind : {"cross_entropy", "squared_error", "desires"}
             Cross entropy of the output counts; Eq. 6, of the rates' errors; or −Σ d_o n_o, whose
             gradient passes the ternary desires of the output (Eq. 11) back.
+
+        Returns
+        -------
+        Tensor
+            () float32.
 
         Raises
         ------
@@ -203,7 +208,7 @@ class SurrogatePass:
         return found
 
     def post(self, layer: int, kind: str) -> Tensor:
-        """Return the postsynaptic factor of layer ℓ: (T, B, N_ℓ) float32, 0 of dropped neurons.
+        """Return the postsynaptic factor of layer ℓ, (T, B, N_ℓ) float32.
 
         Parameters
         ----------
@@ -211,6 +216,11 @@ class SurrogatePass:
             ℓ in 1 to L.
         kind : {"derivative", "near", "spike"}
             ψ(p); whether p is near the threshold, [|p − θ| < θ/2], which is as much in all; or s.
+
+        Returns
+        -------
+        Tensor
+            0 where a neuron is dropped.
 
         Raises
         ------

@@ -182,6 +182,11 @@ class Backend:
         ----------
         inputs : Tensor
             Images, (B, N) uint8 or float32, or packed spikes, (B, ⌈T/8⌉, N_0) uint8.
+
+        Returns
+        -------
+        object
+            Trains.
         """
         if inputs.ndim == 2:
             return self.encode_images(inputs)

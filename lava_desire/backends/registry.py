@@ -48,12 +48,15 @@ TRITON = "3.6"
 def default_precision(device: object) -> str:
     """Return the precision that suits a device: tensor cores want bfloat16, a CPU stays exact.
 
-    ``"bfloat16x2"`` for CUDA, ``"float32"`` for anything else.
-
     Parameters
     ----------
     device : str or torch.device
         Where a network shall live.
+
+    Returns
+    -------
+    str
+        ``"bfloat16x2"`` for CUDA, ``"float32"`` for anything else.
     """
     return "bfloat16x2" if str(device).startswith("cuda") else "float32"
 

@@ -429,7 +429,10 @@ class Dataset:
     def in_floats(self) -> Dataset:
         """Return a table with numbers in [0, 1], whose whole ones were taken for bytes.
 
-        What is no table is returned as it is.
+        Returns
+        -------
+        Dataset
+            Itself, where it is no table.
 
         Raises
         ------

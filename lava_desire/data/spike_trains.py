@@ -144,12 +144,17 @@ class SpikeSource(Protocol):
     def __len__(self) -> int: ...
 
     def spikes(self, samples: Any) -> SpikeTrains:
-        """Return some samples, in their order.
+        """Return some samples.
 
         Parameters
         ----------
         samples : array
             (R,) int64 numbers of samples, in any order.
+
+        Returns
+        -------
+        SpikeTrains
+            Of these samples, in their order.
         """
 
 

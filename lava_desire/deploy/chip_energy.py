@@ -130,7 +130,7 @@ class Energy:
     not_learned: str = ""
 
     def total(self, by: str = "makers", part: str | None = None) -> float:
-        """Return the energy of a sample, in picojoules.
+        """Return the energy of a sample.
 
         Parameters
         ----------
@@ -138,19 +138,27 @@ class Energy:
             Whose figures: ``"makers"``, or the name of a simulator.
         part : str, optional
             One of ``synapses``, ``somas``, ``network``; all when not given.
+
+        Returns
+        -------
+        float
+            In picojoules.
         """
         parts = PARTS if part is None else (part,)
         return sum(layer.energies[by][name] for layer in self.layers for name in parts)
 
     def learning_total(self, event: str) -> float:
-        """Return what an event of learning takes in a sample's training step, in picojoules.
-
-        It is 0 of events without a figure.
+        """Return the energy of one event of learning, in a training step of one sample.
 
         Parameters
         ----------
         event : str
             A name of :attr:`LayerEnergy.learning`.
+
+        Returns
+        -------
+        float
+            In picojoules; 0 of events without a figure.
 
         Raises
         ------

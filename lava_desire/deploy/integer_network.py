@@ -323,7 +323,7 @@ def encode_images(
 
 
 def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
-    """Return the simplest integer network: layers scaled by their largest weights, exponents 0.
+    """Return the simplest integer network: every layer scaled by its largest weight.
 
     The scale is the largest at which the threshold is an integer, so that only the weights are
     rounded. Scales chosen from data lose less.
@@ -332,6 +332,11 @@ def scale_to_integers(network: DesireNetwork) -> IntegerNetwork:
     ----------
     network : DesireNetwork
         A trained network.
+
+    Returns
+    -------
+    IntegerNetwork
+        With exponents 0.
 
     Raises
     ------

@@ -171,7 +171,7 @@ class EligibilityPolicy(Option, ABC):
 
     @abstractmethod
     def error(self, desire: Array, share: Array, mask: Array | None = None) -> Array:
-        """Return what a neuron passes back in place of Eq. 14: c, (..., N) float32.
+        """Return what a neuron passes back in place of Eq. 14.
 
         Parameters
         ----------
@@ -181,12 +181,15 @@ class EligibilityPolicy(Option, ABC):
             ē, eligible steps by T, (..., N) float32.
         mask : array, optional
             Dropout mask, (..., N) bool.
+
+        Returns
+        -------
+        array
+            c, (..., N) float32.
         """
 
     def integer_error(self, desire: Array, counts: Array, mask: Array | None = None) -> Array:
         """Return T times :meth:`error` where a network learns in integers; of one that offers it.
-
-        c, (..., N) int64 in [−T, T].
 
         Parameters
         ----------
@@ -196,6 +199,11 @@ class EligibilityPolicy(Option, ABC):
             Eligible steps, (..., N) int64 in [0, T].
         mask : ndarray, optional
             Dropout mask, (..., N) bool.
+
+        Returns
+        -------
+        ndarray
+            c, (..., N) int64 in [−T, T].
         """
         raise NotImplementedError
 
@@ -306,7 +314,7 @@ class OutputPolicy(Option, ABC):
 
     @abstractmethod
     def desire(self, counts: Array, labels: Array) -> Array:
-        """Return the desire of the output neurons: d, (B, K) int8 in {−1, 0, +1}.
+        """Return the desire of the output neurons.
 
         Parameters
         ----------
@@ -314,6 +322,11 @@ class OutputPolicy(Option, ABC):
             n, spikes of the window, (B, K) int64.
         labels : array
             (B,) integers in [0, K).
+
+        Returns
+        -------
+        array
+            d, (B, K) int8 in {−1, 0, +1}.
         """
 
 
@@ -323,7 +336,7 @@ class DecisionPolicy(Option, ABC):
 
     @abstractmethod
     def predict(self, counts: Array, last_spikes: Array) -> Array:
-        """Return the predicted class of each sample: (...,) int64 in [0, K), or −1 for none.
+        """Return the predicted class of each sample.
 
         Parameters
         ----------
@@ -332,6 +345,11 @@ class DecisionPolicy(Option, ABC):
         last_spikes : array
             Time steps of their last spikes, (..., K) integers, 0 where silent:
             :func:`~lava_desire.rule.last_spikes`.
+
+        Returns
+        -------
+        array
+            (...,) int64 in [0, K), or −1 for none.
         """
 
 
@@ -341,7 +359,7 @@ class FeedbackPolicy(Option, ABC):
 
     @abstractmethod
     def held(self, initial: Array, drawn: Array, spread: float) -> Array:
-        """Return what is kept of a layer while it learns: `weight_shape` float32.
+        """Return what is kept of a layer while it learns.
 
         Parameters
         ----------
@@ -350,17 +368,27 @@ class FeedbackPolicy(Option, ABC):
             config's seed fixes both.
         spread : float
             Their standard deviation.
+
+        Returns
+        -------
+        ndarray
+            `weight_shape` float32.
         """
 
     @abstractmethod
     def matrix(self, weights: Array, held: Array) -> Array:
-        """Return what takes the place of the weights: B, `weight_shape`, of the same dtype.
+        """Return what takes the place of the weights.
 
         Parameters
         ----------
         weights, held : array
             `weight_shape` float32: weights before this sample's update, and what is kept. Of a
             policy that offers integers int16 as well: mantissas, and what is kept on their grid.
+
+        Returns
+        -------
+        array
+            B, `weight_shape`, of the same dtype.
         """
 
 

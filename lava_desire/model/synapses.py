@@ -103,7 +103,13 @@ class Synapse(ABC):
 
     @classmethod
     def spelling(cls) -> str:
-        """Return what texts of this kind look like, as messages show it."""
+        """Return what texts of this kind look like.
+
+        Returns
+        -------
+        str
+            As messages show it.
+        """
         return ":".join((cls.name, *cls.parameters))
 
     def __str__(self) -> str:
@@ -129,12 +135,17 @@ class Synapse(ABC):
         return self.name, self.numbers, self.pre_shape
 
     def connected(self: Kind, pre_shape: tuple[int, ...]) -> Kind:
-        """Return this connection, of certain neurons: a copy that knows its shapes.
+        """Return this connection, of certain neurons.
 
         Parameters
         ----------
         pre_shape : tuple of int
             Shape of the presynaptic neurons.
+
+        Returns
+        -------
+        Synapse
+            A copy that knows its shapes.
 
         Raises
         ------

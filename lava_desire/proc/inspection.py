@@ -97,6 +97,11 @@ class WindowRecorder:
         index : int
             Which one, counted from 0.
 
+        Returns
+        -------
+        WindowRecord
+            Spikes, potentials, desires and changes of that window.
+
         Raises
         ------
         ValueError

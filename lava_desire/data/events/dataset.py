@@ -166,12 +166,17 @@ class EventDataset:
         return len(self._members)
 
     def spikes(self, samples: Any) -> SpikeTrains:
-        """Return the spikes of some recordings, in their order.
+        """Return the spikes of some recordings.
 
         Parameters
         ----------
         samples : array
             (R,) integers: their numbers, in any order; or a mask, (S,) bool.
+
+        Returns
+        -------
+        SpikeTrains
+            Theirs, in that order.
 
         Raises
         ------

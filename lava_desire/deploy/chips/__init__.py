@@ -9,7 +9,13 @@ from lava_desire.deploy.chips.base import Chip
 
 
 def find_chips() -> dict[str, Chip]:
-    """Return all chips by their names, in alphabetical order."""
+    """Return all chips by their names, in alphabetical order.
+
+    Returns
+    -------
+    dict of str to Chip
+        What is known of each.
+    """
     names = sorted(each.name for each in iter_modules(__path__) if each.name != "base")
     found = [import_module(f"{__name__}.{name}").CHIP for name in names]
     return {chip.name: chip for chip in found}
@@ -22,6 +28,11 @@ def find_chip(chip: str | Chip) -> Chip:
     ----------
     chip : str or Chip
         The name of its file, as ``"loihi1"``; a chip is returned as it is.
+
+    Returns
+    -------
+    Chip
+        What is known of it.
 
     Raises
     ------

@@ -55,12 +55,17 @@ def saturate(values: Array, limit: int = STATE_LIMIT) -> Array:
 
 
 def integer_brightness(images: Array) -> Array:
-    """Return brightness as integers in [0, 255], round(255·x): (..., N) int64.
+    """Return brightness as integers.
 
     Parameters
     ----------
     images : ndarray
         (..., N) integer levels in [0, 255], or brightness in [0, 1] as floats or booleans.
+
+    Returns
+    -------
+    ndarray
+        (..., N) int64 in [0, 255]; round(255·x) of brightness.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def integer_brightness(images: Array) -> Array:
 
 
 def filtered_brightness(config: DesireConfig, images: Array) -> Array:
-    """Return images as they are encoded, (..., N_0) int64 in [0, 255]: filters see levels.
+    """Return images as they are encoded, as integers: filters that are on see levels.
 
     Parameters
     ----------
@@ -86,6 +91,11 @@ def filtered_brightness(config: DesireConfig, images: Array) -> Array:
         Of the network.
     images : ndarray
         (..., N_0) uint8, or float brightness in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        (..., N_0) int64 in [0, 255].
     """
     return integer_brightness(filtered(config, images))
 
@@ -162,7 +172,7 @@ def synaptic_activation(weights: Array, spikes: Array, weight_exp: int) -> Array
 
 
 def apply_exponent(sums: Array, weight_exp: int) -> Array:
-    """Return sums · 2^e, (...,) int64, saturated to 24 bits.
+    """Return sums · 2^e.
 
     Parameters
     ----------
@@ -170,6 +180,11 @@ def apply_exponent(sums: Array, weight_exp: int) -> Array:
         (...,) int64.
     weight_exp : int
         e; a negative one shifts right, toward −∞.
+
+    Returns
+    -------
+    ndarray
+        (...,) int64, saturated to 24 bits.
     """
     shifted = sums << weight_exp if weight_exp >= 0 else sums >> -weight_exp
     return saturate(shifted)

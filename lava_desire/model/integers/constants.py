@@ -38,7 +38,17 @@ _NEARLY = 1e-9
 
 
 def whole_decay(decay: float) -> int:
-    """Return a decay, in [0, 1), to the nearest 1/4096, in [0, 4095].
+    """Round a decay to whole numbers.
+
+    Parameters
+    ----------
+    decay : float
+        In [0, 1).
+
+    Returns
+    -------
+    int
+        To the nearest 1/4096, in [0, 4095].
 
     Examples
     --------
@@ -164,48 +174,64 @@ class IntegerRule:
         return self.synapse_decay, self.decay, self.impulse
 
     def format_of(self, layer: int) -> LayerFormat:
-        """Return how the weights of a plastic layer are written.
+        """Return the format of a plastic layer.
 
         Parameters
         ----------
         layer : int
             The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        LayerFormat
+            How its weights are written.
         """
         return self.formats[layer - 1]
 
     def range_of(self, layer: int) -> tuple[int, int]:
         """Return the smallest and the largest mantissa of a layer, within what bounds weights.
 
-        Those of its format, or ±⌊limit / Δ⌋ where that is less.
-
         Parameters
         ----------
         layer : int
             The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        lowest, highest : int
+            Those of its format, or ±⌊limit / Δ⌋ where that is less.
         """
         form, step = self.format_of(layer), self.step_of(layer)
         limits = [_whole(min(bound.limit() / step, 2**7)) for bound in self.config.bounds]
         return max([form.lowest, *(-limit for limit in limits)]), min([form.highest, *limits])
 
     def step_of(self, layer: int) -> float:
-        """Return the weight Δ > 0 that mantissa 1 stands for in a plastic layer.
+        """Return the weight Δ that mantissa 1 stands for in a plastic layer.
 
         Parameters
         ----------
         layer : int
             The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        float
+            Δ > 0.
         """
         return self.format_of(layer).step(self.weight_unit)
 
     def threshold_of(self, layer: int) -> int:
         """Return the threshold of a plastic layer on the scale of its membrane potential.
 
-        That is the mantissa, shifted left by 6 bits; that of Xylo as it is.
-
         Parameters
         ----------
         layer : int
             The plastic layer ℓ, 1 to L.
+
+        Returns
+        -------
+        int
+            The mantissa, shifted left by 6 bits; that of Xylo as it is.
         """
         shift = 0 if self.neuron == "xylo" else ALIGNMENT_BITS
         return self.format_of(layer).threshold << shift
@@ -239,7 +265,7 @@ class IntegerRule:
         return math.floor(low), math.ceil(high)
 
     def gain_into(self, layer: int, training: bool) -> int:
-        """Return the gain of the input of a plastic layer in 1/64, g · 64, rounded (Eq. 16).
+        """Return the gain of the input of a plastic layer in 1/64.
 
         Parameters
         ----------
@@ -247,6 +273,11 @@ class IntegerRule:
             The plastic layer ℓ, 1 to L.
         training : bool
             Whether neurons are dropped; without, the gain is 64.
+
+        Returns
+        -------
+        int
+            g · 64, rounded, what its activation is multiplied by (Eq. 16).
         """
         return self._gains[layer - 1] if training else 1 << ALIGNMENT_BITS
 
@@ -273,8 +304,6 @@ class IntegerRule:
     def local_error(self, desire: Array, counts: Array, mask: Array | None = None) -> Array:
         """Return what neurons pass back: :func:`~lava_desire.fixed.local_error`, or in its place.
 
-        c, (..., N) int64 in [−T, T].
-
         Parameters
         ----------
         desire : ndarray
@@ -283,6 +312,11 @@ class IntegerRule:
             (..., N) int64 in [0, T], of spikes or of eligible steps.
         mask : ndarray, optional
             Dropout mask, broadcast to (..., N) bool.
+
+        Returns
+        -------
+        ndarray
+            c, (..., N) int64 in [−T, T].
         """
         policy = self.config.eligibility_policy
         if policy is not None:
@@ -358,12 +392,17 @@ class IntegerRule:
             )
 
     def least_rate(self, layer: int) -> float:
-        """Return the least η > 0 that :meth:`rate_of` can write, before the factor of a layer.
+        """Return the smallest learning rate η on the grid of a layer, before its factor.
 
         Parameters
         ----------
         layer : int
             ℓ in 1 to L, whose factor is above 0.
+
+        Returns
+        -------
+        float
+            η > 0 that :meth:`rate_of` writes as 1 / 2^31.
         """
         unit = self.impulse / 2**IMPULSE_BITS * self.step_of(layer)
         least: float = unit / 2**MAX_SHIFT / self.config.learning_rate_scale_of(layer)

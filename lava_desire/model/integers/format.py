@@ -104,12 +104,15 @@ class LayerFormat:
     def step(self, threshold: float) -> float:
         """Return the weight of mantissa 1.
 
-        Δ = θ · 2^e / v; α times that where θ is, on Xylo.
-
         Parameters
         ----------
         threshold : float
             θ of the network, in the unit of its weights.
+
+        Returns
+        -------
+        float
+            Δ = θ · 2^e / v, what mantissa 1 stands for; α times that where θ is, on Xylo.
         """
         return threshold * 2.0**self.weight_exp / self.threshold
 
@@ -321,7 +324,7 @@ def quantize_weights(weights: Array, layer: LayerFormat, threshold: float) -> Ar
 
 
 def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -> Array:
-    """Return the weights that mantissas stand for: W = m · Δ, (N_o, N_i) float32.
+    """Return the weights that mantissas stand for.
 
     Parameters
     ----------
@@ -331,6 +334,11 @@ def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -
         Of the layer.
     threshold : float
         θ of the network.
+
+    Returns
+    -------
+    ndarray
+        W = m · Δ, (N_o, N_i) float32.
     """
     return (mantissas.astype(np.float64) * layer.step(threshold)).astype(np.float32)
 
@@ -338,14 +346,17 @@ def dequantize_weights(mantissas: Array, layer: LayerFormat, threshold: float) -
 def feedback_kept(held: Array, step: float) -> Array:
     """Return what a feedback policy keeps of a layer, on the grid of its weights.
 
-    round(held / Δ), `weight_shape` int16 in ±(2^9 − 1).
-
     Parameters
     ----------
     held : ndarray
         Of :meth:`~lava_desire.model.option.FeedbackPolicy.held`, `weight_shape` float.
     step : float
         Δ, what mantissa 1 stands for.
+
+    Returns
+    -------
+    ndarray
+        round(held / Δ), `weight_shape` int16 in ±(2^9 − 1).
     """
     mantissas = np.rint(np.asarray(held, np.float64) / step)
     return np.clip(mantissas, -FEEDBACK_LIMIT, FEEDBACK_LIMIT).astype(np.int16)
@@ -353,8 +364,6 @@ def feedback_kept(held: Array, step: float) -> Array:
 
 def feedback_mantissas(policy: FeedbackPolicy, weights: Array, kept: Array) -> Array:
     """Return what errors come back through in place of mantissas: B of 10 bits.
-
-    `weight_shape` int16 in ±(2^9 − 1); saturated.
 
     Parameters
     ----------
@@ -364,6 +373,11 @@ def feedback_mantissas(policy: FeedbackPolicy, weights: Array, kept: Array) -> A
         m, `weight_shape` int8 or wider.
     kept : array
         Of :func:`feedback_kept`, `weight_shape` int16.
+
+    Returns
+    -------
+    array
+        `weight_shape` int16 in ±(2^9 − 1); saturated.
     """
     xp = namespace(kept)
     found = policy.matrix(xp.astype(weights, xp.int16), kept)
@@ -373,7 +387,7 @@ def feedback_mantissas(policy: FeedbackPolicy, weights: Array, kept: Array) -> A
 def as_mantissas(
     name: str, weights: Array, shape: tuple[int, ...], layer: LayerFormat, threshold: float
 ) -> Array:
-    """Return mantissas, (N_o, N_i) int8: a copy, or float weights rounded to the nearest.
+    """Return mantissas as they are, and float weights rounded to the nearest, (N_o, N_i) int8.
 
     Parameters
     ----------
@@ -387,6 +401,11 @@ def as_mantissas(
         Of the layer.
     threshold : float
         θ of the network.
+
+    Returns
+    -------
+    ndarray
+        m, (N_o, N_i) int8, a copy.
 
     Raises
     ------

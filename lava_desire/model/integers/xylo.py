@@ -15,7 +15,7 @@ STATE_LIMITS = (-(2**15), 2**15 - 1)
 
 
 def dash_of(name: str, decay: float) -> int:
-    """Return k in [1, 15] of a decay 1 − 2^−k.
+    """Return k of a decay 1 − 2^−k.
 
     Parameters
     ----------
@@ -23,6 +23,11 @@ def dash_of(name: str, decay: float) -> int:
         What to call it in an error.
     decay : float
         What a step leaves.
+
+    Returns
+    -------
+    int
+        k in [1, 15].
 
     Raises
     ------
