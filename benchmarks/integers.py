@@ -40,7 +40,7 @@ def main() -> None:
     images, labels = map(torch.from_numpy, load_dataset("mnist", asked.data_dir).train)
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(images)))
     best = DesireConfig.preset("mnist-best")
-    paper = DesireConfig.preset("mnist").replace(layer_sizes=best.layer_sizes)
+    paper = DesireConfig.preset("mnist").replace(layer_sizes=best.layer_sizes, batch_size=1)
     result: dict[str, Any] = {
         "command": "python -m benchmarks.integers",
         "commit": commit(),
