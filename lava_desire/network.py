@@ -235,7 +235,7 @@ class DesireNetwork:
 
     @weights.setter
     def weights(self, weights: Sequence[Tensor]) -> None:
-        self.state.weights = list(weights)
+        self.state.weights = [*map(self.backend.arrange, weights)]
         self._forget_accuracy()
 
     @property
@@ -684,16 +684,17 @@ class DesireNetwork:
         self._forget_accuracy()
         if loop is not None and loop.learns:
             self.backend.check_learning(learning_rate)  # before a mask is drawn
-            encode = self.backend.encode if size == 1 else self.backend.encode_in_turn
-            first, trains = self.samples_seen, encode(images)
+            first, trains = self.samples_seen, self.backend.encode_in_turn(images)
             self._pass_masks(len(images))
             averaged = self.state.minibatches_averaged
             shares = average.next_shares(-(-len(images) // size)) if average else []
-            done, num_correct, num_active = loop.learn(
-                self.state, trains, labels, learning_rate, first, shares
-            )
-            self.samples_seen = first + done
-            self.state.minibatches_averaged = averaged + (-(-done // size) if average else 0)
+            try:
+                done, num_correct, num_active = loop.learn(
+                    self.state, trains, labels, learning_rate, first, shares
+                )
+            finally:  # back where it was, if that has failed
+                self.samples_seen = first + done
+                self.state.minibatches_averaged = averaged + (-(-done // size) if average else 0)
         for sample in range(done, len(images), size):
             part = slice(sample, sample + size)
             result = self.train_step_checked(images[part], labels[part], learning_rate)

@@ -201,10 +201,21 @@ class Backend:
         return self.pack(rule.encode(images, self.config.num_steps, self.config.threshold))
 
     def encode_in_turn(self, inputs: Tensor) -> Any:
-        """Do what :meth:`encode` does for :attr:`in_turn`, which takes images of bytes as well."""
-        images = filtered(self.config, inputs) if inputs.ndim == 2 else inputs
-        is_image = images.ndim == 2 and images.dtype == torch.uint8
-        return images.numpy() if is_image else self.encode(inputs)
+        """Do what :meth:`encode` does, for the loop that learns minibatches of the config's size.
+
+        That over several samples, :attr:`in_turn`, looks images of bytes up itself.
+        """
+        if self._stay_bytes(inputs):
+            return filtered(self.config, inputs).numpy()
+        return self.encode(inputs)
+
+    def bytes_in_turn(self, inputs: Tensor) -> int:
+        """Return the memory of an input in what :meth:`encode_in_turn` returns, of a sample."""
+        return 1 if self._stay_bytes(inputs) else self.bytes_a_train
+
+    def _stay_bytes(self, inputs: Tensor) -> bool:
+        is_byte = inputs.dtype == torch.uint8 or bool(self.config.filters)
+        return self.config.batch_size > 1 and inputs.ndim == 2 and is_byte
 
     def _look_up(self, images: Tensor) -> Any:
         return self.pack(self._table[:, images.int()])

@@ -73,7 +73,7 @@ from lava_desire.training.samples import (
 
 _SAMPLES_LOOKED_AT = 64  # for layers that fell silent
 _STRETCH_SECONDS = 0.2  # of the processor between two looks at interrupts and time, at most about
-_STRETCH_BYTES = 1 << 24  # of trains at a time
+_STRETCH_BYTES = 1 << 24  # of images or trains at a time, as the loop takes them
 
 
 class TrainingRun:
@@ -130,7 +130,8 @@ class TrainingRun:
         self._looked_at: Tensor | None = None  # some training samples, for rates
         self._keeps_previous = True
         self._interrupt = InterruptFlag()
-        self._stretch = self._longest_stretch = 1  # minibatches before the run looks up
+        self._stretch = 1  # minibatches before the run looks up
+        self._looks_up_after_each = True
         self._fingerprint = self._digest() if folder else ""
         # A test set that is left for the end is no part of the run's data.
         self._test_digest = fingerprint(*self.test) if self.test and self._reads_last else None
@@ -173,13 +174,11 @@ class TrainingRun:
         """Train to the last epoch; see :func:`~lava_desire.engine.fit`.
 
         Unless `on_progress`, or a callback's, is to be called `after_each` minibatch, they are
-        learned in stretches of 0.2 s where a compiled loop can, which is faster.
+        learned in stretches where a compiled loop can, which is faster: of one minibatch at first,
+        then each up to twice as long, to about 0.2 s of the processor or 16 MiB of inputs.
         """
         watch = any(type(each).on_progress is not Callback.on_progress for each in self.callbacks)
-        if not watch and (on_progress is None or not after_each):
-            config, backend = self.network.config, self.network.backend
-            num_bytes = config.batch_size * config.num_inputs * backend.bytes_a_train
-            self._longest_stretch = max(1, _STRETCH_BYTES // num_bytes)
+        self._looks_up_after_each = watch or (on_progress is not None and after_each)
         with self._lock(resume):
             if resume:
                 self.resume()
@@ -431,6 +430,7 @@ class TrainingRun:
 
     def _take_config(self) -> None:
         """Make anew what was made for the configuration before."""
+        self._stretch = 1  # of minibatches that may be of another size
         if not self.network.config.weight_average:
             self.average = None
         elif self.average is None or not self.network.state.average:  # ended, and begun anew
@@ -494,8 +494,10 @@ class TrainingRun:
         learning_rate = config.learning_rate_at(self.epoch)
         moves = self._moves()
         while self.samples_done < len(labels):
-            # Asked anew: the loop may have been compiled meanwhile.
-            in_turn = self._learns_in_turn
+            # Asked anew: the loop may have been compiled meanwhile, or a callback have set another
+            # size, which an epoch takes from its beginning on.
+            is_same = self.network.config.batch_size == config.batch_size
+            in_turn = is_same and self._learns_in_turn
             size = config.batch_size * (self._stretch if in_turn else 1)
             part = slice(self.samples_done, self.samples_done + size)
             chosen, learn = order[part], self._learn_in_turn if in_turn else self._learn
@@ -532,8 +534,16 @@ class TrainingRun:
         num_minibatches = -(-len(chosen) // self.network.config.batch_size)
         seconds = max(time.thread_time() - began, 1e-9) / num_minibatches
         wanted = max(1, int(_STRETCH_SECONDS / seconds))
-        self._stretch = min(2 * self._stretch, wanted, self._longest_stretch)
+        self._stretch = min(2 * self._stretch, wanted, self._longest_stretch(shown[0]))
         return found
+
+    def _longest_stretch(self, samples: Tensor) -> int:
+        """Return how many minibatches may be learned at once, of samples such as these."""
+        if self._looks_up_after_each:
+            return 1
+        config, backend = self.network.config, self.network.backend
+        num_bytes = config.num_inputs * backend.bytes_in_turn(samples)
+        return max(1, _STRETCH_BYTES // (config.batch_size * num_bytes))
 
     def _shown(self, chosen: Tensor, moves: Moves | None) -> tuple[Tensor, Tensor]:
         """Return the chosen training samples, changed where they are, and their labels."""

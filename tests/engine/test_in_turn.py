@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork, fit
 from lava_desire.backends.numba import ahead
+from lava_desire.backends.numba.threads import Workspace
 from lava_desire.data import SpikeTrains
 from lava_desire.engine import Interrupted, Progress
 from lava_desire.errors import NotFiniteError
+from lava_desire.training import loop
 from lava_desire.training.average import WeightAverage
 from lava_desire.training.callbacks import Callback
 from lava_desire.training.loop import TrainingRun
@@ -49,12 +52,8 @@ def pair(config: DesireConfig, weights: Any = None) -> tuple[DesireNetwork, Desi
     return network, stepwise
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_a_run_ends_as_steps_do(config: DesireConfig, count: int) -> None:
-    batch_size = {1: 7, 2: 16, 3: 64}[count]  # the last is smaller; there is one
-    config = config.replace(batch_size=batch_size, epochs=3, learning_rate=RATE)
-    network, stepwise = pair(config)
+def watch(network: DesireNetwork) -> list[int]:
+    """Return a list that will tell how many samples are learned in each call."""
     stretches: list[int] = []
     learn_in_turn = network.learn_in_turn
 
@@ -63,6 +62,20 @@ def test_a_run_ends_as_steps_do(config: DesireConfig, count: int) -> None:
         return learn_in_turn(images, *rest)
 
     network.learn_in_turn = learn  # type: ignore[method-assign]
+    return stretches
+
+
+# The last minibatch is smaller; there is one; it is a single sample.
+EACH_CONFIG = [(name, *how) for name in CONFIGS for how in ((1, 7), (2, 16), (3, 64))]
+SOME = "every option", "near it, every option", "several tiles and blocks"
+OTHERWISE = [(name, *how) for name in SOME for how in ((3, 7), (2, 13), (3, 39), (1, 64))]
+
+
+@pytest.mark.parametrize(("name", "count", "batch_size"), [*EACH_CONFIG, *OTHERWISE])
+def test_a_run_ends_as_steps_do(name: str, count: int, batch_size: int) -> None:
+    config = CONFIGS[name].replace(batch_size=batch_size, epochs=3, learning_rate=RATE)
+    network, stepwise = pair(config)
+    stretches = watch(network)
     with threads(count):
         histories = [fit(each, data(config)) for each in (network, stepwise)]
     assert_same(network, stepwise)
@@ -74,6 +87,141 @@ def test_a_run_ends_as_steps_do(config: DesireConfig, count: int) -> None:
     assert sum(stretches) == (3 * NUM_SAMPLES if network.learns_in_turn else 0)
     assert not stretches or max(stretches) > batch_size or batch_size > NUM_SAMPLES
     assert stepwise.learns_in_turn is False
+
+
+def test_a_run_with_a_schedule_and_moved_images_ends_as_steps_do() -> None:
+    config = DesireConfig(
+        (30, 40, 4),
+        input_shape=(1, 5, 6),
+        weight_average=0.95,
+        batch_size=8,
+        image_shift=1,
+        image_shift_share=0.7,
+        learning_rate_schedule="cosine",
+        learning_rate=RATE,
+        epochs=3,
+    )
+    networks = pair(config)
+    stretches = watch(networks[0])
+    for each in networks:
+        fit(each, data(config))
+    assert_same(*networks)
+    assert sum(stretches) == 3 * NUM_SAMPLES
+    still = DesireNetwork(config.replace(image_shift=0))
+    fit(still, data(config))
+    assert not np.array_equal(still.numpy_weights()[0], networks[0].numpy_weights()[0])
+
+
+class SetSizes(Callback):
+    """Sets other sizes of minibatches, by epochs that have ended."""
+
+    def __init__(self, sizes: dict[int, int]) -> None:
+        self.sizes = sizes
+
+    def on_epoch_end(self, run: TrainingRun, record: Any) -> None:
+        if record.epoch in self.sizes:
+            network = run.network
+            network.config = network.config.replace(batch_size=self.sizes[record.epoch])
+
+
+def test_stretches_grow_to_what_memory_holds_of_the_present_minibatches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = CONFIGS["paper"].replace(batch_size=2, epochs=4)
+    monkeypatch.setattr(loop, "_STRETCH_SECONDS", 1e9)
+    monkeypatch.setattr(loop, "_STRETCH_BYTES", 12 * config.num_inputs)  # images are bytes
+    network = DesireNetwork(config)
+    stretches = watch(network)
+    run = TrainingRun(network, data(config), None, None)
+    run.callbacks = [SetSizes({2: 4, 3: 8})]
+    run.carry_out()
+    assert stretches == [2, 4, 8, 12, 12, 2, *[12] * 3, 4, 4, 8, 12, 12, 4, *[8] * 5]
+
+
+def test_stretches_of_single_samples_are_bounded_by_their_trains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = CONFIGS["paper"].replace(batch_size=1, epochs=1)
+    monkeypatch.setattr(loop, "_STRETCH_SECONDS", 1e9)
+    monkeypatch.setattr(loop, "_STRETCH_BYTES", 11 * 8 * config.num_inputs)
+    network = DesireNetwork(config)
+    stretches = watch(network)
+    fit(network, data(config))
+    assert stretches == [1, 2, 4, 8, 11, 11, 3]
+
+
+class Stepwise(DesireNetwork):
+    learns_in_turn = False
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_size_that_is_set_within_an_epoch_counts_from_the_next(size: int) -> None:
+    class SetSize(Callback):
+        def on_progress(self, run: TrainingRun, progress: Progress) -> None:
+            if progress.samples_done == 16:
+                run.network.config = run.network.config.replace(batch_size=size)
+
+    config = CONFIGS["averaged"].replace(batch_size=16, epochs=2, learning_rate=RATE)
+    networks = DesireNetwork(config), Stepwise(config)
+    stretches = watch(networks[0])
+    for each in networks:
+        fit(each, data(config), callbacks=[SetSize()])
+    assert_same(*networks)
+    assert stretches == [16, *[size] * (NUM_SAMPLES // size)]
+
+
+def test_lists_of_single_steps_make_room_for_the_loop() -> None:
+    network = DesireNetwork(CONFIGS["paper"])
+    events = network.backend._events
+    images, labels = data(network.config)
+    network.train_step(images[:8], labels[:8], RATE)
+    assert len(events._kept) == network.config.num_layers
+    network.learn_in_turn(*map(torch.from_numpy, (images, labels)), RATE)
+    assert not events._kept
+    assert not events._workspace._buffers
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_weights_that_are_set_lie_as_the_loops_want_them(batch_size: int) -> None:
+    config = CONFIGS["paper"].replace(batch_size=batch_size)
+    network, other = (DesireNetwork(config) for _ in range(2))
+    network.weights = [weights.contiguous() for weights in network.weights]
+    other.train_step_checked = network.train_step_checked = None  # type: ignore[assignment, method-assign]
+    for each in (network, other):
+        each.learn_in_turn(*map(torch.from_numpy, data(config)), RATE)
+    assert_same(network, other)
+
+
+def test_a_loop_whose_thread_fails_leaves_the_position_and_works_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = CONFIGS["every option"].replace(batch_size=4)
+    network = DesireNetwork(config)
+    average = WeightAverage(network)
+    images, labels = map(torch.from_numpy, data(config))
+    take = Workspace.take
+
+    def fail(self: Workspace, name: str, *rest: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError(name)
+        return take(self, name, *rest)
+
+    with threads(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(Workspace, "take", fail)
+            for _ in range(1000):  # another thread may come too late to fail
+                before = network.samples_seen, network.state.minibatches_averaged
+                try:
+                    network.learn_in_turn(images, labels, RATE, average)
+                except MemoryError:
+                    break
+            else:
+                pytest.fail("no thread but the first came in time")
+        assert (network.samples_seen, network.state.minibatches_averaged) == before
+        assert all(each.position == before[0] for each in network._dropout)
+        network.learn_in_turn(images, labels, RATE, average)
+    assert network.samples_seen == before[0] + NUM_SAMPLES
+    assert network.state.minibatches_averaged == before[1] + NUM_SAMPLES // 4
 
 
 def test_some_have_no_desire_and_some_change_all_the_same() -> None:
@@ -118,7 +266,7 @@ def test_spike_trains_are_learned_in_turn() -> None:
 def test_weights_that_lie_otherwise_are_learned_as_well() -> None:
     config = CONFIGS["paper"].replace(batch_size=6, epochs=1, learning_rate=RATE)
     networks = pair(config)
-    networks[0].weights = [weights.contiguous() for weights in networks[0].weights]
+    networks[0].state.weights = [weights.contiguous() for weights in networks[0].weights]
     for each in networks:
         fit(each, data(config))
     assert_same(*networks)

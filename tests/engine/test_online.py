@@ -244,7 +244,7 @@ def test_spike_trains_are_learned_in_turn(arithmetic: str) -> None:
 def test_weights_that_lie_otherwise_are_learned_as_well(arithmetic: str) -> None:
     config = CONFIGS["paper"].replace(batch_size=1, epochs=1, learning_rate=RATE)
     network, batched = pair(config, arithmetic=arithmetic)
-    network.weights = [weights.contiguous() for weights in network.weights]
+    network.state.weights = [weights.contiguous() for weights in network.weights]
     for each in (network, batched):
         fit(each, data(config))
     assert_same(network, batched)

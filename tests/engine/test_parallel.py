@@ -13,7 +13,7 @@ from numba import njit
 
 from lava_desire.backends.numba import threads as module
 from lava_desire.backends.numba.threads import (
-    board_of,
+    boards_of,
     call_others,
     end_stages,
     enter,
@@ -169,7 +169,7 @@ def _go_through(stages, thread, board, numbers, num_stages, late):
 def test_a_stage_begins_when_the_one_before_is_done_by_all(count, late):
     numbers, wrong = np.zeros(600, np.int64), {}
     with threads(count):
-        board = board_of(ranges(600, 7), count)
+        board = boards_of([ranges(600, 7)], count)[0]
 
         def work(stages, thread):
             wrong[thread] = _go_through(stages, thread, board, numbers, 500, late)
@@ -185,7 +185,7 @@ def test_a_stage_begins_when_the_one_before_is_done_by_all(count, late):
 def test_stages_that_fail_in_a_thread_end_for_all_and_the_next_work(failing):
     numbers = np.zeros(600, np.int64)
     with threads(2):
-        board = board_of(ranges(600, 7), 2)
+        board = boards_of([ranges(600, 7)], 2)[0]
         came = threading.Event()
 
         def work(stages, thread):
@@ -198,10 +198,12 @@ def test_stages_that_fail_in_a_thread_end_for_all_and_the_next_work(failing):
 
         def until_it_fails():
             for _ in range(1000):  # another thread may come too late to fail
+                numbers[:] = 0
                 share_stages(work)
 
         with pytest.raises(ValueError, match="failed"):
             until_it_fails()
+        assert numbers.max() < 100_000
         numbers[:] = 0
         share_stages(lambda stages, thread: _go_through(stages, thread, board, numbers, 9, 0))
     assert (numbers == 9).all()

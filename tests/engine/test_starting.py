@@ -287,3 +287,22 @@ while not place.with_name("begun").exists():
     assert done.stdout.split() == ["True", str(not broken), "True"]
     assert done.stderr.count("until then torch operations compute the same") == 1
     assert done.stderr.count("kernels could not be compiled, and torch operations go on") == broken
+
+
+@pytest.mark.parametrize(
+    ("group", "others"),
+    [
+        ("dense", "torch operations"),
+        ("single", "compiled single steps"),
+        ("near_loop", "compiled single steps"),
+    ],
+)
+def test_a_group_that_fails_says_what_goes_on(group, others, monkeypatch):
+    monkeypatch.setattr(ahead, "_groups", {})
+    monkeypatch.setattr(ahead, "_CHILD", "")
+    monkeypatch.setattr(ahead.Kernel, "is_missing", lambda kernel: True)
+    ahead.start(group)
+    ahead.finish(group)
+    with pytest.warns(RuntimeWarning, match=f"not be compiled, and {others} go on, slower: "):
+        assert not ahead.is_ready(group)
+    assert ahead.has_failed(group)

@@ -25,6 +25,7 @@ LIST = Path(__file__).with_name("kernels.txt")
 _ROOT = Path(__file__).parents[3]
 _PACKAGE = "lava_desire.backends"
 _CHILD = "from lava_desire.backends.numba.ahead import compile_listed; compile_listed()"
+_LOOPS = "single", "loop", "near_loop"  # groups of which single steps are compiled in others
 _MOST = 4  # processes
 
 _LONGEST = 3600  # seconds after which a process ends, whatever it is at
@@ -171,6 +172,11 @@ class _Group:
         """The processes that this one has started; one that was forked from it has none."""
         return self._children if self._process == os.getpid() else []
 
+    @property
+    def _others(self) -> str:
+        """What computes in their place."""
+        return "compiled single steps" if self.name in _LOOPS else "torch operations"
+
     def begin(self) -> None:
         """Start processes for what is missing."""
         self._process = os.getpid()
@@ -191,7 +197,7 @@ class _Group:
             self.has_failed = True
             names = ", ".join(sorted({kernel.name for kernel in self.missing}))
             warnings.warn(
-                f"kernels could not be compiled, and torch operations go on, slower: {names}; "
+                f"kernels could not be compiled, and {self._others} go on, slower: {names}; "
                 "kernels='compiled' compiles them in this process, and says what is wrong",
                 RuntimeWarning,
                 stacklevel=2,

@@ -97,7 +97,9 @@ class NumbaBackend(WordBackend):
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
         self._online = online = Online.of(config, self.layers)
-        self._in_turn = InTurn(config, online, self._words, self._workspace) if online else None
+        self._in_turn = None
+        if online:
+            self._in_turn = InTurn(config, online, self._words, self._events, self._workspace)
         self._loop = "loop" if config.eligibility_policy is None else "near_loop"
 
     def _begin(self) -> None:

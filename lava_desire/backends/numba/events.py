@@ -59,6 +59,11 @@ class EventLists(threading.local):
         """Let copies, in this process or another, begin empty."""
         return EventLists, self._arguments
 
+    def clear(self) -> None:
+        """Give up this thread's lists, and their memory."""
+        self._kept.clear()
+        self._workspace.clear()
+
     def of(self, words: Any, delay: int, in_passing: bool = False) -> Events:
         """Return the events of trains, which nobody changes; see :func:`list_events`.
 

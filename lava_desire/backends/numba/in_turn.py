@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lava_desire.backends.numba.events import EventLists
 from lava_desire.backends.numba.minibatch import learn_minibatches
 from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.scan import NARROW, TILE
@@ -30,14 +31,20 @@ class InTurn:
 
     `learns` says whether it does all that the config asks for in learning; what changes samples is
     the training run's. `online` is what the network learns single samples with, `levels`, (256,)
-    words, are the trains of pixels.
+    words, are the trains of pixels, and `events` the lists of single steps, which make room for
+    those of the loop.
     """
 
     def __init__(
-        self, config: DesireConfig, online: Online, levels: Any, workspace: Workspace
+        self,
+        config: DesireConfig,
+        online: Online,
+        levels: Any,
+        events: EventLists,
+        workspace: Workspace,
     ) -> None:
         self.learns = online.learns and config.batch_size > 1
-        self._config, self._workspace = config, workspace
+        self._config, self._events, self._workspace = config, events, workspace
         self._plan, self._scales = (*online.plan, levels), online.scales
         self._neurons = list(config.neurons)
 
@@ -62,6 +69,7 @@ class InTurn:
         averages = state.average if len(shares) else []
         if not all(each.T.is_contiguous() for each in (*state.weights, *averages)):
             return 0, 0, 0
+        self._events.clear()
         trains, nothing = images, np.empty((0, self._neurons[0]))
         if images.dtype == np.uint8:
             trains = nothing.astype(np.uint64)

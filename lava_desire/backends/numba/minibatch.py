@@ -116,7 +116,7 @@ def learn_minibatches(
     output_desire = _part(desires, batch_size, begins[num_layers] - sizes[0], sizes[num_layers])
     stage = -1
     for minibatch in range(num_minibatches):
-        if not is_first and is_over(stages):
+        if is_over(stages):
             break
         first_sample = minibatch * batch_size
         stage += 1

@@ -154,18 +154,13 @@ def share_stages(work: Callable[[Any, int], None]) -> None:
         try:
             work(board, thread)
         except BaseException:
-            board[_INSIDE, _LOST] = 1  # who waits for this thread goes on, and the error is raised
+            board[_INSIDE, _LOST] = 1  # no other stage begins, and the error is raised
             raise
         finally:
             if thread == 0:
                 board[_STAGE, 0] = _OVER  # also after a failure
 
     _teams.run(go_on, threads, board)
-
-
-def board_of(pieces: Sequence[tuple[int, ...]], threads: int) -> Any:
-    """Return a board of the pieces of a stage, whose bounds a compiled function may write anew."""
-    return boards_of([pieces], threads)[0]
 
 
 def boards_of(stages: Sequence[Sequence[tuple[int, ...]]], threads: int) -> tuple[Any, Any]:
@@ -273,17 +268,26 @@ def _rest(board: Any, thread: int) -> None:
 
 
 @njit(nogil=True)
+def is_over(stages: Any) -> bool:
+    """Tell whether the first thread has ended all stages, or a thread has failed."""
+    is_lost = _look(stages[_INSIDE].ctypes.data + 8 * _LOST) != 0
+    return bool(is_lost or _look(stages[_STAGE].ctypes.data) == _OVER)
+
+
+@njit(nogil=True)
 def enter(stages: Any, board: Any, thread: int, number: int) -> bool:
     """Begin the stage of that number, 0, 1, 2 …, and tell whether this thread has a part in it.
 
     `stages` is the board of :func:`share_stages`, `board` that of the stage's pieces. The first
     thread opens the stage; what it has written before is seen by all inside. The others wait for
-    that, and have no part in a stage that is over, or when all are: :func:`is_over`.
+    that, and have no part in a stage that is over. Nobody has one when all are: :func:`is_over`.
     """
     state = stages[_STAGE].ctypes.data
     if thread == 0:
         for line in range(1, len(board)):
             board[line, _TAKEN] = 0
+        if is_over(stages):
+            return False
         if stages[0, _THREADS] > 1:
             _exchange(state, 2 * number + 1)
         return True
@@ -319,12 +323,6 @@ def leave(stages: Any, thread: int, number: int) -> None:
                     break
             else:
                 _sched_yield()
-
-
-@njit(nogil=True)
-def is_over(stages: Any) -> bool:
-    """Tell whether the first thread has ended all stages."""
-    return bool(_look(stages[_STAGE].ctypes.data) == _OVER)
 
 
 @njit(nogil=True)
@@ -599,6 +597,10 @@ class Workspace(threading.local):
     def __reduce__(self) -> tuple[type[Workspace], tuple[()]]:
         """Let copies, in this process or another, begin empty."""
         return Workspace, ()
+
+    def clear(self) -> None:
+        """Give up this thread's buffers."""
+        self._buffers.clear()
 
     def take(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a contiguous array on the buffer of that name, which it shares with the last."""
