@@ -418,7 +418,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         ValueError
             If there is no such layer.
         """
-        checked_integer("layer", layer, 0, self.num_layers)
+        layer = checked_integer("layer", layer, 0, self.num_layers)
         if layer == 0:
             return self.dropout_input
         if layer == self.num_layers:
@@ -444,8 +444,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         ValueError
             If there is no such layer.
         """
-        if not 1 <= layer < self.num_layers:
-            raise ValueError(f"layer is {layer}: expected 1 <= layer < {self.num_layers}")
+        layer = checked_integer("layer", layer, 1, self.num_layers - 1)
         if isinstance(self.desire_threshold_hidden, tuple):
             return self.desire_threshold_hidden[layer - 1]
         through = self._is_convolution(layer + 1)
@@ -517,7 +516,7 @@ class DesireConfig(Layers, Schedule, Rule, Network):
         ValueError
             If there is no such layer.
         """
-        checked_integer("layer", layer, 1, self.num_layers)
+        layer = checked_integer("layer", layer, 1, self.num_layers)
         if self.learning_rate_scale:
             return float(self.learning_rate_scale[layer - 1])
         return 1.0 / self.synapses[layer - 1].num_positions

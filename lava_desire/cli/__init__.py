@@ -39,8 +39,8 @@ class Entry(NamedTuple):
     """The first paragraph of a command's help, and where it stands."""
 
     help: str
-    module: str = ""  # its name, where it says no other
-    function: str = ""  # likewise
+    module: str = ""  # of this package; "" where it has the command's name
+    function: str = ""  # of the module; "" where it has the command's name
     under_torchrun: str = "alone"  # or "shared" by the ranks, or "" where each may do it
     quick: str = ""  # a function of flags alone, for which typer asks pydantic nothing
     flags: tuple[str, ...] = ()  # those, with which or without it is enough

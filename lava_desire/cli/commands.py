@@ -75,8 +75,9 @@ _FLOATING = f"{', '.join((AUTO, *PRECISIONS[:-1]))} or {PRECISIONS[-1]}"
 @with_samples(*SAMPLES)
 @with_settings
 def train(
+    *,
     where: dict[str, Any],
-    how: dict[str, Any],
+    which: dict[str, Any],
     output: Annotated[str | None, option("Run folder.", "runs/<dataset>-<time>")] = None,
     force: Annotated[bool, option("Replace a run in the folder.", True, "--force")] = False,
     resume: Annotated[
@@ -108,6 +109,7 @@ def train(
     backend: Annotated[
         str | None, option("torch, or lava: online, as processes.", "torch", values=BACKENDS)
     ] = None,
+    how: dict[str, Any],
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -129,7 +131,7 @@ def train(
     if resume is not None:
         has_seeds = holds_plan(resume, SEEDS)
         others = [*(name for name in given if name != "epochs")]
-        options = {name: value for name, value in how.items() if name != "device"}
+        options = {**which, **{name: how[name] for name in how if name != "device"}}
         options |= {
             "output": output,
             "force": force or None,
@@ -165,6 +167,7 @@ def train(
         plan, samples = make_plan(
             where,
             given,
+            **which,
             **how,
             check=lambda: None if team else check_folder(output, force),
             load=load,

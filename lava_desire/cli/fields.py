@@ -153,7 +153,7 @@ BINNING = ("bins", "sensor", "duration", "start", "late", "counts")
 STORED = ("dataset", "data", "label_column", "data_dir", "events")
 """Those of the samples of a network that is trained."""
 
-SETTINGS: dict[str, tuple[type, Any]] = {
+NETWORKS: dict[str, tuple[type, Any]] = {
     "preset": (str, option("Start from this preset.", "the dataset's", values=list(PRESETS))),
     "config": (str, option("Start from this .json, .yaml or .toml file, or run folder.")),
     "layers": (
@@ -165,6 +165,9 @@ SETTINGS: dict[str, tuple[type, Any]] = {
             panel=NETWORK,
         ),
     ),
+}
+"""Options that say which network is trained: type, and typer's option."""
+COMPUTING: dict[str, tuple[type, Any]] = {
     "device": (str, option("cpu, cuda or cuda:N.", "cpu", values=("cpu", "cuda"))),
     "precision": (
         str,
@@ -176,18 +179,13 @@ SETTINGS: dict[str, tuple[type, Any]] = {
     ),
     "kernels": (str, option(f"{', '.join(KERNELS)}.", AUTO, values=KERNELS)),
 }
-"""Options that say which network is trained, and how it computes: type, and typer's option.
-
-They are arguments of :func:`~lava_desire.cli.plan.make_plan`.
-"""
-COMPUTING = ("device", "precision", "kernels")
-"""Those of :func:`~lava_desire.cli.run.check_computing`."""
+"""Options that say how it computes, those of :func:`~lava_desire.cli.run.check_computing`."""
 
 # typer reads these at run time.
 Trained = Annotated[
     str, typer.Argument(help="A checkpoint, or a run folder (its best).", autocompletion=places)
 ]
-Device = Annotated[str | None, SETTINGS["device"][1]]
+Device = Annotated[str | None, COMPUTING["device"][1]]
 Quiet = Annotated[bool, option("Print nothing but errors, and JSON.", True, "--quiet")]
 Json = Annotated[bool, option("Print JSON, one object a line.", True, "--json")]
 
@@ -202,8 +200,12 @@ def with_samples(*names: str, **others: Any) -> Callable[[Callable[..., None]], 
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command those of :data:`SETTINGS`, in place of its parameter `how`: what is given."""
-    return _with("how", SETTINGS)(command)
+    """Give a command :data:`NETWORKS` in place of its `which`, :data:`COMPUTING` of its `how`.
+
+    It is called with what is given of either: arguments of
+    :func:`~lava_desire.cli.plan.make_plan`.
+    """
+    return _with("which", NETWORKS)(_with("how", COMPUTING)(command))
 
 
 def _with(
@@ -215,9 +217,7 @@ def _with(
         signature = inspect.signature(command, eval_str=True)
         parameters = list(signature.parameters.values())
         place = list(signature.parameters).index(parameter)
-        parameters[place : place + 1] = [
-            _parameter(name, kind, each) for name, (kind, each) in offered.items()
-        ]
+        parameters[place : place + 1] = _parameters(offered, parameters[place])
 
         @functools.wraps(command)
         def called(**options: Any) -> None:
@@ -231,12 +231,17 @@ def _with(
     return decorate
 
 
-def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
-    """Return the parameter of a command that typer makes an option of, None where not given."""
-    annotation = Annotated[kind | None, option]
-    return inspect.Parameter(
-        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation
-    )
+def _parameters(
+    offered: Mapping[str, tuple[Any, Any]], beside: inspect.Parameter
+) -> list[inspect.Parameter]:
+    """Return parameters of a command that typer makes options of, None where not given.
+
+    They are of the kind, by keyword or not, of the one that they stand for or before.
+    """
+    return [
+        inspect.Parameter(name, beside.kind, default=None, annotation=Annotated[kind | None, each])
+        for name, (kind, each) in offered.items()
+    ]
 
 
 def with_fields(kind: type[Part], default: str) -> Callable[[Callable[..., None]], Any]:
@@ -273,9 +278,8 @@ def with_options(
     """Give a command options, each a type and typer's option, before `quiet` for its ``**…``."""
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[:-1]
-    added = [_parameter(name, kind, option) for name, (kind, option) in offered.items()]
     place = list(signature.parameters).index("quiet")
-    own[place:place] = added
+    own[place:place] = _parameters(offered, own[place])
     command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
     return command
 

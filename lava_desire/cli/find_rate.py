@@ -33,13 +33,15 @@ _OWN = re.compile(r"(?<![\w-])(lowest|highest)\b")
 @with_samples(*SAMPLES)
 @with_settings
 def find_rate(
+    *,
     where: dict[str, Any],
-    how: dict[str, Any],
     lowest: Annotated[float, option("Lowest learning rate.", allowed=floats(ABOVE_0))] = 1e-6,
     highest: Annotated[float, option("Highest learning rate.", allowed=floats(ABOVE_0))] = 1e-2,
     count: Annotated[int, option("How many, evenly in their logarithm.", allowed=integers(2))] = 9,
     samples: Annotated[int, option("Learned at most, by each.", allowed=integers(1))] = 2000,
     epochs: Annotated[int, option("Passes over them.", allowed=integers(1))] = 1,
+    which: dict[str, Any],
+    how: dict[str, Any],
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -51,7 +53,7 @@ def find_rate(
             f"--learning-rate is {given['learning_rate']}: expected --lowest, --highest"
         )
     check_computing(*map(how.get, COMPUTING))
-    plan, loaded = make_plan(where, given, **how)
+    plan, loaded = make_plan(where, given, **which, **how)
     network = plan.network()
     options: dict[str, Any] = {"device": network.device, "kernels": plan.kernels}
     is_integer = network.arithmetic == FIXED_POINT

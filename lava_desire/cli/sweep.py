@@ -70,8 +70,8 @@ _SHOWN = 10
 @with_samples(*SAMPLES)
 @with_settings
 def sweep(
+    *,
     where: dict[str, Any],
-    how: dict[str, Any],
     over: Annotated[
         list[str] | None,
         option("What to vary: FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=A,B,C; repeat it."),
@@ -90,12 +90,14 @@ def sweep(
     resume: Annotated[
         str | None, option("Go on with the sweep in this folder, or join those who work on it.")
     ] = None,
+    which: dict[str, Any],
     output: Annotated[str | None, option("Folder.", "runs/<dataset>-<time>")] = None,
     validation: Annotated[
         float | None,
         option("Share of the training samples that chooses.", "0.1", allowed=VALIDATION),
     ] = None,
     patience: Annotated[int | None, option("As of train.", "all epochs", allowed=PATIENCE)] = None,
+    how: dict[str, Any],
     quiet: Quiet = False,
     json_: Json = False,
     **fields: Any,
@@ -110,7 +112,8 @@ def sweep(
     check_computing(*map(how.get, COMPUTING))
     if resume is not None:
         others = {**given, "over": over, "sampler": sampler, "seeds": seeds, "prune": prune or None}
-        others |= {"output": output, "validation": validation, "patience": patience, **how, **where}
+        others |= {"output": output, "validation": validation, "patience": patience}
+        others |= {**which, **how, **where}
         named = [
             f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None
         ]
@@ -129,6 +132,7 @@ def sweep(
         plan, samples = make_plan(
             where,
             given,
+            **which,
             **how,
             validation=0.1 if validation is None else validation,
             patience=patience,

@@ -229,7 +229,7 @@ def energy(
             f"chip is {chip.name!r}, and no document gives its energies: expected one of "
             f"{', '.join(known)}"
         )
-    checked_integer("samples", samples, 1)
+    samples = checked_integer("samples", samples, 1)
     if network.arithmetic == "fixed_point":
         integers.refuse_xylo(network.rule.formats, f"on {chip.title}")
     placed = place(network.config, chip)

@@ -195,7 +195,7 @@ def map_network(
             "synapse at a time: expected dense layers"
         )
     if weight_bits is not None:
-        checked_integer("weight_bits", weight_bits, 1, _MOST_BITS)
+        weight_bits = checked_integer("weight_bits", weight_bits, 1, _MOST_BITS)
     formats = getattr(network, "format_fields", lambda: getattr(network, "formats", []))()
     bits = [
         weight_bits or (formats[i]["weight_bits"] if formats else 8)

@@ -143,7 +143,7 @@ class IntegerNetwork(EncodingNetwork):
         for name, values in {**lengths, "weight_exponents": exponents}.items():
             if len(values) != num_layers:
                 raise ValueError(f"{name} holds {len(values)} values: expected {num_layers}")
-        checked = []
+        checked, thresholds, shifts = [], [], []
         parts = zip(self.config.synapses, self.weights, self.thresholds, exponents, strict=True)
         for layer, (synapse, weights, threshold, exponent) in enumerate(parts, start=1):
             array, in_range = np.asarray(weights), (*WEIGHT_LIMITS, "integers")
@@ -151,15 +151,16 @@ class IntegerNetwork(EncodingNetwork):
                 f"weights of layer {layer}", array, synapse.weight_shape, "integer", in_range
             )
             checked.append(array.astype(np.int64))
-            checked_integer(f"threshold of layer {layer}", threshold, 1, _THRESHOLD_LIMIT - 1)
+            limits = 1, _THRESHOLD_LIMIT - 1
+            thresholds.append(checked_integer(f"threshold of layer {layer}", threshold, *limits))
             ends = WEIGHT_EXPONENTS[0], WEIGHT_EXPONENTS[-1]
-            checked_integer(f"weight exponent of layer {layer}", exponent, *ends)
+            shifts.append(checked_integer(f"weight exponent of layer {layer}", exponent, *ends))
             if self.config.reset == "zero":
                 lasting = _DECAY_UNIT / (_DECAY_UNIT - self.synapse_decay)
-                _refuse_overflow(layer, checked[-1], int(exponent), lasting)
+                _refuse_overflow(layer, checked[-1], shifts[-1], lasting)
         object.__setattr__(self, "weights", tuple(checked))
-        object.__setattr__(self, "thresholds", tuple(int(value) for value in self.thresholds))
-        object.__setattr__(self, "weight_exponents", tuple(int(value) for value in exponents))
+        object.__setattr__(self, "thresholds", tuple(thresholds))
+        object.__setattr__(self, "weight_exponents", tuple(shifts))
 
     @property
     def voltage_decay(self) -> int:

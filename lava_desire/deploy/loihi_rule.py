@@ -197,7 +197,7 @@ def _write(
     if not isinstance(eta, (int, float)) or not 0 < eta < math.inf:
         raise ValueError(f"learning_rate is {eta!r}: expected a number above 0")
     if rng_seed is not None:
-        checked_integer("rng_seed", rng_seed, 0, 2**63 - 1)
+        rng_seed = checked_integer("rng_seed", rng_seed, 0)
     if config.decay == 0:
         raise ValueError("decay is 0: expected a trace that lasts, 0 < decay < 1")
     _refuse_beyond_eq_4(config, learning_rate)

@@ -139,7 +139,7 @@ def neurobench_report(
         return spikes.transpose(0, 1), labels[chosen]
 
     samples: Any = range(len(labels))
-    loader = torch.utils.data.DataLoader(samples, batch_size, collate_fn=drawn)
+    loader = torch.utils.data.DataLoader(samples, min(batch_size, len(labels)), collate_fn=drawn)
     metrics = [[getattr(static, name) for name in _STATIC]]
     metrics.append([getattr(workload, name) for name in _WORKLOAD])
     printed = io.StringIO()

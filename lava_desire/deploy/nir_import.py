@@ -29,7 +29,7 @@ from lava_desire.deploy.nir_file import read_nir
 from lava_desire.deploy.nir_synapses import as_dense
 from lava_desire.deploy.optional import import_optional
 from lava_desire.engine import DesireNetwork
-from lava_desire.model.fields import checked_integer
+from lava_desire.model.fields import MAX_STEPS, checked_integer
 from lava_desire.model.options.reset import RESETS
 from lava_desire.model.synapses import Synapse
 
@@ -163,7 +163,7 @@ def _foreign_config(
         )
     if not isinstance(dt, (int, float)) or not 0 < dt < math.inf:
         raise ValueError(f"dt is {dt!r}: expected seconds, above 0")
-    checked_integer("num_steps", num_steps, 1)
+    num_steps = checked_integer("num_steps", num_steps, 1, MAX_STEPS - len(chain) + 1)
     if reset is not None and reset not in RESETS:
         raise ValueError(f"reset is {reset!r}: expected one of {', '.join(RESETS)}")
     first = chain[0].parameters

@@ -11,7 +11,7 @@ import numpy as np
 from lava_desire.backends.integers.backend import LayerRange
 from lava_desire.engine import DesireNetwork, evaluate, fit
 from lava_desire.errors import RangeWarning
-from lava_desire.model.fields import checked_integer
+from lava_desire.model.fields import MAX_INTEGER, checked_integer
 from lava_desire.model.integers import LayerFormat, default_formats
 from lava_desire.model.integers.limits import LOIHI_SUM_LIMIT, WEIGHT_BITS
 from lava_desire.model.option import refuse_in_integers
@@ -156,8 +156,8 @@ def quantize(
     ('fixed_point', torch.int8)
     """
     network.check_floating()
-    checked_integer("weight_bits", weight_bits, WEIGHT_BITS[0], WEIGHT_BITS[-1])
-    checked_integer("fine_tune_epochs", fine_tune_epochs, 0)
+    weight_bits = checked_integer("weight_bits", weight_bits, WEIGHT_BITS[0], WEIGHT_BITS[-1])
+    fine_tune_epochs = checked_integer("fine_tune_epochs", fine_tune_epochs, 0, MAX_INTEGER)
     if fine_tune_epochs:
         refuse_in_integers(network.config)
     data, held_out, names = training_pairs(network, data, test=test)

@@ -120,7 +120,8 @@ class XyloNetwork(EncodingNetwork):
             check_array(name, array, shape, "integer", limits)
             object.__setattr__(self, name, array.astype(np.int64))
         for name in ("weight_shift_in", "weight_shift_rec", "weight_shift_out"):
-            checked_integer(name, getattr(self, name), WEIGHT_SHIFTS[0], WEIGHT_SHIFTS[-1])
+            ends = WEIGHT_SHIFTS[0], WEIGHT_SHIFTS[-1]
+            object.__setattr__(self, name, checked_integer(name, getattr(self, name), *ends))
         _refuse_recurrent(self.weights_rec)
 
     def arrays(self) -> dict[str, Any]:

@@ -109,8 +109,8 @@ def _reshape_by_position(module: ModuleType) -> None:
 def _in_place_of(path: str) -> Callable[[Callable[..., Any]], Callable[[ModuleType], None]]:
     """Return a decorator that makes a mend of what is called in the place of Lava's function.
 
-    `path` is its name in the module, or that of a method and its class; what is called in its place
-    is given it first.
+    `path` is ``"NAME"`` of a function of the module, or ``"Class.method"``. What is called in its
+    place is given it first; its docstring, where it has one, is shown instead of Lava's.
     """
 
     def decorate(act: Callable[..., Any]) -> Callable[[ModuleType], None]:
@@ -123,6 +123,7 @@ def _in_place_of(path: str) -> Callable[[Callable[..., Any]], Callable[[ModuleTy
             def called(*arguments: Any, **options: Any) -> Any:
                 return act(of_lava, *arguments, **options)
 
+            called.__doc__ = act.__doc__ or of_lava.__doc__
             setattr(place, name, called)
 
         return mend
@@ -174,6 +175,7 @@ def _miss_as_python_does(find: Any, collection: Any, item: Any) -> Any:
 
 @_in_place_of("Collection.__iter__")
 def _iterate_anew(_: Any, collection: Any) -> Iterator[Any]:
+    """Return an iterator of its own over the members."""
     return iter([getattr(collection, name) for name in collection.member_names])
 
 
@@ -189,6 +191,7 @@ def _index_before_the_first_run(get: Any, var: Any, idx: Any = None) -> Any:
 
 @_in_place_of("AbstractProcess.__enter__")
 def _enter_as_itself(_: Any, process: Any) -> Any:
+    """Return the process, which is stopped at the end of the block."""
     return process
 
 

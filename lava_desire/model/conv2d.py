@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lava_desire.model.arrays import Array, namespace, zeros
-from lava_desire.model.fields import checked_integer, shown
+from lava_desire.model.fields import MAX_NEURONS, checked_integer, shown
 from lava_desire.model.synapses import Synapse
 
 _PAIR = r"(\d+)(?:x(\d+))?"
@@ -72,7 +72,7 @@ class Conv2d(Synapse):
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0,
     ) -> None:
-        self.out_channels = checked_integer("out_channels", out_channels, 1)
+        self.out_channels = checked_integer("out_channels", out_channels, 1, MAX_NEURONS)
         self.kernel_size = _pair("kernel_size", kernel_size, 1)
         self.stride = _pair("stride", stride, 1)
         self.padding = _pair("padding", padding, 0)
@@ -211,7 +211,8 @@ def _pair(name: str, given: Any, smallest: int) -> tuple[int, int]:
     numbers = tuple(given) if isinstance(given, (tuple, list)) else (given, given)
     if len(numbers) != 2:
         raise ValueError(f"{name} is {shown(given)}: expected an integer, or two: vertical first")
-    return checked_integer(name, numbers[0], smallest), checked_integer(name, numbers[1], smallest)
+    vertical, horizontal = (checked_integer(name, each, smallest, MAX_NEURONS) for each in numbers)
+    return vertical, horizontal
 
 
 def _spelled(pair: tuple[int, int]) -> str:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # Beyond what anyone trains, and below what takes memory away or overflows the counters of kernels
 # and random numbers: a configuration may come from a file that nobody has looked at.
 MAX_LAYERS = 1_000
+MAX_STEPS = 2**12
 MAX_INTEGER = MAX_NEURONS = 2**31 - 1
+MAX_INT64 = 2**63 - 1
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127
 """What float32, in which kernels compute, holds with all its digits, beside 0."""
 
@@ -229,7 +231,7 @@ def number(name: str, value: Any, allowed: str, *, integer: bool = False) -> flo
     return value  # type: ignore[no-any-return]
 
 
-def checked_integer(name: str, value: Any, smallest: int, largest: int = MAX_INTEGER) -> int:
+def checked_integer(name: str, value: Any, smallest: int, largest: int = MAX_INT64) -> int:
     """Return an integer as Python's own, or refuse it by its name.
 
     Raises ValueError with the name, the value and both ends of the range.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lava_desire.model.fields import (
     AT_LEAST_0,
     BELOW_1,
+    MAX_NEURONS,
+    MAX_STEPS,
     NETWORK,
     RULE,
     SCHEDULE,
@@ -78,7 +80,7 @@ class Network(Part):
     num_steps: int = integer(
         20,
         1,
-        2**12,
+        MAX_STEPS,
         doc="Length T of the spike trains in time steps, in [1, 4096].",
         help="Time steps T.",
         panel=NETWORK,
@@ -210,7 +212,7 @@ def _input_shape(name: str, given: Any, config: Any) -> tuple[int, ...]:
         raise ValueError(
             f"{name} is {shown(given)}: expected (channels, height, width), or (neurons,)"
         )
-    return tuple(checked_integer(f"a number of {name}", each, 1) for each in given)
+    return tuple(checked_integer(f"a number of {name}", each, 1, MAX_NEURONS) for each in given)
 
 
 @dataclass(frozen=True)

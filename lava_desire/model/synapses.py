@@ -372,7 +372,7 @@ class Dense(Synapse):
     parameters = ("num_neurons",)
 
     def __init__(self, num_neurons: int) -> None:
-        self.num_neurons = checked_integer("num_neurons", num_neurons, 0)
+        self.num_neurons = checked_integer("num_neurons", num_neurons, 0, MAX_NEURONS)
         super().__init__(self.num_neurons)
 
     @classmethod

@@ -42,14 +42,14 @@ def check_options(process: type, options: Mapping[str, Any]) -> None:
             raise TypeError(f"{process.__name__} has no parameter {name!r}: {hint}")
 
 
-def check_layer(config: Any, layer: Any) -> None:
-    """Refuse what is no configuration or no layer of it.
+def check_layer(config: Any, layer: Any) -> int:
+    """Return a layer as Python's own integer; refuse what is no configuration or no layer of it.
 
     Raises ValueError with parameter, value and what is allowed.
     """
     if not isinstance(config, DesireConfig):
         raise ValueError(f"config is a {type(config).__name__}: expected a DesireConfig")
-    checked_integer("layer", layer, 1, config.num_layers)
+    return checked_integer("layer", layer, 1, config.num_layers)
 
 
 def check_count(name: str, value: Any, smallest: int) -> int:

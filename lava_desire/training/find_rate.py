@@ -11,7 +11,7 @@ from typing import Any
 from lava_desire.config import DesireConfig
 from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
-from lava_desire.model.fields import checked_integer, number
+from lava_desire.model.fields import MAX_INTEGER, checked_integer, number
 from lava_desire.network import DesireNetwork
 from lava_desire.training.loop import TrainingRun
 from lava_desire.training.samples import split_off
@@ -125,8 +125,8 @@ def find_learning_rate(
     ]
     if not 0 < bounds[0] < bounds[1] < math.inf:
         raise ValueError(f"lowest is {lowest}, highest {highest}: expected 0 < lowest < highest")
-    for name, value, least in (("count", count, 2), ("samples", samples, 1), ("epochs", epochs, 1)):
-        checked_integer(name, value, least)
+    count, samples = checked_integer("count", count, 2), checked_integer("samples", samples, 1)
+    epochs = checked_integer("epochs", epochs, 1, MAX_INTEGER)
 
     def network(rate: float) -> DesireNetwork:
         short = config.replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from lava_desire import (
     fit,
     load_dataset,
 )
+from lava_desire.data import Dataset
 from lava_desire.deploy import energy
 
 # What SANA-FE 2.2.9 gave for the first five test digits with the scripts of these networks, in
@@ -95,6 +98,15 @@ def test_chips_without_energies_are_refused_by_name(digits):
     for samples in (0, True):
         with pytest.raises(ValueError, match=f"samples is {samples}"):
             energy(network, digits, samples=samples)
+
+
+def test_the_largest_integer_is_all_samples(digits):
+    train, test = ((images[:6], labels[:6]) for images, labels in (digits.train, digits.test))
+    few = Dataset("few", *train, *test, num_classes=10)
+    network = DesireNetwork(DesireConfig((64, 5, 10)))
+    own, all_of_them = (energy(network, few, samples=most) for most in (np.int64(6), sys.maxsize))
+    assert own.to_dict() == all_of_them.to_dict()
+    assert type(own.samples) is int
 
 
 def test_classes_are_numbered_by_their_names(digits):

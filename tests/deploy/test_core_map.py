@@ -209,6 +209,8 @@ def test_bits_are_those_of_a_network_in_integers():
     integers = quantize(network, (images[:20], labels[:20]), weight_bits=5).network
     assert map_network(integers).weight_bits == (5, 5)
     assert map_network(integers, weight_bits=3).weight_bits == (3, 3)
+    told = map_network(integers, weight_bits=np.int64(3)).to_dict()
+    assert json.loads(json.dumps(told))["weight_bits"] == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,12 @@ def test_a_wrong_argument_is_named(changes, message):
         IntegerNetwork(**arguments)
 
 
+def test_integers_of_numpy_become_pythons_own():
+    network = IntegerNetwork(CONFIG, WEIGHTS, np.array([5]), np.array([2]))
+    assert (network.thresholds, network.weight_exponents) == ((5,), (2,))
+    assert {type(each) for each in (*network.thresholds, *network.weight_exponents)} == {int}
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     size=st.integers(1, 3000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -34,6 +35,7 @@ DEEP = DesireConfig(
     batch_size=1,
     desire_threshold_hidden=(0.05, 0.2),
 )
+INTEGERS = loihi_learning_rule(DEEP, weight_scale=60.0)
 
 
 def experiment(fixed, window_steps=None):
@@ -243,7 +245,10 @@ def test_what_cannot_bring_errors_back_is_named():
         ({"rule": "dw"}, "rule is a str: expected a LoihiRule"),
         ({"feedback_rule": "dw"}, "feedback_rule is a str: expected a LoihiRule"),
         ({"layer": 4}, r"layer is 4: expected an integer in \[1, 3\]"),
-        ({"rule": integers}, r"threshold is None: expected an integer in \[1, 2147483647\]"),
+        (
+            {"rule": integers},
+            r"threshold is None: expected an integer in \[1, 9223372036854775807\]",
+        ),
         ({"threshold": 5}, "in floating point, and in the last layer, it is the config's"),
         ({"rule": integers, "threshold": 5, "layer": 3}, "threshold is 5: in floating point, and"),
         (
@@ -293,6 +298,35 @@ def test_a_window_is_the_power_of_two_that_holds_spikes_and_desires():
 def test_a_wrong_argument_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         loihi_learning_rule(**{"config": CONFIG, **arguments})
+
+
+def test_a_threshold_that_no_potential_reaches_keeps_a_neuron_silent():
+    integers = loihi_learning_rule(CONFIG, weight_scale=100.0)
+    source = RingBuffer(data=np.ones((6, 1), np.int32))
+    dense = Dense(weights=np.full((4, 6), 127))
+    neurons = DesireLearningLIF(config=CONFIG, layer=1, rule=integers, threshold=sys.maxsize)
+    source.s_out.connect(dense.s_in)
+    dense.a_out.connect(neurons.a_in)
+    try:
+        source.run(RunSteps(9), Loihi2SimCfg(select_tag="fixed_pt"))
+        assert not neurons.count.get().any()
+        assert (neurons.v.get() > 0).all()
+    finally:
+        source.stop()
+    errors = DesireErrors(config=DEEP, layer=1, rule=INTEGERS, threshold=sys.maxsize)
+    assert errors.proc_params["threshold"] == sys.maxsize
+    assert loihi_learning_rule(CONFIG, rng_seed=sys.maxsize).rule.rng_seed == sys.maxsize
+
+
+def test_integers_of_numpy_become_pythons_own():
+    one, five = np.int64(1), np.int64(5)
+    neurons = DesireLearningLIF(config=DEEP, layer=one, rule=INTEGERS, threshold=five)
+    errors = DesireErrors(config=DEEP, layer=one, rule=INTEGERS, threshold=five)
+    seeded = loihi_learning_rule(CONFIG, rng_seed=five).rule
+    held = (neurons.vth.init, seeded.rng_seed)
+    held += tuple(errors.proc_params[name] for name in ("threshold", "layer"))
+    assert held == (5, 5, 5, 1)
+    assert {type(each) for each in held} == {int}
 
 
 def test_a_neuron_wants_the_rule_and_its_threshold():

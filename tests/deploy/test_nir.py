@@ -137,6 +137,8 @@ def test_a_graph_of_others_is_taken_with_what_it_does_not_say():
     given = simulate(graph, activity.spikes[0].numpy()[:9], 1e-4)
     np.testing.assert_array_equal(given.sum(axis=0), activity.counts[-1].numpy())
     assert from_nir(chain(), dt=1e-4, num_steps=9, reset="subtract").config.reset == "subtract"
+    longest = from_nir(chain(), dt=1e-4, num_steps=np.int64(4095)).config
+    assert (longest.num_steps, type(longest.num_steps)) == (4096, int)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,10 @@ def test_a_graph_of_others_is_taken_with_what_it_does_not_say():
         (lambda: from_nir(chain(), dt=1e-4), "does not say num_steps"),
         (lambda: from_nir(chain(), dt=0.0, num_steps=5), "dt is 0.0: expected seconds"),
         (lambda: from_nir(chain(), dt=1e-4, num_steps=0), "num_steps is 0"),
+        (
+            lambda: from_nir(chain(), dt=1e-4, num_steps=4096),
+            r"num_steps is 4096: expected an integer in \[1, 4095\]",
+        ),
         (lambda: from_nir(chain(), dt=1e-4, num_steps=5, reset="soft"), "reset is 'soft'"),
         (lambda: from_nir(chain(), dt=1e-3, num_steps=5), r"tau of 'lif' is 0.0004 s, shorter"),
         (lambda: from_nir(chain(v_leak=0.1), dt=1e-4, num_steps=5), "v_leak of 'lif' holds 0.1"),

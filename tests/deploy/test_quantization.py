@@ -10,6 +10,7 @@ import pytest
 from lava_desire import DesireConfig, DesireNetwork, evaluate, fit, load_dataset
 from lava_desire.deploy import quantize
 from lava_desire.errors import RangeWarning
+from lava_desire.fixed import default_formats
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,16 @@ def test_fewer_bits_take_less_memory_and_err_more(trained, digits):
         assert coarse.step > fine.step
     json.dumps(three.to_dict())
     assert "accuracy on 1438 samples" in str(three)
+
+
+def test_integers_of_numpy_become_pythons_own(trained, digits):
+    few = digits.train_images[:40], digits.train_labels[:40]
+    bits, epochs = np.int64(5), np.int64(1)
+    found = quantize(trained, few, weight_bits=bits, fine_tune_epochs=epochs)
+    assert json.loads(json.dumps(found.report.to_dict()))["fine_tune_epochs"] == 1
+    formats = default_formats(trained.config, bits)
+    assert formats == default_formats(trained.config, 5)
+    assert {type(each.weight_bits) for each in (*formats, *found.network.rule.formats)} == {int}
 
 
 def test_fine_tuning_in_integers_recovers_what_few_bits_lose(trained, digits):

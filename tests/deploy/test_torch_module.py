@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from lava_desire import Conv2d, Dense, DesireConfig, DesireNetwork, load_dataset
-from lava_desire.deploy import neurobench_report, quantize, to_torch
+from lava_desire.deploy import neurobench, neurobench_report, quantize, to_torch
+from lava_desire.deploy.neurobench import _STATIC as STATIC
+from lava_desire.deploy.neurobench import _WORKLOAD as WORKLOAD
 
 DIGITS = load_dataset("digits")
 SOME = DIGITS.train_images[:100], DIGITS.train_labels[:100]
@@ -91,6 +94,21 @@ def test_spikes_of_another_shape_are_refused():
 def test_what_is_no_network_is_refused():
     with pytest.raises(ValueError, match="network is a ndarray: expected a DesireNetwork or an"):
         to_torch(np.zeros(3))
+
+
+def test_neurobench_is_given_so_many_samples_at_a_time(monkeypatch):
+    class Benchmark:
+        def __init__(self, model, loader, *others):
+            self.loader = loader
+
+        def run(self):
+            return [len(labels) for _, labels in self.loader]
+
+    modules = SimpleNamespace(Benchmark=Benchmark, **dict.fromkeys(STATIC + WORKLOAD))
+    monkeypatch.setattr(neurobench, "_neurobench", lambda _: modules)
+    monkeypatch.setattr(neurobench, "to_neurobench", to_torch)
+    for size, batches in ((np.int64(60), [60, 40]), (sys.maxsize, [100])):
+        assert neurobench_report(DesireNetwork(DENSE), SOME, size) == batches
 
 
 def test_neurobench_says_what_installs_it(monkeypatch):

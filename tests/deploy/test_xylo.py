@@ -118,6 +118,15 @@ def test_arrays_of_another_size_or_range_are_refused():
             XyloNetwork(network.config, **{**arrays, name: value})
 
 
+def test_integers_of_numpy_become_pythons_own():
+    network = recorded(0)[0]
+    names = ("weight_shift_in", "weight_shift_rec", "weight_shift_out")
+    given = {name: np.int64(number) for number, name in enumerate(names)}
+    arrays = XyloNetwork(network.config, **{**network.arrays(), **given}).arrays()
+    assert [arrays[name] for name in names] == [0, 1, 2]
+    assert {type(arrays[name]) for name in names} == {int}
+
+
 XYLO = DesireConfig((16, 40, 12, 4), decay=0.75, synapse_decay=0.5, num_steps=10)
 
 

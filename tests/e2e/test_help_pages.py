@@ -50,6 +50,21 @@ def test_the_help_of_a_command_says_all_of_it(run):
         assert said in out
 
 
+@pytest.mark.parametrize(
+    ("name", "in_turn"),
+    [
+        ("train", "preset config output resume seeds backend device precision kernels quiet"),
+        ("sweep", "over trials resume preset config output patience device kernels quiet"),
+        ("find-rate", "lowest highest count epochs preset config device kernels quiet"),
+    ],
+)
+def test_options_of_a_command_stand_in_turn(run, name, in_turn):
+    status, out, _ = run(name, "--help")
+    assert status == 0
+    options = re.findall(r"^│ --([\w-]+)", out, re.MULTILINE)
+    assert [each for each in options if each in in_turn.split()] == in_turn.split()
+
+
 def test_the_versions_are_told(run):
     from lava_desire import __version__
 

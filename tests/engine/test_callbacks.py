@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -147,11 +149,17 @@ def test_weights_of_some_epochs_are_kept(data, tmp_path):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: EarlyStopping(0), r"patience is 0: expected an integer in \[1, 2147483647\]"),
+        (
+            lambda: EarlyStopping(0),
+            r"patience is 0: expected an integer in \[1, 9223372036854775807\]",
+        ),
         (lambda: EarlyStopping(1.5), "patience is 1.5: expected"),
         (lambda: EarlyStopping(1, -0.1), "min_delta is -0.1: expected at least 0"),
         (lambda: EarlyStopping(1, of="speed"), "of is 'speed': expected one of accuracy"),
-        (lambda: EpochCheckpoint(0), r"every is 0: expected an integer in \[1, 2147483647\]"),
+        (
+            lambda: EpochCheckpoint(0),
+            r"every is 0: expected an integer in \[1, 9223372036854775807\]",
+        ),
     ],
 )
 def test_values_out_of_range_are_refused(made, said):
@@ -174,6 +182,13 @@ def test_what_a_run_cannot_do_is_refused_before_it_learns(data, callbacks, said)
     with pytest.raises(ValueError, match=said):
         fit(network, *data, callbacks=callbacks)
     assert network.samples_seen == 0
+
+
+def test_the_largest_integer_is_never(data, tmp_path):
+    never = [EarlyStopping(sys.maxsize), EpochCheckpoint(every=sys.maxsize)]
+    history = fit(DesireNetwork(WILD), *data, folder=tmp_path, callbacks=never)
+    assert len(history.records) == WILD.epochs
+    assert not list((tmp_path / "epochs").glob("*"))
 
 
 def test_of_losses_less_is_better(data):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from lava_desire.engine import DesireNetwork, find_learning_rate, fit
 from lava_desire.randomness import validation_split
 
 CONFIG = DesireConfig((64, 20, 10), batch_size=32, learning_rate=1.0, epochs=7, seed=3)
+MOST = np.int64(60), sys.maxsize
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,21 @@ def test_every_rate_is_the_run_that_it_says(digits):
         assert each.loss == last.validation_loss
         assert each.rates == last.rates
     assert found.best.accuracy == max(each.accuracy for each in found.tried)
+
+
+def test_the_largest_integer_is_all_samples_and_as_many_rates_as_there_is_time_for(digits):
+    class Enough(Exception):  # noqa: N818
+        pass
+
+    def stop(tried):
+        raise Enough
+
+    images, labels = digits.train
+    few = images[:60], labels[:60]
+    own, all_of_them = (find_learning_rate(CONFIG, few, count=2, samples=n) for n in MOST)
+    assert own == all_of_them
+    with pytest.raises(Enough):
+        find_learning_rate(CONFIG, few, count=sys.maxsize, on_tried=stop)
 
 
 def test_rates_that_let_weights_grow_beyond_all_bounds_are_the_worst(digits):
@@ -83,8 +100,8 @@ def test_rates_that_integers_have_not_are_refused_before_any_is_tried(digits, en
         ({"lowest": 0.0}, "lowest is 0.0, highest 0.01: expected 0 < lowest < highest"),
         ({"lowest": 1.0}, "lowest is 1.0, highest 0.01: expected 0 < lowest < highest"),
         ({"highest": float("inf")}, "highest is inf: expected"),
-        ({"count": 1}, r"count is 1: expected an integer in \[2, 2147483647\]"),
-        ({"samples": 0}, r"samples is 0: expected an integer in \[1, 2147483647\]"),
+        ({"count": 1}, r"count is 1: expected an integer in \[2, 9223372036854775807\]"),
+        ({"samples": 0}, r"samples is 0: expected an integer in \[1, 9223372036854775807\]"),
         ({"epochs": 0}, r"epochs is 0: expected an integer in \[1, 2147483647\]"),
     ],
 )

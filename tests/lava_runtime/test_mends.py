@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -19,7 +20,7 @@ import_lava()
 
 from lava.magma.core.process.ports.connection_config import ConnectionConfig  # isort: skip
 from lava.magma.core.process.ports.ports import ReshapePort  # isort: skip
-from lava.magma.core.process.process import Collection  # isort: skip
+from lava.magma.core.process.process import AbstractProcess, Collection  # isort: skip
 from lava.proc.clp.nsm.models import PyAllocatorModel  # isort: skip
 from lava.proc.conv import utils  # isort: skip
 from lava.proc.graded import models as graded  # isort: skip
@@ -122,12 +123,28 @@ def test_explicit_zeros_are_found_in_a_matrix_that_may_only_be_read():
     np.testing.assert_array_equal([rows, columns, values], [[0, 1], [1, 2], [2, 0]])
 
 
+@pytest.mark.parametrize(
+    ("of_ours", "said"),
+    [
+        (AbstractProcess.__enter__, "Return the process, which is stopped at the end of the block"),
+        (Collection.__iter__, "Return an iterator of its own over the members"),
+    ],
+)
+def test_what_does_something_else_than_lavas_says_so(of_ours, said):
+    assert inspect.getdoc(of_ours) == f"{said}."
+
+
+def test_what_does_the_same_keeps_lavas_words():
+    assert inspect.getdoc(sparse.find).startswith("Behaves like scipy.sparse.find")
+
+
 def test_an_allocator_counts_the_neurons_that_it_allocates():
     class Allocator(PyAllocatorModel):
         def __init__(self):
             pass
 
     mends._allocate_by_slice(SimpleNamespace(PyAllocatorModel=Allocator))
+    assert Allocator.run_spk.__doc__.startswith("Send the id of the next neuron")
     sent, asked = [], iter([[0], [1], [1]])
     model = Allocator()
     model.next_alloc_id = np.array([1], np.int32)

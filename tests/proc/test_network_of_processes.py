@@ -30,6 +30,13 @@ def test_lava_repeats_the_recording_of_convolutions(convolution_path):
     assert_repeats(read(convolution_path))
 
 
+def test_a_layer_of_numpy_becomes_pythons_own():
+    first = {"config": CONFIG, "layer": np.int64(1)}
+    for each in (DesireDense(**first, weights=initial_weights(CONFIG)[0]), DesireLIF(**first)):
+        layer = each.proc_params["layer"]
+        assert (layer, type(layer)) == (1, int)
+
+
 def assert_repeats(golden):
     config = golden.config
     window, num_samples = config.window_steps, len(golden.labels)

@@ -10,7 +10,7 @@ from lava_desire import rule as equations
 from lava_desire.deploy.loihi_neuron.process import DesireErrors, DesireLearningLIF
 from lava_desire.model import integers as fixed
 from lava_desire.model.integers.constants import whole_decay
-from lava_desire.model.integers.limits import ALIGNMENT_BITS, DECAY_BITS
+from lava_desire.model.integers.limits import ALIGNMENT_BITS, DECAY_BITS, STATE_LIMIT
 from lava_desire.model.option import output_desires
 
 from lava.magma.core.decorator import implements, requires, tag  # isort: skip
@@ -111,7 +111,8 @@ class PyDesireLearningLIFModelFixed(_Window, LearningNeuronModelFixed):
             activation.astype(np.int64),
             1 << ALIGNMENT_BITS,
             whole_decay(self._config.decay),
-            int(self.vth) << ALIGNMENT_BITS,
+            # No potential exceeds the limit, and more would not fit 64 bits.
+            min(int(self.vth), STATE_LIMIT) << ALIGNMENT_BITS,
             reset=self._config.reset,
         )
         self.v = potential.astype(np.int32)

@@ -71,7 +71,7 @@ class DesireLearningLIF(LearningLIF):
         **options: Any,
     ) -> None:
         check_options(type(self), options)
-        check_layer(config, layer)
+        layer = check_layer(config, layer)
         refuse_options(config, CurrentFilter, " for DesireLearningLIF")
         errors = ", as DesireLearningLIF passes errors back by Eq. 14"
         refuse_options(config, EligibilityPolicy, errors)
@@ -80,7 +80,7 @@ class DesireLearningLIF(LearningLIF):
         rule.check_config(config)
         fixed = rule.arithmetic == "fixed_pt"
         if fixed:
-            checked_integer("threshold", threshold, 1)
+            threshold = checked_integer("threshold", threshold, 1)
         elif threshold is not None:
             raise ValueError(f"threshold is {threshold!r}: in floating point it is the config's")
         size = config.num_neurons(layer)
@@ -164,7 +164,7 @@ class DesireErrors(AbstractProcess):
         **options: Any,
     ) -> None:
         check_options(type(self), options)
-        check_layer(config, layer)
+        layer = check_layer(config, layer)
         for name, value in (("rule", rule), ("feedback_rule", feedback_rule)):
             if not isinstance(value, LoihiRule) and (value is not None or name == "rule"):
                 raise ValueError(f"{name} is a {type(value).__name__}: expected a LoihiRule")
@@ -180,7 +180,7 @@ class DesireErrors(AbstractProcess):
             )
         scaled = rule.arithmetic == "fixed_pt" and layer < config.num_layers
         if scaled:
-            checked_integer("threshold", threshold, 1)
+            threshold = checked_integer("threshold", threshold, 1)
         elif threshold is not None:
             raise ValueError(
                 f"threshold is {threshold!r}: in floating point, and in the last layer, it is the "

@@ -193,7 +193,7 @@ def default_formats(config: DesireConfig, weight_bits: int = 8) -> tuple[LayerFo
     ValueError
         If `weight_bits` is out of range, or a bound of the weights too small for the threshold.
     """
-    checked_integer("weight_bits", weight_bits, WEIGHT_BITS[0], WEIGHT_BITS[-1])
+    weight_bits = checked_integer("weight_bits", weight_bits, WEIGHT_BITS[0], WEIGHT_BITS[-1])
     largest = 2 ** (weight_bits - 1)
     least = config.threshold * 2.0 ** (WEIGHT_EXPONENTS[0] - THRESHOLD_BITS) * largest
     for bound in config.bounds:

@@ -85,10 +85,16 @@ class EncoderSteps(WindowSteps):
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
-        *taken, mask = self.takes.values()
-        arrays = [heard["brightness_in"], *taken, self.model._threshold, mask]
-        table = [mask.size, *map(address, (*arrays, self.messages["s_out"]))]
-        return [], [("encoder", table)]
+        arrays = [
+            heard["brightness_in"],
+            self.takes["_received"],
+            self.takes["_brightness"],
+            self.takes["potential"],
+            self.model._threshold,
+            self.takes["mask"],
+            self.messages["s_out"],
+        ]
+        return [], [("encoder", [self.takes["mask"].size, *map(address, arrays)])]
 
 
 @steps_for(PyDesireDenseModelFloat)
@@ -165,10 +171,16 @@ class LifSteps(WindowSteps):
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
-        potential, mask = self.takes.values()
-        arrays = [potential, self.model._decay, heard["a_in"], self.model._threshold, mask]
-        addresses = map(address, (*arrays, self.messages["s_out"]))
-        return [], [("neurons", [mask.size, self._is_zeroed, *addresses])]
+        arrays = [
+            self.takes["potential"],
+            self.model._decay,
+            heard["a_in"],
+            self.model._threshold,
+            self.takes["mask"],
+            self.messages["s_out"],
+        ]
+        size = self.takes["mask"].size
+        return [], [("neurons", [size, self._is_zeroed, *map(address, arrays)])]
 
 
 @steps_for(PyDesireTeacherModelFloat)
@@ -185,6 +197,7 @@ class TeacherSteps(WindowSteps):
 
     def calls(self, heard: dict[str, Any]) -> tuple[list[Call], list[Call]]:
         """See :class:`CompiledSteps`."""
-        arrays = [heard["s_in"], *self.takes.values()]
+        counted = [self.takes[name] for name in ("counts", "_num_spikes", "last_spikes")]
+        arrays = [heard["s_in"], *counted]
         sizes = [self.takes["counts"].size, self._window_steps]
         return [], [("teacher", [*sizes, *map(address, arrays)])]

@@ -150,7 +150,7 @@ class DesireConnection(AbstractProcess):
         **options: Any,
     ) -> None:
         check_options(type(self), options)
-        check_layer(config, layer)
+        layer = check_layer(config, layer)
         synapse = config.synapses[layer - 1]
         if not isinstance(synapse, self.kind):
             raise ValueError(

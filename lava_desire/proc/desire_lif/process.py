@@ -81,7 +81,7 @@ class DesireLIF(AbstractProcess):
         **options: Any,
     ) -> None:
         check_options(type(self), options)
-        check_layer(config, layer)
+        layer = check_layer(config, layer)
         size = config.num_neurons(layer)
         masks = check_masks(dropout_masks, size)
         samples_seen = check_count("samples_seen", samples_seen, 0)
