@@ -25,7 +25,7 @@ LIST = Path(__file__).with_name("kernels.txt")
 _ROOT = Path(__file__).parents[3]
 _PACKAGE = "lava_desire.backends"
 _CHILD = "from lava_desire.backends.numba.ahead import compile_listed; compile_listed()"
-_LOOPS = "single", "loop", "near_loop"  # groups of which single steps are compiled in others
+_LOOPS = "single", "loop", "near_loop"  # groups without which single steps are compiled as well
 _MOST = 4  # processes
 
 _LONGEST = 3600  # seconds after which a process ends, whatever it is at

@@ -81,16 +81,24 @@ def learn_minibatches(
 
     Images are (S, N_0) uint8, whose trains stand in a table, (256,) words, or empty where trains
     of the input are (S, N_0) words; labels are (S,) int64, S a multiple of B. Masks are drawn from
-    the number of the first sample on. `addresses`, (L,) int64, are those of the weights,
-    (N_{ℓ−1}, N_ℓ) float32, by input; `rates`, (L,) float64, η of each layer. `averages`, (L,)
-    int64, are the addresses of the weights' averages, each like the weights, and `shares`, (S / B,)
-    float32, by how much minibatches move them; both empty where there are none. `mean_rates`, (N −
-    N_L,) float64, layer behind layer, and `rated`, (L,) int64, are the state's input_rates and
-    rated_samples, which go on; both empty where rates are not followed. `plan` and `terms` are what
-    :class:`~.online.Online` keeps, and that table, the latter for B samples; `held`, `chances` and
-    `lists`, of all threads, and `room`, of this one, what :class:`~.in_turn.InTurn` makes, where
-    neurons learn in other steps than those of their spikes if `chances` is not None. `stages` is
-    the board of :func:`~.threads.share_stages`, `boards` with their `edges` those of the stages.
+    the number of the first sample on.
+
+    Of the layers, `addresses`, (L,) int64, are those of the weights, (N_{ℓ−1}, N_ℓ) float32, by
+    input, and `rates`, (L,) float64, are η of each. `averages`, (L,) int64, are the addresses of
+    the weights' averages, each like the weights; `shares`, (S / B,) float32, say by how much
+    minibatches move them. Both are empty where there are none. `mean_rates`, (N − N_L,) float64,
+    layer behind layer, and `rated`, (L,) int64, are the state's input_rates and rated_samples,
+    which go on. Both are empty where rates are not followed.
+
+    `plan` is that of :class:`~.online.Online`, and behind it the table of trains. `terms`, (K, 3)
+    float64, are the numbers of the update's K terms for B samples, see
+    :meth:`~lava_desire.model.option.Term.numbers`.
+
+    :class:`~.in_turn.InTurn` makes the memory to work in. All threads share `held`, arrays of one
+    minibatch; `lists`, those of :class:`~.events.Events` of all layers; and `chances`, the steps in
+    which neurons learn, as words, or None where these are the steps of their spikes. `room` is this
+    thread's alone. `stages` is the board of :func:`~.threads.share_stages`, `boards` with their
+    `edges` are those of the stages.
 
     `found`, (3,) int64, receives the samples before the first minibatch at which a weight or
     potential is NaN or infinite, which with those behind it has changed nothing; and how many of
