@@ -421,7 +421,8 @@ class DesireNetwork:
         """
         for layer, weights in enumerate(self.weights, start=1):
             # In parts, as what torch makes on the way takes more than the weights.
-            finite = [torch.isfinite(part).all() for part in torch.split(weights, _PART)]
+            rows = weights.T if weights.ndim == 2 and weights.T.is_contiguous() else weights
+            finite = [torch.isfinite(part).all() for part in torch.split(rows, _PART)]
             if not bool(torch.stack(finite).all()):
                 raise NotFiniteError(
                     f"weights of layer {layer} became NaN or infinite: expected finite ones, as a "

@@ -547,7 +547,8 @@ class TrainingRun:
 
     def _shown(self, chosen: Tensor, moves: Moves | None) -> tuple[Tensor, Tensor]:
         """Return the chosen training samples, changed where they are, and their labels."""
-        samples, labels = self.train[0][chosen], self.train[1][chosen]
+        images, labels = self.train[0], self.train[1][chosen]
+        samples = images.index_select(0, chosen) if isinstance(images, Tensor) else images[chosen]
         if moves is not None:
             samples = move_samples(samples, moves, self.network.config)
         return samples, labels
