@@ -52,6 +52,7 @@ COMMANDS = {
         "Train a network; Ctrl-C saves, and --resume goes on to the bit as if never stopped.",
         module="commands",
         under_torchrun="shared",
+        kept="nothing was kept, and nothing of a run that was to go on has changed",
     ),
     "eval": Entry(
         "Classify the test images with a trained network.", module="commands", function="eval_"

@@ -212,6 +212,8 @@ def as_callbacks(given: Iterable[Callback | Callable[[EpochRecord], Any]]) -> li
     Raises ValueError if one is neither.
     """
     found: list[Callback] = []
+    if not isinstance(given, Iterable | Callback) and not callable(given):
+        given = [given]
     for each in [given] if isinstance(given, Callback) or callable(given) else given:
         if isinstance(each, type) or not (isinstance(each, Callback) or callable(each)):
             raise ValueError(

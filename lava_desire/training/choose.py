@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def fit(
         Resume from the checkpoint in `folder`, or from the one before it if that is damaged. The
         result is that of an unbroken run, to the bit.
     checkpoint_seconds : float
-        Longest time between two checkpoints; there is one after every epoch as well.
+        Longest time between two checkpoints, at least 0; there is one after every epoch as well.
     on_progress : callable, optional
         Called with a :class:`Progress` after every minibatch and every epoch; in Lava, after every
         16 samples.
@@ -126,10 +127,10 @@ def fit(
     DeviceMemoryError
         If the device runs out of memory; the last checkpoint is whole.
     ValueError
-        If the data do not fit the network or each other, `choose` is neither or beside a
-        `validation`, no pixel can ever spike, spike trains are
-        given where images are filtered or moved or Lava trains, weights grow
-        beyond all bounds, or the backend does not offer what the config or several ranks ask for.
+        If an argument is not as above, the data do not fit the network or each other, `choose` is
+        neither or beside a `validation`, no pixel can ever spike, spike trains are given where
+        images are filtered or moved or Lava trains, weights grow beyond all bounds, or the backend
+        does not offer what the config or several ranks ask for.
     ImportError
         If Lava is asked for and not installed.
     OSError
@@ -146,10 +147,12 @@ def fit(
     """
     from lava_desire.training.callbacks import as_callbacks
 
+    _check_how(resume, checkpoint_seconds, on_progress, progress)
+    found = as_callbacks(callbacks)
     run = training_class(network, backend)(
         network, train, test, Path(folder) if folder is not None else None, validation, choose
     )
-    run.callbacks = as_callbacks(callbacks)
+    run.callbacks = found
     if not (progress and _is_first()):
         return run.carry_out(resume, checkpoint_seconds, on_progress)
     from lava_desire.training.progress import ProgressBar
@@ -162,6 +165,21 @@ def fit(
             bar.update(where)
 
         return run.carry_out(resume, checkpoint_seconds, show, after_each=on_progress is not None)
+
+
+def _check_how(resume: Any, checkpoint_seconds: Any, on_progress: Any, progress: Any) -> None:
+    """Refuse arguments of a run that are of another kind, before anything is done: ValueError."""
+    for name, flag in (("resume", resume), ("progress", progress)):
+        if not isinstance(flag, bool):
+            raise ValueError(f"{name} is {flag!r}: expected True or False")
+    is_number = isinstance(checkpoint_seconds, Real) and not isinstance(checkpoint_seconds, bool)
+    if not (is_number and checkpoint_seconds >= 0):  # written so that NaN is refused
+        raise ValueError(
+            f"checkpoint_seconds is {checkpoint_seconds!r}: expected a number of seconds, at least "
+            "0; math.inf for none but at the end of an epoch"
+        )
+    if on_progress is not None and not callable(on_progress):
+        raise ValueError(f"on_progress is {on_progress!r}: expected a function of a Progress")
 
 
 def check_choice_of_epoch(choose: str, validation: Any = None) -> None:

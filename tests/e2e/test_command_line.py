@@ -276,9 +276,10 @@ def test_a_signal_before_there_is_a_run_is_told_and_nothing_is_kept(
     run, tmp_path, monkeypatch, number
 ):
     monkeypatch.setattr("lava_desire.data.load_dataset", lambda *_: signal.raise_signal(number))
-    for command in (("train",), ("find-rate",)):
-        status, out, err = run(*command)
-        assert (status, out, err) == (128 + number, "", "interrupted; nothing was kept\n")
+    resumed = ", and nothing of a run that was to go on has changed"
+    for command, more in (("train", resumed), ("find-rate", "")):
+        status, out, err = run(command)
+        assert (status, out, err) == (128 + number, "", f"interrupted; nothing was kept{more}\n")
     assert not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

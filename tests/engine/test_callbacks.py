@@ -171,6 +171,7 @@ def test_values_out_of_range_are_refused(made, said):
     ("callbacks", "said"),
     [
         ([3], "callbacks holds 3: expected instances"),
+        (3, "callbacks holds 3: expected instances"),
         ([EarlyStopping], "callbacks holds <class .*: expected instances"),
         ([EarlyStopping(1, of="validation_loss")], "watches validation_loss, which this run"),
         ([EarlyStopping(1, of="average_accuracy")], "watches average_accuracy, which this run"),
@@ -182,6 +183,25 @@ def test_what_a_run_cannot_do_is_refused_before_it_learns(data, callbacks, said)
     with pytest.raises(ValueError, match=said):
         fit(network, *data, callbacks=callbacks)
     assert network.samples_seen == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"checkpoint_seconds": "3"}, "checkpoint_seconds is '3': expected a number of seconds"),
+        ({"checkpoint_seconds": -1}, "checkpoint_seconds is -1: expected .* at least 0"),
+        ({"checkpoint_seconds": float("nan")}, "checkpoint_seconds is nan: expected"),
+        ({"on_progress": 3}, "on_progress is 3: expected a function"),
+        ({"resume": "yes"}, "resume is 'yes': expected True or False"),
+        ({"progress": "x"}, "progress is 'x': expected True or False"),
+    ],
+)
+def test_arguments_of_a_run_are_refused_before_there_is_one(data, tmp_path, arguments, said):
+    network = DesireNetwork(CONFIG)
+    with pytest.raises(ValueError, match=said):
+        fit(network, *data, folder=tmp_path / "run", **arguments)
+    assert network.samples_seen == 0
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_largest_integer_is_never(data, tmp_path):
