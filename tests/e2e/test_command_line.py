@@ -183,13 +183,14 @@ def test_a_damaged_checkpoint_costs_one_line_and_no_bit(run, tmp_path):
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
-@pytest.mark.parametrize("call", ["update_layer", "__init__"])
+@pytest.mark.parametrize("call", ["update_layer", "learn_in_turn", "__init__"])
 def test_lack_of_memory_is_one_line(run, monkeypatch, error, call):
     def fail(*arguments, **options):
         raise error
 
     monkeypatch.setattr(DesireNetwork, call, fail)
-    status, _, err = run("train", *SMALL, "--output", "mine", "--quiet")
+    kernels = "torch" if call == "update_layer" else "compiled"
+    status, _, err = run("train", *SMALL, "--kernels", kernels, "--output", "mine", "--quiet")
     assert (status, err.count("\n")) == (2, 1)
     assert "out of memory" in err
     assert "lower" in err
