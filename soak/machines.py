@@ -206,6 +206,7 @@ def terminate(count: int, folder: Path, random: Random) -> Counts:
 
 def _interrupted_status(place: Path, resume: bool, tell: Callable[[int], None]) -> int:
     """Train with no checkpoint but those of the ends of epochs and of a signal."""
+    signal.signal(signal.SIGTERM, lambda *_: None)  # where the run has just ended
     try:
         train(place, resume, tell, checkpoint_seconds=1e9)
     except Interrupted as interrupted:
@@ -285,6 +286,7 @@ def _until_memory_ends(place: Path, step: int, tell: Callable[[int], None]) -> i
         return update(*arguments)
 
     DesireNetwork.update_layer = failing  # type: ignore[method-assign]
+    DesireNetwork.learns_in_turn = False  # type: ignore[assignment, method-assign]
     try:
         train(place, False, tell)
     except DeviceMemoryError as error:

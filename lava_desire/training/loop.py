@@ -175,10 +175,15 @@ class TrainingRun:
 
         Unless `on_progress`, or a callback's, is to be called `after_each` minibatch, they are
         learned in stretches where a compiled loop can, which is faster: of one minibatch at first,
-        then each up to twice as long, to about 0.2 s of the processor or 16 MiB of inputs.
+        then each up to twice as long, to about 0.2 s of the processor or 16 MiB of inputs. One by
+        one they go where checkpoints may be closer, or a minibatch's samples are read from disk.
         """
         watch = any(type(each).on_progress is not Callback.on_progress for each in self.callbacks)
-        self._looks_up_after_each = watch or (on_progress is not None and after_each)
+        self._looks_up_after_each = (
+            watch
+            or (on_progress is not None and after_each)
+            or checkpoint_seconds < _STRETCH_SECONDS
+        )
         with self._lock(resume):
             if resume:
                 self.resume()
@@ -539,9 +544,10 @@ class TrainingRun:
 
     def _longest_stretch(self, samples: Tensor) -> int:
         """Return how many minibatches may be learned at once, of samples such as these."""
-        if self._looks_up_after_each:
-            return 1
         config, backend = self.network.config, self.network.backend
+        is_read = config.batch_size > 1 and not isinstance(self.train[0], Tensor)
+        if self._looks_up_after_each or is_read:
+            return 1
         num_bytes = config.num_inputs * backend.bytes_in_turn(samples)
         return max(1, _STRETCH_BYTES // (config.batch_size * num_bytes))
 

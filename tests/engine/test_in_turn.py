@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_stretches_grow_to_what_memory_holds_of_the_present_minibatches(
     stretches = watch(network)
     run = TrainingRun(network, data(config), None, None)
     run.callbacks = [SetSizes({2: 4, 3: 8})]
-    run.carry_out()
+    run.carry_out(checkpoint_seconds=math.inf)
     assert stretches == [2, 4, 8, 12, 12, 2, *[12] * 3, 4, 4, 8, 12, 12, 4, *[8] * 5]
 
 
@@ -146,7 +147,7 @@ def test_stretches_of_single_samples_are_bounded_by_their_trains(
     monkeypatch.setattr(loop, "_STRETCH_BYTES", 11 * 8 * config.num_inputs)
     network = DesireNetwork(config)
     stretches = watch(network)
-    fit(network, data(config))
+    fit(network, data(config), checkpoint_seconds=math.inf)
     assert stretches == [1, 2, 4, 8, 11, 11, 3]
 
 

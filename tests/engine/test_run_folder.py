@@ -237,6 +237,7 @@ def test_lack_of_memory_says_in_one_line_what_to_lower(
         return learn(*arguments)
 
     monkeypatch.setattr(DesireNetwork, "update_layer", failing)
+    monkeypatch.setattr(DesireNetwork, "learns_in_turn", False)
     with pytest.raises(DeviceMemoryError) as caught:
         fit(DesireNetwork(CONFIG), *data, folder=tmp_path, checkpoint_seconds=0)
     said = str(caught.value)
