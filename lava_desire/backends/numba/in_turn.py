@@ -60,11 +60,11 @@ class InTurn:
         """Learn minibatches in their order, as the steps of a network do (Eq. 1 to 16).
 
         Images are (S, N_0) uint8, or trains (S, N_0) words; labels are (S,) int64, and the last
-        minibatch may be smaller. The state's
-        weights, averages and mean rates change in place. `learning_rate` is η before a layer's
-        factor; masks are drawn from the number of the first sample on. `shares`, one a minibatch or
-        none, say by how much each moves the state's average. Returns the samples before the first
-        minibatch that cannot be learned, and of these predicted right (Sec. 4.2), and with desire.
+        minibatch may be smaller. The state's weights, averages and mean rates change in place.
+        `learning_rate` is η before a layer's factor; masks are drawn from the number of the first
+        sample on. `shares`, one a minibatch or none, say by how much each moves the state's
+        average. Returns the samples before the first minibatch that cannot be learned, and of these
+        predicted right (Sec. 4.2), and with desire.
         """
         averages = state.average if len(shares) else []
         if not all(each.T.is_contiguous() for each in (*state.weights, *averages)):

@@ -20,7 +20,7 @@ from lava_desire.backends.numba.events import (
     unite,
 )
 from lava_desire.backends.numba.philox import draw_kept_together
-from lava_desire.backends.numba.sample import _judge
+from lava_desire.backends.numba.sample import _judge, ask
 from lava_desire.backends.numba.scan import NARROW, TILE, has_failed, scan_layer
 from lava_desire.backends.numba.simd import floats_at
 from lava_desire.backends.numba.threads import (
@@ -36,6 +36,7 @@ from lava_desire.backends.numba.update import (
     GROUP,
     INPUTS,
     PAIRINGS,
+    add_desired_spikes,
     add_outer,
     clip_rows,
     learn_tiles,
@@ -313,7 +314,7 @@ def learn_minibatches(
                 following[layer, 1] = max(num_rated * num_steps, 1)
         if is_first and len(terms):
             begin = begins[num_layers] - sizes[0]
-            _add_desired_spikes(
+            add_desired_spikes(
                 _part(signs, batch_size, begin, sizes[num_layers]),
                 _part(learning, batch_size, begins[num_layers], sizes[num_layers]),
                 chosen[last, : num_chosen[last]],
@@ -338,7 +339,7 @@ def learn_minibatches(
                             piece[1],
                         )
                     if layer > 0 and len(terms):
-                        _add_desired_spikes(
+                        add_desired_spikes(
                             _part(signs, batch_size, begins[layer] - sizes[0], sizes[layer]),
                             _part(learning, batch_size, begins[layer], sizes[layer]),
                             chosen[layer - 1, : num_chosen[layer - 1]],
@@ -352,7 +353,7 @@ def learn_minibatches(
                 for term in range(len(terms)):
                     begin, middle, end = begins[layer], begins[layer + 1], begins[layer + 2]
                     of_rates = terms[term, 1] > 0
-                    is_asked[layer, term] = (layer < last or not of_rates) and _ask(
+                    is_asked[layer, term] = (layer < last or not of_rates) and ask(
                         terms[term],
                         rates[layer],
                         mean_rates[begin:middle],
@@ -606,43 +607,3 @@ def _follow(
     for j in range(first, last):
         rate = np.float64(counts[j - first]) / slots
         mean_rates[j] += share * (rate - mean_rates[j])
-
-
-@compiled
-def _add_desired_spikes(
-    signs: Any, words: Any, chosen: Any, total: Any, first: int, last: int
-) -> None:
-    """Sum the spikes of neurons first to last, signed by desire, over the chosen samples."""
-    total[first:last] = 0
-    for sample in chosen:
-        for j in range(first, last):
-            sign = np.int64(signs[sample, j])
-            total[j] += sign * np.int64(popcount(words[sample, j]))
-
-
-@compiled
-def _ask(
-    term: Any,
-    learning_rate: float,
-    input_rates: Any,
-    output_rates: Any,
-    desired_spikes: Any,
-    pre: Any,
-    post: Any,
-) -> Any:
-    """Fill in the factors of a term, and tell whether it changes anything.
-
-    `term` are the numbers of :meth:`~lava_desire.model.option.Term.numbers`.
-    """
-    scale, floor = learning_rate * term[0], term[1]
-    changes: Any = False
-    for j in range(len(desired_spikes)):
-        if floor > 0:
-            post[j] = scale * min(max(floor - output_rates[j], 0.0), floor)
-        else:
-            post[j] = scale * np.float64(desired_spikes[j])
-        changes |= post[j] != 0
-    if changes:
-        for j in range(len(input_rates)):
-            pre[j] = input_rates[j] * term[2]
-    return changes

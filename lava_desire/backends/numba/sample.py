@@ -48,6 +48,7 @@ from lava_desire.backends.numba.update import (
     _pair,
     _product,
     _trace_back,
+    add_desired_spikes,
 )
 
 _SILENCE = 1 << 20  # steps, of which so many are listed by no unit where it is silent
@@ -139,6 +140,7 @@ def run_samples(
     pres = np.empty((num_layers, num_terms, num_kept, widest), np.float32)
     is_asked = np.zeros((num_layers, num_terms, num_kept), np.bool_)
     moves = np.empty(num_kept, np.float32)
+    desired, only = np.zeros(widest, np.int64), np.zeros(1, np.int64)
     since = np.zeros(len(masks), np.int64)
     waiting: Any = 0
     held = (addresses, averages, sizes, ends, since, pres, posts, is_asked, moves, limit)
@@ -265,17 +267,26 @@ def run_samples(
         changes: Any = len(averages) > 0 or (is_active and limit > 0)
         for layer in range(num_layers if num_terms else 0):
             begin, middle, end = ends[layer] - sizes[layer], ends[layer], ends[layer + 1]
+            size = sizes[layer + 1]
+            if is_active:
+                add_desired_spikes(
+                    desires[middle - sizes[0] : end - sizes[0]].reshape(1, size),
+                    chances[middle:end].reshape(1, size),
+                    only,
+                    desired,
+                    0,
+                    size,
+                )
             for term in range(num_terms):
                 of_rates = terms[term, 1] > 0
                 is_asked[layer, term, waiting] = (
                     layer + 1 < num_layers if of_rates else is_active
-                ) and _ask(
+                ) and ask(
                     terms[term],
                     rates[layer],
                     mean_rates[begin:middle],
                     mean_rates[middle:end] if of_rates else mean_rates[:0],
-                    chances[middle:end],
-                    desires[middle - sizes[0] : end - sizes[0]],
+                    desired[:size],
                     pres[layer, term, waiting],
                     posts[layer, term, waiting],
                 )
@@ -300,27 +311,27 @@ def _follow(mean_rates: Any, words: Any, num_steps: int, share: float) -> None:
 
 
 @compiled
-def _ask(
+def ask(
     term: Any,
     learning_rate: float,
     input_rates: Any,
     output_rates: Any,
-    trains: Any,
-    desire: Any,
+    desired_spikes: Any,
     pre: Any,
     post: Any,
 ) -> Any:
     """Fill in the factors of a term, and tell whether it changes anything.
 
-    `term` are the numbers of :meth:`~lava_desire.model.option.Term.numbers`.
+    `term` are the numbers of :meth:`~lava_desire.model.option.Term.numbers`, `desired_spikes` the
+    neurons' spikes signed by desire, (N,) int64, which a floor of rates does not look at.
     """
     scale, floor = learning_rate * term[0], term[1]
     changes: Any = False
-    for j in range(len(trains)):
+    for j in range(len(desired_spikes)):
         if floor > 0:
             post[j] = scale * min(max(floor - output_rates[j], 0.0), floor)
         else:
-            post[j] = scale * np.float64(np.int64(desire[j]) * np.int64(popcount(trains[j])))
+            post[j] = scale * np.float64(desired_spikes[j])
         changes |= post[j] != 0
     if changes:
         for j in range(len(input_rates)):

@@ -324,6 +324,21 @@ def desired_spikes_of(desire: Any, masks: Any, words: Any) -> Any:
 
 
 @compiled
+def add_desired_spikes(
+    signs: Any, words: Any, chosen: Any, total: Any, first: int, last: int
+) -> None:
+    """Sum the spikes of neurons first to last, signed by desire, over the chosen samples.
+
+    `signs` are d · mask, (B, N) int8, `words` trains, (B, N); `total`, (N,) int64, is filled in.
+    """
+    total[first:last] = 0
+    for sample in chosen:
+        for j in range(first, last):
+            sign = np.int64(signs[sample, j])
+            total[j] += sign * np.int64(popcount(words[sample, j]))
+
+
+@compiled
 def clip_rows(rows: Any, limit: Any, first: int, last: int) -> None:
     """Clip the weights of inputs first to last to [−limit, limit], float32."""
     for row in range(first, last):
