@@ -45,7 +45,7 @@ from lava_desire.backends.numba.events import (
 from lava_desire.backends.numba.in_turn import InTurn
 from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.philox import draw_masks
-from lava_desire.backends.numba.scan import FAILED, NARROW, TILE, scan_layer
+from lava_desire.backends.numba.scan import FAILED, NARROW, TILE, scan_layer, strips_of
 from lava_desire.backends.numba.threads import (
     Workspace,
     in_parallel,
@@ -242,7 +242,11 @@ class NumbaBackend(WordBackend):
                 masks,
                 spikes,
                 eligible,
-                self._workspace.take("tile", (2 * num_in + 2, tile), np.float32),
+                strips_of(
+                    self._workspace.take("tile", ((2 * num_in + 2) * tile,), np.float32),
+                    2 * num_in + 2,
+                    num_out <= NARROW,
+                ),
                 board,
                 thread,
             )

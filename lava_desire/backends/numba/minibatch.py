@@ -21,7 +21,7 @@ from lava_desire.backends.numba.events import (
 )
 from lava_desire.backends.numba.philox import draw_kept_together
 from lava_desire.backends.numba.sample import _judge, ask
-from lava_desire.backends.numba.scan import NARROW, TILE, has_failed, scan_layer
+from lava_desire.backends.numba.scan import NARROW, has_failed, scan_layer, strips_of
 from lava_desire.backends.numba.simd import floats_at
 from lava_desire.backends.numba.threads import (
     call_others,
@@ -508,8 +508,6 @@ def _scan(
     rows, used, masks, spikes = scanned
     unit_words, unit_begin, members, _, _, num_units, _ = lists[:7]
     _, groups, num_groups, events, step_begin, depth, most = lists[7:]
-    width = TILE if rows.shape[1] > NARROW else NARROW
-    num_rows = 2 * rows.shape[0] + 2
     scan_layer(
         rows,
         used,
@@ -533,7 +531,7 @@ def _scan(
         masks,
         spikes,
         eligible,
-        tile[: num_rows * width].reshape((num_rows, width)),
+        strips_of(tile, 2 * rows.shape[0] + 2, rows.shape[1] <= NARROW),
         board,
         thread,
     )

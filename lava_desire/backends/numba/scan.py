@@ -19,6 +19,8 @@ from lava_desire.backends.numba.simd import (
     float_of,
     has_wide_vectors,
     largest_magnitude,
+    make_copy_rows,
+    make_join_halves,
     make_run_window,
     make_sum_units,
     prefetch,
@@ -27,19 +29,27 @@ from lava_desire.backends.numba.simd import (
 from lava_desire.backends.numba.threads import _BOUNDS, pieces_of
 
 TILE = 128 if has_wide_vectors() else 64
-"""Neurons whose currents are summed in registers: there are twice as many with AVX-512."""
+"""Neurons whose weights are copied side by side, strip by strip."""
+
+STRIP = 32
+"""Neurons that are run through the window in registers. Rows of a sample that are so short lie in
+the first-level cache."""
 
 NARROW = 16
-"""The same for layers of so few neurons, such as an output layer."""
+"""The same for layers of so few neurons, such as an output layer, a tile of one strip."""
 
 FAILED = 4
 """Place in a piece, behind its bounds, that is not 0 where something was NaN or infinite."""
 
-sum_units = make_sum_units(TILE)
+copy_rows = make_copy_rows(STRIP)
+copy_narrow_rows = make_copy_rows(NARROW)
+join_halves = make_join_halves(STRIP)
+join_narrow_halves = make_join_halves(NARROW)
+sum_units = make_sum_units(STRIP)
 sum_narrow_units = make_sum_units(NARROW)
-run_window = make_run_window(TILE)
+run_window = make_run_window(STRIP)
 run_narrow_window = make_run_window(NARROW)
-run_band = make_run_window(TILE, has_band=True)
+run_band = make_run_window(STRIP, has_band=True)
 run_narrow_band = make_run_window(NARROW, has_band=True)
 
 
@@ -78,24 +88,31 @@ def scan_layer(
     `rows` are the weights, (N_i, N_o) float32, `masks` the dropout masks, (B, N_o) bool or empty,
     `spikes` receives the trains, (B, N_o) words, and `eligible`, unless it is None, the steps in
     which potentials before the reset are between `low` and `high`, words as well; `scratch`,
-    (2·N_i + 2, TILE or NARROW) float32, holds the rows that :class:`~.events.Events` numbers, for a
-    tile; tiles come by :func:`~.threads.share`. The rest is that class's.
+    of :func:`strips_of`, holds the rows that :class:`~.events.Events` numbers, for a tile; tiles
+    come by :func:`~.threads.share`. The rest is that class's.
     """
-    width, num_steps = scratch.shape[1], step_begin.shape[1] - 1
-    filtered = np.zeros(TILE, np.float32)
-    marks = np.empty((3, num_steps, width // 16), np.uint16)
+    num_strips, _, width = scratch.shape
+    num_steps = step_begin.shape[1] - 1
+    filtered = np.zeros(width, np.float32)
+    doubts = np.empty(width // 16, np.uint16)
     words = np.empty((4, width), np.uint32)
+    room = np.ones(width, np.bool_), np.empty(width, np.uint64)
     kept, offset = np.float32(subtract), np.float32(threshold if subtract else 0)
     for piece in pieces_of(board, thread):
         first, last, first_sample, last_sample = piece[0], piece[1], piece[2], piece[3]
-        for start in range(first, last, width):
-            size = min(width, last - start)
-            largest = _copy_tile(rows, used, start, size, scratch)
+        for start in range(first, last, num_strips * width):
+            behind = min(start + num_strips * width, last)
+            largest = _copy_tile(rows, used, start, behind, scratch)
             if not largest < np.inf:  # or NaN
                 piece[FAILED] = 1
             for sample in range(first_sample, last_sample):
                 _fetch_next(
-                    rows, used, start + width, sample - first_sample, last_sample - first_sample
+                    rows,
+                    used,
+                    start + num_strips * width,
+                    num_strips * width,
+                    sample - first_sample,
+                    last_sample - first_sample,
                 )
                 magnitude = most[sample] * np.float64(largest) * gain
                 bound = potential_error(
@@ -104,77 +121,87 @@ def scan_layer(
                 first_step = 0
                 if eligible is not None:
                     first_step = _first_step(unit_words[sample, : num_units[sample]], num_steps)
-                if synapse_decay:
-                    filtered[:] = 0
-                window = (
-                    scratch.ctypes.data,
-                    events[sample].ctypes.data,
-                    step_begin[sample].ctypes.data,
-                    num_steps,
-                    first_step,
-                    np.float32(gain),
-                    np.float32(decay),
-                    np.float32(synapse_decay),
-                    np.float32(threshold),
-                    kept,
-                    offset,
-                    np.float32(bound),
-                    low,
-                    high,
-                    filtered.ctypes.data,
-                    marks.ctypes.data,
-                    words.ctypes.data,
-                )
-                if width == TILE:
-                    sum_units(scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample])
-                    if eligible is None:
-                        run_window(*window)
-                    else:
-                        run_band(*window)
-                else:
-                    sum_narrow_units(
-                        scratch.ctypes.data, groups[sample].ctypes.data, num_groups[sample]
+                lists = _row_at(events, sample), _row_at(step_begin, sample)
+                sums = _row_at(groups, sample), num_groups[sample]
+                for begin in range(start, behind, width):
+                    number, end = (begin - start) // width, min(begin + width, behind)
+                    strip = _row_at(scratch, number)
+                    if synapse_decay:
+                        filtered[:] = 0
+                    window = (
+                        strip,
+                        *lists,
+                        num_steps,
+                        first_step,
+                        np.float32(gain),
+                        np.float32(decay),
+                        np.float32(synapse_decay),
+                        np.float32(threshold),
+                        kept,
+                        offset,
+                        np.float32(bound),
+                        low,
+                        high,
+                        filtered.ctypes.data,
+                        doubts.ctypes.data,
+                        words.ctypes.data,
                     )
-                    if eligible is None:
-                        run_narrow_window(*window)
+                    if width == STRIP:
+                        sum_units(strip, *sums)
+                        if eligible is None:
+                            run_window(*window)
+                        else:
+                            run_band(*window)
                     else:
-                        run_narrow_band(*window)
-                trains = spikes[sample, start : start + size]
-                _join(words[0], words[1], trains)
-                if eligible is not None:
-                    near = eligible[sample, start : start + size]
-                    _join(words[2], words[3], near)
-                if masks.size:
-                    kept_neurons = masks[sample, start : start + size]
-                    for j in range(size):
-                        trains[j] *= np.uint64(kept_neurons[j])
-                        if eligible is not None:
-                            near[j] *= np.uint64(kept_neurons[j])
-                for part in range(width // 16):
-                    doubts = _union(marks[1, :, part])
-                    while doubts:
-                        j = 16 * part + trailing_zeros(np.uint64(doubts))
-                        doubts &= doubts - np.uint32(1)
-                        if j < size and (masks.size == 0 or masks[sample, start + j]):
-                            trains[j], steps, stays_finite = _exact_train(
-                                scratch[:, j],
-                                unit_words[sample],
-                                unit_begin[sample],
-                                members[sample],
-                                num_units[sample],
-                                num_steps,
-                                gain,
-                                np.float32(decay),
-                                np.float32(synapse_decay),
-                                np.float32(threshold),
-                                subtract,
-                                low,
-                                high,
-                            )
-                            if eligible is not None:
-                                near[j] = steps
-                            if not stays_finite:
-                                piece[FAILED] = 1
+                        sum_narrow_units(strip, *sums)
+                        if eligible is None:
+                            run_narrow_window(*window)
+                        else:
+                            run_narrow_band(*window)
+                    _join(words, 0, masks, sample, begin, end, room, spikes)
+                    if eligible is not None:
+                        _join(words, 2, masks, sample, begin, end, room, eligible)
+                    for part in range(len(doubts)):
+                        left = doubts[part]
+                        while left:
+                            j = 16 * part + trailing_zeros(np.uint64(left))
+                            left &= left - np.uint16(1)
+                            neuron = begin + j
+                            if neuron < end and (masks.size == 0 or masks[sample, neuron]):
+                                train, steps, stays_finite = _exact_train(
+                                    scratch[number, :, j],
+                                    unit_words[sample],
+                                    unit_begin[sample],
+                                    members[sample],
+                                    num_units[sample],
+                                    num_steps,
+                                    gain,
+                                    np.float32(decay),
+                                    np.float32(synapse_decay),
+                                    np.float32(threshold),
+                                    subtract,
+                                    low,
+                                    high,
+                                )
+                                spikes[sample, neuron] = train
+                                if eligible is not None:
+                                    eligible[sample, neuron] = steps
+                                if not stays_finite:
+                                    piece[FAILED] = 1
+
+
+@compiled
+def _row_at(array: Any, row: int) -> Any:
+    """Return the address of a row of an array, without an object for it."""
+    return array.ctypes.data + row * array.strides[0]
+
+
+@compiled
+def strips_of(scratch: Any, num_rows: int, is_narrow: bool) -> Any:
+    """Return room for rows of a tile, (K, R, STRIP or NARROW) float32: K strips, one by one."""
+    width = NARROW if is_narrow else STRIP
+    num_strips = 1 if is_narrow else TILE // STRIP
+    return scratch[: num_strips * num_rows * width].reshape((num_strips, num_rows, width))
 
 
 @compiled
@@ -196,25 +223,37 @@ def _first_step(words: Any, num_steps: int) -> Any:
 
 
 @compiled
-def _join(low_words: Any, high_words: Any, words: Any) -> None:
-    """Join the halves of words, of 32 bits each."""
-    for j in range(len(words)):
-        words[j] = np.uint64(low_words[j]) | (np.uint64(high_words[j]) << np.uint64(32))
+def _join(
+    halves: Any, row: int, masks: Any, sample: int, begin: int, end: int, room: Any, trains: Any
+) -> None:
+    """Join halves of words, of 32 bits each, to the trains of neurons begin to end of a sample.
+
+    Halves, (4, N) uint32, lie in a row and the next one; trains are 0 where a mask is false. `room`
+    is for as many masks, all true, and trains, of which there may be less.
+    """
+    width, size = halves.shape[1], end - begin
+    kept, joined = room
+    mask, target = kept.ctypes.data, joined.ctypes.data
+    if size == width:
+        target = _row_at(trains, sample) + 8 * begin
+        if masks.size:
+            mask = _row_at(masks, sample) + begin
+    low, high = _row_at(halves, row), _row_at(halves, row + 1)
+    if width == STRIP:
+        join_halves(low, high, mask, target)
+    else:
+        join_narrow_halves(low, high, mask, target)
+    if size < width:
+        for j in range(size):
+            is_kept = masks.size == 0 or masks[sample, begin + j]
+            trains[sample, begin + j] = joined[j] if is_kept else np.uint64(0)
 
 
 @compiled
-def _union(marks: Any) -> Any:
-    union = np.uint32(0)
-    for mark in marks:
-        union |= np.uint32(mark)
-    return union
-
-
-@compiled
-def _fetch_next(rows: Any, used: Any, start: int, part: int, num_parts: int) -> None:
+def _fetch_next(rows: Any, used: Any, start: int, size: int, part: int, num_parts: int) -> None:
     """Fetch one of equal parts of a tile's weights, which are copied later."""
     width = rows.shape[1]
-    behind = min(start + TILE, width)
+    behind = min(start + size, width)
     for k in range(len(used) * part // num_parts, len(used) * (part + 1) // num_parts):
         address = rows.ctypes.data + 4 * (used[k] * width + start)
         for line in range(0, 4 * (behind - start), 64):
@@ -222,21 +261,38 @@ def _fetch_next(rows: Any, used: Any, start: int, part: int, num_parts: int) -> 
 
 
 @compiled
-def _copy_tile(rows: Any, used: Any, start: int, size: int, scratch: Any) -> Any:
+def _copy_tile(rows: Any, used: Any, start: int, behind: int, scratch: Any) -> Any:
     """Lay the weights of a tile side by side, and return the largest magnitude among them.
 
     They are then read again and again from the second-level cache, sample after sample.
     """
-    largest, bits = np.int32(0), scratch.view(np.int32)
-    scratch[len(used)] = 0
-    for k in range(len(used)):
-        source, target = rows[used[k]], scratch[k]
-        for j in range(size):
-            target[j] = source[start + j]
-        for j in range(size, len(target)):
-            target[j] = 0
-        largest = max(largest, largest_magnitude(bits[k]))
-    return float_of(largest)
+    _, num_rows, width = scratch.shape
+    magnitudes = np.zeros(16, np.int32)
+    whole = (behind - start) // width
+    scratch[:, len(used)] = 0
+    copied = (
+        rows.ctypes.data + 4 * start,
+        used.ctypes.data,
+        len(used),
+        rows.shape[1],
+        whole,
+        scratch.ctypes.data,
+        num_rows * width,
+        magnitudes.ctypes.data,
+    )
+    if width == STRIP:
+        copy_rows(*copied)
+    else:
+        copy_narrow_rows(*copied)
+    begin = start + whole * width
+    if begin < behind:
+        bits = scratch[whole].view(np.int32)
+        for k in range(len(used)):
+            target, source = scratch[whole, k], rows[used[k]]
+            for j in range(width):
+                target[j] = source[begin + j] if begin + j < behind else np.float32(0)
+            magnitudes[0] = max(magnitudes[0], largest_magnitude(bits[k]))
+    return float_of(largest_magnitude(magnitudes))
 
 
 @compiled
@@ -301,9 +357,9 @@ def _exact_train(
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
             total += np.float64(weights[members[k]])
         word = unit_words[unit]
-        while word:
-            currents[trailing_zeros(word)] += total
-            word &= word - np.uint64(1)
+        for step in range(num_steps):  # all of them: bits would come unforeseen
+            spike = (word >> np.uint64(step)) & np.uint64(1)
+            currents[step] += total if spike else 0.0
     return train_of(currents, gain, decay, synapse_decay, threshold, subtract, low, high)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -137,6 +136,73 @@ def make_sum_units(width: int) -> Callable[..., None]:
         return types.void(types.intp, types.intp, types.intp), generate
 
     return sum_units  # type: ignore[no-any-return]
+
+
+def make_copy_rows(width: int) -> Callable[..., None]:
+    """Return a function that lays parts of rows side by side; compiled functions may call it.
+
+    It takes addresses, of the first element to copy of row 0 and of the numbers of rows (int64);
+    how many rows there are, and how many elements apart they begin; how many strips of `width`
+    float32 to copy of each; the address of the first strip, in which rows follow each other, and
+    how many elements apart strips begin; and the address of 16 int32, which take up the largest
+    magnitudes of what is copied, as bits, see :func:`largest_magnitude`.
+    """
+    number, whole, word = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+    lanes = _VECTOR_BITS // 32
+    vector, bits = ir.VectorType(number, lanes), ir.VectorType(whole, lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows, chosen, count, length, num_strips, strips, apart, magnitudes = arguments
+        rows, strips = (builder.inttoptr(each, number.as_pointer()) for each in (rows, strips))
+        chosen = builder.inttoptr(chosen, word.as_pointer())
+        found = builder.inttoptr(magnitudes, bits.as_pointer())
+        largest = [cgutils.alloca_once(builder, bits) for _ in range(width // lanes)]
+        for each in largest:
+            builder.store(builder.load(found, align=4), each)
+        unsigned = ir.Constant(bits, [0x7FFFFFFF] * lanes)
+        with cgutils.for_range(builder, count) as loop:
+            row = builder.mul(builder.load(builder.gep(chosen, [loop.index])), length)
+            place = builder.mul(loop.index, ir.Constant(word, width))
+            with cgutils.for_range(builder, num_strips) as strip:
+                begin = builder.mul(strip.index, ir.Constant(word, width))
+                source = builder.gep(rows, [builder.add(row, begin)])
+                target = builder.gep(strips, [builder.add(place, builder.mul(strip.index, apart))])
+                for part, each in enumerate(largest):
+                    at = [ir.Constant(word, part)]
+                    values = builder.load(
+                        builder.gep(builder.bitcast(source, vector.as_pointer()), at), align=4
+                    )
+                    builder.store(
+                        values,
+                        builder.gep(builder.bitcast(target, vector.as_pointer()), at),
+                        align=4,
+                    )
+                    seen = builder.and_(builder.bitcast(values, bits), unsigned)
+                    before = builder.load(each)
+                    above = builder.icmp_signed(">", seen, before)
+                    builder.store(builder.select(above, seen, before), each)
+        total = builder.load(largest[0])
+        for each in largest[1:]:
+            other = builder.load(each)
+            total = builder.select(builder.icmp_signed(">", other, total), other, total)
+        builder.store(total, found, align=4)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def copy_rows(
+        context: Any,
+        rows: Any,
+        chosen: Any,
+        count: Any,
+        length: Any,
+        num_strips: Any,
+        strips: Any,
+        apart: Any,
+        magnitudes: Any,
+    ) -> Any:
+        return types.void(*[types.intp] * 8), generate
+
+    return copy_rows  # type: ignore[no-any-return]
 
 
 def make_weigh_rows(width: int) -> Callable[..., None]:
@@ -406,24 +472,23 @@ def prefetch(context: Any, address: Any) -> Any:
 def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None]:
     """Return a function that runs neurons over a window; compiled functions may call it.
 
-    Currents and potentials stay in registers: in a plain loop each step would read and write them.
-    The function takes addresses of rows (`width` float32, one a neuron), of the events of all steps
-    (int32, numbers of rows) and where each step's begin (int64, T + 1, multiples of four), T, the
-    first step in which something arrives, ``gain, decay, synapse_decay, threshold, kept, offset,
-    bound, low, high`` (float32: a potential that reached the threshold is multiplied by `kept`, and
-    `offset` is subtracted), and addresses of currents that are filtered (`width` float32, zero), of
-    marks, (3, T, width / 16) uint16, and of words, (4, width) uint32.
+    Currents, potentials and trains stay in registers: in a plain loop each step would read and
+    write them. The function takes addresses of rows (`width` float32, one a neuron), of the events
+    of all steps (int32, numbers of rows) and where each step's begin (int64, T + 1, multiples of
+    four), T, the first step in which something arrives, ``gain, decay, synapse_decay, threshold,
+    kept, offset, bound, low, high`` (float32: a potential that reached the threshold is multiplied
+    by `kept`, and `offset` is subtracted), and addresses of currents that are filtered (`width`
+    float32, zero), of doubts, (width / 16,) uint16, and of words, (4, width) uint32.
 
-    It fills marks with the neurons that fire, and with those whose potential is not farther than
-    `bound` from the threshold; and the words with the trains of steps below 32, and from 32 on.
-    With `has_band` the third marks and two more rows of words are of the steps whose potential,
-    before the reset, is between `low` and `high`, and potentials near these are marked, too. Before
+    It sets a bit in doubts for each neuron whose potential, in any step, is not farther than
+    `bound` from the threshold, and fills the words with the trains of steps below 32, and from 32
+    on. With `has_band` two more rows of words are of the steps whose potential, before the reset,
+    is between `low` and `high`, and neurons with potentials near these are in doubt, too. Before
     anything arrives potentials are zero, whatever rounding leaves, and in no band.
     """
     number, half, word = ir.FloatType(), ir.IntType(16), ir.IntType(64)
-    lanes = _VECTOR_BITS // 32
-    vector, flags = ir.VectorType(number, lanes), ir.VectorType(ir.IntType(1), lanes)
-    integers = ir.VectorType(ir.IntType(32), lanes)
+    whole, lanes = ir.IntType(32), _VECTOR_BITS // 32
+    vector, integers = ir.VectorType(number, lanes), ir.VectorType(whole, lanes)
     parts = range(width // lanes)
     free = ("contract",)
 
@@ -436,9 +501,9 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
         rows, filtered = (
             builder.inttoptr(each, vector.as_pointer()) for each in (rows, arguments[14])
         )
-        events = builder.inttoptr(events, ir.IntType(32).as_pointer())
+        events = builder.inttoptr(events, whole.as_pointer())
         begins = builder.inttoptr(begins, word.as_pointer())
-        marks = builder.inttoptr(arguments[15], half.as_pointer())
+        doubts = builder.inttoptr(arguments[15], half.as_pointer())
         words = builder.inttoptr(arguments[16], integers.as_pointer())
         magnitude = ir.Constant(integers, [0x7FFFFFFF] * lanes)  # all bits but the sign
         filters = builder.fcmp_unordered("!=", synapse_decay, ir.Constant(number, 0))
@@ -450,23 +515,18 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
             for each in some:
                 builder.store(ir.Constant(each.type.pointee, None), each)
 
-        def mark(kind: int, step: Any, part: int) -> Any:
-            row = builder.add(step, builder.mul(num_steps, ir.Constant(word, kind)))
-            place = builder.mul(row, ir.Constant(word, len(parts)))
-            return builder.gep(marks, [builder.add(place, ir.Constant(word, part))])
+        def set_bits(variable: Any, where: Any, bits: Any) -> None:
+            chosen = builder.select(where, bits, ir.Constant(integers, None))
+            builder.store(builder.or_(builder.load(variable), chosen), variable)
 
         def is_near(value: Any, other: Any) -> Any:  # also where it is NaN
             difference = builder.bitcast(builder.fsub(value, other), integers)
             distance = builder.bitcast(builder.and_(difference, magnitude), vector)
             return builder.fcmp_unordered("<=", distance, bound)
 
-        sums, potentials, trains = variables(vector), variables(vector), variables(integers)
-        clear(potentials)
-        with cgutils.for_range(builder, num_steps) as loop:
-            arrived = _splat(builder, builder.icmp_signed(">=", loop.index, first_step), lanes)
-            begin = builder.load(builder.gep(begins, [loop.index]))
-            behind = builder.add(loop.index, ir.Constant(word, 1))
-            end = builder.load(builder.gep(begins, [behind]))
+        def add_up(step: Any, sums: list[Any]) -> None:
+            begin = builder.load(builder.gep(begins, [step]))
+            end = builder.load(builder.gep(begins, [builder.add(step, ir.Constant(word, 1))]))
             clear(sums)
             with cgutils.for_range_slice(builder, begin, end, ir.Constant(word, 4)) as (k, _):
                 four = []
@@ -482,48 +542,69 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
                     )
                     added = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
                     builder.store(builder.fadd(builder.load(total), added), total)
-            for total in sums:
-                builder.store(builder.fmul(gain, builder.load(total)), total)
-            with builder.if_then(filters):
-                for part, total in zip(parts, sums, strict=True):
-                    place = builder.gep(filtered, [ir.Constant(word, part)])
-                    left = builder.fmul(alpha, builder.load(place, align=4), flags=free)
-                    current = builder.fadd(left, builder.load(total), flags=free)
-                    builder.store(current, place, align=4)
-                    builder.store(current, total)
+
+        sums, potentials = variables(vector), variables(vector)
+        seen, found = variables(integers), [variables(integers) for _ in range(1 + has_band)]
+        clear(potentials)
+        clear(seen)
+        for row in range(2 * len(found)):
             for part in parts:
-                left = builder.fmul(decay, builder.load(potentials[part]), flags=free)
-                value = builder.fadd(left, builder.load(sums[part]), flags=free)
-                fires = builder.fcmp_ordered(">=", value, threshold)
-                found = [fires, is_near(value, threshold)]
-                if has_band:
-                    edge = builder.or_(is_near(value, low), is_near(value, high))
-                    above = builder.fcmp_ordered(">", value, low)
-                    between = builder.and_(above, builder.fcmp_ordered("<", value, high))
-                    found[1] = builder.or_(found[1], builder.and_(arrived, edge))
-                    found.append(builder.and_(arrived, between))
-                rest = builder.fsub(builder.fmul(kept, value, flags=free), offset, flags=free)
-                builder.store(builder.select(fires, rest, value), potentials[part])
-                for kind, each in enumerate(found):
-                    builder.store(builder.bitcast(each, half), mark(kind, loop.index, part))
-        for row, (kind, second) in enumerate(product((0, 2) if has_band else (0,), range(2))):
-            first = ir.Constant(word, 32 * second)
-            clear(trains)
-            last = builder.select(
-                builder.icmp_signed("<", num_steps, ir.Constant(word, 32 * second + 32)),
-                num_steps,
-                ir.Constant(word, 32 * second + 32),
-            )
+                place = builder.gep(words, [ir.Constant(word, row * len(parts) + part)])
+                builder.store(ir.Constant(integers, None), place, align=4)
+        every = ir.Constant(integers, [-1] * lanes)
+        half_steps = ir.Constant(word, 32)
+        with cgutils.for_range_slice(builder, ir.Constant(word, 0), num_steps, half_steps) as (
+            first,
+            _,
+        ):
+            behind = builder.add(first, half_steps)
+            is_short = builder.icmp_signed("<", num_steps, behind)
+            last = builder.select(is_short, num_steps, behind)
+            for some in found:
+                clear(some)
             with cgutils.for_range_slice(builder, first, last, ir.Constant(word, 1)) as (step, _):
-                shift = builder.trunc(builder.sub(step, first), ir.IntType(32))
-                bit = _splat(builder, builder.shl(ir.Constant(ir.IntType(32), 1), shift), lanes)
-                for part, train in zip(parts, trains, strict=True):
-                    fires = builder.bitcast(builder.load(mark(kind, step, part)), flags)
-                    bits = builder.select(fires, bit, ir.Constant(integers, None))
-                    builder.store(builder.or_(builder.load(train), bits), train)
-            for part, train in zip(parts, trains, strict=True):
-                place = ir.Constant(word, row * len(parts) + part)
-                builder.store(builder.load(train), builder.gep(words, [place]), align=4)
+                add_up(step, sums)
+                for total in sums:
+                    builder.store(builder.fmul(gain, builder.load(total)), total)
+                with builder.if_then(filters):
+                    for part, total in zip(parts, sums, strict=True):
+                        place = builder.gep(filtered, [ir.Constant(word, part)])
+                        left = builder.fmul(alpha, builder.load(place, align=4), flags=free)
+                        current = builder.fadd(left, builder.load(total), flags=free)
+                        builder.store(current, place, align=4)
+                        builder.store(current, total)
+                shift = builder.trunc(builder.sub(step, first), whole)
+                bit = _splat(builder, builder.shl(ir.Constant(whole, 1), shift), lanes)
+                arrived = _splat(builder, builder.icmp_signed(">=", step, first_step), lanes)
+                for part in parts:
+                    left = builder.fmul(decay, builder.load(potentials[part]), flags=free)
+                    value = builder.fadd(left, builder.load(sums[part]), flags=free)
+                    fires = builder.fcmp_ordered(">=", value, threshold)
+                    set_bits(found[0][part], fires, bit)
+                    in_doubt = is_near(value, threshold)
+                    if has_band:
+                        edge = builder.or_(is_near(value, low), is_near(value, high))
+                        in_doubt = builder.or_(in_doubt, builder.and_(arrived, edge))
+                        above = builder.fcmp_ordered(">", value, low)
+                        between = builder.and_(above, builder.fcmp_ordered("<", value, high))
+                        set_bits(found[1][part], builder.and_(arrived, between), bit)
+                    set_bits(seen[part], in_doubt, every)
+                    rest = builder.fsub(builder.fmul(kept, value, flags=free), offset, flags=free)
+                    builder.store(builder.select(fires, rest, value), potentials[part])
+            for kind, some in enumerate(found):
+                row = builder.add(
+                    builder.lshr(first, ir.Constant(word, 5)), ir.Constant(word, 2 * kind)
+                )
+                for part, train in zip(parts, some, strict=True):
+                    place = builder.add(
+                        builder.mul(row, ir.Constant(word, len(parts))), ir.Constant(word, part)
+                    )
+                    builder.store(builder.load(train), builder.gep(words, [place]), align=4)
+        for part in parts:
+            are = builder.icmp_unsigned("!=", builder.load(seen[part]), ir.Constant(integers, None))
+            builder.store(
+                builder.bitcast(are, half), builder.gep(doubts, [ir.Constant(word, part)])
+            )
         return context.get_dummy_value()
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -544,13 +625,50 @@ def make_run_window(width: int, *, has_band: bool = False) -> Callable[..., None
         low: Any,
         high: Any,
         filtered: Any,
-        marks: Any,
+        doubts: Any,
         words: Any,
     ) -> Any:
         address, number = types.intp, types.float32
         return types.void(*[address] * 5, *[number] * 9, *[address] * 3), generate
 
     return run_window  # type: ignore[no-any-return]
+
+
+def make_join_halves(width: int) -> Callable[..., None]:
+    """Return a function that joins halves of words; compiled functions may call it.
+
+    It takes addresses of the lower and the upper halves, `width` uint32 each, of as many bytes, and
+    of as many words, uint64, which it overwrites: with 0 where the byte is 0.
+    """
+    byte, whole, word = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+    lanes = _VECTOR_BITS // 32
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        halves, wholes = ir.VectorType(whole, lanes), ir.VectorType(word, lanes)
+        flags = ir.VectorType(byte, lanes)
+        low, high, kept, joined = (
+            builder.inttoptr(address, kind.as_pointer())
+            for address, kind in zip(arguments, (halves, halves, flags, wholes), strict=True)
+        )
+        shift = ir.Constant(wholes, [32] * lanes)
+        for part in range(width // lanes):
+            place = [ir.Constant(word, part)]
+            lower, upper = (
+                builder.zext(builder.load(builder.gep(each, place), align=4), wholes)
+                for each in (low, high)
+            )
+            both = builder.or_(lower, builder.shl(upper, shift))
+            mask = builder.load(builder.gep(kept, place), align=1)
+            is_kept = builder.icmp_unsigned("!=", mask, ir.Constant(flags, None))
+            chosen = builder.select(is_kept, both, ir.Constant(wholes, None))
+            builder.store(chosen, builder.gep(joined, place), align=8)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def join_halves(context: Any, low: Any, high: Any, kept: Any, joined: Any) -> Any:
+        return types.void(*[types.intp] * 4), generate
+
+    return join_halves  # type: ignore[no-any-return]
 
 
 @njit(nogil=True)
