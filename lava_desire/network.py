@@ -29,6 +29,7 @@ from lava_desire.config import OPTIONS, DesireConfig
 from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
+from lava_desire.model.checks import is_finite
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.model.option import (
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from lava_desire.training.average import WeightAverage
 
 
-_PART = 64  # rows of weights looked at together
 _OF_INFERENCE = [
     Network,
     *(each for each in OPTIONS if issubclass(each, (CurrentFilter, DecisionPolicy, Filter, Reset))),
@@ -420,10 +420,7 @@ class DesireNetwork:
             A ValueError, if a weight is NaN or infinite.
         """
         for layer, weights in enumerate(self.weights, start=1):
-            # In parts, as what torch makes on the way takes more than the weights.
-            rows = weights.T if weights.ndim == 2 and weights.T.is_contiguous() else weights
-            finite = [torch.isfinite(part).all() for part in torch.split(rows, _PART)]
-            if not bool(torch.stack(finite).all()):
+            if not is_finite(weights):
                 raise NotFiniteError(
                     f"weights of layer {layer} became NaN or infinite: expected finite ones, as a "
                     "smaller learning_rate keeps them"

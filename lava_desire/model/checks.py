@@ -10,8 +10,6 @@ import numpy as np
 
 from lava_desire.model.arrays import Array, namespace
 
-_PART = 1 << 16  # numbers looked at together
-
 Range = tuple[float, float, str]
 """Smallest and largest number, and what they are: ``(0, 1, "spikes a time step")``."""
 
@@ -23,6 +21,16 @@ def check_layers(name: str, arrays: Sequence[Any], num_layers: int) -> None:
     """
     if len(arrays) != num_layers:
         raise ValueError(f"{name} holds {len(arrays)} arrays: expected {num_layers}, one a layer")
+
+
+def is_finite(array: Array) -> bool:
+    """Tell whether all numbers of a float array are finite: its least and largest are, then.
+
+    NaN is passed on by both. Unlike a flag a number this makes nothing that is as large.
+    """
+    xp = namespace(array)
+    ends = (xp.min(array), xp.max(array)) if prod(array.shape) else ()
+    return all(bool(xp.isfinite(end)) for end in ends)
 
 
 def check_array(
@@ -54,10 +62,7 @@ def check_array(
         if given != dtype:
             with np.errstate(over="ignore"):  # float32 holds less than float64
                 checked = xp.astype(array, xp.float32)
-        # In parts, as what is made on the way takes more than the array.
-        rows = max(1, _PART // max(1, prod(shape[1:])))
-        parts = (checked[row : row + rows] for row in range(0, shape[0], rows))
-        if not all(bool(xp.all(xp.isfinite(part))) for part in parts):
+        if not is_finite(checked):
             place = [int(axis[0]) for axis in xp.nonzero(~xp.isfinite(checked))]
             raise ValueError(f"{name} holds NaN or infinity at {place}: expected finite numbers")
     if in_range is not None:
