@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lava_desire.backends.numba.jit import njit
+from lava_desire.backends.numba.simd import WORDS, list_words, prefetch
 from lava_desire.backends.numba.threads import Workspace, pieces_of, ranges, share
 
 ROUNDOFF = 2.0**-24
@@ -25,6 +26,8 @@ ROUNDOFF = 2.0**-24
 _HASH = np.uint64(
     0x9E3779B97F4A7C15
 )  # 2^64 divided by the golden ratio: spreads words over a table
+_EMPTY = np.uint32(0xFFFFFFFF)  # in a table: no kind
+_ALONE = _EMPTY  # of a kind without a sum: no unit
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -322,30 +325,25 @@ def _list_events(
     place_of = np.empty(size, np.int32)
     for place in range(len(used)):
         place_of[used[place]] = place
-    bits: Any = 1
-    while (1 << bits) < 2 * size:
-        bits += 1
-    table = np.empty(1 << bits, np.int32)
-    room = np.empty((6, size), np.int32)
-    kinds = np.empty(size, np.uint64)
+    room = make_grouping_room(size)
+    row_of, trains = np.empty(size, np.int32), np.empty(size, np.uint64)
+    listed = np.empty(size, np.uint64)
     window = (~np.uint64(0) >> np.uint64(64 - num_steps)) & (~np.uint64(0) << np.uint64(delay))
     for piece in pieces_of(board, thread):
         for sample in range(piece[0], piece[1]):
-            num_active = _arriving(
-                words[sample], delay, num_steps, inputs[sample], unit_words[sample]
-            )
+            num_active = _arriving(words[sample], delay, num_steps, inputs[sample], trains)
             found, sums, plain = _group(
                 inputs[sample, :num_active],
+                trains,
                 place_of,
                 first_sum,
                 np.int64(popcount(window)),
-                table,
-                kinds,
                 room,
                 unit_words[sample],
                 unit_begin[sample],
                 members[sample],
                 unit_of[sample],
+                row_of,
             )
             num_units[sample], num_sums[sample], num_plain[sample] = found, sums, plain
             num_groups[sample], deepest = _list_sums(
@@ -354,114 +352,175 @@ def _list_events(
             longest, most[sample] = _order_by_step(
                 unit_words[sample, :found],
                 unit_begin[sample],
-                room[0],
+                row_of,
                 plain,
                 sums,
                 window,
                 first_sum,
-                kinds,
+                listed,
                 events[sample],
                 step_begin[sample],
             )
             depth[sample] = deepest + depth_of_sum(longest)
+            if sample + 1 < piece[1]:
+                # The next sample's lists are about as long, and other work has emptied the caches.
+                _fetch(inputs[sample + 1], 4 * num_active)
+                _fetch(members[sample + 1], 4 * num_active)
+                _fetch(unit_of[sample + 1], 4 * num_active)
+                _fetch(unit_begin[sample + 1], 4 * found)
+                _fetch(unit_words[sample + 1], 8 * found)
+                _fetch(groups[sample + 1], 32 * num_groups[sample])
+                _fetch(events[sample + 1], 4 * step_begin[sample, num_steps])
+
+
+@compiled
+def _fetch(room: Any, num_bytes: int) -> None:
+    """Ask for the first cache lines of an array, which is written next."""
+    for offset in range(0, num_bytes, 64):
+        prefetch(room.ctypes.data + offset)
 
 
 @compiled
 def _arriving(words: Any, delay: int, num_steps: int, active: Any, arriving: Any) -> Any:
     """List the inputs whose spikes arrive within the window, and their trains as they arrive."""
     window = ~np.uint64(0) >> np.uint64(64 - num_steps)
+    sent = window >> np.uint64(delay)
+    whole = len(words) // WORDS * WORDS
     found: Any = 0
-    for neuron in range(len(words)):
-        word = (words[neuron] << np.uint64(delay)) & window
+    for first in range(0, whole, WORDS):
+        listed = active.ctypes.data + 4 * found
+        found += list_words(words.ctypes.data + 8 * first, sent, first, listed)
+    for neuron in range(whole, len(words)):
         active[found] = neuron
-        arriving[min(found, len(words) - 1)] = word
-        found += np.int64(word != 0)
+        found += np.int64(words[neuron] & sent != 0)
+    for k in range(found):
+        arriving[k] = (words[np.uint32(active[k])] << np.uint64(delay)) & window
     return found
+
+
+@compiled
+def make_grouping_room(size: int) -> Any:
+    """Return the memory that :func:`_group` works in, for as many inputs at most.
+
+    First comes a table, (M,) uint32, that is empty, and so large that hardly any two trains ask for
+    one place; then the trains of all kinds, (N,) words; then numbers of inputs and of kinds.
+    """
+    bits: Any = 2
+    while (1 << bits) < 4 * size:
+        bits += 1
+    return (
+        np.full(1 << bits, _EMPTY, np.uint32),
+        np.empty(size, np.uint64),
+        np.empty(size, np.uint32),
+        np.empty(size, np.uint32),
+        np.empty(size, np.uint32),
+        np.empty(size, np.bool_),
+        np.empty(size + 1, np.uint32),
+        np.empty(size, np.uint32),
+        np.empty(size, np.uint32),
+    )
+
+
+@compiled
+def _find_kinds(words: Any, table: Any, kinds: Any, places: Any, sizes: Any, kind_of: Any) -> Any:
+    """Find the kinds of trains, in the order in which they come, and return how many there are.
+
+    Filled are the train of each kind, its place in the table, how many trains are of it, and the
+    kind of each train. The table is empty before and after.
+    """
+    last = np.uint64(len(table) - 1)
+    shift = np.uint64(64) - popcount(last)
+    sizes[: len(words)] = 0
+    found = np.uint32(0)
+    for k in range(len(words)):
+        word = words[k]
+        place = (word * _HASH) >> shift
+        # Entered as a new kind, which counts if it is one: that no processor foresees.
+        kinds[found], places[found] = word, place
+        kind = min(table[place], found)
+        table[place] = kind
+        while kinds[kind] != word:
+            place = (place + np.uint64(1)) & last
+            places[found] = place
+            kind = min(table[place], found)
+            table[place] = kind
+        found = np.uint32(found + (kind == found))
+        kind_of[k] = kind
+        sizes[kind] += np.uint32(1)
+    for kind in range(np.int64(found)):
+        table[places[kind]] = _EMPTY
+    return np.int64(found)
 
 
 @compiled
 def _group(
     active: Any,
+    trains: Any,
     place_of: Any,
     first_sum: int,
     most_spikes: Any,
-    table: Any,
-    kinds: Any,
     room: Any,
     unit_words: Any,
     unit_begin: Any,
     members: Any,
     unit_of: Any,
+    row_of: Any,
 ) -> Any:
     """Group inputs of the same train, where a sum of their weights saves additions.
 
-    `unit_words` holds the trains of `active` and is overwritten with those of the units, whose
-    rows, in `room[0]`, begin at `first_sum`. Returns how many units there are, how many of them
-    have a sum, and how many of these are listed when they spike, not when they are silent.
+    `trains` are those of `active`. Filled are the units, and their rows, of which those of sums
+    begin at `first_sum`. Returns how many units there
+    are, how many of them have a sum, and how many of these are listed when they spike, not when
+    they are silent.
     """
+    table, kinds, kind_of, sizes, saved, has_sum, chosen, unit_of_kind, next_of = room
     num_active = len(active)
-    row_of, kind_of, sizes, summed, saved, place = room
-    bits: Any = 1
-    while (1 << bits) < 2 * num_active:
-        bits += 1
-    table[: 1 << bits] = -1
-    num_kinds: Any = 0
-    for k in range(num_active):
-        word = unit_words[k]
-        slot = np.int64((word * _HASH) >> np.uint64(64 - bits))
-        while table[slot] >= 0 and kinds[table[slot]] != word:
-            slot = (slot + 1) & ((1 << bits) - 1)
-        if table[slot] < 0:
-            table[slot] = num_kinds
-            kinds[num_kinds] = word
-            sizes[num_kinds] = 0
-            num_kinds += 1
-        kind_of[k] = table[slot]
-        sizes[table[slot]] += 1
+    num_kinds = _find_kinds(trains[:num_active], table, kinds, chosen, sizes, kind_of)
     # What a kind saves: summed once, and listed where it is silent beside the better of both.
     all_saved: Any = 0
     for kind in range(num_kinds):
-        spikes = np.int64(popcount(kinds[kind]))
-        summed[kind] = sizes[kind] * spikes - (sizes[kind] + spikes + 1)
-        silent = sizes[kind] + 2 + most_spikes - spikes
-        saved[kind] = min(sizes[kind] * spikes, sizes[kind] + spikes + 1) - silent
-        all_saved += max(0, saved[kind])
-    turned = all_saved > most_spikes
-    unit_of_kind = table  # which is looked through no more
-    place[:num_kinds] = -1  # where the next member of a kind goes
-    num_sums: Any = 0
-    num_plain: Any = 0
-    filled: Any = 0
+        size, spikes = np.int64(sizes[kind]), np.int64(popcount(kinds[kind]))
+        each, together = size * spikes, size + spikes + 1
+        has_sum[kind] = each > together
+        saved[kind] = max(0, min(each, together) - (size + 2 + most_spikes - spikes))
+        all_saved += saved[kind]
+    is_turned = all_saved > most_spikes
+    # Units with sums are in the order of kinds, behind them those that are listed when silent.
+    # Which kinds and inputs they are decides no branch, as no processor would foresee it.
+    num_plain = np.uint64(0)
+    for kind in range(num_kinds):
+        chosen[num_plain] = kind
+        num_plain += np.uint64(has_sum[kind] & ~(is_turned & (saved[kind] > 0)))
+    num_sums = num_plain
+    for kind in range(num_kinds if is_turned else 0):
+        chosen[num_sums] = kind
+        num_sums += np.uint64(saved[kind] > 0)
+    unit_of_kind[:num_kinds] = _ALONE
+    filled = np.uint64(0)
     unit_begin[0] = 0
-    for silent in range(2):
-        for kind in range(num_kinds):
-            is_silent = turned and saved[kind] > 0
-            if (is_silent or summed[kind] > 0) and is_silent == (silent == 1):
-                place[kind] = filled
-                filled += sizes[kind]
-                unit_of_kind[kind] = num_sums
-                unit_words[num_sums] = kinds[kind]
-                row_of[num_sums] = first_sum + num_sums
-                num_sums += 1
-                unit_begin[num_sums] = filled
-        if silent == 0:
-            num_plain = num_sums
-    found = num_sums
+    for unit in range(np.int64(num_sums)):
+        kind = chosen[unit]
+        unit_of_kind[kind], next_of[kind] = unit, filled
+        row_of[unit] = first_sum + unit
+        filled += np.uint64(sizes[kind])
+        unit_begin[unit + 1] = filled
+    # An input without a sum is a unit of its own behind them.
+    found, shift = num_sums, filled - num_sums
     for k in range(num_active):
         kind = kind_of[k]
-        if place[kind] >= 0:
-            members[place[kind]] = place_of[active[k]]
-            place[kind] += 1
-            unit_of[k] = unit_of_kind[kind]
-        else:
-            unit_of[k] = found
-            members[filled] = place_of[active[k]]
-            filled += 1
-            unit_words[found] = kinds[kind]
-            row_of[found] = place_of[active[k]]
-            found += 1
-            unit_begin[found] = filled
-    return found, num_sums, num_plain
+        its_unit, place = unit_of_kind[kind], next_of[kind]
+        is_alone = its_unit == _ALONE
+        its_unit = np.uint32(found) if is_alone else its_unit
+        place = np.uint32(found + shift) if is_alone else place
+        found += np.uint64(is_alone)
+        next_of[kind] = place + np.uint32(1)
+        unit_of[k], unit_words[its_unit] = its_unit, kinds[kind]
+        members[place] = place_of[np.uint32(active[k])]
+    for k in range(np.int64(found - num_sums)):
+        alone = num_sums + np.uint64(k)
+        row_of[alone] = members[shift + alone]
+        unit_begin[alone + np.uint64(1)] = shift + alone + np.uint64(1)
+    return np.int64(found), np.int64(num_sums), np.int64(num_plain)
 
 
 @compiled

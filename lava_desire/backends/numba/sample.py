@@ -23,6 +23,7 @@ from lava_desire.backends.numba.events import (
     _group,
     compiled,
     depth_of_sum,
+    make_grouping_room,
     popcount,
 )
 from lava_desire.backends.numba.philox import draw_kept
@@ -116,9 +117,8 @@ def run_samples(
     members = np.empty((num_layers, widest), np.int32)
     unit_of = np.empty((num_layers, widest), np.int32)
     place_of = np.arange(widest).astype(np.int32)
-    table = np.empty(4 * widest, np.int32)
-    room = np.empty((6, widest), np.int32)
-    kinds = np.empty(widest, np.uint64)
+    room, row_of = make_grouping_room(widest), np.empty(widest, np.int32)
+    arriving = np.empty(widest, np.uint64)
     num_inputs = np.zeros(num_layers, np.int64)
     num_units = np.zeros(num_layers, np.int64)
     events = np.empty(num_steps * widest, np.int32)
@@ -161,21 +161,19 @@ def run_samples(
             post = words[ends[layer] : ends[layer + 1]]
             if waiting:
                 _bring_up(held, layer, pre, waiting)
-            num_inputs[layer] = _arriving(
-                pre, delays[layer], num_steps, inputs[layer], unit_words[layer]
-            )
+            num_inputs[layer] = _arriving(pre, delays[layer], num_steps, inputs[layer], arriving)
             num_units[layer], num_sums, _ = _group(
                 inputs[layer, : num_inputs[layer]],
+                arriving,
                 place_of,
                 0,
                 _SILENCE,
-                table,
-                kinds,
                 room,
                 unit_words[layer],
                 unit_begin[layer],
                 members[layer],
                 unit_of[layer],
+                row_of,
             )
             units = unit_words[layer, : num_units[layer]]
             depth, most = _order(

@@ -414,6 +414,43 @@ def nonzero_of(context: Any, address: Any) -> Any:
     return types.uint64(types.intp), generate
 
 
+WORDS = LANES
+"""Words that :func:`list_words` looks at, fewer than a byte has bits by none."""
+
+_PLACES = [[k for k in range(WORDS) if flags >> k & 1] for flags in range(1 << WORDS)]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def list_words(context: Any, words: Any, bits: Any, first: Any, listed: Any) -> Any:
+    """List which of 8 words have any of some bits, and return how many do.
+
+    At the addresses are the words, and what receives their numbers, int32, counted from `first` on;
+    8 are written, the last of which say nothing. Which words it is decides no branch, as it is
+    foreseen by no processor.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, whole, word = (ir.IntType(bits) for bits in (8, 32, 64))
+        vector, numbers = ir.VectorType(word, WORDS), ir.VectorType(whole, WORDS)
+        row = ir.VectorType(byte, WORDS)
+        table = ir.Constant(
+            ir.ArrayType(row, len(_PLACES)),
+            [ir.Constant(row, (places + [0] * WORDS)[:WORDS]) for places in _PLACES],
+        )
+        places = cgutils.global_constant(builder, "lava_desire.places", table)
+        found = builder.load(builder.inttoptr(arguments[0], vector.as_pointer()), align=8)
+        found = builder.and_(found, _splat(builder, arguments[1], WORDS))
+        found = builder.icmp_unsigned("!=", found, ir.Constant(vector, None))
+        found = builder.zext(builder.bitcast(found, byte), word)
+        chosen = builder.load(builder.gep(places, [ir.Constant(word, 0), found]), align=8)
+        first = _splat(builder, builder.trunc(arguments[2], whole), WORDS)
+        target = builder.inttoptr(arguments[3], numbers.as_pointer())
+        builder.store(builder.add(builder.zext(chosen, numbers), first), target, align=4)
+        return builder.ctpop(found)
+
+    return types.int64(types.intp, types.uint64, types.int64, types.intp), generate
+
+
 SQUARE = _VECTOR_BITS // 32
 """Rows, and columns, of what :func:`transpose_square` transposes."""
 
