@@ -107,7 +107,7 @@ class Events:
         (B, 2·N + 2, 8) int32 and (B,) int64: how they are summed, see
         :func:`~lava_desire.backends.numba.simd.make_sum_units`.
     events : ndarray
-        (B, T·(N + 4)) int32: what is added step by step, as numbers of rows: input `used[i]` as i,
+        (B, T·(N + 8)) int32: what is added step by step, as numbers of rows: input `used[i]` as i,
         nothing as U, the sum of unit k as U + 1 + k, or its negative from `num_plain` on, and the
         sum of all these units as U + 1 + `num_sums`.
     step_begin : ndarray
@@ -157,7 +157,7 @@ def list_events(words: Any, delay: int, num_steps: int, workspace: Workspace, na
         take("num_plain", (batch_size,), np.int64),
         take("groups", (batch_size, 2 * size + 2, 8), np.int32),
         take("num_groups", (batch_size,), np.int64),
-        take("events", (batch_size, num_steps * (size + 4)), np.int32),
+        take("events", (batch_size, num_steps * (size + 8)), np.int32),
         take("step_begin", (batch_size, num_steps + 1), np.int64),
         take("depth", (batch_size,), np.int64),
         take("most", (batch_size,), np.int64),
@@ -327,7 +327,7 @@ def _list_events(
         place_of[used[place]] = place
     room = make_grouping_room(size)
     row_of, trains = np.empty(size, np.int32), np.empty(size, np.uint64)
-    listed = np.empty(size, np.uint64)
+    listed = np.empty(size + WORDS, np.uint64)
     window = (~np.uint64(0) >> np.uint64(64 - num_steps)) & (~np.uint64(0) << np.uint64(delay))
     for piece in pieces_of(board, thread):
         for sample in range(piece[0], piece[1]):
@@ -566,7 +566,7 @@ def _order_by_step(
 ) -> Any:
     """List the events step by step; return the most events, and the most terms, of a step.
 
-    `listed`, (N,) uint64, is overwritten with the steps in which a unit is listed.
+    `listed`, (N + 8,) uint64, is overwritten with the steps in which a unit is listed.
     """
     num_steps, num_units = len(step_begin) - 1, len(unit_words)
     terms = np.zeros(num_steps, np.int32)
@@ -580,21 +580,24 @@ def _order_by_step(
         listed[unit] = word
         for step in range(num_steps):
             terms[step] += width * np.int32((word >> np.uint64(step)) & np.uint64(1))
+    listed[num_units : num_units + WORDS] = 0
     longest: Any = 0
     one = np.uint64(1)
-    at = np.uint64(0)
+    at: Any = 0
     for step in range(num_steps):
-        begin = at
-        step_begin[step] = np.int64(begin)
+        step_begin[step] = begin = at
         if num_plain < num_sums:
             events[at] = first_sum + num_sums
-            at += (window >> np.uint64(step)) & one
-        for unit in range(num_units):
-            events[at] = row_of[unit]
-            at += (listed[unit] >> np.uint64(step)) & one
-        while (at - begin) & np.uint64(3):
+            at += np.int64((window >> np.uint64(step)) & one)
+        first = at
+        for unit in range(0, num_units, WORDS):
+            some, target = listed.ctypes.data + 8 * unit, events.ctypes.data + 4 * at
+            at += list_words(some, one << np.uint64(step), unit, target)
+        for k in range(first, at):
+            events[k] = row_of[np.uint32(events[k])]
+        while (at - begin) & 3:
             events[at] = first_sum - 1
-            at += one
-        longest = max(longest, np.int64(at - begin))
-    step_begin[num_steps] = np.int64(at)
+            at += 1
+        longest = max(longest, at - begin)
+    step_begin[num_steps] = at
     return longest, terms.max() + always

@@ -203,7 +203,7 @@ class InTurn:
             take("unit_of", num_inputs, np.int32),
             self._workspace.take("turn.numbers", (num_layers, 6, batch_size), np.int64),
             take("groups", 16 * (num_inputs + num_layers), np.int32),
-            take("events", num_steps * (num_inputs + 4 * num_layers), np.int32),
+            take("events", num_steps * (num_inputs + 8 * num_layers), np.int32),
             take("step_begin", (num_steps + 1) * num_layers, np.int64),
         )
 

@@ -426,7 +426,7 @@ def _lists_of(lists: Any, num_rows: int, before: int, layer: int, size: int, num
         numbers[layer, 2],
         of_groups.reshape((num_rows, 2 * size + 2, 8)),
         numbers[layer, 3],
-        _part(events, num_rows, num_steps * (before + 4 * layer), num_steps * (size + 4)),
+        _part(events, num_rows, num_steps * (before + 8 * layer), num_steps * (size + 8)),
         _part(step_begin, num_rows, (num_steps + 1) * layer, num_steps + 1),
         numbers[layer, 4],
         numbers[layer, 5],
