@@ -420,7 +420,8 @@ class DesireNetwork:
             A ValueError, if a weight is NaN or infinite.
         """
         for layer, weights in enumerate(self.weights, start=1):
-            if not is_finite(weights):
+            lie_by_input = weights.ndim == 2 and weights.T.is_contiguous()
+            if not is_finite(weights.T if lie_by_input else weights):
                 raise NotFiniteError(
                     f"weights of layer {layer} became NaN or infinite: expected finite ones, as a "
                     "smaller learning_rate keeps them"
