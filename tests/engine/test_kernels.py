@@ -6,6 +6,7 @@ import copy
 import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -296,6 +297,51 @@ def test_inputs_that_spike_in_most_steps_are_listed_where_they_are_silent():
     assert events.events[0, begin[0] : begin[1]].tolist() == [7, 3, 4, 4]
     assert events.events[0, begin[2] : begin[3]].tolist() == [7, 6, 4, 4]
     assert events.most[0] == 4
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(1, 40),
+    kinds=st.sampled_from([1, 3, 40]),
+    num_steps=st.sampled_from([2, 20, 64]),
+    delay=st.integers(0, 1),
+)
+def test_every_train_that_arrives_is_in_one_unit(seed, size, kinds, num_steps, delay):
+    generator = np.random.default_rng(seed)
+    window = 2**num_steps - 1
+    trains = generator.integers(0, window, kinds, np.uint64, endpoint=True)
+    trains[::2] |= generator.integers(0, window, len(trains[::2]), np.uint64, endpoint=True)
+    words = trains[generator.integers(0, kinds, (3, size))]
+    words[generator.random(words.shape) < generator.random()] = 0
+    events = list_events(words, delay, num_steps, Workspace(), "units")
+    for sample in range(3):
+        arriving = {j: int(word) << delay & window for j, word in enumerate(words[sample])}
+        inputs = [j for j, train in arriving.items() if train]
+        unit_of = events.unit_of[sample, : len(inputs)]
+        plain, sums, units = (
+            int(number[sample]) for number in (events.num_plain, events.num_sums, events.num_units)
+        )
+        assert events.inputs[sample, : len(inputs)].tolist() == inputs
+        assert [int(events.unit_words[sample, unit]) for unit in unit_of] == [
+            arriving[j] for j in inputs
+        ]
+        edges = events.unit_begin[sample, : units + 1]
+        members = [
+            events.used[events.members[sample, begin:end]].tolist()
+            for begin, end in pairwise(edges)
+        ]
+        assert members == [
+            [j for j, its in zip(inputs, unit_of, strict=True) if its == unit]
+            for unit in range(units)
+        ]
+        first = [some[0] for some in members]
+        for part in (first[:plain], first[plain:sums], first[sums:]):
+            assert part == sorted(part)
+        summed = [arriving[j] for j in first[:sums]]
+        assert len(set(summed)) == sums
+        assert not set(summed) & {arriving[j] for j in first[sums:]}
+        assert len(inputs) == edges[sums] + units - sums
 
 
 @pytest.mark.parametrize(("decay", "shift"), [(0.75, 0.0), (0.75, -0.5), (0.99, 0.0)])

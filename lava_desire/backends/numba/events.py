@@ -469,9 +469,8 @@ def _group(
     """Group inputs of the same train, where a sum of their weights saves additions.
 
     `trains` are those of `active`. Filled are the units, and their rows, of which those of sums
-    begin at `first_sum`. Returns how many units there
-    are, how many of them have a sum, and how many of these are listed when they spike, not when
-    they are silent.
+    begin at `first_sum`. Returns how many units there are, how many of them have a sum, and how
+    many of these are listed when they spike, not when they are silent.
     """
     table, kinds, kind_of, sizes, saved, has_sum, chosen, unit_of_kind, next_of = room
     num_active = len(active)
