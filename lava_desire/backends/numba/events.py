@@ -326,7 +326,7 @@ def _list_events(
     for place in range(len(used)):
         place_of[used[place]] = place
     room = make_grouping_room(size)
-    row_of, trains = np.empty(size, np.int32), np.empty(size, np.uint64)
+    row_of, trains = np.empty(size + 2, np.int32), np.empty(size, np.uint64)
     listed = np.empty(size + WORDS, np.uint64)
     window = (~np.uint64(0) >> np.uint64(64 - num_steps)) & (~np.uint64(0) << np.uint64(delay))
     for piece in pieces_of(board, thread):
@@ -565,38 +565,45 @@ def _order_by_step(
 ) -> Any:
     """List the events step by step; return the most events, and the most terms, of a step.
 
-    `listed`, (N + 8,) uint64, is overwritten with the steps in which a unit is listed.
+    `listed`, (N + 8,) uint64, is overwritten with the steps in which a unit is listed, and the two
+    numbers behind those of the units in `row_of`, (N + 2,) int32.
     """
     num_steps, num_units = len(step_begin) - 1, len(unit_words)
-    terms = np.zeros(num_steps, np.int32)
+    row_of[num_units], row_of[num_units + 1] = first_sum - 1, first_sum + num_sums
+    further = np.zeros(num_steps, np.int32)  # terms of a step's sums beyond one each
     always: Any = 0  # terms of the sum of all that are listed where they are silent
     for unit in range(num_units):
+        listed[unit] = unit_words[unit]
+    for unit in range(num_sums):
         width = unit_begin[unit + 1] - unit_begin[unit]
         word = unit_words[unit]
-        if num_plain <= unit < num_sums:
+        if unit >= num_plain:
             word = ~word & window
             always += width
         listed[unit] = word
+        width -= 1
         for step in range(num_steps):
-            terms[step] += width * np.int32((word >> np.uint64(step)) & np.uint64(1))
+            further[step] += width * np.int32((word >> np.uint64(step)) & np.uint64(1))
     listed[num_units : num_units + WORDS] = 0
     longest: Any = 0
+    most_terms: Any = 0
     one = np.uint64(1)
     at: Any = 0
     for step in range(num_steps):
         step_begin[step] = begin = at
         if num_plain < num_sums:
-            events[at] = first_sum + num_sums
+            events[at] = num_units + 1
             at += np.int64((window >> np.uint64(step)) & one)
         first = at
         for unit in range(0, num_units, WORDS):
-            some, target = listed.ctypes.data + 8 * unit, events.ctypes.data + 4 * at
-            at += list_words(some, one << np.uint64(step), unit, target)
-        for k in range(first, at):
-            events[k] = row_of[np.uint32(events[k])]
-        while (at - begin) & 3:
-            events[at] = first_sum - 1
-            at += 1
+            words, target = listed.ctypes.data + 8 * unit, events.ctypes.data + 4 * at
+            at += list_words(words, one << np.uint64(step), unit, target)
+        most_terms = max(most_terms, at - first + further[step])
+        for k in range(3):
+            events[at + k] = num_units
+        at += (begin - at) & 3
         longest = max(longest, at - begin)
     step_begin[num_steps] = at
-    return longest, terms.max() + always
+    for k in range(at):
+        events[k] = row_of[np.uint32(events[k])]
+    return longest, most_terms + always
