@@ -68,7 +68,7 @@ bench-conv: $(READY) .venv-frameworks/ready  ## the same for convolutions, besid
 bench-growth: $(READY)  ## measure how a step grows with neurons, time steps, batch and layers (BENCH=options)
 	@$(RUN) benchmarks.growth $(BENCH)
 
-bench-beside: $(READY)  ## measure steps beside busy processes and other runs (BENCH=options)
+bench-beside: $(READY)  ## measure training beside busy processes and other runs (BENCH=options)
 	@$(RUN) benchmarks.beside $(BENCH)
 
 NEUROBENCH := .venv-neurobench

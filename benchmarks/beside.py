@@ -1,10 +1,12 @@
-"""Time training steps beside other work: busy processes, and other runs of ours.
+"""Time training beside other work: busy processes, and other runs of ours.
 
-``make bench-beside`` writes ``benchmarks/results/beside.json``. What a step costs is its processor
-time in one thread on the machine as it is found, which should be quiet. Its fair share of the clock
-beside busy processes is that time by the part of the clock that those got meanwhile, so that other
-load falls on both alike; of several runs of ours, what one thread took on the clock just before,
-times their number by that of processors.
+``make bench-beside`` writes ``benchmarks/results/beside.json``. What is timed are runs of ``fit``,
+each with a network of its own, or with ``--steps`` calls of ``train_step``. What a sample costs is
+its processor time in one thread on the machine as it is found, which should be quiet. Its fair
+share of the clock beside busy processes is that time by the part of the clock that those got
+meanwhile, so that other load falls on both alike; of several runs of ours, what one with one thread
+took on the clock just before, times their number by that of processors: as if they shared nothing
+but these, no cache and no memory.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from lava_desire._provenance import commit
 from lava_desire.cli.machine import environment
 
 TIMES = ("milliseconds", "processor_milliseconds", "fair_milliseconds")  # a sample
-SAMPLES = {64: 640, 1: 64}  # of a round, by batch size
+SAMPLES = {64: 2560, 1: 1280}  # of a round, by batch size
 
 
 def burn(used: Any) -> None:
@@ -96,7 +98,7 @@ def measure(data: Path, case: dict[str, Any], options: Any) -> Iterator[dict[str
         runs = {}
         for side, path in sides.items():
             threads = [1] + options.runs * [options.processors]
-            this = {**case, **path, "batch_size": batch_size, "samples": batch_size}
+            this = {**case, **path, "batch_size": batch_size, "samples": SAMPLES[batch_size]}
             runs[side] = [Competitor(this, data, count) for count in threads]
             for run in runs[side]:
                 run.warm_up()
@@ -140,6 +142,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=8, help="busy processes")
     parser.add_argument("--runs", type=int, default=4, help="runs of ours at once, at most")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", action="store_true", help="time single steps, not runs")
     parser.add_argument("--against", type=Path, help="another checkout, measured in turns")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "beside.json")
     options = parser.parse_args()
@@ -147,7 +150,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         data, trained, _ = prepare(Path(name), options.data_dir, None)
-        case = {"name": "ours", "kind": "engine", "option": "float32", "weights": trained}
+        option = "float32" if options.steps else "run"
+        case = {"name": "ours", "kind": "engine", "option": option, "weights": trained}
         found = summary(list(measure(data, case, options)))
     for row in found:
         print(
@@ -159,6 +163,7 @@ def main() -> None:
         "commit": commit(),
         "processors": options.processors,
         "load_before": load,
+        "timed": "single steps" if options.steps else "training runs",
         "rounds": options.rounds,
         "environment": environment(),
         "results": found,

@@ -110,6 +110,8 @@ def record(arithmetic: str) -> str:
         fit(network, (images, labels), (images, labels))
         evaluate(network, (images, labels))
         network.forward(images[:2])
+        if group == "single":
+            network.predict(images[:1])
         event.unregister("numba:compile", listener)
         for dispatcher, kinds, seconds in listener.found:
             function = dispatcher.py_func

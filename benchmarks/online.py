@@ -23,8 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import commit_of
-
 LAYERS = (784, 1600, 800, 10)
 RATE = 1e-5
 HERE = Path(__file__).parent
@@ -38,6 +36,7 @@ WAYS = {
     INTEGERS: 320,
     "train_step, B = 1": 128,
     "predict, one at a time": 128,
+    "evaluate, one at a time": 128,
     "evaluate": 2560,
 }
 """What is timed, and samples a round."""
@@ -70,6 +69,7 @@ def build(way: str, weights: list[np.ndarray] | None) -> Callable[[Any, Any], li
     calls = {
         "train_step, B = 1": lambda image, label: network.train_step(image, label, RATE),
         "predict, one at a time": lambda image, label: network.predict(image),
+        "evaluate, one at a time": lambda image, label: evaluate(network, (image, label)),
     }
     call = calls[way]
     return lambda images, labels: [
@@ -188,6 +188,7 @@ def main() -> None:
         serve(json.loads(options.serve))
         return
     from benchmarks.engine import PRETRAIN, prepare
+    from benchmarks.report import commit_of  # here, as competitors serve from other checkouts
     from lava_desire._provenance import commit
     from lava_desire.cli.machine import environment
 

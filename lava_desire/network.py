@@ -29,7 +29,6 @@ from lava_desire.config import OPTIONS, DesireConfig
 from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
-from lava_desire.model.checks import is_finite
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.model.option import (
@@ -144,7 +143,8 @@ class DesireNetwork:
         self.precision = self.backend.precision
         if weights is None:
             weights = initial_weights(config)
-        self.state = self._state_of(self.backend.as_weights(weights))
+        with self.threads():
+            self.state = self._state_of(self.backend.as_weights(weights))
         self.card: dict[str, Any] = {}
 
     @property
@@ -218,8 +218,9 @@ class DesireNetwork:
         """Keep torch to one thread where the backend has threads of its own.
 
         After an operation that torch shares among its threads these wait busily for milliseconds,
-        on the cores that a next step needs. :meth:`forward`, :meth:`train_step` and
-        :func:`~lava_desire.engine.fit` do this themselves.
+        on the cores that a next step needs, or another run; beside other runs each operation waits
+        for a thread that has lost its core. :meth:`forward`, :meth:`train_step`, what makes or
+        restores a network, and :func:`~lava_desire.engine.fit` do this themselves.
 
         Returns
         -------
@@ -235,7 +236,8 @@ class DesireNetwork:
 
     @weights.setter
     def weights(self, weights: Sequence[Tensor]) -> None:
-        self.state.weights = [*map(self.backend.arrange, weights)]
+        with self.threads():
+            self.state.weights = [*map(self.backend.arrange, weights)]
         self._forget_accuracy()
 
     @property
@@ -420,8 +422,7 @@ class DesireNetwork:
             A ValueError, if a weight is NaN or infinite.
         """
         for layer, weights in enumerate(self.weights, start=1):
-            lie_by_input = weights.ndim == 2 and weights.T.is_contiguous()
-            if not is_finite(weights.T if lie_by_input else weights):
+            if not self.backend.is_finite(weights):
                 raise NotFiniteError(
                     f"weights of layer {layer} became NaN or infinite: expected finite ones, as a "
                     "smaller learning_rate keeps them"
@@ -908,7 +909,8 @@ class DesireNetwork:
         ValueError
             If the images do not fit the network.
         """
-        return self.forward(images).prediction
+        found = self.backend.classify(self.weights, images)
+        return self.forward(images).prediction if found is None else found
 
     def save(self, path: str | Path) -> None:
         """Write weights and config to a safetensors file, atomically.
@@ -1042,7 +1044,8 @@ class DesireNetwork:
         """
         if isinstance(stored, Checkpoint):
             self._check_synapses(stored.config)
-        self.state.restore(stored)
+        with self.threads():
+            self.state.restore(stored)
         self.samples_seen = self.state.samples_seen
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -1100,7 +1103,8 @@ class DesireNetwork:
         >>> bool((network.weights[0] == other.weights[0]).all())
         True
         """
-        keys = load(self, state_dict, strict)
+        with self.threads():
+            keys = load(self, state_dict, strict)
         self._forget_accuracy()
         return keys
 

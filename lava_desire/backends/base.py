@@ -21,6 +21,7 @@ from lava_desire.backends.inputs import as_weights
 from lava_desire.backends.wire import pack_spikes, unpack_spikes
 from lava_desire.config import DesireConfig
 from lava_desire.model.arrays import Array
+from lava_desire.model.checks import is_finite
 from lava_desire.model.option import (
     LayerUpdate,
     decided,
@@ -321,6 +322,29 @@ class Backend:
         """Return W (g·u): (R, N_i) bool → (R, N_o) float32 (Eq. 1)."""
         current: Tensor = synapse.current(weights, spikes, gain)
         return current
+
+    def classify(self, weights: Sequence[Tensor], images: Any) -> Tensor | None:
+        """Classify a single image on a shorter way than by :meth:`run`, where there is one.
+
+        Parameters
+        ----------
+        weights : sequence of Tensor
+            Of all layers.
+        images : array
+            What a user gave, unchecked.
+
+        Returns
+        -------
+        Tensor or None
+            What :meth:`predict` would, (1,) int64; None where there is no shorter way, or anything
+            about the image or the weights asks for a closer look, or a message.
+        """
+        return None
+
+    def is_finite(self, weights: Tensor) -> bool:
+        """Tell whether no weight is NaN or infinite."""
+        lie_by_input = weights.ndim == 2 and weights.T.is_contiguous()
+        return is_finite(weights.T if lie_by_input else weights)
 
     def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
         """Derive output desires, (B, K) int8, from counts, (B, K), and labels, (B,) (Eq. 11)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import permutations
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -424,7 +424,7 @@ def check_scale(
     data set, and need not in a batch. Images that are `equalized` to one mean brightness have no
     scale.
     """
-    if int(np.prod(tuple(images.shape), dtype=np.int64)) < _EVIDENCE:
+    if prod(images.shape) < _EVIDENCE:
         return None
     largest = images.max().item()
     white = 255 if isinstance(largest, int) else 1
@@ -446,6 +446,14 @@ def check_scale(
     if is_silent:
         raise DataError(f"{found}, and {encoder} make no spike of it: {cure}")
     return f"{found}: {cure}" if white == 255 else None
+
+
+def least_bright(num_pixels: int) -> int:
+    """Return the least byte that ends no scale of its own, if it is the largest of an image.
+
+    :func:`check_scale` then has nothing to say of the image alone, as it has not of a black one.
+    """
+    return 0 if num_pixels < _EVIDENCE else ceil(_DARK * 255)
 
 
 def refuse_masked(given: Any, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from lava_desire import DesireConfig, DesireNetwork, fit
 from lava_desire.backends.numba.sample import _MOST_WAITING
-from lava_desire.data import SpikeTrains
+from lava_desire.data import DataWarning, SpikeTrains
 from lava_desire.engine import Interrupted, Progress
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.integers.format import xylo_formats
@@ -56,6 +57,7 @@ CONFIGS = {
         synapse_decay=0.3,
         tie_break="earliest",
     ),
+    "more trains than are added at a time": DesireConfig((30, 900, 130, 5)),
     "near the threshold": DesireConfig((30, 150, 40, 3), seed=3, eligibility_width=1.0),
     "near it, both words, filtered currents": DesireConfig(
         (30, 33, 140, 6), num_steps=64, eligibility_width=0.5, synapse_decay=0.6, reset="zero"
@@ -135,9 +137,93 @@ def test_a_step_and_a_pass_see_and_change_what_a_batch_of_one_does(
         mine, theirs = (each.forward(images[part]) for each in (network, batched))
         assert all(map(np.array_equal, mine.trains, theirs.trains))
         assert torch.equal(mine.prediction, theirs.prediction)
+        assert torch.equal(network.predict(images[part]), theirs.prediction)
     assert_same(network, batched)
     initial = DesireNetwork(config, arithmetic=arithmetic).numpy_weights()
     assert not all(map(np.array_equal, network.numpy_weights(), initial))
+
+
+def test_an_image_is_classified_however_it_lies() -> None:
+    network, batched = pair(CONFIGS["paper"])
+    images = data(CONFIGS["paper"])[0]
+    expected = batched.predict(images)
+    assert len(set(expected.tolist())) > 1
+    locked = images.copy()
+    locked.flags.writeable = False
+    wide = np.repeat(images, 2, axis=1)
+    for at, each in enumerate(expected):
+        part = slice(at, at + 1)
+        given = [images[part], locked[part], wide[part, ::2], np.asfortranarray(images)[part]]
+        given += [images[part][:, ::-1].copy()[:, ::-1], torch.from_numpy(images[part])]
+        given += [(images[part] / 255).tolist(), images[part].reshape(1, 5, 6)]
+        assert [network.predict(image).tolist() for image in given] == [[int(each)]] * len(given)
+    network.predict(images[:1]).add_(1)  # is the caller's own
+    assert torch.equal(network.predict(images[:1]), expected[:1])
+
+
+def test_weights_that_are_exchanged_are_seen_in_the_next_image() -> None:
+    network, _ = pair(CONFIGS["paper"])
+    images = data(CONFIGS["paper"])[0]
+    for seed, exchange in enumerate(("list", "item", "data", "values", "order")):
+        other = DesireNetwork(CONFIGS["paper"].replace(seed=seed))
+        if exchange == "list":
+            network.weights = other.weights
+        for layer, weights in enumerate(other.weights):
+            if exchange == "item":
+                network.weights[layer] = weights.clone()
+            elif exchange == "data":
+                network.weights[layer].data = weights.clone()
+            elif exchange == "values":
+                network.weights[layer].copy_(weights)
+            elif exchange == "order":
+                network.weights[layer] = weights.contiguous()
+        expected = other.predict(images)
+        assert len(set(expected.tolist())) > 1
+        found = torch.cat([network.predict(image[None]) for image in images])
+        assert torch.equal(found, expected), exchange
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_an_image_that_meets_weights_beyond_all_bounds_is_refused(value: float) -> None:
+    network, _ = pair(CONFIGS["paper"])
+    image = np.full((1, 30), 255, np.uint8)
+    network.predict(image)
+    network.weights[0][:, 7] = value
+    with pytest.raises(NotFiniteError):
+        network.predict(image)
+
+
+def test_a_dark_image_is_told_of_and_a_black_one_is_not() -> None:
+    network, _ = pair(CONFIGS["paper"])
+    with pytest.warns(DataWarning, match="the largest byte of images is 63"):
+        network.predict(np.full((1, 30), 63, np.uint8))
+    with pytest.raises(ValueError, match="the largest byte of images is 1"):
+        network.predict(np.full((1, 30), 1, np.uint8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network.predict(np.full((1, 30), 64, np.uint8))
+        assert network.predict(np.zeros((1, 30), np.uint8)).tolist() == [-1]
+        small, _ = pair(DesireConfig((15, 3), batch_size=1))  # too few to conclude from
+        small.predict(np.full((1, 15), 1, np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(1, 31), (1, 29), (30,), (1, 5, 7), (1, 2, 3, 5)])
+def test_an_image_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    network, batched = pair(CONFIGS["paper"])
+    image = np.zeros(shape, np.uint8)
+    messages = []
+    for each in (network, batched):
+        with pytest.raises(ValueError, match="expected") as refused:
+            each.predict(image)
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]
+
+
+def test_masked_pixels_are_refused() -> None:
+    network, _ = pair(CONFIGS["paper"])
+    image = np.ma.masked_equal(np.zeros((1, 30), np.uint8), 0)
+    with pytest.raises(ValueError, match="masked"):
+        network.predict(image)
 
 
 def test_potentials_that_meet_the_threshold_are_decided_exactly() -> None:

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
+from lava_desire import DesireConfig, DesireNetwork
 from lava_desire.backends.numba import threads as module
+from lava_desire.backends.numba.backend import NumbaBackend
 from lava_desire.backends.numba.threads import (
     boards_of,
     call_others,
@@ -28,6 +30,7 @@ from lava_desire.backends.numba.threads import (
     share_stages,
     tiles,
 )
+from lava_desire.backends.numba.words import WordBackend
 
 from .threads import threads
 
@@ -362,6 +365,25 @@ def test_torch_computes_alone_while_others_work():
 def _fail_alone():
     with own_threads():
         raise ValueError("left early")
+
+
+def test_torch_computes_alone_while_a_network_is_made_and_restored(monkeypatch):
+    seen = []
+
+    def arrange(backend, weights):
+        seen.append(torch.get_num_threads())
+        return WordBackend.arrange(backend, weights)
+
+    monkeypatch.setattr(NumbaBackend, "arrange", arrange)
+    with threads(3):
+        network = DesireNetwork(DesireConfig((4, 3, 2)), kernels="compiled")
+        network.weights = network.weights
+        monkeypatch.setattr(
+            network.state, "restore", lambda *_: seen.append(torch.get_num_threads())
+        )
+        network.restore(network.checkpoint())
+        assert torch.get_num_threads() == 3
+    assert seen == 5 * [1]
 
 
 def test_torch_has_its_threads_back_after_a_failure():

@@ -46,6 +46,7 @@ from lava_desire.backends.numba.in_turn import InTurn
 from lava_desire.backends.numba.online import Online
 from lava_desire.backends.numba.philox import draw_masks
 from lava_desire.backends.numba.scan import FAILED, NARROW, TILE, scan_layer, strips_of
+from lava_desire.backends.numba.simd import largest_magnitude
 from lava_desire.backends.numba.threads import (
     Workspace,
     in_parallel,
@@ -77,6 +78,7 @@ from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
 
 _NO_MASK = np.empty((0, 0), np.bool_)
+_INFINITE = int(np.float32(np.inf).view(np.int32))  # as bits; those of NaN are above
 
 
 class NumbaBackend(WordBackend):
@@ -96,7 +98,8 @@ class NumbaBackend(WordBackend):
         self._output_desires = output_desire_table(config).numpy()
         self._events = EventLists(config.num_steps, config.num_layers)
         self._workspace = Workspace()
-        self._online = online = Online.of(config, self.layers)
+        self._online = online = Online.of(config, self.layers, self._words)
+        self._has_online = False
         self._in_turn = None
         if online:
             self._in_turn = InTurn(config, online, self._words, self._events, self._workspace)
@@ -115,7 +118,8 @@ class NumbaBackend(WordBackend):
     @property
     def online(self) -> Online | None:
         """What runs single samples, where it can and from when on it is compiled."""
-        return self._online if ahead.is_done("single") else None
+        self._has_online = self._has_online or ahead.is_done("single")
+        return self._online if self._has_online else None
 
     @property
     def in_turn(self) -> InTurn | None:
@@ -254,6 +258,18 @@ class NumbaBackend(WordBackend):
         if share(scan, tiles(num_out, tile, len(trains)))[:, FAILED].any():
             raise FloatingPointError("a potential is NaN or infinite")
         return spikes, eligible
+
+    def classify(self, weights: Sequence[Tensor], images: Any) -> Tensor | None:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        online = self.online
+        return None if online is None else online.classify(weights, images)
+
+    def is_finite(self, weights: Tensor) -> bool:
+        """See :class:`~lava_desire.backends.base.Backend`."""
+        rows = weights.T if weights.ndim == 2 else weights
+        if not rows.is_contiguous():
+            return super().is_finite(weights)
+        return bool(largest_magnitude(rows.numpy().view(np.int32).reshape(-1)) < _INFINITE)
 
     def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lava_desire.backends.base import Layer, error_table
-from lava_desire.backends.numba.sample import run_samples
+from lava_desire.backends.numba.sample import UNKNOWN, classify, run_samples
 from lava_desire.config import DesireConfig
+from lava_desire.data.checks import least_bright
 from lava_desire.model.option import output_desires
 from lava_desire.model.rates import MeanRates
 from lava_desire.model.state import NetworkState
@@ -26,10 +27,11 @@ class Online:
 
     `learns` says whether it does all that the config asks for in learning. What image_shift moves
     is the training run's. `plan` is what compiled loops are given of the config, and `scales`, (L,)
-    float64, what learning rates are multiplied by.
+    float64, what learning rates are multiplied by. `words`, (256,) uint64, are the trains of all
+    brightnesses.
     """
 
-    def __init__(self, config: DesireConfig, layers: Sequence[Layer]) -> None:
+    def __init__(self, config: DesireConfig, layers: Sequence[Layer], words: Any) -> None:
         terms = [term.numbers(config.mean_trace, 1) for term in config.terms]
         self.learns = None not in terms and all(each.single_samples for each in config.options)
         numbers = range(config.num_layers)
@@ -71,14 +73,51 @@ class Online:
                 np.float64,
             ),
         )
+        sizes, delays, numbers_of = self.plan[0], self.plan[1], self.plan[-1]
+        self._plan_forward = sizes, delays, numbers_of, config.num_steps
+        self._parts, self._parts_behind = (
+            [slice(end - size, end) for size, end in zip(some, np.cumsum(some), strict=True)]
+            for some in (self._neurons, self._neurons[1:])
+        )
+        self._strides = [(1, size) for size in self._neurons[1:]]
+        self._held: tuple[list[int], Any] = [], None  # addresses of weights, and as an array
+        # An image that asks for nothing else than its class: its shape, and its table.
+        is_plain = not config.filters and config.decision_policy is None
+        self._image_shape = (1, self._neurons[0]) if is_plain else None
+        self._least, self._words = least_bright(self._neurons[0]), words
         self._terms = np.array(terms if self.learns else [], np.float64).reshape(-1, 3)
         self.scales = np.array([config.learning_rate_scale_of(k + 1) for k in numbers])
 
     @classmethod
-    def of(cls, config: DesireConfig, layers: Sequence[Layer]) -> Online | None:
+    def of(cls, config: DesireConfig, layers: Sequence[Layer], words: Any) -> Online | None:
         """Return what runs single samples of such a network, or None where it is not known."""
         is_known = all(isinstance(layer.synapse, Dense) for layer in layers)
-        return cls(config, layers) if is_known else None
+        return cls(config, layers, words) if is_known else None
+
+    def classify(self, weights: Sequence[Tensor], images: Any) -> Tensor | None:
+        """Classify one image as it was given; see :meth:`.Backend.classify`.
+
+        Done without a look at what only other images, or weights, need: whatever is not one row of
+        bytes of a usual brightness, or not finite, is left to who says what is wrong with it.
+        """
+        is_row = type(images) is np.ndarray and images.shape == self._image_shape
+        if not is_row or images.dtype != np.uint8:
+            return None
+        addresses = self._addresses_of(weights)
+        if addresses is None:
+            return None
+        found = classify(images.copy(), self._least, self._words, addresses, *self._plan_forward)
+        return None if found == UNKNOWN else torch.tensor([found])
+
+    def _addresses_of(self, weights: Sequence[Tensor]) -> Any:
+        """Return where the weights lie, (L,) int64, or None if not all lie by input."""
+        for each, strides in zip(weights, self._strides, strict=True):
+            if each.stride() != strides and not each.T.is_contiguous():
+                return None
+        addresses = [each.data_ptr() for each in weights]
+        if addresses != self._held[0]:
+            self._held = addresses, np.array(addresses, np.int64)
+        return self._held[1]
 
     def forward(self, weights: Sequence[Tensor], trains: Any) -> list[Any] | None:
         """Run one sample without dropout (Eq. 1).
@@ -89,7 +128,7 @@ class Online:
         """
         no_labels = np.zeros(1, np.int64)
         outputs = self._run(NetworkState(list(weights)), trains, no_labels, 0.0, 0, _FORWARD)
-        return _by_layer(outputs[1], self._neurons) if outputs and outputs[0][0] else None
+        return _by_layer(outputs[1], self._parts) if outputs and outputs[0][0] else None
 
     def step(
         self,
@@ -120,8 +159,10 @@ class Online:
             for values, sizes in ((kept, self._neurons[:-1]), (desires, self._neurons[1:]))
         ]
         num_spiking = sum(self._neurons)
-        trains = _by_layer(words[:num_spiking], self._neurons)
-        eligible = _by_layer(words[num_spiking:], self._neurons[1:]) if self._num_chances else None
+        trains = _by_layer(words[:num_spiking], self._parts)
+        eligible = None
+        if self._num_chances:
+            eligible = _by_layer(words[num_spiking:], self._parts_behind)
         return trains, eligible, found[0], found[1], num_correct, num_active
 
     def learn(
@@ -157,7 +198,8 @@ class Online:
         shares: Sequence[float] = (),
     ) -> tuple[tuple[int, int, int], Any, Any, Any] | None:
         averages = state.average if len(shares) else []
-        if not all(each.T.is_contiguous() for each in (*state.weights, *averages)):
+        addresses = self._addresses_of(state.weights)
+        if addresses is None or not all(each.T.is_contiguous() for each in averages):
             return None
         rates, rated = np.empty(0), np.empty(0, np.int64)
         if mode and state.holds("input_rates"):
@@ -172,7 +214,7 @@ class Online:
             labels,
             number,
             mode,
-            np.array([each.data_ptr() for each in state.weights], np.int64),
+            addresses,
             learning_rate * self.scales,
             words,
             masks,
@@ -191,6 +233,7 @@ class Online:
         return counts, words, masks, desires
 
 
-def _by_layer(words: Any, sizes: Sequence[int]) -> list[Any]:
+def _by_layer(words: Any, parts: Sequence[slice]) -> list[Any]:
     """Take apart trains that lie layer behind layer: (1, N_ℓ) words each."""
-    return np.split(words[None], np.cumsum(sizes)[:-1], axis=1)
+    row = words[None]
+    return [row[:, part] for part in parts]

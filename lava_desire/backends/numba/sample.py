@@ -24,10 +24,12 @@ from lava_desire.backends.numba.events import (
     compiled,
     depth_of_sum,
     make_grouping_room,
+    most_spikes,
     popcount,
 )
 from lava_desire.backends.numba.philox import draw_kept
-from lava_desire.backends.numba.scan import NARROW, TILE, potential_error, train_of
+from lava_desire.backends.numba.rows import make_add_steps, make_integrate, make_sum_members
+from lava_desire.backends.numba.scan import potential_error, train_of
 from lava_desire.backends.numba.simd import (
     ADDS,
     CLIPS,
@@ -36,7 +38,6 @@ from lava_desire.backends.numba.simd import (
     float_of,
     floats_at,
     largest_magnitude,
-    make_add_rows,
     make_replay,
     trailing_zeros,
 )
@@ -57,8 +58,16 @@ _MOST_WAITING = 64  # samples that weights wait for at most
 _LANES = 64  # weights of an input that are changed together
 _WAITING_NUMBERS = 1 << 22  # factors that are kept for them at most, 16 MiB
 
-_add_rows = make_add_rows(TILE)
-_add_narrow_rows = make_add_rows(NARROW)
+_TILE = 64  # neurons whose currents are summed in registers
+_NARROW = 16  # the same for layers of so few, such as an output layer
+_BLOCK = 96  # rows that are added step by step at a time: of a tile they stay in the nearest cache
+
+UNKNOWN = -2
+"""What :func:`classify` returns of an image that is to be looked at otherwise."""
+
+_sum_members, _sum_narrow_members = make_sum_members(_TILE), make_sum_members(_NARROW)
+_add_steps, _add_narrow_steps = make_add_steps(_TILE), make_add_steps(_NARROW)
+_integrate, _integrate_narrow = make_integrate(_TILE), make_integrate(_NARROW)
 _replay = make_replay(_LANES // 16)
 
 
@@ -111,20 +120,8 @@ def run_samples(
     for layer in range(num_layers + 1):
         widest = max(widest, sizes[layer])
         ends[layer] = sizes[layer] + (ends[layer - 1] if layer else 0)
-    inputs = np.empty((num_layers, widest + 1), np.int32)
-    unit_words = np.empty((num_layers, widest), np.uint64)
-    unit_begin = np.empty((num_layers, widest + 1), np.int32)
-    members = np.empty((num_layers, widest), np.int32)
-    unit_of = np.empty((num_layers, widest), np.int32)
-    place_of = np.arange(widest).astype(np.int32)
-    room, row_of = make_grouping_room(widest), np.empty(widest, np.int32)
-    arriving = np.empty(widest, np.uint64)
-    num_inputs = np.zeros(num_layers, np.int64)
-    num_units = np.zeros(num_layers, np.int64)
-    events = np.empty(num_steps * widest, np.int32)
-    step_begin = np.empty((2, num_steps + 1), np.int64)
-    scratch = np.empty(TILE * (widest + 8) + 16, np.float32)
-    scratch = scratch[(-scratch.ctypes.data & 63) >> 2 :]
+    lists, room = _lists(num_layers, widest), _room(widest, num_steps)
+    inputs, unit_words, _, _, unit_of, num_inputs, num_units = lists
     # Of each neuron the steps in which it may learn (Eq. 4, 14), where its train stands in `words`.
     chances = words[len(words) - ends[num_layers] :]
     is_near = len(words) > ends[num_layers]
@@ -161,24 +158,6 @@ def run_samples(
             post = words[ends[layer] : ends[layer + 1]]
             if waiting:
                 _bring_up(held, layer, pre, waiting)
-            num_inputs[layer] = _arriving(pre, delays[layer], num_steps, inputs[layer], arriving)
-            num_units[layer], num_sums, _ = _group(
-                inputs[layer, : num_inputs[layer]],
-                arriving,
-                place_of,
-                0,
-                _SILENCE,
-                room,
-                unit_words[layer],
-                unit_begin[layer],
-                members[layer],
-                unit_of[layer],
-                row_of,
-            )
-            units = unit_words[layer, : num_units[layer]]
-            depth, most = _order(
-                units, num_sums, unit_begin[layer], members[layer], num_steps, events, step_begin
-            )
             near = words[:0]
             if mode and layer + 1 < num_layers:
                 kept = masks[ends[layer] : ends[layer + 1]]
@@ -186,26 +165,17 @@ def run_samples(
                     near = chances[ends[layer] : ends[layer + 1]]
             else:
                 kept = masks[:0]
-            rows = carray(floats_at(addresses[layer]), (len(pre), len(post)))
-            if not _run(
-                rows,
-                len(units),
-                num_sums,
-                unit_begin[layer],
-                members[layer],
-                events,
-                step_begin,
-                depth,
-                most,
+            if not _pass_on(
+                layer,
+                addresses[layer],
+                pre,
+                delays[layer],
+                num_steps,
                 gains[layer] if mode else 1.0,
-                numbers[0],
-                numbers[1],
-                numbers[2],
-                numbers[3] != 0,
-                np.float32(numbers[8]),
-                np.float32(numbers[9]),
+                numbers,
                 kept,
-                scratch,
+                lists,
+                room,
                 post,
                 near,
             ):
@@ -298,6 +268,151 @@ def run_samples(
             waiting = 0
     _bring_all_up(held, words[:0], waiting)
     return len(trains), num_correct, num_active
+
+
+@compiled
+def classify(
+    image: Any,
+    least: int,
+    table: Any,
+    addresses: Any,
+    sizes: Any,
+    delays: Any,
+    numbers: Any,
+    num_steps: int,
+) -> Any:
+    """Return the class of an image, or −1 where two have most spikes (Eq. 1, Sec. 4.2).
+
+    The image is (1, N_0) uint8, `table`, (256,) uint64, has the train of each brightness. The rest
+    is as of :func:`run_samples`. Returns `UNKNOWN` if its largest byte is not 0 and less than
+    `least`, or a weight or potential is NaN or infinite.
+    """
+    largest = np.uint8(0)
+    for j in range(image.shape[1]):
+        largest = max(largest, image[0, j])
+    if 0 < largest < least:
+        return UNKNOWN
+    widest: Any = 0
+    for size in sizes:
+        widest = max(widest, size)
+    lists, room = _lists(1, widest), _room(widest, num_steps)
+    words, none = np.empty((2, widest), np.uint64), np.empty(0, np.bool_)
+    for j in range(image.shape[1]):
+        words[0, j] = table[image[0, j]]
+    for layer in range(len(delays)):
+        pre, post = words[layer & 1, : sizes[layer]], words[1 - (layer & 1), : sizes[layer + 1]]
+        if not _pass_on(
+            0,
+            addresses[layer],
+            pre,
+            delays[layer],
+            num_steps,
+            1.0,
+            numbers,
+            none,
+            lists,
+            room,
+            post,
+            post[:0],
+        ):
+            return UNKNOWN
+    last = words[len(delays) & 1, : sizes[len(delays)]]
+    return most_spikes(last.reshape(1, len(last)))[0]
+
+
+@compiled
+def _lists(num_layers: int, widest: int) -> Any:
+    """Return room for the lists of each layer, as :class:`~.events.Events` has them of a sample.
+
+    They are inputs, unit_words, unit_begin, members, unit_of, and, (L,) int64, the numbers of
+    inputs and of units.
+    """
+    return (
+        np.empty((num_layers, widest + 1), np.int32),
+        np.empty((num_layers, widest), np.uint64),
+        np.empty((num_layers, widest + 1), np.int32),
+        np.empty((num_layers, widest), np.int32),
+        np.empty((num_layers, widest), np.int32),
+        np.zeros(num_layers, np.int64),
+        np.zeros(num_layers, np.int64),
+    )
+
+
+@compiled
+def _room(widest: int, num_steps: int) -> Any:
+    """Return what is used again and again: for grouping inputs, listing events, summing rows."""
+    num_blocks = (widest + _BLOCK - 1) // _BLOCK
+    return (
+        np.arange(widest).astype(np.int32),
+        make_grouping_room(widest),
+        np.empty(widest, np.int32),
+        np.empty(widest, np.uint64),
+        np.empty(widest, np.uint64),
+        np.empty(num_steps * (widest + 4 * num_blocks), np.int64),
+        np.empty((num_blocks, num_steps + 1), np.int64),
+        _aligned(_TILE * (widest + 2) + 2 * widest),
+        _aligned(_TILE * num_steps),
+        np.zeros(widest + _TILE, np.float32),
+    )
+
+
+@compiled
+def _aligned(size: int) -> Any:
+    """Return float32 numbers that begin at a cache line."""
+    room = np.empty(size + 16, np.float32)
+    return room[(-room.ctypes.data & 63) >> 2 :]
+
+
+@compiled
+def _pass_on(
+    layer: int,
+    address: int,
+    pre: Any,
+    delay: int,
+    num_steps: int,
+    gain: float,
+    numbers: Any,
+    kept: Any,
+    lists: Any,
+    room: Any,
+    post: Any,
+    near: Any,
+) -> Any:
+    """Run a layer over the window (Eq. 1), and leave its lists in place `layer` of `lists`.
+
+    `address` is that of its weights, `pre` and `post` are its trains, (N_{ℓ−1},) and (N_ℓ,) words;
+    the rest is of :func:`_run`.
+    """
+    inputs, unit_words, unit_begin, members, unit_of, num_inputs, num_units = lists
+    place_of, grouping, row_of, arriving = room[:4]
+    num_inputs[layer] = _arriving(pre, delay, num_steps, inputs[layer], arriving)
+    num_units[layer], num_sums, _ = _group(
+        inputs[layer, : num_inputs[layer]],
+        arriving,
+        place_of,
+        0,
+        _SILENCE,
+        grouping,
+        unit_words[layer],
+        unit_begin[layer],
+        members[layer],
+        unit_of[layer],
+        row_of,
+    )
+    return _run(
+        carray(floats_at(address), (len(pre), len(post))),
+        unit_words[layer, : num_units[layer]],
+        num_sums,
+        unit_begin[layer],
+        members[layer],
+        num_steps,
+        gain,
+        numbers,
+        kept,
+        room,
+        post,
+        near,
+    )
 
 
 @compiled
@@ -415,224 +530,232 @@ def _bring_all_up(held: Any, nothing: Any, waiting: int) -> None:
 
 
 @compiled
-def _order(
-    unit_words: Any,
-    num_sums: int,
+def _list_steps(
+    units: Any,
     unit_begin: Any,
     members: Any,
-    num_steps: int,
+    num_sums: int,
+    rows: int,
+    stride: int,
+    sums: int,
+    width: int,
+    nothing: int,
+    addresses: Any,
     events: Any,
     step_begin: Any,
 ) -> Any:
-    """List the events step by step: sums of units, and behind all of them single inputs.
+    """List what is added in each step: addresses of rows, block after block of units.
 
-    A unit with a sum stands for itself, another for its input. `step_begin` receives where the
-    steps begin in either list. Returns the additions that a term of a current passes through at
-    most, and the inputs that spike in a step at most.
+    Inputs are rows, `stride` bytes apart, and units with a sum are sums, `width` bytes apart;
+    `nothing` fills up to four. `addresses`, (N,) int64, is overwritten. Returns how many blocks
+    there are, the additions that a term of a current passes through at most, the inputs that spike
+    in a step at most, and the first step in which one does.
     """
-    counts = np.zeros((2, num_steps), np.int64)
-    spikes = np.zeros(num_steps, np.int64)
+    num_steps, num_units = step_begin.shape[1] - 1, len(units)
+    spikes, lengths = np.zeros(num_steps, np.int32), np.zeros(num_steps, np.int64)
     deepest: Any = 0
-    for unit in range(len(unit_words)):
-        width: Any = np.int64(unit_begin[unit + 1] - unit_begin[unit])
+    for unit in range(num_units):
+        size: Any = unit_begin[unit + 1] - unit_begin[unit]
         if unit < num_sums:
-            below: Any = depth_of_sum(width)
-            deepest = max(deepest, below)
-        word = unit_words[unit]
-        while word:
-            step: Any = trailing_zeros(word)
-            counts[np.int64(unit >= num_sums), step] += 1
-            spikes[step] += width
-            word &= word - np.uint64(1)
-    place = np.empty((2, num_steps), np.int64)
-    found: Any = 0
+            deepest = max(deepest, depth_of_sum(int(size)))
+            addresses[unit] = sums + unit * width
+        else:
+            addresses[unit] = rows + np.int64(members[unit_begin[unit]]) * stride
+        word = units[unit]
+        for step in range(num_steps):
+            spikes[step] += size * np.int32((word >> np.uint64(step)) & np.uint64(1))
+    num_blocks = (num_units + _BLOCK - 1) // _BLOCK
+    at = np.uint64(0)
+    for block in range(num_blocks):
+        some = slice(_BLOCK * block, min(_BLOCK * (block + 1), num_units))
+        words, rows_of = units[some], addresses[some]
+        for step in range(num_steps):
+            begin = at
+            step_begin[block, step] = np.int64(begin)
+            for k in range(len(words)):
+                events[at] = rows_of[k]
+                at += (words[k] >> np.uint64(step)) & np.uint64(1)
+            while at & np.uint64(3):
+                events[at] = nothing
+                at += np.uint64(1)
+            lengths[step] += np.int64(at - begin)
+        step_begin[block, num_steps] = np.int64(at)
+    first: Any = num_steps
     longest: Any = 0
     most: Any = 0
-    for part in range(2):
-        for step in range(num_steps):
-            step_begin[part, step] = place[part, step] = found
-            found += counts[part, step]
-        step_begin[part, num_steps] = found
-    for step in range(num_steps):
-        passed: Any = depth_of_sum(counts[0, step]) + depth_of_sum(counts[1, step])
-        longest, most = max(longest, passed), max(most, spikes[step])
-    for unit in range(len(unit_words)):
-        kind: Any = np.int64(unit >= num_sums)
-        name = members[unit_begin[unit]] if kind else np.int32(unit)
-        word = unit_words[unit]
-        while word:
-            step = trailing_zeros(word)
-            events[place[kind, step]] = name
-            place[kind, step] += 1
-            word &= word - np.uint64(1)
-    return deepest + longest, most
+    for step in range(num_steps - 1, -1, -1):
+        longest, most = max(longest, lengths[step]), max(most, np.int64(spikes[step]))
+        if spikes[step]:
+            first = step
+    return num_blocks, deepest + depth_of_sum(longest), most, first
 
 
 @compiled
-def _add(
-    rows: Any, stride: int, width: int, chosen: Any, begin: Any, end: Any, result: Any, most: Any
-) -> None:
-    if width == TILE:
-        _add_rows(rows, stride, chosen.ctypes.data, begin, end, result, most)
+def _sum(width: int, arguments: Any) -> None:
+    if width == _TILE:
+        _sum_members(*arguments)
     else:
-        _add_narrow_rows(rows, stride, chosen.ctypes.data, begin, end, result, most)
+        _sum_narrow_members(*arguments)
 
 
 @compiled
 def _run(
     rows: Any,
-    num_units: int,
+    units: Any,
     num_sums: int,
     unit_begin: Any,
     members: Any,
-    events: Any,
-    step_begin: Any,
-    depth: int,
-    most: int,
+    num_steps: int,
     gain: float,
-    decay: float,
-    synapse_decay: float,
-    threshold: float,
-    subtract: bool,
-    low: Any,
-    high: Any,
+    numbers: Any,
     kept: Any,
-    scratch: Any,
+    room: Any,
     post: Any,
     near: Any,
 ) -> Any:
     """Run a layer over the window, as :func:`~.scan.scan_layer` does for a batch (Eq. 1 and 16).
 
-    Fill in trains, and unless `near` is empty the steps in which potentials are between `low` and
-    `high`. Tell whether all weights that were added up, and all potentials, are finite.
+    `numbers` are those of :class:`~.online.Online`. Fill in trains, and unless `near` is empty the
+    steps in which potentials are in its band. Tell whether all weights that were added up, and all
+    potentials, are finite.
     """
-    num_out, num_steps = rows.shape[1], step_begin.shape[1] - 1
-    width = TILE if num_out >= TILE else NARROW
-    base, stride = rows.ctypes.data, num_out
+    kinds, events, step_begin, scratch, currents, nothing = room[4:]
+    num_units, num_out = len(units), rows.shape[1]
+    decay, synapse_decay = np.float32(numbers[0]), np.float32(numbers[1])
+    threshold, subtract = np.float32(numbers[2]), numbers[3] != 0
+    low, high = np.float32(numbers[8]), np.float32(numbers[9])
+    width = _TILE if num_out >= _TILE else _NARROW
+    # Sums of a tile lie a tile apart, and where the tile begins behind that, as rows do.
+    base, stride, sums = rows.ctypes.data, num_out, scratch.ctypes.data
     if num_out < width:  # rows are shorter than a vector
-        base, stride = scratch[width * (num_sums + 1) :].ctypes.data, width
-    current = scratch[width * num_sums : width * (num_sums + 1)]
-    filtered = np.empty(TILE, np.float32)
-    potential = np.empty(TILE, np.float32)
-    trains = np.empty((2, TILE), np.uint32)
-    marks = np.zeros((2, TILE), np.uint32)
-    doubts = np.empty(TILE, np.uint32)
+        shorter = scratch[width * (num_sums + 1) :]
+        base, stride = shorter.ctypes.data, width
+        _widen(rows, members[: unit_begin[num_units]], width, shorter)
+    num_blocks, depth, most, first_step = _list_steps(
+        units,
+        unit_begin,
+        members,
+        num_sums,
+        base,
+        4 * stride,
+        sums,
+        4 * width,
+        nothing.ctypes.data,
+        kinds.view(np.int64),
+        events,
+        step_begin,
+    )
+    if num_blocks < 2:
+        currents[: width * num_steps] = 0
+    if num_blocks == 0:
+        step_begin[0] = 0
+    filtered = np.zeros(width, np.float32)
+    words = np.zeros((4, width), np.uint32)
+    doubts = np.empty(width // 16, np.uint16)
     magnitudes = np.empty(16, np.int32)
     is_finite: Any = True
     for tile in range(0, num_out, width):
         start = max(0, min(tile, num_out - width))  # the last overlaps the one before
-        size = min(width, num_out)
-        if num_out < width:
-            _widen(rows, members[: unit_begin[num_units]], width, scratch[width * (num_sums + 1) :])
-        here = base + 4 * start
+        size, offset = min(width, num_out), 4 * start
+        chosen, largest_of = members.ctypes.data, magnitudes.ctypes.data
         magnitudes[:] = 0
+        if num_blocks > 1:
+            currents[: width * num_steps] = 0
         for unit in range(num_sums):
-            part = scratch[width * unit : width * (unit + 1)]
-            part[:] = 0
-            _add(
-                here,
-                stride,
-                width,
-                members,
-                np.int64(unit_begin[unit]),
-                np.int64(unit_begin[unit + 1]),
-                part.ctypes.data,
-                magnitudes.ctypes.data,
+            begin, end = np.int64(unit_begin[unit]), np.int64(unit_begin[unit + 1])
+            result = sums + 4 * width * unit + offset
+            _sum(width, (base + offset, stride, chosen, begin, end, result, largest_of))
+        for block in range(num_blocks):
+            # Single inputs are read once for their magnitudes, and are in the cache from then on.
+            begin = np.int64(unit_begin[max(num_sums, _BLOCK * block)])
+            end = np.int64(unit_begin[min(num_units, _BLOCK * (block + 1))])
+            _sum(width, (base + offset, stride, chosen, begin, end, 0, largest_of))
+            added = (
+                events.ctypes.data,
+                step_begin[block].ctypes.data,
+                num_steps,
+                offset,
+                currents.ctypes.data,
             )
-        # Single inputs are read once for their magnitudes, and are in the cache from then on.
-        _add(
-            here,
-            stride,
-            width,
-            members,
-            np.int64(unit_begin[num_sums]),
-            np.int64(unit_begin[num_units]),
-            current.ctypes.data,
-            magnitudes.ctypes.data,
-        )
+            if block == num_blocks - 1:
+                break  # added as neurons are run
+            if width == _TILE:
+                _add_steps(*added)
+            else:
+                _add_narrow_steps(*added)
         largest: Any = np.float64(float_of(largest_magnitude(magnitudes)))
         is_finite &= largest < np.inf  # not so where it is NaN
         magnitude = most * largest * gain
-        bound = potential_error(depth, magnitude, num_steps, decay, synapse_decay, threshold)
-        filtered[:] = 0
-        potential[:] = 0
-        trains[:] = 0
-        marks[:] = 0
-        doubts[:] = 0
-        has_arrived: Any = False
-        for step in range(num_steps):
-            current[:] = 0
-            for kind in range(2):
-                begin, end = step_begin[kind, step], step_begin[kind, step + 1]
-                if begin < end:
-                    has_arrived = True
-                    _add(
-                        here if kind else scratch.ctypes.data,
-                        stride if kind else width,
-                        width,
-                        events,
-                        begin,
-                        end,
-                        current.ctypes.data,
-                        0,
-                    )
-            _fire(
-                current,
-                filtered,
-                potential,
-                np.float32(gain),
-                np.float32(synapse_decay),
-                np.float32(decay),
-                np.float32(threshold),
-                subtract,
-                np.float32(bound),
-                trains[step >> 5],
-                np.uint32(1) << np.uint32(step & 31),
-                doubts,
-            )
-            # Before anything arrives potentials are zero, whatever rounding leaves, and in no band.
-            if len(near) and has_arrived:
-                _mark(
-                    current,
-                    low,
-                    high,
-                    np.float32(bound),
-                    marks[step >> 5],
-                    np.uint32(1) << np.uint32(step & 31),
-                    doubts,
-                )
-        for j in range(size):
-            post[start + j] = np.uint64(trains[0, j]) | (np.uint64(trains[1, j]) << np.uint64(32))
-            if len(near):
-                near[start + j] = np.uint64(marks[0, j]) | (np.uint64(marks[1, j]) << np.uint64(32))
+        bound = potential_error(depth, magnitude, num_steps, numbers[0], numbers[1], numbers[2])
+        if synapse_decay:
+            filtered[:] = 0
+        if len(near):
+            words[:] = 0
+        window = (
+            events.ctypes.data,
+            step_begin[max(0, num_blocks - 1)].ctypes.data,
+            num_steps,
+            offset,
+            currents.ctypes.data,
+            first_step,
+            np.float32(gain),
+            decay,
+            synapse_decay,
+            threshold,
+            np.float32(subtract),
+            threshold if subtract else np.float32(0),
+            np.float32(bound),
+            low,
+            high,
+            np.int64(len(near) > 0),
+            filtered.ctypes.data,
+            words.ctypes.data,
+            doubts.ctypes.data,
+        )
+        if width == _TILE:
+            _integrate(*window)
+        else:
+            _integrate_narrow(*window)
+        _join(words[0], words[1], post[start : start + size])
+        if len(near):
+            _join(words[2], words[3], near[start : start + size])
         if len(kept):
-            for j in range(size):
-                post[start + j] *= np.uint64(kept[start + j])
-                doubts[j] *= np.uint32(kept[start + j])
+            for neuron in range(start, start + size):
+                post[neuron] *= np.uint64(kept[neuron])
                 if len(near):
-                    near[start + j] *= np.uint64(kept[start + j])
-        for j in range(size):
-            if doubts[j]:
-                post[start + j], steps, stays_finite = _exact_train(
-                    rows,
-                    start + j,
-                    num_sums,
-                    unit_begin,
-                    members,
-                    events,
-                    step_begin,
-                    gain,
-                    np.float32(decay),
-                    np.float32(synapse_decay),
-                    np.float32(threshold),
-                    subtract,
-                    low,
-                    high,
-                )
-                if len(near):
-                    near[start + j] = steps
-                is_finite &= stays_finite
+                    near[neuron] *= np.uint64(kept[neuron])
+        for part in range(width // 16):
+            doubtful = np.uint64(doubts[part])
+            while doubtful:
+                j: Any = start + 16 * part + trailing_zeros(doubtful)
+                doubtful &= doubtful - np.uint64(1)
+                if j < start + size and (len(kept) == 0 or kept[j]):
+                    post[j], steps, stays_finite = _exact_train(
+                        rows,
+                        j,
+                        units,
+                        unit_begin,
+                        members,
+                        num_steps,
+                        gain,
+                        decay,
+                        synapse_decay,
+                        threshold,
+                        subtract,
+                        low,
+                        high,
+                    )
+                    if len(near):
+                        near[j] = steps
+                    is_finite &= stays_finite
     return is_finite
+
+
+@compiled
+def _join(low_words: Any, high_words: Any, words: Any) -> None:
+    """Join the halves of words, of 32 bits each."""
+    for j in range(len(words)):
+        words[j] = np.uint64(low_words[j]) | (np.uint64(high_words[j]) << np.uint64(32))
 
 
 @compiled
@@ -646,56 +769,13 @@ def _widen(rows: Any, used: Any, width: int, target: Any) -> None:
 
 
 @compiled
-def _fire(
-    current: Any,
-    filtered: Any,
-    potential: Any,
-    gain: Any,
-    synapse_decay: Any,
-    decay: Any,
-    threshold: Any,
-    subtract: bool,
-    bound: Any,
-    trains: Any,
-    bit: Any,
-    doubts: Any,
-) -> None:
-    """Run neurons one step further; their potentials before the reset replace the currents."""
-    for j in range(len(current)):
-        arrived = gain * current[j]
-        if synapse_decay:
-            arrived += synapse_decay * filtered[j]
-            filtered[j] = arrived
-        value = decay * potential[j] + arrived
-        doubts[j] |= np.uint32(not abs(value - threshold) > bound)  # also where it is NaN
-        fires = value >= threshold
-        trains[j] |= bit if fires else np.uint32(0)
-        rest = value - threshold if subtract else np.float32(0)
-        potential[j] = rest if fires else value
-        current[j] = value
-
-
-@compiled
-def _mark(
-    potential: Any, low: Any, high: Any, bound: Any, marks: Any, bit: Any, doubts: Any
-) -> None:
-    """Mark potentials between `low` and `high`, and doubt those that are close to either."""
-    for j in range(len(potential)):
-        value = potential[j]
-        doubts[j] |= np.uint32(not abs(value - low) > bound)
-        doubts[j] |= np.uint32(not abs(value - high) > bound)
-        marks[j] |= bit if low < value < high else np.uint32(0)
-
-
-@compiled
 def _exact_train(
     rows: Any,
     neuron: int,
-    num_sums: int,
+    units: Any,
     unit_begin: Any,
     members: Any,
-    events: Any,
-    step_begin: Any,
+    num_steps: int,
     gain: float,
     decay: Any,
     synapse_decay: Any,
@@ -705,16 +785,15 @@ def _exact_train(
     high: Any,
 ) -> Any:
     """Run one neuron over the window with sums in float64, rounded once; see :func:`.train_of`."""
-    sums = np.zeros(num_sums, np.float64)
-    for unit in range(num_sums):
+    currents = np.zeros(num_steps, np.float64)
+    for unit in range(len(units)):
+        total: Any = 0.0
         for k in range(unit_begin[unit], unit_begin[unit + 1]):
-            sums[unit] += np.float64(rows[members[k], neuron])
-    currents = np.zeros(step_begin.shape[1] - 1, np.float64)
-    for step in range(len(currents)):
-        for k in range(step_begin[0, step], step_begin[0, step + 1]):
-            currents[step] += sums[events[k]]
-        for k in range(step_begin[1, step], step_begin[1, step + 1]):
-            currents[step] += np.float64(rows[events[k], neuron])
+            total += np.float64(rows[members[k], neuron])
+        word = units[unit]
+        while word:
+            currents[trailing_zeros(word)] += total
+            word &= word - np.uint64(1)
     return train_of(currents, gain, decay, synapse_decay, threshold, subtract, low, high)
 
 

@@ -48,7 +48,9 @@ class StartingBackend(NumbaBackend):
     @property
     def online(self) -> Online | None:
         """What runs single samples, where it can and from when on it is compiled."""
-        return self._online if self._online and ahead.is_ready("single") else None
+        if self._online and not self._has_online:
+            self._has_online = ahead.is_ready("single")
+        return self._online if self._has_online else None
 
     @property
     def in_turn(self) -> InTurn | None:
