@@ -219,16 +219,18 @@ def test_updates_are_those_of_the_rule(seed, batch, delay, num_steps):
     assert torch.equal(with_desire, expected)
 
 
-def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch):
+@pytest.mark.parametrize("count", [1, 2])  # the neurons are one piece, or some
+def test_an_update_larger_than_its_buffer_is_gathered_in_parts(monkeypatch, count):
     pair = make_pair(3, batch=64)
     desire = torch.ones(64, NUM_OUT, dtype=torch.int8)
     outputs = torch.rand(20, 64, NUM_OUT) < 0.3
     exact = pair.weights.clone()
     layer = pair.compiled.layers[0]
     pair.reference.learn(layer, exact, 1e-2, desire, None, pair.spikes, outputs)
-    monkeypatch.setattr("lava_desire.backends.numba.backend.PAIRINGS", 1)
+    monkeypatch.setattr("lava_desire.backends.numba.update.PAIRINGS", 1)
     mine = pair.compiled.arrange(pair.weights.clone())
-    pair.compiled.learn(layer, mine, 1e-2, desire, None, pair.trains, pack(outputs.numpy()))
+    with threads(count):
+        pair.compiled.learn(layer, mine, 1e-2, desire, None, pair.trains, pack(outputs.numpy()))
     assert torch.equal(mine, exact)
 
 

@@ -55,10 +55,7 @@ from lava_desire.backends.numba.threads import (
     tiles,
 )
 from lava_desire.backends.numba.update import (
-    BLOCK,
-    GROUP,
     INPUTS,
-    PAIRINGS,
     add_outer,
     clip_rows,
     desired_spikes_of,
@@ -67,6 +64,7 @@ from lava_desire.backends.numba.update import (
     list_errors,
     local_errors,
     move_rows,
+    room_of,
     signs_of,
     ternarise,
 )
@@ -369,7 +367,7 @@ class NumbaBackend(WordBackend):
         elif len(chosen):
             arrived = self._events.of(pre, layer.delay)
             with _by_input(weights) as rows:
-                room = max(PAIRINGS, len(rows) * BLOCK) // GROUP
+                num_sums, num_pairings = room_of(len(rows))
 
                 def add(board: Any, thread: int) -> None:
                     learn_tiles(
@@ -386,8 +384,8 @@ class NumbaBackend(WordBackend):
                         config.num_steps,
                         config.decay,
                         config.synapse_decay,
-                        self._workspace.take("sums", (len(rows), BLOCK), np.float64),
-                        self._workspace.take("pairings", (room, GROUP), np.float64),
+                        self._workspace.take("sums", (num_sums,), np.float64),
+                        self._workspace.take("pairings", (num_pairings,), np.float64),
                         board,
                         thread,
                     )

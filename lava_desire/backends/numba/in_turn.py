@@ -21,7 +21,7 @@ from lava_desire.backends.numba.threads import (
     share_stages,
     tiles,
 )
-from lava_desire.backends.numba.update import BLOCK, GROUP, INPUTS, PAIRINGS, grain
+from lava_desire.backends.numba.update import INPUTS, grain, room_of
 from lava_desire.config import DesireConfig
 from lava_desire.model.state import NetworkState
 
@@ -145,12 +145,14 @@ class InTurn:
             lists,
         )
 
+        num_sums, num_pairings = room_of(widest)
+
         def learn(stages: Any, thread: int) -> None:
             room = (
                 take("tile", ((2 * widest + 2) * TILE,), np.float32),
                 take("transposed", (widest * INPUTS,), np.float32),
-                take("sums", (widest * BLOCK,), np.float64),
-                take("pairings", (max(PAIRINGS, widest * BLOCK) // GROUP * GROUP,), np.float64),
+                take("sums", (num_sums,), np.float64),
+                take("pairings", (num_pairings,), np.float64),
             )
             learn_minibatches(*arguments, room, boards, edges, stages, found, thread)
 

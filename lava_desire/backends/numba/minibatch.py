@@ -32,10 +32,7 @@ from lava_desire.backends.numba.threads import (
     pieces_of,
 )
 from lava_desire.backends.numba.update import (
-    BLOCK,
-    GROUP,
     INPUTS,
-    PAIRINGS,
     add_desired_spikes,
     add_outer,
     clip_rows,
@@ -553,8 +550,6 @@ def _learn(
     thread: int,
 ) -> None:
     unit_words, unit_begin, _, inputs, unit_of, num_units, _ = lists[:7]
-    num_inputs = rows.shape[0]
-    num_groups = max(PAIRINGS, num_inputs * BLOCK) // GROUP
     learn_tiles(
         rows,
         learning_rate,
@@ -569,8 +564,8 @@ def _learn(
         num_steps,
         numbers[0],
         numbers[1],
-        sums[: num_inputs * BLOCK].reshape((num_inputs, BLOCK)),
-        pairings[: num_groups * GROUP].reshape((num_groups, GROUP)),
+        sums,
+        pairings,
         board,
         thread,
     )

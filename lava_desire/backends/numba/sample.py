@@ -27,6 +27,7 @@ from lava_desire.backends.numba.events import (
     most_spikes,
     popcount,
 )
+from lava_desire.backends.numba.pairing import CHOICES, PARTS, RUN, choose, pair
 from lava_desire.backends.numba.philox import draw_kept
 from lava_desire.backends.numba.rows import make_add_steps, make_integrate, make_sum_members
 from lava_desire.backends.numba.scan import potential_error, train_of
@@ -42,14 +43,9 @@ from lava_desire.backends.numba.simd import (
     trailing_zeros,
 )
 from lava_desire.backends.numba.update import (
-    _CHOICES,
-    _PARTS,
     BLOCK,
-    GROUP,
     _exact_desire,
-    _pair,
     _product,
-    _trace_back,
     add_desired_spikes,
 )
 
@@ -865,25 +861,34 @@ def _learn(
 ) -> None:
     """Add the change of a layer's weights (Eq. 4); see :func:`~.update.learn_tiles`."""
     num_out, num_units = rows.shape[1], len(unit_words)
-    chosen = np.empty(BLOCK + 1, np.uintp)
-    traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
-    tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
-    pairings = np.empty((num_units * (min(num_out, BLOCK) // GROUP + 1), GROUP), np.float64)
+    chosen = np.empty(BLOCK + 2 * RUN, np.uint16)
+    traces = np.empty((num_steps, 2, RUN), np.float64)
+    tables = np.empty((PARTS, CHOICES, 2, RUN), np.float64)
+    pairings = np.empty(num_units * (min(num_out, BLOCK) + RUN), np.float64)
     changes = np.empty(pairings.size, np.float32)
     for start in range(0, num_out, BLOCK):
         stop = min(start + BLOCK, num_out)
-        found = _trace_back(
-            desire[start:stop], post[start:stop], decay, synapse_decay, chosen, traces
-        )
+        found = choose(desire[start:stop], post[start:stop], chosen)
         if found == 0:
             continue
-        _pair(unit_words, traces, found, tables, pairings)
-        width = GROUP * ((found + GROUP - 1) // GROUP)
-        flat = pairings.reshape(-1)
-        for k in range(num_units * width):
-            changes[k] = np.float32(learning_rate * flat[k])
+        pair(
+            unit_words,
+            desire[start:stop],
+            post[start:stop],
+            chosen,
+            found,
+            decay,
+            synapse_decay,
+            traces,
+            tables,
+            pairings,
+        )
+        for k in range(num_units * RUN * ((found + RUN - 1) // RUN)):
+            changes[k] = np.float32(learning_rate * pairings[k])
         for k in range(len(inputs)):
-            row, begin = rows[inputs[k], start:stop], width * np.int64(unit_of[k])
-            part = changes[begin : begin + found]
-            for j in range(found):
-                row[chosen[j]] += part[j]
+            row = rows[inputs[k], start:stop]
+            for first in range(0, found, RUN):
+                begin = first * num_units + RUN * np.int64(unit_of[k])
+                part = changes[begin : begin + RUN]
+                for j in range(min(RUN, found - first)):
+                    row[chosen[first + j]] += part[j]

@@ -491,16 +491,21 @@ def transpose_square(context: Any, source: Any, length: Any, target: Any, width:
     return types.void(*[types.intp] * 4), generate
 
 
+def fetch(builder: Any, address: Any, nearness: int) -> None:
+    """Ask for the cache line at an address, into the first-level cache, 3, or the second, 2."""
+    integer = ir.IntType(32)
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [pointer, *(ir.Constant(integer, value) for value in (0, nearness, 1))])
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(context: Any, address: Any) -> Any:
     """Ask for the cache line at an address, into the second-level cache."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        integer = ir.IntType(32)
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, *(ir.Constant(integer, value) for value in (0, 2, 1))])
+        fetch(builder, arguments[0], 2)
         return context.get_dummy_value()
 
     return types.void(types.intp), generate

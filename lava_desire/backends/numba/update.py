@@ -16,44 +16,52 @@ from lava_desire.backends.numba.events import (
     compiled_in_any_order,
     popcount,
 )
+from lava_desire.backends.numba.pairing import (
+    CHOICES,
+    LISTED,
+    PARTS,
+    RUN,
+    add_runs,
+    choose,
+    list_runs,
+    pair,
+)
 from lava_desire.backends.numba.simd import (
     SQUARE,
     float_of,
     fused,
-    make_sum_rows,
     make_weigh_rows,
     prefetch,
     transpose_square,
 )
 from lava_desire.backends.numba.threads import num_threads, pieces_of
-from lava_desire.backends.registry import MAX_STEPS
 
 BLOCK = 256
-"""Neurons whose updates are gathered together: those of 1600 inputs fit the second-level cache."""
-
-GROUP = 16
-"""Neurons whose traces are summed in registers."""
+"""Neurons whose updates are gathered together at least, where there are as many."""
 
 INPUTS = 64
 """Inputs whose desires are summed in registers."""
 
-PAIRINGS = 1 << 17
-"""Numbers that are gathered from the second-level cache at a time at least, 1 MiB."""
+PAIRINGS = 1 << 18
+"""Numbers that are gathered at a time at least, 2 MiB."""
 
+_MOST = 1600  # neurons whose updates are gathered together
+_SUMS = 1 << 11  # that stay in the first-level cache while they are gathered
+_GRAIN = 16  # neurons
 _FEW = 4  # samples, of which fewer do not pay for laying weights side by side
-_ROWS = 32  # inputs whose sums are gathered at a time
-_PART_BITS = 5  # steps, the sums of whose every choice are made beforehand
-_CHOICES = 1 << _PART_BITS
-_PARTS = -(-MAX_STEPS // _PART_BITS)
-_sum_traces = make_sum_rows("float64", GROUP)
 weigh_rows = make_weigh_rows(INPUTS)
 
 
 def grain(num_neurons: int) -> int:
     """Return how many neurons an update takes at a time: as many in each of few large pieces."""
     threads = num_threads()
-    num_pieces = threads * -(-num_neurons // (threads * BLOCK))
-    return GROUP * -(-num_neurons // (num_pieces * GROUP))
+    num_pieces = 2 * threads * -(-num_neurons // (4 * threads * BLOCK))
+    return _GRAIN * -(-num_neurons // (num_pieces * _GRAIN))
+
+
+def room_of(num_inputs: int) -> tuple[int, int]:
+    """Return how many float64 :func:`learn_tiles` needs for sums and for pairings."""
+    return max(_SUMS, num_inputs * (BLOCK + RUN)), max(PAIRINGS, num_inputs * BLOCK)
 
 
 @compiled
@@ -239,57 +247,136 @@ def learn_tiles(
 
     `rows` are the weights, (N_i, N_o) float32, `samples` those that desire, (A,) int64,
     `desire` is d · mask, (B, N_o) int8, `outputs` the neurons' trains, (B, N_o) words; `sums`,
-    (N_i, BLOCK) float64, is all zero before and after; `pairings`, (P, GROUP) float64, holds those
-    of as many samples as there is room for, of at least one. The rest is
-    :class:`~lava_desire.backends.numba.events.Events`.
+    (S,) float64, is all zero before and after; `pairings`, (P,) float64, holds those of as many
+    samples as there is room for, of at least one. :func:`room_of` says how many there have to be.
+    The rest is :class:`~lava_desire.backends.numba.events.Events`.
     """
     batch_size = len(samples)
-    chosen = np.empty((batch_size, BLOCK + 1), np.uintp)
+    chosen = np.empty((batch_size, min(rows.shape[1], _MOST) + 2 * RUN), np.uint16)
     found = np.zeros(batch_size, np.int64)
-    begin = np.zeros(batch_size, np.int64)
-    traces = np.zeros((BLOCK // GROUP, num_steps, GROUP), np.float64)
-    tables = np.empty((_PARTS, _CHOICES, GROUP), np.float64)
+    traces = np.empty((num_steps, 2, RUN), np.float64)
+    tables = np.empty((PARTS, CHOICES, 2, RUN), np.float64)
+    arrivals, begins = _list_arrivals(samples, inputs, unit_of, unit_begin, num_units, len(rows))
+    sources = np.zeros((batch_size, 4), np.uint64)
+    listed = np.zeros((2, LISTED), np.uint64)
     reached = np.zeros(len(rows), np.bool_)
     for piece in pieces_of(board, thread):
-        first, last = piece[0], piece[1]
-        for start in range(first, last, BLOCK):
-            size = min(BLOCK, last - start)
-            waiting: Any = 0
+        start: Any = piece[0]
+        width: Any = _MOST
+        while start < piece[1]:
+            size: Any = min(piece[1] - start, width)
+            needed = _choose(samples, desire, outputs, num_units, start, size, chosen, found)
+            while needed > len(pairings) and size > BLOCK:
+                parts = 1 + needed // len(pairings)
+                width = _GRAIN * ((size + parts * _GRAIN - 1) // (parts * _GRAIN))
+                size = max(BLOCK, min(width, size - _GRAIN))
+                needed = _choose(samples, desire, outputs, num_units, start, size, chosen, found)
+            sources[:, 3] = 0  # runs of samples that wait for no gathering
             room: Any = 0
-            for k in range(batch_size + 1):
-                needed: Any = 0
-                if k < batch_size:
-                    sample = samples[k]
-                    signs = desire[sample, start : start + size]
-                    trains = outputs[sample, start : start + size]
-                    found[k] = _trace_back(signs, trains, decay, synapse_decay, chosen[k], traces)
-                    needed = num_units[sample] * ((found[k] + GROUP - 1) // GROUP)
-                if k == batch_size or room + needed > pairings.shape[0]:
+            for k in range(batch_size):
+                sample, num_runs = samples[k], (found[k] + RUN - 1) // RUN
+                own = RUN * num_units[sample] * num_runs
+                if room + own > len(pairings):
                     _gather(
-                        samples[waiting:k],
-                        inputs,
-                        unit_of,
-                        unit_begin,
-                        num_units,
-                        found[waiting:k],
-                        chosen[waiting:k],
-                        begin[waiting:k],
-                        pairings,
+                        arrivals,
+                        begins,
+                        sources,
+                        listed,
                         sums,
-                        waiting == 0,
-                        k == batch_size,
+                        False,
+                        False,
                         reached,
                         learning_rate,
                         rows,
                         start,
                         size,
                     )
-                    waiting, room = k, 0
-                if k < batch_size:
-                    begin[k] = room
-                    units = unit_words[sample, : num_units[sample]]
-                    _pair(units, traces, found[k], tables, pairings[room:])
-                    room += needed
+                    sources[:, 3] = 0
+                    room = 0
+                pair(
+                    unit_words[sample, : num_units[sample]],
+                    desire[sample, start : start + size],
+                    outputs[sample, start : start + size],
+                    chosen[k],
+                    found[k],
+                    decay,
+                    synapse_decay,
+                    traces,
+                    tables,
+                    pairings[room:],
+                )
+                sources[k, 0] = pairings[room:].ctypes.data
+                sources[k, 1] = 8 * RUN * num_units[sample]
+                sources[k, 2] = chosen[k].ctypes.data
+                sources[k, 3] = num_runs
+                room += own
+            _gather(
+                arrivals,
+                begins,
+                sources,
+                listed,
+                sums,
+                needed <= len(pairings),
+                True,
+                reached,
+                learning_rate,
+                rows,
+                start,
+                size,
+            )
+            start += size
+
+
+@compiled
+def _choose(
+    samples: Any,
+    desire: Any,
+    outputs: Any,
+    num_units: Any,
+    start: int,
+    size: int,
+    chosen: Any,
+    found: Any,
+) -> Any:
+    """Choose those of some neurons that learn, sample by sample; return how many pairings it makes.
+
+    Filled are their places, (A, size + 2 · RUN) uint16, and how many there are, (A,) int64.
+    """
+    needed: Any = 0
+    for k in range(len(samples)):
+        sample = samples[k]
+        found[k] = choose(
+            desire[sample, start : start + size], outputs[sample, start : start + size], chosen[k]
+        )
+        needed += RUN * num_units[sample] * ((found[k] + RUN - 1) // RUN)
+    return needed
+
+
+@compiled
+def _list_arrivals(
+    samples: Any, inputs: Any, unit_of: Any, unit_begin: Any, num_units: Any, num_inputs: int
+) -> Any:
+    """List what arrives by input: (A, 2) uint32, and where that of each input begins, (N_i + 2,).
+
+    Of each arrival these are the place in `samples` and the unit; samples are in their order.
+    """
+    begin = np.zeros(num_inputs + 2, np.uint32)
+    for sample in samples:
+        own = inputs[sample]
+        for at in range(np.uint64(unit_begin[sample, num_units[sample]])):
+            begin[np.uint64(own[at]) + np.uint64(2)] += np.uint32(1)
+    for row in range(2, len(begin)):
+        begin[row] += begin[row - 1]
+    arrivals = np.empty((begin[num_inputs + 1], 2), np.uint32)
+    for k in range(len(samples)):
+        sample = samples[k]
+        own, units = inputs[sample], unit_of[sample]
+        for at in range(np.uint64(unit_begin[sample, num_units[sample]])):
+            own_begin = np.uint64(own[at]) + np.uint64(1)
+            place = np.uint64(begin[own_begin])
+            begin[own_begin] = np.uint32(place + np.uint64(1))
+            arrivals[place, 0], arrivals[place, 1] = k, units[at]
+    return arrivals, begin
 
 
 @compiled
@@ -373,57 +460,13 @@ def add_outer(rows: Any, pre: Any, post: Any, first: int, last: int) -> None:
 
 
 @compiled
-def _pair(words: Any, traces: Any, found: int, tables: Any, pairings: Any) -> None:
-    """Sum the traces of the steps in which a unit spikes, unit by unit: (unit, group, neuron).
-
-    `tables`, (P, 2**_PART_BITS, GROUP) float64, is overwritten with the sums of every choice of
-    a few steps, so that a unit takes one addition a part of the window.
-    """
-    num_steps = traces.shape[1]
-    num_parts = (num_steps + _PART_BITS - 1) // _PART_BITS
-    rows = np.empty(num_parts, np.int32)
-    num_groups = (found + GROUP - 1) // GROUP
-    for group in range(num_groups):
-        for part in range(num_parts):
-            _sum_choices(traces[group], part * _PART_BITS, tables[part])
-        for unit in range(len(words)):
-            for part in range(num_parts):
-                bits = (words[unit] >> np.uint64(part * _PART_BITS)) & np.uint64(_CHOICES - 1)
-                rows[part] = np.int32(part * _CHOICES) + np.int32(bits)
-            _sum_traces(
-                tables.ctypes.data,
-                rows.ctypes.data,
-                0,
-                num_parts,
-                pairings[unit * num_groups + group].ctypes.data,
-            )
-
-
-@compiled
-def _sum_choices(traces: Any, first: int, sums: Any) -> None:
-    """Fill (2**_PART_BITS, GROUP): row k with the sum of the steps whose bits in k are set."""
-    sums[0] = 0
-    for bit in range(_PART_BITS):
-        if first + bit < len(traces):
-            trace = traces[first + bit]
-            for choice in range(1 << bit):
-                for j in range(GROUP):
-                    sums[choice + (1 << bit), j] = sums[choice, j] + trace[j]
-
-
-@compiled
 def _gather(
-    samples: Any,
-    inputs: Any,
-    unit_of: Any,
-    unit_begin: Any,
-    num_units: Any,
-    found: Any,
-    chosen: Any,
-    begin: Any,
-    pairings: Any,
+    arrivals: Any,
+    begins: Any,
+    sources: Any,
+    listed: Any,
     sums: Any,
-    is_first: bool,
+    is_whole: bool,
     is_last: bool,
     reached: Any,
     learning_rate: float,
@@ -433,36 +476,47 @@ def _gather(
 ) -> None:
     """Add the pairings of some samples to the sums of the synapses, and the last ones' to weights.
 
-    Sums of few inputs, which stay in the first-level cache, are finished before the next. Those of
-    samples that are the first and the last share the room of these few. `reached` are the inputs
-    with a sum.
+    Sums of few inputs, which stay in the first-level cache, are finished before the next. Where
+    these samples are the whole, all share the room of these few. `sources` say of each sample
+    where pairings and places of neurons lie, how far apart runs of pairings, and how many there
+    are. `reached` are the inputs with a sum; `listed` is overwritten.
     """
-    flat = pairings.reshape(-1)
-    cursor = np.zeros(len(samples), np.int64)
-    for low in range(0, len(rows), _ROWS):
-        high = min(low + _ROWS, len(rows))
-        offset = low if is_first and is_last else 0
-        for k in range(len(samples)):
-            if found[k] == 0:
-                continue
-            sample = samples[k]
-            width = GROUP * ((found[k] + GROUP - 1) // GROUP)
-            at = cursor[k]
-            arriving = unit_begin[sample, num_units[sample]]
-            while at < arriving and inputs[sample, at] < high:
-                row = inputs[sample, at]
-                if not reached[row]:
-                    reached[row] = True
-                    _fetch(rows[row, start : start + size])
-                place = GROUP * begin[k] + width * unit_of[sample, at]
-                _scatter(flat[place : place + found[k]], chosen[k], sums[row - offset])
-                at += 1
-            cursor[k] = at
+    width = size + RUN
+    num_rows = max(1, _SUMS // width)
+    room = LISTED - size // RUN - 2 * RUN
+    for low in range(0, len(rows), num_rows):
+        high = min(low + num_rows, len(rows))
+        for row in range(low, high):
+            ahead = row + max(2, num_rows)
+            if is_last and ahead < len(rows) and begins[ahead] != begins[ahead + 1]:
+                _fetch(rows[ahead, start : start + size])
+            target = sums[width * (row - low if is_whole else row) :].ctypes.data
+            num_runs, has_any = np.uint64(0), np.uint64(0)
+            for at in range(np.uint64(begins[row]), np.uint64(begins[row + 1])):
+                source = sources[np.uint64(arrivals[at, 0])]
+                list_runs(
+                    source[0] + np.uint64(8 * RUN) * np.uint64(arrivals[at, 1]),
+                    source[1],
+                    source[2],
+                    source[3],
+                    listed.ctypes.data + 8 * num_runs,
+                )
+                num_runs += source[3]
+                has_any |= source[3]
+                if num_runs > room:
+                    add_runs(listed.ctypes.data, num_runs, target)
+                    num_runs = np.uint64(0)
+            if has_any != 0:
+                add_runs(listed.ctypes.data, num_runs, target)
+                reached[row] = True
         if is_last:
             for row in range(low, high):
                 if reached[row]:
                     reached[row] = False
-                    _apply(learning_rate, sums[row - offset], rows[row, start : start + size])
+                    place = width * (row - low if is_whole else row)
+                    _apply(
+                        learning_rate, sums[place : place + size], rows[row, start : start + size]
+                    )
 
 
 @compiled
@@ -472,35 +526,7 @@ def _fetch(weights: Any) -> None:
 
 
 @compiled
-def _scatter(pairings: Any, chosen: Any, sums: Any) -> None:
-    for k in range(len(pairings)):
-        sums[chosen[k]] += pairings[k]
-
-
-@compiled
 def _apply(learning_rate: float, sums: Any, weights: Any) -> None:
     for j in range(len(weights)):
         weights[j] += weights.dtype.type(learning_rate * sums[j])
         sums[j] = 0.0
-
-
-@compiled
-def _trace_back(
-    desire: Any, outputs: Any, decay: float, synapse_decay: float, chosen: Any, traces: Any
-) -> Any:
-    """Choose the spiking neurons with desire, and compute d·q of each: (group, step, neuron)."""
-    found: Any = 0
-    for j in range(len(desire)):
-        chosen[found] = j
-        found += np.int64((desire[j] != 0) & (outputs[j] != 0))
-    for k in range(found):
-        word, sign = outputs[chosen[k]], np.float64(desire[chosen[k]])
-        trace: Any = 0.0
-        for step in range(traces.shape[1] - 1, -1, -1):
-            trace = decay * trace + np.float64((word >> np.uint64(step)) & np.uint64(1)) * sign
-            traces[k // GROUP, step, k % GROUP] = trace
-        if synapse_decay:
-            for step in range(traces.shape[1] - 2, -1, -1):
-                kept = synapse_decay * traces[k // GROUP, step + 1, k % GROUP]
-                traces[k // GROUP, step, k % GROUP] += kept
-    return found
