@@ -29,6 +29,7 @@ from lava_desire.config import OPTIONS, DesireConfig
 from lava_desire.data import DataWarning
 from lava_desire.errors import NotFiniteError
 from lava_desire.model.arrays import Array
+from lava_desire.model.checks import check_layers
 from lava_desire.model.fields import LARGEST_FLOAT
 from lava_desire.model.integers import IntegerRule, LayerFormat, formats_from_dicts
 from lava_desire.model.option import (
@@ -231,11 +232,15 @@ class DesireNetwork:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights in :attr:`state`: L tensors of `weight_shape`, float32 or int8 mantissas."""
+        """The weights in :attr:`state`: L tensors of `weight_shape`, float32 or int8 mantissas.
+
+        Setting them raises ValueError if number, shapes or dtypes are others.
+        """
         return self.state.weights
 
     @weights.setter
     def weights(self, weights: Sequence[Tensor]) -> None:
+        self._check_held(weights)
         with self.threads():
             self.state.weights = [*map(self.backend.arrange, weights)]
         self._forget_accuracy()
@@ -328,6 +333,7 @@ class DesireNetwork:
             If weights or potentials are NaN or infinite.
         """
         backend = self.backend
+        self._check_held(self.weights)
         trains = [backend.encode(images)]
         if masks is None and len(images) == 1 and backend.online is not None:
             found = backend.online.forward(self.weights, trains[0])
@@ -420,7 +426,10 @@ class DesireNetwork:
         ------
         NotFiniteError
             A ValueError, if a weight is NaN or infinite.
+        ValueError
+            If the state holds weights of another number, shape or dtype than the config asks for.
         """
+        self._check_held(self.weights)
         for layer, weights in enumerate(self.weights, start=1):
             if not self.backend.is_finite(weights):
                 raise NotFiniteError(
@@ -439,6 +448,21 @@ class DesireNetwork:
         """
         self.check_finite()
         self.backend.check_learning(self.config.learning_rate)
+
+    def _check_held(self, weights: Sequence[Tensor]) -> None:
+        """Refuse weights that are not as a state holds them, whose bytes compiled code reads."""
+        check_layers("weights", weights, self.config.num_layers)
+        dtype = torch.int8 if self.arithmetic == FIXED_POINT else torch.float32
+        for layer, (each, synapse) in enumerate(
+            zip(weights, self.config.synapses, strict=True), start=1
+        ):
+            if not isinstance(each, Tensor):
+                raise ValueError(f"weights of layer {layer} are {type(each)}: expected a tensor")
+            if each.dtype != dtype or each.shape != synapse.weight_shape:
+                raise ValueError(
+                    f"weights of layer {layer} are {each.dtype} {tuple(each.shape)}: expected "
+                    f"{dtype} {synapse.weight_shape}"
+                )
 
     def _check_unseen(self) -> None:
         """Look at the weights where the backend does not."""
@@ -624,6 +648,7 @@ class DesireNetwork:
         StepResult
             What the step saw.
         """
+        self._check_held(self.weights)
         self.backend.check_learning(learning_rate)  # before a mask is drawn
         online = self.backend.online if len(images) == 1 else None
         if online is not None and online.learns:
@@ -679,6 +704,7 @@ class DesireNetwork:
         NotFiniteError
             If weights or potentials are NaN or infinite; minibatches before have been learned.
         """
+        self._check_held(self.weights)
         done = num_correct = num_active = 0
         size, loop = self.config.batch_size, self._loop
         self._forget_accuracy()
@@ -909,6 +935,7 @@ class DesireNetwork:
         ValueError
             If the images do not fit the network.
         """
+        self._check_held(self.weights)
         found = self.backend.classify(self.weights, images)
         return self.forward(images).prediction if found is None else found
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
-from lava_desire import DesireConfig, rule
+from lava_desire import DesireConfig, fit, rule
 from lava_desire.backends.base import lif_scan, trace_scan
 from lava_desire.backends.registry import default_precision
 from lava_desire.backends.torch_ops import TorchBackend
@@ -247,3 +249,39 @@ def test_another_way_to_break_ties_is_used_at_once():
     assert network.predict([[1.0]]).tolist() == [-1]
     network.config = config.replace(tie_break="earliest")
     assert network.predict([[1.0]]).tolist() == [0]
+
+
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+@pytest.mark.parametrize("of_state", [False, True])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda each: each.double(), "torch.float64 (3, 4): expected torch.float32 (3, 4)"),
+        (lambda each: each.half(), "torch.float16 (3, 4): expected torch.float32 (3, 4)"),
+        (lambda each: each[:, 1:], "torch.float32 (3, 3): expected torch.float32 (3, 4)"),
+        (lambda each: each.numpy(), "<class 'numpy.ndarray'>: expected a tensor"),
+    ],
+)
+def test_weights_whose_bytes_mean_something_else_are_refused(kernels, of_state, change, said):
+    """Compiled code reads memory as it is: it must not take them for float32 of that shape."""
+    config = DesireConfig((4, 3, 2), num_steps=8, batch_size=1, epochs=1)
+    images, labels = np.full((2, 4), 255, np.uint8), np.array([0, 1])
+    network = DesireNetwork(config, kernels=kernels)
+    weights = [change(each) for each in network.weights]
+    if not of_state:
+        with pytest.raises(ValueError, match=f"weights of layer 1 are {re.escape(said)}"):
+            network.weights = weights
+        return
+    network.state.weights = weights
+    for use in (
+        lambda: network.predict(images[:1]),
+        lambda: network.predict(images),
+        lambda: network.train_step(images, labels, 1e-3),
+        lambda: network.train_step(images[:1], labels[:1], 1e-3),
+        lambda: fit(network, (images, labels)),
+    ):
+        with pytest.raises(ValueError, match=f"weights of layer 1 are {re.escape(said)}"):
+            use()
+    network.state.weights = weights[:1]
+    with pytest.raises(ValueError, match="weights holds 1 arrays: expected 2"):
+        network.predict(images)

@@ -114,10 +114,10 @@ class Online:
         for each, strides in zip(weights, self._strides, strict=True):
             if each.stride() != strides and not each.T.is_contiguous():
                 return None
-        addresses = [each.data_ptr() for each in weights]
-        if addresses != self._held[0]:
-            self._held = addresses, np.array(addresses, np.int64)
-        return self._held[1]
+        addresses, held = [each.data_ptr() for each in weights], self._held
+        if addresses != held[0]:
+            self._held = held = addresses, np.array(addresses, np.int64)
+        return held[1]
 
     def forward(self, weights: Sequence[Tensor], trains: Any) -> list[Any] | None:
         """Run one sample without dropout (Eq. 1).
