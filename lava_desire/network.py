@@ -242,7 +242,7 @@ class DesireNetwork:
     def weights(self, weights: Sequence[Tensor]) -> None:
         self._check_held(weights)
         with self.threads():
-            self.state.weights = [*map(self.backend.arrange, weights)]
+            self.state.weights = [self.backend.arrange(each.detach()) for each in weights]
         self._forget_accuracy()
 
     @property
@@ -923,7 +923,8 @@ class DesireNetwork:
         Parameters
         ----------
         images : array
-            (B, N) uint8 or float, or spike trains, as :meth:`forward` takes them.
+            (B, N) uint8 or float, or spike trains, as :meth:`forward` takes them. One image is
+            classified fastest as a NumPy row of bytes, (1, N) uint8.
 
         Returns
         -------
@@ -1144,7 +1145,7 @@ class DesireNetwork:
 
     def numpy_weights(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the weights as L NumPy arrays of `weight_shape`, of their own dtype."""
-        return [weights.cpu().numpy().copy() for weights in self.weights]
+        return [weights.detach().cpu().numpy().copy() for weights in self.weights]
 
     def format_fields(self) -> list[dict[str, int]]:
         """Return how the weights are written in fixed point, for a checkpoint; else nothing."""

@@ -343,6 +343,8 @@ class Backend:
 
     def is_finite(self, weights: Tensor) -> bool:
         """Tell whether no weight is NaN or infinite."""
+        if weights.is_cuda:  # at once: to ask for a number waits for the device
+            return bool(torch.isfinite(weights).all())
         lie_by_input = weights.ndim == 2 and weights.T.is_contiguous()
         return is_finite(weights.T if lie_by_input else weights)
 

@@ -27,8 +27,8 @@ def check_layers(name: str, arrays: Sequence[Any], num_layers: int) -> None:
 def is_finite(array: Array) -> bool:
     """Tell whether all numbers of a float array are finite: its least and largest are, then.
 
-    NaN is passed on by both. They are taken of parts so small that torch shares none among threads,
-    which a forked process does not have.
+    NaN is passed on by both. They are taken of parts, of one row at least, that are so small that
+    torch shares none among threads, which a forked process does not have.
     """
     xp, size = namespace(array), prod(array.shape)
     if size == 0:

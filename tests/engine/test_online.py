@@ -161,6 +161,37 @@ def test_an_image_is_classified_however_it_lies() -> None:
     assert torch.equal(network.predict(images[:1]), expected[:1])
 
 
+def test_one_row_of_bytes_goes_the_short_way_and_others_do_not() -> None:
+    def classified(config: DesireConfig, image: Any, value: float | None = None) -> Any:
+        network, _ = pair(config)
+        if value is not None:
+            network.weights[0][:] = value
+        return network.backend.classify(network.weights, image)
+
+    paper, row = CONFIGS["paper"], np.full((1, 30), 255, np.uint8)
+    short = classified(paper, row)
+    assert torch.equal(short, pair(paper)[1].predict(row))
+    for other in (row[0], row / 255, torch.from_numpy(row), row[:, 1:], row * 0 + 1, [row]):
+        assert classified(paper, other) is None
+    assert classified(paper, row, np.nan) is None
+    assert classified(CONFIGS["equalised"], row) is None
+    assert classified(paper.replace(tie_break="earliest"), row) is None
+
+
+def test_parameters_of_torch_are_learned_as_other_weights_are() -> None:
+    config = CONFIGS["paper"].replace(epochs=1)
+    images, labels = data(config)
+    networks = [DesireNetwork(config) for _ in range(3)]
+    networks[1].weights = [torch.nn.Parameter(each) for each in networks[1].weights]
+    networks[2].state.weights = [torch.nn.Parameter(each) for each in networks[2].weights]
+    for network in networks:
+        fit(network, (images, labels))
+    first, *others = (network.numpy_weights() for network in networks)
+    for other in others:
+        for mine, theirs in zip(first, other, strict=True):
+            assert np.array_equal(mine, theirs)
+
+
 def test_weights_that_are_exchanged_are_seen_in_the_next_image() -> None:
     network, _ = pair(CONFIGS["paper"])
     images = data(CONFIGS["paper"])[0]

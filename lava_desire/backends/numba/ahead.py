@@ -137,7 +137,7 @@ def finish(group: str) -> None:
 
 
 def is_done(group: str) -> bool:
-    """Tell whether what was started of a group has ended; from then on it stays so."""
+    """Tell whether what was started of a group, if anything was, has ended."""
     return group not in _groups or all(child.poll() is not None for child in _groups[group].own)
 
 

@@ -265,9 +265,10 @@ class NumbaBackend(WordBackend):
     def is_finite(self, weights: Tensor) -> bool:
         """See :class:`~lava_desire.backends.base.Backend`."""
         rows = weights.T if weights.ndim == 2 else weights
-        if not rows.is_contiguous():
+        if not rows.is_contiguous() or rows.dtype != torch.float32:
             return super().is_finite(weights)
-        return bool(largest_magnitude(rows.numpy().view(np.int32).reshape(-1)) < _INFINITE)
+        bits = rows.detach().numpy().view(np.int32)
+        return bool(largest_magnitude(bits.reshape(-1)) < _INFINITE)
 
     def output_desire(self, counts: Tensor, labels: Tensor) -> Tensor:
         """See :class:`~lava_desire.backends.base.Backend`."""

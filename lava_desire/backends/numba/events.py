@@ -294,7 +294,7 @@ def list_used(seen: Any, used: Any) -> Any:
 
 @compiled
 def depth_of_sum(num_rows: int) -> int:
-    """Bound the additions that a row passes through in a sum of :mod:`.registers`."""
+    """Bound the additions that a row passes through in a sum of :mod:`.simd` or :mod:`.rows`."""
     return num_rows // 4 + 6
 
 

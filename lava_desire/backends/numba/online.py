@@ -81,9 +81,8 @@ class Online:
         )
         self._strides = [(1, size) for size in self._neurons[1:]]
         self._held: tuple[list[int], Any] = [], None  # addresses of weights, and as an array
-        # An image that asks for nothing else than its class: its shape, and its table.
         is_plain = not config.filters and config.decision_policy is None
-        self._image_shape = (1, self._neurons[0]) if is_plain else None
+        self._image_shape = (1, self._neurons[0]) if is_plain else None  # of what is classified
         self._least, self._words = least_bright(self._neurons[0]), words
         self._terms = np.array(terms if self.learns else [], np.float64).reshape(-1, 3)
         self.scales = np.array([config.learning_rate_scale_of(k + 1) for k in numbers])
@@ -97,15 +96,17 @@ class Online:
     def classify(self, weights: Sequence[Tensor], images: Any) -> Tensor | None:
         """Classify one image as it was given; see :meth:`.Backend.classify`.
 
-        Done without a look at what only other images, or weights, need: whatever is not one row of
-        bytes of a usual brightness, or not finite, is left to who says what is wrong with it.
+        Only one row of bytes, (1, N_0), black or bright enough, with weights and potentials that
+        are finite, goes this way: None for all else, of which others say what is wrong with it.
         """
         is_row = type(images) is np.ndarray and images.shape == self._image_shape
         if not is_row or images.dtype != np.uint8:
             return None
+        weights = tuple(weights)  # held, should another thread exchange one
         addresses = self._addresses_of(weights)
         if addresses is None:
             return None
+        # A copy lies in one run, may be written, and so is of the type that is compiled.
         found = classify(images.copy(), self._least, self._words, addresses, *self._plan_forward)
         return None if found == UNKNOWN else torch.tensor([found])
 

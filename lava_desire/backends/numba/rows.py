@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lava_desire.backends.numba.simd import _VECTOR_BITS, _splat
+from lava_desire.backends.numba.simd import _VECTOR_BITS, _splat, fetch
 
 _LANES = _VECTOR_BITS // 32  # float32 of a vector
 _NUMBER, _HALF, _WHOLE, _WORD = ir.FloatType(), ir.IntType(16), ir.IntType(32), ir.IntType(64)
@@ -53,7 +53,8 @@ def make_sum_members(width: int) -> Callable[..., None]:
             before = builder.load(largest)
             above = builder.icmp_signed(">", size, before)
             builder.store(builder.select(above, size, before), largest)
-            _prefetch(builder, _part(builder, row, part + len(sums)))
+            ahead = builder.ptrtoint(_part(builder, row, part + len(sums)), _WORD)
+            fetch(builder, ahead, 2)
             return values
 
         def add(total: Any, value: Any) -> None:
@@ -98,20 +99,20 @@ def make_sum_members(width: int) -> Callable[..., None]:
 def make_add_steps(width: int) -> Callable[..., None]:
     """Return a function that adds rows to the currents of each step.
 
-    It takes addresses and numbers: ``(events, begins, num_steps, offset, currents)``. Events are
-    addresses of rows, int64, of which `width` float32 count that lie `offset` bytes behind them;
+    It takes addresses and numbers: ``(events, begins, num_steps, shift, currents)``. Events are
+    addresses of rows, int64, of which `width` float32 count that lie `shift` bytes behind them;
     `begins`, (T + 1,) int64, says where the steps begin, multiples of four apart; currents are
     (T, `width`) float32.
     """
 
     def define(builder: Any, arguments: Any) -> None:
-        events, begins, num_steps, offset, currents = arguments
+        events, begins, num_steps, shift, currents = arguments
         events, begins = (builder.inttoptr(each, _WORD.as_pointer()) for each in (events, begins))
         currents = builder.inttoptr(currents, _NUMBER.as_pointer())
         sums = _variables(builder, _VECTOR, width)
         with cgutils.for_range(builder, num_steps) as loop:
             places = _load_currents(builder, currents, loop.index, sums)
-            _add_events(builder, events, begins, loop.index, offset, sums)
+            _add_events(builder, events, begins, loop.index, shift, sums)
             for total, place in zip(sums, places, strict=True):
                 builder.store(builder.load(total), place, align=4)
         builder.ret_void()
@@ -120,7 +121,7 @@ def make_add_steps(width: int) -> Callable[..., None]:
 
     @intrinsic  # type: ignore[untyped-decorator]
     def add_steps(
-        context: Any, events: Any, begins: Any, num_steps: Any, offset: Any, currents: Any
+        context: Any, events: Any, begins: Any, num_steps: Any, shift: Any, currents: Any
     ) -> Any:
         return types.void(*[types.intp] * 5), generate
 
@@ -292,7 +293,7 @@ def _load_currents(builder: Any, currents: Any, step: Any, sums: list[Any]) -> l
 
 
 def _add_events(
-    builder: Any, events: Any, begins: Any, step: Any, offset: Any, sums: list[Any]
+    builder: Any, events: Any, begins: Any, step: Any, shift: Any, sums: list[Any]
 ) -> None:
     """Add the rows of a step's events to sums, four at a time; see :func:`make_add_steps`."""
     begin = builder.load(builder.gep(begins, [step]))
@@ -301,7 +302,7 @@ def _add_events(
         rows = []
         for index in range(4):
             place = builder.gep(events, [builder.add(k, ir.Constant(_WORD, index))])
-            address = builder.add(builder.load(place), offset)
+            address = builder.add(builder.load(place), shift)
             rows.append(builder.inttoptr(address, _NUMBER.as_pointer()))
         for part, total in enumerate(sums):
             a, b, c, d = (builder.load(_part(builder, row, part), align=4) for row in rows)
@@ -313,11 +314,3 @@ def _part(builder: Any, row: Any, part: int) -> Any:
     """Return a pointer to a vector of a row."""
     moved = builder.gep(row, [ir.Constant(_WORD, part * _LANES)])
     return builder.bitcast(moved, _VECTOR.as_pointer())
-
-
-def _prefetch(builder: Any, pointer: Any) -> None:
-    """Ask for the cache line that a pointer points to, into the second-level cache."""
-    pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-    kind = ir.FunctionType(ir.VoidType(), [pointer.type, _WHOLE, _WHOLE, _WHOLE])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    builder.call(function, [pointer, *(ir.Constant(_WHOLE, value) for value in (0, 2, 1))])

@@ -665,6 +665,7 @@ def _run(
             # Single inputs are read once for their magnitudes, and are in the cache from then on.
             begin = np.int64(unit_begin[max(num_sums, _BLOCK * block)])
             end = np.int64(unit_begin[min(num_units, _BLOCK * (block + 1))])
+            begin = min(begin, end)  # of a block of sums alone
             _sum(width, (base + offset, stride, chosen, begin, end, 0, largest_of))
             added = (
                 events.ctypes.data,
