@@ -242,7 +242,8 @@ class DesireNetwork:
     def weights(self, weights: Sequence[Tensor]) -> None:
         self._check_held(weights)
         with self.threads():
-            self.state.weights = [self.backend.arrange(each.detach()) for each in weights]
+            # No −0.0: see Backend.as_weights.
+            self.state.weights = [self.backend.arrange(each.detach() + 0) for each in weights]
         self._forget_accuracy()
 
     @property

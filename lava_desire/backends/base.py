@@ -122,6 +122,8 @@ class Backend:
         """
         copies = as_weights(weights, self.config.synapses, self.device)
         arranged = [*map(self.arrange, copies)]  # a loop would hold a copy while the next is made
+        for tensor in arranged:
+            tensor.add_(0)  # no −0.0, which a sparse update would leave and a dense one make +0.0
         for tensor, bound in product(arranged, self.config.bounds):
             self.clip(tensor, bound.limit())
         return arranged

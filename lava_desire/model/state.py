@@ -336,3 +336,4 @@ def _as_numpy(array: Array) -> Any:
 def _put(mine: Array, array: Array) -> None:
     xp = namespace(mine)
     mine[...] = xp.asarray(_as_numpy(array), device=device(mine))
+    mine += 0  # no −0.0, as in what a backend makes of given weights

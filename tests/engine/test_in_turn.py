@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ CONFIGS = {
         (30, 40, 20, 4), desire_threshold_output=20.0, rate_floor=0.3, weight_average=0.9
     ),
     "no more than a bound": DesireConfig((30, 150, 3), weight_limit=0.2),
+    "wider than an update gathers at once": DesireConfig((30, 1700, 3)),
     "several tiles and blocks": DesireConfig((30, 300, 290, 4), trace_baseline=0.5),
 }
 CONFIGS = {name: each.replace(batch_size=8) for name, each in CONFIGS.items()}
@@ -326,3 +328,42 @@ def test_an_interrupted_run_goes_on_from_where_it_was(tmp_path: Path, after_each
     assert seen[-1] < NUM_SAMPLES
     fit(resumed, data(config), folder=tmp_path, resume=True)
     assert_same(whole, resumed)
+
+
+@pytest.mark.parametrize("way", ["given", "set", "loaded", "restored"])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_pruned_weights_of_minus_zero_become_the_same_by_every_way(way, batch_size):
+    """A sparse update would leave −0.0 where a dense one makes 0.0 of it."""
+    config = DesireConfig((30, 600, 4), num_steps=8, batch_size=batch_size, epochs=1, seed=1)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (16, 30), np.uint8), np.arange(16) % 4
+    pruned = [
+        (rng.normal(size=shape) * (rng.random(shape) < 0.5)).astype(np.float32)
+        for shape in ((600, 30), (4, 600))
+    ]
+    assert all((np.signbit(each) & (each == 0)).any() for each in pruned)
+    found = set()
+    for kernels, count, steps in product(("compiled", "torch"), (1, 2), (False, True)):
+        network = DesireNetwork(config, kernels=kernels, weights=pruned)
+        if way == "set":
+            network.weights = [torch.from_numpy(each.copy()) for each in pruned]
+        elif way == "loaded":
+            names = list(network.state_dict())
+            state = network.state_dict()
+            for name, each in zip(names, pruned, strict=False):
+                state[name] = torch.from_numpy(each.copy())
+            network.load_state_dict(state)
+        elif way == "restored":
+            stored = network.state.copy()
+            for array, each in zip(stored.weights, pruned, strict=True):
+                array[...] = each
+            network.restore(stored)
+        with threads(count):
+            if steps:
+                for at in range(0, len(images), batch_size):
+                    part = slice(at, at + batch_size)
+                    network.train_step(images[part], labels[part], 1e-3)
+            else:
+                network.learn_in_turn(torch.from_numpy(images), torch.from_numpy(labels), 1e-3)
+        found.add(b"".join(each.tobytes() for each in network.numpy_weights()))
+    assert len(found) == 1

@@ -98,7 +98,8 @@ class Events:
     members : ndarray
         (B, N) int32: inputs, by their places in `used`, unit by unit.
     inputs, unit_of : ndarray
-        (B, N) int32: the inputs whose spikes arrive, in their own order, and the unit of each.
+        (B, N + 1) and (B, N) int32: the inputs whose spikes arrive, in their own order, and the
+        unit of each.
     num_units, num_sums, num_plain : ndarray
         (B,) int64: units of the sample; the weights of the first `num_sums` of them are summed
         before the window runs. Those from `num_plain` on spike in most steps: they are added in all
@@ -402,8 +403,10 @@ def _arriving(words: Any, delay: int, num_steps: int, active: Any, arriving: Any
 def make_grouping_room(size: int) -> Any:
     """Return the memory that :func:`_group` works in, for as many inputs at most.
 
-    First comes a table, (M,) uint32, that is empty, and so large that hardly any two trains ask for
-    one place; then the trains of all kinds, (N,) words; then numbers of inputs and of kinds.
+    They are a table, (M,) uint32, that is empty, and so large that hardly any two trains ask for
+    one place; the trains of all kinds, (N,) words; and of inputs or kinds, N each, the kind of an
+    input, sizes, what is saved, whether there is a sum, which kinds are chosen, one more, as the
+    place behind the last is written to, the unit of a kind, and where its next member goes.
     """
     bits: Any = 2
     while (1 << bits) < 4 * size:

@@ -42,8 +42,8 @@ _vector, _words = ir.VectorType(_double, RUN), ir.VectorType(_word, RUN)  # whic
 def choose(desire: Any, outputs: Any, chosen: Any) -> Any:
     """List the neurons that spike and have a desire, and return how many there are.
 
-    `desire`, (N,) int8, and `outputs`, (N,) words, are of N neurons. The last run of `chosen`,
-    uint16, at least N and two runs long, is filled up with places behind the last neuron.
+    `desire`, (N,) int8, and `outputs`, (N,) words, are of N < 2^16 − 2·RUN neurons. `chosen`,
+    uint16, is at least N and two runs long; the last run is filled up with places behind them.
     """
     found: Any = 0
     whole = len(desire) // LOOK * LOOK

@@ -37,7 +37,7 @@ from lava_desire.backends.numba.simd import (
 from lava_desire.backends.numba.threads import num_threads, pieces_of
 
 BLOCK = 256
-"""Neurons whose updates are gathered together at least, where there are as many."""
+"""Neurons, of which the pairings of one sample always have room."""
 
 INPUTS = 64
 """Inputs whose desires are summed in registers."""
@@ -45,7 +45,9 @@ INPUTS = 64
 PAIRINGS = 1 << 18
 """Numbers that are gathered at a time at least, 2 MiB."""
 
-_MOST = 1600  # neurons whose updates are gathered together
+# Neurons whose updates are gathered together: with 2·RUN more their places fit uint16, and the runs
+# of one sample, 2·RUN and AHEAD more fit LISTED.
+_MOST = 1600
 _SUMS = 1 << 11  # that stay in the first-level cache while they are gathered
 _GRAIN = 16  # neurons
 _FEW = 4  # samples, of which fewer do not pay for laying weights side by side
@@ -477,9 +479,10 @@ def _gather(
     """Add the pairings of some samples to the sums of the synapses, and the last ones' to weights.
 
     Sums of few inputs, which stay in the first-level cache, are finished before the next. Where
-    these samples are the whole, all share the room of these few. `sources` say of each sample
-    where pairings and places of neurons lie, how far apart runs of pairings, and how many there
-    are. `reached` are the inputs with a sum; `listed` is overwritten.
+    these samples are the whole, all share the room of these few. `sources`, (A, 4) uint64, are of
+    each sample the address of its pairings, how many bytes apart its runs of them are, the address
+    of the places of neurons, and how many runs there are. `reached` are the inputs with a sum;
+    `listed` is overwritten.
     """
     width = size + RUN
     num_rows = max(1, _SUMS // width)
