@@ -112,8 +112,15 @@ class Competitor:
             text=True,
             env=environment,
         )
-        self.round()  # compiles
+
+    def warm_up(self) -> bool:
+        """Let it compile; tell whether it can do what is timed."""
+        try:
+            self.round()
+        except (ValueError, BrokenPipeError):  # it has ended, and said why
+            return False
         self.rounds.clear()
+        return True
 
     def round(self) -> None:
         """Let it do its samples once more."""
@@ -215,6 +222,13 @@ def main() -> None:
             for checkout, path in checkouts.items()
             if re.search(options.only, f"{way}, {state}")
         ]
+        for competitor in [*competitors]:
+            if not competitor.warm_up():
+                what = "{way}, {state}, {checkout}".format(**competitor.case)
+                if competitor.case["checkout"] == "ours":
+                    raise RuntimeError(f"{what} did not start: see its error above")
+                print(f"left out, as that checkout may not know it: {what}", file=sys.stderr)
+                competitors.remove(competitor)
         for _ in range(options.rounds):
             for competitor in competitors:
                 competitor.round()

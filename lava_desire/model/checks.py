@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ def check_layers(name: str, arrays: Sequence[Any], num_layers: int) -> None:
 
     Raises ValueError with the name, how many there are, and how many are expected.
     """
+    if not hasattr(arrays, "__len__"):
+        raise ValueError(f"{name} is {arrays!r}: expected a list of {num_layers} arrays")
     if len(arrays) != num_layers:
         raise ValueError(f"{name} holds {len(arrays)} arrays: expected {num_layers}, one a layer")
 
@@ -69,6 +71,9 @@ def check_array(
                 checked = xp.astype(array, xp.float32)
         if not is_finite(checked):
             place = [int(axis[0]) for axis in xp.nonzero(~xp.isfinite(checked))]
+            value = float(array[tuple(place)])
+            if isfinite(value):
+                raise ValueError(f"{name} holds {value} at {place}: expected what float32 can hold")
             raise ValueError(f"{name} holds NaN or infinity at {place}: expected finite numbers")
     if in_range is not None:
         lowest, highest, meaning = in_range

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from numbers import Real
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,7 @@ def fit(
     """
     from lava_desire.training.callbacks import as_callbacks
 
-    _check_how(resume, checkpoint_seconds, on_progress, progress)
+    _check_how(folder, resume, checkpoint_seconds, on_progress, progress)
     found = as_callbacks(callbacks)
     run = training_class(network, backend)(
         network, train, test, Path(folder) if folder is not None else None, validation, choose
@@ -167,8 +168,14 @@ def fit(
         return run.carry_out(resume, checkpoint_seconds, show, after_each=on_progress is not None)
 
 
-def _check_how(resume: Any, checkpoint_seconds: Any, on_progress: Any, progress: Any) -> None:
+def _check_how(
+    folder: Any, resume: Any, checkpoint_seconds: Any, on_progress: Any, progress: Any
+) -> None:
     """Refuse arguments of a run that are of another kind, before anything is done: ValueError."""
+    if not (folder is None or (isinstance(folder, (str, PathLike)) and folder != "")):
+        raise ValueError(
+            f"folder is {folder!r}: expected a path, '.' for the current directory; None for none"
+        )
     for name, flag in (("resume", resume), ("progress", progress)):
         if not isinstance(flag, bool):
             raise ValueError(f"{name} is {flag!r}: expected True or False")

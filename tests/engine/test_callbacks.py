@@ -188,6 +188,8 @@ def test_what_a_run_cannot_do_is_refused_before_it_learns(data, callbacks, said)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ({"folder": ""}, "folder is '': expected a path, '.' for the current directory"),
+        ({"folder": 3}, "folder is 3: expected a path"),
         ({"checkpoint_seconds": "3"}, "checkpoint_seconds is '3': expected a number of seconds"),
         ({"checkpoint_seconds": -1}, "checkpoint_seconds is -1: expected .* at least 0"),
         ({"checkpoint_seconds": float("nan")}, "checkpoint_seconds is nan: expected"),
@@ -199,7 +201,7 @@ def test_what_a_run_cannot_do_is_refused_before_it_learns(data, callbacks, said)
 def test_arguments_of_a_run_are_refused_before_there_is_one(data, tmp_path, arguments, said):
     network = DesireNetwork(CONFIG)
     with pytest.raises(ValueError, match=said):
-        fit(network, *data, folder=tmp_path / "run", **arguments)
+        fit(network, *data, **{"folder": tmp_path / "run", **arguments})
     assert network.samples_seen == 0
     assert not (tmp_path / "run").exists()
 

@@ -139,8 +139,15 @@ def test_training_ends_where_weights_leave_float32(options):
 
 
 def test_weights_that_only_float64_holds_are_refused():
-    with pytest.raises(ValueError, match=r"weights\[0\] holds NaN or infinity"):
-        DesireNetwork(CONFIG, weights=[np.full((3, 4), 1e300), np.ones((2, 3))])
+    said = "weights[0] holds 1e+300 at [0, 0]: expected what float32 can hold"
+    for array in (np.asarray, torch.from_numpy):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            DesireNetwork(CONFIG, weights=[array(np.full((3, 4), 1e300)), np.ones((2, 3))])
+
+
+def test_weights_that_are_no_list_are_refused():
+    with pytest.raises(ValueError, match="weights is 5: expected a list of 2 arrays"):
+        DesireNetwork(CONFIG, weights=5)
 
 
 @pytest.mark.parametrize("array", [np.zeros, torch.zeros])
