@@ -332,6 +332,8 @@ class DesireNetwork:
         ------
         NotFiniteError
             If weights or potentials are NaN or infinite.
+        ValueError
+            If the state holds weights of another number, shape or dtype than the config asks for.
         """
         backend = self.backend
         self._check_held(self.weights)
@@ -648,6 +650,11 @@ class DesireNetwork:
         -------
         StepResult
             What the step saw.
+
+        Raises
+        ------
+        ValueError
+            If the state holds weights of another number, shape or dtype than the config asks for.
         """
         self._check_held(self.weights)
         self.backend.check_learning(learning_rate)  # before a mask is drawn
@@ -704,6 +711,8 @@ class DesireNetwork:
         ------
         NotFiniteError
             If weights or potentials are NaN or infinite; minibatches before have been learned.
+        ValueError
+            If the state holds weights of another number, shape or dtype than the config asks for.
         """
         self._check_held(self.weights)
         done = num_correct = num_active = 0
