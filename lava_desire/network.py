@@ -452,18 +452,19 @@ class DesireNetwork:
         self.check_finite()
         self.backend.check_learning(self.config.learning_rate)
 
-    def _check_held(self, weights: Sequence[Tensor]) -> None:
+    def _check_held(self, weights: Sequence[Tensor], name: str = "weights") -> None:
         """Refuse weights that are not as a state holds them, whose bytes compiled code reads."""
-        check_layers("weights", weights, self.config.num_layers)
-        dtype = torch.int8 if self.arithmetic == FIXED_POINT else torch.float32
+        check_layers(name, weights, self.config.num_layers)
+        in_integers = self.arithmetic == FIXED_POINT and name == "weights"
+        dtype = torch.int8 if in_integers else torch.float32
         for layer, (each, synapse) in enumerate(
             zip(weights, self.config.synapses, strict=True), start=1
         ):
             if not isinstance(each, Tensor):
-                raise ValueError(f"weights of layer {layer} are {type(each)}: expected a tensor")
+                raise ValueError(f"{name} of layer {layer} are {type(each)}: expected a tensor")
             if each.dtype != dtype or each.shape != synapse.weight_shape:
                 raise ValueError(
-                    f"weights of layer {layer} are {each.dtype} {tuple(each.shape)}: expected "
+                    f"{name} of layer {layer} are {each.dtype} {tuple(each.shape)}: expected "
                     f"{dtype} {synapse.weight_shape}"
                 )
 
@@ -715,6 +716,8 @@ class DesireNetwork:
             If the state holds weights of another number, shape or dtype than the config asks for.
         """
         self._check_held(self.weights)
+        if average is not None:
+            self._check_held(self.state.average, "averages")
         done = num_correct = num_active = 0
         size, loop = self.config.batch_size, self._loop
         self._forget_accuracy()

@@ -14,6 +14,7 @@ from lava_desire.data import load_dataset
 from lava_desire.engine import PRECISIONS, DesireNetwork
 from lava_desire.model.synapses import Dense
 from lava_desire.randomness import DropoutStream
+from lava_desire.training.average import WeightAverage
 
 from .threads import threads
 
@@ -285,3 +286,17 @@ def test_weights_whose_bytes_mean_something_else_are_refused(kernels, of_state, 
     network.state.weights = weights[:1]
     with pytest.raises(ValueError, match="weights holds 1 arrays: expected 2"):
         network.predict(images)
+
+
+@pytest.mark.parametrize("kernels", ["torch", "compiled"])
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_averages_whose_bytes_mean_something_else_are_refused(kernels, batch_size):
+    config = DesireConfig(
+        (4, 3, 2), num_steps=8, batch_size=batch_size, epochs=1, weight_average=0.9
+    )
+    network = DesireNetwork(config, kernels=kernels)
+    average, images = WeightAverage(network), torch.full((2, 4), 255, dtype=torch.uint8)
+    network.state.average = [each.double() for each in network.state.average]
+    said = "averages of layer 1 are torch.float64 (3, 4): expected torch.float32 (3, 4)"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        network.learn_in_turn(images, torch.tensor([0, 1]), 1e-3, average)
